@@ -1,0 +1,32 @@
+-- What a connection does for itself, and how a transaction enters an environment.
+
+-- name: session_begin
+-- Settings that must hold whatever the role says. $1 statement timeout, $2 lock timeout, in ms.
+SELECT set_config('statement_timeout', $1::text, false),
+       set_config('lock_timeout', $2::text, false),
+       set_config('idle_in_transaction_session_timeout', '5000', false),
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                                        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+       set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('timezone', 'UTC', false);
+
+-- name: role_check
+-- Whether this role may serve: it must be subject to row-level security and own nothing.
+SELECT r.rolsuper, r.rolbypassrls,
+       EXISTS (SELECT FROM pg_class t WHERE t.relowner = r.oid AND t.relname = 'customer'),
+       current_setting('fsync') = 'on'
+  FROM pg_roles r
+ WHERE r.rolname = current_user;
+
+-- name: schema_version
+-- The newest migration that was applied.
+SELECT coalesce(max(version), 0)::bigint FROM schema_migration;
+
+-- name: environment_enter
+-- What row-level security lets this transaction see. $1 environment.
+SELECT set_config('app.environment', $1::uuid::text, true);
+
+-- name: environment_enter_alone
+-- The same, for a write with an idempotency key: one at a time may run with it, so that a twin waits
+-- here, and nowhere else, until the first one has ended. $2 number of the key.
+SELECT set_config('app.environment', $1::uuid::text, true), pg_advisory_xact_lock($2::bigint);

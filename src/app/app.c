@@ -1,0 +1,272 @@
+/* The whole API as one function from request to response. */
+#include "app/app.h"
+#include "app/routes.h"
+#include "auth/api_key.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "call/idem.h"
+#include "call/reply.h"
+#include "db/db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	HOUSEKEEPING_EVERY_MS = 60 * 1000,
+	/* Rows a step: a few ms, so a request that comes in between waits no longer than that. */
+	HOUSEKEEPING_ROWS = 500,
+	/* nginx takes 4 KiB of response headers by default. */
+	LINK_MAX_BYTES = 1536,
+};
+
+/* One year after the version that ends the legacy paths' last differences. */
+static const struct str sunset = STR("Sat, 31 Jul 2027 00:00:00 GMT");
+
+struct app {
+	struct settings       settings;
+	struct db            *db;
+	struct api_key_cache *keys;
+	int64_t               housekeeping_ms; /* monotonic: when it is due */
+};
+
+static void
+plan_housekeeping(struct app *app)
+{
+	unsigned char jitter;
+
+	/* Half of the time to one and a half, so that workers do not come together. */
+	hash_random(&jitter, sizeof(jitter));
+	app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_EVERY_MS / 2 + HOUSEKEEPING_EVERY_MS * jitter / 256;
+}
+
+struct app *
+app_new(const struct app_options *o)
+{
+	const struct db_options db_options = {
+		.url = o->database_url,
+		.application_name = "clientele",
+		.statement_timeout_ms = o->statement_timeout_ms,
+		.lock_timeout_ms = o->lock_timeout_ms,
+		.request_timeout_ms = o->request_timeout_ms,
+	};
+	struct app *app = must_alloc(sizeof(*app));
+
+	app->settings.docs_base_url = o->docs_base_url;
+	app->settings.metadata_max_bytes = o->metadata_max_bytes;
+	app->settings.idempotency_ttl_ms = o->idempotency_ttl_ms;
+	app->db = db_new(&db_options);
+	app->keys = api_key_cache_new(o->auth_cache_ttl_ms);
+	plan_housekeeping(app);
+	return app;
+}
+
+void
+app_free(struct app *app)
+{
+	if (!app)
+		return;
+	db_free(app->db);
+	api_key_cache_free(app->keys);
+	free(app);
+}
+
+int
+app_check(struct app *app)
+{
+	struct arena arena;
+	char         why[512];
+	int          code;
+
+	arena_init(&arena);
+	code = db_check(app->db, &arena, why, sizeof(why));
+	if (code == EXIT_DATABASE)
+		log_warn("%s", why);
+	else if (code)
+		log_error("%s", why);
+	arena_fini(&arena);
+	return code;
+}
+
+/* ---- one request ---- */
+
+static bool
+is_safe_id(struct str s)
+{
+	if (s.len == 0 || s.len > REQUEST_ID_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+		        || c == '-' || c == '_' || c == '.' || c == ':'))
+			return false;
+	}
+	return true;
+}
+
+static struct str
+request_id(const struct request *req)
+{
+	struct str sent = req->header[HEADER_REQUEST_ID];
+	char      *made;
+
+	if (sent.ptr && req->header_count[HEADER_REQUEST_ID] == 1 && is_safe_id(sent))
+		return sent;
+	made = ARENA_NEW(req->arena, char, 32);
+	id_random_text(STR("req_"), ID_TEXT_BYTES, made, 32);
+	return str_of(made);
+}
+
+/* The same path under /api/v1, escaped anew: no byte of a request goes into a header as it came. */
+static struct str
+successor(struct call *c)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	struct buf        link;
+	struct str        copy;
+
+	buf_init(&link, LINK_MAX_BYTES);
+	buf_str(&link, STR("</api/v1"));
+	for (size_t i = c->path.count && str_is(c->path.segment[0], "api"); i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
+		struct str segment = c->path.segment[i];
+
+		buf_str(&link, STR("/"));
+		for (size_t k = 0; k < segment.len; k++) {
+			unsigned char b = (unsigned char)segment.ptr[k];
+			char          escaped[3] = { '%', hex[b >> 4], hex[b & 15] };
+
+			if ((b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || strchr("-._~", b))
+				buf_add(&link, segment.ptr + k, 1);
+			else
+				buf_add(&link, escaped, sizeof(escaped));
+		}
+	}
+	buf_str(&link, STR(">; rel=\"successor-version\""));
+	copy = link.full ? STR("</api/v1>; rel=\"successor-version\"") : arena_str(c->arena, buf_view(&link));
+	buf_fini(&link);
+	return copy;
+}
+
+/*
+ * Some front servers join repeated headers with ", ", which stands in no key
+ * and no version.
+ */
+static enum err
+check_repeated(struct call *c)
+{
+	static const enum header once[] = { HEADER_API_KEY, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY };
+
+	for (size_t i = 0; i < COUNTOF(once); i++) {
+		struct str value = c->req->header[once[i]];
+
+		if (c->req->header_count[once[i]] > 1 || (value.len && memmem(value.ptr, value.len, ", ", 2)))
+			return call_fail(c, ERR_VALIDATION, header_names[once[i]], "This header must be sent once.");
+		if (value.len > HEADER_VALUE_MAX_BYTES)
+			return call_fail(c, ERR_VALIDATION, header_names[once[i]], "This header is too long.");
+	}
+	return ERR_OK;
+}
+
+/* Before the key is known: the header when it makes sense, else what the path says. */
+static enum version
+version_guess(const struct call *c)
+{
+	enum version v = c->legacy_path ? V_LEGACY : V_CURRENT;
+
+	if (c->req->header[HEADER_VERSION].ptr && !version_resolve(c->req->header[HEADER_VERSION], &v))
+		return v;
+	return v;
+}
+
+static enum err
+choose_version(struct call *c)
+{
+	struct str header = c->req->header[HEADER_VERSION];
+
+	if (header.ptr) {
+		if (!version_resolve(str_trim(header), &c->version))
+			return call_fail(c, ERR_VALIDATION, header_names[HEADER_VERSION],
+			    "Commet-Version must be a date (YYYY-MM-DD).");
+	} else if (!c->legacy_path) {
+		c->version = c->tenant.pinned ? c->tenant.pin : V_CURRENT;
+	}
+	return ERR_OK;
+}
+
+static enum err
+handle(struct app *app, struct call *c)
+{
+	const struct route *route;
+	const char         *why;
+	enum err            e;
+
+	if (!query_split(c->arena, c->req->uri, &c->path, &c->query, &why))
+		return call_fail(c, ERR_VALIDATION, "path", why);
+	e = route_find(c, &route);
+	c->version = version_guess(c);
+	if (c->legacy_path) {
+		response_header(c->res, "Deprecation", STR("true"));
+		response_header(c->res, "Sunset", sunset);
+		response_header(c->res, "Link", successor(c));
+	}
+	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK || (e = api_key_check(c, app->keys)) != ERR_OK
+	    || (e = choose_version(c)) != ERR_OK)
+		return e;
+	if (route->flags & ROUTE_WRITES && (e = idem_begin(c)) != ERR_OK)
+		return e;
+	return route->handle(c);
+}
+
+void
+app_handle(struct app *app, const struct request *req, struct response *res)
+{
+	struct call c = {
+		.arena = req->arena,
+		.req = req,
+		.res = res,
+		.db = app->db,
+		.settings = &app->settings,
+		.version = V_CURRENT,
+	};
+	struct str id = request_id(req);
+	enum err   e;
+
+	res->head_only = req->method == METHOD_HEAD;
+	response_header(res, "X-Request-Id", id);
+	e = handle(app, &c);
+	reply_send(&c, e);
+	if (res->status >= 500)
+		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(e)->code,
+		    c.problem.log[0] ? c.problem.log : c.problem.message);
+}
+
+/* ---- between requests ---- */
+
+void
+app_idle(struct app *app)
+{
+	struct arena arena;
+	struct tx    tx;
+	struct bind *b;
+	struct row   row;
+
+	if (clock_mono_ms() < app->housekeeping_ms)
+		return;
+	plan_housekeeping(app);
+	arena_init(&arena);
+	tx_init(&tx, app->db, &arena);
+	tx_step(&tx, SQL_HOUSEKEEPING_ENTER);
+	b = tx_step(&tx, SQL_HOUSEKEEPING_EXPIRE);
+	bind_i64(b, app->settings.idempotency_ttl_ms);
+	bind_i64(b, HOUSEKEEPING_ROWS);
+	if (tx_run(&tx) != DB_OK) {
+		log_info("expired idempotency keys stay for now: %s", tx.log);
+	} else {
+		row = tx_row(&tx, 1, 0);
+		if (row_i64(&row, 0) == HOUSEKEEPING_ROWS)
+			app->housekeeping_ms = 0; /* there may be more */
+	}
+	tx_fini(&tx);
+	arena_fini(&arena);
+}

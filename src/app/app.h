@@ -1,0 +1,46 @@
+/*
+ * The whole API as one function from request to response, without sockets.
+ *
+ * Ownership  app_new() connects to nothing; the database is reached on first
+ *            need. app_free() closes it.
+ * Errors     app_handle() always fills the response: every failure is a JSON
+ *            answer for the client and, from 5xx on, a line in the log.
+ * Threads    One app, one thread; it serves one request at a time.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "base/err.h"
+#include "http/request.h"
+#include "http/response.h"
+
+struct app;
+
+/* Views and strings must outlive the app. Times are milliseconds. */
+struct app_options {
+	const char *database_url;         /* libpq connection string of the serving role */
+	const char *docs_base_url;        /* without a slash at its end */
+	int64_t     statement_timeout_ms;
+	int64_t     lock_timeout_ms;      /* also how long a twin of a running request waits */
+	int64_t     request_timeout_ms;   /* the longest wait for the database in one request */
+	int64_t     auth_cache_ttl_ms;
+	int64_t     idempotency_ttl_ms;
+	size_t      metadata_max_bytes;
+};
+
+struct app *app_new(const struct app_options *options);
+void        app_free(struct app *app);
+
+/*
+ * Connects now instead of at the first request and checks role and schema.
+ * Returns 0, EXIT_DATABASE (it cannot be reached) or EXIT_CONFIG (it can, but
+ * must not be used: the log says why and what to do).
+ */
+int app_check(struct app *app);
+
+void app_handle(struct app *app, const struct request *req, struct response *res);
+
+/* Work between two requests, when there is some: expired idempotency keys. Bounded to milliseconds. */
+void app_idle(struct app *app);
+
+#endif

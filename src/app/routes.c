@@ -1,0 +1,100 @@
+/* THE table of routes. */
+#include "app/routes.h"
+#include "base/buf.h"
+#include "customer/api.h"
+
+static const struct route routes[] = {
+	{ METHOD_POST,  "customers",       ROUTE_WRITES, customer_create },
+	{ METHOD_GET,   "customers",       0,            customer_list },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES, customer_batch },
+	{ METHOD_GET,   "customers/{id}",  0,            customer_get },
+	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES, customer_update },
+	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES, customer_update },
+};
+
+/* Where the API can be found; the first one that fits. Some old clients lose their /api. */
+static const struct {
+	size_t      segments;
+	const char *segment[2];
+	bool        legacy;
+} bases[] = {
+	{ 2, { "api", "v1" }, false },
+	{ 1, { "api" },       true },
+	{ 1, { "v1" },        false },
+	{ 0, { NULL },        true },
+};
+
+const struct route *
+route_at(size_t i)
+{
+	return i < COUNTOF(routes) ? &routes[i] : NULL;
+}
+
+static size_t
+find_base(const struct path *path)
+{
+	size_t base = 0;
+
+	for (;; base++) {
+		size_t same = 0;
+
+		while (same < bases[base].segments && same < path->count
+		    && str_is(path->segment[same], bases[base].segment[same]))
+			same++;
+		if (same == bases[base].segments)
+			return base;
+	}
+}
+
+static bool
+matches(const struct path *path, size_t at, const char *pattern, struct str *id)
+{
+	struct str rest = str_of(pattern), found = STR_NONE;
+
+	for (; rest.ptr; at++) {
+		struct str segment = str_cut(&rest, '/');
+
+		if (at >= path->count || at >= PATH_SEGMENTS_MAX)
+			return false;
+		if (str_is(segment, "{id}"))
+			found = path->segment[at];
+		else if (!str_eq(segment, path->segment[at]))
+			return false;
+	}
+	if (at != path->count)
+		return false;
+	*id = found;
+	return true;
+}
+
+enum err
+route_find(struct call *c, const struct route **out)
+{
+	enum method method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
+	size_t      base = find_base(&c->path);
+	unsigned    allowed = 0;
+	struct str  allow = STR("");
+
+	c->legacy_path = bases[base].legacy;
+	for (size_t i = 0; i < COUNTOF(routes); i++) {
+		struct str id;
+
+		if (!matches(&c->path, bases[base].segments, routes[i].pattern, &id))
+			continue;
+		if (routes[i].method == method) {
+			c->id = id;
+			*out = &routes[i];
+			return ERR_OK;
+		}
+		allowed |= 1u << routes[i].method;
+		if (routes[i].method == METHOD_GET)
+			allowed |= 1u << METHOD_HEAD;
+	}
+	if (!allowed)
+		return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
+	for (enum method m = 0; m < METHOD_OTHER; m++)
+		if (allowed & 1u << m)
+			allow = arena_fmt(c->arena, "%s%s%s", allow.ptr, allow.len ? ", " : "", method_names[m]);
+	c->problem.allow = allow;
+	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
+}

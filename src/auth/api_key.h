@@ -1,0 +1,36 @@
+/*
+ * API keys: who calls.
+ *
+ * Stored     Only SHA-256 of a key, and its first characters for people.
+ * Cache      A key that was found is trusted for ttl_ms without asking the
+ *            database again, so that a revoked key stops working everywhere
+ *            within that time. Unknown keys are not remembered: each costs its
+ *            sender a round trip and us no memory.
+ * Timing     Keys are compared as hashes and in constant time.
+ */
+#ifndef AUTH_API_KEY_H
+#define AUTH_API_KEY_H
+
+#include "call/call.h"
+
+enum {
+	API_KEY_DIGITS = 40, /* base 62: 238 bits of randomness; the contract asks for 192 */
+	API_KEY_TEXT_MAX_BYTES = 64,
+	API_KEY_PREFIX_DIGITS = 4,  /* of the random part, shown to people: the rest still has 214 bits */
+};
+
+struct api_key_cache;
+
+struct api_key_cache *api_key_cache_new(int64_t ttl_ms);
+void                  api_key_cache_free(struct api_key_cache *cache);
+
+/*
+ * Fills c->tenant from the request's x-api-key header. ERR_UNAUTHORIZED with one
+ * message whether it is missing, malformed, unknown, expired or revoked.
+ */
+enum err api_key_check(struct call *c, struct api_key_cache *cache);
+
+/* A new key; text has room for API_KEY_TEXT_MAX_BYTES, prefix too. */
+void api_key_make(bool livemode, char *text, char *prefix, unsigned char hash[SHA256_BYTES]);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * Words that every file of the project uses; knows only the compiler.
+ */
+#ifndef BASE_BASE_H
+#define BASE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
+
+#define MUSTCHECK   __attribute__((warn_unused_result))
+#define NORETURN    __attribute__((noreturn))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define UNUSED      __attribute__((unused))
+
+/*
+ * Exit codes. The supervisor restarts a worker after each of them but
+ * EXIT_CONFIG, which only a person can mend (sysexits.h has the numbers).
+ */
+enum {
+	EXIT_USAGE = 64,    /* wrong command line */
+	EXIT_DEFECT = 70,   /* out of memory, or a broken invariant */
+	EXIT_OS = 71,       /* the system refused something that is needed */
+	EXIT_DATABASE = 75, /* the database is away */
+	EXIT_CONFIG = 78,   /* configuration, role or schema: do not restart */
+};
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The one error type. A function that can fail returns it and nothing else;
+ * results leave through its last parameters and stay untouched on failure.
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include "base/base.h"
+
+enum err {
+	ERR_OK,
+#define ERR(name, status, code, type, what) ERR_##name,
+#include "base/err.def"
+#undef ERR
+	ERR__COUNT
+};
+
+struct err_info {
+	int         status; /* HTTP */
+	const char *code;   /* on the wire */
+	const char *type;   /* on the wire */
+	const char *what;   /* for the operator */
+};
+
+const struct err_info *err_info(enum err e);
+
+/* The error with this wire code, or ERR_OK when there is none. */
+enum err err_find(const char *code, size_t len);
+
+#endif

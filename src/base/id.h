@@ -1,0 +1,46 @@
+/*
+ * 128-bit ids in time order (UUIDv7 layout): 48 bits of milliseconds, 12 bits
+ * that count within one process and millisecond, 62 random bits. Stored as
+ * uuid, shown as prefix + 22 digits in base 62 ("cus_0M8...").
+ *
+ * Order      Ids of one process never go back, even when the clock does.
+ * Text       Exactly ID_TEXT_BYTES digits of 0-9A-Za-z, so the order of the
+ *            text is the order of the ids; any other spelling is refused.
+ */
+#ifndef BASE_ID_H
+#define BASE_ID_H
+
+#include "base/str.h"
+
+enum {
+	ID_BYTES = 16,
+	ID_TEXT_BYTES = 22,
+	ID_UUID_BYTES = 36,
+};
+
+struct id {
+	unsigned char b[ID_BYTES];
+};
+
+struct id id_new(void);
+
+/* The milliseconds in it: the moment it was made. */
+int64_t id_ms(const struct id *id);
+
+void id_text(const struct id *id, char out[ID_TEXT_BYTES]);
+bool id_parse(struct str prefix, struct str text, struct id *out) MUSTCHECK;
+
+/* The RFC 9562 spelling, 36 characters; either case is read, lower case written. */
+void id_uuid(const struct id *id, char out[ID_UUID_BYTES]);
+bool id_parse_uuid(struct str text, struct id *out) MUSTCHECK;
+
+static inline bool
+id_eq(const struct id *a, const struct id *b)
+{
+	return memcmp(a->b, b->b, ID_BYTES) == 0;
+}
+
+/* prefix + bytes of randomness in base 62, NUL-terminated; out has room for size bytes. */
+void id_random_text(struct str prefix, size_t digits, char *out, size_t size);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Every limit of the service, with its unit and its reason. Limits that an
+ * operator may change stand in the configuration table (proc/conf.c).
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+	/* Memory of a request that is kept by the worker; a batch of 100 plain customers fits. */
+	ARENA_KEEP_BYTES = 128 * 1024,
+
+	/*
+	 * nginx and lighttpd pass on at most 8 KiB of request line and 32 KiB of
+	 * headers with our conf/; the path and query that the API knows are far
+	 * shorter: an id of 100 characters is at most 1,200 bytes when each byte
+	 * of it is escaped.
+	 */
+	URI_MAX_BYTES = 4096,
+	QUERY_PARAMETERS_MAX = 32,
+	/* All FastCGI parameters together; nginx and lighttpd send at most 65,535 bytes of them. */
+	PARAMS_MAX_BYTES = 64 * 1024,
+	HEADER_VALUE_MAX_BYTES = 1024,
+
+	/* JSON. A batch (2 levels) of items with metadata (METADATA_DEPTH_MAX) fits three times. */
+	JSON_DEPTH_MAX = 32,
+	/* 100 items with full metadata and every field are under 105,000 values. */
+	JSON_VALUES_MAX = 120000,
+
+	/* Contract section 3. Characters are Unicode code points. */
+	EMAIL_MAX_CHARS = 200,
+	EXTERNAL_ID_MAX_CHARS = 100,
+	NAME_MAX_CHARS = 200,
+	TAX_DOCUMENT_MAX_CHARS = 100,
+	ADDRESS_LINE_MAX_CHARS = 200, /* the contract is silent; the longest field it names */
+	METADATA_DEPTH_MAX = 8,
+	METADATA_VALUES_MAX = 1000,
+	JSON_NUMBER_MAX_BYTES = 64, /* jsonb and doubles make monsters of longer ones */
+	BATCH_ITEMS_MAX = 100,
+	LIST_LIMIT_MAX = 100,
+	LIST_LIMIT_DEFAULT = 25,
+	SEARCH_MAX_CHARS = 200,
+
+	/* Contract sections 5 and 6. */
+	IDEMPOTENCY_KEY_MAX_BYTES = 255,
+	REQUEST_ID_MAX_BYTES = 128,
+
+	/* Field errors in one answer; a batch of 100 items can break more rules than anyone reads. */
+	PROBLEM_DETAILS_MAX = 1000,
+
+	/*
+	 * The largest answer: 100 customers with 16 KiB of metadata each are
+	 * 1.7 MiB; a failed batch echoes its body.
+	 */
+	RESPONSE_MAX_BYTES = 8 * 1024 * 1024,
+	/* Of which the worker keeps this much between requests. */
+	RESPONSE_KEEP_BYTES = 128 * 1024,
+};
+
+#endif

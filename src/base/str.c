@@ -1,0 +1,75 @@
+/* Text with a length. */
+#include "base/str.h"
+
+int
+str_cmp(struct str a, struct str b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int    order = n ? memcmp(a.ptr, b.ptr, n) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool
+str_eq_nocase(struct str a, struct str b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (lower(a.ptr[i]) != lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
+struct str
+str_cut(struct str *s, char sep)
+{
+	const char *at = s->len ? memchr(s->ptr, sep, s->len) : NULL;
+	struct str  head = *s;
+
+	if (!at) {
+		*s = STR_NONE;
+		return head;
+	}
+	head.len = (size_t)(at - head.ptr);
+	s->ptr = at + 1;
+	s->len -= head.len + 1;
+	return head;
+}
+
+struct str
+str_trim(struct str s)
+{
+	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+bool
+str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
+{
+	int64_t n = 0;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, s.ptr[i] - '0', &n))
+			return false;
+	}
+	if (n < min || n > max)
+		return false;
+	*out = n;
+	return true;
+}

@@ -1,0 +1,65 @@
+/*
+ * Text with a length: a view that owns nothing.
+ *
+ * Lifetime   That of the bytes it points at; a function that keeps a view
+ *            longer says so.
+ * Absent     ptr == NULL means 'not given' and is not the same as empty.
+ * Errors     A parse function leaves its out value untouched when it fails.
+ */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include "base/base.h"
+
+#include <string.h>
+
+struct str {
+	const char *ptr;
+	size_t      len;
+};
+
+#define STR(lit)    ((struct str) { "" lit, sizeof(lit) - 1 })
+#define STR_NONE    ((struct str) { NULL, 0 })
+#define STR_ARGS(s) ((int)(s).len), ((s).ptr ? (s).ptr : "") /* for "%.*s" */
+
+/* A view of a C string; NULL gives an absent one. */
+static inline struct str
+str_of(const char *z)
+{
+	return (struct str) { z, z ? strlen(z) : 0 };
+}
+
+static inline bool
+str_eq(struct str a, struct str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool
+str_is(struct str a, const char *z)
+{
+	return str_eq(a, str_of(z));
+}
+
+static inline bool
+str_starts(struct str s, struct str prefix)
+{
+	return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+}
+
+/* Order of bytes, shorter first: the order of COLLATE "C". */
+int str_cmp(struct str a, struct str b);
+
+/* ASCII letters only, as header and key names need it. */
+bool str_eq_nocase(struct str a, struct str b);
+
+/* The part before the first sep; *s is moved behind it, or is absent when there was no sep. */
+struct str str_cut(struct str *s, char sep);
+
+/* Without blanks and tabs at both ends. */
+struct str str_trim(struct str s);
+
+/* Digits only, no sign, no blank; false when empty, malformed or outside [min, max]. */
+bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out) MUSTCHECK;
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * One call of the API: what a handler gets and what it leaves behind.
+ *
+ * Made by    app_handle(), which has checked route, key and version before a
+ *            handler runs.
+ * Left       Either a reply (call/reply.h) and ERR_OK, or a problem (call_fail
+ *            and its kin) and its error.
+ * Lifetime   That of the request; everything in it is in the request's arena.
+ */
+#ifndef CALL_CALL_H
+#define CALL_CALL_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "db/tx.h"
+#include "http/query.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/version.h"
+
+struct json_object;
+
+/* Who calls: the holder of the API key. */
+struct tenant {
+	struct id    environment, organization, key;
+	bool         livemode;
+	bool         pinned;
+	enum version pin;
+};
+
+/* What is wrong, for two audiences: the client and, in log, the operator. */
+struct problem {
+	enum err    code;
+	const char *param;   /* the field, parameter or header that is to blame, or NULL */
+	const char *message; /* one sentence without internals */
+	struct str  allow;   /* 405: the methods that exist */
+	int64_t     retry_after_s;
+	size_t      details;
+	struct problem_detail {
+		const char *field;   /* dotted path from the body's top */
+		const char *message;
+	} *detail;
+	char log[256];
+};
+
+struct settings {
+	const char *docs_base_url;
+	size_t      metadata_max_bytes;
+	int64_t     idempotency_ttl_ms;
+};
+
+struct call {
+	struct arena          *arena;
+	const struct request  *req;
+	struct response       *res;
+	struct db             *db;
+	const struct settings *settings;
+	struct tenant          tenant;
+	enum version           version;
+	bool                   legacy_path; /* the path has no version in it */
+	struct path            path;
+	struct query           query;
+	struct str             id;          /* the path's {id} */
+
+	/* The Idempotency-Key of a write; absent when none was sent. */
+	struct str    idem_key;
+	unsigned char idem_hash[SHA256_BYTES];
+
+	struct json_object *reply; /* owned; what the handler answers */
+	struct problem      problem;
+};
+
+/* Each returns code, so that a handler can end with it. param may be NULL. */
+enum err call_fail(struct call *c, enum err code, const char *param, const char *message);
+
+/* Adds one broken field to the problem, which becomes a validation_error; field is "a.b" or "a.0.b". */
+void call_field(struct call *c, const char *field, const char *message);
+
+/* ERR_VALIDATION when call_field() was called, else ERR_OK. */
+enum err call_fields_done(struct call *c);
+
+/*
+ * What a failed transaction means for the client. DB_UNIQUE must have been
+ * dealt with before; here it is a defect.
+ */
+enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
+
+/* First step of every transaction: what it may see. */
+void call_enter(struct call *c, struct tx *tx);
+
+/* The only value of a query parameter, absent when not sent; sent twice: false, and the problem is filled. */
+bool call_parameter(struct call *c, const char *name, struct str *value) MUSTCHECK;
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Idempotency keys (contract section 5).
+ *
+ * The record of a key is written by the last statement of the transaction that
+ * it belongs to, so that a crash leaves both or neither. A key that was used
+ * before makes that statement, and with it the whole transaction, fail; only
+ * then the stored outcome is read. A twin of a running request waits where the
+ * transaction begins (call_enter), so after the wait it sees the outcome.
+ *
+ * Stored     Successes, and a 409 of the write itself. Not stored: what was decided
+ *            before the write (400, 401, 404), 429 and 5xx.
+ */
+#ifndef CALL_IDEM_H
+#define CALL_IDEM_H
+
+#include "call/call.h"
+
+/* What the key's record says. */
+struct idem_stored {
+	bool             found;   /* the transaction was undone, this is the answer of the first one */
+	enum err         outcome; /* ERR_OK, or the error that was answered */
+	size_t           ids;     /* that the request gave to its customers, in the order of its items */
+	const struct id *id;
+	struct tx        tx;      /* its second step has the customers that were answered */
+};
+
+enum { IDEM_CUSTOMERS_STEP = 2 };
+
+/* Reads the header into the call; hashes the request. ERR_VALIDATION when it is malformed. */
+enum err idem_begin(struct call *c);
+
+/* The last two parameters of every write statement: key or NULL, and request hash. */
+void idem_bind(const struct call *c, struct bind *b);
+
+/*
+ * Runs a write. ERR_OK: it was done (stored->found is false), or it had been
+ * done before (true; the reply is marked as a replay). DB_UNIQUE on another
+ * constraint than the key's is left to the caller: *taken is set, ERR_DUPLICATE
+ * returned. tx_fini(&stored->tx) is the caller's in every case.
+ */
+enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
+
+/* Keeps a refusal as the key's outcome; without a key does nothing. */
+void idem_refused(struct call *c, enum err outcome);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Answers: the envelope of the call's version around what a handler made, and
+ * the one error body that every generation of clients reads (contract section 4).
+ *
+ * Ownership  reply_one() and reply_list() take the value over.
+ */
+#ifndef CALL_REPLY_H
+#define CALL_REPLY_H
+
+#include "call/call.h"
+
+enum err reply_one(struct call *c, int status, struct json_object *value);
+
+/* next_cursor is absent on the last page. */
+enum err reply_list(struct call *c, struct json_object *array, struct str next_cursor);
+
+/* Writes c->reply, or the problem when code is not ERR_OK, into the response. */
+void reply_send(struct call *c, enum err code);
+
+#endif

@@ -1,0 +1,207 @@
+/* clientele key: API keys. */
+#include "auth/api_key.h"
+#include "cli/listing.h"
+#include "cli/owner.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXPIRES_DAYS_MAX = 3650 };
+
+struct options {
+	struct str org, env, name;
+	int64_t    expires_days; /* 0: never */
+};
+
+static bool
+read_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {
+		{ "org", required_argument, NULL, 'o' },
+		{ "env", required_argument, NULL, 'e' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "expires-days", required_argument, NULL, 'x' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int letter;
+
+	*o = (struct options) { .name = STR("created by the operator") };
+	optind = 1;
+	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (letter) {
+		case 'o':
+			o->org = str_of(optarg);
+			break;
+		case 'e':
+			o->env = str_of(optarg);
+			break;
+		case 'n':
+			o->name = str_of(optarg);
+			break;
+		case 'x':
+			if (!str_to_i64(str_of(optarg), 1, EXPIRES_DAYS_MAX, &o->expires_days))
+				return false;
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+static int
+create(struct owner *o, bool json, int argc, char **argv)
+{
+	static const char *const  columns[] = { "id", "key" };
+	struct tx AUTO_TX         tx;
+	struct options            options;
+	struct owner_environment *environments;
+	unsigned char             hash[SHA256_BYTES];
+	char                      text[API_KEY_TEXT_MAX_BYTES], prefix[API_KEY_TEXT_MAX_BYTES];
+	struct bind              *b;
+	struct id                 id = id_new();
+	size_t                    count, at = 0;
+	bool                      livemode;
+	int                       code;
+
+	tx_init(&tx, o->db, &o->arena);
+	if (!read_options(argc, argv, &options) || optind != argc || !options.org.ptr
+	    || !(str_is(options.env, "live") || str_is(options.env, "sandbox")))
+		return cmd_usage("clientele key create --org NAME --env live|sandbox [--name TEXT] [--expires-days N]");
+	livemode = str_is(options.env, "live");
+	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
+		return code;
+	while (environments[at].livemode != livemode) /* each organization has both */
+		at++;
+	api_key_make(livemode, text, prefix, hash);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[at].id);
+	b = tx_step(&tx, SQL_KEY_CREATE);
+	bind_id(b, &environments[at].id);
+	bind_id(b, &id);
+	bind_text(b, (struct str) { (char *)hash, SHA256_BYTES });
+	bind_text(b, options.name);
+	bind_text(b, str_of(prefix));
+	if (options.expires_days)
+		bind_i64(b, options.expires_days);
+	else
+		bind_null(b);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	if (json) {
+		struct listing listing;
+		struct str    *cells;
+
+		listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+		cells = listing_row(&listing);
+		cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
+		cells[1] = str_of(text);
+		listing_print(&listing, true);
+	} else {
+		printf("%s\n", text);
+		fprintf(stderr, "This key of %.*s (%.*s) is shown only now; its id is %.*s.\n",
+		    STR_ARGS(options.org), STR_ARGS(options.env), STR_ARGS(owner_id(o, API_KEY_ID_PREFIX, &id)));
+	}
+	return 0;
+}
+
+static int
+list(struct owner *o, bool json, int argc, char **argv)
+{
+	static const char *const columns[] = { "id", "organization", "environment", "prefix", "name", "expires",
+		"revoked", "lastUsed" };
+	struct options            options;
+	struct owner_environment *environments;
+	struct listing            listing;
+	size_t                    count;
+	int                       code;
+
+	if (!read_options(argc, argv, &options) || optind != argc)
+		return cmd_usage("clientele key list [--org NAME]");
+	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
+		return code;
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	for (size_t e = 0; e < count; e++) {
+		struct tx AUTO_TX tx;
+
+		tx_init(&tx, o->db, &o->arena);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
+		bind_id(tx_step(&tx, SQL_KEY_LIST), &environments[e].id);
+		if ((code = owner_run(&tx)) != 0)
+			return code;
+		for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
+			struct row  row = tx_row(&tx, 1, i);
+			struct id   id = row_id(&row, 0);
+			struct str *cells = listing_row(&listing);
+
+			cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
+			cells[1] = environments[e].organization;
+			cells[2] = environments[e].livemode ? STR("live") : STR("sandbox");
+			cells[3] = arena_str(&o->arena, row_text(&row, 2));
+			cells[4] = arena_str(&o->arena, row_text(&row, 1));
+			cells[5] = owner_time(o, &row, 4);
+			cells[6] = owner_time(o, &row, 5);
+			cells[7] = owner_time(o, &row, 6);
+		}
+	}
+	listing_print(&listing, json);
+	return 0;
+}
+
+static int
+revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
+{
+	struct owner_environment *environments;
+	struct id                 id;
+	size_t                    count;
+	int                       code;
+
+	if (argc != 2 || !id_parse(API_KEY_ID_PREFIX, str_of(argv[1]), &id))
+		return cmd_usage("clientele key revoke ID (of clientele key list)");
+	if ((code = owner_environments(o, STR_NONE, &environments, &count)) != 0)
+		return code;
+	for (size_t e = 0; e < count; e++) {
+		struct tx AUTO_TX tx;
+		struct bind      *b;
+
+		tx_init(&tx, o->db, &o->arena);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
+		b = tx_step(&tx, SQL_KEY_REVOKE);
+		bind_id(b, &environments[e].id);
+		bind_id(b, &id);
+		if ((code = owner_run(&tx)) != 0)
+			return code;
+		if (tx_rows(&tx, 1)) {
+			printf("%s stops working within a second\n", argv[1]);
+			return 0;
+		}
+	}
+	log_error("there is no key %s, or it was revoked before", argv[1]);
+	return EXIT_USAGE;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct owner *o, bool json, int argc, char **argv);
+} actions[] = {
+	{ "create", create },
+	{ "list", list },
+	{ "revoke", revoke },
+};
+
+int
+cmd_key(struct cmd_context *ctx, int argc, char **argv)
+{
+	for (size_t i = 0; i < COUNTOF(actions) && argc > 1; i++) {
+		struct owner owner;
+		int          code;
+
+		if (strcmp(argv[1], actions[i].name) != 0)
+			continue;
+		owner_init(&owner, &ctx->conf);
+		code = actions[i].run(&owner, ctx->json, argc - 1, argv + 1);
+		owner_fini(&owner);
+		return code;
+	}
+	return cmd_usage("clientele key create|list|revoke ...");
+}

@@ -1,0 +1,154 @@
+/* clientele serve: makes everything that needs rights, gives them up, and runs. */
+#include "app/app.h"
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "cli/cmd.h"
+#include "proc/listen.h"
+#include "proc/supervisor.h"
+#include "proc/worker.h"
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool
+load_again(const void *load_with, struct conf *out, struct buf *err)
+{
+	if (!cmd_load_conf(load_with, out, err))
+		return false;
+	if (listener_check(out, err))
+		return true;
+	conf_fini(out);
+	return false;
+}
+
+static bool
+become_user(const char *name, struct buf *err)
+{
+	const struct passwd *p;
+
+	if (geteuid() != 0) {
+		if (name[0])
+			log_info("user = %s is not used: not started as root", name);
+		return true;
+	}
+	if (!name[0]) {
+		log_warn("runs as root; set user");
+		return true;
+	}
+	p = getpwnam(name);
+	if (!p) {
+		buf_fmt(err, "user: there is no user \"%s\"", name);
+		return false;
+	}
+	if (initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0 && setuid(p->pw_uid) == 0)
+		return true;
+	buf_fmt(err, "user: cannot become \"%s\": %s", name, strerror(errno));
+	return false;
+}
+
+static bool
+write_pidfile(const char *path, struct buf *err)
+{
+	char text[24];
+	int  len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	int  fd;
+
+	if (!path[0])
+		return true;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd == -1 || write(fd, text, (size_t)len) != len)
+		buf_fmt(err, "pidfile: %s: %s", path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return err->len == 0;
+}
+
+static void
+remove_pidfile(const char *path)
+{
+	if (path[0] && unlink(path) == -1)
+		log_warn("pidfile: cannot remove %s: %s", path, strerror(errno));
+}
+
+static void
+announce(const struct conf *c, const struct listener *l)
+{
+	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
+	int   most = 0;
+
+	log_info("%s listens on %s", PACKAGE_STRING, c->listen[0] ? c->listen : "an inherited socket");
+	if (!l->alone)
+		log_info("%u workers%s", supervisor_workers(c),
+		    c->workers ? "" : " (auto: two for each processor)");
+	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
+		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d waiting connections",
+		    (int)c->listen_backlog, most);
+	if (f)
+		fclose(f);
+}
+
+/* Without a supervisor: whoever passed the socket starts and watches the processes. */
+static int
+run_alone(const struct conf *c, const struct listener *l)
+{
+	static struct stats_slot stats;
+	struct allow             allow;
+	struct buf               err;
+	int                      code = EXIT_CONFIG;
+
+	buf_init(&err, 1024);
+	if (allow_parse(c->listen_allow, &allow, &err)) {
+		struct heritage h = {
+			.conf = c,
+			.allow = &allow,
+			.stats = &stats,
+			.listen_fd = l->fd,
+			.lifeline_fd = -1,
+			.ready_fd = -1,
+		};
+		log_init("worker", (enum log_level)c->log_level);
+		code = worker_run(&h);
+	} else
+		log_error("%.*s", STR_ARGS(buf_view(&err)));
+	buf_fini(&err);
+	return code;
+}
+
+int
+cmd_serve(struct cmd_context *ctx, int argc, char **argv)
+{
+	struct conf     *c = &ctx->conf;
+	struct listener  listener;
+	struct supervise what = { &listener, c, load_again, ctx };
+	struct buf       err;
+	char            *pidfile = NULL;
+	int              code = EXIT_CONFIG;
+
+	if (argc > 1)
+		return cmd_usage("serve does not know \"%s\"", argv[1]);
+	buf_init(&err, 4096);
+	if (listener_check(c, &err) && listener_open(&listener, c, &err)) {
+		if (write_pidfile(c->pidfile, &err) && become_user(c->user, &err)) {
+			pidfile = must_strdup(c->pidfile); /* a reload replaces c */
+			announce(c, &listener);
+			code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
+			remove_pidfile(pidfile);
+			free(pidfile);
+		}
+		listener_remove_file(&listener);
+		listener_close(&listener);
+	}
+	if (err.len)
+		log_error("%.*s", STR_ARGS(buf_view(&err)));
+	buf_fini(&err);
+	return code;
+}

@@ -1,0 +1,38 @@
+/*
+ * Typed parameters of one statement, all in PostgreSQL's binary format.
+ *
+ * Order      Calls are $1, $2, ... of the statement.
+ * Absent     A view with ptr == NULL (or a NULL id) is SQL NULL.
+ * Lifetime   Short values are copied; text, json and arrays are views that must
+ *            live until the transaction has ended. The bind lives in its arena.
+ */
+#ifndef DB_BIND_H
+#define DB_BIND_H
+
+#include "base/arena.h"
+#include "base/id.h"
+#include "base/str.h"
+
+enum { BIND_PARAMETERS_MAX = 16 };
+
+struct bind {
+	struct arena *arena;
+	int           n;
+	const char   *value[BIND_PARAMETERS_MAX];
+	int           length[BIND_PARAMETERS_MAX];
+	int           format[BIND_PARAMETERS_MAX];
+};
+
+void bind_init(struct bind *b, struct arena *a);
+void bind_text(struct bind *b, struct str s); /* text, json and bytea alike */
+void bind_id(struct bind *b, const struct id *id);
+void bind_i64(struct bind *b, int64_t n);
+void bind_bool(struct bind *b, bool v);
+void bind_time(struct bind *b, int64_t wall_ms);
+void bind_null(struct bind *b);
+
+/* One-dimensional array; cells are values in binary format, absent ones NULL. */
+enum bind_type { BIND_BOOL = 16, BIND_TEXT = 25, BIND_JSON = 114, BIND_UUID = 2950 }; /* pg_type.oid */
+void bind_array(struct bind *b, enum bind_type type, const struct str *cells, size_t count);
+
+#endif

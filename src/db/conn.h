@@ -1,0 +1,23 @@
+/*
+ * Inside of db/: the connection itself, for db.c and migrate.c.
+ */
+#ifndef DB_CONN_H
+#define DB_CONN_H
+
+#include "db/db.h"
+
+#include <libpq-fe.h>
+
+struct db {
+	struct db_options options;
+	PGconn           *conn;                 /* NULL when there is none */
+	bool              prepared[SQL__COUNT]; /* on this connection */
+	int64_t           next_try_ms;          /* monotonic */
+	int64_t           backoff_ms;           /* 0 after a success */
+};
+
+/* A new connection without session settings, or NULL (the log says why). */
+PGconn *db_open(const struct db *db);
+void    db_close(struct db *db);
+
+#endif

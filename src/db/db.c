@@ -1,0 +1,499 @@
+/* The connection to PostgreSQL, and transactions of one round trip on it. */
+#include "db/db.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "db/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	CONNECT_TIMEOUT_S = 3,
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_MAX_MS = 2000,
+	CANCEL_GRACE_MS = 1000, /* between PQcancel and closing the connection */
+	UNDONE_RUNS_MAX = 3,    /* of a transaction that PostgreSQL undid by itself */
+};
+
+struct db *
+db_new(const struct db_options *options)
+{
+	struct db *db = must_alloc(sizeof(*db));
+
+	db->options = *options;
+	return db;
+}
+
+void
+db_free(struct db *db)
+{
+	if (!db)
+		return;
+	db_close(db);
+	free(db);
+}
+
+void
+db_close(struct db *db)
+{
+	PQfinish(db->conn); /* takes NULL */
+	db->conn = NULL;
+	memset(db->prepared, 0, sizeof(db->prepared));
+}
+
+/* libpq's message on a failed connect holds host and role, no data; one line of it. */
+static void
+log_connect(const char *message)
+{
+	log_warn("cannot connect to the database: %.*s", (int)strcspn(message, "\n"), message);
+}
+
+PGconn *
+db_open(const struct db *db)
+{
+	char        seconds[16];
+	const char *keywords[] = { "connect_timeout", "application_name", "client_encoding", "dbname", NULL };
+	const char *values[] = { seconds, db->options.application_name, "UTF8", db->options.url, NULL };
+	PGconn     *conn;
+
+	snprintf(seconds, sizeof(seconds), "%d", CONNECT_TIMEOUT_S);
+	/* dbname comes last and is expanded, so that the operator's string wins. */
+	conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(conn) == CONNECTION_OK)
+		return conn;
+	log_connect(PQerrorMessage(conn));
+	PQfinish(conn);
+	return NULL;
+}
+
+static bool
+begin_session(struct db *db, PGconn *conn)
+{
+	char        statement_ms[24], lock_ms[24];
+	const char *values[] = { statement_ms, lock_ms };
+	PGresult   *res;
+	bool        ok;
+
+	snprintf(statement_ms, sizeof(statement_ms), "%jd", (intmax_t)db->options.statement_timeout_ms);
+	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)db->options.lock_timeout_ms);
+	res = PQexecParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, 2, NULL, values, NULL, NULL, 0);
+	ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	PQclear(res);
+	return ok && PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
+}
+
+/* A connection that is idle and in pipeline mode, or NULL. */
+static PGconn *
+ready(struct db *db)
+{
+	int64_t now;
+
+	if (db->conn && PQstatus(db->conn) == CONNECTION_OK
+	    && PQtransactionStatus(db->conn) == PQTRANS_IDLE)
+		return db->conn;
+	db_close(db);
+	now = clock_mono_ms();
+	if (now < db->next_try_ms)
+		return NULL;
+	db->conn = db_open(db);
+	if (db->conn && !begin_session(db, db->conn)) {
+		log_warn("the database refused the session's settings");
+		db_close(db);
+	}
+	if (!db->conn) {
+		unsigned char jitter;
+
+		hash_random(&jitter, sizeof(jitter));
+		db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
+		if (db->backoff_ms > BACKOFF_MAX_MS)
+			db->backoff_ms = BACKOFF_MAX_MS;
+		/* Half of it to all of it. */
+		db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
+		return NULL;
+	}
+	if (db->backoff_ms)
+		log_info("connected to the database again");
+	db->backoff_ms = 0;
+	return db->conn;
+}
+
+/* Waits until libpq can go on; false when the deadline has passed or the socket is broken. */
+static bool
+wait_for(PGconn *conn, int64_t deadline_ms)
+{
+	for (;;) {
+		int           unsent = PQflush(conn);
+		struct pollfd fd = { PQsocket(conn), POLLIN, 0 };
+		int64_t       left = deadline_ms - clock_mono_ms();
+		int           n;
+
+		if (unsent == -1 || left <= 0)
+			return false;
+		if (unsent)
+			fd.events |= POLLOUT;
+		n = poll(&fd, 1, (int)(left < INT32_MAX ? left : INT32_MAX));
+		if (n == -1 && errno != EINTR)
+			return false;
+		if (n == 1 && (fd.revents & ~POLLOUT))
+			return PQconsumeInput(conn) == 1;
+	}
+}
+
+/* The next result, NULL between two statements; *lost is set when there will be none. */
+static PGresult *
+next_result(PGconn *conn, int64_t deadline_ms, bool *lost)
+{
+	while (PQisBusy(conn)) {
+		if (!wait_for(conn, deadline_ms)) {
+			*lost = true;
+			return NULL;
+		}
+	}
+	return PQgetResult(conn);
+}
+
+static bool
+send_steps(struct db *db, PGconn *conn, struct tx *tx)
+{
+	for (size_t i = 0; i < tx->steps; i++) {
+		const struct tx_step  *step = &tx->step[i];
+		const struct sql_stmt *stmt = &sql_catalogue[step->id];
+
+		assert(step->bind.n == stmt->nparams);
+		if (!db->prepared[step->id] && !PQsendPrepare(conn, stmt->name, stmt->text, 0, NULL))
+			return false;
+		if (!PQsendQueryPrepared(conn, stmt->name, step->bind.n, step->bind.value,
+		        step->bind.length, step->bind.format, 1))
+			return false;
+	}
+	return PQpipelineSync(conn) == 1;
+}
+
+static const struct {
+	const char        *name;
+	enum db_constraint constraint;
+} constraints[] = {
+	{ "customer_external_id", DB_CONSTRAINT_EXTERNAL_ID },
+	{ "idempotency_key_pkey", DB_CONSTRAINT_IDEMPOTENCY_KEY },
+	{ "organization_name_key", DB_CONSTRAINT_ORGANIZATION },
+};
+
+/* What a SQLSTATE means for the caller; the first row whose text is its beginning. */
+static const struct {
+	const char    *sqlstate;
+	enum db_status status;
+	bool           undone; /* by PostgreSQL for its own reasons: run it again */
+	bool           close;  /* this connection is of no more use */
+} meanings[] = {
+	{ "23505", DB_UNIQUE, false, false },
+	{ "55P03", DB_LOCKED, false, false },  /* lock_not_available */
+	{ "57014", DB_TIMEOUT, false, false }, /* query_canceled */
+	{ "40001", DB_TIMEOUT, true, false },  /* serialization_failure */
+	{ "40P01", DB_TIMEOUT, true, false },  /* deadlock_detected */
+	{ "0A000", DB_FAILED, true, true },    /* cached plan must not change result type */
+	{ "26000", DB_FAILED, true, true },    /* prepared statement is gone */
+	{ "25006", DB_GONE, true, true },      /* read-only after a failover: find the primary */
+	{ "57P", DB_GONE, true, true },        /* shut down, or not yet started */
+	{ "53300", DB_GONE, false, true },     /* too many connections */
+	{ "", DB_FAILED, false, false },
+};
+
+struct failure {
+	enum db_status status;
+	bool           undone, close;
+};
+
+static struct failure
+judge(struct tx *tx, size_t step, const PGresult *res)
+{
+	const char    *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	const char    *constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
+	size_t         i = 0;
+
+	if (!sqlstate) /* no server speaks like that: libpq made this result because the connection broke */
+		return (struct failure) { DB_UNKNOWN, false, true };
+	while (strncmp(sqlstate, meanings[i].sqlstate, strlen(meanings[i].sqlstate)) != 0)
+		i++;
+	tx->failed = step;
+	tx->constraint = DB_CONSTRAINT_OTHER;
+	for (size_t c = 0; constraint && c < COUNTOF(constraints); c++)
+		if (strcmp(constraint, constraints[c].name) == 0)
+			tx->constraint = constraints[c].constraint;
+	snprintf(tx->log, sizeof(tx->log), "statement %s failed with SQLSTATE %s%s%s",
+	    sql_catalogue[tx->step[step].id].name, sqlstate, constraint ? " on " : "",
+	    constraint ? constraint : "");
+	return (struct failure) { meanings[i].status, meanings[i].undone, meanings[i].close };
+}
+
+/* Reads all answers up to the Sync's. False: the connection or the deadline was lost on the way. */
+static bool
+read_answers(struct db *db, PGconn *conn, struct tx *tx, int64_t deadline_ms, struct failure *failure)
+{
+	bool lost = false;
+
+	for (size_t i = 0; i < tx->steps; i++) {
+		struct tx_step *step = &tx->step[i];
+		int             answers = db->prepared[step->id] ? 1 : 2;
+
+		while (answers-- > 0) {
+			PGresult *res = next_result(conn, deadline_ms, &lost);
+			bool      is_prepare = answers == 1;
+
+			if (lost || !res)
+				return false;
+			switch (PQresultStatus(res)) {
+			case PGRES_COMMAND_OK:
+			case PGRES_TUPLES_OK:
+				if (is_prepare) {
+					db->prepared[step->id] = true;
+				} else {
+					step->result = res;
+					res = NULL;
+				}
+				break;
+			case PGRES_PIPELINE_ABORTED:
+				break;
+			case PGRES_FATAL_ERROR:
+				if (failure->status == DB_OK)
+					*failure = judge(tx, i, res);
+				break;
+			case PGRES_EMPTY_QUERY:
+			case PGRES_COPY_OUT:
+			case PGRES_COPY_IN:
+			case PGRES_BAD_RESPONSE:
+			case PGRES_NONFATAL_ERROR:
+			case PGRES_COPY_BOTH:
+			case PGRES_SINGLE_TUPLE:
+			case PGRES_PIPELINE_SYNC:
+				PQclear(res);
+				return false;
+			}
+			PQclear(res);
+			res = next_result(conn, deadline_ms, &lost); /* the NULL behind each answer */
+			if (res)
+				PQclear(res);
+			if (lost || res || PQstatus(conn) == CONNECTION_BAD)
+				return false;
+		}
+	}
+	PGresult *sync = next_result(conn, deadline_ms, &lost);
+	bool      ok = sync && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
+
+	PQclear(sync);
+	return ok;
+}
+
+static void
+clear_results(struct tx *tx)
+{
+	for (size_t i = 0; i < tx->steps; i++) {
+		PQclear(tx->step[i].result);
+		tx->step[i].result = NULL;
+	}
+}
+
+static struct failure
+run_once(struct db *db, struct tx *tx)
+{
+	struct failure failure = { DB_OK, false, false };
+	PGconn        *conn = ready(db);
+	int64_t        deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
+
+	clear_results(tx);
+	if (!conn) {
+		snprintf(tx->log, sizeof(tx->log), "no connection to the database");
+		return (struct failure) { DB_GONE, false, false };
+	}
+	if (send_steps(db, conn, tx) && read_answers(db, conn, tx, deadline_ms, &failure)) {
+		if (failure.close)
+			db_close(db);
+		return failure;
+	}
+	if (PQstatus(conn) == CONNECTION_OK && clock_mono_ms() >= deadline_ms) {
+		char      text[128];
+		PGcancel *cancel = PQgetCancel(conn);
+
+		/*
+		 * The answers are left where they are; that PostgreSQL has stopped is
+		 * all that is asked of it. A statement that ended at the same moment
+		 * may have been committed.
+		 */
+		if (cancel)
+			PQcancel(cancel, text, sizeof(text));
+		PQfreeCancel(cancel);
+		snprintf(tx->log, sizeof(tx->log), "no answer within request_timeout, first statement %s",
+		    sql_catalogue[tx->step[0].id].name);
+		failure = (struct failure) { DB_UNKNOWN, false, true };
+	} else if (failure.status == DB_OK || failure.status == DB_UNKNOWN) {
+		snprintf(tx->log, sizeof(tx->log), "connection lost, first statement %s",
+		    sql_catalogue[tx->step[0].id].name);
+		failure = (struct failure) { DB_UNKNOWN, tx->again, true };
+	}
+	/* else: PostgreSQL said why it closed the connection, and that it undid the transaction */
+	db_close(db);
+	return failure;
+}
+
+enum db_status
+tx_run(struct tx *tx)
+{
+	struct db *db = tx->db;
+	bool       unknown = false; /* of an earlier run, which no failure of a later one settles */
+
+	for (int runs = 1;; runs++) {
+		struct failure failure = run_once(db, tx);
+
+		if (failure.status == DB_OK || failure.status == DB_UNIQUE)
+			return failure.status;
+		unknown |= failure.status == DB_UNKNOWN;
+		if (!failure.undone || runs == UNDONE_RUNS_MAX)
+			return unknown ? DB_UNKNOWN : failure.status;
+		log_info("transaction runs again: %s", tx->log);
+	}
+}
+
+void
+tx_init(struct tx *tx, struct db *db, struct arena *a)
+{
+	tx->db = db;
+	tx->arena = a;
+	tx->again = false;
+	tx->steps = 0;
+	tx->failed = 0;
+	tx->constraint = DB_CONSTRAINT_OTHER;
+	tx->log[0] = '\0';
+}
+
+struct bind *
+tx_step(struct tx *tx, enum sql_id id)
+{
+	struct tx_step *step;
+
+	assert(tx->steps < TX_STEPS_MAX);
+	step = &tx->step[tx->steps++];
+	step->id = id;
+	step->result = NULL;
+	bind_init(&step->bind, tx->arena);
+	return &step->bind;
+}
+
+void
+tx_fini(struct tx *tx)
+{
+	clear_results(tx);
+	tx->steps = 0;
+}
+
+size_t
+tx_rows(const struct tx *tx, size_t step)
+{
+	return (size_t)PQntuples(tx->step[step].result);
+}
+
+size_t
+tx_affected(const struct tx *tx, size_t step)
+{
+	int64_t n = 0;
+
+	return str_to_i64(str_of(PQcmdTuples(tx->step[step].result)), 0, INT64_MAX, &n) ? (size_t)n : 0;
+}
+
+struct row
+tx_row(const struct tx *tx, size_t step, size_t n)
+{
+	assert(n < tx_rows(tx, step));
+	return (struct row) { tx->step[step].result, (int)n };
+}
+
+bool
+row_is_null(const struct row *r, int column)
+{
+	assert(column < PQnfields(r->result));
+	return PQgetisnull(r->result, r->n, column) == 1;
+}
+
+struct str
+row_text(const struct row *r, int column)
+{
+	if (row_is_null(r, column))
+		return STR_NONE;
+	return (struct str) { PQgetvalue(r->result, r->n, column),
+		(size_t)PQgetlength(r->result, r->n, column) };
+}
+
+static const char *
+fixed(const struct row *r, int column, size_t bytes)
+{
+	struct str cell = row_text(r, column);
+
+	if (!cell.ptr || cell.len != bytes) {
+		log_error("column %d (%s) has %zu bytes and not %zu", column, PQfname(r->result, column),
+		    cell.len, bytes);
+		abort();
+	}
+	return cell.ptr;
+}
+
+static int64_t
+big_endian(const char *p, int bytes)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < bytes; i++)
+		n = n << 8 | (unsigned char)p[i];
+	return (int64_t)n;
+}
+
+struct id
+row_id(const struct row *r, int column)
+{
+	struct id id;
+
+	memcpy(id.b, fixed(r, column, ID_BYTES), ID_BYTES);
+	return id;
+}
+
+int64_t
+row_i64(const struct row *r, int column)
+{
+	return big_endian(fixed(r, column, 8), 8);
+}
+
+bool
+row_bool(const struct row *r, int column)
+{
+	return *fixed(r, column, 1) != 0;
+}
+
+int64_t
+row_time(const struct row *r, int column)
+{
+	int64_t us = row_i64(r, column);
+
+	/* Microseconds since 2000-01-01; the columns hold whole milliseconds. */
+	return (us >= 0 ? us / 1000 : -((999 - us) / 1000)) + INT64_C(946684800000);
+}
+
+size_t
+row_ids(const struct row *r, int column, struct arena *a, const struct id **out)
+{
+	struct str cell = row_text(r, column);
+	struct id *ids;
+	size_t     count;
+
+	*out = NULL;
+	if (cell.len < 20) /* NULL, or an array without dimensions */
+		return 0;
+	count = (size_t)big_endian(cell.ptr + 12, 4);
+	if (cell.len != 20 + count * (4 + ID_BYTES))
+		abort(); /* NULLs or another type: a defect of the statement */
+	ids = ARENA_NEW(a, struct id, count);
+	for (size_t i = 0; i < count; i++)
+		memcpy(ids[i].b, cell.ptr + 20 + i * (4 + ID_BYTES) + 4, ID_BYTES);
+	*out = ids;
+	return count;
+}

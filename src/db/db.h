@@ -1,0 +1,47 @@
+/*
+ * The connection to PostgreSQL: one per process, made when it is needed, made
+ * again when it is lost.
+ *
+ * Ownership  db_new() to db_free(). Never shared by two processes: connect
+ *            after fork.
+ * Timeouts   statement_timeout and lock_timeout are PostgreSQL's, per statement;
+ *            request_timeout_ms is ours, for all of a transaction's answer: then
+ *            the statement is cancelled, and if that does not help the
+ *            connection is closed.
+ * Back-off   After a failed connect no other is tried for 100 ms to 2 s, with
+ *            jitter, so that workers do not storm a database that starts.
+ * Log        The call and the SQLSTATE; never PostgreSQL's own message about
+ *            data, which may hold a customer's values.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include "base/base.h"
+#include "db/tx.h"
+
+struct db_options {
+	const char *url;              /* libpq connection string */
+	const char *application_name;
+	int64_t     statement_timeout_ms;
+	int64_t     lock_timeout_ms;
+	int64_t     request_timeout_ms;
+};
+
+struct db *db_new(const struct db_options *options);
+void       db_free(struct db *db);
+
+/*
+ * Whether this connection may serve: its role is subject to row-level security
+ * and the schema is the one this binary knows. 0, EXIT_DATABASE or EXIT_CONFIG;
+ * why (at least 256 bytes) gets a sentence that says what to do.
+ */
+int db_check(struct db *db, struct arena *a, char *why, size_t size);
+
+/*
+ * Applies the migrations that are missing, each in a transaction of its own,
+ * under an advisory lock. Prints what it does to standard output. Returns an
+ * exit code.
+ */
+int db_migrate(struct db *db);
+
+#endif

@@ -1,0 +1,194 @@
+/* Migrations: applied once, in order, with checksums, one process at a time. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "db/conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AUTO_RESULT __attribute__((cleanup(result_end))) PGresult
+static void
+result_end(PGresult **res)
+{
+	PQclear(*res);
+}
+
+/* Statements of the set-up itself; all others stand in sql/. */
+static const char lock_sql[] =
+    /* Any number that is ours alone; held until the connection closes. */
+    "SELECT pg_advisory_lock(7205759403792793)";
+static const char table_sql[] =
+    "SET client_min_messages = warning;"
+    "CREATE TABLE IF NOT EXISTS schema_migration ("
+    " version bigint NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+    " applied_at timestamptz(3) NOT NULL DEFAULT now())";
+static const char applied_sql[] = "SELECT version, name, checksum FROM schema_migration ORDER BY version";
+static const char record_sql[] =
+    "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)";
+static const char role_sql[] = "SELECT 1 FROM pg_roles WHERE rolname = 'clientele_serve'";
+
+static bool
+done(const PGresult *res)
+{
+	return PQresultStatus(res) == PGRES_COMMAND_OK || PQresultStatus(res) == PGRES_TUPLES_OK;
+}
+
+static int
+refuse(PGconn *conn, const char *what)
+{
+	log_error("%s: %s", what, PQerrorMessage(conn));
+	return EXIT_CONFIG;
+}
+
+static void
+checksum(const char *text, char out[2 * SHA256_BYTES + 1])
+{
+	unsigned char hash[SHA256_BYTES];
+
+	hash_sha256(str_of(text), hash);
+	for (int i = 0; i < SHA256_BYTES; i++)
+		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+static int
+apply(PGconn *conn, size_t version)
+{
+	const struct sql_migration *m = &sql_migrations[version - 1];
+	char                        number[24], sum[2 * SHA256_BYTES + 1];
+	const char                 *values[] = { number, m->name, sum };
+
+	snprintf(number, sizeof(number), "%zu", version);
+	checksum(m->text, sum);
+	AUTO_RESULT *begin = PQexec(conn, "BEGIN");
+	AUTO_RESULT *body = done(begin) ? PQexec(conn, m->text) : NULL;
+	if (!body || !done(body))
+		return refuse(conn, m->name);
+	AUTO_RESULT *record = PQexecParams(conn, record_sql, 3, NULL, values, NULL, NULL, 0);
+	if (!done(record))
+		return refuse(conn, m->name);
+	AUTO_RESULT *commit = PQexec(conn, "COMMIT");
+	/* COMMIT of a failed transaction succeeds with the tag ROLLBACK. */
+	if (!done(commit) || strcmp(PQcmdStatus(commit), "COMMIT") != 0)
+		return refuse(conn, m->name);
+	printf("applied %s\n", m->name);
+	return 0;
+}
+
+static int
+check_applied(const PGresult *applied)
+{
+	for (int i = 0; i < PQntuples(applied); i++) {
+		char    sum[2 * SHA256_BYTES + 1];
+		int64_t version = 0;
+
+		if (!str_to_i64(str_of(PQgetvalue(applied, i, 0)), 1, INT32_MAX, &version) || version != i + 1) {
+			log_error("schema_migration has a gap at %d; restore it from a backup", i + 1);
+			return EXIT_CONFIG;
+		}
+		if ((size_t)version > sql_migrations_count) {
+			log_error("the database has migration %s, which this clientele does not know: "
+			    "install the newer clientele", PQgetvalue(applied, i, 1));
+			return EXIT_CONFIG;
+		}
+		checksum(sql_migrations[version - 1].text, sum);
+		if (strcmp(sum, PQgetvalue(applied, i, 2)) != 0) {
+			log_error("migration %s was changed after it had been applied: its checksum differs; "
+			    "use the clientele that applied it", PQgetvalue(applied, i, 1));
+			return EXIT_CONFIG;
+		}
+	}
+	return 0;
+}
+
+static int
+migrate(PGconn *conn)
+{
+	AUTO_RESULT *role = PQexec(conn, role_sql);
+	if (!done(role))
+		return refuse(conn, "looking for the serving role");
+	if (PQntuples(role) == 0) {
+		log_error("the role clientele_serve does not exist: run sql/setup.sql as a superuser first");
+		return EXIT_CONFIG;
+	}
+	AUTO_RESULT *lock = PQexec(conn, lock_sql);
+	if (!done(lock))
+		return refuse(conn, "waiting for another migration");
+	AUTO_RESULT *table = PQexec(conn, table_sql);
+	if (!done(table))
+		return refuse(conn, "creating schema_migration");
+	AUTO_RESULT *applied = PQexec(conn, applied_sql);
+	if (!done(applied))
+		return refuse(conn, "reading schema_migration");
+	int code = check_applied(applied);
+	size_t version = (size_t)PQntuples(applied);
+
+	if (code == 0 && version == sql_migrations_count)
+		printf("the schema is up to date (%s)\n", sql_migrations[version - 1].name);
+	while (code == 0 && version < sql_migrations_count)
+		code = apply(conn, ++version);
+	return code;
+}
+
+int
+db_migrate(struct db *db)
+{
+	PGconn *conn = db_open(db);
+	int     code;
+
+	if (!conn)
+		return EXIT_DATABASE;
+	code = migrate(conn);
+	PQfinish(conn);
+	return code;
+}
+
+int
+db_check(struct db *db, struct arena *a, char *why, size_t size)
+{
+	struct tx AUTO_TX role, schema;
+	struct row row;
+	int64_t version;
+
+	tx_init(&schema, db, a);
+	tx_init(&role, db, a);
+	tx_step(&role, SQL_ROLE_CHECK);
+	role.again = true;
+	switch (tx_run(&role)) {
+	case DB_OK:
+		break;
+	case DB_GONE:
+	case DB_UNKNOWN:
+	case DB_TIMEOUT:
+	case DB_LOCKED:
+		snprintf(why, size, "the database cannot be reached (%s)", role.log);
+		return EXIT_DATABASE;
+	case DB_UNIQUE:
+	case DB_FAILED:
+		snprintf(why, size, "%s", role.log);
+		return EXIT_CONFIG;
+	}
+	row = tx_row(&role, 0, 0);
+	if (row_bool(&row, 0) || row_bool(&row, 1) || row_bool(&row, 2)) {
+		snprintf(why, size, "database_url connects as %s, which is not subject to row-level security: "
+		    "use the role clientele_serve that sql/setup.sql makes",
+		    row_bool(&row, 0) ? "a superuser" : row_bool(&row, 1) ? "a role with BYPASSRLS" : "the owner of the tables");
+		return EXIT_CONFIG;
+	}
+	if (!row_bool(&row, 3))
+		log_warn("the database runs with fsync off: a crash of its machine loses acknowledged writes");
+	tx_step(&schema, SQL_SCHEMA_VERSION);
+	schema.again = true;
+	if (tx_run(&schema) != DB_OK) {
+		snprintf(why, size, "the schema is missing or cannot be read (%s): run clientele migrate", schema.log);
+		return EXIT_CONFIG;
+	}
+	row = tx_row(&schema, 0, 0);
+	version = row_i64(&row, 0);
+	if ((size_t)version != sql_migrations_count) {
+		snprintf(why, size, "the schema is at migration %jd and this clientele knows %zu: %s",
+		    (intmax_t)version, sql_migrations_count,
+		    (size_t)version < sql_migrations_count ? "run clientele migrate" : "install the newer clientele");
+		return EXIT_CONFIG;
+	}
+	return 0;
+}

@@ -1,0 +1,413 @@
+/* FastCGI: one connection, one request, one response. */
+#include "fcgi/fcgi.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fastcgi.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	/* A front server sends the first record as soon as it is connected. */
+	FIRST_BYTES_MS = 1000,
+	FIRST_BYTES_PAUSE_MS = 5,
+
+	/* nginx answers 502 to more than 4 KiB of response headers. */
+	HEAD_MAX_BYTES = 3584,
+
+	BODY_STEP_BYTES = 64 * 1024,
+	BODY_KEEP_BYTES = 128 * 1024,
+};
+
+struct fcgi {
+	FCGX_Request library;
+	size_t       body_max_bytes;
+	int64_t      timeout_ms;
+	struct buf   body;
+	struct buf   head;
+	bool         keep_asked;    /* by the request in hand */
+	bool         keep_reported; /* in the log, once is enough */
+	bool         consumed;      /* nothing of the request is left in the socket */
+};
+
+/* The parameters that are looked at; nothing else is copied. */
+enum param { PARAM_METHOD, PARAM_URI, PARAM_LENGTH, PARAM_HEADERS, PARAM__COUNT = PARAM_HEADERS + HEADER__COUNT };
+
+static const struct str param_names[PARAM__COUNT] = {
+	[PARAM_METHOD] = STR("REQUEST_METHOD"),
+	[PARAM_URI] = STR("REQUEST_URI"),
+	[PARAM_LENGTH] = STR("CONTENT_LENGTH"),
+#define HEADER(name, wire, param) [PARAM_HEADERS + HEADER_##name] = STR(param),
+	HEADER_LIST(HEADER)
+#undef HEADER
+};
+
+struct params {
+	struct str value[PARAM__COUNT]; /* the first of each name */
+	unsigned   count[PARAM__COUNT];
+};
+
+/* Closes without an answer and without waiting for the other side. */
+static void
+drop(struct fcgi *f)
+{
+	FCGX_Free(&f->library, 0);
+	if (f->library.ipcFd != -1)
+		close(f->library.ipcFd);
+	f->library.ipcFd = -1;
+}
+
+/*
+ * FCGX_Accept_r() reads from a descriptor that it finds in ipcFd when
+ * keepConnection is set, and leaves one open behind FCGX_Finish_r() when it is
+ * set then. Both members are marked private, so one made-up request is run
+ * through a socket pair to see that they still mean this.
+ */
+static bool
+library_behaves(FCGX_Request *library)
+{
+	static const unsigned char request[] = {
+		FCGI_VERSION_1, FCGI_BEGIN_REQUEST, 0, 1, 0, 8, 0, 0, /* */
+		0, FCGI_RESPONDER, 0, 0, 0, 0, 0, 0,                  /* */
+		FCGI_VERSION_1, FCGI_PARAMS, 0, 1, 0, 4, 0, 0,        /* */
+		1, 1, 'A', 'b',                                       /* */
+		FCGI_VERSION_1, FCGI_PARAMS, 0, 1, 0, 0, 0, 0,        /* */
+		FCGI_VERSION_1, FCGI_STDIN, 0, 1, 0, 0, 0, 0,         /* */
+	};
+	unsigned char answer[64];
+	const char   *a;
+	int           pair[2];
+	bool          good = false;
+	ssize_t       n;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return false;
+	if (write(pair[1], request, sizeof(request)) != (ssize_t)sizeof(request))
+		goto out;
+	library->ipcFd = pair[0];
+	library->keepConnection = 1;
+	if (FCGX_Accept_r(library) != 0 || library->ipcFd != pair[0] || library->keepConnection != 0)
+		goto out;
+	a = FCGX_GetParam("A", library->envp);
+	if (!a || strcmp(a, "b") != 0)
+		goto out;
+	library->keepConnection = 1;
+	FCGX_Finish_r(library);
+	if (library->ipcFd != pair[0] || fcntl(pair[0], F_GETFD) == -1)
+		goto out;
+	n = recv(pair[1], answer, sizeof(answer), MSG_DONTWAIT);
+	good = n >= 16 && answer[n - 15] == FCGI_END_REQUEST;
+out:
+	close(pair[0]);
+	close(pair[1]);
+	library->ipcFd = -1;
+	return good;
+}
+
+struct fcgi *
+fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
+{
+	struct fcgi *f = must_alloc(sizeof(*f));
+
+	f->body_max_bytes = body_max_bytes;
+	f->timeout_ms = timeout_ms;
+	buf_init(&f->body, body_max_bytes + BODY_STEP_BYTES);
+	buf_init(&f->head, HEAD_MAX_BYTES);
+	/* How long it lingers at a close for a peer that has not read everything. */
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 0);
+	if (FCGX_Init() == 0 && FCGX_InitRequest(&f->library, -1, 0) == 0
+	    && library_behaves(&f->library)) {
+		/* It puts a handler of its own in the place of an ignored signal. */
+		signal(SIGPIPE, SIG_IGN);
+		return f;
+	}
+	log_error("this libfcgi does not work as the one that this program was made for");
+	f->library.ipcFd = -1;
+	fcgi_free(f);
+	return NULL;
+}
+
+void
+fcgi_free(struct fcgi *f)
+{
+	drop(f);
+	buf_fini(&f->body);
+	buf_fini(&f->head);
+	free(f);
+}
+
+/* Looks, without taking, for the header of the record that begins a request. */
+static bool
+begins_request(int fd)
+{
+	static const struct timespec pause = { .tv_nsec = FIRST_BYTES_PAUSE_MS * 1000000L };
+	unsigned char                head[8];
+	int64_t                      end = clock_mono_ms() + FIRST_BYTES_MS;
+
+	for (;;) {
+		ssize_t       n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+		int64_t       left = end - clock_mono_ms();
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+		if (n == (ssize_t)sizeof(head))
+			break;
+		if (n == 0 || (n == -1 && errno != EAGAIN) || left <= 0)
+			return false;
+		if (n == -1)
+			poll(&wait, 1, (int)left);
+		else
+			nanosleep(&pause, NULL); /* poll() would return at once */
+	}
+	return head[0] == FCGI_VERSION_1 && head[1] == FCGI_BEGIN_REQUEST && (head[2] | head[3]) != 0
+	    && head[4] == 0 && head[5] == 8;
+}
+
+/* False when all of them together are larger than any front server sends. */
+static bool
+find_params(char **envp, struct params *out)
+{
+	size_t total = 0;
+
+	*out = (struct params) { 0 };
+	for (; *envp; envp++) {
+		struct str value = str_of(*envp);
+		struct str name;
+
+		total += value.len + 1;
+		name = str_cut(&value, '=');
+		for (size_t i = 0; i < PARAM__COUNT; i++)
+			if (str_eq(name, param_names[i])) {
+				if (out->count[i]++ == 0)
+					out->value[i] = value;
+				break;
+			}
+	}
+	return total <= PARAMS_MAX_BYTES;
+}
+
+/*
+ * Reads the body to its end, which must be where CONTENT_LENGTH says. An
+ * absent, empty and zero length are the same: front servers that pass a body on
+ * while it arrives send any of them.
+ */
+static bool
+read_body(struct fcgi *f, struct str length_text, struct request *req)
+{
+	FCGX_Stream *in = f->library.in;
+	int64_t      length = 0;
+
+	buf_reset(&f->body, BODY_KEEP_BYTES);
+	if (length_text.len && !str_to_i64(length_text, 0, INT64_MAX, &length))
+		return false;
+	if ((uint64_t)length > f->body_max_bytes) {
+		req->body_too_large = true;
+		return true;
+	}
+	for (;;) {
+		/* One byte more than is announced shows that there is more. */
+		size_t want = length ? (size_t)length + 1 - f->body.len : BODY_STEP_BYTES;
+		char  *room = buf_room(&f->body, want);
+		int    got;
+
+		assert(room); /* the buffer's maximum is one step above body_max */
+		got = FCGX_GetStr(room, (int)want, in);
+		f->body.len += (size_t)got;
+		if (got < (int)want)
+			break;
+		if (length)
+			return false; /* longer than announced */
+		if (f->body.len > f->body_max_bytes) {
+			req->body_too_large = true;
+			return true;
+		}
+	}
+	if (FCGX_GetError(in) != 0 || (length && f->body.len != (size_t)length))
+		return false;
+	f->consumed = true;
+	if (f->body.len > f->body_max_bytes)
+		req->body_too_large = true;
+	else
+		req->body = buf_view(&f->body);
+	return true;
+}
+
+static bool
+read_request(struct fcgi *f, struct request *req)
+{
+	FCGX_Request *library = &f->library;
+	struct params params;
+
+	library->keepConnection = 1; /* else it would close ipcFd and not read from it */
+	if (FCGX_Accept_r(library) != 0)
+		return false;
+	f->keep_asked = library->keepConnection != 0;
+	/* Parameters that were cut off look like a complete request but for this error. */
+	if (FCGX_GetError(library->in) != 0 || library->role != FCGI_RESPONDER
+	    || !find_params(library->envp, &params) || params.count[PARAM_METHOD] == 0
+	    || params.count[PARAM_URI] == 0)
+		return false;
+	req->method = method_find(params.value[PARAM_METHOD]);
+	req->uri = arena_str(req->arena, params.value[PARAM_URI]);
+	for (size_t i = 0; i < HEADER__COUNT; i++) {
+		req->header[i] = arena_str(req->arena, params.value[PARAM_HEADERS + i]);
+		req->header_count[i] = params.count[PARAM_HEADERS + i];
+	}
+	return read_body(f, params.value[PARAM_LENGTH], req);
+}
+
+static bool
+sender_has_left(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+enum fcgi_read
+fcgi_read(struct fcgi *f, int fd, struct request *req)
+{
+	struct timeval wait = {
+		.tv_sec = f->timeout_ms / 1000,
+		.tv_usec = f->timeout_ms % 1000 * 1000,
+	};
+	enum fcgi_read result = READ_USELESS;
+
+	*req = (struct request) { .arena = req->arena, .body = STR("") };
+	f->library.ipcFd = fd;
+	f->consumed = false;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == 0
+	    && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == 0
+	    && begins_request(fd) && read_request(f, req))
+		result = sender_has_left(fd) ? READ_ABANDONED : READ_REQUEST;
+	if (result != READ_REQUEST)
+		drop(f);
+	else if (f->keep_asked && !f->keep_reported) {
+		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); they are "
+			 "closed all the same, better turn it off");
+		f->keep_reported = true;
+	}
+	return result;
+}
+
+static const char *
+reason(int status)
+{
+	static const struct {
+		int         status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 304, "Not Modified" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 409, "Conflict" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Status"; /* nginx passes an empty one on as a malformed line */
+}
+
+static bool
+is_one_line(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < ' ')
+			return false;
+	return true;
+}
+
+static void
+make_head(struct buf *head, const struct response *res, size_t headers)
+{
+	buf_reset(head, HEAD_MAX_BYTES);
+	buf_fmt(head,
+	    "Status: %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+	    "Cache-Control: no-store\r\n",
+	    res->status, reason(res->status), res->body.len);
+	for (size_t i = 0; i < headers; i++) {
+		/* Nobody should have put such a value in; it must not split the response. */
+		if (!is_one_line(res->header[i].value)) {
+			log_error("response header %s left out: control character", res->header[i].name);
+			continue;
+		}
+		buf_fmt(head, "%s: ", res->header[i].name);
+		buf_str(head, res->header[i].value);
+		buf_add(head, "\r\n", 2);
+	}
+	buf_add(head, "\r\n", 2);
+}
+
+/*
+ * The end of a response to a front server that wants to keep the connection:
+ * end of output, end of request, and one record too many. After bytes behind
+ * the end nginx does not use the connection again, so it cannot send a request
+ * into one that is being closed.
+ */
+static void
+finish_unkept(FCGX_Request *library)
+{
+	unsigned char high = (unsigned char)(library->requestId >> 8);
+	unsigned char low = (unsigned char)library->requestId;
+	unsigned char tail[] = {
+		FCGI_VERSION_1, FCGI_STDOUT, high, low, 0, 0, 0, 0,      /* */
+		FCGI_VERSION_1, FCGI_END_REQUEST, high, low, 0, 8, 0, 0, /* */
+		0, 0, 0, 0, FCGI_REQUEST_COMPLETE, 0, 0, 0,              /* */
+		FCGI_VERSION_1, FCGI_STDERR, high, low, 0, 0, 0, 0,      /* */
+	};
+
+	if (FCGX_FFlush(library->out) != 0
+	    || send(library->ipcFd, tail, sizeof(tail), MSG_NOSIGNAL) != (ssize_t)sizeof(tail))
+		log_debug("the front server left before the end of the response");
+}
+
+void
+fcgi_write(struct fcgi *f, const struct response *res)
+{
+	FCGX_Request *library = &f->library;
+	struct str    body = res->head_only ? STR("") : buf_view(&res->body);
+
+	make_head(&f->head, res, res->headers);
+	if (f->head.full) {
+		log_error("response headers left out: more than %d bytes", HEAD_MAX_BYTES);
+		make_head(&f->head, res, 0);
+	}
+	/* The stream gathers both; short responses leave in one write. */
+	if (FCGX_PutStr(f->head.ptr, (int)f->head.len, library->out) == -1
+	    || FCGX_PutStr(body.ptr, (int)body.len, library->out) == -1)
+		log_debug("the front server left before the end of the response");
+	/*
+	 * With input left unread a plain close would reset the connection and the
+	 * response with it, so then libfcgi closes: it shuts down, and reads on
+	 * until the other side has closed. All other connections are closed here.
+	 */
+	if (f->keep_asked) {
+		finish_unkept(library);
+		FCGX_Free(library, !f->consumed);
+	} else {
+		library->keepConnection = f->consumed;
+		FCGX_Finish_r(library);
+	}
+	drop(f);
+}

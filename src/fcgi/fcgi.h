@@ -1,0 +1,47 @@
+/*
+ * FastCGI: one connection, one request, one response; the only file that
+ * includes libfcgi.
+ *
+ * Lifetime   fcgi_new() once in each worker, after its signals are set up:
+ *            libfcgi keeps process-wide state and takes over default handlers.
+ * Ownership  fcgi_read() takes the descriptor, whatever happens. After
+ *            READ_REQUEST exactly one fcgi_write() follows and closes it.
+ * Refused    Kept connections. The rest of an unread body would be parsed as
+ *            the next request, so every connection ends with its response,
+ *            whatever the front server asked for.
+ * Signals    Must be blocked or ignored in both functions: libfcgi takes an
+ *            interrupted read for the end of the request.
+ * Threads    One struct fcgi, one thread, one process.
+ */
+#ifndef FCGI_FCGI_H
+#define FCGI_FCGI_H
+
+#include "http/request.h"
+#include "http/response.h"
+
+struct fcgi;
+
+/*
+ * timeout_ms bounds each single wait for the peer; one that sends a byte now
+ * and then is the supervisor's business. NULL when this libfcgi does not do
+ * what this file relies on.
+ */
+struct fcgi *fcgi_new(size_t body_max_bytes, int64_t timeout_ms);
+void         fcgi_free(struct fcgi *f);
+
+enum fcgi_read {
+	READ_REQUEST,   /* complete, and its sender still waits */
+	READ_USELESS,   /* silent, cut off, or not FastCGI: closed without an answer */
+	READ_ABANDONED, /* complete, but its sender has left: closed, must not be executed */
+};
+
+/*
+ * Blocking socket in; req->arena is the caller's, all other members are set.
+ * Body and header views live until the next fcgi_read() or arena_reset().
+ * Lengths of URI and headers are not judged here, so that they get an answer.
+ */
+enum fcgi_read fcgi_read(struct fcgi *f, int fd, struct request *req);
+
+void fcgi_write(struct fcgi *f, const struct response *res);
+
+#endif

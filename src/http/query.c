@@ -1,0 +1,122 @@
+/* Path and query of a request. */
+#include "http/query.h"
+#include "base/utf8.h"
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What decodes to itself is not copied. */
+static bool
+decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
+{
+	char  *to;
+	size_t len = 0;
+
+	if (s.len == 0 || (!memchr(s.ptr, '%', s.len) && !(plus_is_space && memchr(s.ptr, '+', s.len)))) {
+		*out = (struct str) { s.ptr ? s.ptr : "", s.len };
+	} else {
+		to = ARENA_NEW(a, char, s.len);
+		for (size_t i = 0; i < s.len; i++) {
+			char c = s.ptr[i];
+
+			if (c == '%') {
+				int high = s.len - i > 2 ? hex(s.ptr[i + 1]) : -1;
+				int low = s.len - i > 2 ? hex(s.ptr[i + 2]) : -1;
+
+				if (high < 0 || low < 0)
+					return false;
+				c = (char)(high << 4 | low);
+				i += 2;
+			} else if (c == '+' && plus_is_space) {
+				c = ' ';
+			}
+			to[len++] = c;
+		}
+		*out = (struct str) { to, len };
+	}
+	for (size_t i = 0; i < out->len; i++)
+		if ((unsigned char)out->ptr[i] < 0x20 || out->ptr[i] == 0x7F)
+			return false;
+	return utf8_valid(*out);
+}
+
+bool
+query_split(struct arena *a, struct str uri, struct path *path, struct query *query,
+    const char **why)
+{
+	struct str rest, text;
+
+	path->count = 0;
+	query->count = 0;
+	if (uri.len > URI_MAX_BYTES) {
+		*why = "The path and query are too long.";
+		return false;
+	}
+	if (uri.len == 0 || uri.ptr[0] != '/') {
+		*why = "The path must begin with a slash.";
+		return false;
+	}
+	if (memchr(uri.ptr, '#', uri.len)) {
+		*why = "The path must not contain '#'; escape it as %23.";
+		return false;
+	}
+	text = uri;
+	rest = str_cut(&text, '?'); /* text is the query now, or absent */
+	rest.ptr++;
+	rest.len--;
+	while (rest.ptr && (rest.len || path->count)) {
+		struct str raw = str_cut(&rest, '/'), segment;
+
+		if (!decode(a, raw, false, &segment)) {
+			*why = "The path has a malformed escape or a byte that is not allowed.";
+			return false;
+		}
+		if (segment.len == 0 || str_is(segment, ".") || str_is(segment, "..")) {
+			*why = "The path has an empty or a dot segment.";
+			return false;
+		}
+		if (path->count < PATH_SEGMENTS_MAX)
+			path->segment[path->count] = segment;
+		path->count++;
+	}
+	while (text.ptr) {
+		struct str value = str_cut(&text, '&'), name;
+
+		if (value.len == 0)
+			continue;
+		if (query->count == QUERY_PARAMETERS_MAX) {
+			*why = "The query has too many parameters.";
+			return false;
+		}
+		name = str_cut(&value, '=');
+		if (!decode(a, name, true, &query->parameter[query->count].name)
+		    || !decode(a, value, true, &query->parameter[query->count].value)) {
+			*why = "The query has a malformed escape or a byte that is not allowed.";
+			return false;
+		}
+		query->count++;
+	}
+	return true;
+}
+
+struct str
+query_find(const struct query *q, const char *name, bool *repeated)
+{
+	struct str found = STR_NONE;
+
+	*repeated = false;
+	for (size_t i = 0; i < q->count; i++) {
+		if (!str_is(q->parameter[i].name, name))
+			continue;
+		if (found.ptr)
+			*repeated = true;
+		found = q->parameter[i].value;
+	}
+	return found;
+}

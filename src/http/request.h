@@ -1,0 +1,50 @@
+/*
+ * A request as plain data, without sockets: what the front server sent.
+ *
+ * Lifetime   Every view lives in the request's arena (or longer); the arena is
+ *            reset when the answer is written.
+ * Filled by  fcgi/ for the service, tests for tests.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER, METHOD__COUNT };
+
+extern const char *const method_names[METHOD__COUNT];
+
+enum method method_find(struct str name);
+
+/*
+ * The headers that the service looks at, and nothing else is kept.
+ * HEADER(name, wire name, FastCGI parameter)
+ */
+#define HEADER_LIST(HEADER) \
+	HEADER(API_KEY,         "x-api-key",       "HTTP_X_API_KEY") \
+	HEADER(VERSION,         "Commet-Version",  "HTTP_COMMET_VERSION") \
+	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
+	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID")
+
+enum header {
+#define HEADER(name, wire, param) HEADER_##name,
+	HEADER_LIST(HEADER)
+#undef HEADER
+	HEADER__COUNT
+};
+
+struct request {
+	struct arena *arena;
+	enum method   method;
+	struct str    uri;                       /* REQUEST_URI: raw path and query */
+	struct str    body;                      /* complete; empty when there is none */
+	bool          body_too_large;            /* it was not read: 413 */
+	struct str    header[HEADER__COUNT];     /* absent when not sent */
+	unsigned      header_count[HEADER__COUNT]; /* how often it was sent */
+};
+
+extern const char *const header_names[HEADER__COUNT];  /* wire names */
+extern const char *const header_params[HEADER__COUNT]; /* FastCGI parameter names */
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * A response as plain data.
+ *
+ * Lifetime   response_init() once, response_reset() before each request; views
+ *            in it live until the next reset. Header values are views of the
+ *            request's arena or of constants.
+ * Headers    Content-Type, Content-Length and Cache-Control are written by the
+ *            transport for every response; only others stand here. Never put a
+ *            request's bytes into one without checking them.
+ */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+enum { RESPONSE_HEADERS_MAX = 12 };
+
+struct response {
+	int        status;
+	bool       head_only; /* the request was HEAD: send no body */
+	size_t     headers;
+	struct {
+		const char *name;
+		struct str  value;
+	} header[RESPONSE_HEADERS_MAX];
+	struct buf body; /* JSON, never empty once handled */
+};
+
+void response_init(struct response *res);
+void response_reset(struct response *res);
+void response_fini(struct response *res);
+
+void response_header(struct response *res, const char *name, struct str value);
+
+/* Value of a header that was set, or an absent view. */
+struct str response_find_header(const struct response *res, const char *name);
+
+#endif

@@ -1,0 +1,230 @@
+/* Replies as json-c objects. */
+#include "json/jwrite.h"
+#include "base/arena.h"
+
+#include <errno.h>
+#include <json-c/json_object.h>
+#include <json-c/printbuf.h>
+#include <limits.h>
+
+/* What stands behind a borrowed value: its writer, or else its text. */
+struct borrowed {
+	jwrite_fn  *fn;
+	const void *what;
+	struct str  json;
+};
+
+static void
+append(struct printbuf *out, const char *p, size_t n)
+{
+	/* printbuf keeps a NUL behind the text. */
+	if (n < (size_t)(out->size - out->bpos)) {
+		memcpy(out->buf + out->bpos, p, n);
+		out->bpos += (int)n;
+		out->buf[out->bpos] = '\0';
+	} else if (n > INT_MAX || printbuf_memappend(out, p, (int)n) < 0) {
+		out_of_memory();
+	}
+}
+
+#define APPEND(out, lit) append((out), "" lit, sizeof(lit) - 1)
+
+static struct json_object *
+must(struct json_object *value)
+{
+	if (!value)
+		out_of_memory();
+	return value;
+}
+
+static struct json_object *
+copy_bytes(const void *p, size_t n)
+{
+	return must(n > INT_MAX ? NULL : json_object_new_string_len(p, (int)n));
+}
+
+struct json_object *
+jwrite_object(void)
+{
+	return must(json_object_new_object());
+}
+
+struct json_object *
+jwrite_array(void)
+{
+	return must(json_object_new_array());
+}
+
+struct json_object *
+jwrite_str(struct str s)
+{
+	return s.ptr ? copy_bytes(s.ptr, s.len) : NULL;
+}
+
+struct json_object *
+jwrite_int(int64_t n)
+{
+	return must(json_object_new_int64(n));
+}
+
+struct json_object *
+jwrite_bool(bool b)
+{
+	return must(json_object_new_boolean(b));
+}
+
+static int
+write_borrowed(struct json_object *value, struct printbuf *out, int level UNUSED, int flags UNUSED)
+{
+	struct borrowed b;
+
+	memcpy(&b, json_object_get_string(value), sizeof(b));
+	if (b.fn)
+		b.fn(out, b.what);
+	else
+		jout_raw(out, b.json);
+	return 0;
+}
+
+/* A string of json-c carries the struct, so that it costs no allocation of its own. */
+static struct json_object *
+borrow(const struct borrowed *b)
+{
+	struct json_object *value = copy_bytes(b, sizeof(*b));
+
+	json_object_set_serializer(value, write_borrowed, NULL, NULL);
+	return value;
+}
+
+struct json_object *
+jwrite_raw(struct str json)
+{
+	return json.ptr ? borrow(&(struct borrowed) { .json = json }) : NULL;
+}
+
+struct json_object *
+jwrite_custom(jwrite_fn *fn, const void *what)
+{
+	return borrow(&(struct borrowed) { .fn = fn, .what = what });
+}
+
+void
+jwrite_put(struct json_object *object, const char *key, struct json_object *value)
+{
+	const unsigned flags = JSON_C_OBJECT_ADD_CONSTANT_KEY | JSON_C_OBJECT_ADD_KEY_IS_NEW;
+
+	if (json_object_object_add_ex(object, key, value, flags) < 0)
+		out_of_memory();
+}
+
+void
+jwrite_push(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, value) < 0)
+		out_of_memory();
+}
+
+void
+jwrite_text(struct json_object *value, struct buf *out)
+{
+	const int   flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	const char *text;
+	size_t      len;
+
+	/*
+	 * json-c ignores failed appends of brackets, names and strings, and
+	 * would yield a text with holes: errno is all that is left of them.
+	 */
+	errno = 0;
+	text = json_object_to_json_string_length(value, flags, &len);
+	if (!text || errno == ENOMEM)
+		out_of_memory();
+	buf_add(out, text, len);
+}
+
+void
+jwrite_free(struct json_object *value)
+{
+	json_object_put(value);
+}
+
+void
+jout_open(struct printbuf *out)
+{
+	APPEND(out, "{");
+}
+
+void
+jout_close(struct printbuf *out)
+{
+	APPEND(out, "}");
+}
+
+void
+jout_key(struct printbuf *out, struct str key)
+{
+	/* A value never ends in an opening brace, so one means that this is the first member. */
+	if (out->bpos && out->buf[out->bpos - 1] == '{')
+		APPEND(out, "\"");
+	else
+		APPEND(out, ",\"");
+	append(out, key.ptr, key.len);
+	APPEND(out, "\":");
+}
+
+void
+jout_str(struct printbuf *out, struct str s)
+{
+	static const char hex[] = "0123456789abcdef";
+	/* The letter behind the backslash; u stands for the long form. */
+	static const char escape[256] = {
+		[0x00 ... 0x07] = 'u',
+		['\b'] = 'b',
+		['\t'] = 't',
+		['\n'] = 'n',
+		[0x0B] = 'u',
+		['\f'] = 'f',
+		['\r'] = 'r',
+		[0x0E ... 0x1F] = 'u',
+		['"'] = '"',
+		['\\'] = '\\',
+	};
+	size_t done = 0;
+
+	if (!s.ptr) {
+		APPEND(out, "null");
+		return;
+	}
+	APPEND(out, "\"");
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (escape[c]) {
+			char text[] = { '\\', escape[c], '0', '0', hex[c >> 4], hex[c & 15] };
+
+			append(out, s.ptr + done, i - done);
+			append(out, text, escape[c] == 'u' ? 6 : 2);
+			done = i + 1;
+		}
+	}
+	append(out, s.ptr + done, s.len - done);
+	APPEND(out, "\"");
+}
+
+void
+jout_raw(struct printbuf *out, struct str json)
+{
+	if (json.ptr)
+		append(out, json.ptr, json.len);
+	else
+		APPEND(out, "null");
+}
+
+void
+jout_bool(struct printbuf *out, bool b)
+{
+	if (b)
+		APPEND(out, "true");
+	else
+		APPEND(out, "false");
+}

@@ -1,0 +1,61 @@
+/*
+ * Replies as json-c objects.
+ *
+ * Ownership  jwrite_object() and its kin make a value that the caller owns;
+ *            jwrite_put() and jwrite_push() hand it over to the container.
+ *            jwrite_free() on the outermost one ends all of it.
+ * Raw        jwrite_raw() puts text that is JSON already (metadata) into the
+ *            reply unparsed; jwrite_custom() lets a function write a value
+ *            straight into the output, so that a page of resources costs one
+ *            json-c object each and not one a field. What both point at must
+ *            live until jwrite_text() is done.
+ * Input      Strings must be valid UTF-8; they were checked on their way in.
+ * Errors     malloc failing ends the process (see arena.h).
+ * Output     Compact, "/" is not escaped, characters above ASCII stay as they are.
+ */
+#ifndef JSON_JWRITE_H
+#define JSON_JWRITE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct json_object; /* json-c's; NULL is JSON null */
+struct printbuf;    /* json-c's output */
+
+struct json_object *jwrite_object(void);
+struct json_object *jwrite_array(void);
+struct json_object *jwrite_str(struct str s); /* absent view: null */
+struct json_object *jwrite_int(int64_t n);
+struct json_object *jwrite_bool(bool b);
+struct json_object *jwrite_raw(struct str json);
+
+/* Writes one complete value with the jout functions below. */
+typedef void jwrite_fn(struct printbuf *out, const void *what);
+struct json_object *jwrite_custom(jwrite_fn *fn, const void *what);
+
+/* key must live as long as the object: a literal. */
+void jwrite_put(struct json_object *object, const char *key, struct json_object *value);
+void jwrite_push(struct json_object *array, struct json_object *value);
+
+void jwrite_text(struct json_object *value, struct buf *out);
+void jwrite_free(struct json_object *value);
+
+#define AUTO_JSON __attribute__((cleanup(jwrite_end)))
+static inline void
+jwrite_end(struct json_object **value)
+{
+	jwrite_free(*value);
+}
+
+/*
+ * For jwrite_fn: members of one object. Commas are placed by jout_key(), which
+ * looks at what was written last.
+ */
+void jout_open(struct printbuf *out);
+void jout_close(struct printbuf *out);
+void jout_key(struct printbuf *out, struct str key); /* plain ASCII, needs no escaping */
+void jout_str(struct printbuf *out, struct str s);   /* absent view: null */
+void jout_raw(struct printbuf *out, struct str json); /* absent view: null */
+void jout_bool(struct printbuf *out, bool b);
+
+#endif

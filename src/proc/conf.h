@@ -1,0 +1,80 @@
+/*
+ * Configuration: one table of keys (conf.c), filled from the file, then the
+ * environment (CLIENTELE_<KEY>), then the command line; later wins.
+ *
+ * Lifetime   Strings are owned by the struct: conf_init() to conf_fini().
+ * Errors     conf_* return false and put one sentence that names file, line and
+ *            key into err. Unknown keys are errors.
+ * Secrets    Keys marked secret are never printed; conf_print() masks them.
+ */
+#ifndef PROC_CONF_H
+#define PROC_CONF_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/log.h"
+
+/* Members in the order of the table; units are in the names. */
+struct conf {
+	char         *database_url;       /* serving role */
+	char         *database_owner_url; /* for migrate, org and key; empty: database_url */
+	char         *listen;             /* "unix:/path", "/path" or "host:port"; empty: descriptor 0 */
+	int64_t       listen_mode;        /* octal permissions of the socket file */
+	char         *listen_owner;       /* "user:group" of the socket file; empty: as created */
+	int64_t       listen_backlog;
+	char         *listen_allow;       /* TCP peers that may connect, comma-separated addresses */
+	int64_t       workers;            /* 0: auto */
+	int64_t       max_requests;       /* per worker, with jitter; 0: no end */
+	int64_t       request_timeout_ms;
+	int64_t       statement_timeout_ms;
+	int64_t       lock_timeout_ms;
+	int64_t       shutdown_timeout_ms;
+	int64_t       body_max_bytes;
+	int64_t       metadata_max_bytes;
+	int64_t       auth_cache_ttl_ms;
+	int64_t       idempotency_ttl_ms;
+	char         *docs_base_url;
+	char         *pidfile;
+	char         *user;               /* to become when started as root; empty: stay */
+	int64_t       log_level;          /* enum log_level */
+};
+
+enum { CONF_WORKERS_MAX = 512 };
+
+/* Every key at its default. */
+void conf_init(struct conf *c);
+void conf_fini(struct conf *c);
+
+/* name is as in the file; false when there is no such key or the value is out of bounds. */
+bool conf_set(struct conf *c, const char *name, const char *value, struct buf *err) MUSTCHECK;
+
+/* "--key=value" of the command line; dashes in the key are read as underscores. */
+bool conf_set_flag(struct conf *c, const char *flag, struct buf *err) MUSTCHECK;
+
+/* Whether a flag begins with "--" and a key of the table and '='. */
+bool conf_is_flag(const char *flag);
+
+bool conf_read_file(struct conf *c, const char *path, struct buf *err) MUSTCHECK;
+
+/* The same for text in memory; origin is what messages call it. */
+bool conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *err) MUSTCHECK;
+
+/*
+ * Only variables named after keys are looked at: a container manager may set
+ * others with our prefix (CLIENTELE_PORT for a service called "clientele").
+ */
+bool conf_read_env(struct conf *c, struct buf *err) MUSTCHECK;
+
+/*
+ * For a reload: keys that cannot change in a running service keep the values
+ * of 'running'; names of those that were meant to change go into kept.
+ */
+void conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *kept);
+
+/* One "key = value" a line, in the file's own syntax. */
+void conf_print(const struct conf *c, struct buf *out);
+
+/* The table, for the tests that compare it with the sample and the manual: name, default, sentence; NULL past the end. */
+const char *conf_key(size_t i, const char **dflt, const char **sentence);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The listening socket: made here, or inherited; and who may connect to it.
+ *
+ * Sources    A socket passed by systemd (LISTEN_FDS), else the configured
+ *            address, else a listening socket on descriptor 0.
+ * Ownership  listener_open() to listener_close(). The descriptor is
+ *            non-blocking, close-on-exec, and not one of 0, 1, 2. It is never
+ *            shut down: other processes may hold it too.
+ * Socket file Only one that we made is ever removed, and before we make one only
+ *            a left-over on which nobody answers.
+ * Errors     false, and one sentence in err.
+ */
+#ifndef PROC_LISTEN_H
+#define PROC_LISTEN_H
+
+#include "proc/conf.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+/* Networks as IPv6; IPv4 is mapped. */
+enum { ALLOW_NETS_MAX = 64 };
+
+struct allow {
+	size_t n;
+	struct {
+		unsigned char address[16];
+		unsigned      bits;
+	} net[ALLOW_NETS_MAX];
+};
+
+/* list is the syntax of listen_allow; an empty list allows nobody. */
+bool allow_parse(const char *list, struct allow *out, struct buf *err) MUSTCHECK;
+
+/* Whether a peer may be served; peers on unix sockets always may. */
+bool allow_has(const struct allow *a, const struct sockaddr_storage *peer);
+
+struct listener {
+	int   fd;
+	bool  alone; /* from descriptor 0: someone else starts and watches processes */
+	char *path;  /* of the socket file that we made, or NULL */
+	dev_t dev;
+	ino_t ino;
+};
+
+bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
+
+/* Removes the socket file, if it is still ours: nobody can connect any more, those who have are served. */
+void listener_remove_file(struct listener *l);
+
+void listener_close(struct listener *l);
+
+/* The rules of 'listen' and 'listen_owner' without opening anything. */
+bool listener_check(const struct conf *c, struct buf *err) MUSTCHECK;
+
+#endif

@@ -1,0 +1,238 @@
+/* A worker: accept, read, handle, write, until told to leave. */
+#include "proc/worker.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "fcgi/fcgi.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+	/* At most so long goes by without a chance for app_idle(). */
+	IDLE_EVERY_MS = 2000,
+	/* A worker that leaves answers what is queued, but not for ever. */
+	DRAIN_MS = 1000,
+	/* When the system has no descriptor or memory for one more connection. */
+	ACCEPT_PAUSE_MS = 50,
+};
+
+enum { POLL_SIGNAL, POLL_LIFELINE, POLL_LISTEN, POLL__COUNT };
+
+struct worker {
+	const struct heritage *h;
+	struct app            *app;
+	struct fcgi           *fcgi;
+	struct arena           arena;
+	struct response        response;
+	struct pollfd          polls[POLL__COUNT];
+	int64_t                idle_ms; /* when app_idle() was called last */
+	uint64_t               left;    /* requests until max_requests */
+};
+
+/* Blocks what makes the worker leave and returns the descriptor to read it from; -1 on failure. */
+static int
+take_signals(const struct heritage *h)
+{
+	sigset_t leave;
+
+	sigemptyset(&leave);
+	sigaddset(&leave, SIGTERM);
+	sigaddset(&leave, SIGUSR1);
+	/* Ctrl-C goes to the whole group; a watched worker leaves when the supervisor says so. */
+	if (h->lifeline_fd == -1)
+		sigaddset(&leave, SIGINT);
+	else
+		signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &leave, NULL);
+	return signalfd(-1, &leave, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void
+worker_app_options(const struct conf *c, struct app_options *out)
+{
+	*out = (struct app_options) {
+		.database_url = c->database_url,
+		.docs_base_url = c->docs_base_url,
+		.statement_timeout_ms = c->statement_timeout_ms,
+		.lock_timeout_ms = c->lock_timeout_ms,
+		.request_timeout_ms = c->request_timeout_ms,
+		.auth_cache_ttl_ms = c->auth_cache_ttl_ms,
+		.idempotency_ttl_ms = c->idempotency_ttl_ms,
+		.metadata_max_bytes = (size_t)c->metadata_max_bytes,
+	};
+}
+
+/* Keys and customers' data go through this memory: into no core file, to no debugger. */
+static void
+guard_memory(void)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &none) == -1 || prctl(PR_SET_DUMPABLE, 0) == -1)
+		log_warn("core files cannot be turned off: %s", strerror(errno));
+}
+
+/* max_requests and up to a tenth more, so that workers do not all leave at once. */
+static uint64_t
+lifetime(int64_t max_requests)
+{
+	uint64_t random;
+
+	if (max_requests == 0)
+		return UINT64_MAX;
+	hash_random(&random, sizeof(random));
+	return (uint64_t)max_requests + random % ((uint64_t)max_requests / 10 + 1);
+}
+
+static void
+serve(struct worker *w, int fd)
+{
+	struct stats_slot *stats = w->h->stats;
+	struct request     req = { .arena = &w->arena };
+	enum fcgi_read     got;
+
+	stats_enter(stats, STATS_READING);
+	got = fcgi_read(w->fcgi, fd, &req);
+	if (got == READ_REQUEST) {
+		stats_enter(stats, STATS_HANDLING);
+		app_handle(w->app, &req, &w->response);
+		stats_enter(stats, STATS_WRITING);
+		fcgi_write(w->fcgi, &w->response);
+		response_reset(&w->response);
+		stats_count(&stats->requests);
+		w->left--;
+	} else
+		stats_count(got == READ_ABANDONED ? &stats->abandoned : &stats->useless);
+	arena_reset(&w->arena);
+	stats_enter(stats, STATS_IDLE);
+}
+
+/* A connection to serve, or -1 when none waits (any more). */
+static int
+accept_one(const struct worker *w)
+{
+	for (;;) {
+		struct sockaddr_storage peer;
+		socklen_t               len = sizeof(peer);
+		int fd = accept4(w->h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+
+		if (fd == -1 && errno == ECONNABORTED)
+			continue;
+		if (fd == -1 && errno == EAGAIN)
+			return -1; /* another worker was faster */
+		if (fd == -1) {
+			/* EMFILE and its kin pass; the connection stays in the queue. */
+			log_error("accept: %s", strerror(errno));
+			poll(NULL, 0, ACCEPT_PAUSE_MS);
+			return -1;
+		}
+		if (allow_has(w->h->allow, &peer))
+			return fd;
+		log_warn("a connection was refused: its address is not in listen_allow");
+		stats_count(&w->h->stats->useless);
+		close(fd);
+	}
+}
+
+/*
+ * Waits for a connection; false when it is time to leave. Signals come through
+ * a descriptor because ppoll() delivers none while another descriptor is ready:
+ * under full load a handler would never run (tried).
+ */
+static bool
+wait_for_work(struct worker *w)
+{
+	int64_t due = w->idle_ms + IDLE_EVERY_MS - clock_mono_ms();
+	int     n = poll(w->polls, POLL__COUNT, due > 0 ? (int)due : 0);
+
+	if (n == 0) { /* nobody waits */
+		app_idle(w->app);
+		w->idle_ms = clock_mono_ms();
+	}
+	return n <= 0 || (w->polls[POLL_SIGNAL].revents == 0 && w->polls[POLL_LIFELINE].revents == 0);
+}
+
+static void
+drain(struct worker *w)
+{
+	int64_t end = clock_mono_ms() + DRAIN_MS;
+	int     fd;
+
+	while (clock_mono_ms() < end && (fd = accept_one(w)) != -1)
+		serve(w, fd);
+}
+
+static void
+loop(struct worker *w)
+{
+	while (w->left > 0) {
+		int fd;
+
+		if (!wait_for_work(w)) {
+			drain(w);
+			return;
+		}
+		if (w->polls[POLL_LISTEN].revents != 0 && (fd = accept_one(w)) != -1)
+			serve(w, fd);
+	}
+	log_debug("leaves after max_requests");
+}
+
+static int
+run(struct worker *w)
+{
+	pid_t self = getpid();
+	int   failed = app_check(w->app);
+
+	if (failed == EXIT_CONFIG)
+		return failed;
+	if (failed)
+		log_warn("starts without the database; answers are 503 until it is back");
+	if (w->h->ready_fd != -1 && write(w->h->ready_fd, &self, sizeof(self)) != sizeof(self))
+		return EXIT_OS; /* the supervisor is gone */
+	w->idle_ms = clock_mono_ms();
+	loop(w);
+	return 0;
+}
+
+int
+worker_run(const struct heritage *h)
+{
+	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests) };
+	struct app_options options;
+	int                code = EXIT_OS;
+
+	guard_memory();
+	w.polls[POLL_SIGNAL] = (struct pollfd) { take_signals(h), POLLIN, 0 };
+	w.polls[POLL_LIFELINE] = (struct pollfd) { h->lifeline_fd, POLLIN, 0 };
+	w.polls[POLL_LISTEN] = (struct pollfd) { h->listen_fd, POLLIN, 0 };
+	if (w.polls[POLL_SIGNAL].fd == -1) {
+		log_error("signalfd: %s", strerror(errno));
+		return EXIT_OS;
+	}
+	w.fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+	if (w.fcgi) {
+		arena_init(&w.arena);
+		response_init(&w.response);
+		worker_app_options(h->conf, &options);
+		w.app = app_new(&options);
+		code = run(&w);
+		app_free(w.app);
+		response_fini(&w.response);
+		arena_fini(&w.arena);
+		fcgi_free(w.fcgi);
+	}
+	close(w.polls[POLL_SIGNAL].fd);
+	return code;
+}

@@ -1,0 +1,36 @@
+/*
+ * A worker: one application, one request at a time, until it is told to leave.
+ *
+ * Leaves     After max_requests; on SIGTERM or SIGUSR1 (without a supervisor also
+ *            SIGINT), when the request in hand and those that wait in the
+ *            socket's queue are answered; and when the supervisor is gone.
+ * Database   Away: it serves all the same, and the API answers 503. Unfit
+ *            (role, schema): it does not start, EXIT_CONFIG.
+ * Signals    worker_run() sets them up. They stay blocked throughout, because libfcgi takes an interrupted read for
+ *            the end of a request; they are read from a descriptor.
+ */
+#ifndef PROC_WORKER_H
+#define PROC_WORKER_H
+
+#include "app/app.h"
+#include "base/stats.h"
+#include "proc/conf.h"
+#include "proc/listen.h"
+
+/* All that a worker is given; everything else it inherited is closed. */
+struct heritage {
+	const struct conf   *conf;
+	const struct allow  *allow;
+	struct stats_slot   *stats;
+	int                  listen_fd;
+	int                  lifeline_fd; /* readable when the supervisor is gone; -1: there is none */
+	int                  ready_fd;    /* takes the worker's pid once it serves; -1: nobody asks */
+};
+
+/* Returns the exit code of the process. */
+int worker_run(const struct heritage *h);
+
+/* The part of the configuration that the API needs; views into c. */
+void worker_app_options(const struct conf *c, struct app_options *out);
+
+#endif

@@ -1,0 +1,245 @@
+"""Contract section 2: keys, and walls between environments and organizations."""
+
+import re
+import time
+
+import pytest
+
+from helpers import LEGACY, escape, execute, mail, nothing_written, raw, raw_get, uid
+
+UNKNOWN = "ck_live_" + "A" * 40
+
+MALFORMED = [
+    "nonsense", "ck_", "ck_live_", "ck_sandbox_", "ck_live", "live_abc", "ck_test_" + "a" * 40, "CK_LIVE_" + "a" * 40,
+    "Bearer ck_live_" + "a" * 40, "ck_live_" + "a" * 39 + "'", "ck_live_' OR '1'='1", "ck_live_%00", "*", "null", "x" * 1000,
+    "ck_live_" + "a" * 900,
+]
+
+
+def anonymous(reply):
+    """The answer without what is random in every answer."""
+    request_id = reply.header("X-Request-Id")
+    return (reply.status, reply.body.replace(request_id.encode(), b"?"),
+            sorted((n.lower(), v) for n, v in reply.headers if n.lower() not in ("x-request-id", "date", "content-length")))
+
+
+@pytest.fixture(scope="module")
+def bad_keys(new_org, db):
+    """One of each of the five kinds."""
+    org = new_org()
+    expired = org.key("live", "--expires-days", "1")
+    assert org.live.with_key(expired).get("/customers").status == 200
+    execute(db, "UPDATE api_key SET expires_at = now() - interval '1 second' WHERE environment_id IN"
+                " (SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id WHERE o.name = %s)"
+                " AND expires_at < now() + interval '2 days'", org.name)
+    revoked = org.key("live", "--name", "to be revoked")
+    org.revoke("to be revoked")
+    time.sleep(1.2)  # nobody may hold a key for longer than a second
+    return {"missing": None, "malformed": "nonsense", "unknown": UNKNOWN, "expired": expired, "revoked": revoked}
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("kind", ["missing", "malformed", "unknown", "expired", "revoked"])
+@pytest.mark.parametrize("base", ["/api/v1", "/api", ""])
+def test_five_kinds_of_bad_key_get_one_answer(live, bad_keys, kind, base):
+    reply = live.with_key(bad_keys[kind]).on(base).get("/customers")
+    reply.error("unauthorized", 401)
+    expected = live.with_key(UNKNOWN).on(base).get("/customers")
+    assert anonymous(reply) == anonymous(expected)
+
+
+@pytest.mark.parametrize("key", MALFORMED)
+def test_a_malformed_key_is_an_unknown_key(live, key):
+    reply = live.with_key(key).get("/customers")
+    reply.error("unauthorized", 401)
+    assert anonymous(reply) == anonymous(live.with_key(UNKNOWN).get("/customers"))
+
+
+@pytest.mark.parametrize("change", [
+    lambda key: key[:-1], lambda key: key + "a", lambda key: key.swapcase(), lambda key: key.upper(), lambda key: "x" + key,
+    lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"), lambda key: key.replace("ck_live_", "ck_sandbox_"),
+    lambda key: key.replace("ck_live_", ""),
+], ids=["shorter", "longer", "other case", "upper case", "prefixed", "last letter", "other environment", "bare"])
+def test_a_key_is_taken_whole_or_not_at_all(live, change):
+    live.with_key(change(live.key)).get("/customers").error("unauthorized", 401)
+
+
+def test_keys_have_the_promised_forms(live, sandbox):
+    # 192 bits are 32 letters of base64, 33 of base62, 48 of hexadecimal.
+    assert re.fullmatch(r"ck_live_[0-9A-Za-z_-]{32,}", live.key)
+    assert re.fullmatch(r"ck_sandbox_[0-9A-Za-z_-]{32,}", sandbox.key)
+
+
+def test_keys_are_not_stored(live, sandbox, db):
+    from helpers import scalar
+    for client in (live, sandbox):
+        secret = client.key.rsplit("_", 1)[1]
+        assert scalar(db, "SELECT count(*) FROM api_key k WHERE k::text LIKE %s", f"%{secret[-16:]}%") == 0
+
+
+def test_a_revoked_key_stops_working_within_a_second(new_org):
+    org = new_org()
+    key = org.key("live", "--name", "short")
+    client = org.live.with_key(key)
+    for _ in range(20):  # every worker has seen it
+        client.get("/customers").ok(200)
+    org.revoke("short")
+    time.sleep(1.2)
+    for _ in range(20):
+        client.get("/customers").error("unauthorized", 401)
+
+
+def test_a_new_key_works_at_once_even_when_it_was_tried_before(new_org):
+    org = new_org()
+    for _ in range(8):
+        org.live.with_key(org.key("live")).get("/customers").ok(200)
+
+
+@pytest.mark.parametrize("method, path", [
+    ("POST", "/customers"), ("POST", "/customers/batch"), ("PUT", "/customers/nobody"), ("PATCH", "/customers/nobody"),
+])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"\x00", b"\xff\xfe", b'{"email":1}', b'{"customers":[]}', b"x" * 100_000],
+                         ids=["empty", "cut", "array", "object", "NUL", "not UTF-8", "field", "batch", "large"])
+def test_no_body_is_judged_before_the_key(live, db, method, path, body):
+    with nothing_written(db):
+        live.with_key(UNKNOWN).call(method, path, body).error("unauthorized", 401)
+        live.with_key(None).call(method, path, body).error("unauthorized", 401)
+
+
+@pytest.mark.parametrize("path", ["/customers?limit=0", "/customers?cursor=%21%21", "/customers?limit=1&limit=2", "/customers/nobody"])
+def test_no_query_is_judged_before_the_key(live, path):
+    live.with_key(UNKNOWN).get(path).error("unauthorized", 401)
+
+
+def test_existing_and_missing_customers_look_the_same_without_a_key(live):
+    customer = live.create(externalId=uid())
+    nobody = live.with_key(UNKNOWN)
+    seen = {anonymous(nobody.get("/customers/" + some_id))[1] for some_id in (customer["id"], customer["externalId"], "nobody")}
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("method, path, codes", [
+    ("GET", "/nothing", ("not_found", "unauthorized")), ("DELETE", "/customers", ("method_not_allowed", "unauthorized")),
+    ("POST", "/customers/x/y", ("not_found", "unauthorized")),
+])
+def test_unknown_routes_and_methods_may_be_told_to_anyone(live, method, path, codes):
+    reply = live.with_key(UNKNOWN).call(method, path)
+    assert reply.json["code"] in codes
+
+
+def same_environment_only(live, sandbox, other_live, other_sandbox):
+    return {"sandbox of the same organization": sandbox, "live of another": other_live, "sandbox of another": other_sandbox}
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("version", [LEGACY, "2026-05-25", "2026-07-31"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH"])
+def test_a_foreign_customer_answers_byte_for_byte_like_a_missing_one(live, sandbox, other_live, other_sandbox, version, method):
+    own = uid("foreign")
+    outsiders = same_environment_only(live, sandbox, other_live, other_sandbox)
+    body = {"fullName": "stolen"} if method in ("PUT", "PATCH") else None
+
+    def ask(client, some_id):
+        return anonymous(client.at(version).call(method, "/customers/" + some_id, body))
+
+    before = {name: ask(client, own) for name, client in outsiders.items()}
+    customer = live.create(externalId=own, fullName="mine")
+    missing = customer["id"][:-4] + ("0000" if customer["id"][-4:] != "0000" else "1111")
+    for name, client in outsiders.items():
+        assert before[name][0] == 404
+        assert ask(client, own) == before[name], name
+        by_id, by_missing = ask(client, customer["id"]), ask(client, missing)
+        assert by_id[0] == 404
+        assert by_id[1].replace(customer["id"].encode(), b"?") == by_missing[1].replace(missing.encode(), b"?"), name
+        assert by_id[2] == by_missing[2], name
+    got = live.fetch(own)
+    assert got["fullName"] == "mine" and got["updatedAt"] == customer["updatedAt"]
+
+
+def test_one_external_id_is_free_in_every_environment(live, sandbox, other_live, other_sandbox):
+    own = uid("shared")
+    made = [client.create(externalId=own, fullName=str(i))
+            for i, client in enumerate((live, sandbox, other_live, other_sandbox))]
+    assert len({customer["id"] for customer in made}) == 4
+    for i, client in enumerate((live, sandbox, other_live, other_sandbox)):
+        assert client.fetch(own)["fullName"] == str(i)
+        assert client.fetch(own)["id"] == made[i]["id"]
+
+
+def test_lists_and_filters_show_one_environment(new_org):
+    one, two = new_org(), new_org()
+    clients = [one.live, one.sandbox, two.live, two.sandbox]
+    own, made = uid(), []
+    for client in clients:
+        made.append({client.create(externalId=own)["id"], client.create()["id"]})
+    for client, ids in zip(clients, made):
+        assert {row["id"] for row in client.walk()} == ids
+        assert len(client.walk("externalId=" + own)) == 1
+        assert {row["id"] for row in client.at(LEGACY).walk("search=example.com")} == ids
+
+
+def test_a_cursor_of_another_environment_opens_nothing(new_org):
+    one, two = new_org(), new_org()
+    foreign = {one.live.create()["id"] for _ in range(4)}
+    mine = {two.live.create()["id"] for _ in range(2)}
+    _, cursor = one.live.get("/customers?limit=2").page()
+    reply = two.live.get("/customers?cursor=" + escape(cursor))
+    if reply.status == 200:
+        assert {row["id"] for row in reply.page()[0]} <= mine
+    else:
+        reply.error("validation_error", 400)
+    for some_id in foreign:
+        assert some_id.encode() not in reply.body
+
+
+def test_batches_and_updates_stay_in_their_environment(live, sandbox, other_live):
+    own, free = uid(), uid()
+    mine = live.create(externalId=own)
+    for outsider in (sandbox, other_live):
+        result = outsider.batch([{"email": mail(), "externalId": own}])
+        assert result["successful"][0]["status"] == "created"
+        assert result["successful"][0]["id"] != mine["id"]
+        second = outsider.create(externalId=free)
+        # taken in the own environment only
+        assert outsider.put("/customers/" + second["id"], {"externalId": uid()}).status == 200
+    assert live.put("/customers/" + mine["id"], {"externalId": free}).customer(200)["externalId"] == free
+
+
+TWICE = [
+    (b"X-Api-Key: %s", b"X-Api-Key: %s", "the same key twice"),
+    (b"X-Api-Key: %s", b"x-api-key: ck_live_nonsense", "a good and a bad one"),
+    (b"x-api-key: nonsense", b"X-API-KEY: %s", "a bad and a good one"),
+]
+
+
+@pytest.mark.parametrize("first, second, why", TWICE, ids=[t[2] for t in TWICE])
+@pytest.mark.parametrize("path", ["/api/v1/customers", "/api/customers"])
+@pytest.mark.both_fronts
+def test_two_key_headers_are_refused(live, front, path, first, second, why):
+    fill = (lambda line: line % live.key.encode() if b"%s" in line else line)
+    reply = raw(live, [b"GET " + path.encode() + b" HTTP/1.1", fill(first), fill(second)])
+    if front == "lighttpd" and reply.status == 401:
+        reply.error("unauthorized", 401)  # lighttpd joins them to one value, which is no key
+        return
+    error = reply.error("validation_error", 400)
+    assert error["param"].lower() == "x-api-key"
+
+
+@pytest.mark.both_fronts
+def test_two_version_headers_are_refused(live):
+    for one, two in ((b"2026-07-31", b"2026-07-31"), (b"2026-07-31", b"2026-05-01")):
+        error = raw_get(live, b"/api/v1/customers", b"Commet-Version: " + one, b"commet-version: " + two).error("validation_error", 400)
+        assert error["param"] == "Commet-Version"
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("line", [b"X-API-KEY: %s", b"x-api-key:%s", b"x-api-key:   %s  "])
+def test_the_header_is_read_as_http_says(live, line):
+    assert raw(live, [b"GET /api/v1/customers HTTP/1.1", line % live.key.encode()]).status == 200
+
+
+def test_a_key_elsewhere_does_not_count(live):
+    nobody = live.with_key(None)
+    nobody.get("/customers?x-api-key=" + live.key).error("unauthorized", 401)
+    nobody.get("/customers", headers={"Authorization": "Bearer " + live.key}).error("unauthorized", 401)
+    nobody.get("/customers", headers={"X_Api_Key": live.key}).error("unauthorized", 401)

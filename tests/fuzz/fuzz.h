@@ -1,0 +1,33 @@
+/*
+ * What fuzz targets share.
+ *
+ * A target is one file, fuzz_<name>.c, with the function below; its kept inputs
+ * stand in corpus/<name>/. Linked with main.c it replays them (make check);
+ * linked with libFuzzer (./configure CC=clang --enable-fuzzers
+ * --enable-sanitizers) it looks for new ones:
+ *
+ *	mkdir /tmp/new && tests/fuzz/fuzz_<name> -max_total_time=300 /tmp/new \
+ *	    $srcdir/tests/fuzz/corpus/<name>
+ *
+ * An input that broke something is added to the corpus under a telling name.
+ */
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Returns 0; a broken promise aborts. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(promise)                                                             \
+	do {                                                                       \
+		if (!(promise)) {                                                  \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #promise); \
+			abort();                                                   \
+		}                                                                  \
+	} while (0)
+
+#endif
