@@ -1,23 +1,23 @@
 -- Customers. Every statement names the environment, although row-level security would do.
 
-\set customer 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active, c.created_at, c.updated_at'
+\set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active, c.created_at, c.updated_at'
 \set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL OR position(lower($5) IN lower(c.email)) > 0 OR position(lower($5) IN lower(c.full_name)) > 0 OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
 
 -- name: customer_get
 -- By public id. $1 environment, $2 id.
-SELECT :customer
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id = $2::uuid;
 
 -- name: customer_get_external
 -- By the caller's own id. $1 environment, $2 external id.
-SELECT :customer
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.external_id = $2::text;
 
 -- name: customer_list
 -- One page, newest first. $1 environment, $2 id of the last row before the page, $3 rows.
-SELECT :customer
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
  ORDER BY c.id DESC
@@ -25,7 +25,7 @@ SELECT :customer
 
 -- name: customer_list_filtered
 -- The same with filters; NULL is no filter. $4 active, $5 part of e-mail, name or external id.
-SELECT :customer
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
  ORDER BY c.id DESC
@@ -33,7 +33,7 @@ SELECT :customer
 
 -- name: customer_list_external
 -- The same for one external id, which the index finds. $6 external id.
-SELECT :customer
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches AND c.external_id = $6::text
  LIMIT $3::bigint;
@@ -95,7 +95,7 @@ WITH existing AS (
        -- Not when a customer that was in the way is gone again: then the request is run again.
        AND current_setting('app.made')::bigint + (SELECT count(*) FROM existing) = $2
 )
-SELECT :customer FROM existing c;
+SELECT :customer_columns FROM existing c;
 
 -- name: customer_update
 -- $1 environment, $2 public id or NULL, $3 the caller's id; a public id wins. $4 is the set of given
@@ -124,7 +124,7 @@ WITH changed AS (
     SELECT $1::uuid, $14::text, $15::bytea, ARRAY[ROW(c.*)::customer] FROM changed c
      WHERE $14 IS NOT NULL
 )
-SELECT :customer FROM changed c;
+SELECT :customer_columns FROM changed c;
 
 -- name: customer_keep
 -- An update that changes nothing: the customer as it is, and the idempotency record.
@@ -140,10 +140,10 @@ WITH found AS (
     SELECT $1::uuid, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c
      WHERE $4 IS NOT NULL
 )
-SELECT :customer FROM found c;
+SELECT :customer_columns FROM found c;
 
 -- name: customer_kept
 -- The customers of a stored answer, in no order. $1 environment, $2 key.
-SELECT :customer
+SELECT :customer_columns
   FROM idempotency_key k, unnest(k.snapshot) c
  WHERE k.environment_id = $1::uuid AND k.key = $2::text;

@@ -109,7 +109,7 @@ idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
 {
 	*taken = false;
 	stored->found = false;
-	tx_init(&stored->tx, c->db, c->arena);
+	stored->outcome = ERR_OK;
 	for (int runs = 0; runs < EXPIRED_RUNS_MAX; runs++) {
 		enum db_status status = tx_run(tx);
 		bool           again = false;
@@ -130,21 +130,27 @@ idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
 	    "The idempotency record keeps changing. Nothing was done; try again.");
 }
 
-void
-idem_refused(struct call *c, enum err outcome)
+enum err
+idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
 {
 	struct tx AUTO_TX tx;
 	struct bind      *b;
+	enum err          e;
+	bool              taken;
 
 	tx_init(&tx, c->db, c->arena);
 	if (!c->idem_key.ptr)
-		return;
+		return outcome;
 	call_enter(c, &tx);
 	b = tx_step(&tx, SQL_IDEMPOTENCY_PUT);
 	bind_id(b, &c->tenant.environment);
 	idem_bind(c, b);
 	bind_text(b, str_of(err_info(outcome)->code));
-	/* The refusal changed nothing, so an answer without a record is still the right answer. */
-	if (tx_run(&tx) != DB_OK)
+	e = idem_run(c, &tx, stored, &taken);
+	if (e == ERR_IDEM_MISMATCH || (e == ERR_OK && stored->found))
+		return e;
+	/* The refusal changed nothing, so without a record it is still the right answer. */
+	if (e != ERR_OK)
 		log_info("the refusal was not recorded: %s", tx.log);
+	return outcome;
 }

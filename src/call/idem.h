@@ -36,11 +36,15 @@ void idem_bind(const struct call *c, struct bind *b);
  * Runs a write. ERR_OK: it was done (stored->found is false), or it had been
  * done before (true; the reply is marked as a replay). DB_UNIQUE on another
  * constraint than the key's is left to the caller: *taken is set, ERR_DUPLICATE
- * returned. tx_fini(&stored->tx) is the caller's in every case.
+ * returned. The caller zeroes stored before and calls tx_fini(&stored->tx) after, in every case.
  */
 enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
 
-/* Keeps a refusal as the key's outcome; without a key does nothing. */
-void idem_refused(struct call *c, enum err outcome);
+/*
+ * Keeps a refusal as the key's outcome and returns it. When the key had been
+ * used before, its answer counts and not the refusal: ERR_OK with stored->found,
+ * or ERR_IDEM_MISMATCH. stored comes from idem_run().
+ */
+enum err idem_refused(struct call *c, enum err outcome, struct idem_stored *stored);
 
 #endif

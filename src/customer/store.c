@@ -230,7 +230,7 @@ static enum err
 create_once(struct call *c, struct customer *customers, size_t count, bool *settled)
 {
 	struct tx AUTO_TX   tx;
-	struct idem_stored  stored;
+	struct idem_stored  stored = { 0 };
 	struct bind        *b;
 	const struct id    *made;
 	size_t              externals = 0, mades;
@@ -300,7 +300,7 @@ store_update(struct call *c, struct str ref, const struct customer *change, stru
 {
 	enum { UPDATE_BITS = (1 << (MEMBER_IS_ACTIVE + 1)) - 1 };
 	struct tx AUTO_TX   tx;
-	struct idem_stored  stored;
+	struct idem_stored  stored = { 0 };
 	struct bind        *b;
 	struct id           id;
 	struct row          row;
@@ -329,19 +329,18 @@ store_update(struct call *c, struct str ref, const struct customer *change, stru
 	}
 	idem_bind(c, b);
 	e = idem_run(c, &tx, &stored, &taken);
-	if (taken) {
-		idem_refused(c, ERR_DUPLICATE);
-	} else if (e == ERR_OK && stored.found) {
+	if (taken)
+		e = idem_refused(c, ERR_DUPLICATE, &stored);
+	if (e == ERR_OK && stored.found)
 		e = stored.outcome;
-		if (e == ERR_OK) {
-			row = tx_row(&stored.tx, IDEM_CUSTOMERS_STEP, 0);
-			read_row(c, &row, out);
-		}
-	} else if (e == ERR_OK) {
-		if (tx_rows(&tx, 1) == 0) {
+	if (e == ERR_OK) {
+		const struct tx *answer = stored.found ? &stored.tx : &tx;
+		size_t           step = stored.found ? IDEM_CUSTOMERS_STEP : 1;
+
+		if (tx_rows(answer, step) == 0) {
 			e = not_found(c);
 		} else {
-			row = tx_row(&tx, 1, 0);
+			row = tx_row(answer, step, 0);
 			read_row(c, &row, out);
 		}
 	}

@@ -66,8 +66,8 @@ def test_the_escaped_letters_of_the_route_itself_are_the_route(live):
 
 # ---------------------------------------------------------------- refused
 
-BAD_ESCAPES = [b"%", b"a%", b"%4", b"a%4", b"%zz", b"%4g", b"%g4", b"%%41", b"%-1", b"% 41"[:1] + b"+41", b"%u0041", b"a%2", b"%\xc3\xa4"]
-CONTROLS = [b"%00", b"a%00b", b"%01", b"%0a", b"%0D%0A", b"%09", b"%1F", b"%7F", b"%00/x"[:3]]
+BAD_ESCAPES = [b"%", b"a%", b"%4", b"a%4", b"%zz", b"%4g", b"%g4", b"%%41", b"%-1", b"%+41", b"%u0041", b"a%2", b"%\xc3\xa4"]
+CONTROLS = [b"%00", b"a%00b", b"%01", b"%0a", b"%0D%0A", b"%09", b"%1F", b"%7F", b"%1b%5B"]
 BAD_UTF8 = [b"%FF", b"%C3", b"%C3%28", b"%C0%AF", b"%E0%80%AF", b"%ED%A0%80", b"%F4%90%80%80", b"%80", b"\xff", b"\xc3\x28", b"\xc0\xaf", b"\xed\xa0\x80", b"a%E4b"]
 
 
@@ -251,7 +251,7 @@ def test_a_known_parameter_twice_is_refused(live, base, query):
     assert error["details"][0]["field"] in ("limit", "cursor", "externalId", "search")
 
 
-@pytest.mark.parametrize("query", ["x=1&x=2", "x", "x=", "=", "&", "&&limit=1&&", "Limit=0", "LIMIT=0", "limit[]=0", "limits=0", "page=5&offset=3", "a=%20&b=%C3%A4", "utm_source=x", "?", "limit=1;limit=0"[:7],
+@pytest.mark.parametrize("query", ["x=1&x=2", "x", "x=", "=", "&", "&&limit=1&&", "Limit=0", "LIMIT=0", "limit[]=0", "limits=0", "page=5&offset=3", "a=%20&b=%C3%A4", "utm_source=x", "?",
                                    "%F0%9F%98%80=1", "sort=email", "expand[]=x"])
 def test_unknown_parameters_are_ignored(live, query):
     raw_get(live, f"/api/v1/customers?{query}".encode()).page()

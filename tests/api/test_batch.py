@@ -1,0 +1,326 @@
+"""Contract section 3: many customers in one request."""
+
+import pytest
+
+from helpers import (CURRENT, LEGACY, VERSIONS, at_least, check_customer, email_key, execute, in_parallel, mail, nothing_written, row_counts,
+                     scalar, uid)
+
+
+def item(**more):
+    return {"email": mail(), "externalId": uid("b"), **more}
+
+
+def post(client, items, **more):
+    return client.post("/customers/batch", {"customers": items}, **more)
+
+
+def by_index(result):
+    """index -> entry, for both lists; each index at most once."""
+    entries = [(entry["index"], entry) for entry in result["successful"] + result["failed"]]
+    assert len({index for index, _ in entries}) == len(entries)
+    return dict(entries)
+
+
+@pytest.mark.parametrize("size", [1, 2, 50, 99, 100])
+@pytest.mark.parametrize("version", [LEGACY, "2026-06-07", CURRENT])
+def test_up_to_100_customers_are_created(live, db, version, size):
+    items, before = [item(fullName=f"n{i}") for i in range(size)], row_counts(db)
+    result = post(live.at(version), items).ok(200).data
+    assert result["failed"] == []
+    assert sorted(by_index(result)) == list(range(size))
+    for index, entry in by_index(result).items():
+        assert entry["status"] == "created"
+        assert entry["externalId"] == items[index]["externalId"]
+        assert entry[email_key(version)] == items[index]["email"]
+        assert live.fetch(entry["id"])["fullName"] == f"n{index}"
+    after = row_counts(db)
+    assert after["customer"] - before["customer"] == size
+    assert after["event"] - before["event"] == size
+    assert len({entry["id"] for entry in result["successful"]}) == size
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("body", [
+    {}, {"customers": None}, {"customers": []}, {"customers": {}}, {"customers": "x"}, {"customers": 1}, {"customers": True}, {"Customers": [{"email": "a@b.co"}]}, {"email": "a@b.co"},
+], ids=str)
+def test_without_items_there_is_no_batch(live, db, version, body):
+    with nothing_written(db):
+        assert live.at(version).post("/customers/batch", body, idem=uid("k")).invalid("customers")["param"] == "customers"
+
+
+@pytest.mark.parametrize("size", [101, 102, 500, 5000])
+def test_more_than_100_items_are_refused(live, db, size):
+    with nothing_written(db):
+        post(live, [item() for _ in range(size)]).invalid("customers")
+
+
+BROKEN = [
+    ({"email": "broken"}, "email"), ({"email": ""}, "email"), ({"email": "a" * 300 + "@b.co"}, "email"), ({"fullName": 5}, "fullName"), ({"fullName": "x" * 201}, "fullName"),
+    ({"externalId": ""}, "externalId"), ({"externalId": 7}, "externalId"), ({"externalId": "x" * 101}, "externalId"), ({"id": "another"}, "externalId"), ({"timezone": "Mars"}, "timezone"),
+    ({"metadata": []}, "metadata"), ({"metadata": {"a": "x" * 17000}}, "metadata"), ({"address": {}}, "address."), ({"address": 1}, "address"),
+    ({"address": {"line1": "1", "city": "x", "postalCode": "1", "country": "ZZ"}}, "address.country"), ({"addressId": "x"}, "addressId"), ({"taxDocument": 1}, "taxDocument"),
+]
+
+
+def names(param, field, index):
+    return param is not None and (param.startswith(field) or param.startswith(f"customers.{index}.{field}"))
+
+
+@pytest.mark.parametrize("broken, field", BROKEN, ids=[str(b[0])[:50] for b in BROKEN])
+@pytest.mark.parametrize("version", [LEGACY, "2026-06-07", CURRENT])
+def test_a_broken_item_fails_alone(live, db, version, broken, field):
+    items = [item(), item(**broken), item()]
+    before = row_counts(db)
+    result = post(live.at(version), items).ok(200).data
+    assert sorted(entry["index"] for entry in result["successful"]) == [0, 2]
+    [failed] = result["failed"]
+    assert failed["index"] == 1
+    assert failed["data"] == items[1]
+    assert isinstance(failed["error"], str) and failed["error"].strip()
+    assert failed["code"] == "validation_error"
+    assert names(failed["param"], field if version != LEGACY or field != "email" else "billingEmail", 1) or names(failed["param"], field, 1)
+    assert row_counts(db)["customer"] - before["customer"] == 2
+    for index in (0, 2):
+        live.fetch(items[index]["externalId"])
+    if isinstance(items[1]["externalId"], str) and 0 < len(items[1]["externalId"]) <= 100:
+        live.missing(items[1]["externalId"])
+
+
+def test_the_failed_item_is_echoed_as_it_was(live):
+    odd = {"email": "broken", "externalId": "x", "n": 1.10, "big": 12345678901234567890123, "s": "é😀\n", "deep": [{"a": [None, True]}], "metadata": {"k": "v"}}
+    [failed] = post(live, [odd]).ok(200).data["failed"]
+    assert failed["data"] == odd
+
+
+def test_several_items_fail_with_their_own_reasons(live):
+    items = [item(timezone="x"), item(), item(email="no"), item(fullName=1), item(), item(externalId="")]
+    result = post(live, items).ok(200).data
+    assert sorted(entry["index"] for entry in result["failed"]) == [0, 2, 3, 5]
+    reasons = {entry["index"]: entry["param"] for entry in result["failed"]}
+    for index, field in ((0, "timezone"), (2, "email"), (3, "fullName"), (5, "externalId")):
+        assert names(reasons[index], field, index)
+    assert len({entry["error"] for entry in result["failed"]}) == 4
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_all_items_may_fail(live, db, size):
+    with nothing_written(db):
+        result = post(live, [{"email": f"broken {i}"} for i in range(size)]).ok(200).data
+        assert result["successful"] == []
+        assert sorted(entry["index"] for entry in result["failed"]) == list(range(size))
+
+
+NO_MAIL = [({}, "email"), ({"fullName": "x"}, "email"), ({"email": None}, "email"), ({"email": 1}, "email"), ({"email": []}, "email"), ({"email": {}}, "email"), ({"email": True}, "email"),
+           (None, ""), (1, ""), ("a@b.co", ""), ([], ""), (True, ""), ([{"email": "a@b.co"}], "")]
+
+
+@pytest.mark.parametrize("broken, field", NO_MAIL, ids=[str(n[0]) for n in NO_MAIL])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_item_that_could_not_be_echoed_fails_the_whole_request(live, db, version, broken, field):
+    with nothing_written(db):
+        for at, items in ((0, [broken]), (2, [item(), item(), broken]), (1, [item(), broken, item(timezone="x")])):
+            fields = post(live.at(version), items, idem=uid("k")).fields()
+            mine = [name for name in fields if name == f"customers.{at}" or name.startswith(f"customers.{at}.")]
+            assert mine, fields
+            if field:
+                assert mine[0] in (f"customers.{at}.email", f"customers.{at}.billingEmail")
+        assert post(live.at(version), [broken]).json["error"]["param"].startswith("customers.0")
+
+
+def test_all_items_that_could_not_be_echoed_are_listed(live, db):
+    with nothing_written(db):
+        fields = post(live, [{}, item(), {"email": 5}, 7, item(), None]).fields()
+        for index in (0, 2, 3, 5):
+            assert any(name.startswith(f"customers.{index}") for name in fields)
+        assert not any(name.startswith(("customers.1", "customers.4")) for name in fields)
+
+
+@pytest.mark.parametrize("spelling", ["email", "billingEmail"])
+@pytest.mark.parametrize("own", ["id", "externalId"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_items_may_use_both_spellings(live, version, spelling, own):
+    address, mine = mail(), uid()
+    result = post(live.at(version), [{spelling: address, own: mine}, {spelling: "broken", own: uid()}]).ok(200).data
+    assert [entry["index"] for entry in result["failed"]] == [1]
+    [entry] = result["successful"]
+    assert (entry["externalId"], entry[email_key(version)]) == (mine, address)
+
+
+# ---------------------------------------------------------------- existing ones and repetitions
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_existing_customers_come_back_unchanged(live, db, version):
+    old = live.create(externalId=uid(), fullName="Old", metadata={"o": 1})
+    before = row_counts(db)
+    result = post(live.at(version), [item(), item(externalId=old["externalId"], fullName="New", metadata={"n": 2})]).ok(200).data
+    entries = by_index(result)
+    assert (entries[0]["status"], entries[1]["status"]) == ("created", "existing")
+    assert entries[1]["id"] == old["id"]
+    assert entries[1][email_key(version)] == old["email"]
+    assert live.fetch(old["id"])["fullName"] == "Old"
+    after = row_counts(db)
+    assert (after["customer"] - before["customer"], after["event"] - before["event"]) == (1, 1)
+
+
+def test_a_repeated_external_id_is_the_first_ones(live, db):
+    own, before = uid("rep"), row_counts(db)
+    items = [item(), item(externalId=own, fullName="first"), item(externalId=own, fullName="second"), item(), item(id=own, externalId=own, fullName="third")]
+    entries = by_index(post(live, items).ok(200).data)
+    assert [entries[i]["status"] for i in range(5)] == ["created", "created", "existing", "created", "existing"]
+    assert entries[1]["id"] == entries[2]["id"] == entries[4]["id"]
+    assert {entries[i]["email"] for i in (1, 2, 4)} == {items[1]["email"]}
+    assert live.fetch(own)["fullName"] == "first"
+    assert row_counts(db)["customer"] - before["customer"] == 3
+
+
+def test_a_repetition_of_a_failed_item_is_created(live):
+    own = uid("rep")
+    result = post(live, [item(externalId=own, timezone="x"), item(externalId=own), item(externalId=own)]).ok(200).data
+    assert [entry["index"] for entry in result["failed"]] == [0]
+    entries = by_index(result)
+    assert (entries[1]["status"], entries[2]["status"]) == ("created", "existing")
+
+
+def test_a_repetition_of_an_existing_one_is_existing(live):
+    old = live.create(externalId=uid())
+    entries = by_index(post(live, [item(externalId=old["externalId"]) for _ in range(3)]).ok(200).data)
+    assert [(entries[i]["status"], entries[i]["id"]) for i in range(3)] == [("existing", old["id"])] * 3
+
+
+def test_a_hundred_times_the_same_is_one_customer(live, db):
+    own, before = uid("rep"), row_counts(db)
+    result = post(live, [item(externalId=own) for _ in range(100)]).ok(200).data
+    assert len({entry["id"] for entry in result["successful"]}) == 1
+    assert [entry["status"] for entry in sorted(result["successful"], key=lambda e: e["index"])] == ["created"] + ["existing"] * 99
+    assert row_counts(db)["customer"] - before["customer"] == 1
+
+
+@pytest.mark.parametrize("version", [LEGACY, CURRENT])
+def test_everything_at_once(live, version):
+    old, own = live.create(externalId=uid()), uid()
+    items = [item(), item(externalId=old["externalId"]), item(email="broken"), item(externalId=own), item(externalId=own), {"email": mail()}, {"email": mail(), "externalId": None}]
+    result = post(live.at(version), items).ok(200).data
+    entries = by_index(result)
+    assert [entries[i].get("status", "failed") for i in range(7)] == ["created", "existing", "failed", "created", "existing", "created", "created"]
+    assert entries[5]["externalId"] is None and entries[6]["externalId"] is None and entries[5]["id"] != entries[6]["id"]
+
+
+def test_items_without_an_external_id_are_all_new(live):
+    same = {"email": "same@example.com"}
+    result = post(live, [same] * 10).ok(200).data
+    assert len({entry["id"] for entry in result["successful"]}) == 10
+    again = post(live, [same] * 10).ok(200).data
+    assert len({entry["id"] for entry in result["successful"] + again["successful"]}) == 20
+
+
+def test_every_field_of_an_item_is_kept(live):
+    address = {"line1": "1", "line2": "2", "city": "c", "state": "s", "postalCode": "p", "country": "MX", "region": "r"}
+    one = item(fullName="Every", taxDocument="T", timezone="America/Lima", metadata={"m": [1, {}]}, address=address)
+    post(live, [one]).ok(200)
+    got = live.fetch(one["externalId"])
+    for name in ("email", "externalId", "fullName", "taxDocument", "timezone", "metadata", "address"):
+        assert got[name] == one[name]
+    assert got["documentType"] == "RFC"
+
+
+@pytest.mark.parametrize("version", [v for v in VERSIONS if not at_least(v, "2026-06-07")])
+def test_before_2026_06_07_a_batch_answers_full_customers(live, version):
+    old = live.create(externalId=uid(), fullName="Old")
+    result = post(live.at(version), [item(fullName="New", metadata={"k": 1.5}), item(externalId=old["externalId"])]).ok(200).data
+    for entry in result["successful"]:
+        customer = {name: value for name, value in entry.items() if name not in ("index", "status")}
+        check_customer(customer, version)
+        assert customer == {name: live.at(version).fetch(entry["id"])[name] for name in customer}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_batch_of_items_with_everything_broken_lists_one_sentence_each(live, version):
+    everything = {"email": "x", "externalId": "", "fullName": 1, "timezone": 1, "metadata": 1, "address": 1}
+    result = post(live.at(version), [everything] * 3).ok(200).data
+    assert [len(entry["error"]) > 5 for entry in result["failed"]] == [True] * 3
+
+
+def test_the_largest_batch_is_taken(live):
+    items = [item(fullName="\U0001f600" * 200, metadata={"x": "y" * 16000}) for _ in range(100)]
+    result = post(live, items).ok(200).data
+    assert len(result["successful"]) == 100
+    assert len(live.walk(f"externalId={items[99]['externalId']}")) == 1
+    old = live.at(LEGACY)
+    assert len(post(old, items).ok(200).data["successful"]) == 100  # 1.6 MB of full customers
+
+
+def test_the_largest_failing_batch_is_echoed(live):
+    items = [{"email": "broken", "x": "\U0001f600" * 4000} for _ in range(100)]
+    result = post(live, items).ok(200).data
+    assert [entry["data"] for entry in sorted(result["failed"], key=lambda e: e["index"])] == items
+
+
+# ---------------------------------------------------------------- all or nothing
+
+TRAP = """
+CREATE FUNCTION contract_trap() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN IF NEW.email LIKE 'boom%' THEN RAISE EXCEPTION 'boom of the test' USING ERRCODE = '{state}'; END IF; RETURN NEW; END$$;
+CREATE TRIGGER contract_trap BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION contract_trap();
+"""
+
+
+@pytest.fixture
+def trap(db):
+    """The database fails on each customer whose mail begins with boom."""
+    execute(db, TRAP.format(state="XX000", table="customer"))
+    yield
+    execute(db, "DROP FUNCTION IF EXISTS contract_trap() CASCADE")
+
+
+@pytest.mark.parametrize("at", [0, 7, 19])
+def test_when_the_database_fails_in_the_middle_nothing_of_the_batch_is_stored(live, db, trap, at):
+    items = [item() for _ in range(20)]
+    items[at]["email"] = "boom@example.com"
+    with nothing_written(db):
+        reply = post(live, items, idem=uid("k"))
+        assert reply.status in (500, 503)
+        assert b"boom" not in reply.body
+    for one in items:
+        live.missing(one["externalId"])
+
+
+def test_a_create_that_the_database_refuses_is_an_internal_error_without_internals(live, db, trap):
+    key, body = uid("k"), {"email": "boom@example.com", "externalId": uid()}
+    with nothing_written(db):
+        reply = live.post("/customers", body, idem=key)
+        assert reply.status in (500, 503)
+        assert b"boom" not in reply.body
+    execute(db, "DROP FUNCTION contract_trap() CASCADE")
+    again = live.post("/customers", body, idem=key)
+    again.customer(201)  # a failure of ours is not remembered
+    assert again.header("Idempotent-Replayed") is None
+
+
+def test_batches_that_share_ids_in_opposite_order_all_succeed(live, db):
+    for round_ in range(25):
+        owns = [uid("x") for _ in range(100)]
+        one = [{"email": mail(), "externalId": own} for own in owns]
+        two = [{"email": mail(), "externalId": own} for own in reversed(owns)]
+        three = one[50:] + two[50:]
+        results = [reply.ok(200).data for reply in in_parallel([lambda b=b: post(live, b, idem=uid("k")) for b in (one, two, three)])]
+        ids = {}
+        created = 0
+        for result in results:
+            assert result["failed"] == []
+            for entry in result["successful"]:
+                assert ids.setdefault(entry["externalId"], entry["id"]) == entry["id"]
+                created += entry["status"] == "created"
+        assert created == len(ids) == 100
+    assert scalar(db, "SELECT count(*) FROM (SELECT 1 FROM customer WHERE external_id IS NOT NULL GROUP BY environment_id, external_id HAVING count(*) > 1) twice") == 0
+
+
+def test_batches_and_single_creates_of_the_same_ids_agree(live):
+    for _ in range(10):
+        owns = [uid("mix") for _ in range(20)]
+        singles = [lambda own=own: live.post("/customers", {"email": mail(), "externalId": own}) for own in owns]
+        batch = [lambda: post(live, [{"email": mail(), "externalId": own} for own in owns])] * 2
+        replies = in_parallel(singles + batch)
+        ids = {reply.customer()["externalId"]: reply.customer()["id"] for reply in replies[:20]}
+        for reply in replies[20:]:
+            for entry in reply.ok(200).data["successful"]:
+                assert ids[entry["externalId"]] == entry["id"]
