@@ -136,7 +136,7 @@ work_dir() {
 			echo "$dir cannot be used by $user: move it away or delete it" >&2
 			return 1
 		fi
-		real=$(run_as "$user" mktemp -d "/var/tmp/clientele-$name.XXXXXX") || return
+		real=$(run_as "$user" mktemp -d -p /var/tmp --suffix=".clientele-$name") || return
 		ln -s "$real" "$dir"
 		echo "  $user cannot reach $ROOT, so var/$name is a link to $real" >&2
 	fi
@@ -154,7 +154,7 @@ socket_dir() {
 		if [ ${#link} -le 85 ]; then
 			run_as "$user" mkdir -m 0700 "$link" || return
 		else
-			real=$(run_as "$user" mktemp -d /tmp/clientele.XXXXXX) || return
+			real=$(run_as "$user" mktemp -d -p /tmp --suffix=.clientele) || return
 			run_as "$user" ln -s "$real" "$link" || return
 		fi
 	fi
@@ -254,16 +254,17 @@ build_tree() {
 
 # ---- processes
 
-# alive FILE: is the process of this file ("pid start-time", or a pid alone) there? Prints its pid.
+# alive FILE: is the process of this file ("pid start-time", or a pid alone) there? Prints its pid. One
+# that has ended and only waits for its parent to notice is not.
 alive() {
-	local pid born=
-	[ -s "$1" ] && read -r pid born <"$1" && [ -n "$pid" ] && [ -d "/proc/$pid" ] || return 1
-	[ -z "$born" ] || [ "$born" = "$(born_at "$pid")" ] || return 1
+	local pid born= state since
+	[ -s "$1" ] && read -r pid born <"$1" && read -r state since < <(process_stat "$pid") || return 1
+	[ "$state" != Z ] && { [ -z "$born" ] || [ "$born" = "$since" ]; } || return 1
 	printf '%s\n' "$pid"
 }
 
-# When the kernel started this process, in ticks since boot.
-born_at() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# process_stat PID: its state, and when the kernel started it, in ticks since boot.
+process_stat() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1,20; }
 
 # spawn USER FILE LOG COMMAND...: in a session of its own, with "pid start-time" in FILE.
 spawn() {
@@ -274,7 +275,7 @@ spawn() {
 		- "$file" "$log" "$@" </dev/null >/dev/null 2>&1 9>&- || return
 	wait_for 5 test -s "$file" || return
 	read -r pid <"$file"
-	run_as "$user" sh -c 'echo "$2 $3" >"$1"' - "$file" "$pid" "$(born_at "$pid")"
+	run_as "$user" sh -c 'echo "$2 $3" >"$1"' - "$file" "$pid" "$(process_stat "$pid" | cut -d' ' -f2)"
 }
 
 # wait_for SECONDS COMMAND...: until it succeeds.

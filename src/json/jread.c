@@ -40,8 +40,9 @@ struct reader {
 	struct jnode         *nodes;
 	uint32_t              count;
 	uint32_t              cap;
-	uint32_t              open;  /* the innermost open array or object, if depth > 0 */
-	uint32_t              depth; /* its values member holds the one around it until it is closed */
+	uint32_t              depth;
+	/* If depth > 0, the innermost open array or object; its 'values' keeps the one around it. */
+	uint32_t              open;
 };
 
 /* Bytes of a string that mean themselves and need no second look. */

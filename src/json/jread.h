@@ -51,27 +51,36 @@ struct jlimits {
 	size_t values; /* nodes in all */
 };
 
+/*
+ * The offset is that of the first byte that cannot stand, or text.len when the
+ * text ends too early. What is wrong as a whole counts from its start: a
+ * character, a \u escape, a name that the object has already (its quote).
+ */
 struct jread_error {
-	size_t      offset; /* of the first byte that cannot stand; text.len when it ends too early */
-	const char *what;   /* a sentence's end: "a control character in a string" */
+	size_t      offset;
+	const char *what; /* a sentence's end: "a control character in a string" */
 };
 
 /* text may be at most UINT32_MAX bytes. False: *why is filled, *doc untouched. */
 bool jread_parse(struct arena *a, struct str text, const struct jlimits *limits, struct jdoc *doc,
     struct jread_error *why) MUSTCHECK;
 
-/* First member or element, NULL when there is none (or n is a scalar); then the next one, or NULL. */
+/* First member or element, NULL when there is none (or n is a scalar); then the next, or NULL. */
 const struct jnode *jread_first(const struct jdoc *doc, const struct jnode *n);
 const struct jnode *jread_next(const struct jdoc *doc, const struct jnode *n);
 
-/* A member of an object by its unescaped name; NULL when missing. A null member is found. */
-const struct jnode *jread_member(const struct jdoc *doc, const struct jnode *object, struct str name);
+/*
+ * A member of an object by its unescaped name; NULL when missing. A null member
+ * is found. Looks at one member after the other.
+ */
+const struct jnode *jread_member(const struct jdoc *doc, const struct jnode *object,
+    struct str name);
 
 /* Source bytes of the value, as they came. */
 struct str jread_raw(const struct jdoc *doc, const struct jnode *n);
 
-/* Unescaped text: a view of the source when nothing is escaped, else a copy in the arena. */
-struct str jread_string(struct arena *a, const struct jdoc *doc, const struct jnode *n); /* JTYPE_STRING only */
+/* Unescaped text of a JTYPE_STRING, or name: a view of the source, or a copy if it has escapes. */
+struct str jread_string(struct arena *a, const struct jdoc *doc, const struct jnode *n);
 struct str jread_key(struct arena *a, const struct jdoc *doc, const struct jnode *n);
 
 #endif

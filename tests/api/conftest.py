@@ -3,6 +3,23 @@
 import pytest
 
 from helpers import Client, uid
+from stack import Front
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "both_fronts: runs through nginx and lighttpd; the others through nginx only")
+
+
+def pytest_generate_tests(metafunc):
+    if "front" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_fronts")
+        metafunc.parametrize("front", Front.KINDS if both else Front.KINDS[:1], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def front(request):
+    """The name of the web server that this test goes through."""
+    return request.param
 
 
 class Caller:
@@ -49,3 +66,9 @@ def other_sandbox(url, organizations):
 def new_org(database, url):
     """A function: an organization that no other test knows."""
     return lambda: Caller(database.organization(uid("org")), url)
+
+
+@pytest.fixture
+def connect(database):
+    """A function: one more superuser's connection, for tests that hold locks."""
+    return database.connect

@@ -60,6 +60,10 @@ def has_is_active(version):
     return version in (LEGACY, "2026-05-01")
 
 
+def has_tax_document(version):
+    return at_least(version, "2026-06-23")
+
+
 TIMEZONES = [
     "UTC", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo",
     "America/Mexico_City", "America/Buenos_Aires", "America/Santiago", "America/Bogota", "America/Lima",
@@ -168,7 +172,8 @@ class Reply:
     @property
     def by_front_server(self):
         """True when the web server answered without asking the application, where it may."""
-        return self.status in self.front and (self.header("X-Request-Id") is None or self.header("Cache-Control") is None)
+        mine = re.fullmatch(r"req_[0-9a-f]{32}", self.header("X-Request-Id") or "")  # as nginx makes them
+        return self.status in self.front and (mine is not None or self.header("X-Request-Id") is None)
 
     # -- what each kind of answer must look like; each returns the useful part
 
@@ -497,14 +502,14 @@ def raw_post(client, target, body, *lines, method=b"POST", **more):
 
 def scalar(db, sql, *args):
     with db.cursor() as cursor:
-        cursor.execute(sql, args)
+        cursor.execute(sql, args or None)
         row = cursor.fetchone()
     return row[0] if row else None
 
 
 def execute(db, sql, *args):
     with db.cursor() as cursor:
-        cursor.execute(sql, args)
+        cursor.execute(sql, args or None)
         return cursor.rowcount
 
 

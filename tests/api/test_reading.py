@@ -77,6 +77,15 @@ def test_get_is_the_same_every_time(live):
 
 # ---------------------------------------------------------------- list
 
+def in_turn(client, n):
+    """Ids of n new customers, of which no two are of one millisecond."""
+    made = []
+    for _ in range(n):
+        made.append(client.create()["id"])
+        time.sleep(0.002)
+    return made
+
+
 @pytest.fixture(scope="module")
 def shelf(new_org):
     """A caller with 23 customers, oldest first, of whom no other test knows."""
@@ -182,7 +191,7 @@ def test_a_cursor_serves_twice(shelf):
 @pytest.mark.parametrize("version", [LEGACY, "2026-07-31"])
 def test_rows_that_are_created_while_paging_shift_nothing(new_org, version):
     client = new_org().live
-    old = [client.create()["id"] for _ in range(30)]
+    old = in_turn(client, 30)
     reader, seen, cursor = client.at(version), [], None
     for _ in range(100):
         page, cursor = reader.get("/customers?limit=4" + (f"&cursor={cursor}" if cursor else "")).page()
@@ -196,7 +205,7 @@ def test_rows_that_are_created_while_paging_shift_nothing(new_org, version):
 
 def test_rows_that_are_updated_while_paging_shift_nothing(new_org):
     client = new_org().live
-    old = [client.create()["id"] for _ in range(12)]
+    old = in_turn(client, 12)
     seen, cursor = [], None
     while True:
         page, cursor = client.get("/customers?limit=3" + (f"&cursor={cursor}" if cursor else "")).page()
@@ -212,7 +221,7 @@ def test_paging_while_several_clients_write_shows_all_old_rows_once(new_org):
     from helpers import in_parallel
 
     client = new_org().live
-    old = [client.create()["id"] for _ in range(40)]
+    old = in_turn(client, 40)
     stop = []
 
     def write():

@@ -1,6 +1,7 @@
 """Contract section 1 and 4: which version a request gets, and what each version looks like."""
 
 import re
+import time
 
 import pytest
 
@@ -73,9 +74,8 @@ def pinned(org, version):
 
 
 def test_a_pin_is_what_a_request_without_a_header_gets(new_org):
-    org = new_org()
     for version in ("2026-05-01", "2026-06-23", "2026-07-24"):
-        client = pinned(org, version)
+        client = pinned(new_org(), version)
         client.pin = version
         assert resolved(client) == version
         assert resolved(client.on("/v1")) == version
@@ -100,6 +100,16 @@ def test_a_pin_holds_for_live_and_sandbox_and_for_no_other_organization(new_org)
     org.sandbox.pin = "2026-05-12"
     assert resolved(org.sandbox) == "2026-05-12"
     assert resolved(other.live) == CURRENT
+
+
+def test_a_pin_is_changed_within_a_second(new_org):
+    org = new_org()
+    for version in ("2026-05-12", "2026-07-24"):
+        client = pinned(org, version)
+        client.pin = version
+        time.sleep(1.2)  # workers remember an organization for at most a second
+        for _ in range(10):
+            assert resolved(client) == version
 
 
 def test_taking_the_pin_away_gives_the_current_version_again(new_org):

@@ -11,7 +11,7 @@ static const char *running = "(none)";
 static int
 run_file(const char *path, const struct stat *st, int type, struct FTW *where UNUSED)
 {
-	/* Of the exact size, so that AddressSanitizer sees a read behind the end. */
+	size_t   size = (size_t)st->st_size;
 	uint8_t *data;
 	FILE    *f;
 
@@ -19,11 +19,12 @@ run_file(const char *path, const struct stat *st, int type, struct FTW *where UN
 		return 0;
 	running = path;
 	f = type == FTW_F ? fopen(path, "rb") : NULL;
-	data = malloc((size_t)st->st_size);
-	if (!f || (!data && st->st_size) || fread(data, 1, (size_t)st->st_size, f) != (size_t)st->st_size)
+	/* Of the exact size, so that AddressSanitizer sees a read behind the end. */
+	data = malloc(size);
+	if (!f || (!data && size) || fread(data, 1, size, f) != size)
 		return -1;
 	fclose(f);
-	LLVMFuzzerTestOneInput(data, (size_t)st->st_size);
+	LLVMFuzzerTestOneInput(data, size);
 	free(data);
 	runs++;
 	return 0;

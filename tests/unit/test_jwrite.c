@@ -140,7 +140,8 @@ writes_objects_and_arrays(void **state UNUSED)
 	jwrite_put(object, "list", array);
 	jwrite_put(object, "metadata", jwrite_raw(STR("{\"a\":1e2}")));
 	/* In the order in which they were put. */
-	assert_text(object, "{\"z\":true,\"a\":null,\"list\":[1,null,[]],\"metadata\":{\"a\":1e2}}");
+	assert_text(object,
+	    "{\"z\":true,\"a\":null,\"list\":[1,null,[]],\"metadata\":{\"a\":1e2}}");
 }
 
 static void
@@ -167,7 +168,7 @@ takes_many_members(void **state UNUSED)
 }
 
 static void
-puts_raw_text_in_untouched_and_does_not_free_it(void **state UNUSED)
+puts_raw_text_in_untouched(void **state UNUSED)
 {
 	char                raw[] = "{\"big\":1E400,\"esc\":\"\\u00e9\\/\", \"n\":-0}";
 	struct json_object *array = jwrite_array();
@@ -218,7 +219,8 @@ lets_a_function_write(void **state UNUSED)
 	struct json_object *data = jwrite_array();
 
 	assert_text(jwrite_custom(write_card, &bare),
-	    "{\"name\":null,\"empty\":{},\"nested\":{\"active\":false,\"passive\":true},\"metadata\":null}");
+	    "{\"name\":null,\"empty\":{},\"nested\":{\"active\":false,\"passive\":true},"
+	    "\"metadata\":null}");
 	jwrite_push(data, jwrite_custom(write_card, &full));
 	jwrite_push(data, jwrite_custom(write_card, &bare));
 	jwrite_put(page, "data", data);
@@ -348,7 +350,7 @@ sample(void)
 		struct json_object *item = jwrite_object();
 
 		jwrite_put(item, "a_rather_long_name_of_a_member", jwrite_int(i));
-		jwrite_put(item, "s", jwrite_str(STR("text that is \"quoted\" and longer than a line")));
+		jwrite_put(item, "s", jwrite_str(STR("some \"quoted\" text as long as this")));
 		jwrite_put(item, "raw", jwrite_raw(card.metadata));
 		jwrite_put(item, "card", jwrite_custom(write_card, &card));
 		jwrite_put(item, "nothing", NULL);
@@ -386,7 +388,7 @@ run_with_failure(long after, struct str expected)
 
 /* Each allocation fails once, and never does a reply with a hole in it come out. */
 static void
-ends_the_process_when_memory_does(void **state UNUSED)
+ends_when_memory_does(void **state UNUSED)
 {
 	struct str expected = text_of(sample());
 	int        code;
@@ -408,8 +410,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(writes_objects_and_arrays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(copies_strings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_many_members, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(puts_raw_text_in_untouched_and_does_not_free_it, set_up,
-		    tear_down),
+		cmocka_unit_test_setup_teardown(puts_raw_text_in_untouched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lets_a_function_write, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(escapes_what_must_be_and_nothing_else, set_up,
 		    tear_down),
@@ -418,7 +419,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(marks_a_full_buffer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(frees_null, set_up, tear_down),
 #if OWN_MALLOC
-		cmocka_unit_test_setup_teardown(ends_the_process_when_memory_does, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ends_when_memory_does, set_up, tear_down),
 #endif
 	};
 

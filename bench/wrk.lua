@@ -1,0 +1,94 @@
+-- Requests for wrk. Arguments: what to ask for, a number that no other run has, and of each
+-- organization that this run uses: its number and a key, joined by ":".
+
+local organizations, per_organization = 50, 20000
+local first_external_id = 1000000000
+
+local threads = 0
+
+function setup(thread)
+	thread:set("thread_number", threads)
+	threads = threads + 1
+end
+
+local places = {}
+local made = 0 -- customers that this thread has sent
+local base
+
+local function head(method, path, place, more)
+	return method .. " /api/v1/customers" .. path .. " HTTP/1.1\r\nHost: bench\r\nx-api-key: " .. place.key .. "\r\n" .. (more or "")
+end
+
+local function place()
+	return places[math.random(#places)]
+end
+
+local function external_id(place)
+	return string.format("%d", first_external_id + place.number + organizations * (math.random(per_organization) - 1))
+end
+
+local function send(method, path, place, body)
+	made = made + 1
+	return head(method, path, place, string.format(
+		"Content-Type: application/json\r\nIdempotency-Key: k%.0f\r\nContent-Length: %d\r\n\r\n", base + made, #body)) .. body
+end
+
+local function customer()
+	made = made + 1
+	local id = string.format("%.0f", base + made)
+	return '{"externalId":"' .. id .. '","email":"customer' .. id .. '@example.com","fullName":"Customer Number 1",'
+		.. '"timezone":"Europe/London","address":{"line1":"12 St James Square","city":"London","postalCode":"SW1Y 4JH",'
+		.. '"country":"GB"},"metadata":{"plan":"pro","seats":3,"source":"bench"}}'
+end
+
+local ask = {}
+
+function ask.get()
+	local place = place()
+	return head("GET", "/" .. external_id(place), place, "\r\n")
+end
+
+function ask.list()
+	return head("GET", "?limit=25", place(), "\r\n")
+end
+
+function ask.create()
+	return send("POST", "", place(), customer())
+end
+
+function ask.batch()
+	local items = {}
+	for i = 1, 100 do
+		items[i] = customer()
+	end
+	return send("POST", "/batch", place(), '{"customers":[' .. table.concat(items, ",") .. "]}")
+end
+
+function ask.update()
+	local place = place()
+	made = made + 1
+	return send("PATCH", "/" .. external_id(place), place, string.format('{"fullName":"Customer Renamed %.0f"}', base + made))
+end
+
+function ask.mixed()
+	local n = math.random(100)
+	return n <= 60 and ask.get() or n <= 75 and ask.list() or n <= 87 and ask.create() or n <= 97 and ask.update() or ask.batch()
+end
+
+function init(arguments)
+	-- A double counts exactly up to 2^53: fifteen digits fit.
+	base = tonumber(arguments[2]) * 1e10 + thread_number * 1e9
+	math.randomseed(tonumber(arguments[2]) * 64 + thread_number)
+	for i = 3, #arguments do
+		local number, key = arguments[i]:match("^(%d+):(.+)$")
+		places[#places + 1] = { number = tonumber(number), key = key }
+	end
+	request = ask[arguments[1]]
+end
+
+function done(summary, latency)
+	local e = summary.errors
+	io.write(string.format('RESULT {"requests":%d,"seconds":%.6f,"p50_ms":%.3f,"p99_ms":%.3f,"refused":%d,"broken":%d}\n',
+		summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+		e.status, e.connect + e.read + e.write + e.timeout))
+end

@@ -1,0 +1,221 @@
+/* The whole API in one process against a real database: what the tests share. */
+#include "app_test.h"
+#include "auth/api_key.h"
+#include "base/log.h"
+#include "json/jread.h"
+
+struct app     *test_app;
+struct db      *test_owner, *test_serve;
+struct arena    test_arena, test_kept;
+struct response test_response;
+struct id       test_environment[TENANTS];
+const char     *test_key[TENANTS];
+
+static void
+run(struct tx *tx)
+{
+	if (tx_run(tx) != DB_OK) {
+		fprintf(stderr, "%s\n", tx->log);
+		exit(99);
+	}
+	tx_fini(tx);
+}
+
+static void
+make_key(enum tenant_name who)
+{
+	char          text[API_KEY_TEXT_MAX_BYTES], prefix[API_KEY_TEXT_MAX_BYTES];
+	unsigned char hash[SHA256_BYTES];
+	struct id     id = id_new();
+	struct tx     tx;
+	struct bind  *b;
+
+	api_key_make(who != ACME_SANDBOX, text, prefix, hash);
+	test_key[who] = arena_str(&test_kept, str_of(text)).ptr;
+	tx_init(&tx, test_owner, &test_kept);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
+	b = tx_step(&tx, SQL_KEY_CREATE);
+	bind_id(b, &test_environment[who]);
+	bind_id(b, &id);
+	bind_text(b, (struct str) { (char *)hash, SHA256_BYTES });
+	bind_text(b, STR("test"));
+	bind_text(b, str_of(prefix));
+	bind_null(b);
+	run(&tx);
+}
+
+static void
+make_organization(struct id *live, struct id *sandbox)
+{
+	struct id    id = id_new();
+	struct tx    tx;
+	struct bind *b;
+
+	*live = id_new();
+	*sandbox = id_new();
+	tx_init(&tx, test_owner, &test_kept);
+	b = tx_step(&tx, SQL_ORG_CREATE);
+	bind_id(b, &id);
+	bind_text(b, str_of(fresh("org")));
+	bind_id(b, live);
+	bind_id(b, sandbox);
+	run(&tx);
+}
+
+void
+app_test_begin(void)
+{
+	static const struct app_options options = {
+		.docs_base_url = "https://docs.test",
+		.statement_timeout_ms = 5000,
+		.lock_timeout_ms = 1000,
+		.request_timeout_ms = 8000,
+		.auth_cache_ttl_ms = 1000,
+		.idempotency_ttl_ms = 24 * 3600 * 1000,
+		.metadata_max_bytes = 16 * 1024,
+	};
+	struct app_options with_url = options;
+	struct db_options  db = { .application_name = "test", .statement_timeout_ms = 5000,
+		.lock_timeout_ms = 1000, .request_timeout_ms = 8000 };
+	struct id unused;
+
+	with_url.database_url = getenv("CLIENTELE_DATABASE_URL");
+	db.url = getenv("CLIENTELE_DATABASE_OWNER_URL");
+	if (!with_url.database_url || !db.url) {
+		printf("1..0 # SKIP no database: scripts/check app provides one\n");
+		exit(0); /* TAP tells of the skip */
+	}
+	arena_init(&test_arena);
+	arena_init(&test_kept);
+	response_init(&test_response);
+	log_init("test", LOG_LEVEL_ERROR);
+	test_owner = db_new(&db);
+	db.url = with_url.database_url;
+	test_serve = db_new(&db);
+	make_organization(&test_environment[ACME_LIVE], &test_environment[ACME_SANDBOX]);
+	make_organization(&test_environment[OTHER_LIVE], &unused);
+	for (enum tenant_name who = 0; who < TENANTS; who++)
+		make_key(who);
+	test_app = app_new(&with_url);
+	if (app_check(test_app) != 0)
+		exit(99);
+}
+
+void
+app_test_end(void)
+{
+	app_free(test_app);
+	db_free(test_owner);
+	db_free(test_serve);
+	response_fini(&test_response);
+	arena_fini(&test_arena);
+	arena_fini(&test_kept);
+}
+
+int
+send_request(const struct sent *s)
+{
+	struct request req = { .arena = &test_arena };
+	struct {
+		enum header header;
+		const char *value;
+	} headers[] = {
+		{ HEADER_API_KEY, s->key ? s->key : test_key[s->who] },
+		{ HEADER_VERSION, s->version },
+		{ HEADER_IDEMPOTENCY_KEY, s->idem },
+	};
+
+	arena_reset(&test_arena);
+	response_reset(&test_response);
+	req.method = method_find(str_of(s->method));
+	req.uri = str_of(s->uri);
+	req.body = s->body ? str_of(s->body) : STR("");
+	for (size_t i = 0; i < COUNTOF(headers); i++) {
+		req.header[headers[i].header] = str_of(headers[i].value);
+		req.header_count[headers[i].header] = headers[i].value != NULL;
+	}
+	app_handle(test_app, &req, &test_response);
+	return test_response.status;
+}
+
+struct str
+body(void)
+{
+	return buf_view(&test_response.body);
+}
+
+struct str
+kept(struct str s)
+{
+	return arena_str(&test_kept, s);
+}
+
+struct str
+at(const char *path)
+{
+	static const struct jlimits limits = { 64, 200000 };
+	struct str         rest = str_of(path);
+	struct jread_error why;
+	struct jdoc        doc;
+	const struct jnode *n;
+
+	if (!jread_parse(&test_arena, body(), &limits, &doc, &why)) {
+		fail_msg("the answer is no JSON at %zu (%s): %.*s", why.offset, why.what, STR_ARGS(body()));
+		return STR_NONE;
+	}
+	n = doc.nodes;
+	while (n && rest.ptr && path[0]) {
+		struct str step = str_cut(&rest, '.');
+		int64_t    i;
+
+		if (n->type == JTYPE_ARRAY && str_to_i64(step, 0, 1000000, &i)) {
+			for (n = jread_first(&doc, n); n && i > 0; i--)
+				n = jread_next(&doc, n);
+		} else {
+			n = n->type == JTYPE_OBJECT ? jread_member(&doc, n, step) : NULL;
+		}
+	}
+	return n ? jread_raw(&doc, n) : STR_NONE;
+}
+
+bool
+at_is(const char *path, const char *json)
+{
+	struct str found = at(path);
+
+	if (str_is(found, json))
+		return true;
+	print_message("%s is %.*s and not %s in %.*s\n", path, STR_ARGS(found), json, STR_ARGS(body()));
+	return false;
+}
+
+int64_t
+count_customers(enum tenant_name who)
+{
+	struct id    last;
+	struct tx    tx;
+	struct bind *b;
+	int64_t      n;
+
+	memset(last.b, 0xFF, ID_BYTES);
+	tx_init(&tx, test_owner, &test_kept);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
+	b = tx_step(&tx, SQL_CUSTOMER_LIST);
+	bind_id(b, &test_environment[who]);
+	bind_id(b, &last);
+	bind_i64(b, 1000000);
+	if (tx_run(&tx) != DB_OK)
+		fail_msg("%s", tx.log);
+	n = (int64_t)tx_rows(&tx, 1);
+	tx_fini(&tx);
+	return n;
+}
+
+const char *
+fresh(const char *prefix)
+{
+	char text[64];
+
+	id_random_text(str_of(prefix), 16, text, sizeof(text));
+	return arena_str(&test_kept, str_of(text)).ptr;
+}

@@ -1,0 +1,341 @@
+/* The customer calls in process, in the versions that differ most. */
+#include "app_test.h"
+#include "base/clock.h"
+
+static const char *const versions[] = { NULL, "2026-06-07", "2026-07-31" }; /* NULL: the legacy path */
+
+static const char *
+path(size_t version, const char *rest)
+{
+	return arena_fmt(&test_kept, "%s/customers%s", versions[version] ? "/api/v1" : "/api", rest).ptr;
+}
+
+/* fmt with its one '$' replaced by a. */
+static const char *
+text(const char *fmt, const char *a)
+{
+	size_t head = strcspn(fmt, "$");
+
+	return arena_fmt(&test_kept, "%.*s%s%s", (int)head, fmt, a, fmt + head + 1).ptr;
+}
+
+static void
+each_version_shows_its_own_customer(void **state UNUSED)
+{
+	static const struct {
+		const char *prefix, *email;
+		const char *present[10], *missing[10];
+	} shapes[] = {
+		{ "data.", "billingEmail", { "organizationId", "isActive", "metadata", "timezone" },
+		    { "email", "object", "livemode", "taxDocument", "documentType", "address" } },
+		{ "data.", "email", { "object", "livemode", "metadata", "timezone" },
+		    { "billingEmail", "organizationId", "isActive", "taxDocument", "address" } },
+		{ "", "email", { "object", "livemode", "taxDocument", "documentType" },
+		    { "billingEmail", "organizationId", "isActive", "success", "data" } },
+	};
+
+	for (size_t v = 0; v < COUNTOF(versions); v++) {
+		const char *id = fresh("ext");
+
+		assert_int_equal(SEND(ACME_LIVE, "POST", path(v, ""), text("{\"email\":\"a@b.co\",\"id\":\"$\"}", id), versions[v]), 201);
+		assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "created"));
+		assert_true(at_is(arena_fmt(&test_kept, "%s%s", shapes[v].prefix, shapes[v].email).ptr, "\"a@b.co\""));
+		for (size_t i = 0; shapes[v].present[i]; i++)
+			if (!at(arena_fmt(&test_kept, "%s%s", shapes[v].prefix, shapes[v].present[i]).ptr).ptr)
+				fail_msg("version %zu lacks %s", v, shapes[v].present[i]);
+		for (size_t i = 0; shapes[v].missing[i]; i++)
+			if (at(arena_fmt(&test_kept, "%s%s", shapes[v].prefix, shapes[v].missing[i]).ptr).ptr)
+				fail_msg("version %zu shows %s", v, shapes[v].missing[i]);
+		assert_int_equal(response_find_header(&test_response, "Deprecation").ptr != NULL, v == 0);
+	}
+}
+
+static void
+create_is_done_once_for_an_external_id(void **state UNUSED)
+{
+	const char *id = fresh("ext");
+	struct str  first;
+	int64_t     before = count_customers(ACME_LIVE);
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\"}", id)), 201);
+	first = kept(body());
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers",
+	    text("{\"email\":\"other@b.co\",\"externalId\":\"$\",\"fullName\":\"No\"}", id)), 200);
+	assert_true(str_eq(body(), first));
+	assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "existing"));
+	assert_int_equal(count_customers(ACME_LIVE), before + 1);
+}
+
+static void
+what_is_created_is_what_is_read(void **state UNUSED)
+{
+	const char *id = fresh("ext");
+	struct str  created, metadata;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\","
+	    "\"fullName\":\"J\\u00f6rg \\ud83d\\ude00\",\"taxDocument\":\"12.345\\/6\",\"timezone\":\"Asia/Tokyo\","
+	    "\"address\":{\"country\":\"BR\",\"extra\":1,\"city\":\"S\\u00e3o Paulo\",\"line1\":\"x\",\"postalCode\":\"1\",\"state\":null},"
+	    "\"metadata\": {\"n\" : 1.10, \"big\":12345678901234567890123,\"s\":\"\\/\\u00e9\" ,\"z\":1,\"a\":2}}", id)), 201);
+	created = kept(body());
+	metadata = kept(at("metadata"));
+	assert_true(str_is(metadata, "{\"n\" : 1.10, \"big\":12345678901234567890123,\"s\":\"\\/\\u00e9\" ,\"z\":1,\"a\":2}"));
+	assert_true(at_is("fullName", "\"J\xc3\xb6rg \xf0\x9f\x98\x80\""));
+	assert_int_equal(SEND(ACME_LIVE, "GET", arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr), 200);
+	assert_true(str_eq(at("metadata"), metadata));
+	assert_true(at_is("address", "{\"line1\":\"x\",\"city\":\"S\\u00e3o Paulo\",\"postalCode\":\"1\",\"country\":\"BR\"}"));
+	assert_true(at_is("subscription", "null"));
+	assert_true(at_is("documentType", "\"CNPJ\""));
+	assert_int_equal(SEND(ACME_LIVE, "GET", arena_fmt(&test_kept, "/api/v1/customers?externalId=%s", id).ptr), 200);
+	assert_true(str_eq(at("data.0"), created));
+	assert_true(at_is("hasMore", "false"));
+}
+
+static void
+tenants_do_not_see_each_other(void **state UNUSED)
+{
+	const char *id = fresh("ext");
+	struct str  public_id, missing, foreign;
+
+	assert_int_equal(SEND(OTHER_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\"}", id)), 201);
+	public_id = kept(at("id"));
+	for (int who = ACME_LIVE; who <= ACME_SANDBOX; who++) {
+		const char *own = arena_fmt(&test_kept, "/api/v1/customers/%.*s", (int)public_id.len - 2, public_id.ptr + 1).ptr;
+		const char *by_external = arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr;
+
+		assert_int_equal(SEND(who, "GET", "/api/v1/customers/nobody"), 404);
+		missing = kept(body());
+		assert_int_equal(SEND(who, "GET", own), 404);
+		foreign = kept(body());
+		assert_true(str_eq(missing, foreign));
+		assert_int_equal(SEND(who, "GET", by_external), 404);
+		assert_true(str_eq(missing, body()));
+		assert_int_equal(SEND(who, "PUT", own, "{\"email\":\"x@y.co\"}"), 404);
+		assert_true(str_eq(missing, body()));
+		assert_int_equal(SEND(who, "GET", arena_fmt(&test_kept, "/api/v1/customers?externalId=%s", id).ptr), 200);
+		assert_true(at_is("data", "[]"));
+		/* The same external id is free elsewhere. */
+		assert_int_equal(SEND(who, "POST", "/api/v1/customers", text("{\"email\":\"z@b.co\",\"id\":\"$\"}", id)), 201);
+		assert_false(str_eq(at("id"), public_id));
+	}
+	assert_int_equal(SEND(OTHER_LIVE, "GET", arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr), 200);
+	assert_true(at_is("email", "\"a@b.co\""));
+}
+
+static void
+a_list_is_paged_to_its_end_without_gaps(void **state UNUSED)
+{
+	struct str  last = STR_NONE, cursor = STR_NONE;
+	size_t      seen = 0, pages = 0;
+	int64_t     rows;
+
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", "/api/v1/customers", "{\"email\":\"page@b.co\"}"), 201);
+	rows = count_customers(ACME_SANDBOX);
+	do {
+		const char *uri = arena_fmt(&test_kept, "/api/v1/customers?limit=3%s%.*s", cursor.ptr ? "&cursor=" : "",
+		    cursor.ptr ? (int)cursor.len - 2 : 0, cursor.ptr ? cursor.ptr + 1 : "").ptr;
+
+		assert_int_equal(SEND(ACME_SANDBOX, "GET", uri), 200);
+		for (int i = 0; i < 3; i++) {
+			struct str id = at(arena_fmt(&test_kept, "data.%d.id", i).ptr);
+
+			if (!id.ptr)
+				break;
+			if (last.ptr)
+				assert_true(str_cmp(id, last) < 0); /* newest first */
+			last = kept(id);
+			seen++;
+		}
+		cursor = kept(at("nextCursor"));
+		assert_true(at_is("hasMore", cursor.ptr ? "true" : "false"));
+		/* What is created meanwhile is newer and shifts nothing. */
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", "/api/v1/customers", "{\"email\":\"late@b.co\"}"), 201);
+		pages++;
+	} while (cursor.ptr);
+	assert_int_equal(seen, rows);
+	assert_int_equal(pages, (rows + 2) / 3);
+}
+
+static void
+an_update_changes_what_is_given(void **state UNUSED)
+{
+	const char *id = fresh("ext"), *other = fresh("ext"), *uri;
+	struct str  before;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers",
+	    text("{\"email\":\"a@b.co\",\"id\":\"$\",\"fullName\":\"F\",\"metadata\":{\"a\":1}}", id)), 201);
+	before = kept(body());
+	uri = arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr;
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const empty[] = { "{}", "[]", "" };
+
+		assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, empty[i]), 200);
+		assert_true(str_eq(body(), before));
+	}
+	clock_freeze(clock_wall_ms() + 5000);
+	assert_int_equal(SEND(ACME_LIVE, "PUT", uri, "{\"timezone\":\"Europe/Paris\",\"fullName\":null}"), 200);
+	assert_true(at_is("timezone", "\"Europe/Paris\"") && at_is("fullName", "\"F\"") && at_is("metadata", "{\"a\":1}"));
+	assert_false(str_eq(at("updatedAt"), at("createdAt")));
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"metadata\":{\"b\":2}}"), 200);
+	assert_true(at_is("metadata", "{\"b\":2}"));
+	/* One old client always sends these. */
+	assert_int_equal(SEND(ACME_LIVE, "PUT", arena_fmt(&test_kept, "/api/customers/%s", id).ptr,
+	    "{\"metadata\":{},\"address\":null,\"isActive\":false}"), 200);
+	assert_true(at_is("data.metadata", "{\"b\":2}") && at_is("data.isActive", "false"));
+	clock_freeze(0);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\"}", other)), 201);
+	assert_int_equal(SEND(ACME_LIVE, "PUT", uri, text("{\"externalId\":\"$\"}", other)), 409);
+	assert_true(at_is("error.code", "\"duplicate\"") && at_is("error.param", "\"externalId\""));
+	assert_int_equal(SEND(ACME_LIVE, "PUT", uri, text("{\"externalId\":\"$\"}", fresh("moved"))), 200);
+	assert_int_equal(SEND(ACME_LIVE, "GET", uri), 404);
+}
+
+static void
+a_batch_tells_what_became_of_each_item(void **state UNUSED)
+{
+	const char *one = fresh("b"), *two = fresh("b");
+	const char *batch = arena_fmt(&test_kept, "{\"customers\":[{\"email\":\"1@b.co\",\"id\":\"%s\"},"
+	    "{\"email\":\"no mail\",\"id\":\"x\"},{\"email\":\"2@b.co\",\"id\":\"%s\"},{\"email\":\"3@b.co\"},"
+	    "{\"email\":\"4@b.co\",\"id\":\"%s\"}]}", one, two, one).ptr;
+	int64_t before = count_customers(ACME_LIVE);
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"0@b.co\",\"id\":\"$\"}", two)), 201);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers/batch", batch), 200);
+	assert_true(at_is("object", "\"customer_batch\"") && at_is("livemode", "true"));
+	assert_true(at_is("failed.0.index", "1") && at_is("failed.0.param", "\"email\""));
+	assert_true(at_is("failed.0.data", "{\"email\":\"no mail\",\"id\":\"x\"}"));
+	assert_true(at_is("successful.0.status", "\"created\"") && at_is("successful.1.status", "\"existing\""));
+	assert_true(at_is("successful.1.email", "\"0@b.co\"") && at_is("successful.2.status", "\"created\""));
+	assert_true(at_is("successful.3.status", "\"existing\"") && at_is("successful.3.email", "\"1@b.co\""));
+	assert_true(str_eq(at("successful.3.id"), at("successful.0.id")));
+	assert_int_equal(count_customers(ACME_LIVE), before + 3);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers/batch", batch, "2026-06-07"), 200);
+	assert_true(at_is("data.object", "\"customer\"") && !at("data.successful.0.timezone").ptr);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/customers/batch", batch), 200);
+	assert_true(at_is("data.successful.0.billingEmail", "\"1@b.co\"") && at("data.successful.0.createdAt").ptr);
+}
+
+static void
+a_key_used_twice_gives_the_first_answer(void **state UNUSED)
+{
+	static const struct {
+		const char *method, *uri, *body;
+		int         status;
+	} writes[] = {
+		{ "POST", "/api/v1/customers", "{\"email\":\"idem@b.co\",\"metadata\":{\"x\":1.0}}", 201 },
+		{ "POST", "/api/v1/customers/batch", "{\"customers\":[{\"email\":\"1@b.co\"},{\"email\":\"?\"},{\"email\":\"2@b.co\",\"id\":\"idem-existing\"}]}", 200 },
+		{ "POST", "/api/v1/customers/batch", "{\"customers\":[{\"email\":\"?\"}]}", 200 },
+		{ "PATCH", "/api/v1/customers/idem-existing", "{\"fullName\":\"Replayed\"}", 200 },
+		{ "PATCH", "/api/v1/customers/idem-existing", "{}", 200 },
+		{ "PATCH", "/api/v1/customers/idem-existing", "{\"externalId\":\"idem-taken\"}", 409 },
+	};
+
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"e@b.co\",\"id\":\"idem-existing\"}");
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"e@b.co\",\"id\":\"idem-taken\"}");
+	for (size_t i = 0; i < COUNTOF(writes); i++) {
+		const char *key = fresh("key");
+		struct sent sent = { ACME_LIVE, writes[i].method, writes[i].uri, writes[i].body, .idem = key };
+		struct sent changed = sent;
+		struct str  first;
+		int64_t     rows;
+
+		assert_int_equal(send_request(&sent), writes[i].status);
+		assert_null(response_find_header(&test_response, "Idempotent-Replayed").ptr);
+		first = kept(body());
+		rows = count_customers(ACME_LIVE);
+		/* What happens in between does not change the stored answer. */
+		SEND(ACME_LIVE, "PATCH", "/api/v1/customers/idem-existing", "{\"email\":\"later@b.co\"}");
+		clock_freeze(clock_wall_ms() + 60000);
+		if (send_request(&sent) != writes[i].status || !str_eq(first, body()))
+			fail_msg("write %zu: %.*s\n is replayed as %.*s", i, STR_ARGS(first), STR_ARGS(body()));
+		clock_freeze(0);
+		assert_true(str_is(response_find_header(&test_response, "Idempotent-Replayed"), "true"));
+		assert_int_equal(count_customers(ACME_LIVE), rows);
+		changed.body = arena_fmt(&test_kept, "%s ", writes[i].body).ptr;
+		assert_int_equal(send_request(&changed), 409);
+		assert_true(at_is("error.code", "\"idempotency_key_mismatch\""));
+		changed = sent;
+		changed.version = "2026-06-07";
+		assert_int_equal(send_request(&changed), 409);
+		/* Another environment has its own keys. */
+		changed = sent;
+		changed.who = ACME_SANDBOX;
+		if (strcmp(writes[i].method, "POST") == 0)
+			assert_int_equal(send_request(&changed), writes[i].status);
+	}
+}
+
+static void
+a_refused_request_does_not_use_its_key_up(void **state UNUSED)
+{
+	const char *key = fresh("key");
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"\"}", .idem = key), 400);
+	assert_int_equal(SEND(ACME_LIVE, "PUT", "/api/v1/customers/nobody-at-all", "{\"email\":\"a@b.co\"}", .idem = key), 404);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
+	/* Quoted as a structured header it is the same key. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}",
+	    .idem = arena_fmt(&test_kept, "\"%s\"", key).ptr), 201);
+	assert_true(str_is(response_find_header(&test_response, "Idempotent-Replayed"), "true"));
+}
+
+static void
+a_wrong_key_is_unauthorized_in_one_way(void **state UNUSED)
+{
+	static const char *const keys[] = {
+		"", "ck_live_", "ck_live_0000000000000000000000000000000000000000", "ck_sandbox_x", "Bearer x",
+		"ck_live_00000000000000000000000000000000000000000", "ck_live_000000000000000000000000000000000000000!",
+	};
+	struct str first = STR_NONE;
+
+	for (size_t i = 0; i < COUNTOF(keys); i++) {
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "no JSON", .key = keys[i]), 401);
+		if (first.ptr)
+			assert_true(str_eq(first, body()));
+		first = kept(body());
+	}
+	assert_true(at_is("error.type", "\"authentication_error\""));
+}
+
+static void
+a_lost_connection_is_survived(void **state UNUSED)
+{
+	/* The server ends the serving connections; the next write must find its way. */
+	for (int i = 0; i < 3; i++) {
+		const char *key = fresh("key");
+		struct tx   tx;
+
+		tx_init(&tx, test_owner, &test_kept);
+		tx_step(&tx, SQL_ORG_LIST);
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		tx_fini(&tx);
+		assert_int_equal(system("psql -X -q \"$CLIENTELE_DATABASE_URL\" -c \"SELECT pg_terminate_backend(pid)"
+		    " FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()\" >/dev/null"), 0);
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_version_shows_its_own_customer),
+		cmocka_unit_test(create_is_done_once_for_an_external_id),
+		cmocka_unit_test(what_is_created_is_what_is_read),
+		cmocka_unit_test(tenants_do_not_see_each_other),
+		cmocka_unit_test(a_list_is_paged_to_its_end_without_gaps),
+		cmocka_unit_test(an_update_changes_what_is_given),
+		cmocka_unit_test(a_batch_tells_what_became_of_each_item),
+		cmocka_unit_test(a_key_used_twice_gives_the_first_answer),
+		cmocka_unit_test(a_refused_request_does_not_use_its_key_up),
+		cmocka_unit_test(a_wrong_key_is_unauthorized_in_one_way),
+		cmocka_unit_test(a_lost_connection_is_survived),
+	};
+	int failed;
+
+	app_test_begin();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	app_test_end();
+	return failed;
+}

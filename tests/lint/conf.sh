@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The table of configuration keys (src/proc/conf.c), the sample and the manual name the same keys and defaults,
+# and the front servers let through what Clientele takes.
+. "$(dirname "$0")/list.sh"
+PYTHONDONTWRITEBYTECODE=1 python3 - <<'PY'
+import pathlib, re, sys
+
+bad = []
+table = dict(re.findall(r'^\t\{ "(\w+)", "([^"]*)",', pathlib.Path("src/proc/conf.c").read_text(), re.M))
+sample = dict(re.findall(r"^#?(\w+) =[ \t]*(.*?)[ \t]*$", pathlib.Path("conf/clientele.conf").read_text(), re.M))
+manual = set(re.findall(r"^\.It \w+ (\w+)", pathlib.Path("man/clientele.conf.5").read_text(), re.M))
+if not table:
+    bad.append("src/proc/conf.c: no keys found")
+for key, default in table.items():
+    if key not in sample:
+        bad.append(f"conf/clientele.conf: {key} is missing")
+    elif sample[key] != default:
+        bad.append(f"conf/clientele.conf: {key} = {sample[key]}, the default is {default!r}")
+    if key not in manual:
+        bad.append(f"man/clientele.conf.5: {key} is missing")
+bad += [f"conf/clientele.conf: there is no key {key}" for key in sample if key not in table]
+bad += [f"man/clientele.conf.5: there is no key {key}" for key in manual if key not in table]
+
+body_max = int(table["body_max"].removesuffix("M"))
+for path, pattern, wanted in (("conf/nginx-clientele.conf", r"client_max_body_size (\d+)m;", body_max),
+                              ("conf/lighttpd-clientele.conf", r"server.max-request-size = (\d+)", body_max * 1024)):
+    if [int(n) for n in re.findall(pattern, pathlib.Path(path).read_text())] != [wanted]:
+        bad.append(f"{path}: the limit of bodies is not that of body_max")
+print("\n".join(bad))
+sys.exit(bool(bad))
+PY

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# mandoc finds nothing to warn of in the manual pages.
+. "$(dirname "$0")/list.sh"
+command -v mandoc >/dev/null || {
+	echo "mandoc is not installed"
+	exit 77
+}
+for page in man/clientele.8 man/clientele.conf.5; do
+	[ -f "$page" ] || {
+		echo "$page is missing"
+		exit 1
+	}
+done
+mandoc -T lint -W warning man/*

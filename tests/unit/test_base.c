@@ -1,0 +1,338 @@
+/* base/: views, buffers, arena, UTF-8, clock, ids, hashes and the list of failures. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "base/utf8.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void
+str_numbers_are_digits_within_bounds(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		bool        ok;
+		int64_t     value;
+	} cases[] = {
+		{ "0", true, 0 }, { "7", true, 7 }, { "007", true, 7 }, { "100", true, 100 },
+		{ "", false, 0 }, { "101", false, 0 }, { "-1", false, 0 }, { "+1", false, 0 },
+		{ " 1", false, 0 }, { "1 ", false, 0 }, { "1e2", false, 0 }, { "0x1", false, 0 },
+		{ "99999999999999999999", false, 0 }, { "9223372036854775808", false, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		int64_t n = -42;
+
+		if (str_to_i64(str_of(cases[i].text), 0, 100, &n) != cases[i].ok)
+			fail_msg("\"%s\"", cases[i].text);
+		assert_int_equal(n, cases[i].ok ? cases[i].value : -42);
+	}
+}
+
+static void
+str_cut_leaves_the_rest_or_nothing(void **state UNUSED)
+{
+	struct str s = STR("a//b");
+
+	assert_true(str_is(str_cut(&s, '/'), "a"));
+	assert_true(str_is(str_cut(&s, '/'), ""));
+	assert_true(str_is(s, "b"));
+	assert_true(str_is(str_cut(&s, '/'), "b"));
+	assert_null(s.ptr);
+	s = STR("a/");
+	str_cut(&s, '/');
+	assert_non_null(s.ptr); /* empty, but given */
+	assert_int_equal(s.len, 0);
+}
+
+static void
+str_order_is_that_of_bytes(void **state UNUSED)
+{
+	static const char *const sorted[] = { "", "-", "1", "10", "9", "A", "_", "a", "ab", "z", "\xc3\xa9" };
+
+	for (size_t i = 0; i < COUNTOF(sorted); i++)
+		for (size_t k = 0; k < COUNTOF(sorted); k++) {
+			int order = str_cmp(str_of(sorted[i]), str_of(sorted[k]));
+
+			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
+		}
+}
+
+static void
+str_case_is_ascii_only(void **state UNUSED)
+{
+	assert_true(str_eq_nocase(STR("X-Api-KEY"), STR("x-aPI-key")));
+	assert_false(str_eq_nocase(STR("x-api-key"), STR("x-api-keys")));
+	assert_false(str_eq_nocase(STR("\xc3\x89"), STR("\xc3\xa9")));
+	assert_true(str_is(str_trim(STR(" \t a b\t ")), "a b"));
+	assert_int_equal(str_trim(STR("  ")).len, 0);
+}
+
+static void
+buf_stops_at_its_maximum_and_stays_full(void **state UNUSED)
+{
+	struct buf b;
+
+	buf_init(&b, 10);
+	buf_str(&b, STR("12345"));
+	buf_fmt(&b, "%d", 678);
+	assert_false(b.full);
+	buf_str(&b, STR("9ab")); /* one too many: nothing of it is added */
+	assert_true(b.full);
+	assert_true(str_is(buf_view(&b), "12345678"));
+	buf_str(&b, STR("9"));
+	assert_true(str_is(buf_view(&b), "12345678"));
+	buf_reset(&b, 0);
+	assert_false(b.full);
+	assert_int_equal(b.cap, 0);
+	buf_str(&b, STR("again"));
+	assert_true(str_is(buf_view(&b), "again"));
+	buf_fini(&b);
+}
+
+static void
+buf_formats_longer_than_its_scratch(void **state UNUSED)
+{
+	struct buf b;
+
+	buf_init(&b, 4000);
+	buf_fmt(&b, "%01500d", 7);
+	assert_int_equal(b.len, 1500);
+	assert_int_equal(b.ptr[0], '0');
+	assert_int_equal(b.ptr[1499], '7');
+	buf_fini(&b);
+}
+
+static void
+arena_hands_out_zeroed_aligned_memory(void **state UNUSED)
+{
+	struct arena a;
+
+	arena_init(&a);
+	for (int round = 0; round < 3; round++) {
+		for (size_t n = 1; n < 2000; n += 37) {
+			char     *p = ARENA_NEW(&a, char, n);
+			uint64_t *q = ARENA_NEW(&a, uint64_t, n);
+
+			assert_int_equal((uintptr_t)q % _Alignof(uint64_t), 0);
+			for (size_t i = 0; i < n; i++)
+				assert_true(p[i] == 0 && q[i] == 0);
+			memset(p, 0xFF, n);
+			memset(q, 0xFF, n * sizeof(*q));
+		}
+		assert_true(a.bytes > ARENA_KEEP_BYTES);
+		arena_reset(&a);
+		assert_int_equal(a.bytes, 0);
+	}
+	assert_true(str_is(arena_fmt(&a, "%s-%d", "x", 5), "x-5"));
+	assert_null(arena_str(&a, STR_NONE).ptr);
+	arena_fini(&a);
+}
+
+static void
+utf8_takes_well_formed_text_only(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		bool        valid;
+		size_t      characters;
+	} cases[] = {
+		{ "", true, 0 }, { "abc", true, 3 }, { "\xc2\x80", true, 1 }, { "\xdf\xbf", true, 1 },
+		{ "\xe0\xa0\x80", true, 1 }, { "\xed\x9f\xbf", true, 1 }, { "\xee\x80\x80", true, 1 },
+		{ "\xf0\x90\x80\x80", true, 1 }, { "\xf4\x8f\xbf\xbf", true, 1 }, { "\xf0\x9f\x98\x80!", true, 2 },
+		{ "e\xcc\x81", true, 2 }, /* e and a combining accent */
+		{ "\x80", false, 0 }, { "\xc0\x80", false, 0 }, { "\xc1\xbf", false, 0 },
+		{ "\xc2", false, 0 }, { "\xc2\x20", false, 0 }, { "\xe0\x9f\xbf", false, 0 },
+		{ "\xed\xa0\x80", false, 0 }, { "\xe2\x82", false, 0 }, { "\xf0\x8f\xbf\xbf", false, 0 },
+		{ "\xf4\x90\x80\x80", false, 0 }, { "\xf5\x80\x80\x80", false, 0 }, { "\xff", false, 0 },
+		{ "\xf0\x9f\x98", false, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (utf8_valid(str_of(cases[i].text)) != cases[i].valid)
+			fail_msg("case %zu", i);
+		if (cases[i].valid)
+			assert_int_equal(utf8_count(str_of(cases[i].text)), cases[i].characters);
+	}
+	for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
+		char   text[4];
+		size_t n;
+
+		if (cp >= 0xD800 && cp <= 0xDFFF)
+			continue;
+		n = utf8_put(text, cp);
+		if (utf8_char(text, n) != n)
+			fail_msg("U+%04X", cp);
+	}
+}
+
+static void
+clock_iso_writes_the_calendar(void **state UNUSED)
+{
+	static const struct {
+		int64_t     ms;
+		const char *text;
+	} cases[] = {
+		{ 0, "1970-01-01T00:00:00.000Z" },
+		{ -1, "1969-12-31T23:59:59.999Z" },
+		{ 951782400000, "2000-02-29T00:00:00.000Z" },
+		{ 951868800000, "2000-03-01T00:00:00.000Z" },
+		{ 1785540896789, "2026-07-31T23:34:56.789Z" },
+		{ 4107542399999, "2100-02-28T23:59:59.999Z" },
+		{ 4107542400000, "2100-03-01T00:00:00.000Z" },
+	};
+	char text[CLOCK_ISO_BYTES + 1];
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		clock_iso(cases[i].ms, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void
+ids_are_ordered_by_time_and_survive_their_text(void **state UNUSED)
+{
+	struct id last = id_new();
+
+	for (int i = 0; i < 20000; i++) {
+		struct id id = id_new(), back;
+		char      text[ID_TEXT_BYTES], before[ID_TEXT_BYTES], uuid[ID_UUID_BYTES];
+
+		assert_true(memcmp(last.b, id.b, ID_BYTES) < 0);
+		id_text(&last, before);
+		id_text(&id, text);
+		assert_true(memcmp(before, text, ID_TEXT_BYTES) < 0);
+		assert_true(id_parse(STR(""), (struct str) { text, ID_TEXT_BYTES }, &back));
+		assert_true(id_eq(&id, &back));
+		id_uuid(&id, uuid);
+		assert_int_equal(uuid[14], '7');
+		assert_true(id_parse_uuid((struct str) { uuid, ID_UUID_BYTES }, &back));
+		assert_true(id_eq(&id, &back));
+		last = id;
+	}
+	assert_in_range(id_ms(&last) - clock_wall_ms() + 1000, 0, 2000);
+}
+
+static void
+ids_do_not_go_back_with_the_clock(void **state UNUSED)
+{
+	struct id before, after;
+
+	clock_freeze(clock_wall_ms());
+	before = id_new();
+	clock_freeze(clock_wall_ms() - 60000);
+	after = id_new();
+	clock_freeze(0);
+	assert_true(memcmp(before.b, after.b, ID_BYTES) < 0);
+}
+
+static void
+ids_have_one_spelling(void **state UNUSED)
+{
+	static const char *const bad[] = {
+		"", "cus_", "cus_0351E9f7Ltsm4iqbDoRlk", "cus_0351E9f7Ltsm4iqbDoRlkgg", "cus_0351E9f7Ltsm4iqbDoRl-g",
+		"CUS_0351E9f7Ltsm4iqbDoRlkg", "cur_0351E9f7Ltsm4iqbDoRlkg",
+		"cus_zzzzzzzzzzzzzzzzzzzzzz", /* above 2^128 */
+		"cus_7n42DGM5Tflk9n8mt7Fhc8", /* 2^128 itself */
+	};
+	static const char *const bad_uuids[] = {
+		"", "0191f7a0-0000-7000-8000-00000000000", "{191f7a0-0000-7000-8000-000000000000",
+		"0191f7a000007000800000000000000000000", "0191f7a0-0000-7000-8000-00000000000g",
+	};
+	struct id id, untouched;
+
+	memset(&untouched, 0x5A, sizeof(untouched));
+	id = untouched;
+	for (size_t i = 0; i < COUNTOF(bad); i++)
+		if (id_parse(STR("cus_"), str_of(bad[i]), &id))
+			fail_msg("%s", bad[i]);
+	for (size_t i = 0; i < COUNTOF(bad_uuids); i++)
+		if (id_parse_uuid(str_of(bad_uuids[i]), &id))
+			fail_msg("%s", bad_uuids[i]);
+	assert_true(id_eq(&id, &untouched));
+	assert_true(id_parse(STR("cus_"), STR("cus_7n42DGM5Tflk9n8mt7Fhc7"), &id)); /* 2^128 - 1 */
+	for (int i = 0; i < ID_BYTES; i++)
+		assert_int_equal(id.b[i], 0xFF);
+	assert_true(id_parse_uuid(STR("0191F7A0-0000-7000-8000-00000000000a"), &id));
+}
+
+static void
+hash_parts_are_told_apart(void **state UNUSED)
+{
+	static const unsigned char abc[4] = { 0xba, 0x78, 0x16, 0xbf };
+	const struct str one[] = { STR("ab"), STR("c") }, two[] = { STR("a"), STR("bc") };
+	unsigned char    a[SHA256_BYTES], b[SHA256_BYTES];
+
+	hash_sha256(STR("abc"), a);
+	assert_memory_equal(a, abc, sizeof(abc));
+	hash_sha256_parts(one, 2, a);
+	hash_sha256_parts(two, 2, b);
+	assert_false(hash_equal(a, b, SHA256_BYTES));
+	hash_sha256_parts(one, 2, b);
+	assert_true(hash_equal(a, b, SHA256_BYTES));
+}
+
+static void
+random_text_uses_the_whole_alphabet(void **state UNUSED)
+{
+	char text[48];
+	bool seen[128] = { false };
+	int  kinds = 0;
+
+	for (int i = 0; i < 200; i++) {
+		id_random_text(STR("ck_"), 40, text, sizeof(text));
+		assert_int_equal(strlen(text), 43);
+		for (const char *p = text + 3; *p; p++)
+			seen[(unsigned char)*p & 127] = true;
+	}
+	for (size_t i = 0; i < sizeof(seen); i++)
+		kinds += seen[i];
+	assert_int_equal(kinds, 62);
+}
+
+static void
+errors_have_a_code_of_their_own(void **state UNUSED)
+{
+	for (enum err e = ERR_OK + 1; e < ERR__COUNT; e++) {
+		const struct err_info *info = err_info(e);
+
+		assert_in_range(info->status, 400, 599);
+		assert_int_equal(err_find(info->code, strlen(info->code)), e);
+	}
+	assert_int_equal(err_find("ok", 2), ERR_OK);
+	assert_int_equal(err_find("nonsense", 8), ERR_OK);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(str_numbers_are_digits_within_bounds),
+		cmocka_unit_test(str_cut_leaves_the_rest_or_nothing),
+		cmocka_unit_test(str_order_is_that_of_bytes),
+		cmocka_unit_test(str_case_is_ascii_only),
+		cmocka_unit_test(buf_stops_at_its_maximum_and_stays_full),
+		cmocka_unit_test(buf_formats_longer_than_its_scratch),
+		cmocka_unit_test(arena_hands_out_zeroed_aligned_memory),
+		cmocka_unit_test(utf8_takes_well_formed_text_only),
+		cmocka_unit_test(clock_iso_writes_the_calendar),
+		cmocka_unit_test(ids_are_ordered_by_time_and_survive_their_text),
+		cmocka_unit_test(ids_do_not_go_back_with_the_clock),
+		cmocka_unit_test(ids_have_one_spelling),
+		cmocka_unit_test(hash_parts_are_told_apart),
+		cmocka_unit_test(random_text_uses_the_whole_alphabet),
+		cmocka_unit_test(errors_have_a_code_of_their_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* http/: paths and queries, versions, responses. */
+#include "http/query.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/version.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct arena arena;
+
+static bool
+split(const char *uri, struct path *path, struct query *query)
+{
+	const char *why = NULL;
+	bool        ok;
+
+	arena_reset(&arena);
+	ok = query_split(&arena, str_of(uri), path, query, &why);
+	if (!ok)
+		assert_non_null(why);
+	return ok;
+}
+
+static void
+paths_are_split_before_they_are_decoded_once(void **state UNUSED)
+{
+	static const struct {
+		const char *uri;
+		size_t      count;
+		const char *last;
+	} cases[] = {
+		{ "/", 0, NULL }, { "/?a=b", 0, NULL }, { "/a", 1, "a" }, { "/a/b", 2, "b" },
+		{ "/a%2Fb", 1, "a/b" }, { "/%2e%2e%2f", 1, "../" }, { "/%252e", 1, "%2e" },
+		{ "/customers/auth0|42", 2, "auth0|42" }, { "/customers/a@b.co?x", 2, "a@b.co" },
+		{ "/a+b", 1, "a+b" }, { "/caf\xc3\xa9", 1, "caf\xc3\xa9" }, { "/caf%C3%A9", 1, "caf\xc3\xa9" },
+		{ "/%23", 1, "#" }, { "/...", 1, "..." }, { "/a%20b", 1, "a b" },
+		{ "/1/2/3/4/5/6/7/8/9", 9, NULL },
+	};
+	struct path  path;
+	struct query query;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (!split(cases[i].uri, &path, &query))
+			fail_msg("%s", cases[i].uri);
+		assert_int_equal(path.count, cases[i].count);
+		if (cases[i].last && !str_is(path.segment[path.count - 1], cases[i].last))
+			fail_msg("%s gives %.*s", cases[i].uri, STR_ARGS(path.segment[path.count - 1]));
+	}
+}
+
+static void
+bad_paths_and_queries_are_refused(void **state UNUSED)
+{
+	static const char *const bad[] = {
+		"", "a", "http://host/a", "//", "//a", "/a//b", "/a/", "/a/.", "/./a", "/../a", "/a/..",
+		"/%2e", "/%2E%2e/a", "/.%2e", "/a%", "/a%2", "/a%zz", "/a%2g", "/%00", "/a%0ab", "/%7f", "/a\x01",
+		"/a#b", "/a?x=#", "/\xff", "/%ff", "/%c0%80", "/%ed%a0%80", "/a?x=%zz", "/a?x=%00", "/a?%ff=1",
+	};
+	struct path  path;
+	struct query query;
+	char         longer[URI_MAX_BYTES + 2];
+	char         many[QUERY_PARAMETERS_MAX * 3 + 8] = "/a?";
+
+	for (size_t i = 0; i < COUNTOF(bad); i++)
+		if (split(bad[i], &path, &query))
+			fail_msg("%s", bad[i]);
+	memset(longer, 'a', sizeof(longer));
+	longer[0] = '/';
+	longer[URI_MAX_BYTES + 1] = '\0';
+	assert_false(split(longer, &path, &query));
+	longer[URI_MAX_BYTES] = '\0';
+	assert_true(split(longer, &path, &query));
+	for (int i = 0; i <= QUERY_PARAMETERS_MAX; i++) {
+		assert_true(split(many, &path, &query));
+		memcpy(many + 3 + 3 * i, "x=&", 4);
+	}
+	assert_false(split(many, &path, &query));
+}
+
+static void
+query_parameters_are_found_and_counted(void **state UNUSED)
+{
+	struct path  path;
+	struct query query;
+	bool         repeated;
+
+	assert_true(split("/a?limit=5&x&cursor=a%26b&search=a+b%2B&&limit2=1&x=", &path, &query));
+	assert_true(str_is(query_find(&query, "limit", &repeated), "5"));
+	assert_false(repeated);
+	assert_true(str_is(query_find(&query, "cursor", &repeated), "a&b"));
+	assert_true(str_is(query_find(&query, "search", &repeated), "a b+"));
+	assert_null(query_find(&query, "nothing", &repeated).ptr);
+	assert_non_null(query_find(&query, "x", &repeated).ptr);
+	assert_true(repeated);
+	assert_true(split("/a?", &path, &query));
+	assert_int_equal(query.count, 0);
+}
+
+static void
+versions_resolve_to_the_newest_not_after_the_date(void **state UNUSED)
+{
+	static const struct {
+		const char  *date;
+		bool         ok;
+		enum version version;
+	} cases[] = {
+		{ "2026-07-31", true, V_2026_07_31 }, { "2026-07-30", true, V_2026_07_24 },
+		{ "2026-07-24", true, V_2026_07_24 }, { "2026-07-23", true, V_2026_07_11 },
+		{ "2026-05-01", true, V_2026_05_01 }, { "2026-04-30", true, V_2026_05_01 },
+		{ "1999-12-31", true, V_2026_05_01 }, { "2030-01-01", true, V_CURRENT },
+		{ "2024-02-29", true, V_2026_05_01 }, { "2026-02-29", false, 0 }, { "2026-13-01", false, 0 },
+		{ "2026-00-01", false, 0 }, { "2026-06-31", false, 0 }, { "2026-6-07", false, 0 }, { "", false, 0 },
+		{ "legacy", false, 0 }, { "2026-06-07 ", false, 0 }, { "20260607", false, 0 }, { "2026/06/07", false, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		enum version v = V__COUNT;
+
+		if (version_resolve(str_of(cases[i].date), &v) != cases[i].ok)
+			fail_msg("%s", cases[i].date);
+		assert_int_equal(v, cases[i].ok ? cases[i].version : V__COUNT);
+	}
+}
+
+static void
+versions_stand_in_the_order_of_their_dates(void **state UNUSED)
+{
+	enum version v;
+
+	for (v = V_LEGACY + 2; v < V__COUNT; v++)
+		assert_true(strcmp(version_info(v - 1)->name, version_info(v)->name) < 0);
+	assert_true(version_find(STR("legacy"), &v));
+	assert_int_equal(v, V_LEGACY);
+	assert_false(version_find(STR("2026-06-08"), &v));
+	assert_true(version_has(V_2026_06_07, V_2026_06_07, V_ENDLESS));
+	assert_false(version_has(V_2026_06_07, V_FIRST, V_2026_06_07));
+	assert_true(version_has(V_CURRENT, V_FIRST, V_ENDLESS));
+}
+
+static void
+methods_are_told_by_their_exact_name(void **state UNUSED)
+{
+	assert_int_equal(method_find(STR("PATCH")), METHOD_PATCH);
+	assert_int_equal(method_find(STR("patch")), METHOD_OTHER);
+	assert_int_equal(method_find(STR("")), METHOD_OTHER);
+	assert_int_equal(method_find(STR("TRACE")), METHOD_OTHER);
+}
+
+static void
+responses_forget_everything_at_a_reset(void **state UNUSED)
+{
+	struct response res;
+
+	response_init(&res);
+	response_header(&res, "X-One", STR("1"));
+	buf_str(&res.body, STR("{}"));
+	res.status = 500;
+	assert_true(str_is(response_find_header(&res, "x-one"), "1"));
+	response_reset(&res);
+	assert_null(response_find_header(&res, "X-One").ptr);
+	assert_int_equal(res.body.len + (size_t)res.status, 0);
+	response_fini(&res);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_are_split_before_they_are_decoded_once),
+		cmocka_unit_test(bad_paths_and_queries_are_refused),
+		cmocka_unit_test(query_parameters_are_found_and_counted),
+		cmocka_unit_test(versions_resolve_to_the_newest_not_after_the_date),
+		cmocka_unit_test(versions_stand_in_the_order_of_their_dates),
+		cmocka_unit_test(methods_are_told_by_their_exact_name),
+		cmocka_unit_test(responses_forget_everything_at_a_reset),
+	};
+	int failed;
+
+	arena_init(&arena);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	arena_fini(&arena);
+	return failed;
+}
