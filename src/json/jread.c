@@ -41,8 +41,7 @@ struct reader {
 	uint32_t              count;
 	uint32_t              cap;
 	uint32_t              depth;
-	/* If depth > 0, the innermost open array or object; its 'values' keeps the one around it. */
-	uint32_t              open;
+	uint32_t              open; /* the innermost array or object; undefined at depth 0 */
 };
 
 /* Bytes of a string that mean themselves and need no second look. */
@@ -238,7 +237,7 @@ open_container(struct reader *r, struct jnode *n)
 	if (r->depth >= r->limits->depth)
 		return fail(r, r->p, "too many levels");
 	n->height = 1;
-	n->values = r->open;
+	n->values = r->open; /* to return to; close_container() puts the number in its place */
 	r->open = (uint32_t)(n - r->nodes);
 	r->depth++;
 	r->p++;

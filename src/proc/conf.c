@@ -68,7 +68,8 @@ static const struct key {
 	    "Worker processes, each with one database connection; auto means two for each processor, "
 	    "because a worker waits for the database most of the time." },
 	{ "max_requests", "0", TYPE_INT, RELOAD, 0, 1000000000, AT(max_requests),
-	    "Requests after which a worker is replaced, give or take a tenth; 0 means never." },
+	    "Requests after which a worker is replaced, and up to a tenth more so that they do not all "
+	    "leave together; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, each; a "
 	    "worker that is busy for three times as long is killed." },

