@@ -86,7 +86,7 @@ CREATE TABLE idempotency_key (
     PRIMARY KEY (environment_id, key)
 );
 COMMENT ON COLUMN idempotency_key.outcome IS 'ok, or the code of the error that was answered';
-COMMENT ON COLUMN idempotency_key.ids IS 'ids that the request gave to its customers, in the order of its items; with the request''s body they give the stored answer again';
+COMMENT ON COLUMN idempotency_key.ids IS 'ids that the request gave to what it made, in the order of its items; with the request''s body they give the stored answer again';
 COMMENT ON COLUMN idempotency_key.snapshot IS 'customers of the answer that the body does not tell: those that existed, and an updated one';
 CREATE INDEX idempotency_key_created_at ON idempotency_key (created_at);
 
@@ -114,7 +114,7 @@ CREATE POLICY housekeeping_deletes ON idempotency_key FOR DELETE
 
 -- The role that serves: what it needs and no more.
 GRANT SELECT ON organization, environment, schema_migration TO clientele_serve;
-GRANT SELECT, UPDATE (last_used_at) ON api_key TO clientele_serve;
+GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at) ON api_key TO clientele_serve;
 GRANT SELECT, INSERT ON customer TO clientele_serve;
 GRANT UPDATE (external_id, email, full_name, tax_document, address, timezone, metadata, is_active, updated_at)
     ON customer TO clientele_serve;

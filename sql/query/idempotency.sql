@@ -7,9 +7,10 @@ SELECT k.request_hash, k.outcome, k.ids, k.created_at < now() - $3::bigint * int
  WHERE k.environment_id = $1::uuid AND k.key = $2::text;
 
 -- name: idempotency_put
--- The record of a write that was refused. $1 environment, $2 key, $3 request hash, $4 error code.
-INSERT INTO idempotency_key (environment_id, key, request_hash, outcome)
-VALUES ($1::uuid, $2::text, $3::bytea, $4::text);
+-- The record of a write that has no customers in its answer, or was refused. $1 environment, $2 ids,
+-- $3 outcome, $4 key, $5 request hash.
+INSERT INTO idempotency_key (environment_id, ids, outcome, key, request_hash)
+VALUES ($1::uuid, $2::uuid[], $3::text, $4::text, $5::bytea);
 
 -- name: idempotency_drop
 -- An expired record, out of the way of a new one. $1 environment, $2 key, $3 life in ms.

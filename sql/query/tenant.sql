@@ -43,13 +43,22 @@ SELECT e.id, e.livemode, o.name
  ORDER BY o.name, e.livemode DESC;
 
 -- name: key_create
--- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 days until it expires or NULL.
-INSERT INTO api_key (environment_id, id, hash, name, prefix, expires_at)
-VALUES ($1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, now() + $6::bigint * interval '1 day');
+-- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL.
+INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at)
+VALUES ($1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz);
 
 -- name: key_list
--- $1 environment.
-SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+-- One page of those that were not revoked, newest first. $1 environment, $2 id of the last row before
+-- the page, $3 rows.
+SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at
+  FROM api_key k
+ WHERE k.environment_id = $1::uuid AND k.id < $2::uuid AND k.revoked_at IS NULL
+ ORDER BY k.id DESC
+ LIMIT $3::bigint;
+
+-- name: key_list_all
+-- Revoked ones too. $1 environment.
+SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at, k.revoked_at
   FROM api_key k
  WHERE k.environment_id = $1::uuid
  ORDER BY k.id;

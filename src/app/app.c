@@ -213,6 +213,8 @@ handle(struct app *app, struct call *c)
 	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK || (e = api_key_check(c, app->keys)) != ERR_OK
 	    || (e = choose_version(c)) != ERR_OK)
 		return e;
+	if (c->version < route->since)
+		return call_fail(c, ERR_NOT_AVAILABLE, NULL, "This endpoint does not exist in this API version.");
 	if (route->flags & ROUTE_WRITES && (e = idem_begin(c)) != ERR_OK)
 		return e;
 	return route->handle(c);

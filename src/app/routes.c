@@ -1,15 +1,18 @@
 /* THE table of routes. */
 #include "app/routes.h"
-#include "base/buf.h"
+#include "auth/key_api.h"
 #include "customer/api.h"
 
 static const struct route routes[] = {
-	{ METHOD_POST,  "customers",       ROUTE_WRITES, customer_create },
-	{ METHOD_GET,   "customers",       0,            customer_list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES, customer_batch },
-	{ METHOD_GET,   "customers/{id}",  0,            customer_get },
-	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES, customer_update },
-	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES, customer_update },
+	{ METHOD_POST,   "customers",       ROUTE_WRITES, V_FIRST,      customer_create },
+	{ METHOD_GET,    "customers",       0,            V_FIRST,      customer_list },
+	{ METHOD_POST,   "customers/batch", ROUTE_WRITES, V_FIRST,      customer_batch },
+	{ METHOD_GET,    "customers/{id}",  0,            V_FIRST,      customer_get },
+	{ METHOD_PUT,    "customers/{id}",  ROUTE_WRITES, V_FIRST,      customer_update },
+	{ METHOD_PATCH,  "customers/{id}",  ROUTE_WRITES, V_FIRST,      customer_update },
+	{ METHOD_GET,    "api-keys",        0,            V_2026_05_25, key_list },
+	{ METHOD_POST,   "api-keys",        ROUTE_WRITES, V_2026_05_25, key_create },
+	{ METHOD_DELETE, "api-keys/{id}",   0,            V_2026_05_25, key_delete },
 };
 
 /* Where the API can be found; the first one that fits. Some old clients lose their /api. */

@@ -16,10 +16,11 @@ enum route_flags {
 };
 
 struct route {
-	enum method method; /* GET serves HEAD too */
-	const char *pattern;
-	unsigned    flags;
-	handler_fn *handle;
+	enum method  method; /* GET serves HEAD too */
+	const char  *pattern;
+	unsigned     flags;
+	enum version since;  /* before it the endpoint is not available */
+	handler_fn  *handle;
 };
 
 /* Row i, or NULL past the end. */

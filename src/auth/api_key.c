@@ -132,13 +132,50 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
 }
 
-void
-api_key_make(bool livemode, char *text, char *prefix, unsigned char hash[SHA256_BYTES])
+/* The digit in base 62 that a byte of a random stream gives; false for the bytes that would favour some. */
+static bool
+to_digit(unsigned char byte, char *out)
+{
+	static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	*out = alphabet[byte % 62];
+	return byte < 248;
+}
+
+static void
+finish(bool livemode, const char digits[API_KEY_DIGITS], struct api_key *out)
 {
 	struct str head = key_prefixes[livemode];
 
-	id_random_text(head, API_KEY_DIGITS, text, API_KEY_TEXT_MAX_BYTES);
-	memcpy(prefix, text, head.len + API_KEY_PREFIX_DIGITS);
-	prefix[head.len + API_KEY_PREFIX_DIGITS] = '\0';
-	hash_sha256(str_of(text), hash);
+	*out = (struct api_key) { .text = "" };
+	memcpy(out->text, head.ptr, head.len);
+	memcpy(out->text + head.len, digits, API_KEY_DIGITS);
+	memcpy(out->prefix, out->text, head.len + API_KEY_PREFIX_DIGITS);
+	hash_sha256(str_of(out->text), out->hash);
+}
+
+void
+api_key_make(bool livemode, struct api_key *out)
+{
+	char digits[API_KEY_DIGITS + 1];
+
+	id_random_text(STR(""), API_KEY_DIGITS, digits, sizeof(digits));
+	finish(livemode, digits, out);
+}
+
+void
+api_key_derive(bool livemode, struct str secret, const struct id *nonce, struct api_key *out)
+{
+	char digits[API_KEY_DIGITS];
+
+	for (size_t n = 0, block = 0; n < sizeof(digits); block++) {
+		const char       number = (char)block;
+		const struct str parts[] = { STR("api key"), secret, { (const char *)nonce->b, ID_BYTES }, { &number, 1 } };
+		unsigned char    stream[SHA256_BYTES];
+
+		hash_sha256_parts(parts, COUNTOF(parts), stream);
+		for (size_t i = 0; i < sizeof(stream) && n < sizeof(digits); i++)
+			n += to_digit(stream[i], &digits[n]);
+	}
+	finish(livemode, digits, out);
 }

@@ -30,7 +30,21 @@ void                  api_key_cache_free(struct api_key_cache *cache);
  */
 enum err api_key_check(struct call *c, struct api_key_cache *cache);
 
-/* A new key; text has room for API_KEY_TEXT_MAX_BYTES, prefix too. */
-void api_key_make(bool livemode, char *text, char *prefix, unsigned char hash[SHA256_BYTES]);
+struct api_key {
+	char          text[API_KEY_TEXT_MAX_BYTES];   /* the secret */
+	char          prefix[API_KEY_TEXT_MAX_BYTES]; /* for people */
+	unsigned char hash[SHA256_BYTES];
+};
+
+#define API_KEY_ID_PREFIX STR("key_")
+
+/* A random key. */
+void api_key_make(bool livemode, struct api_key *out);
+
+/*
+ * The key that follows from a secret and a random nonce: always the same one, and unknown to whoever
+ * lacks either.
+ */
+void api_key_derive(bool livemode, struct str secret, const struct id *nonce, struct api_key *out);
 
 #endif

@@ -40,6 +40,11 @@ enum {
 	LIST_LIMIT_DEFAULT = 25,
 	SEARCH_MAX_CHARS = 200,
 
+	/* Contract section 7. */
+	API_KEY_NAME_MAX_CHARS = 100,
+	API_KEY_DAYS_MAX = 3650,
+	API_KEY_DAYS_DEFAULT = 365,
+
 	/* Contract sections 5 and 6. */
 	IDEMPOTENCY_KEY_MAX_BYTES = 255,
 	REQUEST_ID_MAX_BYTES = 128,

@@ -41,6 +41,20 @@ idem_bind(const struct call *c, struct bind *b)
 	bind_text(b, (struct str) { (const char *)c->idem_hash, SHA256_BYTES });
 }
 
+void
+idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t count, enum err outcome)
+{
+	struct str  *cells = ARENA_NEW(c->arena, struct str, count);
+	struct bind *b = tx_step(tx, SQL_IDEMPOTENCY_PUT);
+
+	for (size_t i = 0; i < count; i++)
+		cells[i] = (struct str) { (const char *)ids[i].b, ID_BYTES };
+	bind_id(b, &c->tenant.environment);
+	bind_array(b, BIND_UUID, cells, count);
+	bind_text(b, str_of(err_info(outcome)->code));
+	idem_bind(c, b);
+}
+
 static enum err
 unavailable(struct call *c, const struct tx *tx, enum db_status status)
 {
@@ -134,7 +148,6 @@ enum err
 idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
 {
 	struct tx AUTO_TX tx;
-	struct bind      *b;
 	enum err          e;
 	bool              taken;
 
@@ -142,10 +155,7 @@ idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
 	if (!c->idem_key.ptr)
 		return outcome;
 	call_enter(c, &tx);
-	b = tx_step(&tx, SQL_IDEMPOTENCY_PUT);
-	bind_id(b, &c->tenant.environment);
-	idem_bind(c, b);
-	bind_text(b, str_of(err_info(outcome)->code));
+	idem_step(c, &tx, NULL, 0, outcome);
 	e = idem_run(c, &tx, stored, &taken);
 	if (e == ERR_IDEM_MISMATCH || (e == ERR_OK && stored->found))
 		return e;

@@ -19,7 +19,7 @@
 struct idem_stored {
 	bool             found;   /* the transaction was undone, this is the answer of the first one */
 	enum err         outcome; /* ERR_OK, or the error that was answered */
-	size_t           ids;     /* that the request gave to its customers, in the order of its items */
+	size_t           ids;     /* that the request gave to what it made, in the order of its items */
 	const struct id *id;
 	struct tx        tx;      /* its second step has the customers that were answered */
 };
@@ -31,6 +31,9 @@ enum err idem_begin(struct call *c);
 
 /* The last two parameters of every write statement: key or NULL, and request hash. */
 void idem_bind(const struct call *c, struct bind *b);
+
+/* A step of its own for the record, of a write that has no customers in its answer. Needs a key. */
+void idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t count, enum err outcome);
 
 /*
  * Runs a write. ERR_OK: it was done (stored->found is false), or it had been

@@ -1,13 +1,13 @@
 /* clientele key: API keys. */
 #include "auth/api_key.h"
+#include "base/clock.h"
+#include "base/limits.h"
 #include "cli/listing.h"
 #include "cli/owner.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { EXPIRES_DAYS_MAX = 3650 };
 
 struct options {
 	struct str org, env, name;
@@ -40,7 +40,7 @@ read_options(int argc, char **argv, struct options *o)
 			o->name = str_of(optarg);
 			break;
 		case 'x':
-			if (!str_to_i64(str_of(optarg), 1, EXPIRES_DAYS_MAX, &o->expires_days))
+			if (!str_to_i64(str_of(optarg), 1, API_KEY_DAYS_MAX, &o->expires_days))
 				return false;
 			break;
 		default:
@@ -57,11 +57,11 @@ create(struct owner *o, bool json, int argc, char **argv)
 	struct tx AUTO_TX         tx;
 	struct options            options;
 	struct owner_environment *environments;
-	unsigned char             hash[SHA256_BYTES];
-	char                      text[API_KEY_TEXT_MAX_BYTES], prefix[API_KEY_TEXT_MAX_BYTES];
+	struct api_key            key;
 	struct bind              *b;
 	struct id                 id = id_new();
 	size_t                    count, at = 0;
+	int64_t                   now_ms = clock_wall_ms();
 	bool                      livemode;
 	int                       code;
 
@@ -74,16 +74,17 @@ create(struct owner *o, bool json, int argc, char **argv)
 		return code;
 	while (environments[at].livemode != livemode) /* each organization has both */
 		at++;
-	api_key_make(livemode, text, prefix, hash);
+	api_key_make(livemode, &key);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[at].id);
 	b = tx_step(&tx, SQL_KEY_CREATE);
 	bind_id(b, &environments[at].id);
 	bind_id(b, &id);
-	bind_text(b, (struct str) { (char *)hash, SHA256_BYTES });
+	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
 	bind_text(b, options.name);
-	bind_text(b, str_of(prefix));
+	bind_text(b, str_of(key.prefix));
+	bind_time(b, now_ms);
 	if (options.expires_days)
-		bind_i64(b, options.expires_days);
+		bind_time(b, now_ms + options.expires_days * 24 * 3600 * 1000);
 	else
 		bind_null(b);
 	if ((code = owner_run(&tx)) != 0)
@@ -95,10 +96,10 @@ create(struct owner *o, bool json, int argc, char **argv)
 		listing_init(&listing, &o->arena, columns, COUNTOF(columns));
 		cells = listing_row(&listing);
 		cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
-		cells[1] = str_of(text);
+		cells[1] = str_of(key.text);
 		listing_print(&listing, true);
 	} else {
-		printf("%s\n", text);
+		printf("%s\n", key.text);
 		fprintf(stderr, "This key of %.*s (%.*s) is shown only now; its id is %.*s.\n",
 		    STR_ARGS(options.org), STR_ARGS(options.env), STR_ARGS(owner_id(o, API_KEY_ID_PREFIX, &id)));
 	}
@@ -126,7 +127,7 @@ list(struct owner *o, bool json, int argc, char **argv)
 
 		tx_init(&tx, o->db, &o->arena);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
-		bind_id(tx_step(&tx, SQL_KEY_LIST), &environments[e].id);
+		bind_id(tx_step(&tx, SQL_KEY_LIST_ALL), &environments[e].id);
 		if ((code = owner_run(&tx)) != 0)
 			return code;
 		for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
@@ -140,8 +141,8 @@ list(struct owner *o, bool json, int argc, char **argv)
 			cells[3] = arena_str(&o->arena, row_text(&row, 2));
 			cells[4] = arena_str(&o->arena, row_text(&row, 1));
 			cells[5] = owner_time(o, &row, 4);
-			cells[6] = owner_time(o, &row, 5);
-			cells[7] = owner_time(o, &row, 6);
+			cells[6] = owner_time(o, &row, 6);
+			cells[7] = owner_time(o, &row, 5);
 		}
 	}
 	listing_print(&listing, json);

@@ -34,6 +34,5 @@ struct owner_environment {
 int owner_environments(struct owner *o, struct str name, struct owner_environment **out, size_t *count);
 
 #define ORGANIZATION_PREFIX STR("org_")
-#define API_KEY_ID_PREFIX STR("key_")
 
 #endif

@@ -3,14 +3,13 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "call/body.h"
+#include "call/page.h"
 #include "call/reply.h"
 #include "customer/fields.h"
 #include "customer/store.h"
 #include "json/jwrite.h"
 
 #include <stdlib.h>
-
-#define CURSOR_PREFIX STR("cur_")
 
 enum err
 customer_create(struct call *c)
@@ -78,18 +77,9 @@ static enum err
 read_filter(struct call *c, struct list_filter *f)
 {
 	struct str value;
-	int64_t    limit;
 
-	*f = (struct list_filter) { .limit = LIST_LIMIT_DEFAULT };
-	memset(f->after.b, 0xFF, ID_BYTES);
-	if (call_parameter(c, "limit", &value) && value.ptr) {
-		if (str_to_i64(value, 1, LIST_LIMIT_MAX, &limit))
-			f->limit = (size_t)limit;
-		else
-			call_field(c, "limit", "must be a number from 1 to 100");
-	}
-	if (call_parameter(c, "cursor", &value) && value.ptr && !id_parse(CURSOR_PREFIX, value, &f->after))
-		call_field(c, "cursor", "must be the nextCursor of a previous page");
+	*f = (struct list_filter) { .by_active = false };
+	page_read(c, &f->page);
 	if (call_parameter(c, "externalId", &value))
 		f->external_id = value;
 	if (call_parameter(c, "search", &value)) {
@@ -113,22 +103,13 @@ customer_list(struct call *c)
 	struct customer    *customers;
 	struct json_object *array;
 	struct str          next = STR_NONE;
-	size_t              count, limit;
+	size_t              count;
 	enum err            e;
 
-	if ((e = read_filter(c, &filter)) != ERR_OK)
+	if ((e = read_filter(c, &filter)) != ERR_OK || (e = store_list(c, &filter, &customers, &count)) != ERR_OK)
 		return e;
-	limit = filter.limit++; /* one more tells whether there is a next page */
-	if ((e = store_list(c, &filter, &customers, &count)) != ERR_OK)
-		return e;
-	if (count > limit) {
-		char *text = ARENA_NEW(c->arena, char, CURSOR_PREFIX.len + ID_TEXT_BYTES);
-
-		count = limit;
-		memcpy(text, CURSOR_PREFIX.ptr, CURSOR_PREFIX.len);
-		id_text(&customers[count - 1].id, text + CURSOR_PREFIX.len);
-		next = (struct str) { text, CURSOR_PREFIX.len + ID_TEXT_BYTES };
-	}
+	if (page_cut(&filter.page, &count))
+		next = page_cursor(c, &customers[count - 1].id);
 	array = jwrite_array();
 	for (size_t i = 0; i < count; i++)
 		jwrite_push(array, fields_write(c, &customers[i], FIELDS_PLAIN));

@@ -89,8 +89,8 @@ store_list(struct call *c, const struct list_filter *filter, struct customer **o
 	b = tx_step(&tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
 	        : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST);
 	bind_id(b, &c->tenant.environment);
-	bind_id(b, &filter->after);
-	bind_i64(b, (int64_t)filter->limit);
+	bind_id(b, &filter->page.after);
+	bind_i64(b, page_rows(&filter->page));
 	if (filtered || filter->external_id.ptr) {
 		if (filter->by_active)
 			bind_bool(b, filter->active);

@@ -7,19 +7,20 @@
 #ifndef CUSTOMER_STORE_H
 #define CUSTOMER_STORE_H
 
-#include "call/call.h"
+#include "call/page.h"
 #include "customer/customer.h"
 
 /* ref is a public id or the caller's own; a public id wins. ERR_CUSTOMER_NOT_FOUND. */
 enum err store_find(struct call *c, struct str ref, struct customer *out);
 
 struct list_filter {
-	bool       by_active, active;
-	struct str search;      /* or absent */
-	struct str external_id; /* or absent */
-	struct id  after;       /* last row before the page; all ones for the first page */
-	size_t     limit;       /* rows */
+	bool        by_active, active;
+	struct str  search;      /* or absent */
+	struct str  external_id; /* or absent */
+	struct page page;
 };
+
+/* One row more than the page has, when there is one. */
 
 enum err store_list(struct call *c, const struct list_filter *filter, struct customer **out, size_t *count);
 

@@ -278,10 +278,11 @@ tcp_address(const char *listen, struct addrinfo **out, struct buf *err)
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	};
-	char *host = must_strdup(listen);
-	char *port = strrchr(host, ':');
-	char *name = host;
-	int   failed = EAI_NONAME;
+	char   *host = must_strdup(listen);
+	char   *port = strrchr(host, ':');
+	char   *name = host;
+	int64_t number;
+	int     failed = EAI_NONAME;
 
 	if (port && port != host) {
 		*port++ = '\0';
@@ -290,7 +291,7 @@ tcp_address(const char *listen, struct addrinfo **out, struct buf *err)
 			name = host + 1;
 			port[-2] = '\0';
 		}
-		if (name != host || !strchr(host, ':'))
+		if ((name != host || !strchr(host, ':')) && str_to_i64(str_of(port), 1, 65535, &number))
 			failed = getaddrinfo(name, port, &hints, out);
 	}
 	if (failed)

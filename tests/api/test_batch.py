@@ -280,7 +280,7 @@ def test_when_the_database_fails_in_the_middle_nothing_of_the_batch_is_stored(li
     items[at]["email"] = "boom@example.com"
     with nothing_written(db):
         reply = post(live, items, idem=uid("k"))
-        assert reply.status in (500, 503)
+        reply.error("internal_error", 500)
         assert b"boom" not in reply.body
     for one in items:
         live.missing(one["externalId"])
@@ -290,7 +290,7 @@ def test_a_create_that_the_database_refuses_is_an_internal_error_without_interna
     key, body = uid("k"), {"email": "boom@example.com", "externalId": uid()}
     with nothing_written(db):
         reply = live.post("/customers", body, idem=key)
-        assert reply.status in (500, 503)
+        reply.error("internal_error", 500)
         assert b"boom" not in reply.body
     execute(db, "DROP FUNCTION contract_trap() CASCADE")
     again = live.post("/customers", body, idem=key)

@@ -24,22 +24,22 @@ run(struct tx *tx)
 static void
 make_key(enum tenant_name who)
 {
-	char          text[API_KEY_TEXT_MAX_BYTES], prefix[API_KEY_TEXT_MAX_BYTES];
-	unsigned char hash[SHA256_BYTES];
-	struct id     id = id_new();
-	struct tx     tx;
-	struct bind  *b;
+	struct api_key key;
+	struct id      id = id_new();
+	struct tx      tx;
+	struct bind   *b;
 
-	api_key_make(who != ACME_SANDBOX, text, prefix, hash);
-	test_key[who] = arena_str(&test_kept, str_of(text)).ptr;
+	api_key_make(who != ACME_SANDBOX, &key);
+	test_key[who] = arena_str(&test_kept, str_of(key.text)).ptr;
 	tx_init(&tx, test_owner, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
 	b = tx_step(&tx, SQL_KEY_CREATE);
 	bind_id(b, &test_environment[who]);
 	bind_id(b, &id);
-	bind_text(b, (struct str) { (char *)hash, SHA256_BYTES });
+	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
 	bind_text(b, STR("test"));
-	bind_text(b, str_of(prefix));
+	bind_text(b, str_of(key.prefix));
+	bind_time(b, id_ms(&id));
 	bind_null(b);
 	run(&tx);
 }

@@ -18,7 +18,8 @@ static const struct {
 	{ SQL_CUSTOMER_KEPT, "ek" },
 	{ SQL_IDEMPOTENCY_FIND, "ek1" },
 	{ SQL_IDEMPOTENCY_DROP, "ek0" },
-	{ SQL_KEY_LIST, "e" },
+	{ SQL_KEY_LIST, "em1" },
+	{ SQL_KEY_LIST_ALL, "e" },
 	{ SQL_KEY_REVOKE, "ei" },
 	{ SQL_KEY_USED, "ei" },
 };
@@ -55,7 +56,7 @@ rows_as(enum tenant_name who, size_t statement, bool *failed)
 {
 	struct tx      tx;
 	size_t         rows;
-	struct db     *db = statements[statement].id >= SQL_KEY_CREATE ? test_owner : test_serve;
+	struct db     *db = test_serve;
 
 	tx_init(&tx, db, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
@@ -116,9 +117,10 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
 	b = tx_step(&tx, SQL_IDEMPOTENCY_PUT);
 	bind_id(b, &test_environment[OTHER_LIVE]);
+	bind_array(b, BIND_UUID, NULL, 0);
+	bind_text(b, STR("ok"));
 	bind_text(b, str_of(fresh("key")));
 	bind_text(b, STR("hash"));
-	bind_text(b, STR("ok"));
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 	tx_fini(&tx);
@@ -130,7 +132,7 @@ nothing_is_seen_without_an_environment(void **state UNUSED)
 	make_target();
 	for (size_t i = 0; i < COUNTOF(statements); i++) {
 		struct tx  tx;
-		struct db *db = statements[i].id >= SQL_KEY_CREATE ? test_owner : test_serve;
+		struct db *db = test_serve;
 
 		tx_init(&tx, db, &test_kept);
 		bind_all(tx_step(&tx, statements[i].id), statements[i].parameters);

@@ -5,8 +5,10 @@ import signal
 import threading
 import time
 
+import requests
+
 import fastcgi
-from conftest import timed
+from conftest import CUSTOMERS, timed
 from stack import PATIENCE, wait_until
 
 
@@ -123,6 +125,34 @@ def test_reload_under_load_loses_nothing(pool):
     for thread in running:
         thread.join()
     assert set(seen) == {200} and seen[200] > 100, seen
+    assert " died" not in p.log() and "killed" not in p.log()
+
+
+def test_reload_under_load_loses_nothing_behind_a_web_server(pool, new_front, front):
+    p = pool(workers=3, max_requests=100).start()
+    url = new_front(front, p.service).url + CUSTOMERS
+    end = threading.Event()
+    seen, lock = {}, threading.Lock()
+
+    def run():
+        with requests.Session() as session:
+            session.headers["x-api-key"] = p.key
+            while not end.is_set():
+                status = session.post(url, json={"email": "a@example.com"}).status_code
+                with lock:
+                    seen[status] = seen.get(status, 0) + 1
+
+    running = [threading.Thread(target=run, daemon=True) for _ in range(4)]
+    for thread in running:
+        thread.start()
+    for _ in range(4):
+        readies = p.readies()
+        p.signal(signal.SIGHUP)
+        p.wait_ready(readies)
+    end.set()
+    for thread in running:
+        thread.join()
+    assert set(seen) == {201} and seen[201] > 100, seen
     assert " died" not in p.log() and "killed" not in p.log()
 
 

@@ -1,0 +1,32 @@
+/* Pages of a list. */
+#include "call/page.h"
+#include "base/limits.h"
+
+#define CURSOR_PREFIX STR("cur_")
+
+void
+page_read(struct call *c, struct page *page)
+{
+	struct str value;
+	int64_t    limit;
+
+	page->limit = LIST_LIMIT_DEFAULT;
+	memset(page->after.b, 0xFF, ID_BYTES);
+	if (call_parameter(c, "limit", &value) && value.ptr) {
+		if (str_to_i64(value, 1, LIST_LIMIT_MAX, &limit))
+			page->limit = (size_t)limit;
+		else
+			call_field(c, "limit", "must be a number from 1 to 100");
+	}
+	if (call_parameter(c, "cursor", &value) && value.ptr && !id_parse(CURSOR_PREFIX, value, &page->after))
+		call_field(c, "cursor", "must be the nextCursor of a previous page");
+}
+
+struct str
+page_cursor(struct call *c, const struct id *last)
+{
+	char text[ID_TEXT_BYTES];
+
+	id_text(last, text);
+	return arena_fmt(c->arena, "%.*s%.*s", STR_ARGS(CURSOR_PREFIX), ID_TEXT_BYTES, text);
+}

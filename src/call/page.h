@@ -1,0 +1,43 @@
+/*
+ * Pages of a list, newest first: the parameters limit and cursor.
+ *
+ * A cursor is the id of a page's last row in another spelling, so rows that are
+ * created during paging never shift a page.
+ */
+#ifndef CALL_PAGE_H
+#define CALL_PAGE_H
+
+#include "call/call.h"
+
+struct page {
+	struct id after; /* last row before the page; all ones for the first page */
+	size_t    limit; /* rows */
+};
+
+/* Adds broken parameters to the call's problem. */
+void page_read(struct call *c, struct page *page);
+
+/* To be asked of the database: one row more tells whether there is a next page. */
+static inline int64_t
+page_rows(const struct page *page)
+{
+	return (int64_t)page->limit + 1;
+}
+
+/*
+ * Of *count rows that were found, keeps those of this page. Returns whether there is a next one;
+ * page_cursor() of the last one kept is its cursor.
+ */
+static inline bool
+page_cut(const struct page *page, size_t *count)
+{
+	bool more = *count > page->limit;
+
+	if (more)
+		*count = page->limit;
+	return more;
+}
+
+struct str page_cursor(struct call *c, const struct id *last);
+
+#endif

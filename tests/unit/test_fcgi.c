@@ -1,0 +1,220 @@
+/* fcgi: what is taken from a connection and what is put into it, through a socket pair. */
+#include "base/arena.h"
+#include "base/limits.h"
+#include "fcgi/fcgi.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { BODY_MAX_BYTES = 1000, TIMEOUT_MS = 200, WIRE_MAX_BYTES = 256 * 1024 };
+
+struct setup {
+	struct fcgi    *f;
+	struct arena    arena;
+	struct request  req;
+	struct response res;
+	int             front; /* our end, as the front server */
+	int             back;
+	struct buf      wire;
+};
+
+static struct setup one; /* libfcgi is initialised once in a process */
+
+static int
+open_all(void **state)
+{
+	one.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	arena_init(&one.arena);
+	response_init(&one.res);
+	buf_init(&one.wire, WIRE_MAX_BYTES);
+	*state = &one;
+	return one.f ? 0 : -1;
+}
+
+static int
+close_all(void **state UNUSED)
+{
+	fcgi_free(one.f);
+	arena_fini(&one.arena);
+	response_fini(&one.res);
+	buf_fini(&one.wire);
+	return 0;
+}
+
+static void
+record(struct buf *b, unsigned char type, struct str content)
+{
+	unsigned char head[8] = { 1, type, 0, 1, (unsigned char)(content.len >> 8), (unsigned char)content.len, 0, 0 };
+
+	buf_add(b, (const char *)head, sizeof(head));
+	buf_str(b, content);
+}
+
+static void
+pair(struct buf *b, const char *name, const char *value)
+{
+	char lengths[2] = { (char)strlen(name), (char)strlen(value) };
+
+	buf_add(b, lengths, sizeof(lengths));
+	buf_fmt(b, "%s%s", name, value);
+}
+
+/* Sends a request made of NAME, VALUE, ..., NULL and a body, and reads it at the other end. */
+static enum fcgi_read
+send_request(struct setup *s, struct str body, const char *const *params)
+{
+	int           ends[2];
+	struct buf    pairs;
+	const char    begin[8] = { 0, 1 };
+	enum fcgi_read got;
+
+	buf_init(&pairs, WIRE_MAX_BYTES);
+	buf_reset(&s->wire, 0);
+	for (; params[0]; params += 2)
+		pair(&pairs, params[0], params[1]);
+	record(&s->wire, 1, (struct str) { begin, sizeof(begin) });
+	record(&s->wire, 4, buf_view(&pairs));
+	record(&s->wire, 4, STR(""));
+	if (body.len)
+		record(&s->wire, 5, body);
+	record(&s->wire, 5, STR(""));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	s->front = ends[0];
+	s->back = ends[1];
+	assert_int_equal(write(s->front, s->wire.ptr, s->wire.len), s->wire.len);
+	s->req.arena = &s->arena;
+	got = fcgi_read(s->f, s->back, &s->req);
+	buf_fini(&pairs);
+	return got;
+}
+
+/* Everything that came back until the end, records and all, with its closing. */
+static struct str
+answer(struct setup *s)
+{
+	ssize_t n = 1;
+
+	buf_reset(&s->wire, 0);
+	while (n > 0) {
+		char *room = buf_room(&s->wire, 4096);
+
+		n = read(s->front, room, 4096);
+		if (n > 0)
+			s->wire.len += (size_t)n;
+	}
+	close(s->front);
+	arena_reset(&s->arena);
+	response_reset(&s->res);
+	return buf_view(&s->wire);
+}
+
+static bool
+contains(struct str text, const char *part)
+{
+	return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
+static void
+request_is_taken_as_sent(void **state)
+{
+	struct setup            *s = *state;
+	static const char *const params[] = { "REQUEST_METHOD", "PATCH", "REQUEST_URI", "/a%20b?c=d", "CONTENT_LENGTH", "2",
+		"HTTP_X_API_KEY", "first", "HTTP_X_API_KEY", "second", "HTTP_IDEMPOTENCY_KEY", "", "HTTP_COOKIE", "x", NULL, NULL };
+
+	assert_int_equal(send_request(s, STR("{}"), params), READ_REQUEST);
+	assert_int_equal(s->req.method, METHOD_PATCH);
+	assert_true(str_is(s->req.uri, "/a%20b?c=d"));
+	assert_true(str_is(s->req.body, "{}"));
+	assert_true(str_is(s->req.header[HEADER_API_KEY], "first"));
+	assert_int_equal(s->req.header_count[HEADER_API_KEY], 2);
+	assert_non_null(s->req.header[HEADER_IDEMPOTENCY_KEY].ptr); /* empty, but sent */
+	assert_null(s->req.header[HEADER_VERSION].ptr);
+	assert_int_equal(s->req.header_count[HEADER_VERSION], 0);
+	s->res.status = 200;
+	fcgi_write(s->f, &s->res);
+	answer(s);
+}
+
+static void
+response_is_written_with_its_headers(void **state)
+{
+	struct setup            *s = *state;
+	static const char *const params[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/", NULL, NULL };
+
+	assert_int_equal(send_request(s, STR(""), params), READ_REQUEST);
+	s->res.status = 409;
+	response_header(&s->res, "X-One", STR("1"));
+	response_header(&s->res, "X-Two", STR("2\r\nX-Injected: 3"));
+	buf_str(&s->res.body, STR("{\"a\":1}"));
+	fcgi_write(s->f, &s->res);
+	struct str sent = answer(s);
+	assert_true(contains(sent, "Status: 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 7\r\n"
+				   "Cache-Control: no-store\r\nX-One: 1\r\n\r\n{\"a\":1}"));
+	assert_false(contains(sent, "Injected"));
+}
+
+static void
+headers_too_large_for_nginx_are_left_out(void **state)
+{
+	struct setup            *s = *state;
+	static const char *const params[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/", NULL, NULL };
+	char                     large[4000];
+
+	memset(large, 'x', sizeof(large));
+	assert_int_equal(send_request(s, STR(""), params), READ_REQUEST);
+	s->res.status = 200;
+	response_header(&s->res, "X-Large", (struct str) { large, sizeof(large) });
+	buf_str(&s->res.body, STR("{}"));
+	fcgi_write(s->f, &s->res);
+	assert_true(contains(answer(s), "Cache-Control: no-store\r\n\r\n{}"));
+}
+
+static void
+body_over_the_limit_is_not_read(void **state)
+{
+	struct setup            *s = *state;
+	static const char *const params[] = { "REQUEST_METHOD", "POST", "REQUEST_URI", "/", "CONTENT_LENGTH", "1001", NULL, NULL };
+
+	assert_int_equal(send_request(s, STR("x"), params), READ_REQUEST);
+	assert_true(s->req.body_too_large);
+	assert_int_equal(s->req.body.len, 0);
+	s->res.status = 413;
+	fcgi_write(s->f, &s->res);
+	assert_true(contains(answer(s), "Status: 413 Content Too Large\r\n"));
+}
+
+static void
+useless_connections_are_closed(void **state)
+{
+	struct setup            *s = *state;
+	static const char *const no_method[] = { "REQUEST_URI", "/", NULL, NULL };
+	static const char *const bad_length[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/", "CONTENT_LENGTH", "x", NULL, NULL };
+	static const char *const short_body[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/", "CONTENT_LENGTH", "3", NULL, NULL };
+	static const char *const *const cases[] = { no_method, bad_length, short_body };
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		assert_int_equal(send_request(s, STR("{}"), cases[i]), READ_USELESS);
+		assert_int_equal(answer(s).len, 0);
+		assert_int_equal(close(s->back), -1); /* it was closed */
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request_is_taken_as_sent),
+		cmocka_unit_test(response_is_written_with_its_headers),
+		cmocka_unit_test(headers_too_large_for_nginx_are_left_out),
+		cmocka_unit_test(body_over_the_limit_is_not_read),
+		cmocka_unit_test(useless_connections_are_closed),
+	};
+
+	return cmocka_run_group_tests_name("fcgi", tests, open_all, close_all);
+}
