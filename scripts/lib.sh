@@ -35,6 +35,14 @@ now_ms() { date +%s%3N; }
 # seconds MS: 12345 becomes 12.3
 seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
+# A dot every five seconds, until it is killed. It has no child that could outlive it, and no lock.
+life_signs() {
+	exec 9>&- 8<> <(:)
+	while ! read -r -t 5 -u 8 && kill -0 $$ 2>/dev/null; do
+		printf .
+	done
+}
+
 # step TEXT COMMAND...: runs it with its output in $STEP_LOG and shows name, life signs and time.
 # The command runs in a subshell: it cannot set variables, and must return its own failures (set -e does
 # not reach into it). A failure shows the end of its output.
@@ -45,12 +53,12 @@ step() {
 	[ -n "$STEP_LOG" ] || STEP_LOG=$(mktemp)
 	printf '  %-44s' "$text"
 	start=$(now_ms)
-	(while sleep 5 && kill -0 $$; do printf .; done 2>/dev/null) &
+	life_signs &
 	ticker=$!
+	disown "$ticker"
 	status=0
 	("$@") </dev/null >"$STEP_LOG" 2>&1 || status=$?
-	kill "$ticker" 2>/dev/null
-	wait "$ticker" 2>/dev/null || true
+	kill -KILL "$ticker" 2>/dev/null || true
 	if [ $status -ne 0 ]; then
 		printf ' failed\n\n'
 		tail -n 25 "$STEP_LOG" | sed 's/^/    /' >&2
@@ -257,7 +265,7 @@ build_tree() {
 # alive FILE: is the process of this file ("pid start-time", or a pid alone) there? Prints its pid. One
 # that has ended and only waits for its parent to notice is not.
 alive() {
-	local pid born= state since
+	local pid born='' state since
 	[ -s "$1" ] && read -r pid born <"$1" && read -r state since < <(process_stat "$pid") || return 1
 	[ "$state" != Z ] && { [ -z "$born" ] || [ "$born" = "$since" ]; } || return 1
 	printf '%s\n' "$pid"

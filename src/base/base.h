@@ -16,8 +16,9 @@
 #define UNUSED      __attribute__((unused))
 
 /*
- * Exit codes. The supervisor restarts a worker after each of them but
- * EXIT_CONFIG, which only a person can mend (sysexits.h has the numbers).
+ * Exit codes (sysexits.h has the numbers). A service manager need not restart
+ * after EXIT_CONFIG, which only a person can mend; the supervisor starts a
+ * worker again after each of them, after this one with its longest pause.
  */
 enum {
 	EXIT_USAGE = 64,    /* wrong command line */

@@ -19,7 +19,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "serve", cmd_serve, "answer requests until told to stop" },
-	{ "check", cmd_check, "judge the configuration; --print shows it, --connect tries the database" },
+	{ "check", cmd_check, "judge the configuration [--print] and the database [--connect]" },
 	{ "migrate", cmd_migrate, "bring the database schema up to date" },
 	{ "org", cmd_org, "create NAME | list | pin NAME VERSION|none" },
 	{ "key", cmd_key, "create --org NAME --env live|sandbox | list [--org NAME] | revoke ID" },
@@ -56,9 +56,9 @@ bool
 cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err)
 {
 	struct conf c;
-	bool        missing = !ctx->config_named && access(ctx->config_path, F_OK) == -1 && errno == ENOENT;
-	bool        good;
+	bool        missing, good;
 
+	missing = !ctx->config_named && access(ctx->config_path, F_OK) == -1 && errno == ENOENT;
 	conf_init(&c);
 	good = (missing || conf_read_file(&c, ctx->config_path, err)) && conf_read_env(&c, err);
 	for (char **flag = ctx->flags; good && *flag; flag++)
@@ -70,7 +70,7 @@ cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err)
 	return good;
 }
 
-/* Sockets and files must not land on a standard descriptor that was closed: they would be written to. */
+/* A socket on a standard descriptor that was closed would have the log written to it. */
 static bool
 fill_standard_fds(void)
 {

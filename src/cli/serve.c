@@ -49,7 +49,8 @@ become_user(const char *name, struct buf *err)
 		buf_fmt(err, "user: there is no user \"%s\"", name);
 		return false;
 	}
-	if (initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0 && setuid(p->pw_uid) == 0)
+	if (initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0
+	    && setuid(p->pw_uid) == 0)
 		return true;
 	buf_fmt(err, "user: cannot become \"%s\": %s", name, strerror(errno));
 	return false;
@@ -85,12 +86,13 @@ announce(const struct conf *c, const struct listener *l)
 	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
 	int   most = 0;
 
-	log_info("%s listens on %s", PACKAGE_STRING, c->listen[0] ? c->listen : "an inherited socket");
+	log_info("%s listens on %s", PACKAGE_STRING,
+	    l->inherited ? "an inherited socket" : c->listen);
 	if (!l->alone)
-		log_info("%u workers%s", supervisor_workers(c),
+		log_info("workers: %u%s", supervisor_workers(c),
 		    c->workers ? "" : " (auto: two for each processor)");
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
-		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d waiting connections",
+		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);
 	if (f)
 		fclose(f);

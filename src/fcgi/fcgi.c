@@ -42,7 +42,13 @@ struct fcgi {
 };
 
 /* The parameters that are looked at; nothing else is copied. */
-enum param { PARAM_METHOD, PARAM_URI, PARAM_LENGTH, PARAM_HEADERS, PARAM__COUNT = PARAM_HEADERS + HEADER__COUNT };
+enum param {
+	PARAM_METHOD,
+	PARAM_URI,
+	PARAM_LENGTH,
+	PARAM_HEADERS, /* as many as enum header has */
+	PARAM__COUNT = PARAM_HEADERS + HEADER__COUNT
+};
 
 static const struct str param_names[PARAM__COUNT] = {
 	[PARAM_METHOD] = STR("REQUEST_METHOD"),
@@ -97,7 +103,8 @@ library_behaves(FCGX_Request *library)
 		goto out;
 	library->ipcFd = pair[0];
 	library->keepConnection = 1;
-	if (FCGX_Accept_r(library) != 0 || library->ipcFd != pair[0] || library->keepConnection != 0)
+	if (FCGX_Accept_r(library) != 0 || library->ipcFd != pair[0]
+	    || library->keepConnection != 0)
 		goto out;
 	a = FCGX_GetParam("A", library->envp);
 	if (!a || strcmp(a, "b") != 0)
@@ -169,8 +176,8 @@ begins_request(int fd)
 		else
 			nanosleep(&pause, NULL); /* poll() would return at once */
 	}
-	return head[0] == FCGI_VERSION_1 && head[1] == FCGI_BEGIN_REQUEST && (head[2] | head[3]) != 0
-	    && head[4] == 0 && head[5] == 8;
+	return head[0] == FCGI_VERSION_1 && head[1] == FCGI_BEGIN_REQUEST
+	    && (head[2] | head[3]) != 0 && head[4] == 0 && head[5] == 8;
 }
 
 /* False when all of them together are larger than any front server sends. */
@@ -293,8 +300,8 @@ fcgi_read(struct fcgi *f, int fd, struct request *req)
 	if (result != READ_REQUEST)
 		drop(f);
 	else if (f->keep_asked && !f->keep_reported) {
-		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); they are "
-			 "closed all the same, better turn it off");
+		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); "
+			 "they are closed all the same, better turn it off");
 		f->keep_reported = true;
 	}
 	return result;
@@ -349,7 +356,8 @@ make_head(struct buf *head, const struct response *res, size_t headers)
 	for (size_t i = 0; i < headers; i++) {
 		/* Nobody should have put such a value in; it must not split the response. */
 		if (!is_one_line(res->header[i].value)) {
-			log_error("response header %s left out: control character", res->header[i].name);
+			log_error("response header %s left out: control character",
+			    res->header[i].name);
 			continue;
 		}
 		buf_fmt(head, "%s: ", res->header[i].name);

@@ -46,15 +46,15 @@ static const struct key {
 #define HOUR   (60 * MINUTE)
 #define KIB    1024
 #define MIB    (1024 * KIB)
-	{ "database_url", "dbname=clientele user=clientele_serve", TYPE_TEXT, RELOAD | SECRET, 1, 4096,
-	    AT(database_url),
+	{ "database_url", "dbname=clientele user=clientele_serve", TYPE_TEXT, RELOAD | SECRET, 1,
+	    4096, AT(database_url),
 	    "libpq connection string or URL of the role that serves; it may name several hosts." },
 	{ "database_owner_url", "", TYPE_TEXT, RELOAD | SECRET, 0, 4096, AT(database_owner_url),
 	    "The same for the role that owns the schema, used by migrate, org and key; empty means "
 	    "database_url." },
 	{ "listen", "", TYPE_TEXT, FIXED, 0, 256, AT(listen),
-	    "Where front servers connect: unix:/path, /path or host:port; empty means the socket on "
-	    "descriptor 0. A socket passed by systemd comes before both." },
+	    "Where front servers connect: unix:/path, /path or host:port; empty means the socket "
+	    "on descriptor 0. A socket passed by systemd comes before both." },
 	{ "listen_mode", "0660", TYPE_OCTAL, FIXED, 0, 0777, AT(listen_mode),
 	    "Octal permissions of the socket file." },
 	{ "listen_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(listen_owner),
@@ -65,14 +65,14 @@ static const struct key {
 	    "TCP peers that may connect: addresses or networks such as 10.0.0.0/8, with commas "
 	    "between them. Unix sockets are guarded by listen_mode instead." },
 	{ "workers", "auto", TYPE_COUNT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
-	    "Worker processes, each with one database connection; auto means two for each processor, "
-	    "because a worker waits for the database most of the time." },
+	    "Worker processes, each with one database connection; auto means two for each "
+	    "processor, because a worker waits for the database most of the time." },
 	{ "max_requests", "0", TYPE_INT, RELOAD, 0, 1000000000, AT(max_requests),
-	    "Requests after which a worker is replaced, and up to a tenth more so that they do not all "
-	    "leave together; 0 means never." },
+	    "Requests after which a worker is replaced, and up to a tenth more so that they do not "
+	    "all leave together; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
-	    "Longest time for reading a request, for answering it and for writing the answer, each; a "
-	    "worker that is busy for three times as long is killed." },
+	    "Longest time for reading a request, for answering it and for writing the answer, "
+	    "each; a worker that is busy for three times as long is killed." },
 	{ "statement_timeout", "5s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(statement_timeout_ms),
 	    "Longest time for one statement in the database." },
 	{ "lock_timeout", "5s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(lock_timeout_ms),
@@ -84,8 +84,8 @@ static const struct key {
 	{ "metadata_max", "16K", TYPE_BYTES, RELOAD, 1 * KIB, 64 * KIB, AT(metadata_max_bytes),
 	    "Largest metadata object of one customer." },
 	{ "auth_cache_ttl", "1s", TYPE_MS, RELOAD, 0, 1 * SECOND, AT(auth_cache_ttl_ms),
-	    "How long a worker may trust an API key without asking the database again, and so how long "
-	    "a revoked key may go on working; 0 means not at all." },
+	    "How long a worker may trust an API key without asking the database again, and so how "
+	    "long a revoked key may go on working; 0 means not at all." },
 	{ "idempotency_ttl", "24h", TYPE_MS, RELOAD, 1 * SECOND, 720 * HOUR, AT(idempotency_ttl_ms),
 	    "How long the answer to an Idempotency-Key is kept." },
 	{ "docs_base_url", "https://docs.example.com", TYPE_URL, RELOAD, 1, 512, AT(docs_base_url),
@@ -106,8 +106,8 @@ struct unit {
 
 /* Largest first: a value is printed in the first unit that divides it. */
 static const struct unit byte_units[] = { { "M", MIB }, { "K", KIB }, { "", 1 }, { NULL, 0 } };
-static const struct unit ms_units[] = { { "h", HOUR }, { "m", MINUTE }, { "s", SECOND }, { "ms", 1 },
-	{ NULL, 0 } };
+static const struct unit ms_units[] = { { "h", HOUR }, { "m", MINUTE }, { "s", SECOND },
+	{ "ms", 1 }, { NULL, 0 } };
 static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
 
 static const struct key *

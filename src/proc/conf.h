@@ -18,11 +18,11 @@
 struct conf {
 	char         *database_url;       /* serving role */
 	char         *database_owner_url; /* for migrate, org and key; empty: database_url */
-	char         *listen;             /* "unix:/path", "/path" or "host:port"; empty: descriptor 0 */
+	char         *listen;             /* "unix:/path", "/path", "host:port"; or empty */
 	int64_t       listen_mode;        /* octal permissions of the socket file */
 	char         *listen_owner;       /* "user:group" of the socket file; empty: as created */
 	int64_t       listen_backlog;
-	char         *listen_allow;       /* TCP peers that may connect, comma-separated addresses */
+	char         *listen_allow;       /* TCP peers that may connect: addresses, networks */
 	int64_t       workers;            /* 0: auto */
 	int64_t       max_requests;       /* per worker, with jitter; 0: no end */
 	int64_t       request_timeout_ms;
@@ -74,7 +74,7 @@ void conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *
 /* One "key = value" a line, in the file's own syntax. */
 void conf_print(const struct conf *c, struct buf *out);
 
-/* The table, for the tests that compare it with the sample and the manual: name, default, sentence; NULL past the end. */
+/* The table, for tests that compare it with the sample; returns the name, NULL past the end. */
 const char *conf_key(size_t i, const char **dflt, const char **sentence);
 
 #endif

@@ -60,7 +60,8 @@ allow_parse(const char *list, struct allow *out, struct buf *err)
 		}
 		if (!address_parse(address, a.net[a.n].address, &is_v4)
 		    || (bits.ptr && !str_to_i64(bits, 0, is_v4 ? 32 : 128, &n))) {
-			buf_fmt(err, "listen_allow: \"%.*s\" is no address or network", STR_ARGS(item));
+			buf_fmt(err, "listen_allow: \"%.*s\" is no address or network",
+			    STR_ARGS(item));
 			return false;
 		}
 		a.net[a.n++].bits = (unsigned)n + (is_v4 && bits.ptr ? V4_PREFIX_BITS : 0);
@@ -188,7 +189,8 @@ remove_leftover(const struct sockaddr_un *address, struct buf *err)
 	if (error == 0 || error == EAGAIN)
 		buf_fmt(err, "listen: another process answers on %s", path);
 	else
-		buf_fmt(err, "listen: %s: %s", path, strerror(error == ECONNREFUSED ? errno : error));
+		buf_fmt(err, "listen: %s: %s", path,
+		    strerror(error == ECONNREFUSED ? errno : error));
 	return false;
 }
 
@@ -291,11 +293,13 @@ tcp_address(const char *listen, struct addrinfo **out, struct buf *err)
 			name = host + 1;
 			port[-2] = '\0';
 		}
-		if ((name != host || !strchr(host, ':')) && str_to_i64(str_of(port), 1, 65535, &number))
+		if ((name != host || !strchr(host, ':'))
+		    && str_to_i64(str_of(port), 1, 65535, &number))
 			failed = getaddrinfo(name, port, &hints, out);
 	}
 	if (failed)
-		buf_fmt(err, "listen: \"%s\" is neither unix:/path, /path, host:port nor [v6]:port", listen);
+		buf_fmt(err, "listen: \"%s\" is neither unix:/path, /path, host:port nor [v6]:port",
+		    listen);
 	free(host);
 	return failed == 0;
 }
@@ -313,7 +317,8 @@ open_tcp(struct listener *l, const struct conf *c, struct buf *err)
 	if (l->fd != -1 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0
 	    && (a->ai_family != AF_INET6
 	        || setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0)
-	    && bind(l->fd, a->ai_addr, a->ai_addrlen) == 0 && listen(l->fd, (int)c->listen_backlog) == 0)
+	    && bind(l->fd, a->ai_addr, a->ai_addrlen) == 0
+	    && listen(l->fd, (int)c->listen_backlog) == 0)
 		good = true;
 	else
 		buf_fmt(err, "listen: %s: %s", c->listen, strerror(errno));
@@ -339,6 +344,7 @@ adopt(struct listener *l, int fd, struct buf *err)
 {
 	int flags = fcntl(fd, F_GETFL);
 
+	l->inherited = true;
 	l->fd = fcntl(fd, F_DUPFD_CLOEXEC, SYSTEMD_FIRST_FD);
 	if (flags == -1 || l->fd == -1 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) == -1) {
 		buf_fmt(err, "inherited socket: %s", strerror(errno));
@@ -436,7 +442,8 @@ listener_check(const struct conf *c, struct buf *err)
 	struct owner       owner;
 	struct allow       allow;
 
-	if (!owner_parse(c->listen_owner, &owner, err) || !allow_parse(c->listen_allow, &allow, err))
+	if (!owner_parse(c->listen_owner, &owner, err)
+	    || !allow_parse(c->listen_allow, &allow, err))
 		return false;
 	if (path)
 		return unix_address(path, &address, err);

@@ -37,6 +37,7 @@ bool allow_has(const struct allow *a, const struct sockaddr_storage *peer);
 
 struct listener {
 	int   fd;
+	bool  inherited;
 	bool  alone; /* from descriptor 0: someone else starts and watches processes */
 	char *path;  /* of the socket file that we made, or NULL */
 	dev_t dev;
@@ -45,7 +46,7 @@ struct listener {
 
 bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
 
-/* Removes the socket file, if it is still ours: nobody can connect any more, those who have are served. */
+/* Removes the socket file if it is still ours: nobody new can connect, who has can be served. */
 void listener_remove_file(struct listener *l);
 
 void listener_close(struct listener *l);

@@ -189,7 +189,7 @@ is_alive(const struct slot *w)
 
 /* ---- children */
 
-/* What no child may keep: with the lifeline's other end in it, its siblings would never see the end. */
+/* What no child may keep: with the lifeline's other end in it, siblings would never see the end. */
 static void
 leave_supervisor(const struct supervisor *s)
 {
@@ -438,7 +438,8 @@ checked(struct supervisor *s, int status)
 		return;
 	}
 	if (status != 0)
-		log_warn("the database cannot be reached; serving all the same, answers are 503 until it is back");
+		log_warn("the database cannot be reached; serving all the same, answers are 503 "
+			 "until it is back");
 	if (s->generation > 0) {
 		conf_fini(s->conf);
 		*s->conf = s->next;
@@ -447,7 +448,7 @@ checked(struct supervisor *s, int status)
 	}
 	buf_init(&err, 1024);
 	if (!allow_parse(s->conf->listen_allow, &s->allow, &err))
-		log_error("%.*s", STR_ARGS(buf_view(&err))); /* was checked before: nobody may connect */
+		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
 	buf_fini(&err);
 	adopt(s);
 }
@@ -462,7 +463,8 @@ reload(struct supervisor *s)
 	tell_manager("RELOADING=1");
 	log_info("reload");
 	if (!s->what->load(s->what->load_with, &s->next, &err)) {
-		log_error("reload refused, the old configuration goes on: %.*s", STR_ARGS(buf_view(&err)));
+		log_error("reload refused, the old configuration goes on: %.*s",
+		    STR_ARGS(buf_view(&err)));
 		tell_manager("READY=1");
 	} else {
 		conf_keep_fixed(&s->next, s->conf, &kept);
@@ -546,7 +548,7 @@ watch(struct supervisor *s)
 		kill(s->checking, SIGKILL);
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *w = &s->slots[i];
-		int64_t      busy_ms = atomic_load_explicit(&s->stats[i].busy_ms, memory_order_relaxed);
+		int64_t      busy_ms = atomic_load(&s->stats[i].busy_ms);
 		const char  *why = NULL;
 
 		if (!is_alive(w) || w->killed)

@@ -252,7 +252,9 @@ worker_run(const struct heritage *h)
 	w.signal_fd = take_signals(h);
 	if (w.signal_fd == -1 || !open_epoll(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
-	else if ((w.fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms))) {
+	else
+		w.fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+	if (w.fcgi) {
 		arena_init(&w.arena);
 		response_init(&w.response);
 		worker_app_options(h->conf, &options);

@@ -6,8 +6,9 @@
  *            socket's queue are answered; and when the supervisor is gone.
  * Database   Away: it serves all the same, and the API answers 503. Unfit
  *            (role, schema): it does not start, EXIT_CONFIG.
- * Signals    worker_run() sets them up. They stay blocked throughout, because libfcgi takes an interrupted read for
- *            the end of a request; they are read from a descriptor.
+ * Signals    worker_run() sets them up. They stay blocked throughout, because
+ *            libfcgi takes an interrupted read for the end of a request, and are
+ *            read from a descriptor.
  */
 #ifndef PROC_WORKER_H
 #define PROC_WORKER_H
@@ -19,12 +20,12 @@
 
 /* All that a worker is given; everything else it inherited is closed. */
 struct heritage {
-	const struct conf   *conf;
-	const struct allow  *allow;
-	struct stats_slot   *stats;
-	int                  listen_fd;
-	int                  lifeline_fd; /* readable when the supervisor is gone; -1: there is none */
-	int                  ready_fd;    /* takes the worker's pid once it serves; -1: nobody asks */
+	const struct conf  *conf;
+	const struct allow *allow;
+	struct stats_slot  *stats;
+	int                 listen_fd;
+	int                 lifeline_fd; /* ends when the supervisor is gone; -1: there is none */
+	int                 ready_fd;    /* takes the worker's pid when it serves, or -1 */
 };
 
 /* Returns the exit code of the process. */
