@@ -29,7 +29,7 @@ ALTER ROLE clientele_serve SET default_transaction_isolation = 'read committed';
 ALTER ROLE clientele_serve SET synchronous_commit = on;
 -- The keys statement_timeout and lock_timeout of clientele.conf set these for each connection; here
 -- stand the bounds for everything else that logs in as this role.
-ALTER ROLE clientele_serve SET statement_timeout = '5s';
+ALTER ROLE clientele_serve SET statement_timeout = '10s';
 ALTER ROLE clientele_serve SET lock_timeout = '5s';
 ALTER ROLE clientele_serve SET idle_in_transaction_session_timeout = '10s';
 -- Short statements gain nothing from it.

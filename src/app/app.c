@@ -16,6 +16,8 @@ enum {
 	HOUSEKEEPING_EVERY_MS = 60 * 1000,
 	/* Rows a step: a few ms, so a request that comes in between waits no longer than that. */
 	HOUSEKEEPING_ROWS = 500,
+	/* After a full step there may be more: 5,000 rows a second and worker at most. */
+	HOUSEKEEPING_AGAIN_MS = 100,
 	/* nginx takes 4 KiB of response headers by default. */
 	LINK_MAX_BYTES = 1536,
 };
@@ -128,7 +130,7 @@ successor(struct call *c)
 
 	buf_init(&link, LINK_MAX_BYTES);
 	buf_str(&link, STR("</api/v1"));
-	for (size_t i = c->path.count && str_is(c->path.segment[0], "api"); i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
+	for (size_t i = 0; i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
 		struct str segment = c->path.segment[i];
 
 		buf_str(&link, STR("/"));
@@ -198,12 +200,11 @@ static enum err
 handle(struct app *app, struct call *c)
 {
 	const struct route *route;
-	const char         *why;
+	const char         *blame, *why;
 	enum err            e;
 
-	if (!query_split(c->arena, c->req->uri, &c->path, &c->query, &why))
-		return call_fail(c, ERR_VALIDATION, "path", why);
-	e = route_find(c, &route);
+	e = query_split(c->arena, route_base(c), &c->path, &c->query, &blame, &why)
+	    ? route_find(c, &route) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
 	if (c->legacy_path) {
 		response_header(c->res, "Deprecation", STR("true"));
@@ -245,16 +246,14 @@ app_handle(struct app *app, const struct request *req, struct response *res)
 
 /* ---- between requests ---- */
 
-void
-app_idle(struct app *app)
+static void
+keep_house(struct app *app)
 {
 	struct arena arena;
 	struct tx    tx;
 	struct bind *b;
 	struct row   row;
 
-	if (clock_mono_ms() < app->housekeeping_ms)
-		return;
 	plan_housekeeping(app);
 	arena_init(&arena);
 	tx_init(&tx, app->db, &arena);
@@ -267,8 +266,20 @@ app_idle(struct app *app)
 	} else {
 		row = tx_row(&tx, 1, 0);
 		if (row_i64(&row, 0) == HOUSEKEEPING_ROWS)
-			app->housekeeping_ms = 0; /* there may be more */
+			app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_AGAIN_MS;
 	}
 	tx_fini(&tx);
 	arena_fini(&arena);
+}
+
+int64_t
+app_idle(struct app *app)
+{
+	int64_t due = app->housekeeping_ms - clock_mono_ms();
+
+	if (due <= 0) {
+		keep_house(app);
+		due = app->housekeeping_ms - clock_mono_ms();
+	}
+	return due > 0 ? due : 0;
 }

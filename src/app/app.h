@@ -40,7 +40,11 @@ int app_check(struct app *app);
 
 void app_handle(struct app *app, const struct request *req, struct response *res);
 
-/* Work between two requests, when there is some: expired idempotency keys. Bounded to milliseconds. */
-void app_idle(struct app *app);
+/*
+ * Work between two requests, when it is due: expired idempotency keys. Bounded to
+ * milliseconds. Returns the ms until it wants to be called again, under full
+ * load too.
+ */
+int64_t app_idle(struct app *app);
 
 #endif

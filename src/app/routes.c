@@ -17,14 +17,13 @@ static const struct route routes[] = {
 
 /* Where the API can be found; the first one that fits. Some old clients lose their /api. */
 static const struct {
-	size_t      segments;
-	const char *segment[2];
-	bool        legacy;
+	struct str prefix;
+	bool       legacy;
 } bases[] = {
-	{ 2, { "api", "v1" }, false },
-	{ 1, { "api" },       true },
-	{ 1, { "v1" },        false },
-	{ 0, { NULL },        true },
+	{ STR("/api/v1"), false },
+	{ STR("/api"), true },
+	{ STR("/v1"), false },
+	{ STR(""), true },
 };
 
 const struct route *
@@ -33,26 +32,29 @@ route_at(size_t i)
 	return i < COUNTOF(routes) ? &routes[i] : NULL;
 }
 
-static size_t
-find_base(const struct path *path)
+struct str
+route_base(struct call *c)
 {
-	size_t base = 0;
+	struct str target = c->req->uri, rest = target;
 
-	for (;; base++) {
-		size_t same = 0;
+	for (size_t i = 0; i < COUNTOF(bases); i++) {
+		struct str prefix = bases[i].prefix;
 
-		while (same < bases[base].segments && same < path->count
-		    && str_is(path->segment[same], bases[base].segment[same]))
-			same++;
-		if (same == bases[base].segments)
-			return base;
+		if (!str_starts(target, prefix))
+			continue;
+		rest = (struct str) { target.ptr + prefix.len, target.len - prefix.len };
+		c->legacy_path = bases[i].legacy;
+		if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?')
+			break;
 	}
+	return rest;
 }
 
 static bool
-matches(const struct path *path, size_t at, const char *pattern, struct str *id)
+matches(const struct path *path, const char *pattern, struct str *id)
 {
 	struct str rest = str_of(pattern), found = STR_NONE;
+	size_t     at = 0;
 
 	for (; rest.ptr; at++) {
 		struct str segment = str_cut(&rest, '/');
@@ -74,15 +76,13 @@ enum err
 route_find(struct call *c, const struct route **out)
 {
 	enum method method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
-	size_t      base = find_base(&c->path);
 	unsigned    allowed = 0;
 	struct str  allow = STR("");
 
-	c->legacy_path = bases[base].legacy;
 	for (size_t i = 0; i < COUNTOF(routes); i++) {
 		struct str id;
 
-		if (!matches(&c->path, bases[base].segments, routes[i].pattern, &id))
+		if (!matches(&c->path, routes[i].pattern, &id))
 			continue;
 		if (routes[i].method == method) {
 			c->id = id;

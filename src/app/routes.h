@@ -26,10 +26,10 @@ struct route {
 /* Row i, or NULL past the end. */
 const struct route *route_at(size_t i);
 
-/*
- * Finds the row for c's method and path; fills c->legacy_path and c->id. ERR_NOT_FOUND, or ERR_METHOD
- * with the problem's allow.
- */
+/* Fills c->legacy_path; returns what of the target stands behind the base. */
+struct str route_base(struct call *c);
+
+/* Finds the row for c's method and path; fills c->id. ERR_NOT_FOUND, or ERR_METHOD with the problem's allow. */
 enum err route_find(struct call *c, const struct route **out);
 
 #endif

@@ -47,11 +47,12 @@ enum err
 call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 {
 	snprintf(c->problem.log, sizeof(c->problem.log), "%s", tx->log);
+	/* The only thing to wait for in that step is a twin. */
+	if ((status == DB_LOCKED || status == DB_TIMEOUT) && tx->step[tx->failed].id == SQL_ENVIRONMENT_ENTER_ALONE)
+		return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
+		    "A request with this idempotency key is still running.");
 	switch (status) {
 	case DB_LOCKED:
-		if (tx->step[tx->failed].id == SQL_ENVIRONMENT_ENTER_ALONE)
-			return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
-			    "A request with this idempotency key is still running.");
 		return call_fail(c, ERR_UNAVAILABLE, NULL,
 		    "Another request holds what this one needs. Nothing was done; try again.");
 	case DB_TIMEOUT:

@@ -61,7 +61,19 @@ unavailable(struct call *c, const struct tx *tx, enum db_status status)
 	enum err e = call_db_failed(c, tx, status);
 
 	return e != ERR_INTERNAL ? e : call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
-	    "The idempotency record cannot be read. Nothing was done; try again.");
+	    "The idempotency record cannot be read or written. Nothing was done; try again.");
+}
+
+static bool
+writes_record(enum sql_id id)
+{
+	static const enum sql_id statements[] = { SQL_CUSTOMER_SETTLE, SQL_CUSTOMER_UPDATE, SQL_CUSTOMER_KEEP,
+		SQL_IDEMPOTENCY_PUT };
+
+	for (size_t i = 0; i < COUNTOF(statements); i++)
+		if (statements[i] == id)
+			return true;
+	return false;
 }
 
 /* *again: the record had expired and is gone, the write may run. */
@@ -135,6 +147,8 @@ idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
 			*taken = true;
 			return ERR_DUPLICATE;
 		}
+		if (status == DB_FAILED && c->idem_key.ptr && writes_record(tx->step[tx->failed].id))
+			return unavailable(c, tx, status);
 		if (status != DB_UNIQUE || tx->constraint != DB_CONSTRAINT_IDEMPOTENCY_KEY)
 			return call_db_failed(c, tx, status);
 		if ((e = read_record(c, stored, &again)) != ERR_OK || !again)

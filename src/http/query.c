@@ -46,63 +46,70 @@ decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 	return utf8_valid(*out);
 }
 
-bool
-query_split(struct arena *a, struct str uri, struct path *path, struct query *query,
-    const char **why)
+static const char *
+split_path(struct arena *a, struct str text, struct path *path)
 {
-	struct str rest, text;
+	if (text.len == 0)
+		return NULL;
+	if (text.ptr[0] != '/')
+		return "The path must begin with a slash.";
+	text.ptr++;
+	text.len--;
+	while (text.ptr && (text.len || path->count)) {
+		struct str raw = str_cut(&text, '/'), segment;
 
-	path->count = 0;
-	query->count = 0;
-	if (uri.len > URI_MAX_BYTES) {
-		*why = "The path and query are too long.";
-		return false;
-	}
-	if (uri.len == 0 || uri.ptr[0] != '/') {
-		*why = "The path must begin with a slash.";
-		return false;
-	}
-	if (memchr(uri.ptr, '#', uri.len)) {
-		*why = "The path must not contain '#'; escape it as %23.";
-		return false;
-	}
-	text = uri;
-	rest = str_cut(&text, '?'); /* text is the query now, or absent */
-	rest.ptr++;
-	rest.len--;
-	while (rest.ptr && (rest.len || path->count)) {
-		struct str raw = str_cut(&rest, '/'), segment;
-
-		if (!decode(a, raw, false, &segment)) {
-			*why = "The path has a malformed escape or a byte that is not allowed.";
-			return false;
-		}
-		if (segment.len == 0 || str_is(segment, ".") || str_is(segment, "..")) {
-			*why = "The path has an empty or a dot segment.";
-			return false;
-		}
+		if (!decode(a, raw, false, &segment))
+			return "The path has a malformed escape or a byte that is not allowed.";
+		if (segment.len == 0 || str_is(segment, ".") || str_is(segment, ".."))
+			return "The path has an empty or a dot segment.";
 		if (path->count < PATH_SEGMENTS_MAX)
 			path->segment[path->count] = segment;
 		path->count++;
 	}
+	return NULL;
+}
+
+static const char *
+split_query(struct arena *a, struct str text, struct query *query)
+{
 	while (text.ptr) {
 		struct str value = str_cut(&text, '&'), name;
 
 		if (value.len == 0)
 			continue;
-		if (query->count == QUERY_PARAMETERS_MAX) {
-			*why = "The query has too many parameters.";
-			return false;
-		}
+		if (query->count == QUERY_PARAMETERS_MAX)
+			return "The query has too many parameters.";
 		name = str_cut(&value, '=');
 		if (!decode(a, name, true, &query->parameter[query->count].name)
-		    || !decode(a, value, true, &query->parameter[query->count].value)) {
-			*why = "The query has a malformed escape or a byte that is not allowed.";
-			return false;
-		}
+		    || !decode(a, value, true, &query->parameter[query->count].value))
+			return "The query has a malformed escape or a byte that is not allowed.";
 		query->count++;
 	}
-	return true;
+	return NULL;
+}
+
+bool
+query_split(struct arena *a, struct str target, struct path *path, struct query *query,
+    const char **blame, const char **why)
+{
+	struct str text = target, head = str_cut(&text, '?');
+
+	path->count = 0;
+	query->count = 0;
+	*blame = "path";
+	if (target.len > URI_MAX_BYTES)
+		*why = "The path and query are too long.";
+	else if (target.len && memchr(target.ptr, '#', target.len))
+		*why = "The path and query must not contain '#'; escape it as %23.";
+	else if ((*why = split_path(a, head, path)) == NULL) {
+		*blame = "query";
+		*why = split_query(a, text, query);
+	}
+	if (!*why)
+		return true;
+	path->count = 0;
+	query->count = 0;
+	return false;
 }
 
 struct str

@@ -29,9 +29,13 @@ struct query {
 	} parameter[QUERY_PARAMETERS_MAX];
 };
 
-/* False: *why is a sentence for the client. A path with more segments than any route is only counted. */
-bool query_split(struct arena *a, struct str uri, struct path *path, struct query *query,
-    const char **why) MUSTCHECK;
+/*
+ * target is a path, which may be empty, and a query. False: *blame is "path" or
+ * "query", *why a sentence for the client, and both are empty. A path with more
+ * segments than any route is only counted.
+ */
+bool query_split(struct arena *a, struct str target, struct path *path, struct query *query,
+    const char **blame, const char **why) MUSTCHECK;
 
 /* The parameter's value; absent when it was not sent. *repeated tells that it was sent twice. */
 struct str query_find(const struct query *q, const char *name, bool *repeated);

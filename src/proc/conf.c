@@ -73,8 +73,9 @@ static const struct key {
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
 	    "each; a worker that is busy for three times as long is killed." },
-	{ "statement_timeout", "5s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(statement_timeout_ms),
-	    "Longest time for one statement in the database." },
+	{ "statement_timeout", "10s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(statement_timeout_ms),
+	    "Longest time for one statement in the database; longer than lock_timeout, or a wait for a "
+	    "lock ends as a timeout." },
 	{ "lock_timeout", "5s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(lock_timeout_ms),
 	    "Longest wait for a lock in the database, and so for the twin of a running request." },
 	{ "shutdown_timeout", "25s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(shutdown_timeout_ms),

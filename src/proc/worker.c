@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 enum {
-	/* At most so long goes by without a chance for app_idle(). */
-	IDLE_EVERY_MS = 2000,
 	/* A worker that leaves answers what is queued, but not for ever. */
 	DRAIN_MS = 1000,
 	/* When the system has no descriptor or memory for one more connection. */
@@ -33,7 +31,7 @@ struct worker {
 	struct response        response;
 	int                    signal_fd;
 	int                    epoll_fd;
-	int64_t                idle_ms; /* when app_idle() was called last */
+	int64_t                idle_ms; /* when app_idle() is to be called */
 	uint64_t               left;    /* requests until max_requests */
 };
 
@@ -156,14 +154,15 @@ static bool
 wait_for_work(struct worker *w, bool *somebody)
 {
 	struct epoll_event woken[WAKE__COUNT];
-	int64_t            due = w->idle_ms + IDLE_EVERY_MS - clock_mono_ms();
-	int                n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due > 0 ? (int)due : 0);
+	int64_t            due = w->idle_ms - clock_mono_ms();
+	int                n;
 
-	*somebody = n > 0;
-	if (n == 0) {
-		app_idle(w->app);
-		w->idle_ms = clock_mono_ms();
+	if (due <= 0) {
+		due = app_idle(w->app);
+		w->idle_ms = clock_mono_ms() + due;
 	}
+	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
+	*somebody = n > 0;
 	for (int i = 0; i < n; i++)
 		if (woken[i].data.u32 != WAKE_LISTEN)
 			return false;

@@ -15,13 +15,13 @@ static struct arena arena;
 static bool
 split(const char *uri, struct path *path, struct query *query)
 {
-	const char *why = NULL;
+	const char *why = NULL, *blame;
 	bool        ok;
 
 	arena_reset(&arena);
-	ok = query_split(&arena, str_of(uri), path, query, &why);
+	ok = query_split(&arena, str_of(uri), path, query, &blame, &why);
 	if (!ok)
-		assert_non_null(why);
+		assert_true(why && path->count == 0 && query->count == 0);
 	return ok;
 }
 
@@ -33,7 +33,7 @@ paths_are_split_before_they_are_decoded_once(void **state UNUSED)
 		size_t      count;
 		const char *last;
 	} cases[] = {
-		{ "/", 0, NULL }, { "/?a=b", 0, NULL }, { "/a", 1, "a" }, { "/a/b", 2, "b" },
+		{ "", 0, NULL }, { "?a", 0, NULL }, { "/", 0, NULL }, { "/?a=b", 0, NULL }, { "/a", 1, "a" }, { "/a/b", 2, "b" },
 		{ "/a%2Fb", 1, "a/b" }, { "/%2e%2e%2f", 1, "../" }, { "/%252e", 1, "%2e" },
 		{ "/customers/auth0|42", 2, "auth0|42" }, { "/customers/a@b.co?x", 2, "a@b.co" },
 		{ "/a+b", 1, "a+b" }, { "/caf\xc3\xa9", 1, "caf\xc3\xa9" }, { "/caf%C3%A9", 1, "caf\xc3\xa9" },
@@ -56,7 +56,7 @@ static void
 bad_paths_and_queries_are_refused(void **state UNUSED)
 {
 	static const char *const bad[] = {
-		"", "a", "http://host/a", "//", "//a", "/a//b", "/a/", "/a/.", "/./a", "/../a", "/a/..",
+		"a", "http://host/a", "//", "//a", "/a//b", "/a/", "/a/.", "/./a", "/../a", "/a/..",
 		"/%2e", "/%2E%2e/a", "/.%2e", "/a%", "/a%2", "/a%zz", "/a%2g", "/%00", "/a%0ab", "/%7f", "/a\x01",
 		"/a#b", "/a?x=#", "/\xff", "/%ff", "/%c0%80", "/%ed%a0%80", "/a?x=%zz", "/a?x=%00", "/a?%ff=1",
 	};
