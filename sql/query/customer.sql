@@ -113,8 +113,9 @@ WITH changed AS (
            is_active    = CASE WHEN $4 & 128 <> 0 THEN $12::boolean ELSE c.is_active END,
            updated_at   = greatest($13::timestamptz, c.updated_at)
      WHERE c.environment_id = $1::uuid
-       AND c.id = coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                           (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text))
+       -- A subselect and not the bare COALESCE, which row-level security keeps from being an index condition.
+       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
+                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text)))
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id)
@@ -133,8 +134,9 @@ WITH found AS (
     SELECT c.*
       FROM customer c
      WHERE c.environment_id = $1::uuid
-       AND c.id = coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                           (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text))
+       -- A subselect and not the bare COALESCE, which row-level security keeps from being an index condition.
+       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
+                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text)))
 ), kept AS (
     INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
     SELECT $1::uuid, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c
