@@ -43,12 +43,18 @@ call_fields_done(struct call *c)
 	    arena_fmt(c->arena, "%s: %s", p->detail[0].field, p->detail[0].message).ptr);
 }
 
+/* Steps in which there is nothing to wait for but another request with the same key. */
+static bool
+waits_for_twin(enum sql_id id)
+{
+	return id == SQL_ENVIRONMENT_ENTER_ALONE || id == SQL_CUSTOMER_SETTLE || id == SQL_IDEMPOTENCY_PUT;
+}
+
 enum err
 call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 {
 	snprintf(c->problem.log, sizeof(c->problem.log), "%s", tx->log);
-	/* The only thing to wait for in that step is a twin. */
-	if ((status == DB_LOCKED || status == DB_TIMEOUT) && tx->step[tx->failed].id == SQL_ENVIRONMENT_ENTER_ALONE)
+	if ((status == DB_LOCKED || status == DB_TIMEOUT) && waits_for_twin(tx->step[tx->failed].id))
 		return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
 		    "A request with this idempotency key is still running.");
 	switch (status) {

@@ -159,6 +159,15 @@ idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
 }
 
 enum err
+idem_find(struct call *c, struct idem_stored *stored)
+{
+	bool again;
+
+	stored->found = false;
+	return c->idem_key.ptr ? read_record(c, stored, &again) : ERR_OK;
+}
+
+enum err
 idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
 {
 	struct tx AUTO_TX tx;

@@ -44,6 +44,13 @@ void idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t
 enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
 
 /*
+ * For a write that found nothing to write to, and so left no record: whether the
+ * key had been used before. ERR_OK; stored->found tells. Without a key it never
+ * was.
+ */
+enum err idem_find(struct call *c, struct idem_stored *stored);
+
+/*
  * Keeps a refusal as the key's outcome and returns it. When the key had been
  * used before, its answer counts and not the refusal: ERR_OK with stored->found,
  * or ERR_IDEM_MISMATCH. stored comes from idem_run().

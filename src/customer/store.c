@@ -331,6 +331,9 @@ store_update(struct call *c, struct str ref, const struct customer *change, stru
 	e = idem_run(c, &tx, &stored, &taken);
 	if (taken)
 		e = idem_refused(c, ERR_DUPLICATE, &stored);
+	else if (e == ERR_OK && !stored.found && tx_rows(&tx, 1) == 0)
+		/* Perhaps this very update has taken the external id away that it is addressed to. */
+		e = idem_find(c, &stored);
 	if (e == ERR_OK && stored.found)
 		e = stored.outcome;
 	if (e == ERR_OK) {

@@ -79,8 +79,8 @@ app_test_begin(void)
 		.lock_timeout_ms = 1000, .request_timeout_ms = 8000 };
 	struct id unused;
 
-	with_url.database_url = getenv("CLIENTELE_DATABASE_URL");
-	db.url = getenv("CLIENTELE_DATABASE_OWNER_URL");
+	with_url.database_url = getenv("CLIENTELE_TEST_SERVE_URL");
+	db.url = getenv("CLIENTELE_TEST_OWNER_URL");
 	if (!with_url.database_url || !db.url) {
 		printf("1..0 # SKIP no database: scripts/check app provides one\n");
 		exit(0); /* TAP tells of the skip */

@@ -2,7 +2,7 @@
  * The whole API in one process against a real database: what the tests in this
  * folder share.
  *
- * Needs      CLIENTELE_DATABASE_URL (serving role) and CLIENTELE_DATABASE_OWNER_URL,
+ * Needs      CLIENTELE_TEST_SERVE_URL (serving role) and CLIENTELE_TEST_OWNER_URL,
  *            a migrated database. Without them app_test_begin() ends the program
  *            as skipped; scripts/check app sets them.
  * Tenants    Each program makes two organizations of its own, so programs do not

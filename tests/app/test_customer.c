@@ -228,6 +228,7 @@ a_key_used_twice_gives_the_first_answer(void **state UNUSED)
 		{ "PATCH", "/api/v1/customers/idem-existing", "{\"fullName\":\"Replayed\"}", 200 },
 		{ "PATCH", "/api/v1/customers/idem-existing", "{}", 200 },
 		{ "PATCH", "/api/v1/customers/idem-existing", "{\"externalId\":\"idem-taken\"}", 409 },
+		{ "PATCH", "/api/v1/customers/idem-existing", "{\"externalId\":\"idem-moved\"}", 200 },
 	};
 
 	SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"e@b.co\",\"id\":\"idem-existing\"}");
@@ -310,7 +311,7 @@ a_lost_connection_is_survived(void **state UNUSED)
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
 		tx_fini(&tx);
-		assert_int_equal(system("psql -X -q \"$CLIENTELE_DATABASE_URL\" -c \"SELECT pg_terminate_backend(pid)"
+		assert_int_equal(system("psql -X -q \"$CLIENTELE_TEST_SERVE_URL\" -c \"SELECT pg_terminate_backend(pid)"
 		    " FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()\" >/dev/null"), 0);
 		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
 	}
