@@ -129,26 +129,26 @@ work_dir() {
 	local name=$1 user=$2 dir=$ROOT/var/$1 real
 	run_as "$(build_user)" mkdir -p "$ROOT/var" || return
 	if [ -L "$dir" ] && [ ! -d "$dir" ]; then
-		rm -f "$dir"
+		rm -f "$dir" || return
 	fi
 	if [ ! -d "$dir" ]; then
-		mkdir "$dir" || return
-		chown "$user" "$dir" || return
+		mkdir "$dir" && chown "$user" "$dir" || return
 	fi
-	if ! run_as "$user" test -w "$dir" -a -x "$dir" 2>/dev/null; then
+	real=$(cd "$dir" && pwd -P) || return
+	if ! run_as "$user" test -w "$real" -a -x "$real" 2>/dev/null; then
 		if [ "$(id -u)" -ne 0 ]; then
-			echo "$dir belongs to $(stat -c %U "$dir"): run this as that user, or with sudo" >&2
+			echo "$dir belongs to $(stat -L -c %U "$dir"): run this as that user, or with sudo" >&2
 			return 1
 		fi
-		if ! rmdir "$dir" 2>/dev/null; then
+		if [ -L "$dir" ] || ! rmdir "$dir" 2>/dev/null; then
 			echo "$dir cannot be used by $user: move it away or delete it" >&2
 			return 1
 		fi
 		real=$(run_as "$user" mktemp -d -p /var/tmp --suffix=".clientele-$name") || return
-		ln -s "$real" "$dir"
+		ln -s "$real" "$dir" || return
 		echo "  $user cannot reach $ROOT, so var/$name is a link to $real" >&2
 	fi
-	(cd "$dir" && pwd -P)
+	printf '%s\n' "$real"
 }
 
 # socket_dir LINK USER: prints a folder for sockets that only that user can enter; LINK becomes it or
