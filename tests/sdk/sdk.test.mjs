@@ -59,6 +59,8 @@ const customers = commet.customers;
 
 const emailName = generation >= 6 ? "email" : "billingEmail";
 const get = (id) => (generation === 1 ? customers.get(id) : customers.get({ id }));
+// 1.x makes a new key for every attempt, unless the caller gives one; later ones keep theirs.
+const retryOptions = () => (legacy ? { idempotencyKey: own("retry") } : {});
 const update = (id, fields) => customers.update(generation === 1 ? { customerId: id, ...fields } : { id, ...fields });
 
 const run = randomUUID().slice(0, 8);
@@ -254,15 +256,15 @@ test("update changes what is given", async () => {
 });
 
 test("a broken field is a CommetValidationError that names it", async () => {
-	for (const [promise, field] of [
-		[create({ email: "not an address" }), emailName],
-		[create({ email: undefined }), emailName],
-		[create({ timezone: "Mars/Olympus" }), "timezone"],
-		[create({ address: { line1: "1" } }), "address.city"],
-		[customers.createBatch({ customers: [] }), "customers"],
-		[customers.list({ limit: 0 }), "limit"],
+	for (const [work, field] of [
+		[() => create({ email: "not an address" }), emailName],
+		[() => create({ email: undefined }), emailName],
+		[() => create({ timezone: "Mars/Olympus" }), "timezone"],
+		[() => create({ address: { line1: "1" } }), "address.city"],
+		[() => customers.createBatch({ customers: [] }), "customers"],
+		[() => customers.list({ limit: 0 }), "limit"],
 	]) {
-		const error = await fails(promise);
+		const error = await fails(work());
 		assert.ok(error instanceof CommetValidationError, String(error));
 		assert.ok(error instanceof CommetError);
 		assert.ok(error.message.length > 0);
@@ -279,7 +281,9 @@ function isAPIError(error, status, code, type, param) {
 	assert.ok(error.message.length > 0 && !error.message.startsWith("Request failed"), error.message);
 	if (nested) {
 		assert.equal(error.type, type);
-		assert.equal(error.param, param);
+		if (param !== undefined) {
+			assert.equal(error.param, param);
+		}
 		assert.match(error.docUrl, new RegExp(`/api-reference/[^/]+/errors/${code}\\.md$`));
 	}
 }
@@ -289,8 +293,8 @@ test("other errors are a CommetAPIError with status and code, and are not retrie
 	isAPIError(await fails(get(own())), 404, "customer_not_found", "not_found_error", "id");
 	isAPIError(await fails(update(own(), { fullName: "x" })), 404, "customer_not_found", "not_found_error", "id");
 	const stranger = new Commet({ apiKey: `ck_live_${"A".repeat(40)}`, environment: "production" });
-	isAPIError(await fails(stranger.customers.list()), 401, "unauthorized", "authentication_error", null);
-	isAPIError(await fails(commet.plans.list()), 404, "not_found", "not_found_error", null);
+	isAPIError(await fails(stranger.customers.list()), 401, "unauthorized", "authentication_error");
+	isAPIError(await fails(commet.plans.list()), 404, "not_found", "not_found_error");
 	assert.equal(log.length - from, 4);
 	if (generation >= 6) {
 		const taken = (await create()).data;
@@ -300,9 +304,10 @@ test("other errors are a CommetAPIError with status and code, and are not retrie
 });
 
 test("a 503 is retried with the same Idempotency-Key", async () => {
+	const options = retryOptions();
 	let refusals = 1;
 	const refuse = (real) => (refusals-- > 0 ? unavailable() : real());
-	const { result, calls } = await during(refuse, () => create());
+	const { result, calls } = await during(refuse, () => create({}, options));
 	looksRight(result.data);
 	assert.deepEqual(calls.map((call) => call.status), [503, 201]);
 	assert.ok(calls[0].key);
@@ -318,7 +323,8 @@ test("a lost answer is replayed and the work done once", async () => {
 	};
 	// Without an id: only the key keeps a second customer from being made.
 	const email = mail();
-	const { result, calls } = await during(lose, () => customers.create({ email }));
+	const options = retryOptions();
+	const { result, calls } = await during(lose, () => customers.create({ email }, options));
 	assert.deepEqual(calls.map((call) => call.status), [503, 201]);
 	assert.equal(calls[1].key, calls[0].key);
 	if (generation < 6) {
@@ -340,7 +346,8 @@ test("a broken connection is retried with the same Idempotency-Key", async () =>
 		return real();
 	};
 	const body = { customers: [{ email: mail() }, { email: mail(), id: own() }] };
-	const { result, calls } = await during(cut, () => customers.createBatch(body));
+	const options = retryOptions();
+	const { result, calls } = await during(cut, () => customers.createBatch(body, options));
 	assert.equal(calls.length, 2);
 	assert.equal(calls[1].key, calls[0].key);
 	assert.deepEqual(result.data.successful.map((one) => one.status), ["created", "created"]);
