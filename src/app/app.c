@@ -211,8 +211,11 @@ handle(struct app *app, struct call *c)
 		response_header(c->res, "Sunset", sunset);
 		response_header(c->res, "Link", successor(c));
 	}
-	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK || (e = api_key_check(c, app->keys)) != ERR_OK
-	    || (e = choose_version(c)) != ERR_OK)
+	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK)
+		return e;
+	if (!(route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
+		return e;
+	if ((e = choose_version(c)) != ERR_OK)
 		return e;
 	if (c->version < route->since)
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL, "This endpoint does not exist in this API version.");

@@ -1,5 +1,6 @@
 /* THE table of routes. */
 #include "app/routes.h"
+#include "app/openapi.h"
 #include "auth/key_api.h"
 #include "customer/api.h"
 
@@ -13,6 +14,7 @@ static const struct route routes[] = {
 	{ METHOD_GET,    "api-keys",        0,            V_2026_05_25, key_list },
 	{ METHOD_POST,   "api-keys",        ROUTE_WRITES, V_2026_05_25, key_create },
 	{ METHOD_DELETE, "api-keys/{id}",   0,            V_2026_05_25, key_delete },
+	{ METHOD_GET,    "openapi.json",    ROUTE_PUBLIC, V_FIRST,      openapi_get },
 };
 
 /* Where the API can be found; the first one that fits. Some old clients lose their /api. */

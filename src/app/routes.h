@@ -13,6 +13,7 @@ typedef enum err handler_fn(struct call *c);
 
 enum route_flags {
 	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
+	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
 };
 
 struct route {
