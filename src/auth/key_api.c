@@ -164,6 +164,7 @@ key_create(struct call *c)
 		idem_step(c, &tx, ids, COUNTOF(ids), ERR_OK);
 	e = idem_run(c, &tx, &stored, &taken);
 	if (e == ERR_OK && stored.found && stored.ids == COUNTOF(ids)) {
+		idem_mark(c, &stored, &ids[0]);
 		ids[0] = stored.id[0];
 		now_ms = id_ms(&ids[0]);
 		api_key_derive(c->tenant.livemode, c->req->header[HEADER_API_KEY], &stored.id[1], &key);

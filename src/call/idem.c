@@ -126,8 +126,16 @@ read_record(struct call *c, struct idem_stored *stored, bool *again)
 	stored->found = true;
 	stored->outcome = err_find(outcome.ptr, outcome.len);
 	stored->ids = row_ids(&row, 2, c->arena, &stored->id);
-	response_header(c->res, "Idempotent-Replayed", STR("true"));
 	return ERR_OK;
+}
+
+void
+idem_mark(struct call *c, const struct idem_stored *stored, const struct id *made)
+{
+	/* Its own record, after a lost connection: this is the first answer. */
+	if (made && stored->ids && id_eq(&stored->id[0], made))
+		return;
+	response_header(c->res, "Idempotent-Replayed", STR("true"));
 }
 
 enum err
@@ -149,7 +157,8 @@ idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
 		}
 		if (status == DB_FAILED && c->idem_key.ptr && writes_record(tx->step[tx->failed].id))
 			return unavailable(c, tx, status);
-		if (status != DB_UNIQUE || tx->constraint != DB_CONSTRAINT_IDEMPOTENCY_KEY)
+		if (status != DB_UNIQUE || !c->idem_key.ptr
+		    || (tx->constraint != DB_CONSTRAINT_IDEMPOTENCY_KEY && tx->constraint != DB_CONSTRAINT_NEW_ID))
 			return call_db_failed(c, tx, status);
 		if ((e = read_record(c, stored, &again)) != ERR_OK || !again)
 			return e;

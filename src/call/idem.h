@@ -37,11 +37,14 @@ void idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t
 
 /*
  * Runs a write. ERR_OK: it was done (stored->found is false), or it had been
- * done before (true; the reply is marked as a replay). DB_UNIQUE on another
+ * done before (true; the caller answers from it and calls idem_mark()). DB_UNIQUE on another
  * constraint than the key's is left to the caller: *taken is set, ERR_DUPLICATE
  * returned. The caller zeroes stored before and calls tx_fini(&stored->tx) after, in every case.
  */
 enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
+
+/* Marks the answer as a replay; made is the first id that this request gave, or NULL. */
+void idem_mark(struct call *c, const struct idem_stored *stored, const struct id *made);
 
 /*
  * For a write that found nothing to write to, and so left no record: whether the

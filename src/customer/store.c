@@ -210,6 +210,7 @@ replay_create(struct call *c, struct customer *customers, size_t count, const st
 	if (stored->ids != count)
 		return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
 		    "The idempotency record cannot be read. Nothing was done; try again.");
+	idem_mark(c, stored, count ? &customers[0].id : NULL);
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = stored->id[i];
 		customers[i].created_ms = customers[i].updated_ms = id_ms(&stored->id[0]);
@@ -334,8 +335,10 @@ store_update(struct call *c, struct str ref, const struct customer *change, stru
 	else if (e == ERR_OK && !stored.found && tx_rows(&tx, 1) == 0)
 		/* Perhaps this very update has taken the external id away that it is addressed to. */
 		e = idem_find(c, &stored);
-	if (e == ERR_OK && stored.found)
+	if (e == ERR_OK && stored.found) {
+		idem_mark(c, &stored, NULL);
 		e = stored.outcome;
+	}
 	if (e == ERR_OK) {
 		const struct tx *answer = stored.found ? &stored.tx : &tx;
 		size_t           step = stored.found ? IDEM_CUSTOMERS_STEP : 1;

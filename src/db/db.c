@@ -179,6 +179,8 @@ static const struct {
 } constraints[] = {
 	{ "customer_external_id", DB_CONSTRAINT_EXTERNAL_ID },
 	{ "idempotency_key_pkey", DB_CONSTRAINT_IDEMPOTENCY_KEY },
+	{ "customer_pkey", DB_CONSTRAINT_NEW_ID },
+	{ "api_key_pkey", DB_CONSTRAINT_NEW_ID },
 	{ "organization_name_key", DB_CONSTRAINT_ORGANIZATION },
 };
 

@@ -38,7 +38,13 @@ enum db_status {
 	DB_FAILED,  /* undone: anything else, a defect or a wrong set-up */
 };
 
-enum db_constraint { DB_CONSTRAINT_OTHER, DB_CONSTRAINT_EXTERNAL_ID, DB_CONSTRAINT_IDEMPOTENCY_KEY, DB_CONSTRAINT_ORGANIZATION };
+enum db_constraint {
+	DB_CONSTRAINT_OTHER,
+	DB_CONSTRAINT_EXTERNAL_ID,
+	DB_CONSTRAINT_IDEMPOTENCY_KEY,
+	DB_CONSTRAINT_NEW_ID, /* an id that was just made: this very transaction was done before its answer was lost */
+	DB_CONSTRAINT_ORGANIZATION,
+};
 
 struct tx {
 	struct db         *db;
