@@ -207,9 +207,11 @@ class Stack:
         failed = re.search(r"number of failed transactions: (\d+)", run.stdout)
         if run.returncode or not failed or failed[1] != "0":
             sys.exit(f"pgbench failed:\n{run.stdout}{run.stderr}")
-        seen = [(float(m[1]), float(m[2])) for m in re.finditer(r"progress: ([\d.]+) s, ([\d.]+) tps", run.stderr)]
-        count = sum(rate * (end - begin) for (begin, _), (end, rate) in zip(seen, seen[1:]))
-        return count / (seen[-1][0] - seen[0][0])
+        first = re.search(r"^progress: ([\d.]+) s, ([\d.]+) tps", run.stderr, re.M)
+        begin, count_begun = float(first[1]), float(first[1]) * float(first[2])
+        count = int(re.search(r"transactions actually processed: (\d+)", run.stdout)[1])
+        end = count / float(re.search(r"^tps = ([\d.]+)", run.stdout, re.M)[1])
+        return (count - count_begun) / (end - begin)
 
     def workers(self):
         pid = self.options.supervisor
@@ -289,8 +291,8 @@ def memory(stack):
     except PermissionError:
         print("  memory: only root may see it (workers are not dumpable); run this with sudo")
         return None
-    stack.wrk("mixed", WARM_UP_SECONDS)
-    done, rate, points = 0, 1000, [(0, look())]
+    warm = stack.wrk("mixed", WARM_UP_SECONDS)
+    done, rate, points = 0, warm["requests"] / warm["seconds"], [(0, look())]
     for step in range(1, MIXED_STEPS + 1):
         while done < MIXED_REQUESTS * step // MIXED_STEPS:
             left = MIXED_REQUESTS * step // MIXED_STEPS - done

@@ -45,7 +45,8 @@ life_signs() {
 
 # step TEXT COMMAND...: runs it with its output in $STEP_LOG and shows name, life signs and time.
 # The command runs in a subshell: it cannot set variables, and must return its own failures (set -e does
-# not reach into it). A failure shows the end of its output.
+# not reach into it). A failure shows the last $STEP_TAIL lines of its output.
+STEP_TAIL=25
 STEP_LOG=
 step() {
 	local text=$1 start status ticker
@@ -61,7 +62,7 @@ step() {
 	kill -KILL "$ticker" 2>/dev/null || true
 	if [ $status -ne 0 ]; then
 		printf ' failed\n\n'
-		tail -n 25 "$STEP_LOG" | sed 's/^/    /' >&2
+		tail -n "$STEP_TAIL" "$STEP_LOG" | sed 's/^/    /' >&2
 		return $status
 	fi
 	printf ' %s s\n' "$(seconds $(($(now_ms) - start)))"
@@ -191,33 +192,31 @@ missing_packages() {
 }
 
 # Installs without starting anything: no service of a package that is installed here is started, now or
-# at the next boot, and no PostgreSQL cluster is made for the system. What was there stays as it is.
-apt_install() {
-	local policy=/usr/sbin/policy-rc.d no_cluster=/etc/postgresql-common/createcluster.d/clientele-none.conf
-	local undo=() status=0 name
-	export DEBIAN_FRONTEND=noninteractive
+# at the next boot, and no PostgreSQL cluster is made for the system. What was there stays as it is. A
+# subshell, so that what holds the services back goes away however it ends.
+apt_install() (
+	policy=/usr/sbin/policy-rc.d
+	no_cluster=/etc/postgresql-common/createcluster.d/clientele-none.conf
+	undo=()
+	trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"
+		as_root rmdir --ignore-fail-on-non-empty "${no_cluster%/*}" 2>/dev/null || true' EXIT
 	if [ ! -e $policy ]; then
 		undo+=("$policy")
-		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null || return
-		as_root chmod 0755 $policy || return
+		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 0755 $policy || return
 	fi
 	if [ ! -e $no_cluster ]; then
 		undo+=("$no_cluster")
-		as_root mkdir -p "${no_cluster%/*}" || return
-		echo 'create_main_cluster = false' | as_root tee $no_cluster >/dev/null || return
+		as_root mkdir -p "${no_cluster%/*}" &&
+			echo 'create_main_cluster = false' | as_root tee $no_cluster >/dev/null || return
 	fi
 	as_root apt-get update -qq || warn "apt-get update failed, trying with the lists that are there"
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends "$@" || status=$?
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || return
 	for name in "$@"; do
 		case $name in
 		nginx | lighttpd) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
 		esac
 	done
-	[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"
-	as_root rmdir --ignore-fail-on-non-empty "${no_cluster%/*}" 2>/dev/null || true
-	return $status
-}
+)
 
 # need_packages NAME...: installs what is missing, or says how.
 need_packages() {

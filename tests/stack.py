@@ -54,19 +54,23 @@ def binary():
     return Path(path).resolve()
 
 
+def process_stat(pid):
+    """State and parent of a process, or None."""
+    try:
+        state, parent = Path("/proc", str(pid), "stat").read_text().rsplit(") ", 1)[1].split()[:2]
+    except OSError:
+        return None
+    return state, int(parent)
+
+
 def children(pid):
-    """Pids whose parent is pid, in order."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_text()
-            except OSError:
-                continue
-            state, parent = stat.rsplit(") ", 1)[1].split()[:2]
-            if int(parent) == pid and state not in "ZX":
-                found.append(int(entry))
-    return sorted(found)
+    """Pids of the living processes whose parent is pid, in order."""
+    try:
+        candidates = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # an older kernel, or no such process
+        candidates = [entry for entry in os.listdir("/proc") if entry.isdigit()]
+    stats = ((int(candidate), process_stat(candidate)) for candidate in candidates)
+    return sorted(number for number, stat in stats if stat and stat[1] == pid and stat[0] not in "ZX")
 
 
 class Place:
@@ -83,9 +87,6 @@ class Place:
         self.env.update(HOME=str(self.dir), LC_ALL="C.UTF-8")
         self.bin = self.take(binary())
         self.conf = self.take(ROOT / "conf")
-        suppressions = ROOT / "tests" / "lsan.supp"
-        if suppressions.exists():
-            self.env["LSAN_OPTIONS"] = f"suppressions={self.take(suppressions)}:print_suppressions=0"
         self._numbers = itertools.count(1)
 
     def take(self, source):

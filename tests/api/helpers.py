@@ -12,33 +12,29 @@ from urllib.parse import urlsplit
 
 import requests
 
+import document
+
 # ---------------------------------------------------------------- versions (contract section 1)
 
 LEGACY = "legacy"
 DATED = [
-    "2026-05-01", "2026-05-12", "2026-05-18", "2026-05-25", "2026-06-07", "2026-06-10",
-    "2026-06-23", "2026-07-11", "2026-07-24", "2026-07-31",
+    "2026-05-01", "2026-05-12", "2026-05-18", "2026-05-25", "2026-06-07", "2026-06-10", "2026-06-23", "2026-07-11",
+    "2026-07-24", "2026-07-31",
 ]
 VERSIONS = [LEGACY] + DATED
 CURRENT = DATED[-1]
 
-OLD = {"id", "organizationId", "externalId", "fullName", "billingEmail", "timezone", "metadata", "createdAt", "updatedAt"}
+OLD = {
+    "id", "organizationId", "externalId", "fullName", "billingEmail", "timezone", "metadata", "createdAt", "updatedAt"
+}
 NEW = {"id", "externalId", "fullName", "email", "timezone", "metadata", "createdAt", "updatedAt", "object", "livemode"}
 TAX = {"taxDocument", "documentType"}
 
 # The members of a customer, version by version.
 CUSTOMER_KEYS = {
-    LEGACY: OLD | {"isActive"},
-    "2026-05-01": OLD | {"isActive"},
-    "2026-05-12": OLD,
-    "2026-05-18": OLD,
-    "2026-05-25": OLD | {"object", "livemode"},
-    "2026-06-07": NEW,
-    "2026-06-10": NEW,
-    "2026-06-23": NEW | TAX,
-    "2026-07-11": NEW | TAX,
-    "2026-07-24": NEW | TAX,
-    "2026-07-31": NEW | TAX,
+    LEGACY: OLD | {"isActive"}, "2026-05-01": OLD | {"isActive"}, "2026-05-12": OLD, "2026-05-18": OLD,
+    "2026-05-25": OLD | {"object", "livemode"}, "2026-06-07": NEW, "2026-06-10": NEW, "2026-06-23": NEW | TAX,
+    "2026-07-11": NEW | TAX, "2026-07-24": NEW | TAX, "2026-07-31": NEW | TAX,
 }
 
 
@@ -74,22 +70,15 @@ TIMEZONES = [
 # ---------------------------------------------------------------- errors (contract section 4)
 
 ERRORS = {
-    "validation_error": ("validation_error", 400),
-    "invalid_json": ("validation_error", 400),
-    "unauthorized": ("authentication_error", 401),
-    "forbidden": ("authentication_error", 403),
-    "customer_not_found": ("not_found_error", 404),
-    "not_found": ("not_found_error", 404),
-    "endpoint_not_available": ("not_found_error", 404),
-    "method_not_allowed": ("validation_error", 405),
-    "duplicate": ("conflict_error", 409),
-    "idempotency_in_progress": ("conflict_error", 409),
-    "idempotency_key_mismatch": ("conflict_error", 409),
-    "request_too_large": ("validation_error", 413),
-    "rate_limited": ("rate_limit_error", 429),
-    "internal_error": ("internal_error", 500),
-    "idempotency_unavailable": ("internal_error", 503),
-    "service_unavailable": ("internal_error", 503),
+    "validation_error": ("validation_error", 400), "invalid_json": ("validation_error", 400),
+    "unauthorized": ("authentication_error", 401), "forbidden": ("authentication_error", 403),
+    "customer_not_found": ("not_found_error", 404), "not_found": ("not_found_error", 404),
+    "api_key_not_found": ("not_found_error", 404), "endpoint_not_available": ("not_found_error", 404),
+    "method_not_allowed": ("validation_error", 405), "duplicate": ("conflict_error", 409),
+    "conflict": ("conflict_error", 409), "idempotency_in_progress": ("conflict_error", 409),
+    "idempotency_key_mismatch": ("conflict_error", 409), "request_too_large": ("validation_error", 413),
+    "rate_limited": ("rate_limit_error", 429), "internal_error": ("internal_error", 500),
+    "idempotency_unavailable": ("internal_error", 503), "service_unavailable": ("internal_error", 503),
 }
 # What the front servers say of their own accord; they know neither the version nor a request's id.
 FRONT_STATUS = {413, 414, 431, 502, 503, 504}
@@ -138,13 +127,13 @@ def dumps(value):
 
 # ---------------------------------------------------------------- replies
 
+
 def is_legacy_path(path):
     return re.match(r"/(api/)?v1(/|\?|$)", path) is None
 
 
 class Reply:
     """One answer, independent of what fetched it. Knows which version the contract says it has."""
-
     def __init__(self, method, path, version, status, headers, body, front=frozenset()):
         self.method = method
         self.path = path
@@ -335,14 +324,25 @@ def check(reply):
         check_error(reply)
     else:
         reply.json  # strict
+    check_document(reply)
     return reply
+
+
+def check_document(reply):
+    """The reply is what doc/openapi.json says of its version, where the test knows the version."""
+    if reply.version is None and reply.status < 400:
+        return
+    problem = document.check_reply(reply.version or CURRENT, is_legacy_path(reply.path), not reply.by_front_server,
+                                   reply.method, reply.path, reply.status, reply.headers,
+                                   reply.json if reply.body else None)
+    assert problem is None, f"not as in doc/openapi.yaml: {problem}: {reply!r}"
 
 
 # ---------------------------------------------------------------- clients
 
+
 class Client:
     """Calls the API with one key; each reply is checked against the contract before the test sees it."""
-
     def __init__(self, url, key, base="/api/v1", version=None, pin=None):
         self.url = url.rstrip("/")
         self.key = key
@@ -397,10 +397,20 @@ class Client:
         sent.update(headers or {})
         sent = {name: value for name, value in sent.items() if value is not None}
         version = self.version_of(full, next((v for n, v in sent.items() if n.lower() == "commet-version"), None))
-        got = self.session.request(method, self.url + full, data=body, headers=sent, timeout=timeout,
+        got = self.session.request(method,
+                                   self.url + full,
+                                   data=body,
+                                   headers=sent,
+                                   timeout=timeout,
                                    allow_redirects=False)
         reply = Reply(method, full, version, got.status_code, list(got.raw.headers.items()), got.content)
-        return check(reply) if checked else reply
+        if not checked:
+            return reply
+        check(reply)
+        if body and version is not None:
+            problem = document.check_request(version, method, full, body, reply.status, reply.json)
+            assert problem is None, f"not as in doc/openapi.yaml: {problem}: {body[:500]!r} {reply!r}"
+        return reply
 
     def get(self, path, **more):
         return self.call("GET", path, **more)
@@ -440,7 +450,9 @@ class Client:
         """All rows of a list, page by page."""
         rows, cursor = [], None
         for _ in range(1000):
-            parts = [p for p in (query, f"limit={limit}" if limit else "", f"cursor={escape(cursor)}" if cursor else "") if p]
+            parts = [
+                p for p in (query, f"limit={limit}" if limit else "", f"cursor={escape(cursor)}" if cursor else "") if p
+            ]
             page, cursor = self.get("/customers" + ("?" + "&".join(parts) if parts else "")).page()
             rows += page
             if cursor is None:
@@ -495,11 +507,14 @@ def raw_get(client, target, *lines, method=b"GET", **more):
 
 
 def raw_post(client, target, body, *lines, method=b"POST", **more):
-    return raw(client, [method + b" " + target + b" HTTP/1.1", b"X-Api-Key: " + client.key.encode(),
-                        b"Content-Length: " + str(len(body)).encode(), *lines], body, **more)
+    return raw(client, [
+        method + b" " + target + b" HTTP/1.1", b"X-Api-Key: " + client.key.encode(),
+        b"Content-Length: " + str(len(body)).encode(), *lines
+    ], body, **more)
 
 
 # ---------------------------------------------------------------- the database, seen from outside
+
 
 def scalar(db, sql, *args):
     with db.cursor() as cursor:
@@ -523,7 +538,6 @@ def row_counts(db):
 
 class nothing_written:
     """with nothing_written(db): ... no table of customers has more or fewer rows afterwards."""
-
     def __init__(self, db):
         self.db = db
 

@@ -11,8 +11,8 @@ UNKNOWN = "ck_live_" + "A" * 40
 
 MALFORMED = [
     "nonsense", "ck_", "ck_live_", "ck_sandbox_", "ck_live", "live_abc", "ck_test_" + "a" * 40, "CK_LIVE_" + "a" * 40,
-    "Bearer ck_live_" + "a" * 40, "ck_live_" + "a" * 39 + "'", "ck_live_' OR '1'='1", "ck_live_%00", "*", "null", "x" * 1000,
-    "ck_live_" + "a" * 900,
+    "Bearer ck_live_" + "a" * 40, "ck_live_" + "a" * 39 + "'", "ck_live_' OR '1'='1", "ck_live_%00", "*", "null",
+    "x" * 1000, "ck_live_" + "a" * 900,
 ]
 
 
@@ -20,7 +20,8 @@ def anonymous(reply):
     """The answer without what is random in every answer."""
     request_id = reply.header("X-Request-Id")
     return (reply.status, reply.body.replace(request_id.encode(), b"?"),
-            sorted((n.lower(), v) for n, v in reply.headers if n.lower() not in ("x-request-id", "date", "content-length")))
+            sorted((n.lower(), v) for n, v in reply.headers
+                   if n.lower() not in ("x-request-id", "date", "content-length")))
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,10 @@ def bad_keys(new_org, db):
     org = new_org()
     expired = org.key("live", "--expires-days", "1")
     assert org.live.with_key(expired).get("/customers").status == 200
-    execute(db, "UPDATE api_key SET expires_at = now() - interval '1 second' WHERE environment_id IN"
-                " (SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id WHERE o.name = %s)"
-                " AND expires_at < now() + interval '2 days'", org.name)
+    execute(
+        db, "UPDATE api_key SET expires_at = now() - interval '1 second' WHERE environment_id IN"
+        " (SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id WHERE o.name = %s)"
+        " AND expires_at < now() + interval '2 days'", org.name)
     revoked = org.key("live", "--name", "to be revoked")
     org.revoke("to be revoked")
     time.sleep(1.2)  # nobody may hold a key for longer than a second
@@ -55,11 +57,13 @@ def test_a_malformed_key_is_an_unknown_key(live, key):
     assert anonymous(reply) == anonymous(live.with_key(UNKNOWN).get("/customers"))
 
 
-@pytest.mark.parametrize("change", [
-    lambda key: key[:-1], lambda key: key + "a", lambda key: key.swapcase(), lambda key: key.upper(), lambda key: "x" + key,
-    lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"), lambda key: key.replace("ck_live_", "ck_sandbox_"),
-    lambda key: key.replace("ck_live_", ""),
-], ids=["shorter", "longer", "other case", "upper case", "prefixed", "last letter", "other environment", "bare"])
+@pytest.mark.parametrize(
+    "change", [
+        lambda key: key[:-1], lambda key: key + "a", lambda key: key.swapcase(), lambda key: key.upper(),
+        lambda key: "x" + key, lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"),
+        lambda key: key.replace("ck_live_", "ck_sandbox_"), lambda key: key.replace("ck_live_", ""),
+    ],
+    ids=["shorter", "longer", "other case", "upper case", "prefixed", "last letter", "other environment", "bare"])
 def test_a_key_is_taken_whole_or_not_at_all(live, change):
     live.with_key(change(live.key)).get("/customers").error("unauthorized", 401)
 
@@ -95,18 +99,19 @@ def test_a_new_key_works_at_once_even_when_it_was_tried_before(new_org):
         org.live.with_key(org.key("live")).get("/customers").ok(200)
 
 
-@pytest.mark.parametrize("method, path", [
-    ("POST", "/customers"), ("POST", "/customers/batch"), ("PUT", "/customers/nobody"), ("PATCH", "/customers/nobody"),
-])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"\x00", b"\xff\xfe", b'{"email":1}', b'{"customers":[]}', b"x" * 100_000],
-                         ids=["empty", "cut", "array", "object", "NUL", "not UTF-8", "field", "batch", "large"])
+@pytest.mark.parametrize("method, path", [("POST", "/customers"), ("POST", "/customers/batch"),
+                                          ("PUT", "/customers/nobody"), ("PATCH", "/customers/nobody")])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b"\x00", b"\xff\xfe", b'{"email":1}', b'{"customers":[]}', b"x" * 100_000],
+    ids=["empty", "cut", "array", "object", "NUL", "not UTF-8", "field", "batch", "large"])
 def test_no_body_is_judged_before_the_key(live, db, method, path, body):
     with nothing_written(db):
         live.with_key(UNKNOWN).call(method, path, body).error("unauthorized", 401)
         live.with_key(None).call(method, path, body).error("unauthorized", 401)
 
 
-@pytest.mark.parametrize("path", ["/customers?limit=0", "/customers?cursor=%21%21", "/customers?limit=1&limit=2", "/customers/nobody"])
+@pytest.mark.parametrize(
+    "path", ["/customers?limit=0", "/customers?cursor=%21%21", "/customers?limit=1&limit=2", "/customers/nobody"])
 def test_no_query_is_judged_before_the_key(live, path):
     live.with_key(UNKNOWN).get(path).error("unauthorized", 401)
 
@@ -114,27 +119,32 @@ def test_no_query_is_judged_before_the_key(live, path):
 def test_existing_and_missing_customers_look_the_same_without_a_key(live):
     customer = live.create(externalId=uid())
     nobody = live.with_key(UNKNOWN)
-    seen = {anonymous(nobody.get("/customers/" + some_id))[1] for some_id in (customer["id"], customer["externalId"], "nobody")}
+    seen = {
+        anonymous(nobody.get("/customers/" + some_id))[1]
+        for some_id in (customer["id"], customer["externalId"], "nobody")
+    }
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("method, path, codes", [
-    ("GET", "/nothing", ("not_found", "unauthorized")), ("DELETE", "/customers", ("method_not_allowed", "unauthorized")),
-    ("POST", "/customers/x/y", ("not_found", "unauthorized")),
-])
+@pytest.mark.parametrize("method, path, codes", [("GET", "/nothing", ("not_found", "unauthorized")),
+                                                 ("DELETE", "/customers", ("method_not_allowed", "unauthorized")),
+                                                 ("POST", "/customers/x/y", ("not_found", "unauthorized"))])
 def test_unknown_routes_and_methods_may_be_told_to_anyone(live, method, path, codes):
     reply = live.with_key(UNKNOWN).call(method, path)
     assert reply.json["code"] in codes
 
 
 def same_environment_only(live, sandbox, other_live, other_sandbox):
-    return {"sandbox of the same organization": sandbox, "live of another": other_live, "sandbox of another": other_sandbox}
+    return {
+        "sandbox of the same organization": sandbox, "live of another": other_live, "sandbox of another": other_sandbox
+    }
 
 
 @pytest.mark.both_fronts
 @pytest.mark.parametrize("version", [LEGACY, "2026-05-25", "2026-07-31"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH"])
-def test_a_foreign_customer_answers_byte_for_byte_like_a_missing_one(live, sandbox, other_live, other_sandbox, version, method):
+def test_a_foreign_customer_answers_byte_for_byte_like_a_missing_one(live, sandbox, other_live, other_sandbox, version,
+                                                                     method):
     own = uid("foreign")
     outsiders = same_environment_only(live, sandbox, other_live, other_sandbox)
     body = {"fullName": "stolen"} if method in ("PUT", "PATCH") else None
@@ -142,7 +152,8 @@ def test_a_foreign_customer_answers_byte_for_byte_like_a_missing_one(live, sandb
     def ask(client, some_id):
         """The answer, with the id that was asked for blotted out."""
         status, content, headers = anonymous(client.at(version).call(method, "/customers/" + some_id, body))
-        return status, content.replace(some_id.encode(), b"?"), [(name, value.replace(some_id, "?")) for name, value in headers]
+        return status, content.replace(some_id.encode(),
+                                       b"?"), [(name, value.replace(some_id, "?")) for name, value in headers]
 
     before = {name: ask(client, own) for name, client in outsiders.items()}
     customer = live.create(externalId=own, fullName="mine")
@@ -157,8 +168,10 @@ def test_a_foreign_customer_answers_byte_for_byte_like_a_missing_one(live, sandb
 
 def test_one_external_id_is_free_in_every_environment(live, sandbox, other_live, other_sandbox):
     own = uid("shared")
-    made = [client.create(externalId=own, fullName=str(i))
-            for i, client in enumerate((live, sandbox, other_live, other_sandbox))]
+    made = [
+        client.create(externalId=own, fullName=str(i))
+        for i, client in enumerate((live, sandbox, other_live, other_sandbox))
+    ]
     assert len({customer["id"] for customer in made}) == 4
     for i, client in enumerate((live, sandbox, other_live, other_sandbox)):
         assert client.fetch(own)["fullName"] == str(i)
@@ -204,11 +217,9 @@ def test_batches_and_updates_stay_in_their_environment(live, sandbox, other_live
     assert live.put("/customers/" + mine["id"], {"externalId": free}).customer(200)["externalId"] == free
 
 
-TWICE = [
-    (b"X-Api-Key: %s", b"X-Api-Key: %s", "the same key twice"),
-    (b"X-Api-Key: %s", b"x-api-key: ck_live_nonsense", "a good and a bad one"),
-    (b"x-api-key: nonsense", b"X-API-KEY: %s", "a bad and a good one"),
-]
+TWICE = [(b"X-Api-Key: %s", b"X-Api-Key: %s", "the same key twice"),
+         (b"X-Api-Key: %s", b"x-api-key: ck_live_nonsense", "a good and a bad one"),
+         (b"x-api-key: nonsense", b"X-API-KEY: %s", "a bad and a good one"), ]
 
 
 @pytest.mark.parametrize("first, second, why", TWICE, ids=[t[2] for t in TWICE])
@@ -227,7 +238,8 @@ def test_two_key_headers_are_refused(live, front, path, first, second, why):
 @pytest.mark.both_fronts
 def test_two_version_headers_are_refused(live):
     for one, two in ((b"2026-07-31", b"2026-07-31"), (b"2026-07-31", b"2026-05-01")):
-        error = raw_get(live, b"/api/v1/customers", b"Commet-Version: " + one, b"commet-version: " + two).error("validation_error", 400)
+        error = raw_get(live, b"/api/v1/customers", b"Commet-Version: " + one,
+                        b"commet-version: " + two).error("validation_error", 400)
         assert error["param"] == "Commet-Version"
 
 

@@ -11,7 +11,6 @@ from stack import Cluster, Front, Service, wait_until
 
 class Away:
     """A cluster, a service and both web servers that may be stopped and started."""
-
     def __init__(self, place):
         self.cluster = Cluster(place)
         self.database = self.cluster.database("away")
@@ -59,11 +58,12 @@ def stopped(away):
     wait_until(away.works, 30, "service after the database's return")
 
 
-CALLS = [
-    ("GET", "/customers", None, None), ("GET", "/customers/nobody", None, None), ("POST", "/customers", {"email": "a@b.co"}, None),
-    ("POST", "/customers", {"email": "a@b.co", "id": "away"}, "key"), ("PUT", "/customers/nobody", {"fullName": "x"}, None),
-    ("PATCH", "/customers/nobody", {"fullName": "x"}, "key2"), ("POST", "/customers/batch", {"customers": [{"email": "a@b.co"}]}, "key3"),
-]
+CALLS = [("GET", "/customers", None, None), ("GET", "/customers/nobody", None, None),
+         ("POST", "/customers", {"email": "a@b.co"}, None),
+         ("POST", "/customers", {"email": "a@b.co", "id": "away"}, "key"),
+         ("PUT", "/customers/nobody", {"fullName": "x"}, None),
+         ("PATCH", "/customers/nobody", {"fullName": "x"}, "key2"),
+         ("POST", "/customers/batch", {"customers": [{"email": "a@b.co"}]}, "key3"), ]
 
 
 @pytest.mark.parametrize("base", ["/api/v1", "/api"])
@@ -153,7 +153,8 @@ def test_no_acknowledged_customer_is_lost_and_none_stored_twice(away, blow):
             away.cluster.start()
         else:
             connection = away.database.connect()
-            scalar(connection, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'clientele_serve'")
+            scalar(connection,
+                   "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'clientele_serve'")
             connection.close()
     wait_until(lambda: len(acknowledged) > 60 or odd, 30, "progress after the blows")
     stop.append(1)
@@ -162,7 +163,8 @@ def test_no_acknowledged_customer_is_lost_and_none_stored_twice(away, blow):
     assert odd == []
     connection = away.database.connect()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT external_id, count(*) FROM customer WHERE external_id = ANY(%s) GROUP BY 1", ([own for own, _ in acknowledged],))
+        cursor.execute("SELECT external_id, count(*) FROM customer WHERE external_id = ANY(%s) GROUP BY 1",
+                       ([own for own, _ in acknowledged], ))
         stored = dict(cursor.fetchall())
     connection.close()
     assert stored == {own: 1 for own, _ in acknowledged}
@@ -191,5 +193,6 @@ def test_when_the_service_comes_back_the_web_servers_find_it(away):
         assert away.clients[kind].get("/customers?limit=1").status in (502, 503)
     away.service.start()
     for kind in Front.KINDS:
-        wait_until(lambda: away.clients[kind].get("/customers?limit=1", checked=False).status == 200, 15, f"{kind} finding the service")
+        wait_until(lambda: away.clients[kind].get("/customers?limit=1", checked=False).status == 200, 15,
+                   f"{kind} finding the service")
         assert away.clients[kind].get("/customers/" + escape("nobody")).status == 404

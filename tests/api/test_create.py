@@ -5,7 +5,10 @@ import pytest
 from helpers import (CURRENT, LEGACY, TIMEZONES, VERSIONS, at_least, dumps, email_key, escape, execute, has_is_active,
                      has_tax_document, mail, nothing_written, row_counts, scalar, uid)
 
-ADDRESS = {"line1": "1 Road", "line2": "Back", "city": "Bern", "state": "BE", "postalCode": "3000", "country": "CH", "region": "Mitte"}
+ADDRESS = {
+    "line1": "1 Road", "line2": "Back", "city": "Bern", "state": "BE", "postalCode": "3000", "country": "CH",
+    "region": "Mitte"
+}
 SMALL = {"line1": "1 Road", "city": "Bern", "postalCode": "3000", "country": "CH"}
 
 
@@ -28,33 +31,35 @@ for name in ("externalId", "fullName", "taxDocument", "timezone", "addressId"):
     BROKEN += [(f"{name} {value!r}", {name: value}, [name]) for value in WRONG_TEXT]
 BROKEN += [(f"metadata {value!r}", {"metadata": value}, ["metadata"]) for value in ([], [1], "x", "", 1, True, False)]
 BROKEN += [(f"address {value!r}", {"address": value}, ["address"]) for value in ([], [1], "x", "", 1, True)]
-BROKEN += [
-    ("externalId empty", {"externalId": ""}, ["externalId"]),
-    ("externalId of 101", {"externalId": "x" * 101}, ["externalId"]),
-    ("externalId of 101 emoji", {"externalId": "\U0001f600" * 101}, ["externalId"]),
-    ("fullName of 201", {"fullName": "x" * 201}, ["fullName"]),
-    ("fullName of 201 emoji", {"fullName": "\U0001f600" * 201}, ["fullName"]),
-    ("fullName of 101 combined letters", {"fullName": "e\u0301" * 101}, ["fullName"]),
-    ("taxDocument of 101", {"taxDocument": "9" * 101}, ["taxDocument"]),
-    ("two ids", {"id": "one", "externalId": "two"}, ["externalId"]),
-    ("two ids by case", {"id": "One", "externalId": "one"}, ["externalId"]),
-    ("two ids by a space", {"id": "one", "externalId": "one "}, ["externalId"]),
-]
-BROKEN += [(f"timezone {z}", {"timezone": z}, ["timezone"]) for z in (
-    "", "utc", "Utc", "UTC ", " UTC", "GMT", "Europe/Vienna", "America/new_york", "America/New York", "Mars/Olympus", "+02:00", "UTC\n")]
-BROKEN += [(f"addressId {u}", {"addressId": u}, ["addressId"]) for u in (
-    "", "x", "123e4567-e89b-12d3-a456-42661417400", "123e4567-e89b-12d3-a456-4266141740000", "123e4567-e89b-12d3-a456-42661417400g",
-    "{123e4567-e89b-12d3-a456-426614174000}", "123e4567_e89b_12d3_a456_426614174000", "123e4567-e89b-12d3-a456-426614174000 ",
-    "urn:uuid:123e4567-e89b-12d3-a456-426614174000", "cus_123")]
+BROKEN += [("externalId empty", {"externalId": ""}, ["externalId"]),
+           ("externalId of 101", {"externalId": "x" * 101}, ["externalId"]),
+           ("externalId of 101 emoji", {"externalId": "\U0001f600" * 101}, ["externalId"]),
+           ("fullName of 201", {"fullName": "x" * 201}, ["fullName"]),
+           ("fullName of 201 emoji", {"fullName": "\U0001f600" * 201}, ["fullName"]),
+           ("fullName of 101 combined letters", {"fullName": "e\u0301" * 101}, ["fullName"]),
+           ("taxDocument of 101", {"taxDocument": "9" * 101}, ["taxDocument"]),
+           ("two ids", {"id": "one", "externalId": "two"}, ["externalId"]),
+           ("two ids by case", {"id": "One", "externalId": "one"}, ["externalId"]),
+           ("two ids by a space", {"id": "one", "externalId": "one "}, ["externalId"]), ]
+BROKEN += [(f"timezone {z}", {"timezone": z}, ["timezone"])
+           for z in ("", "utc", "Utc", "UTC ", " UTC", "GMT", "Europe/Vienna", "America/new_york", "America/New York",
+                     "Mars/Olympus", "+02:00", "UTC\n")]
+BROKEN += [(f"addressId {u}", {"addressId": u}, ["addressId"])
+           for u in ("", "x", "123e4567-e89b-12d3-a456-42661417400", "123e4567-e89b-12d3-a456-4266141740000",
+                     "123e4567-e89b-12d3-a456-42661417400g", "{123e4567-e89b-12d3-a456-426614174000}",
+                     "123e4567_e89b_12d3_a456_426614174000", "123e4567-e89b-12d3-a456-426614174000 ",
+                     "urn:uuid:123e4567-e89b-12d3-a456-426614174000", "cus_123")]
 for name in ("line1", "city", "postalCode", "country"):
     BROKEN.append((f"address without {name}", {"address": without(name)}, [f"address.{name}"]))
     BROKEN.append((f"address with {name} null", {"address": {**SMALL, name: None}}, [f"address.{name}"]))
 for name in ADDRESS:
     BROKEN += [(f"address.{name} {value!r}", {"address": {**ADDRESS, name: value}}, [f"address.{name}"])
                for value in (1, True, [], {})]
-BROKEN += [("an empty address", {"address": {}}, ["address.line1", "address.city", "address.postalCode", "address.country"])]
-BROKEN += [(f"country {c!r}", {"address": {**SMALL, "country": c}}, ["address.country"]) for c in (
-    "", "C", "CHE", "Switzerland", "XX", "ZZ", "AA", "QQ", "OO", "12", "C1", "C ", " CH", "..", "\u00c4\u00c4", "\uff23\uff28", "756")]
+BROKEN += [("an empty address", {"address": {}},
+            ["address.line1", "address.city", "address.postalCode", "address.country"])]
+BROKEN += [(f"country {c!r}", {"address": {**SMALL, "country": c}}, ["address.country"])
+           for c in ("", "C", "CHE", "Switzerland", "XX", "ZZ", "AA", "QQ", "OO", "12", "C1", "C ", " CH", "..",
+                     "\u00c4\u00c4", "\uff23\uff28", "756")]
 
 
 @pytest.mark.parametrize("what, body, fields", BROKEN, ids=[b[0] for b in BROKEN])
@@ -67,15 +72,17 @@ def test_a_broken_field_is_named_and_nothing_written(live, db, what, body, field
 
 
 BAD_MAILS = [
-    "", " ", "plain", "plain.example.com", "@", "@b.co", "a@", "a@@b.co", "a@b@c.co", "a b@c.co", "a@b c.co", " a@b.co", "a@b.co ",
-    "a@b.co\n", "\na@b.co", "a\t@b.co", "a@b.co\u0001", "<a@b.co>", "Ann <a@b.co>", "a@b.co, c@d.co", "a@b.co;c@d.co", "a@b..co",
-    "a@.b.co", "a@b.co.", ".a@b.co", "a.@b.co", "a..b@c.co", "a@-b.co", "a@b-.co", "mailto:a@b.co", "a@b_c!.co", "a@b.co/x",
-    "a\u200b@b c.co", "a(comment)@b.co", "a@[", "a,b@c.co", "a:b@c.co", "a\\@b.co",
+    "", " ", "plain", "plain.example.com", "@", "@b.co", "a@", "a@@b.co", "a@b@c.co", "a b@c.co", "a@b c.co", " a@b.co",
+    "a@b.co ", "a@b.co\n", "\na@b.co", "a\t@b.co", "a@b.co\u0001", "<a@b.co>", "Ann <a@b.co>", "a@b.co, c@d.co",
+    "a@b.co;c@d.co", "a@b..co", "a@.b.co", "a@b.co.", ".a@b.co", "a.@b.co", "a..b@c.co", "a@-b.co", "a@b-.co",
+    "mailto:a@b.co", "a@b_c!.co", "a@b.co/x", "a\u200b@b c.co", "a(comment)@b.co", "a@[", "a,b@c.co", "a:b@c.co",
+    "a\\@b.co",
 ]
 GOOD_MAILS = [
-    "a@b.co", "first.last@example.com", "user+tag@example.org", "x_y-z@sub.domain.example", "UPPER@EXAMPLE.COM", "1@1.co",
-    "o'brien@example.ie", "a@b-c.co", "a@b--c.co", "123456@example.com", "_@example.com", "-@example.com", "a-b@c-d.museum",
-    "very.common@example.com", "x@example.international", "a.b.c.d.e@f.g.h.i.example", "Mixed.Case+Tag@Example.Co.Uk",
+    "a@b.co", "first.last@example.com", "user+tag@example.org", "x_y-z@sub.domain.example", "UPPER@EXAMPLE.COM",
+    "1@1.co", "o'brien@example.ie", "a@b-c.co", "a@b--c.co", "123456@example.com", "_@example.com", "-@example.com",
+    "a-b@c-d.museum", "very.common@example.com", "x@example.international", "a.b.c.d.e@f.g.h.i.example",
+    "Mixed.Case+Tag@Example.Co.Uk",
 ]
 
 
@@ -113,17 +120,23 @@ def test_mail_addresses_have_at_most_200_characters(live):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_broken_field_is_listed_not_only_the_first(live, db, version):
-    body = {"email": "no", "externalId": "", "fullName": 1, "taxDocument": "9" * 101, "timezone": "x", "metadata": [],
-            "address": {"line1": 1, "country": "XX"}, "addressId": "x"}
-    fields = {email_key(version), "externalId", "fullName", "timezone", "metadata", "address.line1", "address.city",
-              "address.postalCode", "address.country", "addressId"}
+    body = {
+        "email": "no", "externalId": "", "fullName": 1, "taxDocument": "9" * 101, "timezone": "x", "metadata": [],
+        "address": {"line1": 1, "country": "XX"}, "addressId": "x"
+    }
+    fields = {
+        email_key(version), "externalId", "fullName", "timezone", "metadata", "address.line1", "address.city",
+        "address.postalCode", "address.country", "addressId"
+    }
     if has_tax_document(version):
         fields.add("taxDocument")
     if has_is_active(version):
         body["isActive"], fields = "yes", fields | {"isActive"}
     with nothing_written(db):
         got = live.at(version).post("/customers", body).fields()
-        assert {("email" if f == "billingEmail" else f) for f in got} == {("email" if f == "billingEmail" else f) for f in fields}
+        assert {("email" if f == "billingEmail" else f)
+                for f in got} == {("email" if f == "billingEmail" else f)
+                                  for f in fields}
 
 
 @pytest.mark.parametrize("version", [LEGACY, "2026-05-01"])
@@ -148,11 +161,14 @@ def test_a_tax_document_is_an_unknown_key_where_the_version_has_none(live, versi
 
 # ---------------------------------------------------------------- what is accepted
 
+
 def test_the_least_body_gets_every_default(live):
     customer = live.create({"email": "least@example.com"})
-    assert customer == {"id": customer["id"], "object": "customer", "livemode": True, "externalId": None, "fullName": None,
-                        "email": "least@example.com", "taxDocument": None, "documentType": None, "timezone": "UTC", "metadata": {},
-                        "createdAt": customer["createdAt"], "updatedAt": customer["createdAt"]}
+    assert customer == {
+        "id": customer["id"], "object": "customer", "livemode": True, "externalId": None, "fullName": None,
+        "email": "least@example.com", "taxDocument": None, "documentType": None, "timezone": "UTC", "metadata": {},
+        "createdAt": customer["createdAt"], "updatedAt": customer["createdAt"]
+    }
     got = live.fetch(customer["id"])
     assert got == {**customer, "address": None, "subscription": None}
     assert live.at(LEGACY).fetch(customer["id"])["isActive"] is True
@@ -160,9 +176,17 @@ def test_the_least_body_gets_every_default(live):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_null_is_not_given_for_every_optional_field(live, version):
-    customer = live.at(version).create(fullName=None, externalId=None, id=None, taxDocument=None, address=None, addressId=None,
-                                       timezone=None, metadata=None, isActive=None)
-    assert (customer["externalId"], customer["fullName"], customer["timezone"], customer["metadata"]) == (None, None, "UTC", {})
+    customer = live.at(version).create(fullName=None,
+                                       externalId=None,
+                                       id=None,
+                                       taxDocument=None,
+                                       address=None,
+                                       addressId=None,
+                                       timezone=None,
+                                       metadata=None,
+                                       isActive=None)
+    assert (customer["externalId"], customer["fullName"], customer["timezone"], customer["metadata"]) == (None, None,
+                                                                                                          "UTC", {})
     got = live.fetch(customer["id"])
     assert (got["taxDocument"], got["documentType"], got["address"]) == (None, None, None)
 
@@ -194,14 +218,18 @@ def test_both_ids_may_be_given_when_they_are_equal(live, version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_two_different_ids_are_refused(live, db, version):
     with nothing_written(db):
-        error = live.at(version).post("/customers", {"email": mail(), "id": uid(), "externalId": uid()}).error("validation_error")
+        error = live.at(version).post("/customers",
+                                      {"email": mail(), "id": uid(), "externalId": uid()}).error("validation_error")
         assert error["param"] == "externalId"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_unknown_keys_are_ignored(live, version):
-    old = {"domain": "a.b", "website": 5, "language": None, "industry": [], "legalName": {}, "email ": "x", "Email": 1, "": 0,
-           "customerId": "cus_x", "object": "nonsense", "livemode": "no", "createdAt": 1, "organizationId": 3, "__proto__": {"a": 1}}
+    old = {
+        "domain": "a.b", "website": 5, "language": None, "industry": [], "legalName": {}, "email ": "x", "Email": 1,
+        "": 0, "customerId": "cus_x", "object": "nonsense", "livemode": "no", "createdAt": 1, "organizationId": 3,
+        "__proto__": {"a": 1}
+    }
     customer = live.at(version).create(**old)
     assert customer["externalId"] is None and customer["metadata"] == {}
 
@@ -237,28 +265,34 @@ def test_there_are_21_timezones():
 
 
 @pytest.mark.parametrize("value", [
-    "123e4567-e89b-12d3-a456-426614174000", "123E4567-E89B-12D3-A456-426614174000", "00000000-0000-0000-0000-000000000000",
-    "ffffffff-ffff-ffff-ffff-ffffffffffff", "018f3a5c-7b1e-7cc0-8000-0123456789ab",
+    "123e4567-e89b-12d3-a456-426614174000", "123E4567-E89B-12D3-A456-426614174000",
+    "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "018f3a5c-7b1e-7cc0-8000-0123456789ab",
 ])
 def test_an_address_id_is_kept(live, db, value):
     customer = live.create(addressId=value, externalId=uid())
-    assert scalar(db, "SELECT address_id::text FROM customer WHERE external_id = %s", customer["externalId"]) == value.lower()
+    assert scalar(db, "SELECT address_id::text FROM customer WHERE external_id = %s",
+                  customer["externalId"]) == value.lower()
 
 
-TEXTS = [
-    ("a space", " "), ("spaces around", "  a  "), ("a quote", '"'), ("a backslash", "\\"), ("a slash", "/"), ("a line feed", "a\nb"),
-    ("control characters", "\x01\x1f\x7f"), ("zero width", "\u200b"), ("two forms of one letter", "\u00e9e\u0301"),
-    ("right to left", "\u202eabc\u05d0"), ("emoji with joiners", "\U0001f468\u200d\U0001f469\u200d\U0001f467"), ("flag", "\U0001f1e8\U0001f1ed"),
-    ("noncharacters", "\ufffe\uffff\U0010ffff"), ("replacement", "\ufffd"), ("a BOM inside", "a\ufeffb"), ("sql", "'); DROP TABLE customer; --"),
-    ("a percent sign", "%s%n%00"), ("html", "<script>alert(1)</script>&amp;"), ("braces", "{}[],:"), ("dollar", "$1 ${x} $$"), ("turkish", "\u0130\u0131"),
-    ("sharp s", "stra\u00dfe"), ("escape-like", "\\u0041\\n"), ("null word", "null"), ("number", "0"), ("line separators", "\u2028\u2029\x85"),
-]
+TEXTS = [("a space", " "), ("spaces around", "  a  "), ("a quote", '"'), ("a backslash", "\\"), ("a slash", "/"),
+         ("a line feed", "a\nb"), ("control characters", "\x01\x1f\x7f"), ("zero width", "\u200b"),
+         ("two forms of one letter", "\u00e9e\u0301"), ("right to left", "\u202eabc\u05d0"),
+         ("emoji with joiners", "\U0001f468\u200d\U0001f469\u200d\U0001f467"), ("flag", "\U0001f1e8\U0001f1ed"),
+         ("noncharacters", "\ufffe\uffff\U0010ffff"), ("replacement", "\ufffd"), ("a BOM inside", "a\ufeffb"),
+         ("sql", "'); DROP TABLE customer; --"), ("a percent sign", "%s%n%00"),
+         ("html", "<script>alert(1)</script>&amp;"), ("braces", "{}[],:"), ("dollar", "$1 ${x} $$"),
+         ("turkish", "\u0130\u0131"), ("sharp s", "stra\u00dfe"), ("escape-like", "\\u0041\\n"), ("null word", "null"),
+         ("number", "0"), ("line separators", "\u2028\u2029\x85"), ]
 
 
 @pytest.mark.parametrize("what, text", TEXTS, ids=[t[0] for t in TEXTS])
 def test_texts_are_opaque(live, what, text):
     own = uid() + text
-    customer = live.create(fullName=text, taxDocument=text, externalId=own, address={**SMALL, "line1": text, "line2": text})
+    customer = live.create(fullName=text,
+                           taxDocument=text,
+                           externalId=own,
+                           address={**SMALL, "line1": text, "line2": text})
     assert (customer["fullName"], customer["taxDocument"], customer["externalId"]) == (text, text, own)
     got = live.fetch(customer["id"])
     assert (got["fullName"], got["taxDocument"], got["externalId"]) == (text, text, own)
@@ -269,8 +303,9 @@ def test_texts_are_opaque(live, what, text):
     assert live.post("/customers", {"email": mail(), "externalId": own}).customer(200)["id"] == customer["id"]
 
 
-DISTINCT = [("case", "Abc", "abc"), ("a trailing space", "abc", "abc "), ("composed and decomposed", "\u00e9", "e\u0301"),
-            ("zero width", "abc", "ab\u200bc"), ("wide letters", "abc", "\uff41bc"), ("kelvin", "K", "\u212a")]
+DISTINCT = [("case", "Abc", "abc"), ("a trailing space", "abc", "abc "),
+            ("composed and decomposed", "\u00e9", "e\u0301"), ("zero width", "abc", "ab\u200bc"),
+            ("wide letters", "abc", "\uff41bc"), ("kelvin", "K", "\u212a")]
 
 
 @pytest.mark.parametrize("what, one, two", DISTINCT, ids=[d[0] for d in DISTINCT])
@@ -279,12 +314,11 @@ def test_external_ids_are_compared_byte_for_byte(live, what, one, two):
     assert live.create(externalId=tail + one)["id"] != live.create(externalId=tail + two)["id"]
 
 
-LENGTHS = [
-    ("fullName", 200), ("taxDocument", 100), ("externalId", 100),
-]
+LENGTHS = [("fullName", 200), ("taxDocument", 100), ("externalId", 100), ]
 
 
-@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u20ac", "\U0001f600"], ids=["ascii", "two bytes", "three bytes", "four bytes"])
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u20ac", "\U0001f600"],
+                         ids=["ascii", "two bytes", "three bytes", "four bytes"])
 @pytest.mark.parametrize("field, most", LENGTHS)
 @pytest.mark.parametrize("escaped", [False, True])
 def test_lengths_count_code_points(live, field, most, letter, escaped):
@@ -318,13 +352,14 @@ def test_empty_texts_are_texts(live):
 # ---------------------------------------------------------------- document type
 
 KINDS = [("AR", "20-12345678-9", {"CUIT"}), ("MX", "ABC010101AB1", {"RFC"}), ("BR", "12.345.678/0001-95", {"CNPJ"}),
-         ("BR", "12345678000195", {"CNPJ"}), ("BR", "123.456.789-09", {"CPF"}), ("BR", "12345678909", {"CPF"}), ("BR", "x", {"CPF", "CNPJ"}),
-         ("CL", "12.345.678-5", {"RUT"}), ("CO", "900123456-7", {"NIT"}), ("PE", "20123456789", {"RUC"}), ("US", "12-3456789", {"EIN"}),
-         ("GB", "GB123456789", {"TAX_ID"}), ("CH", "CHE-1", {"TAX_ID"}), ("CA", "1", {"TAX_ID"}), ("JP", "1", {"TAX_ID"}), ("NO", "1", {"TAX_ID"}),
+         ("BR", "12345678000195", {"CNPJ"}), ("BR", "123.456.789-09", {"CPF"}), ("BR", "12345678909", {"CPF"}),
+         ("BR", "x", {"CPF", "CNPJ"}), ("CL", "12.345.678-5", {"RUT"}), ("CO", "900123456-7", {"NIT"}),
+         ("PE", "20123456789", {"RUC"}), ("US", "12-3456789", {"EIN"}), ("GB", "GB123456789", {"TAX_ID"}),
+         ("CH", "CHE-1", {"TAX_ID"}), ("CA", "1", {"TAX_ID"}), ("JP", "1", {"TAX_ID"}), ("NO", "1", {"TAX_ID"}),
          ("UY", "1", {"TAX_ID"}), ("PY", "1", {"TAX_ID"})]
-KINDS += [(country, "X1", {"VAT"}) for country in (
-    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU", "MT", "NL", "PL", "PT",
-    "RO", "SK", "SI", "ES", "SE")]
+KINDS += [(country, "X1", {"VAT"})
+          for country in ("AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT",
+                          "LV", "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE")]
 
 
 @pytest.mark.parametrize("country, document, kinds", KINDS, ids=[f"{k[0]} {k[1]}" for k in KINDS])
@@ -368,7 +403,10 @@ def test_no_other_two_letters_are_a_country(live):
 
     others = [a + b for a, b in itertools.product(string.ascii_uppercase, repeat=2) if a + b not in COUNTRIES]
     # Not in the standard proper, but people write them: exceptionally reserved or user-assigned.
-    others = [code for code in others if code not in ("UK", "EU", "XK", "AC", "IC", "TA", "DG", "EA", "CP", "FX", "SU", "UN", "EZ")]
+    others = [
+        code for code in others
+        if code not in ("UK", "EU", "XK", "AC", "IC", "TA", "DG", "EA", "CP", "FX", "SU", "UN", "EZ")
+    ]
     for start in range(0, len(others), 100):
         part = others[start:start + 100]
         result = live.batch([{"email": mail(), "address": {**SMALL, "country": code}} for code in part])
@@ -377,16 +415,21 @@ def test_no_other_two_letters_are_a_country(live):
 
 # ---------------------------------------------------------------- twice
 
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_creating_twice_answers_the_stored_customer_unchanged(live, db, version):
     client, own = live.at(version), uid("twice")
-    first = client.post("/customers", {email_key(version): mail(), "externalId": own, "fullName": "First", "metadata": {"n": 1}})
+    first = client.post("/customers",
+                        {email_key(version): mail(), "externalId": own, "fullName": "First", "metadata": {"n": 1}})
     assert first.header("Clientele-Result") == "created"
     stored = first.customer(201)
     with nothing_written(db):
         before = scalar(db, "SELECT c::text || c.xmin FROM customer c WHERE external_id = %s", own)
-        again = client.post("/customers", {email_key(version): mail(), "id": own, "fullName": "Second", "metadata": {"n": 2},
-                                           "timezone": "Asia/Tokyo", "address": ADDRESS, "taxDocument": "9"})
+        again = client.post(
+            "/customers", {
+                email_key(version): mail(), "id": own, "fullName": "Second", "metadata": {"n": 2},
+                "timezone": "Asia/Tokyo", "address": ADDRESS, "taxDocument": "9"
+            })
         assert again.header("Clientele-Result") == "existing"
         assert again.customer(200) == stored
         assert scalar(db, "SELECT c::text || c.xmin FROM customer c WHERE external_id = %s", own) == before
@@ -411,7 +454,8 @@ def test_without_an_external_id_every_call_makes_a_new_customer(live, version):
 
 def test_one_mail_address_may_have_many_customers(live):
     address = mail()
-    assert live.create({"email": address, "externalId": uid()})["id"] != live.create({"email": address, "externalId": uid()})["id"]
+    assert live.create({"email": address,
+                        "externalId": uid()})["id"] != live.create({"email": address, "externalId": uid()})["id"]
 
 
 def test_a_new_customer_is_one_row_and_one_event(live, db):
@@ -440,8 +484,10 @@ def test_ids_are_all_different_and_grow(live):
     assert len({len(i) for i in ids}) == 1
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded",
-                                  "multipart/form-data; boundary=x", "application/octet-stream", "nonsense", "", None])
+@pytest.mark.parametrize("kind", [
+    "application/json", "application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x", "application/octet-stream", "nonsense", "", None
+])
 def test_a_body_is_json_whatever_its_content_type(live, kind):
     reply = live.post("/customers", dumps({"email": "typed@example.com"}), headers={"Content-Type": kind})
     assert reply.customer(201)["email"] == "typed@example.com"

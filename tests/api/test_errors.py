@@ -39,8 +39,10 @@ def provoke(code, client):
     raise AssertionError(code)
 
 
-EASY = ["validation_error", "invalid_json", "unauthorized", "customer_not_found", "not_found", "method_not_allowed", "duplicate",
-        "idempotency_key_mismatch", "request_too_large"]
+EASY = [
+    "validation_error", "invalid_json", "unauthorized", "customer_not_found", "not_found", "method_not_allowed",
+    "duplicate", "idempotency_key_mismatch", "request_too_large"
+]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -74,8 +76,8 @@ def test_the_other_bases_answer_the_same_errors(live, code, base):
 
 def test_messages_are_gathered_by_field_on_legacy_paths(live):
     body = live.at(LEGACY).post("/customers", {"email": "broken", "address": {}}).json
-    assert set(body["errors"]) == {"billingEmail", "address.line1", "address.city", "address.postalCode", "address.country"} or \
-        set(body["errors"]) == {"email", "address.line1", "address.city", "address.postalCode", "address.country"}
+    fields = {"billingEmail" if field == "email" else field for field in body["errors"]}
+    assert fields == {"billingEmail", "address.line1", "address.city", "address.postalCode", "address.country"}
     for detail in body["details"]:
         assert detail["message"] in body["errors"][detail["field"]]
 
@@ -89,19 +91,24 @@ def test_errors_of_a_header_version_on_a_legacy_path_have_both(live):
 def test_messages_do_not_repeat_what_was_sent(live):
     """What a client sends must not come back as text of ours: it could be a secret, or markup."""
     secret = "s3cr3t<script>"
-    for reply in (
-        live.post("/customers", {"email": secret}), live.post("/customers", {"email": mail(), "timezone": secret}), live.post("/customers", b'{"' + secret.encode()),
-        live.get("/customers?cursor=" + "s3cr3t%3Cscript%3E"), live.get("/customers?limit=s3cr3t%3Cscript%3E"), live.with_key("ck_live_s3cr3t").get("/customers"),
-        live.get("/s3cr3t%3Cscript%3E"), live.call("DELETE", "/customers/s3cr3t%3Cscript%3E"), live.get("/customers", headers={"Commet-Version": "s3cr3t"}),
-    ):
+    for reply in (live.post("/customers",
+                            {"email": secret}), live.post("/customers", {"email": mail(), "timezone": secret}),
+                  live.post("/customers",
+                            b'{"' + secret.encode()), live.get("/customers?cursor=" + "s3cr3t%3Cscript%3E"),
+                  live.get("/customers?limit=s3cr3t%3Cscript%3E"), live.with_key("ck_live_s3cr3t").get("/customers"),
+                  live.get("/s3cr3t%3Cscript%3E"), live.call("DELETE", "/customers/s3cr3t%3Cscript%3E"),
+                  live.get("/customers", headers={"Commet-Version": "s3cr3t"}),
+                  ):
         assert reply.status >= 400
         assert b"s3cr3t" not in reply.body
 
 
 FAILURE = """
 CREATE FUNCTION contract_failure() RETURNS trigger LANGUAGE plpgsql AS
-$$BEGIN RAISE EXCEPTION 'secret of the table' USING ERRCODE = '{state}', DETAIL = 'secret detail', HINT = 'secret hint'; END$$;
-CREATE TRIGGER contract_failure BEFORE INSERT OR UPDATE ON customer FOR EACH ROW WHEN (NEW.full_name = 'fails') EXECUTE FUNCTION contract_failure();
+$$BEGIN RAISE EXCEPTION 'secret of the table' USING
+    ERRCODE = '{state}', DETAIL = 'secret detail', HINT = 'secret hint'; END$$;
+CREATE TRIGGER contract_failure BEFORE INSERT OR UPDATE ON customer FOR EACH ROW
+    WHEN (NEW.full_name = 'fails') EXECUTE FUNCTION contract_failure();
 """
 
 
@@ -110,8 +117,10 @@ def test_a_failure_of_the_database_is_an_internal_error_that_tells_nothing(live,
     customer = live.create()
     execute(db, FAILURE.format(state=state))
     try:
-        for reply in (live.post("/customers", {"email": mail(), "fullName": "fails"}), live.post("/customers", {"email": mail(), "fullName": "fails"}, idem=uid("k")),
-                      live.put("/customers/" + customer["id"], {"fullName": "fails"}), live.post("/customers/batch", {"customers": [{"email": mail(), "fullName": "fails"}]})):
+        for reply in (live.post("/customers", {"email": mail(), "fullName": "fails"}),
+                      live.post("/customers", {"email": mail(), "fullName": "fails"},
+                                idem=uid("k")), live.put("/customers/" + customer["id"], {"fullName": "fails"}),
+                      live.post("/customers/batch", {"customers": [{"email": mail(), "fullName": "fails"}]})):
             reply.error("internal_error", 500)
             assert b"secret" not in reply.body
     finally:

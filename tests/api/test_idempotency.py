@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from helpers import CURRENT, LEGACY, VERSIONS, dumps, escape, execute, in_parallel, mail, nothing_written, raw_post, row_counts, scalar, uid
+from helpers import (CURRENT, LEGACY, VERSIONS, dumps, escape, execute, in_parallel, mail, nothing_written, raw_post, row_counts,
+                     scalar, uid)
 
 
 def replayed(reply):
@@ -29,8 +30,10 @@ def same_again(reply, original):
 ADDRESS = {"line1": "1", "city": "c", "postalCode": "p", "country": "AR", "line2": "é"}
 BODIES = [
     ("least", lambda: dumps({"email": mail()})), ("own id", lambda: dumps({"email": mail(), "externalId": uid()})),
-    ("all", lambda: dumps({"billingEmail": mail(), "id": uid(), "fullName": "é😀\n\"\\", "taxDocument": "T", "timezone": "Asia/Tokyo", "address": ADDRESS, "isActive": False,
-                           "addressId": "123e4567-e89b-12d3-a456-426614174000", "unknown": [1]})),
+    ("all", lambda: dumps({
+        "billingEmail": mail(), "id": uid(), "fullName": "é😀\n\"\\", "taxDocument": "T", "timezone": "Asia/Tokyo",
+        "address": ADDRESS, "isActive": False, "addressId": "123e4567-e89b-12d3-a456-426614174000", "unknown": [1]
+    })),
     ("metadata text", lambda: b'{"email":"text@example.com","metadata":{ "n" : 1.10, "u":"\\u00e9" , "b":1,"a":2e5}}'),
 ]
 
@@ -45,8 +48,11 @@ def test_a_repeated_create_is_answered_from_memory(live, db, version, what, make
         for _ in range(3):
             same_again(client.post("/customers", body, idem=key), original)
     # What happens to the customer later does not change the stored answer.
-    live.patch("/customers/" + customer["id"], {"fullName": "Later", "email": "later@example.com", "metadata": {"later": 1}, "externalId": uid(), "taxDocument": "L",
-                                                "timezone": "UTC", "address": {**ADDRESS, "country": "US"}}).ok(200)
+    live.patch(
+        "/customers/" + customer["id"], {
+            "fullName": "Later", "email": "later@example.com", "metadata": {"later": 1}, "externalId": uid(),
+            "taxDocument": "L", "timezone": "UTC", "address": {**ADDRESS, "country": "US"}
+        }).ok(200)
     live.at(LEGACY).put("/customers/" + customer["id"], {"isActive": True}).ok(200)
     same_again(client.post("/customers", body, idem=key), original)
 
@@ -71,7 +77,8 @@ def test_a_repeated_update_is_answered_from_memory(live, db, version, method):
     original = first(client.call(method, "/customers/" + customer["id"], body, idem=key), 200)
     with nothing_written(db):
         same_again(client.call(method, "/customers/" + customer["id"], body, idem=key), original)
-    live.patch("/customers/" + customer["id"], {"fullName": "Later", "metadata": {}, "externalId": uid(), "taxDocument": "L"}).ok(200)
+    live.patch("/customers/" + customer["id"],
+               {"fullName": "Later", "metadata": {}, "externalId": uid(), "taxDocument": "L"}).ok(200)
     same_again(client.call(method, "/customers/" + customer["id"], body, idem=key), original)
     assert live.fetch(customer["id"])["fullName"] == "Later"
 
@@ -94,15 +101,19 @@ def test_a_repeated_empty_update_is_answered_from_memory(live):
 def test_a_repeated_batch_is_answered_from_memory(live, db, version):
     client, key = live.at(version), uid("k")
     old, own = live.create(externalId=uid(), fullName="Old", metadata={"o": 1}), uid()
-    body = dumps({"customers": [
-        {"email": mail(), "fullName": "New", "metadata": {"m": 1}}, {"email": mail(), "id": old["externalId"]}, {"email": "broken", "x": [1.5]},
-        {"email": mail(), "externalId": own, "taxDocument": "T", "address": ADDRESS}, {"email": mail(), "externalId": own}, {"email": mail(), "timezone": "no"},
-    ]})
+    body = dumps({
+        "customers": [{"email": mail(), "fullName": "New", "metadata": {"m": 1}},
+                      {"email": mail(), "id": old["externalId"]}, {"email": "broken", "x": [1.5]},
+                      {"email": mail(), "externalId": own, "taxDocument": "T",
+                       "address": ADDRESS}, {"email": mail(), "externalId": own}, {"email": mail(), "timezone": "no"}, ]
+    })
     original = first(client.post("/customers/batch", body, idem=key), 200)
     with nothing_written(db):
         same_again(client.post("/customers/batch", body, idem=key), original)
     for entry in original.data["successful"]:
-        live.patch("/customers/" + entry["id"], {"fullName": "Later", "email": "later@example.com", "metadata": {"l": 1}, "externalId": uid()}).ok(200)
+        live.patch(
+            "/customers/" + entry["id"],
+            {"fullName": "Later", "email": "later@example.com", "metadata": {"l": 1}, "externalId": uid()}).ok(200)
     live.create(externalId=own)
     same_again(client.post("/customers/batch", body, idem=key), original)
 
@@ -114,7 +125,8 @@ def test_a_batch_in_which_all_fail_is_answered_the_same(live):
 
 
 def test_a_largest_batch_is_answered_from_memory(live):
-    key, body = uid("k"), dumps({"customers": [{"email": mail(), "id": uid(), "metadata": {"x": "y" * 5000}} for _ in range(100)]})
+    key, body = uid("k"), dumps(
+        {"customers": [{"email": mail(), "id": uid(), "metadata": {"x": "y" * 5000}} for _ in range(100)]})
     original = first(live.at(LEGACY).post("/customers/batch", body, idem=key), 200)
     same_again(live.at(LEGACY).post("/customers/batch", body, idem=key), original)
 
@@ -132,16 +144,22 @@ def test_a_conflict_of_an_update_is_remembered(live):
 
 # ---------------------------------------------------------------- mismatch
 
+
 def test_the_same_key_for_anything_else_is_a_mismatch(live, db):
     key, own, body = uid("k"), uid(), {"email": mail(), "fullName": "x"}
     customer = live.create(externalId=own)
     original = first(live.post("/customers", body, idem=key), 201)
     others = [
-        lambda: live.post("/customers", {**body, "fullName": "y"}, idem=key), lambda: live.post("/customers", dumps(body) + b" ", idem=key),
-        lambda: live.post("/customers", {"fullName": "x", "email": body["email"]}, idem=key), lambda: live.post("/customers/batch", {"customers": [body]}, idem=key),
-        lambda: live.post("/customers/batch", {**body, "customers": [body]}, idem=key), lambda: live.put("/customers/" + customer["id"], body, idem=key),
-        lambda: live.patch("/customers/" + customer["id"], body, idem=key), lambda: live.at("2026-07-24").post("/customers", body, idem=key),
-        lambda: live.at(LEGACY).post("/customers", body, idem=key), lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=key),
+        lambda: live.post("/customers", {**body, "fullName": "y"}, idem=key),
+        lambda: live.post("/customers", dumps(body) + b" ", idem=key),
+        lambda: live.post("/customers", {"fullName": "x", "email": body["email"]}, idem=key),
+        lambda: live.post("/customers/batch", {"customers": [body]}, idem=key),
+        lambda: live.post("/customers/batch", {**body, "customers": [body]}, idem=key),
+        lambda: live.put("/customers/" + customer["id"], body, idem=key),
+        lambda: live.patch("/customers/" + customer["id"], body, idem=key),
+        lambda: live.at("2026-07-24").post("/customers", body, idem=key),
+        lambda: live.at(LEGACY).post("/customers", body, idem=key),
+        lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=key),
     ]
     with nothing_written(db):
         for other in others:
@@ -168,6 +186,7 @@ def test_the_current_version_is_the_same_operation_with_and_without_its_header(l
 
 # ---------------------------------------------------------------- keys
 
+
 def test_quotes_make_no_other_key(live):
     key, body = uid("k"), {"email": mail()}
     original = first(live.post("/customers", body, idem=f'"{key}"'), 201)
@@ -175,8 +194,11 @@ def test_quotes_make_no_other_key(live):
     same_again(live.post("/customers", body, idem=f'"{key}"'), original)
 
 
-GOOD_KEYS = ["x", "0", "sdk_1700000000000_abc123", "commet-node-retry-3f0c9a1e-0000-4000-8000-000000000000", "!#$%&'()*+,-./:;<=>?@[]^_`{|}~", "x" * 255, '"' + "q" * 255 + '"',
-             "a=b;c", "'); DROP TABLE idempotency_key; --", "\\", "%00", "A", "a"]
+GOOD_KEYS = [
+    "x", "0", "sdk_1700000000000_abc123", "commet-node-retry-3f0c9a1e-0000-4000-8000-000000000000",
+    "!#$%&'()*+,-./:;<=>?@[]^_`{|}~", "x" * 255, '"' + "q" * 255 + '"', "a=b;c", "'); DROP TABLE idempotency_key; --",
+    "\\", "%00", "A", "a"
+]
 
 
 @pytest.mark.parametrize("key", GOOD_KEYS)
@@ -199,7 +221,10 @@ def test_keys_differ_by_case(live):
     first(live.post("/customers", {"email": mail()}, idem=two), 201)
 
 
-BAD_KEYS = [b"x" * 256, b"x" * 1000, b'"' + b"x" * 256 + b'"', b'""', b"k\xc3\xa9y", b"\xff", b"a\tb", "ключ".encode(), b"\xe2\x82\xac"]
+BAD_KEYS = [
+    b"x" * 256, b"x" * 1000, b'"' + b"x" * 256 + b'"', b'""', b"k\xc3\xa9y", b"\xff", b"a\tb", "ключ".encode(),
+    b"\xe2\x82\xac"
+]
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
@@ -215,14 +240,16 @@ def test_other_keys_are_refused(live, db, target, key):
 
 def test_an_empty_key_is_refused(live, db):
     with nothing_written(db):
-        raw_post(live, b"/api/v1/customers", dumps({"email": mail()}), b"Idempotency-Key:").error("validation_error", 400)
+        raw_post(live, b"/api/v1/customers", dumps({"email": mail()}),
+                 b"Idempotency-Key:").error("validation_error", 400)
 
 
 @pytest.mark.parametrize("method", [b"PUT", b"PATCH"])
 def test_other_keys_are_refused_for_updates(live, method):
     customer = live.create()
     target = b"/api/v1/customers/" + customer["id"].encode()
-    raw_post(live, target, b'{"fullName":"x"}', b"Idempotency-Key: " + b"x" * 256, method=method).error("validation_error", 400)
+    raw_post(live, target, b'{"fullName":"x"}', b"Idempotency-Key: " + b"x" * 256,
+             method=method).error("validation_error", 400)
     assert live.fetch(customer["id"])["fullName"] is None
 
 
@@ -242,6 +269,7 @@ def test_without_a_key_nothing_is_remembered(live, db):
 
 
 # ---------------------------------------------------------------- what is not stored
+
 
 def test_a_refused_request_leaves_its_key_free(live):
     key, own = uid("k"), uid()
@@ -272,7 +300,9 @@ def test_reading_takes_no_key(live, db):
 
 def test_environments_do_not_share_keys(live, sandbox, other_live, other_sandbox):
     key, body = uid("k"), {"email": mail(), "externalId": uid()}
-    replies = [first(client.post("/customers", body, idem=key), 201) for client in (live, sandbox, other_live, other_sandbox)]
+    replies = [
+        first(client.post("/customers", body, idem=key), 201) for client in (live, sandbox, other_live, other_sandbox)
+    ]
     assert len({reply.customer()["id"] for reply in replies}) == 4
     for client, original in zip((live, sandbox, other_live, other_sandbox), replies):
         same_again(client.post("/customers", body, idem=key), original)
@@ -287,8 +317,10 @@ def test_two_keys_of_one_environment_share_idempotency_keys(new_org):
 
 # ---------------------------------------------------------------- time
 
+
 def age(db, key, hours):
-    assert execute(db, "UPDATE idempotency_key SET created_at = created_at - %s * interval '1 hour' WHERE key = %s", hours, key) == 1
+    assert execute(db, "UPDATE idempotency_key SET created_at = created_at - %s * interval '1 hour' WHERE key = %s",
+                   hours, key) == 1
 
 
 def test_a_key_lives_for_24_hours(live, db):
@@ -322,10 +354,13 @@ def test_an_expired_key_serves_updates_and_batches_anew(live, db):
 
 # ---------------------------------------------------------------- at the same time
 
-@pytest.mark.parametrize("path, make", [
-    ("/customers", lambda: {"email": mail()}), ("/customers", lambda: {"email": mail(), "externalId": uid()}),
-    ("/customers/batch", lambda: {"customers": [{"email": mail(), "id": uid()}, {"email": mail()}, {"email": "broken"}]}),
-], ids=["create", "create with an id", "batch"])
+
+@pytest.mark.parametrize(
+    "path, make", [("/customers", lambda: {"email": mail()}),
+                   ("/customers", lambda: {"email": mail(), "externalId": uid()}),
+                   ("/customers/batch",
+                    lambda: {"customers": [{"email": mail(), "id": uid()}, {"email": mail()}, {"email": "broken"}]}), ],
+    ids=["create", "create with an id", "batch"])
 def test_twins_are_one_request(live, db, path, make):
     for _ in range(5):
         key, body, before = uid("k"), dumps(make()), row_counts(db)
@@ -341,7 +376,8 @@ def test_twins_are_one_request(live, db, path, make):
 def test_twins_of_an_update_are_one_request(live):
     for i in range(5):
         customer, key = live.create(), uid("k")
-        replies = in_parallel([lambda: live.patch("/customers/" + customer["id"], {"fullName": f"n{i}"}, idem=key)] * 12)
+        replies = in_parallel([lambda: live.patch("/customers/" + customer["id"], {"fullName": f"n{i}"}, idem=key)] *
+                              12)
         assert len({(reply.status, reply.body) for reply in replies}) == 1
         assert [replayed(reply) for reply in replies].count(False) == 1
 
@@ -349,7 +385,8 @@ def test_twins_of_an_update_are_one_request(live):
 def test_twins_with_different_bodies_are_one_request_and_mismatches(live, db):
     for _ in range(5):
         key, before = uid("k"), row_counts(db)["customer"]
-        replies = in_parallel([lambda i=i: live.post("/customers", {"email": f"t{i}@example.com"}, idem=key) for i in range(8)])
+        replies = in_parallel(
+            [lambda i=i: live.post("/customers", {"email": f"t{i}@example.com"}, idem=key) for i in range(8)])
         assert sorted(reply.status for reply in replies) == [201] + [409] * 7
         assert {reply.json["code"] for reply in replies if reply.status == 409} == {"idempotency_key_mismatch"}
         assert row_counts(db)["customer"] - before == 1
@@ -368,7 +405,9 @@ def second_db(connect):
 def test_a_twin_waits_for_the_first_one_and_replays_it(live, second_db, db):
     key, body, answers = uid("k"), {"email": mail(), "externalId": uid()}, []
     execute(second_db, "LOCK TABLE customer IN SHARE ROW EXCLUSIVE MODE")  # nobody inserts until this ends
-    threads = [threading.Thread(target=lambda: answers.append(live.post("/customers", body, idem=key))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(live.post("/customers", body, idem=key))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
         time.sleep(0.2)
@@ -386,10 +425,15 @@ def test_a_twin_waits_for_the_first_one_and_replays_it(live, second_db, db):
 def hold_key(connection, db, key):
     """A copy of some row under that key, inserted and not committed: somebody is at work with it."""
     with db.cursor() as cursor:
-        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = 'idempotency_key' ORDER BY ordinal_position")
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'idempotency_key' ORDER BY ordinal_position"
+        )
         columns = [row[0] for row in cursor.fetchall()]
     values = ", ".join("%s" if column == "key" else column for column in columns)
-    return execute(connection, f"INSERT INTO idempotency_key ({', '.join(columns)}) SELECT {values} FROM idempotency_key WHERE key = %s", key, key + "-pattern")
+    return execute(
+        connection,
+        f"INSERT INTO idempotency_key ({', '.join(columns)}) SELECT {values} FROM idempotency_key WHERE key = %s", key,
+        key + "-pattern")
 
 
 def test_a_twin_that_waits_too_long_is_told_so(live, second_db, db):
@@ -422,7 +466,8 @@ def test_a_request_waits_while_another_uses_its_key_and_runs_when_that_one_fails
 
 def test_200_creates_of_one_external_id_give_one_customer(live, db):
     own, before = uid("race"), row_counts(db)
-    replies = in_parallel([lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=uid("k")) for _ in range(200)])
+    replies = in_parallel(
+        [lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=uid("k")) for _ in range(200)])
     assert {reply.status for reply in replies} <= {200, 201}
     assert len({reply.customer()["id"] for reply in replies}) == 1
     results = [reply.header("Clientele-Result") for reply in replies]
@@ -437,12 +482,14 @@ def test_200_creates_of_one_external_id_give_one_customer(live, db):
 def test_creates_of_one_external_id_without_keys_give_one_customer_too(live):
     for _ in range(10):
         own = uid("race")
-        replies = in_parallel([lambda: live.post("/customers", {"email": mail(), "externalId": own}) for _ in range(16)])
+        replies = in_parallel(
+            [lambda: live.post("/customers", {"email": mail(), "externalId": own}) for _ in range(16)])
         assert len({reply.customer()["id"] for reply in replies}) == 1
         assert sorted(reply.status for reply in replies) == [200] * 15 + [201]
 
 
 # ---------------------------------------------------------------- the memory itself is away
+
 
 @pytest.mark.parametrize("right", ["INSERT", "SELECT, INSERT, DELETE"])
 def test_when_keys_cannot_be_stored_nothing_is_done(live, db, right):
@@ -450,8 +497,8 @@ def test_when_keys_cannot_be_stored_nothing_is_done(live, db, right):
     execute(db, f"REVOKE {right} ON idempotency_key FROM clientele_serve")
     try:
         with nothing_written(db):
-            for call in (lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=key),
-                         lambda: live.post("/customers/batch", {"customers": [{"email": mail(), "externalId": own}]}, idem=key)):
+            for call in (lambda: live.post("/customers", {"email": mail(), "externalId": own}, idem=key), lambda: live.
+                         post("/customers/batch", {"customers": [{"email": mail(), "externalId": own}]}, idem=key)):
                 reply = call()
                 reply.error("idempotency_unavailable", 503)
                 assert not replayed(reply)

@@ -7,26 +7,102 @@ import pytest
 from helpers import LEGACY, VERSIONS, at_least, mail, nothing_written, uid
 
 TEXTS = [
-    '{}', '{ }', '{\n}', '{"a":1}', '{ "a" : 1 }', '{"a":1 ,\r\n\t"b":2}', '{"b":1,"a":2}', '{"10":1,"9":2}',
+    '{}',
+    '{ }',
+    '{\n}',
+    '{"a":1}',
+    '{ "a" : 1 }',
+    '{"a":1 ,\r\n\t"b":2}',
+    '{"b":1,"a":2}',
+    '{"10":1,"9":2}',
     # numbers keep their letters
-    '{"n":1.10}', '{"n":1e2}', '{"n":1E+2}', '{"n":12345678901234567890123}', '{"n":-0}', '{"n":-0.0}', '{"n":0.1000}', '{"n":1e-7}',
-    '{"n":9007199254740993}', '{"n":18446744073709551616}', '{"n":-9223372036854775809}', '{"n":1e400}', '{"n":1e131071}', '{"n":0e0}',
-    '{"n":3.141592653589793238462643383279502884197169399375105820974944}', '{"n":[1.0,1.00,1.000]}',
+    '{"n":1.10}',
+    '{"n":1e2}',
+    '{"n":1E+2}',
+    '{"n":12345678901234567890123}',
+    '{"n":-0}',
+    '{"n":-0.0}',
+    '{"n":0.1000}',
+    '{"n":1e-7}',
+    '{"n":9007199254740993}',
+    '{"n":18446744073709551616}',
+    '{"n":-9223372036854775809}',
+    '{"n":1e400}',
+    '{"n":1e131071}',
+    '{"n":0e0}',
+    '{"n":3.141592653589793238462643383279502884197169399375105820974944}',
+    '{"n":[1.0,1.00,1.000]}',
     # escapes stay escapes, and letters letters
-    '{"s":"\\u00e9"}', '{"s":"é"}', '{"s":"e\u0301"}', '{"s":"\\/"}', '{"s":"/"}', '{"s":"\\u002f"}', '{"s":"\\ud83d\\ude00"}', '{"s":"😀"}',
-    '{"s":"\\n\\t\\b\\f\\r\\"\\\\"}', '{"s":"\\u000a"}', '{"s":"\\u0001\\u001f"}', '{"s":"\u007f"}', '{"s":"\u2028\u2029"}', '{"s":"\ufffe\uffff"}',
-    '{"s":"\U0010ffff"}', '{"s":"\u200b\u202e\ufeff"}', '{"s":"\\uDBFF\\uDFFF"}', '{"\\u0061":1}', '{"":1}', '{" ":1}', '{"\\"":1}', '{"\\\\":1}',
-    '{"a.b":1,"a":{"b":2}}', '{"__proto__":{"x":1},"constructor":1,"toString":null}', '{"null":null,"true":true,"false":false}',
-    '{"created_at":1,"createdAt":2}', '{"metadata":{"metadata":{}}}', '{"email":"not the e-mail","id":"not the id"}',
-    '{"a":[],"b":{},"c":[{}],"d":[[]],"e":""}', '{"a":[1,[2,[3,[4]]]]}', '{"a":null}',
+    '{"s":"\\u00e9"}',
+    '{"s":"é"}',
+    '{"s":"e\u0301"}',
+    '{"s":"\\/"}',
+    '{"s":"/"}',
+    '{"s":"\\u002f"}',
+    '{"s":"\\ud83d\\ude00"}',
+    '{"s":"😀"}',
+    '{"s":"\\n\\t\\b\\f\\r\\"\\\\"}',
+    '{"s":"\\u000a"}',
+    '{"s":"\\u0001\\u001f"}',
+    '{"s":"\u007f"}',
+    '{"s":"\u2028\u2029"}',
+    '{"s":"\ufffe\uffff"}',
+    '{"s":"\U0010ffff"}',
+    '{"s":"\u200b\u202e\ufeff"}',
+    '{"s":"\\uDBFF\\uDFFF"}',
+    '{"\\u0061":1}',
+    '{"":1}',
+    '{" ":1}',
+    '{"\\"":1}',
+    '{"\\\\":1}',
+    '{"a.b":1,"a":{"b":2}}',
+    '{"__proto__":{"x":1},"constructor":1,"toString":null}',
+    '{"null":null,"true":true,"false":false}',
+    '{"created_at":1,"createdAt":2}',
+    '{"metadata":{"metadata":{}}}',
+    '{"email":"not the e-mail","id":"not the id"}',
+    '{"a":[],"b":{},"c":[{}],"d":[[]],"e":""}',
+    '{"a":[1,[2,[3,[4]]]]}',
+    '{"a":null}',
     # naughty texts as values
-    '{"s":"\'; DROP TABLE customer; --"}', '{"s":"1\' OR \'1\'=\'1"}', '{"s":"$$; SELECT 1; $$"}', '{"s":"<script>alert(1)</script>"}', '{"s":"%s%s%n%x"}',
-    '{"s":"%00%0a"}', '{"s":"\\\\0"}', '{"s":"\\\\u0000"}', '{"s":"{\\"a\\":1}"}', '{"s":"]]>"}', '{"s":"${jndi:x}"}', '{"s":"`id`"}', '{"s":"../../etc"}',
-    '{"s":"NaN"}', '{"s":"Infinity"}', '{"s":"-1e999"}', '{"s":"0x1F"}', '{"s":"１２３"}', '{"s":"١٢٣"}', '{"s":"Ω≈ç√∫˜µ≤≥÷"}', '{"s":"田中さんにあげて下さい"}',
-    '{"s":"ﷺ"}', '{"s":"Ṱ̺̺̕o͞ ̷i̲̬͇̪͙n̝̗͕v̟̜̘̦͟o̶̙̰̠kè͚̮̺̪̹̱̤"}', '{"s":"\u0300\u0301\u0302"}', '{"s":"👾 🙇 💁 🙅"}', '{"s":"🇺🇸🇷🇺🇸"}', '{"s":"بِسْمِ"}', '{"s":"ı İ ß ſ K"}',
+    '{"s":"\'; DROP TABLE customer; --"}',
+    '{"s":"1\' OR \'1\'=\'1"}',
+    '{"s":"$$; SELECT 1; $$"}',
+    '{"s":"<script>alert(1)</script>"}',
+    '{"s":"%s%s%n%x"}',
+    '{"s":"%00%0a"}',
+    '{"s":"\\\\0"}',
+    '{"s":"\\\\u0000"}',
+    '{"s":"{\\"a\\":1}"}',
+    '{"s":"]]>"}',
+    '{"s":"${jndi:x}"}',
+    '{"s":"`id`"}',
+    '{"s":"../../etc"}',
+    '{"s":"NaN"}',
+    '{"s":"Infinity"}',
+    '{"s":"-1e999"}',
+    '{"s":"0x1F"}',
+    '{"s":"１２３"}',
+    '{"s":"١٢٣"}',
+    '{"s":"Ω≈ç√∫˜µ≤≥÷"}',
+    '{"s":"田中さんにあげて下さい"}',
+    '{"s":"ﷺ"}',
+    '{"s":"Ṱ̺̺̕o͞ ̷i̲̬͇̪͙n̝̗͕v̟̜̘̦͟o̶̙̰̠kè͚̮̺̪̹̱̤"}',
+    '{"s":"\u0300\u0301\u0302"}',
+    '{"s":"👾 🙇 💁 🙅"}',
+    '{"s":"🇺🇸🇷🇺🇸"}',
+    '{"s":"بِسْمِ"}',
+    '{"s":"ı İ ß ſ K"}',
     # and as keys
-    '{"\'; DROP TABLE customer; --":1}', '{"田":1,"😀":2,"é":3,"e\u0301":4}', '{"<b>":1,"&amp;":2}', '{"%s":1,"$1":2,"\\n":3}', '{"\\ud83d\\ude00x":1}',
-    '{"constructor":{"prototype":{}}}', '{"length":0,"0":1}', '{"ﷺ":"ﷺ"}', '{"a":1,"A":2,"á":3}',
+    '{"\'; DROP TABLE customer; --":1}',
+    '{"田":1,"😀":2,"é":3,"e\u0301":4}',
+    '{"<b>":1,"&amp;":2}',
+    '{"%s":1,"$1":2,"\\n":3}',
+    '{"\\ud83d\\ude00x":1}',
+    '{"constructor":{"prototype":{}}}',
+    '{"length":0,"0":1}',
+    '{"ﷺ":"ﷺ"}',
+    '{"a":1,"A":2,"á":3}',
 ]
 
 
@@ -47,7 +123,8 @@ def test_metadata_is_returned_as_the_very_text(live, text):
     made = send(live, text, own)
     assert made.status == 201 and holds(made, text), repr(made)
     some_id = made.json["id"]
-    for reply in (live.get("/customers/" + some_id), live.get("/customers?externalId=" + own), send(live, '{"other":1}', own)):
+    for reply in (live.get("/customers/" + some_id), live.get("/customers?externalId=" + own),
+                  send(live, '{"other":1}', own)):
         assert reply.status == 200 and holds(reply, text), repr(reply)
 
 
@@ -86,7 +163,9 @@ def test_many_random_documents_come_back_unchanged(live):
     import random
 
     source = random.Random(20260731)
-    letters = ["a", "Z", "0", " ", "é", "😀", "\\n", "\\u00e9", "\\/", "\\\\", "\\\"", "ﷺ", "\u200b", "\\ud83d\\ude00", "%", "'"]
+    letters = [
+        "a", "Z", "0", " ", "é", "😀", "\\n", "\\u00e9", "\\/", "\\\\", "\\\"", "ﷺ", "\u200b", "\\ud83d\\ude00", "%", "'"
+    ]
 
     def space():
         return source.choice(["", "", "", " ", "\n", "\t"])
@@ -95,7 +174,8 @@ def test_many_random_documents_come_back_unchanged(live):
         return '"' + "".join(source.choice(letters) for _ in range(source.randrange(8))) + '"'
 
     def number():
-        return source.choice(["0", "-0", "1", "-17", "1.50", "2e3", "2E-3", "12345678901234567890", "0.0000001", "1e308"])
+        return source.choice(
+            ["0", "-0", "1", "-17", "1.50", "2e3", "2E-3", "12345678901234567890", "0.0000001", "1e308"])
 
     def value(depth):
         kind = source.randrange(8 if depth < 6 else 5)
@@ -106,12 +186,14 @@ def test_many_random_documents_come_back_unchanged(live):
         if kind == 4:
             return source.choice(["true", "false", "null"])
         if kind < 6:
-            return "[" + ",".join(space() + value(depth + 1) + space() for _ in range(source.randrange(4))) + space() + "]"
+            return "[" + ",".join(space() + value(depth + 1) + space()
+                                  for _ in range(source.randrange(4))) + space() + "]"
         return document(depth + 1)
 
     def document(depth):
         names = {json.loads(name): name for name in (text() for _ in range(source.randrange(5)))}
-        return "{" + space() + ",".join(space() + name + space() + ":" + space() + value(depth) + space() for name in names.values()) + "}"
+        return "{" + space() + ",".join(space() + name + space() + ":" + space() + value(depth) + space()
+                                        for name in names.values()) + "}"
 
     for _ in range(150):
         one = document(1)
@@ -122,6 +204,7 @@ def test_many_random_documents_come_back_unchanged(live):
 
 
 # ---------------------------------------------------------------- limits
+
 
 def of_bytes(n):
     return '{"a":"' + "x" * (n - 8) + '"}'
@@ -152,8 +235,9 @@ def of_fraction(n):
     return '{"n":-0.' + "1" * (n - 3) + "}"
 
 
-LIMITS = [("bytes", of_bytes, 16384), ("depth", of_depth, 8), ("depth of arrays", of_array_depth, 8), ("values", of_values, 1000),
-          ("members", of_members, 1000), ("letters of a number", of_number, 64), ("letters of a fraction", of_fraction, 64)]
+LIMITS = [("bytes", of_bytes, 16384), ("depth", of_depth, 8), ("depth of arrays", of_array_depth, 8),
+          ("values", of_values, 1000), ("members", of_members, 1000), ("letters of a number", of_number, 64),
+          ("letters of a fraction", of_fraction, 64)]
 
 
 @pytest.mark.parametrize("what, make, most", LIMITS, ids=[limit[0] for limit in LIMITS])
@@ -171,7 +255,9 @@ def test_one_more_is_refused_and_nothing_written(live, db, what, make, most, ver
     with nothing_written(db):
         send(client, make(most + 1)).invalid("metadata")
         send(client, make(most + 1), method="PUT", path="/customers/" + customer["id"]).invalid("metadata")
-        failed = client.post("/customers/batch", (f'{{"customers":[{{"email":"{mail()}","metadata":{make(most + 1)}}}]}}').encode()).data["failed"]
+        failed = client.post(
+            "/customers/batch",
+            (f'{{"customers":[{{"email":"{mail()}","metadata":{make(most + 1)}}}]}}').encode()).data["failed"]
         assert [item["index"] for item in failed] == [0]
     assert live.fetch(customer["id"])["metadata"] == {"kept": 1}
 

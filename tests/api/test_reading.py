@@ -19,7 +19,10 @@ def test_both_ids_find_the_customer(live, version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("some_id", ["nobody", "cus_nobody", "cus_", "cus_" + "0" * 22, "cus_" + "z" * 22, "cus_" + "Z" * 200, "0", "undefined", "null", "CUS_" + "1" * 22])
+@pytest.mark.parametrize("some_id", [
+    "nobody", "cus_nobody", "cus_", "cus_" + "0" * 22, "cus_" + "z" * 22, "cus_" + "Z" * 200, "0", "undefined", "null",
+    "CUS_" + "1" * 22
+])
 def test_an_unknown_id_is_not_found(live, version, some_id):
     error = live.at(version).missing(some_id)
     assert error["param"] == "id"
@@ -37,8 +40,9 @@ def test_subscription_is_null_and_only_get_has_it(live):
 
 def test_public_ids_are_matched_exactly(live):
     made = live.create()
-    for other in (made["id"].swapcase(), made["id"].upper(), made["id"][:-1], made["id"] + "0", made["id"] + " ", " " + made["id"],
-                  made["id"].replace("cus_", ""), made["id"].replace("cus_", "cust_"), made["id"].replace("cus_", "cus-"), made["id"].replace("cus_", "cus_0")):
+    for other in (made["id"].swapcase(), made["id"].upper(), made["id"][:-1], made["id"] + "0", made["id"] + " ",
+                  " " + made["id"], made["id"].replace("cus_", ""), made["id"].replace("cus_", "cust_"),
+                  made["id"].replace("cus_", "cus-"), made["id"].replace("cus_", "cus_0")):
         if other != made["id"]:
             live.missing(other)
 
@@ -56,7 +60,10 @@ def test_a_public_id_wins_over_an_external_id_of_the_same_letters(live):
     assert live.post("/customers", {"email": mail(), "externalId": first["id"]}).customer(200)["id"] == second["id"]
 
 
-@pytest.mark.parametrize("own", ["cus_" + "7" * 22, "cus_1", "cus_", "cus_" + "z" * 22, "cus_" + "0" * 21 + "1", "cus_ABCdef0123456789abcdEF", "cus_\U0001f600"])
+@pytest.mark.parametrize("own", [
+    "cus_" + "7" * 22, "cus_1", "cus_", "cus_" + "z" * 22, "cus_" + "0" * 21 + "1", "cus_ABCdef0123456789abcdEF",
+    "cus_\U0001f600"
+])
 def test_an_external_id_may_look_like_a_public_id(live, own):
     customer = live.post("/customers", {"email": mail(), "externalId": own}).customer()
     assert live.fetch(own)["id"] == customer["id"]
@@ -77,6 +84,7 @@ def test_get_is_the_same_every_time(live):
 
 # ---------------------------------------------------------------- list
 
+
 def in_turn(client, n):
     """Ids of n new customers, of which no two are of one millisecond."""
     made = []
@@ -92,7 +100,9 @@ def shelf(new_org):
     client = new_org().live
     made = []
     for i in range(23):
-        made.append(client.create({"email": f"Reader{i}@Shelf.example", "fullName": f"Name {i} of 23", "externalId": f"shelf_{i}"}))
+        made.append(
+            client.create(
+                {"email": f"Reader{i}@Shelf.example", "fullName": f"Name {i} of 23", "externalId": f"shelf_{i}"}))
         time.sleep(0.002)
     client.made = made
     return client
@@ -141,8 +151,11 @@ def test_an_empty_list_is_a_list(new_org, version):
     assert rows == [] and following is None
 
 
-BAD_LIMITS = ["0", "101", "-1", "-0", "00", "1000", "1.5", "1.0", "1e1", "0x10", "abc", "", "+5", "%2B5", "%205", "5%20", "5+", "5,0", "99999999999999999999", "18446744073709551617", "4294967297",
-              "NaN", "null", "true", "%D9%A3", "%EF%BC%95", "1%00", "5;6", "'5'", "5x", "--5"]
+BAD_LIMITS = [
+    "0", "101", "-1", "-0", "00", "1000", "1.5", "1.0", "1e1", "0x10", "abc", "", "+5", "%2B5", "%205", "5%20", "5+",
+    "5,0", "99999999999999999999", "18446744073709551617", "4294967297", "NaN", "null", "true", "%D9%A3", "%EF%BC%95",
+    "1%00", "5;6", "'5'", "5x", "--5"
+]
 
 
 @pytest.mark.parametrize("limit", BAD_LIMITS)
@@ -156,7 +169,10 @@ def test_a_limit_that_is_no_number_from_1_to_100_is_refused(shelf, version, limi
     assert error["param"] == "limit"
 
 
-BAD_CURSORS = ["nonsense", "0", "-1", "%21%21%21%21", "x" * 1000, "A", "AA", "AAA", "=", "====", "%20", "%F0%9F%98%80", "null", "undefined", "1;DROP", "eyJpZCI6MX0=", "eyJ9", "../..", "1970-01-01T00:00:00.000Z"]
+BAD_CURSORS = [
+    "nonsense", "0", "-1", "%21%21%21%21", "x" * 1000, "A", "AA", "AAA", "=", "====", "%20", "%F0%9F%98%80", "null",
+    "undefined", "1;DROP", "eyJpZCI6MX0=", "eyJ9", "../..", "1970-01-01T00:00:00.000Z"
+]
 
 
 @pytest.mark.parametrize("cursor", BAD_CURSORS)
@@ -167,7 +183,8 @@ def test_an_unreadable_cursor_is_refused(shelf, version, cursor):
 
 def test_a_damaged_cursor_is_refused(shelf):
     _, cursor = shelf.get("/customers?limit=3").page()
-    for damaged in (cursor[:-1], cursor[1:], cursor[:len(cursor) // 2], cursor + "A", "A" + cursor, cursor + cursor, cursor + " ", "!" + cursor[1:], cursor[:-1] + "!"):
+    for damaged in (cursor[:-1], cursor[1:], cursor[:len(cursor) // 2], cursor + "A", "A" + cursor, cursor + cursor,
+                    cursor + " ", "!" + cursor[1:], cursor[:-1] + "!"):
         shelf.get("/customers?cursor=" + escape(damaged)).invalid("cursor")
 
 
@@ -185,7 +202,8 @@ def test_a_cursor_serves_with_another_limit_and_in_another_version(shelf):
 
 def test_a_cursor_serves_twice(shelf):
     _, cursor = shelf.get("/customers?limit=5").page()
-    assert shelf.get("/customers?limit=5&cursor=" + cursor).body == shelf.get("/customers?limit=5&cursor=" + cursor).body
+    assert shelf.get("/customers?limit=5&cursor=" + cursor).body == shelf.get("/customers?limit=5&cursor=" +
+                                                                              cursor).body
 
 
 @pytest.mark.parametrize("version", [LEGACY, "2026-07-31"])
@@ -252,7 +270,8 @@ def test_the_external_id_filter_is_exact(shelf, version):
     client = shelf.at(version)
     rows, following = client.get("/customers?externalId=shelf_1").page()
     assert [row["externalId"] for row in rows] == ["shelf_1"] and following is None
-    for other in ("shelf_", "shelf", "SHELF_1", "shelf_1%20", "%20shelf_1", "shelf_99", "shelf%251", "shelf_1*", "%25", "shelf__"):
+    for other in ("shelf_", "shelf", "SHELF_1", "shelf_1%20", "%20shelf_1", "shelf_99", "shelf%251", "shelf_1*", "%25",
+                  "shelf__"):
         assert client.get("/customers?externalId=" + other).page() == ([], None)
 
 
@@ -263,8 +282,9 @@ def test_the_external_id_filter_goes_with_limit(shelf):
 
 # ---------------------------------------------------------------- older clients' filters
 
-SEARCHES = [("Reader7@Shelf.example", [7]), ("reader7@shelf.EXAMPLE", [7]), ("NAME 3 OF 23", [3]), ("shelf_22", [22]), ("SHELF_22", [22]), ("r22@", [22]),
-            ("nobody at all", []), ("Name 1 ", [1]), ("_5", [5]), ("%", []), ("\\", []), ("Name _", []), ("'", []), ("Name%3", []), ("_", "all"), ("shelf", "all"), ("2@s", [22, 12, 2])]
+SEARCHES = [("Reader7@Shelf.example", [7]), ("reader7@shelf.EXAMPLE", [7]), ("NAME 3 OF 23", [3]), ("shelf_22", [22]),
+            ("SHELF_22", [22]), ("r22@", [22]), ("nobody at all", []), ("Name 1 ", [1]), ("_5", [5]), ("%", []),
+            ("\\", []), ("Name _", []), ("'", []), ("Name%3", []), ("_", "all"), ("shelf", "all"), ("2@s", [22, 12, 2])]
 
 
 @pytest.mark.parametrize("text, found", SEARCHES, ids=[s[0] for s in SEARCHES])

@@ -18,7 +18,8 @@ def test_a_client_of_every_version_gets_its_work_done(new_org, version):
     assert made.header("Clientele-Result") == "created"
     again = client.post("/customers", {email: mail(), "id": own})
     assert again.customer(200) == customer and again.header("Clientele-Result") == "existing"
-    replay = client.post("/customers", {email: "Ann@example.com", "externalId": own, "metadata": {"n": 1.10}}, idem="one")
+    replay = client.post("/customers", {email: "Ann@example.com", "externalId": own, "metadata": {"n": 1.10}},
+                         idem="one")
     assert (replay.status, replay.body, replay.header("Idempotent-Replayed")) == (201, made.body, "true")
 
     assert client.fetch(customer["id"])["id"] == client.fetch(own)["id"] == customer["id"]
@@ -56,7 +57,8 @@ def test_the_examples_of_the_guides_work(new_org):
   }""").customer(201)
     assert (customer["billingEmail"], customer["externalId"]) == ("billing@acme.com", "user_123")
     client.post("/customers", b'{    "billingEmail": "user@example.com"  }').customer(201)
-    result = client.post("/customers/batch", b"""{
+    result = client.post(
+        "/customers/batch", b"""{
     "customers": [
       { "email": "alice@acme.com", "id": "user_1" },
       { "email": "bob@acme.com", "id": "user_2" },
@@ -65,7 +67,8 @@ def test_the_examples_of_the_guides_work(new_org):
   }""").ok(200).data
     assert len(result["successful"]) == 3 and result["failed"] == []
     client.fetch(customer["id"])
-    updated = client.put("/customers/" + customer["id"], b"""{
+    updated = client.put(
+        "/customers/" + customer["id"], b"""{
     "email": "new@acme.com",
     "address": {
       "line1": "123 Main St",

@@ -4,34 +4,42 @@ import time
 
 import pytest
 
-from helpers import (CURRENT, LEGACY, VERSIONS, email_key, escape, execute, has_is_active, in_parallel, mail, nothing_written, row_counts,
-                     scalar, uid)
+from helpers import (CURRENT, LEGACY, VERSIONS, email_key, escape, execute, has_is_active, in_parallel, mail,
+                     nothing_written, row_counts, scalar, uid)
 
-ADDRESS = {"line1": "1 Road", "line2": "Back", "city": "Bern", "state": "BE", "postalCode": "3000", "country": "CH", "region": "Mitte"}
+ADDRESS = {
+    "line1": "1 Road", "line2": "Back", "city": "Bern", "state": "BE", "postalCode": "3000", "country": "CH",
+    "region": "Mitte"
+}
 OTHER = {"line1": "2 Street", "city": "Lima", "postalCode": "15001", "country": "PE"}
 
 
 def full(client):
     """A customer with every field set, as GET of the current version shows it."""
-    made = client.create({"email": mail(), "externalId": uid(), "fullName": "Before", "taxDocument": "T-1", "timezone": "Europe/Madrid",
-                          "metadata": {"a": 1, "b": [2]}, "address": ADDRESS})
+    made = client.create({
+        "email": mail(), "externalId": uid(), "fullName": "Before", "taxDocument": "T-1", "timezone": "Europe/Madrid",
+        "metadata": {"a": 1, "b": [2]}, "address": ADDRESS
+    })
     return client.fetch(made["id"])
 
 
 def later(db, customer):
     """Ages the customer, so that a touched updatedAt shows."""
-    assert execute(db, "UPDATE customer SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'"
-                       " WHERE external_id = %s", customer["externalId"]) == 1
+    assert execute(
+        db,
+        "UPDATE customer SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'"
+        " WHERE external_id = %s", customer["externalId"]) == 1
 
 
-CHANGES = [
-    ({"email": "after@example.com"}, {"email": "after@example.com"}), ({"billingEmail": "bill@example.com"}, {"email": "bill@example.com"}),
-    ({"fullName": "After"}, {"fullName": "After"}), ({"fullName": ""}, {"fullName": ""}), ({"taxDocument": "T-2"}, {"taxDocument": "T-2"}),
-    ({"timezone": "Asia/Tokyo"}, {"timezone": "Asia/Tokyo"}), ({"metadata": {"c": 3}}, {"metadata": {"c": 3}}),
-    ({"address": OTHER}, {"address": OTHER, "documentType": "RUC"}), ({"fullName": "x", "timezone": "UTC"}, {"fullName": "x", "timezone": "UTC"}),
-    ({"fullName": "x", "email": None, "metadata": None, "address": None, "externalId": None}, {"fullName": "x"}),
-    ({"fullName": "x", "unknown": 1, "createdAt": "y", "livemode": 0, "object": []}, {"fullName": "x"}),
-]
+CHANGES = [({"email": "after@example.com"}, {"email": "after@example.com"}),
+           ({"billingEmail": "bill@example.com"}, {"email": "bill@example.com"}),
+           ({"fullName": "After"}, {"fullName": "After"}), ({"fullName": ""}, {"fullName": ""}),
+           ({"taxDocument": "T-2"}, {"taxDocument": "T-2"}), ({"timezone": "Asia/Tokyo"}, {"timezone": "Asia/Tokyo"}),
+           ({"metadata": {"c": 3}}, {"metadata": {"c": 3}}),
+           ({"address": OTHER}, {"address": OTHER, "documentType": "RUC"}),
+           ({"fullName": "x", "timezone": "UTC"}, {"fullName": "x", "timezone": "UTC"}),
+           ({"fullName": "x", "email": None, "metadata": None, "address": None, "externalId": None}, {"fullName": "x"}),
+           ({"fullName": "x", "unknown": 1, "createdAt": "y", "livemode": 0, "object": []}, {"fullName": "x"}), ]
 
 
 def given(address):
@@ -79,9 +87,12 @@ def test_both_ids_lead_to_the_update(live, version, method):
         assert (after["id"], after["fullName"]) == (before["id"], some_id)
 
 
-EMPTY = [(b"{}", "{}"), (b"[]", "[]"), (None, "nothing"), (b"", "no bytes"), (b" { } ", "spaces"), (b'{"unknown":1,"website":"x"}', "unknown keys"),
-         (b'{"fullName":null,"email":null,"externalId":null,"id":null,"timezone":null,"metadata":null,"address":null,"taxDocument":null}', "nulls"),
-         (b'{"domain":"a","language":null,"customerId":"cus_1"}', "old keys")]
+EMPTY = [
+    (b"{}", "{}"), (b"[]", "[]"), (None, "nothing"), (b"", "no bytes"), (b" { } ", "spaces"),
+    (b'{"unknown":1,"website":"x"}', "unknown keys"),
+    (b'{"fullName":null,"email":null,"externalId":null,"id":null,"timezone":null,"metadata":null,"address":null,"taxDocument":null}',
+     "nulls"), (b'{"domain":"a","language":null,"customerId":"cus_1"}', "old keys")
+]
 
 
 @pytest.mark.parametrize("body", [e[0] for e in EMPTY], ids=[e[1] for e in EMPTY])
@@ -95,7 +106,8 @@ def test_an_empty_update_answers_the_unchanged_customer(live, db, version, metho
         reply = live.at(version).call(method, "/customers/" + before["id"], body)
         after = reply.customer(200)
         assert after["updatedAt"] < before["updatedAt"]  # an hour ago, as we put it
-        assert scalar(db, "SELECT c::text || c.xmin FROM customer c WHERE external_id = %s", before["externalId"]) == stored
+        assert scalar(db, "SELECT c::text || c.xmin FROM customer c WHERE external_id = %s",
+                      before["externalId"]) == stored
     assert {**live.fetch(before["id"]), "createdAt": 0, "updatedAt": 0} == {**before, "createdAt": 0, "updatedAt": 0}
 
 
@@ -108,12 +120,16 @@ def test_an_empty_update_of_nobody_is_still_not_found(live):
 def test_on_legacy_paths_empty_metadata_is_not_given(live, method):
     before = full(live)
     legacy = live.at(LEGACY)
-    old = legacy.call(method, "/customers/" + before["id"], {"metadata": {}, "address": None, "fullName": "Old client"}).customer(200)
+    old = legacy.call(method, "/customers/" + before["id"],
+                      {"metadata": {}, "address": None, "fullName": "Old client"}).customer(200)
     assert old["metadata"] == before["metadata"]
     kept = live.fetch(before["id"])
-    assert (kept["metadata"], kept["address"], kept["fullName"]) == (before["metadata"], before["address"], "Old client")
-    assert legacy.on("").call(method, "/customers/" + before["id"], b'{"metadata":{ \n}}').customer(200)["metadata"] == before["metadata"]
-    assert legacy.call(method, "/customers/" + before["id"], {"metadata": {"x": 1}}).customer(200)["metadata"] == {"x": 1}
+    assert (kept["metadata"], kept["address"], kept["fullName"]) == (before["metadata"], before["address"],
+                                                                     "Old client")
+    assert legacy.on("").call(method, "/customers/" + before["id"],
+                              b'{"metadata":{ \n}}').customer(200)["metadata"] == before["metadata"]
+    assert legacy.call(method, "/customers/" + before["id"],
+                       {"metadata": {"x": 1}}).customer(200)["metadata"] == {"x": 1}
 
 
 def test_on_legacy_paths_empty_metadata_alone_does_not_touch_the_customer(live, db):
@@ -147,7 +163,8 @@ def test_is_active_is_updated_where_the_version_has_it(live, version):
 def test_an_external_id_of_another_is_a_duplicate(live, db, version, method, name):
     taken, customer = full(live), full(live)
     with nothing_written(db):
-        error = live.at(version).call(method, "/customers/" + customer["id"], {name: taken["externalId"], "fullName": "Lost"}).error("duplicate", 409)
+        error = live.at(version).call(method, "/customers/" + customer["id"],
+                                      {name: taken["externalId"], "fullName": "Lost"}).error("duplicate", 409)
         assert error["param"] == "externalId"
     assert live.fetch(customer["id"]) == customer
     assert live.fetch(taken["id"]) == taken
@@ -155,7 +172,8 @@ def test_an_external_id_of_another_is_a_duplicate(live, db, version, method, nam
 
 def test_the_own_external_id_is_no_duplicate(live):
     customer = full(live)
-    after = live.put("/customers/" + customer["id"], {"externalId": customer["externalId"], "fullName": "Same"}).customer(200)
+    after = live.put("/customers/" + customer["id"],
+                     {"externalId": customer["externalId"], "fullName": "Same"}).customer(200)
     assert (after["externalId"], after["fullName"]) == (customer["externalId"], "Same")
 
 
@@ -167,13 +185,17 @@ def test_a_freed_external_id_can_be_taken(live):
     assert live.put("/customers/" + two["id"], {"externalId": own}).customer(200)["externalId"] == own
 
 
-BROKEN = [
-    ({"email": "no"}, ["email"]), ({"email": ""}, ["email"]), ({"email": 1}, ["email"]), ({"externalId": ""}, ["externalId"]), ({"externalId": "x" * 101}, ["externalId"]),
-    ({"externalId": 5}, ["externalId"]), ({"fullName": "x" * 201}, ["fullName"]), ({"fullName": []}, ["fullName"]), ({"taxDocument": "x" * 101}, ["taxDocument"]),
-    ({"timezone": "Mars"}, ["timezone"]), ({"timezone": 0}, ["timezone"]), ({"metadata": []}, ["metadata"]), ({"metadata": "x"}, ["metadata"]), ({"address": "x"}, ["address"]),
-    ({"address": {}}, ["address.line1", "address.city", "address.postalCode", "address.country"]), ({"address": {**OTHER, "country": "ZZ"}}, ["address.country"]),
-    ({"address": {**OTHER, "city": None}}, ["address.city"]), ({"id": "one", "externalId": "two"}, ["externalId"]), ({"email": "no", "timezone": "no"}, ["email", "timezone"]),
-]
+BROKEN = [({"email": "no"}, ["email"]), ({"email": ""}, ["email"]), ({"email": 1}, ["email"]),
+          ({"externalId": ""}, ["externalId"]), ({"externalId": "x" * 101}, ["externalId"]),
+          ({"externalId": 5}, ["externalId"]), ({"fullName": "x" * 201}, ["fullName"]),
+          ({"fullName": []}, ["fullName"]), ({"taxDocument": "x" * 101}, ["taxDocument"]),
+          ({"timezone": "Mars"}, ["timezone"]), ({"timezone": 0}, ["timezone"]), ({"metadata": []}, ["metadata"]),
+          ({"metadata": "x"}, ["metadata"]), ({"address": "x"}, ["address"]),
+          ({"address": {}}, ["address.line1", "address.city", "address.postalCode", "address.country"]),
+          ({"address": {**OTHER, "country": "ZZ"}}, ["address.country"]),
+          ({"address": {**OTHER, "city": None}}, ["address.city"]), ({"id": "one",
+                                                                      "externalId": "two"}, ["externalId"]),
+          ({"email": "no", "timezone": "no"}, ["email", "timezone"]), ]
 
 
 @pytest.mark.parametrize("body, fields", BROKEN, ids=[str(b[0])[:60] for b in BROKEN])
@@ -205,7 +227,8 @@ def test_a_broken_is_active_is_named_on_legacy_paths(live, value):
 def test_an_unknown_id_is_not_found(live, db, version, method):
     with nothing_written(db):
         for some_id in (uid(), "cus_" + "0" * 22):
-            error = live.at(version).call(method, "/customers/" + some_id, {"fullName": "x"}, idem=uid("k")).error("customer_not_found", 404)
+            error = live.at(version).call(method, "/customers/" + some_id, {"fullName": "x"},
+                                          idem=uid("k")).error("customer_not_found", 404)
             assert error["param"] == "id"
 
 
@@ -218,7 +241,8 @@ def test_an_address_id_in_an_update_changes_nothing(live, db):
 def test_the_kind_of_tax_document_follows_the_country(live):
     customer = live.create(taxDocument="1", address=ADDRESS)
     assert customer["documentType"] == "TAX_ID"
-    assert live.patch("/customers/" + customer["id"], {"address": {**OTHER, "country": "AR"}}).customer(200)["documentType"] == "CUIT"
+    assert live.patch("/customers/" + customer["id"],
+                      {"address": {**OTHER, "country": "AR"}}).customer(200)["documentType"] == "CUIT"
     assert live.patch("/customers/" + customer["id"], {"taxDocument": "2"}).customer(200)["documentType"] == "CUIT"
 
 
@@ -246,11 +270,14 @@ def test_the_customer_keeps_its_place_in_the_list(new_org):
 def test_updates_of_different_fields_at_once_are_all_kept(live):
     for _ in range(10):
         customer = full(live)
-        bodies = [{"fullName": "Parallel"}, {"timezone": "Asia/Dubai"}, {"taxDocument": "P"}, {"metadata": {"p": 1}}, {"email": "p@example.com"}, {"address": OTHER}]
-        for reply in in_parallel([lambda body=body: live.patch("/customers/" + customer["id"], body) for body in bodies]):
+        bodies = [{"fullName": "Parallel"}, {"timezone": "Asia/Dubai"}, {"taxDocument": "P"}, {"metadata": {"p": 1}},
+                  {"email": "p@example.com"}, {"address": OTHER}]
+        for reply in in_parallel(
+            [lambda body=body: live.patch("/customers/" + customer["id"], body) for body in bodies]):
             reply.ok(200)
         after = live.fetch(customer["id"])
-        assert (after["fullName"], after["timezone"], after["taxDocument"], after["metadata"], after["email"]) == ("Parallel", "Asia/Dubai", "P", {"p": 1}, "p@example.com")
+        assert (after["fullName"], after["timezone"], after["taxDocument"], after["metadata"],
+                after["email"]) == ("Parallel", "Asia/Dubai", "P", {"p": 1}, "p@example.com")
         assert given(after["address"]) == OTHER
 
 

@@ -20,13 +20,13 @@ def test_the_header_names_the_version(live, version):
     assert resolved(live.at(version)) == version
 
 
-@pytest.mark.parametrize("date, version", [
-    ("2026-05-02", "2026-05-01"), ("2026-05-11", "2026-05-01"), ("2026-05-13", "2026-05-12"),
-    ("2026-05-24", "2026-05-18"), ("2026-06-06", "2026-05-25"), ("2026-06-08", "2026-06-07"),
-    ("2026-06-22", "2026-06-10"), ("2026-07-10", "2026-06-23"), ("2026-07-23", "2026-07-11"),
-    ("2026-07-30", "2026-07-24"), ("2026-08-01", "2026-07-31"), ("2030-12-31", "2026-07-31"),
-    ("9999-12-31", "2026-07-31"), ("2028-02-29", "2026-07-31"),
-])
+@pytest.mark.parametrize("date, version", [("2026-05-02", "2026-05-01"), ("2026-05-11", "2026-05-01"),
+                                           ("2026-05-13", "2026-05-12"), ("2026-05-24", "2026-05-18"),
+                                           ("2026-06-06", "2026-05-25"), ("2026-06-08", "2026-06-07"),
+                                           ("2026-06-22", "2026-06-10"), ("2026-07-10", "2026-06-23"),
+                                           ("2026-07-23", "2026-07-11"), ("2026-07-30", "2026-07-24"),
+                                           ("2026-08-01", "2026-07-31"), ("2030-12-31", "2026-07-31"),
+                                           ("9999-12-31", "2026-07-31"), ("2028-02-29", "2026-07-31")])
 def test_a_date_between_versions_is_the_newest_one_not_after_it(live, date, version):
     client = live.at(CURRENT)
     reply = client.call("GET", "/customers/nobody", headers={"Commet-Version": date}, checked=False)
@@ -41,10 +41,11 @@ def test_a_date_before_the_first_version_is_the_first(live, date):
 
 
 NOT_DATES = [
-    "latest", "legacy", "1", "2026", "2026-07", "2026-7-31", "2026-07-1", "26-07-31", "20260731", "2026/07/31", "31-07-2026",
-    "2026-02-30", "2026-13-01", "2026-00-10", "2026-06-00", "2026-06-31", "2025-02-29", "2100-02-29", "2026-07-31T00:00:00Z",
-    "2026-07-31x", "x2026-07-31", "2026-07-31 2026-07-24", "2026-07-31,2026-07-24", "-2026-07-31", "+2026-07-31", "2026-07--1",
-    "\"2026-07-31\"", "v2026-07-31", "null", "0", "%", "2026-07-3\u00b9", "9" * 300,
+    "latest", "legacy", "1", "2026", "2026-07", "2026-7-31", "2026-07-1", "26-07-31", "20260731", "2026/07/31",
+    "31-07-2026", "2026-02-30", "2026-13-01", "2026-00-10", "2026-06-00", "2026-06-31", "2025-02-29", "2100-02-29",
+    "2026-07-31T00:00:00Z", "2026-07-31x", "x2026-07-31", "2026-07-31 2026-07-24", "2026-07-31,2026-07-24",
+    "-2026-07-31", "+2026-07-31", "2026-07--1", "\"2026-07-31\"", "v2026-07-31", "null", "0", "%", "2026-07-3\u00b9",
+    "9" * 300,
 ]
 
 
@@ -137,11 +138,11 @@ def test_a_header_on_an_unversioned_path_makes_it_behave_as_that_version(live, b
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("method, path, status", [
-    ("GET", "/customers", 200), ("GET", "/customers/nobody", 404), ("POST", "/customers", 400), ("DELETE", "/customers", 405),
-    ("GET", "/customers?limit=0", 400), ("PUT", "/customers/nobody", 404), ("POST", "/customers/batch", 400), ("GET", "/nothing", 404),
-    ("HEAD", "/customers", 200),
-])
+@pytest.mark.parametrize("method, path, status", [("GET", "/customers", 200), ("GET", "/customers/nobody", 404),
+                                                  ("POST", "/customers", 400), ("DELETE", "/customers", 405),
+                                                  ("GET", "/customers?limit=0", 400), ("PUT", "/customers/nobody", 404),
+                                                  ("POST", "/customers/batch", 400), ("GET", "/nothing", 404),
+                                                  ("HEAD", "/customers", 200)])
 @pytest.mark.parametrize("base", ["/api", "", "/api/v1", "/v1"])
 def test_only_unversioned_paths_say_that_they_are_deprecated(live, base, method, path, status):
     body = {} if method in ("POST", "PUT") else None
@@ -176,8 +177,10 @@ def test_two_bases_are_the_same_api(live, bases):
 
 # ---------------------------------------------------------------- shapes
 
-FULL = {"fullName": "Ada", "taxDocument": "T-1", "timezone": "Europe/Madrid", "metadata": {"a": 1},
-        "address": {"line1": "1 Road", "city": "Bern", "postalCode": "3000", "country": "CH"}}
+FULL = {
+    "fullName": "Ada", "taxDocument": "T-1", "timezone": "Europe/Madrid", "metadata": {"a": 1},
+    "address": {"line1": "1 Road", "city": "Bern", "postalCode": "3000", "country": "CH"}
+}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -252,9 +255,8 @@ class TestEveryVersion:
 
     def test_a_batch_answers_the_shape(self, live, version):
         own = uid()
-        result = live.at(version).batch([
-            {"email": mail(), "externalId": own, "fullName": "One"}, {"email": mail()}, {"email": "broken"},
-        ])
+        result = live.at(version).batch([{"email": mail(), "externalId": own, "fullName": "One"}, {"email": mail()},
+                                         {"email": "broken"}])
         extra = {"object", "livemode"} if at_least(version, "2026-05-25") else set()
         assert {"successful", "failed"} | extra <= set(result) <= {"successful", "failed", "object", "livemode"}
         if "object" in result:
@@ -284,8 +286,10 @@ class TestEveryVersion:
 
 
 def test_one_customer_is_the_same_in_all_versions(live):
-    made = live.create({"email": mail(), "fullName": "Eleven", "externalId": uid(), "taxDocument": "X1", "timezone": "Asia/Tokyo",
-                        "metadata": {"k": [1, 2]}})
+    made = live.create({
+        "email": mail(), "fullName": "Eleven", "externalId": uid(), "taxDocument": "X1", "timezone": "Asia/Tokyo",
+        "metadata": {"k": [1, 2]}
+    })
     for version in VERSIONS:
         got = live.at(version).fetch(made["id"])
         assert got[email_key(version)] == made["email"]

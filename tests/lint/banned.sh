@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Calls without a bound, without an error, or with a shell behind them.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 own_files src | grep '\.[ch]$' | xargs awk '
 	{
 		line = $0

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The table of configuration keys (src/proc/conf.c), the sample and the manual name the same keys and defaults,
 # and the front servers let through what Clientele takes.
-. "$(dirname "$0")/list.sh"
-PYTHONDONTWRITEBYTECODE=1 python3 - <<'PY'
+. "$(dirname "$0")/list.inc"
+PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY'
 import pathlib, re, sys
 
 bad = []

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # err.def, the contract's table (tests/api/helpers.py) and the answers in conf/ say the same, and every code
 # is provoked by a test.
-. "$(dirname "$0")/list.sh"
-PYTHONDONTWRITEBYTECODE=1 python3 - <<'PY'
+. "$(dirname "$0")/list.inc"
+PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY'
 import ast, json, pathlib, re, sys
 
 bad = []

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Includes go downwards only, and foreign headers stay in their folder (layers.txt).
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 own_files src | grep '\.[ch]$' | xargs awk '
 	FNR == NR && FILENAME ~ /layers.txt$/ {
 		if ($1 == "foreign") { home[$2] = $3; next }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # mandoc finds nothing to warn of in the manual pages.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 command -v mandoc >/dev/null || {
 	echo "mandoc is not installed"
 	exit 77

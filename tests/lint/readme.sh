@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # README names the two commands, they run, CI calls the second, and no document links to what is not there.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 bad=0
 complain() {
 	echo "$*"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The scripts pass shellcheck.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 command -v shellcheck >/dev/null || {
 	echo "shellcheck is not installed"
 	exit 77

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every statement of sql/query is used in src, and names environment_id unless without_environment.txt says why.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 bad=0
 names=$(sed -n 's/^-- name: *//p' sql/query/*.sql)
 [ -n "$names" ] || {

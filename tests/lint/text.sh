@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Text files: no trailing blanks, no carriage returns, a newline at the end; no words of unfinished work.
-. "$(dirname "$0")/list.sh"
+. "$(dirname "$0")/list.inc"
 bad=0
-files=$(own_files . | grep -v -e '^tests/fuzz/corpus/' -e '^\./tests/fuzz/corpus/')
+files=$(own_files . | grep -v '^tests/fuzz/corpus/')
 while IFS= read -r file; do
 	grep -qI . "$file" 2>/dev/null || continue
 	if grep -HnE $'[ \t\r]+$' "$file"; then bad=1; fi

@@ -7,48 +7,25 @@ are skipped, or fail when CLIENTELE_NEED_SDK is set.
 import json
 import os
 import re
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from published import HERE
 from stack import PATIENCE
 
-HERE = Path(__file__).resolve().parent
 LIBRARIES = [name.removeprefix("commet-") for name in json.loads((HERE / "package.json").read_text())["dependencies"]]
 TESTS = re.findall(r'^test\("(.*)", async', (HERE / "sdk.test.mjs").read_text(), re.M)
 
 
-def missing(reason):
-    if os.environ.get("CLIENTELE_NEED_SDK"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def libraries(tmp_path_factory):
-    """A folder with the tests and the installed libraries; the source folder stays as it is."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            missing(f"{program} is not installed")
-    folder = tmp_path_factory.mktemp("sdk")
-    for name in ("package.json", "package-lock.json", ".npmrc", "sdk.test.mjs"):
-        shutil.copy(HERE / name, folder)
-    done = subprocess.run(["npm", "ci"], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    if done.returncode != 0:
-        missing(f"npm ci failed: {done.stdout[-2000:]}")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def outcomes(libraries, database, fronts):
+def outcomes(libraries, new_key, fronts):
     """A function: the outcome of each test with one library, {name: (passed, text)}. Each library runs once."""
-    key = database.organization("Libraries Ltd").key("live")
     kept = {}
 
     def run(library):
         if library not in kept:
+            key = new_key(f"Node {library}")
             env = {**os.environ, "CLIENTELE_URL": fronts["nginx"].url, "CLIENTELE_LIVE_KEY": key, "SDK": library, "NODE_ENV": "test"}
             env.pop("NODE_OPTIONS", None)
             done = subprocess.run(["node", "--test-reporter=tap", "sdk.test.mjs"], cwd=libraries, env=env, text=True,

@@ -1,0 +1,241 @@
+"""Contract section 7: API keys over HTTP, from 2026-05-25 on."""
+
+import re
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from helpers import TIME, VERSIONS, at_least, dumps, escape, nothing_written, scalar, uid
+
+WITH = [version for version in VERSIONS if at_least(version, "2026-05-25")]
+WITHOUT = [version for version in VERSIONS if not at_least(version, "2026-05-25")]
+
+LISTED = {"id", "name", "prefix", "expiresAt", "lastUsedAt", "createdAt", "object", "livemode"}
+CREATED = {"id", "name", "apiKey", "prefix", "expiresAt", "createdAt", "object", "livemode"}
+DELETED = {"id", "deleted", "object", "livemode"}
+
+
+def moment(text):
+    assert TIME.match(text), text
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+
+
+def make(client, **more):
+    reply = client.post("/api-keys", {"name": uid("name"), **more}).ok(201)
+    key = reply.data
+    assert set(key) == CREATED
+    return key
+
+
+def keys(client, query=""):
+    """All listed keys, by id."""
+    found, cursor = {}, None
+    while True:
+        reply = client.get("/api-keys?" + query + (f"&cursor={escape(cursor)}" if cursor else "")).ok(200)
+        for row in reply.data:
+            assert set(row) == LISTED
+            assert row["id"] not in found
+            found[row["id"]] = row
+        cursor = reply.json.get("nextCursor")
+        assert (cursor is not None) == reply.json["hasMore"]
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("version", WITH)
+def test_a_key_is_made_listed_used_and_deleted(new_org, version):
+    org = new_org()
+    for client, livemode, prefix in ((org.live.at(version), True, "ck_live_"), (org.sandbox.at(version), False,
+                                                                                "ck_sandbox_")):
+        made = make(client, name="Büro 1")
+        assert (made["name"], made["object"], made["livemode"]) == ("Büro 1", "api_key", livemode)
+        assert made["apiKey"].startswith(prefix) and re.fullmatch(r"ck_(live|sandbox)_[0-9A-Za-z_-]{32,}",
+                                                                  made["apiKey"])
+        assert made["apiKey"].startswith(made["prefix"]) and len(made["prefix"]) < len(made["apiKey"]) - 20
+        assert abs(moment(made["createdAt"]) - datetime.now(timezone.utc)) < timedelta(seconds=20)
+        assert moment(made["expiresAt"]) - moment(made["createdAt"]) == timedelta(days=365)
+
+        row = keys(client)[made["id"]]
+        assert {name: row[name]
+                for name in LISTED - {"lastUsedAt"}} == {name: made[name]
+                                                         for name in CREATED - {"apiKey"}}
+        assert row["lastUsedAt"] is None
+
+        client.with_key(made["apiKey"]).create()
+        gone = client.call("DELETE", "/api-keys/" + made["id"]).ok(200).data
+        assert gone == {"id": made["id"], "deleted": True, "object": "api_key", "livemode": livemode}
+        assert made["id"] not in keys(client)
+
+
+def test_a_deleted_key_stops_working_within_a_second(live):
+    made = make(live)
+    other = live.with_key(made["apiKey"])
+    for _ in range(20):  # every worker has seen it
+        other.get("/customers?limit=1").ok(200)
+    live.call("DELETE", "/api-keys/" + made["id"]).ok(200)
+    time.sleep(1.2)
+    for _ in range(20):
+        other.get("/customers?limit=1").error("unauthorized", 401)
+
+
+@pytest.mark.parametrize("version", WITHOUT)
+@pytest.mark.parametrize("method, path", [("GET", "/api-keys"), ("POST", "/api-keys"), ("DELETE", "/api-keys/some")])
+def test_before_2026_05_25_there_are_none(live, db, version, method, path):
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    reply = live.at(version).call(method, path, {"name": "x"} if method == "POST" else None)
+    reply.error("endpoint_not_available", 404)
+    assert scalar(db, "SELECT count(*) FROM api_key") == before
+
+
+@pytest.mark.parametrize("base", ["/api", ""])
+def test_a_header_brings_them_to_unversioned_paths(live, base):
+    client = live.at("2026-05-25").on(base)
+    assert make(client)["id"] in keys(client)
+
+
+@pytest.mark.parametrize("days", [1, 2, 365, 3649, 3650])
+def test_the_caller_says_how_long_a_key_lives(live, days):
+    made = make(live, expiresInDays=days)
+    assert moment(made["expiresAt"]) - moment(made["createdAt"]) == timedelta(days=days)
+
+
+def test_null_days_are_the_default(live):
+    made = make(live, expiresInDays=None)
+    assert moment(made["expiresAt"]) - moment(made["createdAt"]) == timedelta(days=365)
+
+
+BROKEN = [({}, "name"), ({"name": None}, "name"), ({"name": ""}, "name"), ({"name": "x" * 101}, "name"),
+          ({"name": "😀" * 101}, "name"), ({"name": 1}, "name"), ({"name": []}, "name")]
+BROKEN += [({"name": "x", "expiresInDays": days}, "expiresInDays")
+           for days in (0, -1, 3651, 100000, 1.5, "30", "", True, [], {}, 18446744073709551617, 4294967297)]
+
+
+@pytest.mark.parametrize("body, field", BROKEN, ids=[str(b[0])[:60] for b in BROKEN])
+def test_a_broken_field_is_named(live, db, body, field):
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    assert live.post("/api-keys", body).invalid(field)["param"] == field
+    assert scalar(db, "SELECT count(*) FROM api_key") == before
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 100, "😀" * 100, "a 'b' \"c\" \\ é"])
+def test_names_have_1_to_100_characters(live, name):
+    made = make(live, name=name)
+    assert made["name"] == name and keys(live)[made["id"]]["name"] == name
+
+
+def test_two_keys_may_have_one_name(live):
+    assert make(live, name="twin")["apiKey"] != make(live, name="twin")["apiKey"]
+
+
+def test_bodies_that_are_no_json_are_refused(live):
+    live.post("/api-keys", b"{").error("invalid_json", 400)
+    live.post("/api-keys", b'{"name":"a\\u0000"}').error("invalid_json", 400)
+    assert live.post("/api-keys", b"[]").status == 400
+
+
+def test_an_unknown_key_is_not_found(live):
+    for some_id in ("nobody", "0", make(live)["id"] + "x", "a/b", "é"):
+        live.call("DELETE", "/api-keys/" + escape(some_id)).error("api_key_not_found", 404)
+
+
+def test_a_key_is_deleted_once(live):
+    made = make(live)
+    live.call("DELETE", "/api-keys/" + made["id"]).ok(200)
+    live.call("DELETE", "/api-keys/" + made["id"]).error("api_key_not_found", 404)
+
+
+def test_a_key_may_not_delete_itself(live):
+    made = make(live)
+    own = live.with_key(made["apiKey"])
+    own.call("DELETE", "/api-keys/" + made["id"]).error("conflict", 409)
+    own.get("/customers?limit=1").ok(200)
+    live.call("DELETE", "/api-keys/" + made["id"]).ok(200)
+
+
+def test_keys_of_other_environments_do_not_exist(live, sandbox, other_live):
+    mine = make(live)
+    for outsider in (sandbox, other_live):
+        assert mine["id"] not in keys(outsider)
+        outsider.call("DELETE", "/api-keys/" + mine["id"]).error("api_key_not_found", 404)
+    assert mine["id"] in keys(live)
+    live.with_key(mine["apiKey"]).get("/customers?limit=1").ok(200)
+
+
+def test_a_made_key_sees_its_environment_and_no_other(new_org):
+    org = new_org()
+    customer = org.live.create()
+    org.live.with_key(make(org.live)["apiKey"]).fetch(customer["id"])
+    org.live.with_key(make(org.sandbox)["apiKey"]).missing(customer["id"])
+
+
+def test_the_use_of_a_key_is_noted(live):
+    made = make(live)
+    other = live.with_key(made["apiKey"])
+    end = time.monotonic() + 10
+    while keys(live)[made["id"]]["lastUsedAt"] is None:
+        other.get("/customers?limit=1").ok(200)
+        assert time.monotonic() < end, "lastUsedAt is never set"
+        time.sleep(0.3)
+    assert abs(moment(keys(live)[made["id"]]["lastUsedAt"]) - datetime.now(timezone.utc)) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("version", WITH)
+def test_the_list_pages_like_any_other(new_org, version):
+    client = new_org().live.at(version)
+    made = []
+    for _ in range(7):
+        made.append(make(client)["id"])
+        time.sleep(0.002)
+    for limit in (1, 3, 7, 8, 100):
+        found = list(keys(client, f"limit={limit}"))
+        assert found[:7] == list(reversed(made))
+        assert len(found) == 8  # and the key that the organization began with
+    page = client.get("/api-keys?limit=2").json
+    assert len(page["data"]) == 2 and ("object" in page) == at_least(version, "2026-07-24")
+    for query in ("limit=0", "limit=101", "limit=x", "cursor=nonsense", "limit=1&limit=1"):
+        client.get("/api-keys?" + query).error("validation_error", 400)
+
+
+def test_the_secret_is_told_once_and_stored_nowhere(live, db):
+    made = make(live)
+    assert made["apiKey"].encode() not in live.get("/api-keys?limit=100").body
+    secret = made["apiKey"].rsplit("_", 1)[1][-16:]
+    for table in ("api_key", "idempotency_key", "event"):
+        assert scalar(db, f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s", f"%{secret}%") == 0
+
+
+def test_a_repeated_request_makes_one_key_and_tells_it_again(live, db):
+    idem, body = uid("k"), dumps({"name": "once"})
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    first = live.post("/api-keys", body, idem=idem).ok(201)
+    again = live.post("/api-keys", body, idem=idem)
+    assert (again.status, again.body, again.header("Idempotent-Replayed")) == (201, first.body, "true")
+    assert scalar(db, "SELECT count(*) FROM api_key") == before + 1
+    live.with_key(first.data["apiKey"]).get("/customers?limit=1").ok(200)
+    live.post("/api-keys", {"name": "other"}, idem=idem).error("idempotency_key_mismatch", 409)
+    with nothing_written(db):
+        live.post("/customers", body, idem=idem).json  # whatever it is, it makes no customer
+    secret = first.data["apiKey"].rsplit("_", 1)[1][-16:]
+    assert scalar(db, "SELECT count(*) FROM idempotency_key k WHERE k::text LIKE %s", f"%{secret}%") == 0
+
+
+@pytest.mark.parametrize("method, path", [("PUT", "/api-keys"), ("PATCH", "/api-keys"), ("DELETE", "/api-keys"),
+                                          ("GET", "/api-keys/x"), ("PUT", "/api-keys/x"), ("POST", "/api-keys/x")])
+def test_other_methods_are_not_allowed(live, method, path):
+    reply = live.call(method, path, {"name": "x"} if method != "GET" else None)
+    reply.error("method_not_allowed", 405)
+    allowed = {part.strip() for part in reply.header("Allow").split(",")}
+    assert ({"GET", "POST"} if path == "/api-keys" else {"DELETE"}) <= allowed and method not in allowed
+
+
+def test_without_a_key_no_keys(live):
+    nobody = live.with_key("nonsense")
+    for method, path in (("GET", "/api-keys"), ("POST", "/api-keys"), ("DELETE", "/api-keys/x")):
+        nobody.call(method, path).error("unauthorized", 401)
+
+
+def test_customers_are_no_keys_and_keys_no_customers(live):
+    made = make(live)
+    live.missing(made["id"])
+    live.call("DELETE", "/api-keys/" + live.create()["id"]).error("api_key_not_found", 404)
