@@ -143,12 +143,14 @@ key_create(struct call *c)
 	now_ms = id_ms(&ids[0]);
 	/*
 	 * With an idempotency key the new key must be told again, and yet be stored nowhere: so it follows
-	 * from the caller's own key, which is not stored either, and from a nonce in the record.
+	 * from the caller's own key, which is not stored either, and from a nonce in the record. That makes
+	 * the caller's key a part of the request.
 	 */
 	hash_random(ids[1].b, ID_BYTES);
-	if (c->idem_key.ptr)
+	if (c->idem_key.ptr) {
+		idem_add(c, c->req->header[HEADER_API_KEY]);
 		api_key_derive(c->tenant.livemode, c->req->header[HEADER_API_KEY], &ids[1], &key);
-	else
+	} else
 		api_key_make(c->tenant.livemode, &key);
 	tx.again = c->idem_key.ptr;
 	call_enter(c, &tx);

@@ -35,6 +35,16 @@ idem_begin(struct call *c)
 }
 
 void
+idem_add(struct call *c, struct str part)
+{
+	const struct str parts[] = { { (const char *)c->idem_hash, SHA256_BYTES }, part };
+	unsigned char    hash[SHA256_BYTES];
+
+	hash_sha256_parts(parts, COUNTOF(parts), hash);
+	memcpy(c->idem_hash, hash, SHA256_BYTES);
+}
+
+void
 idem_bind(const struct call *c, struct bind *b)
 {
 	bind_text(b, c->idem_key);

@@ -29,6 +29,9 @@ enum { IDEM_CUSTOMERS_STEP = 2 };
 /* Reads the header into the call; hashes the request. ERR_VALIDATION when it is malformed. */
 enum err idem_begin(struct call *c);
 
+/* Makes something beyond method, path, version and body a part of what a repeated request must agree in. */
+void idem_add(struct call *c, struct str part);
+
 /* The last two parameters of every write statement: key or NULL, and request hash. */
 void idem_bind(const struct call *c, struct bind *b);
 

@@ -125,8 +125,11 @@ reply_send(struct call *c, enum err code)
 		return;
 	/* Only a page of the largest customers could come near; better no half JSON. */
 	buf_reset(&res->body, 0);
-	buf_str(&res->body, STR("{\"success\":false,\"code\":\"internal_error\",\"message\":\"The answer is too large.\","
-	    "\"details\":null,\"error\":{\"type\":\"internal_error\",\"code\":\"internal_error\","
-	    "\"message\":\"The answer is too large.\",\"param\":null,\"details\":null,\"doc_url\":null}}"));
-	res->status = 500;
+	c->problem = (struct problem) { 0 };
+	call_fail(c, ERR_INTERNAL, NULL, "The answer is too large.");
+	res->status = err_info(ERR_INTERNAL)->status;
+	c->reply = problem_body(c);
+	jwrite_text(c->reply, &res->body);
+	jwrite_free(c->reply);
+	c->reply = NULL;
 }
