@@ -45,7 +45,8 @@ life_signs() {
 
 # step TEXT COMMAND...: runs it with its output in $STEP_LOG and shows name, life signs and time.
 # The command runs in a subshell: it cannot set variables, and must return its own failures (set -e does
-# not reach into it). A failure shows the last $STEP_TAIL lines of its output.
+# not reach into it). A failure shows the last $STEP_TAIL lines of its output; the status 77 means skipped,
+# with the reason in its last line.
 STEP_TAIL=25
 STEP_LOG=
 step() {
@@ -60,6 +61,10 @@ step() {
 	status=0
 	("$@") </dev/null >"$STEP_LOG" 2>&1 || status=$?
 	kill -KILL "$ticker" 2>/dev/null || true
+	if [ $status -eq 77 ]; then
+		printf ' skipped: %s\n' "$(tail -n 1 "$STEP_LOG")"
+		return $status
+	fi
 	if [ $status -ne 0 ]; then
 		printf ' failed\n\n'
 		tail -n "$STEP_TAIL" "$STEP_LOG" | sed 's/^/    /' >&2

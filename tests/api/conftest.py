@@ -6,6 +6,10 @@ from helpers import Client, uid
 from stack import Front
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write the kept answers (api/golden) anew")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "both_fronts: runs through nginx and lighttpd; the others through nginx only")
 

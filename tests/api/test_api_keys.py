@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from helpers import TIME, VERSIONS, at_least, dumps, escape, nothing_written, scalar, uid
+from helpers import TIME, VERSIONS, at_least, dumps, escape, execute, in_parallel, nothing_written, scalar, uid
 
 WITH = [version for version in VERSIONS if at_least(version, "2026-05-25")]
 WITHOUT = [version for version in VERSIONS if not at_least(version, "2026-05-25")]
@@ -239,3 +239,57 @@ def test_customers_are_no_keys_and_keys_no_customers(live):
     made = make(live)
     live.missing(made["id"])
     live.call("DELETE", "/api-keys/" + live.create()["id"]).error("api_key_not_found", 404)
+
+
+def test_a_new_key_works_at_once_in_every_worker(live):
+    other = live.with_key(make(live)["apiKey"])
+    for _ in range(20):
+        other.get("/customers?limit=1").ok(200)
+
+
+def test_an_expired_key_stops_working_and_is_still_listed(live, db):
+    made = make(live, expiresInDays=1)
+    live.with_key(made["apiKey"]).get("/customers?limit=1").ok(200)
+    aged = execute(db, "UPDATE api_key SET created_at = created_at - interval '2 days', expires_at = expires_at - "
+                   "interval '2 days' WHERE prefix = %s AND name = %s", made["prefix"], made["name"])
+    assert aged == 1
+    time.sleep(1.2)  # workers trust a key that they have seen for at most a second
+    for _ in range(10):
+        live.with_key(made["apiKey"]).get("/customers?limit=1").error("unauthorized", 401)
+    assert moment(keys(live)[made["id"]]["expiresAt"]) < datetime.now(timezone.utc)
+
+
+def test_a_key_of_the_command_line_is_listed_without_an_end(new_org):
+    (row,) = keys(new_org().live).values()
+    assert row["expiresAt"] is None and row["prefix"].startswith("ck_live_")
+
+
+def test_twins_make_one_key(live, db):
+    idem, body = uid("k"), dumps({"name": uid("twins")})
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    replies = in_parallel([lambda: live.post("/api-keys", body, idem=idem)] * 6)
+    assert {(reply.status, reply.body) for reply in replies} == {(201, replies[0].body)}
+    assert sorted(reply.header("Idempotent-Replayed") or "" for reply in replies) == [""] + ["true"] * 5
+    assert scalar(db, "SELECT count(*) FROM api_key") == before + 1
+
+
+def test_a_request_that_another_key_repeats_never_tells_a_key_that_does_not_work(live, db):
+    """The record is the environment's, the new key follows from the caller's own: another caller cannot be told it."""
+    idem, body = uid("k"), dumps({"name": uid("shared")})
+    other = live.with_key(make(live)["apiKey"])
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    first = live.post("/api-keys", body, idem=idem).ok(201)
+    again = other.post("/api-keys", body, idem=idem)
+    assert scalar(db, "SELECT count(*) FROM api_key") == before + 1
+    if again.status == 201:
+        assert again.body == first.body
+    else:
+        again.error("idempotency_key_mismatch", 409)
+
+
+def test_a_deleted_key_is_still_told_to_a_repeated_request(live):
+    idem, body = uid("k"), dumps({"name": uid("gone")})
+    first = live.post("/api-keys", body, idem=idem).ok(201)
+    live.call("DELETE", "/api-keys/" + first.data["id"]).ok(200)
+    assert live.post("/api-keys", body, idem=idem).body == first.body
+    assert first.data["id"] not in keys(live)

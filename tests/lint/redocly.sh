@@ -5,7 +5,7 @@ skip() {
 	echo "$*"
 	exit 77
 }
-node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(!(a > 20 || (a == 20 && b >= 19)))' \
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
 	2>/dev/null || skip "Redocly wants Node.js 20.19 or newer"
 command -v npm >/dev/null || skip "npm is not installed"
 place=var/check/redocly

@@ -45,6 +45,12 @@ def node_libraries(folder):
     return folder
 
 
+def node_environment():
+    """What Node needs for the published libraries: they expect `crypto` to be global, which Node 18 has behind a flag."""
+    major = int(subprocess.run(["node", "--version"], text=True, stdout=subprocess.PIPE, check=True).stdout[1:].split(".")[0])
+    return {"NODE_OPTIONS": "--experimental-global-webcrypto" if major < 20 else ""}
+
+
 def python_library(version):
     """The folder for PYTHONPATH with that commet-sdk and what it needs, made once."""
     wanted = "".join(line for line in REQUIREMENTS.splitlines(True)

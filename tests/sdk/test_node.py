@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from published import HERE
+from published import HERE, node_environment
 from stack import PATIENCE
 
 LIBRARIES = [name.removeprefix("commet-") for name in json.loads((HERE / "package.json").read_text())["dependencies"]]
@@ -26,8 +26,7 @@ def outcomes(libraries, new_key, fronts):
     def run(library):
         if library not in kept:
             key = new_key(f"Node {library}")
-            env = {**os.environ, "CLIENTELE_URL": fronts["nginx"].url, "CLIENTELE_LIVE_KEY": key, "SDK": library, "NODE_ENV": "test"}
-            env.pop("NODE_OPTIONS", None)
+            env = {**os.environ, **node_environment(), "CLIENTELE_URL": fronts["nginx"].url, "CLIENTELE_LIVE_KEY": key, "SDK": library, "NODE_ENV": "test"}
             done = subprocess.run(["node", "--test-reporter=tap", "sdk.test.mjs"], cwd=libraries, env=env, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120 * PATIENCE)
             parts = re.split(r"^(not ok|ok) \d+ - (.*)$", done.stdout, flags=re.M)

@@ -1,0 +1,107 @@
+"""
+Schemathesis makes requests of the description of the API, valid and broken ones and chains of them, and looks whether
+the service answers as described. What it must be told and the one check that is off: hooks.py and schemathesis.toml.
+
+It is installed from PyPI at pinned versions with hashes, below var/check; without PyPI these tests are skipped. To see
+more, give it more examples: CLIENTELE_TEST_EXAMPLES=1000.
+"""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import document
+from stack import PATIENCE, ROOT
+
+HERE = Path(__file__).resolve().parent
+KEPT = ROOT / "var" / "check" / "schemathesis"
+EXAMPLES = int(os.environ.get("CLIENTELE_TEST_EXAMPLES", "40"))
+
+
+@pytest.fixture(scope="session")
+def schemathesis():
+    """The folder that it is installed in, made once."""
+    wanted = (HERE / "requirements.txt").read_text()
+    proof = KEPT / "requirements.txt"
+    if proof.exists() and proof.read_text() == wanted:
+        return KEPT
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    # Made under another name: half an installation is never taken for a whole one.
+    new = Path(tempfile.mkdtemp(dir=KEPT.parent))
+    try:
+        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:",
+                               "--target", new, "-r", HERE / "requirements.txt"],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        if done.returncode != 0:
+            pytest.skip(f"pip could not install schemathesis: {done.stdout[-1000:]}")
+        (new / "requirements.txt").write_text(wanted)
+        new.chmod(0o755)
+        if os.getuid() == 0:
+            owner = ROOT.stat()
+            for path in [new, *new.rglob("*")]:
+                os.chown(path, owner.st_uid, owner.st_gid)
+        shutil.rmtree(KEPT, ignore_errors=True)
+        new.rename(KEPT)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return KEPT
+
+
+@pytest.fixture
+def run(schemathesis, database, fronts, tmp_path):
+    """A function: runs it as a client of that version, with these arguments; fails with what it found."""
+
+    def users(version):
+        """Three that must not see each other's objects; the first one makes the requests."""
+        one, two = database.organization(f"Property {tmp_path.name}"), database.organization(f"Other {tmp_path.name}")
+        for organization in (one, two):
+            organization.pin("none" if version == "legacy" else version)
+        keys = {"live": one.key("live"), "sandbox": one.key("sandbox"), "other": two.key("live")}
+        return {"auth": [{"name": name, "fixedHeaders": [{"name": "x-api-key", "value": key}]} for name, key in keys.items()]}
+
+    def described(version):
+        made = copy.deepcopy(document.at_version(version))
+        if version == "legacy":
+            # The oldest clients do not know the header; with it they would be others.
+            for item in made["paths"].values():
+                item["parameters"] = [p for p in item["parameters"] if p.get("$ref") != "#/components/parameters/Version"]
+        return made
+
+    def run(version, *arguments):
+        (tmp_path / "users.json").write_text(json.dumps(users(version)))
+        (tmp_path / "openapi.json").write_text(json.dumps(described(version)))
+        env = {**os.environ, "PYTHONPATH": str(schemathesis), "PYTHONDONTWRITEBYTECODE": "1",
+               "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"), "CLIENTELE_TEST_VERSION": version,
+               "CLIENTELE_TEST_USERS": str(tmp_path / "users.json")}
+        done = subprocess.run([sys.executable, schemathesis / "bin" / "st", "--no-color",
+                               "--config-file", HERE / "schemathesis.toml", "run", "openapi.json",
+                               "--url", fronts["nginx"].url + ("/api" if version == "legacy" else "/api/v1"), *arguments],
+                              cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=600 * PATIENCE)
+        assert done.returncode == 0, done.stdout
+        assert "No issues found" in done.stdout, done.stdout
+        return done.stdout
+
+    return run
+
+
+def test_single_requests_of_the_current_version(run):
+    run(document.versions()[-1], "--phases=examples,coverage,fuzzing", f"--max-examples={EXAMPLES}")
+
+
+def test_chains_of_requests(run):
+    """By the links of the document, and those that schemathesis finds itself."""
+    run(document.versions()[-1], "--phases=stateful", f"--max-examples={EXAMPLES}", "--max-time=20")
+
+
+# One of each era: the unversioned paths, the first API keys, the last envelopes.
+@pytest.mark.parametrize("version", ["legacy", "2026-05-25", "2026-07-11"])
+def test_requests_of_older_versions(run, version):
+    run(version, "--phases=coverage,fuzzing", f"--max-examples={EXAMPLES // 4}")
