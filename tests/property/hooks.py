@@ -3,30 +3,41 @@ What the generator of schemathesis must be told, because no schema can say it. E
 turns a check off (see schemathesis.toml for the only one).
 """
 
+import itertools
+import json
 import os
 import re
+from pathlib import Path
 
 import schemathesis
 from hypothesis import strategies
 from schemathesis.generation import GenerationMode
 
 VERSION = os.environ["CLIENTELE_TEST_VERSION"]
+SCHEMAS = json.loads((Path(__file__).resolve().parents[2] / "doc" / "openapi.json").read_text())["components"]["schemas"]
+numbers = itertools.count(1)
 
 # A cursor is opaque: it comes from an answer. This is one that can be read, for the phases that do not follow links.
 schemathesis.openapi.format("cursor", strategies.from_regex(r"\Acur_0[0-9A-Za-z]{21}\Z"))
 
 
+def is_good(schema, value):
+    return (isinstance(value, str) and schema.get("minLength", 0) <= len(value) <= schema["maxLength"]
+            and re.search(schema["pattern"], value) is not None)
+
+
 def one_spelling(body):
-    """Two spellings of one member must not have different values, which a schema cannot say."""
-    for former, name in (("billingEmail", "email"), ("id", "externalId")):
-        if isinstance(body, dict) and body.get(former) is not None and body.get(name) is not None:
-            del body[former]
-
-
-def printable(query):
-    """An external id may have control characters, a query may not: a link that leads from one to the other is cut."""
-    if query and isinstance(query.get("externalId"), str):
-        query["externalId"] = re.sub(r"[\0-\x1f\x7f]", "", query["externalId"])
+    """
+    Two spellings of one member must not have different values, which a schema cannot say. The one that is broken
+    stays, so that a broken body stays broken.
+    """
+    if not isinstance(body, dict):
+        return
+    for former, name, schema in (("billingEmail", "email", "Email"), ("id", "externalId", "ExternalId")):
+        if body.get(former) is not None and body.get(name) is not None:
+            del body[former if is_good(SCHEMAS[schema], body[former]) else name]
+    for item in body["customers"] if isinstance(body.get("customers"), list) else ():
+        one_spelling(item)
 
 
 def whole_numbers(body):
@@ -35,16 +46,31 @@ def whole_numbers(body):
         body["expiresInDays"] = int(body["expiresInDays"])
 
 
+def printable(query):
+    """An external id may have control characters, a query may not: a link that leads from one to the other is cut."""
+    if query and isinstance(query.get("externalId"), str):
+        query["externalId"] = re.sub(r"[\0-\x1f\x7f]", "", query["externalId"])
+
+
+def own_version(headers):
+    """Any date is allowed, and answered in another version than the one that this document describes."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", str(headers.get("Commet-Version"))):
+        headers["Commet-Version"] = VERSION
+
+
+def fresh_key(headers):
+    """A key that another request had would be answered 409 whatever is in the body, and schemathesis likes examples."""
+    key = headers.get("Idempotency-Key")
+    if isinstance(key, str) and re.fullmatch(r"[!#-+\--~]{1,240}", key):
+        headers["Idempotency-Key"] = f"{key}-{os.getpid()}-{next(numbers)}"
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    headers = case.headers
-    if headers and re.fullmatch(r"\d{4}-\d\d-\d\d", str(headers.get("Commet-Version"))):
-        # Any date is allowed, and answered in another version than the one that this document describes.
-        if VERSION == "legacy":
-            del headers["Commet-Version"]
-        else:
-            headers["Commet-Version"] = VERSION
+    if case.headers:
+        own_version(case.headers)
+        fresh_key(case.headers)
+    one_spelling(case.body)
     if case.meta is None or case.meta.generation.mode == GenerationMode.POSITIVE:
         printable(case.query)
-        one_spelling(case.body)
         whole_numbers(case.body)
