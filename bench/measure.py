@@ -213,9 +213,25 @@ class Stack:
         end = count / float(re.search(r"^tps = ([\d.]+)", run.stdout, re.M)[1])
         return (count - count_begun) / (end - begin)
 
-    def workers(self):
-        pid = self.options.supervisor
+    def children(self, pid):
         return sorted(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+    def workers(self):
+        return self.children(self.options.supervisor)
+
+    def ticks(self):
+        """Processor time since boot, in ticks: all there was, what was used, what this benchmark used."""
+        every = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        roots = [self.options.supervisor, self.options.nginx, self.options.postmaster]
+        ours = sum(os.times()[:4]) * os.sysconf("SC_CLK_TCK")
+        for pid in roots + [child for root in roots for child in self.children(root)]:
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+            except FileNotFoundError:
+                continue
+            # Of the roots also the children that have ended.
+            ours += sum(int(ticks) for ticks in fields[11 : 15 if pid in roots else 13])
+        return sum(every), sum(every) - every[3] - every[4], ours
 
 
 # ---- comparisons
@@ -340,7 +356,6 @@ def environment(stack):
     return {
         "machine": f"{os.cpu_count()} x {cpu[1] if cpu else platform.machine()}, {memory_kib / 2**20:.0f} GiB",
         "system": f"{os_name[1] if os_name else 'Linux'}, kernel {platform.release().split('-')[0]}",
-        "load_before": round(os.getloadavg()[0], 2),
         "clientele": version_of(stack.options.binary, "-V"),
         "postgresql": stack.sql("SHOW server_version").split()[0],
         "nginx": version_of("nginx", "-v"),
@@ -365,10 +380,11 @@ def tables(result):
     out = [
         "# Benchmark",
         "",
-        f"{e['machine']}; {e['system']}; load {e['load_before']} before the run. Clientele {e['clientele']} with "
+        f"{e['machine']}; {e['system']}. Clientele {e['clientele']} with "
         f"{e['workers']} workers, nginx {e['nginx']} with the files of conf/, PostgreSQL {e['postgresql']} ("
         + ", ".join(f"{name} {value}" for name, value in e["postgresql_settings"].items())
-        + f"), wrk {e['wrk']}. Everything runs on this one machine, the clients too.",
+        + f"), wrk {e['wrk']}. Everything runs on this one machine, the clients too; meanwhile "
+        f"others and the kernel's own threads used {e['others_share']:.0%} of its processors.",
         "",
         f"{e['customers']:,} customers in {e['organizations']} organizations. {e['clients']} clients ({e['client_threads']} "
         f"threads) both for wrk, which keeps its connections to nginx, and for pgbench, which has a session of PostgreSQL for "
@@ -404,11 +420,12 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("sockets", "keys", "url", "binary", "pgbench", "only", "results"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("supervisor", "rounds", "seconds", "workers"):
+    for name in ("supervisor", "nginx", "postmaster", "rounds", "seconds", "workers"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     stack = Stack(options)
     only = options.only.split(",")
+    before = stack.ticks()
     result = {"environment": environment(stack), "comparisons": [], "memory": None}
     for name in comparisons(stack):
         if name in only:
@@ -416,6 +433,8 @@ def main():
     if "memory" in only:
         result["memory"] = memory(stack)
     result["customers_made"] = stored(stack)
+    there, used, ours = (after - begin for begin, after in zip(before, stack.ticks()))
+    result["environment"]["others_share"] = round(max(0, used - ours) / there, 3)
     text = tables(result)
     results = Path(options.results)
     (results / "latest.json").write_text(json.dumps(result, indent=1) + "\n")

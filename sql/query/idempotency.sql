@@ -19,17 +19,21 @@ DELETE FROM idempotency_key k
    AND k.created_at < now() - $3::bigint * interval '1 millisecond';
 
 -- name: housekeeping_enter
--- Lets this transaction see the keys of all environments, unless somebody else is at it already.
-SELECT set_config('app.housekeeping', CASE WHEN pg_try_advisory_xact_lock(7205759403792794) THEN 'on' ELSE 'off' END, true);
+-- Lets this transaction see the keys of all environments, unless somebody else is at it already. Nobody waits
+-- for its end on the disk: what a crash brings back is removed again.
+SELECT set_config('app.housekeeping', CASE WHEN pg_try_advisory_xact_lock(7205759403792794) THEN 'on' ELSE 'off' END, true),
+       set_config('synchronous_commit', 'off', true);
 
 -- name: housekeeping_expire
--- A bounded step: at most $2 records older than $1 ms, oldest first.
+-- A bounded step: at most $2 records older than $1 ms, oldest first. $3 is where the last step ended, in ms since
+-- 1970: the index still leads to all that was removed since the last vacuum, and a step must not walk over it.
 WITH gone AS (
     DELETE FROM idempotency_key k
      WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM idempotency_key o
-                                WHERE o.created_at < now() - $1::bigint * interval '1 millisecond'
+                                WHERE o.created_at >= timestamptz 'epoch' + $3::bigint * interval '1 millisecond'
+                                  AND o.created_at < now() - $1::bigint * interval '1 millisecond'
                                 ORDER BY o.created_at
                                 LIMIT $2::bigint))
-    RETURNING 1
+    RETURNING k.created_at
 )
-SELECT count(*) FROM gone;
+SELECT count(*), coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) FROM gone;

@@ -14,9 +14,9 @@
 
 enum {
 	HOUSEKEEPING_EVERY_MS = 60 * 1000,
-	/* Rows a step: a few ms, so a request that comes in between waits no longer than that. */
-	HOUSEKEEPING_ROWS = 500,
-	/* After a full step there may be more: 5,000 rows a second and worker at most. */
+	/* Rows a step: a ms or less, so a request that comes in between waits no longer than that. */
+	HOUSEKEEPING_ROWS = 200,
+	/* After a full step there may be more: 2,000 rows a second and worker at most. */
 	HOUSEKEEPING_AGAIN_MS = 100,
 	/* nginx takes 4 KiB of response headers by default. */
 	LINK_MAX_BYTES = 1536,
@@ -28,8 +28,10 @@ static const struct str sunset = STR("Sat, 31 Jul 2027 00:00:00 GMT");
 struct app {
 	struct settings       settings;
 	struct db            *db;
+	struct stats_slot    *stats;
 	struct api_key_cache *keys;
 	int64_t               housekeeping_ms; /* monotonic: when it is due */
+	int64_t               expired_ms;      /* wall: when the last expired key was made that was removed */
 };
 
 static void
@@ -57,6 +59,7 @@ app_new(const struct app_options *o)
 	app->settings.docs_base_url = o->docs_base_url;
 	app->settings.metadata_max_bytes = o->metadata_max_bytes;
 	app->settings.idempotency_ttl_ms = o->idempotency_ttl_ms;
+	app->stats = o->stats;
 	app->db = db_new(&db_options);
 	app->keys = api_key_cache_new(o->auth_cache_ttl_ms);
 	plan_housekeeping(app);
@@ -206,6 +209,8 @@ handle(struct app *app, struct call *c)
 	e = query_split(c->arena, route_base(c), &c->path, &c->query, &blame, &why)
 	    ? route_find(c, &route) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
+	c->facts->route = e == ERR_OK ? route_number(route) : STATS_NO_ROUTE;
+	stats_do(app->stats, c->facts->route, c->facts->request_id);
 	if (c->legacy_path) {
 		response_header(c->res, "Deprecation", STR("true"));
 		response_header(c->res, "Sunset", sunset);
@@ -213,8 +218,12 @@ handle(struct app *app, struct call *c)
 	}
 	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK)
 		return e;
-	if (!(route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
-		return e;
+	if (!(route->flags & ROUTE_PUBLIC)) {
+		if ((e = api_key_check(c, app->keys)) != ERR_OK)
+			return e;
+		c->facts->key = api_key_prefix(c->req->header[HEADER_API_KEY]);
+		c->facts->organization = c->tenant.organization;
+	}
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
 	if (c->version < route->since)
@@ -225,7 +234,7 @@ handle(struct app *app, struct call *c)
 }
 
 void
-app_handle(struct app *app, const struct request *req, struct response *res)
+app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts)
 {
 	struct call c = {
 		.arena = req->arena,
@@ -233,17 +242,27 @@ app_handle(struct app *app, const struct request *req, struct response *res)
 		.res = res,
 		.db = app->db,
 		.settings = &app->settings,
+		.facts = facts,
 		.version = V_CURRENT,
 	};
-	struct str id = request_id(req);
-	enum err   e;
+	struct str      id = request_id(req);
+	struct db_meter spent;
 
+	*facts = (struct facts) { .request_id = id, .route = STATS_NO_ROUTE };
+	db_meter_take(app->db); /* what housekeeping cost is nobody's */
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
-	e = handle(app, &c);
-	reply_send(&c, e);
+	facts->error = handle(app, &c);
+	reply_send(&c, facts->error);
+	spent = db_meter_take(app->db);
+	facts->db_us = spent.us;
+	facts->db_trips = spent.trips;
+	facts->statements = spent.statements;
+	if (spent.trips)
+		atomic_store_explicit(&app->stats->db, spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY,
+		    memory_order_relaxed);
 	if (res->status >= 500)
-		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(e)->code,
+		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(facts->error)->code,
 		    c.problem.log[0] ? c.problem.log : c.problem.message);
 }
 
@@ -264,10 +283,12 @@ keep_house(struct app *app)
 	b = tx_step(&tx, SQL_HOUSEKEEPING_EXPIRE);
 	bind_i64(b, app->settings.idempotency_ttl_ms);
 	bind_i64(b, HOUSEKEEPING_ROWS);
+	bind_i64(b, app->expired_ms);
 	if (tx_run(&tx) != DB_OK) {
 		log_info("expired idempotency keys stay for now: %s", tx.log);
 	} else {
 		row = tx_row(&tx, 1, 0);
+		app->expired_ms = row_i64(&row, 1);
 		if (row_i64(&row, 0) == HOUSEKEEPING_ROWS)
 			app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_AGAIN_MS;
 	}
