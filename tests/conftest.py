@@ -1,6 +1,6 @@
 """
 What every test may ask for. One cluster and one service for the whole session; tests that need a supervisor of
-their own (tests/proc) take `new_database` and `new_service`.
+their own (tests/pool) take `new_database` and `new_service`.
 """
 
 import itertools

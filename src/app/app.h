@@ -10,7 +10,8 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 
-#include "base/err.h"
+#include "base/stats.h"
+#include "http/facts.h"
 #include "http/request.h"
 #include "http/response.h"
 
@@ -20,6 +21,7 @@ struct app;
 struct app_options {
 	const char *database_url;         /* libpq connection string of the serving role */
 	const char *docs_base_url;        /* without a slash at its end */
+	struct stats_slot *stats;         /* of this process */
 	int64_t     statement_timeout_ms;
 	int64_t     lock_timeout_ms;      /* also how long a twin of a running request waits */
 	int64_t     request_timeout_ms;   /* the longest wait for the database in one request */
@@ -38,7 +40,8 @@ void        app_free(struct app *app);
  */
 int app_check(struct app *app);
 
-void app_handle(struct app *app, const struct request *req, struct response *res);
+/* facts are filled anew. */
+void app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts);
 
 /*
  * Work between two requests, when it is due: expired idempotency keys. Bounded to

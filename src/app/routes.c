@@ -2,6 +2,7 @@
 #include "app/routes.h"
 #include "app/openapi.h"
 #include "auth/key_api.h"
+#include "base/stats.h"
 #include "customer/api.h"
 
 static const struct route routes[] = {
@@ -32,6 +33,14 @@ const struct route *
 route_at(size_t i)
 {
 	return i < COUNTOF(routes) ? &routes[i] : NULL;
+}
+
+_Static_assert(COUNTOF(routes) <= STATS_NO_ROUTE, "a route without a counter");
+
+uint32_t
+route_number(const struct route *r)
+{
+	return (uint32_t)(r - routes);
 }
 
 struct str

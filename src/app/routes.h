@@ -27,6 +27,9 @@ struct route {
 /* Row i, or NULL past the end. */
 const struct route *route_at(size_t i);
 
+/* The row's number, for counters. */
+uint32_t route_number(const struct route *r);
+
 /* Fills c->legacy_path; returns what of the target stands behind the base. */
 struct str route_base(struct call *c);
 

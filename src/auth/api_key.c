@@ -52,6 +52,15 @@ well_formed(struct str key)
 	return false;
 }
 
+struct str
+api_key_prefix(struct str key)
+{
+	for (size_t live = 0; live < COUNTOF(key_prefixes); live++)
+		if (str_starts(key, key_prefixes[live]))
+			return (struct str) { key.ptr, key_prefixes[live].len + API_KEY_PREFIX_DIGITS };
+	return STR_NONE;
+}
+
 static void
 mark_used(struct call *c)
 {

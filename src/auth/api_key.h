@@ -30,6 +30,9 @@ void                  api_key_cache_free(struct api_key_cache *cache);
  */
 enum err api_key_check(struct call *c, struct api_key_cache *cache);
 
+/* What people are shown of a well-formed key: a view of it. */
+struct str api_key_prefix(struct str key);
+
 struct api_key {
 	char          text[API_KEY_TEXT_MAX_BYTES];   /* the secret */
 	char          prefix[API_KEY_TEXT_MAX_BYTES]; /* for people */

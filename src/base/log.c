@@ -14,6 +14,11 @@ const char *const log_level_names[LOG_LEVEL__COUNT] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
+const char *const log_format_names[LOG_FORMAT__COUNT] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
+};
+
 static char           speaker[32] = "clientele";
 static enum log_level least_level = LOG_LEVEL_INFO;
 

@@ -12,6 +12,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL__COUNT };
 
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT__COUNT };
+
+extern const char *const log_format_names[LOG_FORMAT__COUNT];
 extern const char *const log_level_names[LOG_LEVEL__COUNT];
 
 /* Who speaks ("supervisor", "worker 3") and what is left out. */

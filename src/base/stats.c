@@ -1,4 +1,4 @@
-/* What the workers are doing. */
+/* The scoreboard. */
 #include "base/stats.h"
 #include "base/log.h"
 
@@ -14,23 +14,114 @@ const char *const stats_state_names[STATS__COUNT] = {
 	[STATS_WRITING] = "writing",
 };
 
-_Static_assert(sizeof(struct stats_slot) == 64, "a slot is one cache line");
+const char *const stats_db_names[STATS_DB__COUNT] = {
+	[STATS_DB_NONE] = "none",
+	[STATS_DB_CONNECTED] = "connected",
+	[STATS_DB_AWAY] = "away",
+};
 
-struct stats_slot *
+const char *const stats_cause_names[STATS_CAUSE__COUNT] = {
+#define CAUSE(name, label) [STATS_CAUSE_##name] = label,
+	STATS_CAUSES(CAUSE)
+#undef CAUSE
+};
+
+const char *const stats_life_names[STATS_LIFE__COUNT] = {
+	[STATS_EMPTY] = "empty",
+	[STATS_WAITING] = "waiting",
+	[STATS_STARTING] = "starting",
+	[STATS_READY] = "ready",
+	[STATS_STOPPING] = "stopping",
+};
+
+const char *const stats_event_names[STATS__EVENTS] = {
+#define STATS(name, metric, help) [STATS_##name] = metric,
+	STATS_EVENTS(STATS)
+#undef STATS
+};
+
+const char *const stats_event_helps[STATS__EVENTS] = {
+#define STATS(name, metric, help) [STATS_##name] = help,
+	STATS_EVENTS(STATS)
+#undef STATS
+};
+
+/* From half a millisecond, the best that a request can do, to what ends it anyway. */
+const int64_t stats_bound_us[STATS_BUCKETS - 1] = { 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
+	1000000, 2500000, 5000000, 10000000 };
+
+static size_t
+bytes(size_t slots)
+{
+	const struct stats *s = NULL;
+
+	return sizeof(*s) + slots * sizeof(s->slot[0]);
+}
+
+struct stats *
 stats_new(size_t slots)
 {
-	void *p = mmap(NULL, slots * sizeof(struct stats_slot), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stats *s = mmap(NULL, bytes(slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED) {
+	if (s == MAP_FAILED) {
 		log_error("no shared memory: %s", strerror(errno));
 		exit(EXIT_OS);
 	}
-	return p;
+	s->slots = slots;
+	atomic_store(&s->pool.queue_length, -1);
+	atomic_store(&s->pool.queue_limit, -1);
+	return s;
 }
 
 void
-stats_free(struct stats_slot *slots, size_t count)
+stats_free(struct stats *s)
 {
-	munmap(slots, count * sizeof(*slots));
+	munmap(s, bytes(s->slots));
+}
+
+void
+stats_observe(struct stats_histogram *h, int64_t us)
+{
+	size_t i = 0;
+
+	while (i < STATS_BUCKETS - 1 && us > stats_bound_us[i])
+		i++;
+	stats_count(&h->count[i]);
+	atomic_store_explicit(&h->sum_us,
+	    atomic_load_explicit(&h->sum_us, memory_order_relaxed) + (us > 0 ? (uint64_t)us : 0), memory_order_relaxed);
+}
+
+void
+stats_do(struct stats_slot *s, uint32_t route, struct str request_id)
+{
+	uint32_t turn = atomic_load_explicit(&s->doing_turn, memory_order_relaxed);
+	size_t   len = request_id.len < REQUEST_ID_MAX_BYTES ? request_id.len : REQUEST_ID_MAX_BYTES;
+
+	/* A writer that was killed half-way left an odd turn. */
+	turn |= 1;
+	atomic_store_explicit(&s->doing_turn, turn, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	s->doing.since_ms = atomic_load_explicit(&s->busy_ms, memory_order_relaxed);
+	s->doing.route = route;
+	if (len)
+		memcpy(s->doing.request_id, request_id.ptr, len);
+	s->doing.request_id[len] = '\0';
+	atomic_store_explicit(&s->doing_turn, turn + 1, memory_order_release);
+}
+
+bool
+stats_read_doing(const struct stats_slot *s, struct stats_doing *out)
+{
+	for (int tries = 0; tries < 3; tries++) {
+		uint32_t turn = atomic_load_explicit(&s->doing_turn, memory_order_acquire);
+
+		*out = s->doing;
+		atomic_thread_fence(memory_order_acquire);
+		if (!(turn & 1) && atomic_load_explicit(&s->doing_turn, memory_order_relaxed) == turn) {
+			out->request_id[sizeof(out->request_id) - 1] = '\0';
+			return out->since_ms != 0
+			    && out->since_ms == atomic_load_explicit(&s->busy_ms, memory_order_relaxed);
+		}
+	}
+	return false;
 }

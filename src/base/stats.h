@@ -1,38 +1,173 @@
 /*
- * What the workers are doing, in memory that all processes of the service share.
+ * The scoreboard: what the workers are doing and have done, in memory that all
+ * processes of the service share.
  *
- * Layout     One slot, one cache line, for each worker the pool can hold.
+ * Layout     One part for the pool and one for each worker it can hold, written by the
+ *            supervisor alone, and one for each worker that this worker alone writes.
  * Ownership  The process that calls stats_new(); its children inherit the
  *            pages. stats_free() unmaps them for the caller alone.
- * Locks      None: a worker alone writes its slot, single words, and others
- *            read them. A killed writer can hold nobody up.
+ * Locks      None: single words, one writer each, and others read them. A
+ *            killed writer can hold nobody up. What a request is (struct
+ *            stats_doing) is several words: stats_read_doing() says when it was changed meanwhile.
  * Counters   Go on over the death of a worker; only the supervisor's end ends them.
- * Units      _ms is clock_mono_ms(), which is the same for all processes.
+ * Units      _ms is clock_mono_ms(), _us a duration in microseconds; the clock
+ *            is the same for all processes.
+ * Privacy    Nothing of a customer's; of a request only the id that its answer carries.
  */
 #ifndef BASE_STATS_H
 #define BASE_STATS_H
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
 
 #include <stdatomic.h>
+
+enum {
+	STATS_ROUTES_MAX = 24, /* rows of the table of routes, and one for what is no route */
+	STATS_CLASSES = 6,     /* status / 100 */
+	STATS_BUCKETS = 15,    /* of a histogram; the last one has no upper bound */
+};
 
 enum stats_state { STATS_IDLE, STATS_READING, STATS_HANDLING, STATS_WRITING, STATS__COUNT };
 
 extern const char *const stats_state_names[STATS__COUNT];
 
+/*
+ * What a worker counts: STATS(name, metric without prefix and _total, help).
+ */
+#define STATS_EVENTS(STATS) \
+	STATS(USELESS,   "connections_useless", "Connections without a request that can be understood.") \
+	STATS(ABANDONED, "requests_abandoned", "Requests whose sender had left before they were begun.") \
+	STATS(CANCELLED, "requests_cancelled", "Requests whose sender left while the database worked for them.") \
+	STATS(EXPIRED,   "requests_expired", "Requests that had waited longer than queue_timeout.") \
+	STATS(SHED,      "requests_shed", "Requests refused because the listen queue was nearly full.") \
+	STATS(LIMITED,   "requests_limited", "Requests refused by a rate limit.") \
+	STATS(REPLAYED,  "requests_replayed", "Answers given again for an Idempotency-Key.") \
+	STATS(SLOW,      "requests_slow", "Requests that took longer than slow_request.") \
+	STATS(UNKEPT,    "connections_unkept", "Requests whose front server asked to keep the connection.")
+
+enum stats_event {
+#define STATS(name, metric, help) STATS_##name,
+	STATS_EVENTS(STATS)
+#undef STATS
+	STATS__EVENTS
+};
+
+extern const char *const stats_event_names[STATS__EVENTS]; /* metrics */
+extern const char *const stats_event_helps[STATS__EVENTS];
+
+struct stats_histogram {
+	_Atomic(uint64_t) count[STATS_BUCKETS];
+	_Atomic(uint64_t) sum_us;
+};
+
+extern const int64_t stats_bound_us[STATS_BUCKETS - 1]; /* a value equal to a bound belongs to its bucket */
+
+/* How the worker stands with the database. */
+enum stats_db { STATS_DB_NONE, STATS_DB_CONNECTED, STATS_DB_AWAY, STATS_DB__COUNT };
+
+extern const char *const stats_db_names[STATS_DB__COUNT];
+
+/* A request in hand. */
+struct stats_doing {
+	int64_t  since_ms; /* accepted */
+	uint32_t route;    /* row of the table of routes, or STATS_NO_ROUTE */
+	char     request_id[REQUEST_ID_MAX_BYTES + 1]; /* empty: not known yet */
+};
+
+enum { STATS_NO_ROUTE = STATS_ROUTES_MAX - 1 };
+
 struct stats_slot {
 	_Alignas(64) _Atomic(int64_t) since_ms; /* when the state began */
-	_Atomic(int64_t) busy_ms;   /* when the request in hand was accepted; 0: none */
-	_Atomic(uint64_t) requests;  /* answered */
-	_Atomic(uint64_t) useless;   /* connections without a request that can be understood */
-	_Atomic(uint64_t) abandoned; /* requests whose sender left before they were begun */
-	_Atomic(uint32_t) state;     /* enum stats_state */
+	_Atomic(int64_t)  busy_ms;  /* when the request in hand was accepted; 0: none */
+	_Atomic(uint64_t) requests; /* answered */
+	_Atomic(uint32_t) state;    /* enum stats_state */
+	_Atomic(uint32_t) db;       /* enum stats_db */
+
+	/* The last request that was answered. */
+	_Atomic(uint32_t) last_route;
+	_Atomic(uint32_t) last_status; /* HTTP; 0: there was none */
+	_Atomic(int64_t)  last_us;
+
+	_Alignas(64) _Atomic(uint32_t) doing_turn; /* odd while 'doing' is being written */
+	struct stats_doing     doing;
+	_Atomic(uint64_t)      event[STATS__EVENTS];
+	_Atomic(uint64_t)      answered[STATS_ROUTES_MAX][STATS_CLASSES];
+	struct stats_histogram took[STATS_ROUTES_MAX]; /* from accept to the answer's last byte */
+	struct stats_histogram database;               /* waiting for PostgreSQL, of requests that asked it */
+	struct stats_histogram queued;                 /* from the front server to accept, when it told */
+};
+
+/* Why a worker's place had to be filled again. */
+#define STATS_CAUSES(CAUSE) \
+	CAUSE(CRASH,    "crash")    /* a signal that nobody of us sent */ \
+	CAUSE(EXIT,     "exit")     /* it ended by itself, with a failure */ \
+	CAUSE(HANG,     "hang")     /* killed: one request took too long */ \
+	CAUSE(START,    "start")    /* killed: it did not become ready */ \
+	CAUSE(CONFIG,   "config")   /* role or schema are not fit */ \
+	CAUSE(REQUESTS, "requests") /* max_requests */ \
+	CAUSE(MEMORY,   "memory")   /* max_memory */ \
+	CAUSE(RELOAD,   "reload")   /* a new configuration or binary */
+
+enum stats_cause {
+#define CAUSE(name, label) STATS_CAUSE_##name,
+	STATS_CAUSES(CAUSE)
+#undef CAUSE
+	STATS_CAUSE__COUNT
+};
+
+extern const char *const stats_cause_names[STATS_CAUSE__COUNT];
+
+/* What the supervisor alone writes about the pool. */
+struct stats_pool {
+	_Atomic(int64_t)  started_wall_ms;
+	_Atomic(uint32_t) generation;   /* of the configuration; 0: none is good yet */
+	_Atomic(uint32_t) target;       /* workers that there should be */
+	_Atomic(uint32_t) workers_min;  /* bounds of target */
+	_Atomic(uint32_t) workers_max;
+	_Atomic(uint32_t) busy_peak;    /* most workers with a request in hand at once, as seen by the supervisor */
+	_Atomic(uint32_t) stopping;     /* 0 or 1 */
+	_Atomic(uint32_t) shedding;     /* 0 or 1: the listen queue is nearly full */
+	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
+	_Atomic(int64_t)  queue_limit;  /* as the kernel has it; -1: not known */
+	_Atomic(int64_t)  queue_peak;
+	_Atomic(uint64_t) restarts[STATS_CAUSE__COUNT];
+};
+
+/* What the supervisor alone writes about a worker. */
+enum stats_life { STATS_EMPTY, STATS_WAITING, STATS_STARTING, STATS_READY, STATS_STOPPING, STATS_LIFE__COUNT };
+
+extern const char *const stats_life_names[STATS_LIFE__COUNT];
+
+struct stats_worker {
+	_Atomic(int32_t)  pid;
+	_Atomic(uint32_t) life; /* enum stats_life */
+	_Atomic(int64_t)  forked_ms;
+	_Atomic(uint32_t) generation;
+};
+
+struct stats {
+	struct stats_pool pool;
+	size_t            slots; /* never changes */
+	struct {
+		_Alignas(64) struct stats_worker worker; /* the supervisor's */
+		struct stats_slot                own;    /* the worker's */
+	} slot[];
 };
 
 /* Ends the process when the system has no memory to share. */
-struct stats_slot *stats_new(size_t slots);
-void               stats_free(struct stats_slot *slots, size_t count);
+struct stats *stats_new(size_t slots);
+void          stats_free(struct stats *s);
+
+void stats_observe(struct stats_histogram *h, int64_t us);
+
+/* What the worker is at; an id that is too long is cut. */
+void stats_do(struct stats_slot *s, uint32_t route, struct str request_id);
+
+/* For others. False when there is no request, or none that could be read whole. */
+bool stats_read_doing(const struct stats_slot *s, struct stats_doing *out);
 
 static inline void
 stats_enter(struct stats_slot *s, enum stats_state state)

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "db/tx.h"
+#include "http/facts.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -56,6 +57,7 @@ struct call {
 	struct response       *res;
 	struct db             *db;
 	const struct settings *settings;
+	struct facts          *facts;
 	struct tenant          tenant;
 	enum version           version;
 	bool                   legacy_path; /* the path has no version in it */

@@ -146,6 +146,7 @@ idem_mark(struct call *c, const struct idem_stored *stored, const struct id *mad
 	if (made && stored->ids && id_eq(&stored->id[0], made))
 		return;
 	response_header(c->res, "Idempotent-Replayed", STR("true"));
+	c->facts->replayed = true;
 }
 
 enum err

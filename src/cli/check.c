@@ -20,11 +20,12 @@ user_exists(const char *user, struct buf *err)
 static int
 try_database(const struct conf *c)
 {
+	struct stats_slot  stats = { 0 };
 	struct app_options options;
 	struct app        *app;
 	int                code;
 
-	worker_app_options(c, &options);
+	worker_app_options(c, &stats, &options);
 	app = app_new(&options);
 	code = app_check(app);
 	app_free(app);

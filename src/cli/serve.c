@@ -90,7 +90,7 @@ announce(const struct conf *c, const struct listener *l)
 	    l->inherited ? "an inherited socket" : c->listen);
 	if (!l->alone)
 		log_info("workers: %u%s", supervisor_workers(c),
-		    c->workers ? "" : " (auto: two for each processor)");
+		    c->workers ? "" : " (auto: four for each processor)");
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
 		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);

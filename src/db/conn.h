@@ -14,6 +14,7 @@ struct db {
 	bool              prepared[SQL__COUNT]; /* on this connection */
 	int64_t           next_try_ms;          /* monotonic */
 	int64_t           backoff_ms;           /* 0 after a success */
+	struct db_meter   meter;
 };
 
 /* A new connection without session settings, or NULL (the log says why). */

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+_Static_assert(SQL__COUNT <= 64, "a statement without a bit in struct db_meter");
+
 enum {
 	CONNECT_TIMEOUT_S = 3,
 	BACKOFF_FIRST_MS = 100,
@@ -306,6 +308,7 @@ run_once(struct db *db, struct tx *tx)
 	int64_t        deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
 
 	clear_results(tx);
+	db->meter.trips++;
 	if (!conn) {
 		snprintf(tx->log, sizeof(tx->log), "no connection to the database");
 		return (struct failure) { DB_GONE, false, false };
@@ -340,8 +343,8 @@ run_once(struct db *db, struct tx *tx)
 	return failure;
 }
 
-enum db_status
-tx_run(struct tx *tx)
+static enum db_status
+run(struct tx *tx)
 {
 	struct db *db = tx->db;
 	bool       unknown = false; /* of an earlier run, which no failure of a later one settles */
@@ -356,6 +359,29 @@ tx_run(struct tx *tx)
 			return unknown ? DB_UNKNOWN : failure.status;
 		log_info("transaction runs again: %s", tx->log);
 	}
+}
+
+enum db_status
+tx_run(struct tx *tx)
+{
+	struct db_meter *meter = &tx->db->meter;
+	int64_t          begun_us = clock_mono_us();
+	enum db_status   status = run(tx);
+
+	meter->us += clock_mono_us() - begun_us;
+	for (size_t i = 0; i < tx->steps; i++)
+		meter->statements |= UINT64_C(1) << tx->step[i].id;
+	return status;
+}
+
+struct db_meter
+db_meter_take(struct db *db)
+{
+	struct db_meter taken = db->meter;
+
+	taken.connected = db->conn != NULL;
+	db->meter = (struct db_meter) { 0 };
+	return taken;
 }
 
 void

@@ -27,6 +27,16 @@ struct db_options {
 	int64_t     request_timeout_ms;
 };
 
+/* What the database cost since the last db_meter_take(). */
+struct db_meter {
+	int64_t  us;         /* waiting for it, connecting included */
+	unsigned trips;      /* transactions, each of one round trip */
+	uint64_t statements; /* a bit for each enum sql_id that was sent */
+	bool     connected;  /* now, as far as is known */
+};
+
+struct db_meter db_meter_take(struct db *db);
+
 struct db *db_new(const struct db_options *options);
 void       db_free(struct db *db);
 

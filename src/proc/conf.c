@@ -16,12 +16,15 @@ enum {
 };
 
 enum type {
-	TYPE_INT,   /* digits */
-	TYPE_COUNT, /* digits, or "auto", which is 0 */
-	TYPE_BYTES, /* digits with K or M */
-	TYPE_MS,    /* digits with ms, s, m or h */
-	TYPE_OCTAL, /* octal digits */
-	TYPE_LEVEL, /* name of a log level */
+	TYPE_INT,     /* digits */
+	TYPE_COUNT,   /* digits, or "auto", which is 0 */
+	TYPE_WORKERS, /* the same, "static" and digits, or "dynamic" */
+	TYPE_BYTES,   /* digits with K or M */
+	TYPE_MS,      /* digits with ms, s, m or h */
+	TYPE_OCTAL,   /* octal digits */
+	TYPE_LEVEL,   /* these three: one of a list of names */
+	TYPE_FORMAT,
+	TYPE_SWITCH,
 	TYPE_TEXT,
 	TYPE_URL, /* http or https, no slash at the end */
 };
@@ -31,6 +34,18 @@ enum flags {
 	RELOAD = 1, /* a reload applies it */
 	SECRET = 2, /* never printed */
 };
+
+static const char *const off_on[] = { "off", "on" };
+
+/* The names of a type, as many as the key's max says, and one; NULL: it has none. */
+static const char *const *
+names_of(enum type type)
+{
+	return type == TYPE_LEVEL ? log_level_names
+	    : type == TYPE_FORMAT ? log_format_names
+	    : type == TYPE_SWITCH ? off_on
+				  : NULL;
+}
 
 static const struct key {
 	const char *name, *dflt;
@@ -64,15 +79,42 @@ static const struct key {
 	{ "listen_allow", "127.0.0.1, ::1", TYPE_TEXT, RELOAD, 0, 4096, AT(listen_allow),
 	    "TCP peers that may connect: addresses or networks such as 10.0.0.0/8, with commas "
 	    "between them. Unix sockets are guarded by listen_mode instead." },
-	{ "workers", "auto", TYPE_COUNT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
-	    "Worker processes, each with one database connection; auto means two for each "
-	    "processor, because a worker waits for the database most of the time." },
+	{ "admin_listen", "", TYPE_TEXT, FIXED, 0, 256, AT(admin_listen),
+	    "Where status, metrics and health are served over HTTP, and where status, workers, "
+	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere." },
+	{ "admin_mode", "0600", TYPE_OCTAL, FIXED, 0, 0777, AT(admin_mode),
+	    "Octal permissions of the admin socket file; who may connect may also command." },
+	{ "admin_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(admin_owner),
+	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as created." },
+	{ "workers", "auto", TYPE_WORKERS, RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
+	    "Worker processes, each with one database connection: a number (static N is the same); auto, "
+	    "four for each processor, because a worker mostly waits for database and disk; or dynamic, "
+	    "as many as the load asks for." },
+	{ "workers_min", "2", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_min),
+	    "Least workers when dynamic, and how many there are at the start." },
+	{ "workers_max", "auto", TYPE_COUNT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_max),
+	    "Most workers when dynamic, and the bound of changes by signal or command; auto means twice "
+	    "what workers = auto gives." },
+	{ "spare_min", "1", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(spare_min),
+	    "When dynamic: workers are added, one at a time, while fewer than this are idle." },
+	{ "spare_max", "4", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(spare_max),
+	    "When dynamic: workers leave, one at a time, while more than this have been idle for spare_idle." },
+	{ "spare_idle", "30s", TYPE_MS, RELOAD, 1 * SECOND, 1 * HOUR, AT(spare_idle_ms),
+	    "How long there must have been more than spare_max idle workers before one leaves." },
 	{ "max_requests", "0", TYPE_INT, RELOAD, 0, 1000000000, AT(max_requests),
 	    "Requests after which a worker is replaced, and up to a tenth more so that they do not "
 	    "all leave together; 0 means never." },
+	{ "max_memory", "0", TYPE_BYTES, RELOAD, 0, 1024 * MIB, AT(max_memory_bytes),
+	    "Resident memory at which a worker is replaced between two requests; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
 	    "each; a worker that is busy for three times as long is killed." },
+	{ "queue_timeout", "10s", TYPE_MS, RELOAD, 0, 10 * MINUTE, AT(queue_timeout_ms),
+	    "A request that waited longer for a worker is answered with 503 and not begun; needs the "
+	    "REQUEST_START of the sample files, from a front server on this host; 0 means no limit." },
+	{ "queue_shed", "80", TYPE_INT, RELOAD, 0, 100, AT(queue_shed),
+	    "Percent of the listen queue at which requests are answered with 503 at once, before the "
+	    "queue overflows; 0 means never." },
 	{ "statement_timeout", "10s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(statement_timeout_ms),
 	    "Longest time for one statement in the database; longer than lock_timeout, or a wait for a "
 	    "lock ends as a timeout." },
@@ -91,12 +133,26 @@ static const struct key {
 	    "How long the answer to an Idempotency-Key is kept." },
 	{ "docs_base_url", "https://docs.example.com", TYPE_URL, RELOAD, 1, 512, AT(docs_base_url),
 	    "Where doc_url in error answers points to, without a slash at the end." },
+	{ "rate_limit", "off", TYPE_TEXT, RELOAD, 1, 64, AT(rate_limit),
+	    "Requests that one API key may make, such as 100/s burst 200, or off; clientele key limit "
+	    "sets another one for a key." },
+	{ "prepared_statements", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(prepared_statements),
+	    "Whether statements are prepared once for each connection; off for a pooler between here and "
+	    "PostgreSQL that gives each transaction another connection." },
 	{ "pidfile", "", TYPE_TEXT, FIXED, 0, 1024, AT(pidfile),
 	    "File for the process id of the supervisor; empty means none." },
 	{ "user", "", TYPE_TEXT, FIXED, 0, 64, AT(user),
 	    "User to become when started as root; empty means to stay." },
+	{ "log", "stderr", TYPE_TEXT, RELOAD, 1, 1024, AT(log),
+	    "Where the log goes: stderr, syslog, or the path of a file, which SIGUSR1 opens again." },
+	{ "log_format", "text", TYPE_FORMAT, RELOAD, 0, LOG_FORMAT__COUNT - 1, AT(log_format),
+	    "text or json, one line an event." },
 	{ "log_level", "info", TYPE_LEVEL, RELOAD, 0, LOG_LEVEL__COUNT - 1, AT(log_level),
-	    "What goes to standard error: error, warn, info or debug." },
+	    "What is logged: error, warn, info or debug." },
+	{ "request_log", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(request_log),
+	    "Whether each request has a line in the log." },
+	{ "slow_request", "1s", TYPE_MS, RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
+	    "Requests that take longer are logged with the statements they ran; 0 means none is." },
 #undef AT
 };
 
@@ -150,11 +206,13 @@ print_number(const struct key *k, int64_t n, struct buf *out)
 {
 	const struct unit *u = units_of(k->type);
 
-	if (k->type == TYPE_LEVEL)
-		buf_fmt(out, "%s", log_level_names[n]);
+	if (names_of(k->type))
+		buf_fmt(out, "%s", names_of(k->type)[n]);
 	else if (k->type == TYPE_OCTAL)
 		buf_fmt(out, "%04o", (unsigned)n);
-	else if (k->type == TYPE_COUNT && n == 0)
+	else if (k->type == TYPE_WORKERS && n == CONF_WORKERS_DYNAMIC)
+		buf_fmt(out, "dynamic");
+	else if ((k->type == TYPE_COUNT || k->type == TYPE_WORKERS) && n == CONF_WORKERS_AUTO)
 		buf_fmt(out, "auto");
 	else if (n == 0)
 		buf_fmt(out, "0");
@@ -194,7 +252,14 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 	int64_t n = 0;
 
 	switch (k->type) {
+	case TYPE_WORKERS:
 	case TYPE_COUNT:
+		if (k->type == TYPE_WORKERS && str_is(value, "dynamic")) {
+			*out = CONF_WORKERS_DYNAMIC;
+			return true;
+		}
+		if (k->type == TYPE_WORKERS && str_starts(value, STR("static ")))
+			value = str_trim((struct str) { value.ptr + 7, value.len - 7 });
 		if (str_is(value, "auto")) {
 			*out = 0;
 			return true;
@@ -217,12 +282,14 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 		*out = n;
 		return true;
 	case TYPE_LEVEL:
-		for (size_t i = 0; i < COUNTOF(log_level_names); i++)
-			if (str_is(value, log_level_names[i])) {
-				*out = (int64_t)i;
-				return true;
-			}
-		return false;
+	case TYPE_FORMAT:
+	case TYPE_SWITCH:
+		while (n <= k->max && !str_is(value, names_of(k->type)[n]))
+			n++;
+		if (n > k->max)
+			return false;
+		*out = n;
+		return true;
 	case TYPE_TEXT:
 	case TYPE_URL:
 		break;
@@ -258,16 +325,20 @@ print_expected(const struct key *k, struct buf *err)
 	static const char *const what[] = {
 		[TYPE_INT] = "a whole number",
 		[TYPE_COUNT] = "auto or a whole number",
+		[TYPE_WORKERS] = "auto, dynamic or a whole number",
 		[TYPE_BYTES] = "a size such as 16K or 2M,",
 		[TYPE_MS] = "a time such as 500ms, 5s, 1m or 24h,",
 		[TYPE_OCTAL] = "octal permissions such as 0660",
-		[TYPE_LEVEL] = "error, warn, info or debug",
 		[TYPE_TEXT] = "plain text",
 		[TYPE_URL] = "an http or https URL without a slash at its end",
 	};
 
+	for (int64_t i = 0; names_of(k->type) && i <= k->max; i++)
+		buf_fmt(err, "%s%s", i == 0 ? "" : i == k->max ? " or " : ", ", names_of(k->type)[i]);
+	if (names_of(k->type))
+		return;
 	buf_fmt(err, "%s", what[k->type]);
-	if (k->type == TYPE_LEVEL || k->type == TYPE_OCTAL)
+	if (k->type == TYPE_OCTAL)
 		return;
 	if (is_text(k->type)) {
 		buf_fmt(err, " of %d to %d bytes", (int)k->min, (int)k->max);

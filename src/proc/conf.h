@@ -23,9 +23,20 @@ struct conf {
 	char         *listen_owner;       /* "user:group" of the socket file; empty: as created */
 	int64_t       listen_backlog;
 	char         *listen_allow;       /* TCP peers that may connect: addresses, networks */
-	int64_t       workers;            /* 0: auto */
+	char         *admin_listen;       /* like listen; empty: nowhere */
+	int64_t       admin_mode;         /* octal permissions of its socket file */
+	char         *admin_owner;        /* "user:group" of its socket file; empty: as created */
+	int64_t       workers;            /* CONF_WORKERS_AUTO, CONF_WORKERS_DYNAMIC, or how many */
+	int64_t       workers_min;        /* these five: when dynamic */
+	int64_t       workers_max;        /* 0: auto */
+	int64_t       spare_min;
+	int64_t       spare_max;
+	int64_t       spare_idle_ms;
 	int64_t       max_requests;       /* per worker, with jitter; 0: no end */
+	int64_t       max_memory_bytes;   /* resident, of a worker; 0: no end */
 	int64_t       request_timeout_ms;
+	int64_t       queue_timeout_ms;   /* 0: none */
+	int64_t       queue_shed;         /* percent of the listen queue; 0: never */
 	int64_t       statement_timeout_ms;
 	int64_t       lock_timeout_ms;
 	int64_t       shutdown_timeout_ms;
@@ -36,10 +47,16 @@ struct conf {
 	char         *docs_base_url;
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
+	char         *rate_limit;         /* "off", or such as "100/s burst 200" */
+	int64_t       prepared_statements; /* 0 or 1 */
+	char         *log;                /* "stderr", "syslog" or a path */
+	int64_t       log_format;         /* enum log_format */
 	int64_t       log_level;          /* enum log_level */
+	int64_t       request_log;        /* 0 or 1: a line for each request */
+	int64_t       slow_request_ms;    /* 0: none is slow */
 };
 
-enum { CONF_WORKERS_MAX = 512 };
+enum { CONF_WORKERS_AUTO = 0, CONF_WORKERS_DYNAMIC = -1, CONF_WORKERS_MAX = 512 };
 
 /* Every key at its default. */
 void conf_init(struct conf *c);

@@ -1,5 +1,6 @@
 /* The supervisor: starts workers, watches them, replaces them, stops them. */
 #include "proc/supervisor.h"
+#include "app/routes.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "proc/worker.h"
@@ -68,7 +69,7 @@ struct supervisor {
 	struct conf            *conf;
 	struct conf             next; /* while 'checking' in a reload */
 	struct allow            allow;
-	struct stats_slot      *stats;
+	struct stats           *stats;
 	struct slot             slots[SLOTS_MAX];
 	unsigned                generation; /* of the configuration; 0: none is good yet */
 	pid_t                   checking;   /* the child that looks at the database, or 0 */
@@ -146,8 +147,10 @@ processors(void)
 unsigned
 supervisor_workers(const struct conf *c)
 {
-	unsigned automatic = 2 * processors();
+	unsigned automatic = 4 * processors();
 
+	if (c->workers == CONF_WORKERS_DYNAMIC)
+		return (unsigned)c->workers_min;
 	if (c->workers)
 		return (unsigned)c->workers;
 	return automatic < CONF_WORKERS_MAX ? automatic : CONF_WORKERS_MAX;
@@ -162,7 +165,7 @@ slot_number(const struct supervisor *s, const struct slot *w)
 static struct stats_slot *
 slot_stats(const struct supervisor *s, const struct slot *w)
 {
-	return &s->stats[w - s->slots];
+	return &s->stats->slot[w - s->slots].own;
 }
 
 static uint64_t
@@ -204,6 +207,7 @@ be_worker(const struct supervisor *s, const struct slot *w)
 		.conf = s->conf,
 		.allow = &s->allow,
 		.stats = slot_stats(s, w),
+		.pool = &s->stats->pool,
 		.listen_fd = s->what->listener->fd,
 		.lifeline_fd = s->lifeline[0],
 		.ready_fd = s->ready[1],
@@ -394,7 +398,7 @@ check_database(struct supervisor *s, const struct conf *c)
 		signal(handled[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	worker_app_options(c, &options);
+	worker_app_options(c, &s->stats->slot[0].own, &options);
 	app = app_new(&options);
 	code = app_check(app);
 	app_free(app);
@@ -487,17 +491,27 @@ write_obituary(const struct supervisor *s, const struct slot *w, int status)
 	uint32_t  state = atomic_load_explicit(&stats->state, memory_order_relaxed);
 	long long age = (long long)(clock_mono_ms() - w->forked_ms);
 	char      how[64];
+	char      what[REQUEST_ID_MAX_BYTES + 80] = "";
 
+	struct stats_doing  doing;
+	const struct route *route;
+
+	if (state != STATS_IDLE && stats_read_doing(stats, &doing)) {
+		route = route_at(doing.route);
+		snprintf(what, sizeof(what), " request=%s route=\"%s %s\" age_ms=%lld", doing.request_id,
+		    route ? method_names[route->method] : "-", route ? route->pattern : "-",
+		    (long long)(clock_mono_ms() - doing.since_ms));
+	}
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "signal %d (SIG%s)%s", WTERMSIG(status),
 		    sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?",
 		    WCOREDUMP(status) ? ", core" : "");
 	else
 		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
-	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu",
+	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s",
 	    slot_number(s, w), how, (int)w->pid, wstate_names[w->state],
 	    state < STATS__COUNT ? stats_state_names[state] : "?", age,
-	    (unsigned long long)slot_requests(s, w));
+	    (unsigned long long)slot_requests(s, w), what);
 }
 
 static void
@@ -548,7 +562,7 @@ watch(struct supervisor *s)
 		kill(s->checking, SIGKILL);
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *w = &s->slots[i];
-		int64_t      busy_ms = atomic_load(&s->stats[i].busy_ms);
+		int64_t      busy_ms = atomic_load(&s->stats->slot[i].own.busy_ms);
 		const char  *why = NULL;
 
 		if (!is_alive(w) || w->killed)
@@ -682,7 +696,7 @@ supervisor_run(const struct supervise *what)
 	if (s.exit_code == 0)
 		log_info("stopped");
 	conf_fini(&s.next);
-	stats_free(s.stats, SLOTS_MAX);
+	stats_free(s.stats);
 	for (size_t i = 0; i < 2; i++) {
 		close(s.lifeline[i]);
 		close(s.ready[i]);

@@ -59,10 +59,11 @@ take_signals(const struct heritage *h)
 }
 
 void
-worker_app_options(const struct conf *c, struct app_options *out)
+worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out)
 {
 	*out = (struct app_options) {
 		.database_url = c->database_url,
+		.stats = stats,
 		.docs_base_url = c->docs_base_url,
 		.statement_timeout_ms = c->statement_timeout_ms,
 		.lock_timeout_ms = c->lock_timeout_ms,
@@ -96,24 +97,41 @@ lifetime(int64_t max_requests)
 }
 
 static void
+count_answer(struct stats_slot *stats, const struct facts *facts, int status, int64_t took_us)
+{
+	stats_count(&stats->requests);
+	stats_count(&stats->answered[facts->route][status / 100 % STATS_CLASSES]);
+	stats_observe(&stats->took[facts->route], took_us);
+	if (facts->db_trips)
+		stats_observe(&stats->database, facts->db_us);
+	if (facts->replayed)
+		stats_count(&stats->event[STATS_REPLAYED]);
+	atomic_store_explicit(&stats->last_route, facts->route, memory_order_relaxed);
+	atomic_store_explicit(&stats->last_status, (uint32_t)status, memory_order_relaxed);
+	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
+}
+
+static void
 serve(struct worker *w, int fd)
 {
 	struct stats_slot *stats = w->h->stats;
 	struct request     req = { .arena = &w->arena };
+	int64_t            begun_us = clock_mono_us();
+	struct facts       facts;
 	enum fcgi_read     got;
 
 	stats_enter(stats, STATS_READING);
 	got = fcgi_read(w->fcgi, fd, &req);
 	if (got == READ_REQUEST) {
 		stats_enter(stats, STATS_HANDLING);
-		app_handle(w->app, &req, &w->response);
+		app_handle(w->app, &req, &w->response, &facts);
 		stats_enter(stats, STATS_WRITING);
 		fcgi_write(w->fcgi, &w->response);
+		count_answer(stats, &facts, w->response.status, clock_mono_us() - begun_us);
 		response_reset(&w->response);
-		stats_count(&stats->requests);
 		w->left--;
 	} else
-		stats_count(got == READ_ABANDONED ? &stats->abandoned : &stats->useless);
+		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_IDLE);
 }
@@ -140,7 +158,7 @@ accept_one(const struct worker *w)
 		if (allow_has(w->h->allow, &peer))
 			return fd;
 		log_warn("a connection was refused: its address is not in listen_allow");
-		stats_count(&w->h->stats->useless);
+		stats_count(&w->h->stats->event[STATS_USELESS]);
 		close(fd);
 	}
 }
@@ -256,7 +274,7 @@ worker_run(const struct heritage *h)
 	if (w.fcgi) {
 		arena_init(&w.arena);
 		response_init(&w.response);
-		worker_app_options(h->conf, &options);
+		worker_app_options(h->conf, h->stats, &options);
 		w.app = app_new(&options);
 		code = run(&w);
 		app_free(w.app);

@@ -23,6 +23,7 @@ struct heritage {
 	const struct conf  *conf;
 	const struct allow *allow;
 	struct stats_slot  *stats;
+	struct stats_pool  *pool;        /* NULL: there is no supervisor */
 	int                 listen_fd;
 	int                 lifeline_fd; /* ends when the supervisor is gone; -1: there is none */
 	int                 ready_fd;    /* takes the worker's pid when it serves, or -1 */
@@ -32,6 +33,6 @@ struct heritage {
 int worker_run(const struct heritage *h);
 
 /* The part of the configuration that the API needs; views into c. */
-void worker_app_options(const struct conf *c, struct app_options *out);
+void worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out);
 
 #endif

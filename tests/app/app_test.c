@@ -65,7 +65,9 @@ make_organization(struct id *live, struct id *sandbox)
 void
 app_test_begin(void)
 {
+	static struct stats_slot        stats;
 	static const struct app_options options = {
+		.stats = &stats,
 		.docs_base_url = "https://docs.test",
 		.statement_timeout_ms = 5000,
 		.lock_timeout_ms = 1000,
@@ -116,6 +118,7 @@ int
 send_request(const struct sent *s)
 {
 	struct request req = { .arena = &test_arena };
+	struct facts   facts;
 	struct {
 		enum header header;
 		const char *value;
@@ -134,7 +137,7 @@ send_request(const struct sent *s)
 		req.header[headers[i].header] = str_of(headers[i].value);
 		req.header_count[headers[i].header] = headers[i].value != NULL;
 	}
-	app_handle(test_app, &req, &test_response);
+	app_handle(test_app, &req, &test_response, &facts);
 	return test_response.status;
 }
 

@@ -149,7 +149,7 @@ def test_socket_file_has_the_configured_mode(pool, mode, expected):
 
 @pytest.mark.parametrize("options, message", [
     ({"bogus": "1"}, 'there is no key "bogus"'),
-    ({"workers": "many"}, "workers must be auto or a whole number from 1 to 512"),
+    ({"workers": "many"}, "workers must be auto, dynamic or a whole number from 1 to 512"),
     ({"listen": "nowhere"}, "neither unix:/path"),
     ({"listen_allow": "1.2.3.4.5"}, "no address or network"),
     ({"listen_owner": "no-such-user-here"}, "there is no user"),

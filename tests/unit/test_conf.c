@@ -199,11 +199,11 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "listen = unix:/a # b = c\n", NULL },
 		{ "workers=3\nlog_level=warn", NULL },
 		{ "workers", "f:1: expected \"key = value\"" },
-		{ "\n\nworkers = x\n", "f:3: workers must be auto or a whole number from 1 to 512, not \"x\"" },
+		{ "\n\nworkers = x\n", "f:3: workers must be auto, dynamic or a whole number from 1 to 512, not \"x\"" },
 		{ "work = 1", "f:1: there is no key \"work\"" },
 		{ "= 1", "f:1: there is no key \"\"" },
 		{ "workers = 1\nworkers = 1\n", "f:2: workers was set in line 1 already" },
-		{ "workers = 1\r\n", "f:1: workers must be auto or a whole number from 1 to 512, not \"1\r\"" },
+		{ "workers = 1\r\n", "f:1: workers must be auto, dynamic or a whole number from 1 to 512, not \"1\r\"" },
 		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
 		{ "body_max = 1", "f:1: body_max must be a size such as 16K or 2M, from 16K to 4M, not \"1\"" },
 	};
