@@ -9,6 +9,7 @@
 #include "call/reply.h"
 #include "db/db.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,6 +124,17 @@ request_id(const struct request *req)
 	return str_of(made);
 }
 
+/* Bytes at the beginning that need no escape in a path. */
+static size_t
+unreserved(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && (isalnum((unsigned char)s.ptr[n]) || memchr("-._~", s.ptr[n], 4)))
+		n++;
+	return n;
+}
+
 /* The same path under /api/v1, escaped anew: no byte of a request goes into a header as it came. */
 static struct str
 successor(struct call *c)
@@ -137,14 +149,16 @@ successor(struct call *c)
 		struct str segment = c->path.segment[i];
 
 		buf_str(&link, STR("/"));
-		for (size_t k = 0; k < segment.len; k++) {
-			unsigned char b = (unsigned char)segment.ptr[k];
-			char          escaped[3] = { '%', hex[b >> 4], hex[b & 15] };
+		for (;;) {
+			size_t        plain = unreserved(segment);
+			unsigned char b;
 
-			if ((b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || strchr("-._~", b))
-				buf_add(&link, segment.ptr + k, 1);
-			else
-				buf_add(&link, escaped, sizeof(escaped));
+			buf_add(&link, segment.ptr, plain);
+			if (plain == segment.len)
+				break;
+			b = (unsigned char)segment.ptr[plain];
+			buf_add(&link, (const char[]) { '%', hex[b >> 4], hex[b & 15] }, 3);
+			segment = (struct str) { segment.ptr + plain + 1, segment.len - plain - 1 };
 		}
 	}
 	buf_str(&link, STR(">; rel=\"successor-version\""));

@@ -360,7 +360,8 @@ make_head(struct buf *head, const struct response *res, size_t headers)
 			    res->header[i].name);
 			continue;
 		}
-		buf_fmt(head, "%s: ", res->header[i].name);
+		buf_str(head, str_of(res->header[i].name));
+		buf_add(head, ": ", 2);
 		buf_str(head, res->header[i].value);
 		buf_add(head, "\r\n", 2);
 	}
