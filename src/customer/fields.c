@@ -45,12 +45,19 @@ static const struct field_in {
 	{ "isActive",     MEMBER_IS_ACTIVE,    TYPE_BOOL,     0,           0,                      V_LEGACY,     V_2026_05_12 },
 };
 
+#define ADDRESS "address."
+
 static const struct {
-	const char *name;
+	const char *field; /* the member's name behind ADDRESS */
 	bool        required;
 } address_members[] = {
-	{ "line1", true },      { "line2", false },  { "city", true },    { "state", false },
-	{ "postalCode", true }, { "country", true }, { "region", false },
+	{ ADDRESS "line1", true },
+	{ ADDRESS "line2", false },
+	{ ADDRESS "city", true },
+	{ ADDRESS "state", false },
+	{ ADDRESS "postalCode", true },
+	{ ADDRESS "country", true },
+	{ ADDRESS "region", false },
 };
 
 static const char *const timezones[] = {
@@ -194,9 +201,9 @@ read_address(struct reader *r, const struct jnode *object)
 
 	text[len++] = '{';
 	for (size_t i = 0; i < COUNTOF(address_members); i++) {
-		const char         *name = address_members[i].name;
-		const char         *field = arena_fmt(r->call->arena, "address.%s", name).ptr;
-		const struct jnode *n = jread_member(r->doc, object, str_of(name));
+		const char         *field = address_members[i].field;
+		struct str          name = str_of(field + strlen(ADDRESS));
+		const struct jnode *n = jread_member(r->doc, object, name);
 		struct str          value, raw;
 
 		if (!n || n->type == JTYPE_NULL) {
@@ -209,7 +216,7 @@ read_address(struct reader *r, const struct jnode *object)
 			continue;
 		}
 		value = jread_string(r->call->arena, r->doc, n);
-		if (strcmp(name, "country") == 0 && !country_known(value))
+		if (str_is(name, "country") && !country_known(value))
 			fault(r, field, "must be a country code of ISO 3166-1 alpha-2");
 		else if (utf8_count(value) > ADDRESS_LINE_MAX_CHARS)
 			fault(r, field, too_long(r, ADDRESS_LINE_MAX_CHARS));
@@ -217,8 +224,8 @@ read_address(struct reader *r, const struct jnode *object)
 		if (len > 1)
 			text[len++] = ',';
 		text[len++] = '"';
-		memcpy(text + len, name, strlen(name));
-		len += strlen(name);
+		memcpy(text + len, name.ptr, name.len);
+		len += name.len;
 		memcpy(text + len, "\":", 2);
 		len += 2;
 		memcpy(text + len, raw.ptr, raw.len);
