@@ -233,6 +233,7 @@ class Service:
         self.conf = self.dir / "clientele.conf"
         self.options = {"database_url": database.serve_url, "listen": f"unix:{self.socket}", "pidfile": self.pidfile,
                         "workers": 2, **options}
+        self.bin = self.place.bin
         self.process = None
         self.write_conf()
 
@@ -245,7 +246,7 @@ class Service:
 
     def start(self, wait=True, *arguments, **more):
         assert self.process is None or self.process.poll() is not None
-        self.process = self.place.spawn(self.log_file, self.place.bin, "-c", self.conf, "serve", *arguments, **more)
+        self.process = self.place.spawn(self.log_file, self.bin, "-c", self.conf, "serve", *arguments, **more)
         if wait:
             wait_until(lambda: self.ended() or (self.accepts() and len(self.workers()) >= self.expected_workers()),
                        what="the start of clientele")
@@ -253,8 +254,8 @@ class Service:
         return self
 
     def expected_workers(self):
-        count = self.options.get("workers", "auto")
-        return 1 if count == "auto" else int(count)
+        count = str(self.options.get("workers", "auto")).removeprefix("static ")
+        return int(count) if count.isdigit() else 1
 
     def accepts(self):
         with socket.socket(socket.AF_UNIX) as s:

@@ -22,6 +22,15 @@ SELECT r.rolsuper, r.rolbypassrls,
 -- The newest migration that was applied.
 SELECT coalesce(max(version), 0)::bigint FROM schema_migration;
 
+-- name: connection_room
+-- How many connections there can be: of the server, of this role, of this database; -1: no limit of its own.
+SELECT current_setting('max_connections')::bigint,
+       current_setting('superuser_reserved_connections')::bigint
+           + coalesce(current_setting('reserved_connections', true), '0')::bigint,
+       r.rolconnlimit::bigint, d.datconnlimit::bigint
+  FROM pg_roles r, pg_database d
+ WHERE r.rolname = current_user AND d.datname = current_database();
+
 -- name: environment_enter
 -- What row-level security lets this transaction see. $1 environment.
 SELECT set_config('app.environment', $1::uuid::text, true);

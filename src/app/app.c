@@ -94,6 +94,18 @@ app_check(struct app *app)
 	return code;
 }
 
+bool
+app_room(struct app *app, struct db_room *out)
+{
+	struct arena arena;
+	bool         told;
+
+	arena_init(&arena);
+	told = db_room(app->db, &arena, out);
+	arena_fini(&arena);
+	return told;
+}
+
 /* ---- one request ---- */
 
 static bool

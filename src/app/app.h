@@ -11,6 +11,7 @@
 #define APP_APP_H
 
 #include "base/stats.h"
+#include "db/db.h"
 #include "http/facts.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -39,6 +40,9 @@ void        app_free(struct app *app);
  * must not be used: the log says why and what to do).
  */
 int app_check(struct app *app);
+
+/* How many connections the database allows; false when it does not tell. */
+bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 
 /* facts are filled anew. */
 void app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts);

@@ -29,6 +29,11 @@ log_init(const char *who, enum log_level least)
 	least_level = least;
 }
 
+void
+log_reopen(void)
+{
+}
+
 static void PRINTF(2, 0)
 line(enum log_level level, const char *fmt, va_list ap)
 {

@@ -20,6 +20,9 @@ extern const char *const log_level_names[LOG_LEVEL__COUNT];
 /* Who speaks ("supervisor", "worker 3") and what is left out. */
 void log_init(const char *who, enum log_level least);
 
+/* For a log in a file that was moved away; standard error stays what it is. */
+void log_reopen(void);
+
 void log_error(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);

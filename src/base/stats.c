@@ -32,6 +32,7 @@ const char *const stats_life_names[STATS_LIFE__COUNT] = {
 	[STATS_STARTING] = "starting",
 	[STATS_READY] = "ready",
 	[STATS_STOPPING] = "stopping",
+	[STATS_GIVEN_UP] = "given up",
 };
 
 const char *const stats_event_names[STATS__EVENTS] = {

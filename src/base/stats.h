@@ -85,6 +85,7 @@ struct stats_slot {
 	_Atomic(uint64_t) requests; /* answered */
 	_Atomic(uint32_t) state;    /* enum stats_state */
 	_Atomic(uint32_t) db;       /* enum stats_db */
+	_Atomic(uint32_t) leaves;   /* enum stats_cause and one, of a worker that leaves by itself; 0: it does not */
 
 	/* The last request that was answered. */
 	_Atomic(uint32_t) last_route;
@@ -125,6 +126,7 @@ struct stats_pool {
 	_Atomic(int64_t)  started_wall_ms;
 	_Atomic(uint32_t) generation;   /* of the configuration; 0: none is good yet */
 	_Atomic(uint32_t) target;       /* workers that there should be */
+	_Atomic(uint32_t) given_up;     /* places of these that stay empty: their workers died again and again */
 	_Atomic(uint32_t) workers_min;  /* bounds of target */
 	_Atomic(uint32_t) workers_max;
 	_Atomic(uint32_t) busy_peak;    /* most workers with a request in hand at once, as seen by the supervisor */
@@ -137,7 +139,15 @@ struct stats_pool {
 };
 
 /* What the supervisor alone writes about a worker. */
-enum stats_life { STATS_EMPTY, STATS_WAITING, STATS_STARTING, STATS_READY, STATS_STOPPING, STATS_LIFE__COUNT };
+enum stats_life {
+	STATS_EMPTY,
+	STATS_WAITING,  /* it died; its successor is not due yet */
+	STATS_STARTING, /* forked, has not said that it serves */
+	STATS_READY,
+	STATS_STOPPING, /* was told to leave */
+	STATS_GIVEN_UP, /* died too often without an answer: nobody is started here before a reload or a command */
+	STATS_LIFE__COUNT
+};
 
 extern const char *const stats_life_names[STATS_LIFE__COUNT];
 

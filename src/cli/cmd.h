@@ -19,6 +19,8 @@ struct cmd_context {
 	const char *config_path;
 	bool        config_named; /* by -c: then the file must exist */
 	char      **flags;        /* "--key=value", NULL at the end */
+
+	char **argv; /* as the process got it */
 };
 
 /* Reads file, environment and flags into out, which must not be initialised; false: nothing is. */

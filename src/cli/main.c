@@ -180,7 +180,7 @@ sort_arguments(struct cmd_context *ctx, struct arguments *a, int argc, char **ar
 int
 main(int argc, char **argv)
 {
-	struct cmd_context ctx = { .config_path = SYSCONFDIR "/clientele.conf" };
+	struct cmd_context ctx = { .config_path = SYSCONFDIR "/clientele.conf", .argv = argv };
 	struct arguments   a = { 0 };
 	int                code;
 

@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "cli/cmd.h"
 #include "proc/listen.h"
+#include "proc/scale.h"
 #include "proc/supervisor.h"
 #include "proc/worker.h"
 
@@ -24,7 +25,7 @@ load_again(const void *load_with, struct conf *out, struct buf *err)
 {
 	if (!cmd_load_conf(load_with, out, err))
 		return false;
-	if (listener_check(out, err))
+	if (listener_check(out, err) && scale_check(out, err))
 		return true;
 	conf_fini(out);
 	return false;
@@ -87,15 +88,30 @@ announce(const struct conf *c, const struct listener *l)
 	int   most = 0;
 
 	log_info("%s listens on %s", PACKAGE_STRING,
-	    l->inherited ? "an inherited socket" : c->listen);
-	if (!l->alone)
-		log_info("workers: %u%s", supervisor_workers(c),
-		    c->workers ? "" : " (auto: four for each processor)");
+	    l->inherited ? "an inherited socket" : l->path ? l->path : c->listen);
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
 		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);
 	if (f)
 		fclose(f);
+}
+
+/* The socket, and what only a process that was not handed it over has to do. */
+static bool
+prepare(const struct conf *c, const struct handover *h, struct listener *l, struct buf *err)
+{
+	bool made;
+	int  fd = handover_socket(h, "listen", &made);
+
+	if (h->pid)
+		return listener_inherit(l, fd, made && !h->rehearsal, err);
+	if (!listener_open(l, c, err))
+		return false;
+	if (write_pidfile(c->pidfile, err) && become_user(c->user, err))
+		return true;
+	listener_remove_file(l);
+	listener_close(l);
+	return false;
 }
 
 /* Without a supervisor: whoever passed the socket starts and watches the processes. */
@@ -128,24 +144,29 @@ run_alone(const struct conf *c, const struct listener *l)
 int
 cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 {
+	static struct handover handover;
+
 	struct conf     *c = &ctx->conf;
 	struct listener  listener;
-	struct supervise what = { &listener, c, load_again, ctx };
+	struct upgrade   upgrade;
+	struct supervise what = { &listener, c, load_again, ctx, &handover, &upgrade };
 	struct buf       err;
 	char            *pidfile = NULL;
 	int              code = EXIT_CONFIG;
 
 	if (argc > 1)
 		return cmd_usage("serve does not know \"%s\"", argv[1]);
+	if (handover_take(&handover) && handover.rehearsal)
+		log_init("rehearsal", (enum log_level)c->log_level);
 	buf_init(&err, 4096);
-	if (listener_check(c, &err) && listener_open(&listener, c, &err)) {
-		if (write_pidfile(c->pidfile, &err) && become_user(c->user, &err)) {
-			pidfile = must_strdup(c->pidfile); /* a reload replaces c */
-			announce(c, &listener);
-			code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
-			remove_pidfile(pidfile);
-			free(pidfile);
-		}
+	if (listener_check(c, &err) && scale_check(c, &err) && prepare(c, &handover, &listener, &err)) {
+		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
+		upgrade_init(&upgrade, ctx->argv);
+		announce(c, &listener);
+		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
+		upgrade_fini(&upgrade);
+		remove_pidfile(pidfile);
+		free(pidfile);
 		listener_remove_file(&listener);
 		listener_close(&listener);
 	}

@@ -47,6 +47,17 @@ void       db_free(struct db *db);
  */
 int db_check(struct db *db, struct arena *a, char *why, size_t size);
 
+/* How many connections there can be; a limit of -1 is none. */
+struct db_room {
+	int64_t max_connections;
+	int64_t reserved; /* of these, for superusers and for others with a right to them */
+	int64_t of_role;
+	int64_t of_database;
+};
+
+/* False when the database does not tell; out is untouched then. */
+bool db_room(struct db *db, struct arena *a, struct db_room *out) MUSTCHECK;
+
 /*
  * Applies the migrations that are missing, each in a transaction of its own,
  * under an advisory lock. Prints what it does to standard output. Returns an

@@ -192,3 +192,24 @@ db_check(struct db *db, struct arena *a, char *why, size_t size)
 	}
 	return 0;
 }
+
+bool
+db_room(struct db *db, struct arena *a, struct db_room *out)
+{
+	struct tx AUTO_TX tx;
+	struct row row;
+
+	tx_init(&tx, db, a);
+	tx_step(&tx, SQL_CONNECTION_ROOM);
+	tx.again = true;
+	if (tx_run(&tx) != DB_OK || tx_rows(&tx, 0) != 1)
+		return false;
+	row = tx_row(&tx, 0, 0);
+	*out = (struct db_room) {
+		.max_connections = row_i64(&row, 0),
+		.reserved = row_i64(&row, 1),
+		.of_role = row_i64(&row, 2),
+		.of_database = row_i64(&row, 3),
+	};
+	return true;
+}

@@ -410,6 +410,28 @@ listener_open(struct listener *l, const struct conf *c, struct buf *err)
 	return false;
 }
 
+bool
+listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t          len = sizeof(address) - 1;
+	struct stat        st;
+
+	*l = (struct listener) { .fd = fd, .inherited = !made };
+	if (!is_listening(fd)) {
+		buf_fmt(err, "the socket that was handed over (descriptor %d) does not listen", fd);
+		return false;
+	}
+	/* The file of that name may be somebody else's by now; then it is not ours to remove. */
+	if (made && getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.sun_family == AF_UNIX
+	    && lstat(address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		l->path = must_strdup(address.sun_path);
+		l->dev = st.st_dev;
+		l->ino = st.st_ino;
+	}
+	return true;
+}
+
 void
 listener_remove_file(struct listener *l)
 {

@@ -46,6 +46,9 @@ struct listener {
 
 bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
 
+/* The socket that another program image had open; 'made': it had made the file, which is ours now. */
+bool listener_inherit(struct listener *l, int fd, bool made, struct buf *err) MUSTCHECK;
+
 /* Removes the socket file if it is still ours: nobody new can connect, who has can be served. */
 void listener_remove_file(struct listener *l);
 

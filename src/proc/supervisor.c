@@ -1,583 +1,304 @@
-/* The supervisor: starts workers, watches them, replaces them, stops them. */
+/* The supervisor: signals and commands, reload and upgrade, and the loop around the pool. */
 #include "proc/supervisor.h"
-#include "app/routes.h"
 #include "base/log.h"
-#include "base/stats.h"
-#include "proc/worker.h"
-
-#include "config.h"
+#include "proc/command.h"
+#include "proc/dbcheck.h"
+#include "proc/notify.h"
+#include "proc/pool.h"
+#include "proc/scale.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 enum {
-	/* A worker more than configured while a reload replaces them one by one. */
-	SLOTS_MAX = CONF_WORKERS_MAX + 1,
+	TICK_MS = 1000, /* between two looks at what the workers are doing */
 
-	BACKOFF_FIRST_MS = 100,
-	BACKOFF_MAX_MS = 10000,
-	LIVED_LONG_MS = 10000, /* after which a death counts as the first */
+	/* While a pool grows it is looked at more often: one at a time, but not one a second. */
+	EAGER_TICK_MS = 50,
+	EAGER_MS = 1000,
 
-	CHECK_TIMEOUT_MS = 10000, /* the child that looks at the database */
-	READY_TIMEOUT_MS = 30000,
-	HANG_FACTOR = 3, /* a request is read, handled and written, each in request_timeout */
-	TICK_MS = 1000,  /* between two looks at what the workers are doing */
+	FULL_PAUSE_MS = 60000, /* a pool that needs less for so long is not full any more */
+	ROOM_PAUSE_MS = 60000, /* before a database that could not be asked at the start is asked again */
 };
 
-enum wstate {
-	W_EMPTY,
-	W_WAITING,  /* died; its successor is not due yet */
-	W_STARTING, /* forked, has not said that it serves */
-	W_READY,
-	W_STOPPING, /* was told to leave */
-	W__COUNT
-};
-
-static const char *const wstate_names[] = {
-	[W_EMPTY] = "empty",
-	[W_WAITING] = "waiting",
-	[W_STARTING] = "starting",
-	[W_READY] = "ready",
-	[W_STOPPING] = "stopping",
-};
-_Static_assert(COUNTOF(wstate_names) == W__COUNT, "a state without a name");
-
-struct slot {
-	enum wstate state;
-	int64_t     since_ms; /* when the state began */
-	pid_t       pid;
-	int64_t     forked_ms;
-	unsigned    generation;
-	int64_t     backoff_ms;      /* the last pause; 0: there was none */
-	uint64_t    requests_before; /* the counter in shared memory when it was forked */
-	bool        killed;          /* SIGKILL was sent, and the log says why */
-};
+enum check_for { FOR_START, FOR_RELOAD, FOR_ROOM };
 
 struct supervisor {
 	const struct supervise *what;
 	struct conf            *conf;
-	struct conf             next; /* while 'checking' in a reload */
+	struct conf             next; /* while a reload is being checked */
 	struct allow            allow;
-	struct stats           *stats;
-	struct slot             slots[SLOTS_MAX];
-	unsigned                generation; /* of the configuration; 0: none is good yet */
-	pid_t                   checking;   /* the child that looks at the database, or 0 */
-	int64_t                 checking_since_ms;
+	struct pool             pool;
+	struct scale            scale;
+	struct db_room          room; /* max_connections 0: not known */
+	struct dbcheck          check;
+	enum check_for          check_for;
+	int64_t                 room_due_ms;
+	struct notify           notify;
+	int                     command[2];
+	int64_t                 eager_until_ms;
+	int64_t                 full_ms; /* when the last look found the pool too small; 0: it is not */
+	bool                    rehearsal;
 	bool                    rolling; /* not all workers of this generation serve yet */
 	bool                    stopping;
 	int                     exit_code;
-	int                     lifeline[2]; /* the workers see its end when this process is gone */
-	int                     ready[2];    /* the workers write their pids into it */
 	sigset_t                while_waiting;
 };
 
-/* All that a handler may touch. */
-static volatile sig_atomic_t got_stop, got_quit, got_hup, got_chld;
+/* All that a handler may touch: how often each signal has come. */
+static volatile sig_atomic_t got[NSIG];
 
 static void
 on_signal(int number)
 {
-	switch (number) {
-	case SIGTERM:
-	case SIGINT:
-		got_stop++;
-		break;
-	case SIGQUIT:
-		got_quit = 1;
-		break;
-	case SIGHUP:
-		got_hup = 1;
-		break;
-	case SIGCHLD:
-		got_chld = 1;
-		break;
-	}
+	got[number]++;
 }
 
-static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD };
-
-/* Blocks all that has a handler except in ppoll(); what the parent had blocked is not inherited. */
-static void
-take_signals(struct supervisor *s)
+static struct stats_pool *
+told(const struct supervisor *s)
 {
-	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2 };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP };
-	sigset_t         blocked;
+	return &s->pool.stats->pool;
+}
 
-	sigemptyset(&blocked);
-	for (size_t i = 0; i < COUNTOF(handled); i++) {
-		sigaddset(&blocked, handled[i]);
-		sigaction(handled[i], &sa, NULL);
-	}
-	for (size_t i = 0; i < COUNTOF(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	sigemptyset(&s->while_waiting);
+/* ---- how many workers */
+
+static void
+aim(struct supervisor *s, unsigned target)
+{
+	pool_aim(&s->pool, target, s->scale.max);
+	atomic_store(&told(s)->target, target);
+	atomic_store(&told(s)->workers_min, s->scale.min);
+	atomic_store(&told(s)->workers_max, s->scale.max);
 }
 
 static void
-tell_manager(const char *text)
+change(struct supervisor *s, int64_t wanted, const char *by)
 {
-#ifdef HAVE_SYSTEMD
-	sd_notify(0, text);
-#else
-	(void)text;
-#endif
-}
+	unsigned target = scale_clamp(&s->scale, wanted);
 
-static unsigned
-processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
-unsigned
-supervisor_workers(const struct conf *c)
-{
-	unsigned automatic = 4 * processors();
-
-	if (c->workers == CONF_WORKERS_DYNAMIC)
-		return (unsigned)c->workers_min;
-	if (c->workers)
-		return (unsigned)c->workers;
-	return automatic < CONF_WORKERS_MAX ? automatic : CONF_WORKERS_MAX;
-}
-
-static unsigned
-slot_number(const struct supervisor *s, const struct slot *w)
-{
-	return (unsigned)(w - s->slots) + 1;
-}
-
-static struct stats_slot *
-slot_stats(const struct supervisor *s, const struct slot *w)
-{
-	return &s->stats->slot[w - s->slots].own;
-}
-
-static uint64_t
-slot_requests(const struct supervisor *s, const struct slot *w)
-{
-	return atomic_load_explicit(&slot_stats(s, w)->requests, memory_order_relaxed)
-	    - w->requests_before;
-}
-
-static void
-enter(struct supervisor *s, struct slot *w, enum wstate state)
-{
-	log_debug("worker %u: %s -> %s", slot_number(s, w), wstate_names[w->state],
-	    wstate_names[state]);
-	w->state = state;
-	w->since_ms = clock_mono_ms();
-}
-
-static bool
-is_alive(const struct slot *w)
-{
-	return w->state == W_STARTING || w->state == W_READY || w->state == W_STOPPING;
-}
-
-/* ---- children */
-
-/* What no child may keep: with the lifeline's other end in it, siblings would never see the end. */
-static void
-leave_supervisor(const struct supervisor *s)
-{
-	close(s->lifeline[1]);
-	close(s->ready[0]);
-}
-
-static NORETURN void
-be_worker(const struct supervisor *s, const struct slot *w)
-{
-	struct heritage h = {
-		.conf = s->conf,
-		.allow = &s->allow,
-		.stats = slot_stats(s, w),
-		.pool = &s->stats->pool,
-		.listen_fd = s->what->listener->fd,
-		.lifeline_fd = s->lifeline[0],
-		.ready_fd = s->ready[1],
-	};
-	char who[32];
-
-	snprintf(who, sizeof(who), "worker %u", slot_number(s, w));
-	log_init(who, (enum log_level)s->conf->log_level);
-	leave_supervisor(s);
-	exit(worker_run(&h));
-}
-
-static void
-back_off(struct supervisor *s, struct slot *w)
-{
-	int64_t twice = w->backoff_ms * 2;
-
-	w->backoff_ms = twice < BACKOFF_FIRST_MS ? BACKOFF_FIRST_MS
-	    : twice > BACKOFF_MAX_MS             ? BACKOFF_MAX_MS
-						 : twice;
-	enter(s, w, W_WAITING);
-}
-
-static void
-start(struct supervisor *s, struct slot *w)
-{
-	struct stats_slot *stats = slot_stats(s, w);
-
-	stats_enter(stats, STATS_IDLE);
-	w->requests_before = atomic_load_explicit(&stats->requests, memory_order_relaxed);
-	w->forked_ms = clock_mono_ms();
-	w->generation = s->generation;
-	w->killed = false;
-	w->pid = fork();
-	if (w->pid == 0)
-		be_worker(s, w);
-	if (w->pid == -1) {
-		log_error("no new process: %s", strerror(errno));
-		back_off(s, w);
-	} else
-		enter(s, w, W_STARTING);
-}
-
-static void
-kill_worker(struct slot *w)
-{
-	if (is_alive(w))
-		kill(w->pid, SIGKILL);
-	w->killed = true;
-}
-
-/* Lets a worker finish; one that does not serve yet has nothing to finish. */
-static void
-stop(struct supervisor *s, struct slot *w)
-{
-	switch (w->state) {
-	case W_EMPTY:
-	case W_STOPPING:
+	if (s->stopping || s->pool.generation == 0 || s->rehearsal)
 		return;
-	case W_WAITING:
-		enter(s, w, W_EMPTY);
-		return;
-	case W_STARTING:
-		kill_worker(w);
-		break;
-	case W_READY:
-		kill(w->pid, SIGTERM);
-		break;
-	case W__COUNT:
-		break;
-	}
-	enter(s, w, W_STOPPING);
-}
-
-/* ---- how many there are, and how many there should be */
-
-struct census {
-	unsigned serving;  /* of any generation */
-	unsigned old;      /* of which belong to an earlier generation */
-	unsigned coming;   /* this generation, starting or waiting for it */
-	unsigned stopping;
-};
-
-static struct census
-count(const struct supervisor *s)
-{
-	struct census n = { 0 };
-
-	for (size_t i = 0; i < SLOTS_MAX; i++) {
-		const struct slot *w = &s->slots[i];
-
-		n.serving += w->state == W_READY;
-		n.old += w->state == W_READY && w->generation != s->generation;
-		n.coming += w->state == W_STARTING || w->state == W_WAITING;
-		n.stopping += w->state == W_STOPPING;
-	}
-	return n;
-}
-
-static struct slot *
-find_empty(struct supervisor *s)
-{
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (s->slots[i].state == W_EMPTY)
-			return &s->slots[i];
-	return NULL;
-}
-
-static struct slot *
-find_old(struct supervisor *s)
-{
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (s->slots[i].state == W_READY && s->slots[i].generation != s->generation)
-			return &s->slots[i];
-	return NULL;
+	log_info("workers: %u -> %u by %s%s", s->pool.target, target, by,
+	    target < wanted       ? ", which is the most"
+	        : target > wanted ? ", which is the least"
+				  : "");
+	aim(s, target);
 }
 
 /*
- * Brings the pool closer to what is configured. Missing workers are started
- * together. While old ones still serve, one new worker at a time is started and
- * an old one leaves when it serves, so the pool is never smaller than
- * configured and at most one larger.
+ * What the configuration and the database say now. kept is the target of a
+ * running pool whose keys have not been changed, or 0: what a person or the load
+ * has made of it outlives a reload and an upgrade.
  */
 static void
-balance(struct supervisor *s)
+measure(struct supervisor *s, unsigned kept)
 {
-	unsigned      want = supervisor_workers(s->conf);
-	int64_t       now = clock_mono_ms();
-	struct census n;
-	struct slot  *w;
+	struct cpus cpus = cpus_usable();
+	unsigned    room = 0;
+	struct buf  text, sum;
 
-	for (size_t i = 0; i < SLOTS_MAX; i++) {
-		w = &s->slots[i];
-		if (w->state == W_WAITING && now - w->since_ms >= w->backoff_ms)
-			start(s, w);
+	buf_init(&text, 512);
+	buf_init(&sum, 512);
+	/* Behind a pooler that shares connections the server's figure says nothing. */
+	if (s->room.max_connections && s->conf->prepared_statements)
+		room = scale_room(&s->room, &sum);
+	scale_make(s->conf, cpus, room, &s->scale, &text);
+	if (s->rehearsal)
+		s->scale = (struct scale) { .start = 1, .min = 1, .max = 1 };
+	else {
+		log_info("%.*s", STR_ARGS(buf_view(&text)));
+		if (scale_is_cut(s->conf, cpus, room))
+			log_warn("the database has room for %u workers, fewer than configured: %.*s", room,
+			    STR_ARGS(buf_view(&sum)));
 	}
-	for (n = count(s); n.old > 0 && n.serving > want; n = count(s))
-		stop(s, find_old(s));
-	for (; n.serving - n.old + n.coming < want; n = count(s)) {
-		if (n.serving + n.coming >= want && (n.coming > 0 || n.stopping > 0))
-			break;
-		w = find_empty(s);
-		if (!w)
-			break;
-		w->backoff_ms = 0;
-		start(s, w);
-	}
-	if (s->rolling && n.serving == want && n.old == 0) {
-		s->rolling = false;
-		log_info("ready: %u workers", want);
-		tell_manager("READY=1");
-	}
+	aim(s, kept ? scale_clamp(&s->scale, kept) : s->scale.start);
+	buf_fini(&text);
+	buf_fini(&sum);
 }
 
 static void
-take_ready(struct supervisor *s)
+look_at_load(struct supervisor *s, const struct pool_census *n, int64_t now)
 {
-	pid_t pid;
+	struct scale_census census = {
+		.target = s->pool.target,
+		.idle = n->serving - n->busy,
+		.spare = n->spare,
+		.coming = n->coming + n->given_up,
+	};
 
-	while (read(s->ready[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
-		for (size_t i = 0; i < SLOTS_MAX; i++)
-			if (s->slots[i].state == W_STARTING && s->slots[i].pid == pid)
-				enter(s, &s->slots[i], W_READY);
+	switch (scale_decide(&s->scale, &census)) {
+	case SCALE_STAY:
+		break;
+	case SCALE_GROW:
+		log_debug("workers: %u -> %u by load", s->pool.target, s->pool.target + 1);
+		aim(s, s->pool.target + 1);
+		s->eager_until_ms = now + EAGER_MS;
+		break;
+	case SCALE_SHRINK:
+		log_debug("workers: %u -> %u by idleness", s->pool.target, s->pool.target - 1);
+		aim(s, s->pool.target - 1);
+		break;
+	case SCALE_FULL:
+		if (s->full_ms == 0)
+			log_warn("all %u workers are busy, and there may be no more of them (workers_max, or the "
+				 "database's room)",
+			    s->scale.max);
+		s->full_ms = now;
+		break;
+	}
+	if (now - s->full_ms > FULL_PAUSE_MS)
+		s->full_ms = 0;
 }
 
 /* ---- the check of the database, and what follows from it */
 
-/* Runs app_check() in a child: this process never connects to the database. */
-static void
-check_database(struct supervisor *s, const struct conf *c)
+static bool
+check(struct supervisor *s, const struct conf *c, enum check_for what)
 {
-	struct app_options options;
-	struct app        *app;
-	sigset_t           none;
-	int                code;
-
-	s->checking_since_ms = clock_mono_ms();
-	s->checking = fork();
-	if (s->checking == -1) {
-		log_error("no new process: %s", strerror(errno));
-		s->checking = 0;
-	}
-	if (s->checking != 0)
-		return;
-	log_init("check", (enum log_level)c->log_level);
-	leave_supervisor(s);
-	for (size_t i = 0; i < COUNTOF(handled); i++)
-		signal(handled[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	worker_app_options(c, &s->stats->slot[0].own, &options);
-	app = app_new(&options);
-	code = app_check(app);
-	app_free(app);
-	exit(code);
+	s->check_for = what;
+	return dbcheck_begin(&s->check, c, &s->pool);
 }
 
-/* A new generation begins. Those that have not served yet have nothing to wait for. */
 static void
-adopt(struct supervisor *s)
+read_allow(struct supervisor *s)
 {
-	s->generation++;
-	s->rolling = true;
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (s->slots[i].state == W_WAITING || s->slots[i].state == W_STARTING)
-			stop(s, &s->slots[i]);
+	struct buf err;
+
+	buf_init(&err, 1024);
+	if (!allow_parse(s->conf->listen_allow, &s->allow, &err))
+		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
+	buf_fini(&err);
+}
+
+static void
+give_up(struct supervisor *s, int exit_code)
+{
+	s->exit_code = exit_code;
+	s->stopping = true;
 }
 
 static void
 refuse(struct supervisor *s)
 {
-	if (s->generation == 0) {
-		s->exit_code = EXIT_CONFIG;
-		s->stopping = true;
-		return;
-	}
 	conf_fini(&s->next);
-	log_error("reload refused; the old configuration goes on");
-	tell_manager("READY=1");
+	log_error("%s", s->check_for == FOR_RELOAD ? "reload refused; the old configuration goes on"
+						   : "the workers of the former program go on");
+	notify_ready();
+}
+
+static void
+renew(struct supervisor *s, unsigned kept)
+{
+	read_allow(s);
+	measure(s, kept);
+	pool_renew(&s->pool);
+	s->rolling = true;
+	atomic_store(&told(s)->generation, s->pool.generation);
+}
+
+static void
+adopt_next(struct supervisor *s)
+{
+	bool same = scale_same(s->conf, &s->next);
+
+	conf_fini(s->conf);
+	*s->conf = s->next;
+	s->next = (struct conf) { 0 };
+	log_init("supervisor", (enum log_level)s->conf->log_level);
+	/* A dynamic pool goes on from where it is. */
+	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);
 }
 
 static void
 checked(struct supervisor *s, int status)
 {
-	struct buf err;
+	int failed = dbcheck_end(&s->check, status, &s->room);
 
-	s->checking = 0;
 	if (s->stopping)
 		return;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG) {
-		refuse(s);
+	if (s->room.max_connections == 0)
+		s->room_due_ms = clock_mono_ms() + ROOM_PAUSE_MS;
+	switch (s->check_for) {
+	case FOR_ROOM:
+		if (s->room.max_connections)
+			measure(s, s->pool.target);
 		return;
+	case FOR_START:
+		if (failed == EXIT_CONFIG && s->pool.generation > 0)
+			refuse(s);
+		else if (failed == EXIT_CONFIG || (failed && s->rehearsal))
+			give_up(s, failed);
+		else
+			renew(s, s->pool.target);
+		break;
+	case FOR_RELOAD:
+		if (failed == EXIT_CONFIG)
+			refuse(s);
+		else
+			adopt_next(s);
+		break;
 	}
-	if (status != 0)
+	if (failed == EXIT_DATABASE)
 		log_warn("the database cannot be reached; serving all the same, answers are 503 "
 			 "until it is back");
-	if (s->generation > 0) {
-		conf_fini(s->conf);
-		*s->conf = s->next;
-		s->next = (struct conf) { 0 };
-		log_init("supervisor", (enum log_level)s->conf->log_level);
-	}
-	buf_init(&err, 1024);
-	if (!allow_parse(s->conf->listen_allow, &s->allow, &err))
-		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
-	buf_fini(&err);
-	adopt(s);
+}
+
+/* ---- another program image */
+
+/* What the next image has to know. */
+static void
+describe(const struct supervisor *s, struct handover *h)
+{
+	const struct listener *l = s->what->listener;
+
+	*h = (struct handover) {
+		.pid = getpid(),
+		.lifeline = { s->pool.lifeline[0], s->pool.lifeline[1] },
+		.generation = s->pool.generation,
+		.started_wall_ms = atomic_load(&told(s)->started_wall_ms),
+		.target = s->pool.target,
+		.asked = { s->conf->workers + 1, s->conf->workers_min, s->conf->workers_max },
+	};
+	handover_add_socket(h, "listen", l->fd, l->path != NULL);
 }
 
 static void
-reload(struct supervisor *s)
+take_over(struct supervisor *s)
 {
-	struct buf err, kept;
+	const struct handover *h = s->what->handover;
+	bool                   same = h->asked[0] == s->conf->workers + 1 && h->asked[1] == s->conf->workers_min
+	    && h->asked[2] == s->conf->workers_max;
 
-	buf_init(&err, 4096);
-	buf_init(&kept, 4096);
-	tell_manager("RELOADING=1");
-	log_info("reload");
-	if (!s->what->load(s->what->load_with, &s->next, &err)) {
-		log_error("reload refused, the old configuration goes on: %.*s",
-		    STR_ARGS(buf_view(&err)));
-		tell_manager("READY=1");
-	} else {
-		conf_keep_fixed(&s->next, s->conf, &kept);
-		if (kept.len)
-			log_warn("only a restart changes %.*s", STR_ARGS(buf_view(&kept)));
-		check_database(s, &s->next);
-		if (s->checking == 0)
-			refuse(s);
-	}
-	buf_fini(&err);
-	buf_fini(&kept);
-}
-
-/* ---- deaths */
-
-static void
-write_obituary(const struct supervisor *s, const struct slot *w, int status)
-{
-	const struct stats_slot *stats = slot_stats(s, w);
-	uint32_t  state = atomic_load_explicit(&stats->state, memory_order_relaxed);
-	long long age = (long long)(clock_mono_ms() - w->forked_ms);
-	char      how[64];
-	char      what[REQUEST_ID_MAX_BYTES + 80] = "";
-
-	struct stats_doing  doing;
-	const struct route *route;
-
-	if (state != STATS_IDLE && stats_read_doing(stats, &doing)) {
-		route = route_at(doing.route);
-		snprintf(what, sizeof(what), " request=%s route=\"%s %s\" age_ms=%lld", doing.request_id,
-		    route ? method_names[route->method] : "-", route ? route->pattern : "-",
-		    (long long)(clock_mono_ms() - doing.since_ms));
-	}
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "signal %d (SIG%s)%s", WTERMSIG(status),
-		    sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?",
-		    WCOREDUMP(status) ? ", core" : "");
-	else
-		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
-	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s",
-	    slot_number(s, w), how, (int)w->pid, wstate_names[w->state],
-	    state < STATS__COUNT ? stats_state_names[state] : "?", age,
-	    (unsigned long long)slot_requests(s, w), what);
+	s->pool.generation = (unsigned)h->generation;
+	atomic_store(&told(s)->started_wall_ms, h->started_wall_ms);
+	read_allow(s);
+	measure(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
+	pool_take_over(&s->pool, h);
+	got[SIGCHLD] = 1; /* who died meanwhile */
+	log_info("took over %zu workers from the former program", h->workers);
 }
 
 static void
-bury(struct supervisor *s, struct slot *w, int status)
+rehearsed(struct supervisor *s, int status)
 {
-	/* Leaving after max_requests is no death. */
-	bool left = status == 0 && (w->state == W_STOPPING || slot_requests(s, w) > 0);
-	bool told = w->state == W_STOPPING && w->killed;
+	static struct handover h;
 
-	if (!left && !told)
-		write_obituary(s, w, status);
-	if (left || w->state == W_STOPPING || s->stopping || w->generation != s->generation) {
-		enter(s, w, W_EMPTY);
+	if (!upgrade_rehearsed(s->what->upgrade, status) || s->stopping) {
+		notify_ready();
 		return;
 	}
-	if (clock_mono_ms() - w->forked_ms >= LIVED_LONG_MS)
-		w->backoff_ms = 0;
-	/* Only a person can mend that, but may do so while this process runs. */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG)
-		w->backoff_ms = BACKOFF_MAX_MS;
-	back_off(s, w);
-}
-
-/* As process 1 it also gets children that are not its own; they end here too. */
-static void
-reap(struct supervisor *s)
-{
-	pid_t pid;
-	int   status;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == s->checking)
-			checked(s, status);
-		for (size_t i = 0; i < SLOTS_MAX; i++)
-			if (is_alive(&s->slots[i]) && s->slots[i].pid == pid)
-				bury(s, &s->slots[i], status);
-	}
-}
-
-/* Kills what takes longer than it may. */
-static void
-watch(struct supervisor *s)
-{
-	int64_t now = clock_mono_ms();
-	int64_t hang_ms = s->conf->request_timeout_ms * HANG_FACTOR;
-
-	if (s->checking && now - s->checking_since_ms > CHECK_TIMEOUT_MS)
-		kill(s->checking, SIGKILL);
-	for (size_t i = 0; i < SLOTS_MAX; i++) {
-		struct slot *w = &s->slots[i];
-		int64_t      busy_ms = atomic_load(&s->stats->slot[i].own.busy_ms);
-		const char  *why = NULL;
-
-		if (!is_alive(w) || w->killed)
-			continue;
-		if (busy_ms != 0 && now - busy_ms > hang_ms)
-			why = "one request takes too long";
-		else if (w->state == W_STARTING && now - w->since_ms > READY_TIMEOUT_MS)
-			why = "it does not become ready";
-		else if (w->state == W_STOPPING && now - w->since_ms > s->conf->shutdown_timeout_ms)
-			why = "it does not leave";
-		if (!why)
-			continue;
-		log_error("worker %u is killed: %s", slot_number(s, w), why);
-		kill_worker(w);
-	}
+	log_info("upgrade: the rehearsal went well; %s takes over", s->what->upgrade->path);
+	pool_take_ready(&s->pool);
+	describe(s, &h);
+	pool_hand_over(&s->pool, &h);
+	upgrade_run(s->what->upgrade, &h);
+	notify_ready();
 }
 
 /* ---- the end */
@@ -586,69 +307,280 @@ static void
 begin_stop(struct supervisor *s)
 {
 	s->stopping = true;
+	atomic_store(&told(s)->stopping, 1);
 	log_info("stops");
-	tell_manager("STOPPING=1");
+	notify_stopping();
 	/* First nobody new may come, then everybody who is there is served. */
 	listener_remove_file(s->what->listener);
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		stop(s, &s->slots[i]);
-	if (s->checking)
-		kill(s->checking, SIGKILL);
-}
-
-static void
-stop_at_once(struct supervisor *s)
-{
-	unsigned n = 0;
-
-	if (!s->stopping)
-		begin_stop(s);
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (is_alive(&s->slots[i])) {
-			kill_worker(&s->slots[i]);
-			n++;
-		}
-	if (n)
-		log_warn("at once: %u workers killed", n);
+	pool_stop(&s->pool);
+	dbcheck_kill(&s->check);
+	if (s->what->upgrade->rehearsal)
+		kill(s->what->upgrade->rehearsal, SIGTERM);
 }
 
 static bool
 nobody_left(const struct supervisor *s)
 {
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (s->slots[i].state != W_EMPTY)
-			return false;
-	return s->checking == 0;
+	return pool_is_empty(&s->pool) && s->check.pid == 0 && s->what->upgrade->rehearsal == 0;
+}
+
+/* ---- signals: an act returns false when it has to wait, and is called again */
+
+static bool
+act_stop_at_once(struct supervisor *s, int times UNUSED)
+{
+	if (!s->stopping)
+		begin_stop(s);
+	pool_kill(&s->pool);
+	return true;
+}
+
+static bool
+act_stop(struct supervisor *s, int times)
+{
+	if (s->stopping || times > 1)
+		return act_stop_at_once(s, times);
+	begin_stop(s);
+	return true;
+}
+
+/* As process 1 it also gets children that are not its own; they end here too. */
+static bool
+act_reap(struct supervisor *s, int times UNUSED)
+{
+	pid_t pid;
+	int   status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == s->check.pid)
+			checked(s, status);
+		else if (pid == s->what->upgrade->rehearsal)
+			rehearsed(s, status);
+		else
+			pool_bury(&s->pool, pid, status);
+	return true;
+}
+
+/* One change of generation at a time. */
+static bool
+is_changing(const struct supervisor *s)
+{
+	return s->check.pid != 0 || s->what->upgrade->rehearsal != 0;
+}
+
+static bool
+act_reload(struct supervisor *s, int times UNUSED)
+{
+	struct buf err, kept;
+
+	if (is_changing(s))
+		return false;
+	if (s->stopping || s->rehearsal)
+		return true;
+	buf_init(&err, 4096);
+	buf_init(&kept, 4096);
+	notify_reloading();
+	log_info("reload");
+	if (!s->what->load(s->what->load_with, &s->next, &err)) {
+		log_error("reload refused, the old configuration goes on: %.*s",
+		    STR_ARGS(buf_view(&err)));
+		notify_ready();
+	} else {
+		conf_keep_fixed(&s->next, s->conf, &kept);
+		if (kept.len)
+			log_warn("only a restart changes %.*s", STR_ARGS(buf_view(&kept)));
+		if (!check(s, &s->next, FOR_RELOAD))
+			refuse(s);
+	}
+	buf_fini(&err);
+	buf_fini(&kept);
+	return true;
+}
+
+static bool
+act_upgrade(struct supervisor *s, int times UNUSED)
+{
+	static struct handover h;
+
+	if (is_changing(s))
+		return false;
+	if (s->stopping || s->rehearsal)
+		return true;
+	describe(s, &h);
+	notify_reloading();
+	if (!upgrade_rehearse(s->what->upgrade, &h))
+		notify_ready();
+	return true;
+}
+
+static bool
+act_reopen(struct supervisor *s, int times UNUSED)
+{
+	log_reopen();
+	pool_signal(&s->pool, SIGUSR1);
+	return true;
+}
+
+static bool
+act_more(struct supervisor *s, int times)
+{
+	change(s, (int64_t)s->pool.target + times, "signal");
+	return true;
+}
+
+static bool
+act_fewer(struct supervisor *s, int times)
+{
+	change(s, (int64_t)s->pool.target - times, "signal");
+	return true;
+}
+
+static const struct {
+	int number;
+	bool (*act)(struct supervisor *s, int times);
+} signals[] = {
+	{ SIGQUIT, act_stop_at_once },
+	{ SIGTERM, act_stop },
+	{ SIGINT, act_stop },
+	{ SIGCHLD, act_reap },
+	{ SIGUSR1, act_reopen },
+	{ SIGTTIN, act_more },
+	{ SIGTTOU, act_fewer },
+	{ SIGHUP, act_reload },
+	{ SIGUSR2, act_upgrade },
+};
+
+/* Blocks all that has a handler except in ppoll(); what the parent had blocked is not inherited. */
+static void
+take_signals(struct supervisor *s)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP };
+	sigset_t         blocked;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < COUNTOF(signals); i++) {
+		sigaddset(&blocked, signals[i].number);
+		sigaction(signals[i].number, &sa, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	sigemptyset(&s->while_waiting);
+}
+
+static void
+obey_signals(struct supervisor *s)
+{
+	for (size_t i = 0; i < COUNTOF(signals); i++) {
+		int times = got[signals[i].number];
+
+		got[signals[i].number] = 0;
+		if (times && !signals[i].act(s, times))
+			got[signals[i].number] = times;
+	}
+}
+
+static void
+obey_commands(struct supervisor *s)
+{
+	struct command c;
+
+	while (command_receive(s->command[0], &c))
+		switch ((enum command_kind)c.kind) {
+		case COMMAND_WORKERS_SET:
+			change(s, c.value, "command");
+			break;
+		case COMMAND_WORKERS_ADD:
+			change(s, (int64_t)s->pool.target + c.value, "command");
+			break;
+		case COMMAND_RELOAD:
+			got[SIGHUP]++;
+			break;
+		case COMMAND_UPGRADE:
+			got[SIGUSR2]++;
+			break;
+		case COMMAND_REOPEN:
+			got[SIGUSR1]++;
+			break;
+		case COMMAND_STOP:
+			got[SIGTERM]++;
+			break;
+		case COMMAND__COUNT:
+			break;
+		}
 }
 
 /* ---- the loop */
 
-static int64_t
-next_due_ms(const struct supervisor *s)
-{
-	int64_t now = clock_mono_ms();
-	int64_t due = TICK_MS;
-
-	for (size_t i = 0; i < SLOTS_MAX; i++) {
-		const struct slot *w = &s->slots[i];
-		int64_t            left = w->since_ms + w->backoff_ms - now;
-
-		if (w->state == W_WAITING && left < due)
-			due = left > 0 ? left : 0;
-	}
-	return due;
-}
-
 static void
 wait_for_events(struct supervisor *s)
 {
-	struct pollfd   ready = { .fd = s->ready[0], .events = POLLIN };
-	int64_t         due = next_due_ms(s);
-	struct timespec timeout = { .tv_sec = due / 1000, .tv_nsec = due % 1000 * 1000000 };
+	int64_t now = clock_mono_ms();
+	int64_t due[] = { now < s->eager_until_ms ? EAGER_TICK_MS : TICK_MS, pool_due_ms(&s->pool),
+		notify_due_ms(&s->notify, now) };
+	int64_t         least = due[0];
+	struct timespec timeout;
+	struct pollfd   fds[] = {
+		{ .fd = s->pool.ready[0], .events = POLLIN },
+		{ .fd = s->command[0], .events = POLLIN },
+	};
 
+	for (size_t i = 1; i < COUNTOF(due); i++)
+		least = due[i] < least ? due[i] : least;
+	timeout = (struct timespec) { .tv_sec = least / 1000, .tv_nsec = least % 1000 * 1000000 };
 	/* Signals are blocked except in here, so none is lost between test and wait. */
-	if (ppoll(&ready, 1, &timeout, &s->while_waiting) == -1 && errno != EINTR)
+	if (ppoll(fds, COUNTOF(fds), &timeout, &s->while_waiting) == -1 && errno != EINTR)
 		log_error("ppoll: %s", strerror(errno));
+}
+
+/* Whether the generation is what it should be, or will not become it. */
+static void
+settle(struct supervisor *s, const struct pool_census *n)
+{
+	unsigned wanted = pool_wanted(&s->pool, n);
+
+	if (n->given_up > 0 && n->serving == 0 && n->coming == 0) {
+		log_error("all workers are given up; the service ends");
+		give_up(s, EXIT_DEFECT);
+		begin_stop(s);
+		return;
+	}
+	if (!s->rolling)
+		return;
+	if (n->serving == wanted && n->old == 0)
+		log_info("ready: %u workers", wanted);
+	else if (n->given_up > 0 && n->coming == 0 && n->old > 0 && n->serving - n->old >= wanted)
+		log_error("not all workers could be replaced: %u of the former ones go on", n->old);
+	else
+		return;
+	s->rolling = false;
+	notify_ready();
+	if (s->rehearsal)
+		begin_stop(s);
+}
+
+static void
+tend(struct supervisor *s)
+{
+	int64_t            now = clock_mono_ms();
+	struct pool_census n = pool_count(&s->pool, s->conf->spare_idle_ms);
+
+	if (n.busy > atomic_load(&told(s)->busy_peak))
+		atomic_store(&told(s)->busy_peak, n.busy);
+	atomic_store(&told(s)->given_up, n.given_up);
+	if (!s->stopping && s->pool.generation > 0) {
+		if (!s->rolling)
+			look_at_load(s, &n, now);
+		pool_balance(&s->pool);
+		n = pool_count(&s->pool, s->conf->spare_idle_ms);
+		settle(s, &n);
+	}
+	if (!s->stopping && !s->rehearsal && s->pool.generation > 0 && s->room.max_connections == 0
+	    && now >= s->room_due_ms && !is_changing(s) && !check(s, s->conf, FOR_ROOM))
+		s->room_due_ms = now + ROOM_PAUSE_MS;
+	if (s->pool.generation > 0)
+		notify_status(&s->notify, now, "%s%u workers, %u busy%s", s->stopping ? "stopping: " : "",
+		    s->stopping ? n.stopping : n.serving, n.busy, n.given_up ? ", some given up: see the log" : "");
+	notify_alive(&s->notify, now);
 }
 
 static void
@@ -656,50 +588,62 @@ supervise(struct supervisor *s)
 {
 	while (!s->stopping || !nobody_left(s)) {
 		wait_for_events(s);
-		if (got_quit || got_stop > 1) {
-			got_quit = got_stop = 0;
-			stop_at_once(s);
-		} else if (got_stop && !s->stopping)
-			begin_stop(s);
-		if (got_chld) {
-			got_chld = 0;
-			reap(s);
-		}
-		take_ready(s);
-		if (got_hup && s->checking == 0 && !s->stopping) {
-			got_hup = 0;
-			reload(s);
-		}
-		watch(s);
-		if (!s->stopping && s->generation > 0)
-			balance(s);
+		obey_commands(s);
+		obey_signals(s);
+		pool_take_ready(&s->pool);
+		pool_watch(&s->pool);
+		dbcheck_watch(&s->check);
+		upgrade_watch(s->what->upgrade);
+		tend(s);
 	}
+}
+
+/* The read end alone must not block: a sender waits while the pipe is full. */
+static bool
+open_commands(struct supervisor *s)
+{
+	if (pipe2(s->command, O_CLOEXEC) == -1 || fcntl(s->command[0], F_SETFL, O_NONBLOCK) == -1) {
+		log_error("pipe: %s", strerror(errno));
+		return false;
+	}
+	pool_hide(&s->pool, s->command[0]);
+	pool_hide(&s->pool, s->command[1]);
+	return true;
 }
 
 int
 supervisor_run(const struct supervise *what)
 {
-	struct supervisor s = { .what = what, .conf = what->conf };
+	static struct supervisor s; /* it is large */
 
-	log_init("supervisor", (enum log_level)what->conf->log_level);
-	if (pipe2(s.lifeline, O_CLOEXEC) == -1 || pipe2(s.ready, O_CLOEXEC | O_NONBLOCK) == -1) {
-		log_error("pipe: %s", strerror(errno));
+	const struct handover *h = what->handover;
+	const int              lifeline[2] = { (int)h->lifeline[0], (int)h->lifeline[1] };
+
+	s = (struct supervisor) {
+		.what = what,
+		.conf = what->conf,
+		.rehearsal = h->rehearsal != 0,
+		.pool = { .conf = what->conf, .allow = &s.allow, .listen_fd = what->listener->fd },
+	};
+	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);
+	if (!pool_init(&s.pool, h->pid && !s.rehearsal ? lifeline : NULL) || !open_commands(&s))
 		return EXIT_OS;
-	}
+	if (s.rehearsal)
+		s.pool.patience = 1;
 	take_signals(&s);
-	s.stats = stats_new(SLOTS_MAX);
-	check_database(&s, s.conf);
-	if (s.checking == 0)
+	notify_init(&s.notify);
+	atomic_store(&told(&s)->started_wall_ms, clock_wall_ms());
+	if (h->pid && !s.rehearsal)
+		take_over(&s);
+	if (!check(&s, s.conf, FOR_START))
 		s.exit_code = EXIT_OS;
 	else
 		supervise(&s);
 	if (s.exit_code == 0)
 		log_info("stopped");
 	conf_fini(&s.next);
-	stats_free(s.stats);
-	for (size_t i = 0; i < 2; i++) {
-		close(s.lifeline[i]);
-		close(s.ready[i]);
-	}
+	pool_fini(&s.pool);
+	for (size_t i = 0; i < 2; i++)
+		close(s.command[i]);
 	return s.exit_code;
 }

@@ -8,15 +8,21 @@
  *            the second one, SIGQUIT  stop at once
  *            SIGHUP  read the configuration again; when it is good, replace the
  *            workers one by one, each after its successor serves
- * Workers    One that dies is written about in the log and replaced, after a
- *            pause that grows from 100 ms to 10 s while they keep dying.
- *            One that is busy for three times request_timeout is killed.
+ *            SIGUSR1  open the log again, here and in the workers
+ *            SIGUSR2  become another program image, see upgrade.h
+ *            SIGTTIN, SIGTTOU  one worker more, one less
+ * Workers    pool.h says what becomes of them, scale.h how many there are. When all
+ *            places are given up, the service ends with EXIT_DEFECT: a service
+ *            manager sees that, and front servers get an error at once.
+ * Idle       One wake-up a second.
  */
 #ifndef PROC_SUPERVISOR_H
 #define PROC_SUPERVISOR_H
 
 #include "proc/conf.h"
+#include "proc/handover.h"
 #include "proc/listen.h"
+#include "proc/upgrade.h"
 
 struct supervise {
 	struct listener *listener; /* open; its file is removed at the stop */
@@ -25,12 +31,12 @@ struct supervise {
 	/* Reads the configuration again; out is initialised only when it returns true. */
 	bool (*load)(const void *load_with, struct conf *out, struct buf *err);
 	const void *load_with;
+
+	const struct handover *handover; /* pid 0: a start from nothing */
+	struct upgrade        *upgrade;
 };
 
 /* Returns the exit code of the service. */
 int supervisor_run(const struct supervise *what);
-
-/* How many workers a configuration asks for; auto is resolved. */
-unsigned supervisor_workers(const struct conf *c);
 
 #endif

@@ -5,6 +5,7 @@
 #include "fcgi/fcgi.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -19,6 +20,8 @@ enum {
 	DRAIN_MS = 1000,
 	/* When the system has no descriptor or memory for one more connection. */
 	ACCEPT_PAUSE_MS = 50,
+	/* So that a look at the memory costs a request next to nothing. */
+	MEASURE_EVERY = 64,
 };
 
 enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE__COUNT };
@@ -33,29 +36,30 @@ struct worker {
 	int                    epoll_fd;
 	int64_t                idle_ms; /* when app_idle() is to be called */
 	uint64_t               left;    /* requests until max_requests */
+	int                    statm_fd; /* tells the memory in use; -1: nobody wants to know */
+	unsigned               unmeasured; /* connections since the last look */
 };
 
-/* Blocks what makes the worker leave and returns the descriptor to read it from; -1 on failure. */
+/* Blocks what the worker obeys and returns the descriptor to read it from; -1 on failure. */
 static int
 take_signals(const struct heritage *h)
 {
-	sigset_t leave;
+	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+	sigset_t         obeyed;
 
-	sigemptyset(&leave);
-	sigaddset(&leave, SIGTERM);
-	sigaddset(&leave, SIGUSR1);
+	sigemptyset(&obeyed);
+	sigaddset(&obeyed, SIGTERM);
+	sigaddset(&obeyed, SIGUSR1); /* does not make it leave, see obey() */
 	/* Ctrl-C goes to the whole group; a watched worker leaves when the supervisor says so. */
 	if (h->lifeline_fd == -1)
-		sigaddset(&leave, SIGINT);
+		sigaddset(&obeyed, SIGINT);
 	else
 		signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGUSR2, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < COUNTOF(ignored); i++)
+		signal(ignored[i], SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &leave, NULL);
-	return signalfd(-1, &leave, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigprocmask(SIG_SETMASK, &obeyed, NULL);
+	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 void
@@ -120,7 +124,6 @@ serve(struct worker *w, int fd)
 	struct facts       facts;
 	enum fcgi_read     got;
 
-	stats_enter(stats, STATS_READING);
 	got = fcgi_read(w->fcgi, fd, &req);
 	if (got == READ_REQUEST) {
 		stats_enter(stats, STATS_HANDLING);
@@ -143,10 +146,15 @@ accept_one(const struct worker *w)
 	for (;;) {
 		struct sockaddr_storage peer;
 		socklen_t               len = sizeof(peer);
-		int fd = accept4(w->h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+		int                     fd;
 
+		/* Before it has one: whoever dies with a request in hand shall have said so. */
+		stats_enter(w->h->stats, STATS_READING);
+		fd = accept4(w->h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
+		if (fd == -1)
+			stats_enter(w->h->stats, STATS_IDLE);
 		if (fd == -1 && errno == EAGAIN)
 			return -1; /* another worker was faster */
 		if (fd == -1) {
@@ -161,6 +169,21 @@ accept_one(const struct worker *w)
 		stats_count(&w->h->stats->event[STATS_USELESS]);
 		close(fd);
 	}
+}
+
+/* False when a signal has come that says so: leave. */
+static bool
+obey(const struct worker *w)
+{
+	struct signalfd_siginfo got;
+	bool                    stay = true;
+
+	while (read(w->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
+		if (got.ssi_signo == SIGUSR1)
+			log_reopen();
+		else
+			stay = false;
+	return stay;
 }
 
 /*
@@ -180,9 +203,11 @@ wait_for_work(struct worker *w, bool *somebody)
 		w->idle_ms = clock_mono_ms() + due;
 	}
 	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
-	*somebody = n > 0;
+	*somebody = false;
 	for (int i = 0; i < n; i++)
-		if (woken[i].data.u32 != WAKE_LISTEN)
+		if (woken[i].data.u32 == WAKE_LISTEN)
+			*somebody = true;
+		else if (woken[i].data.u32 == WAKE_LIFELINE || !obey(w))
 			return false;
 	return true;
 }
@@ -197,6 +222,38 @@ drain(struct worker *w)
 		serve(w, fd);
 }
 
+/* /proc/self/statm is text: "size resident ..." in pages. */
+static bool
+is_too_large(struct worker *w)
+{
+	char       text[128];
+	struct str rest, resident;
+	ssize_t    len;
+	int64_t    bytes;
+
+	if (w->statm_fd == -1 || ++w->unmeasured < MEASURE_EVERY)
+		return false;
+	w->unmeasured = 0;
+	len = pread(w->statm_fd, text, sizeof(text), 0);
+	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
+	str_cut(&rest, ' ');
+	resident = str_cut(&rest, ' ');
+	if (!str_to_i64(resident, 0, INT32_MAX, &bytes))
+		return false;
+	bytes *= sysconf(_SC_PAGESIZE);
+	if (bytes < w->h->conf->max_memory_bytes)
+		return false;
+	log_info("leaves: %lld KiB are resident, and max_memory is %lld KiB", (long long)bytes / 1024,
+	    (long long)w->h->conf->max_memory_bytes / 1024);
+	return true;
+}
+
+static void
+leave(const struct worker *w, enum stats_cause cause)
+{
+	atomic_store_explicit(&w->h->stats->leaves, cause + 1, memory_order_relaxed);
+}
+
 static void
 loop(struct worker *w)
 {
@@ -208,10 +265,16 @@ loop(struct worker *w)
 			drain(w);
 			return;
 		}
-		if (somebody && (fd = accept_one(w)) != -1)
-			serve(w, fd);
+		if (!somebody || (fd = accept_one(w)) == -1)
+			continue;
+		serve(w, fd);
+		if (is_too_large(w)) {
+			leave(w, STATS_CAUSE_MEMORY);
+			return;
+		}
 	}
 	log_debug("leaves after max_requests");
+	leave(w, STATS_CAUSE_REQUESTS);
 }
 
 static int
@@ -261,11 +324,13 @@ open_epoll(struct worker *w)
 int
 worker_run(const struct heritage *h)
 {
-	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .epoll_fd = -1 };
+	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .epoll_fd = -1, .statm_fd = -1 };
 	struct app_options options;
 	int                code = EXIT_OS;
 
 	guard_memory();
+	if (h->conf->max_memory_bytes)
+		w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	w.signal_fd = take_signals(h);
 	if (w.signal_fd == -1 || !open_epoll(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
@@ -282,6 +347,8 @@ worker_run(const struct heritage *h)
 		arena_fini(&w.arena);
 		fcgi_free(w.fcgi);
 	}
+	if (w.statm_fd != -1)
+		close(w.statm_fd);
 	if (w.epoll_fd != -1)
 		close(w.epoll_fd);
 	if (w.signal_fd != -1)

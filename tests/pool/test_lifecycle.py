@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -287,21 +288,78 @@ def test_takes_a_socket_from_systemd(pool, place):
     assert p.socket.exists()
 
 
+class Manager:
+    """systemd's end of sd_notify(3)."""
+
+    def __init__(self, folder):
+        self.path = folder / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        os.chmod(self.path, 0o666)
+        self.socket.settimeout(10 * PATIENCE)
+        self.env = {"NOTIFY_SOCKET": str(self.path)}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def next(self, *but):
+        """What it is told next, without messages that begin like one of these."""
+        while True:
+            text = self.socket.recv(1000).decode()
+            if not text.startswith(but or "STATUS="):
+                return text
+
+    def status(self, wanted):
+        while self.socket.recv(1000).decode() != f"STATUS={wanted}":
+            pass
+
+
 def test_tells_systemd_what_it_does(pool):
     p = pool()
-    path = p.dir / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(str(path))
-        os.chmod(path, 0o666)
-        s.settimeout(10 * PATIENCE)
-        p.start(env={"NOTIFY_SOCKET": str(path)})
-        if s.recv(1000) != b"READY=1":
-            pytest.fail("not ready first")
-        p.signal(signal.SIGHUP)
-        assert [s.recv(1000) for _ in range(2)] == [b"RELOADING=1", b"READY=1"]
+    with Manager(p.dir) as manager:
+        p.start(env=manager.env)
+        assert manager.next() == "READY=1"
+        for number in (signal.SIGHUP, signal.SIGUSR2):
+            before = time.monotonic()
+            p.signal(number)
+            what, when = manager.next().split("\n")
+            assert what == "RELOADING=1" and when.startswith("MONOTONIC_USEC=")
+            assert before - 0.1 <= int(when.split("=")[1]) / 1e6 <= time.monotonic()
+            assert manager.next() == "READY=1"
         p.signal(signal.SIGTERM)
-        assert s.recv(1000) == b"STOPPING=1"
+        assert manager.next() == "STOPPING=1"
     assert p.wait() == 0
+
+
+def test_tells_systemd_a_status_and_that_it_lives(pool):
+    p = pool()
+    with Manager(p.dir) as manager:
+        p.start(env={**manager.env, "WATCHDOG_USEC": "400000"})
+        manager.status("2 workers, 0 busy")
+        with p.held():
+            pending = p.start_held()
+            manager.status("2 workers, 1 busy")
+        assert pending.result().status == 200
+        manager.status("2 workers, 0 busy")
+        seen = [(manager.next("STATUS=", "READY="), time.monotonic()) for _ in range(4)]
+        assert {text for text, _ in seen} == {"WATCHDOG=1"}
+        assert all(0.1 < b - a < 0.4 * PATIENCE for (_, a), (_, b) in zip(seen, seen[1:])), seen
+
+
+def test_idle_supervisor_wakes_once_a_second(pool):
+    p = pool(workers=4).start()
+
+    def switches():
+        with open(f"/proc/{p.pid}/status") as status:
+            return int(next(line for line in status if line.startswith("voluntary_ctxt_switches")).split()[1])
+
+    time.sleep(1.5)  # what the start has left behind
+    before = switches()
+    time.sleep(3)
+    assert switches() - before <= 4
 
 
 # ---------------------------------------------------------------- clientele check

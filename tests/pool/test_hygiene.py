@@ -1,0 +1,143 @@
+"""Workers that grow, hang or die again and again."""
+
+import os
+import re
+import signal
+import threading
+import time
+
+from conftest import CUSTOMERS, Pending
+from stack import PATIENCE, wait_until
+
+
+def test_a_worker_that_grew_is_replaced_between_requests(pool):
+    p = pool(workers=2, max_memory="1M").start()  # less than any worker has
+    before = p.workers()
+    assert {p.ask().status for _ in range(300)} == {200}
+    wait_until(lambda: len(p.workers()) == 2 and not set(before) & set(p.workers()), what="new workers")
+    assert re.search(r"worker \d\[\d+\]: leaves: \d+ KiB are resident, and max_memory is 1024 KiB", p.log())
+    assert " died" not in p.log()
+
+
+def test_a_worker_within_its_memory_stays(pool):
+    p = pool(workers=1, max_memory="500M").start()
+    before = p.workers()
+    assert {p.ask().status for _ in range(200)} == {200}
+    assert p.workers() == before
+
+
+def test_the_log_names_the_request_of_a_worker_that_hangs(pool):
+    p = pool(workers=1, request_timeout="500ms").start()
+    (pid,) = p.workers()
+    with p.held():
+        pending = p.start_held("GET", CUSTOMERS + "/cus_1", headers=[("X-Request-Id", "stuck-1")])
+        os.kill(pid, signal.SIGSTOP)  # nothing of its own can help it any more
+        p.wait_log("is killed: one request takes too long")
+    line = next(line for line in p.log().splitlines() if " is killed: " in line)
+    assert f"pid={pid} request=stuck-1 route=\"GET customers/{{id}}\"" in line
+    assert 1500 <= int(re.search(r"age_ms=(\d+)", line).group(1)) < 4000 * PATIENCE
+    assert pending.result().status is None
+    wait_until(lambda: p.ask().status == 200, what="service by its successor")
+    p.wait_log(" died: signal 9")
+
+
+def test_the_obituary_names_the_request(pool):
+    p = pool(workers=1).start()
+    (pid,) = p.workers()
+    with p.held():
+        pending = p.start_held("POST", body=b'{"email": "a@example.com"}', headers=[("X-Request-Id", "killed-1")])
+        os.kill(pid, signal.SIGKILL)
+        assert pending.result().status is None
+    p.wait_log(" died: ")
+    line = next(line for line in p.log().splitlines() if " died: " in line)
+    assert f'pid={pid} was=ready doing=handling' in line and 'request=killed-1 route="POST customers" age_ms=' in line
+
+
+def test_who_has_answered_is_replaced_without_delay(pool):
+    p = pool(workers=1).start()
+    for _ in range(6):
+        wait_until(lambda: p.ask().status == 200, what="an answer")
+        (pid,) = p.workers()
+        os.kill(pid, signal.SIGKILL)
+        before = time.monotonic()
+        wait_until(lambda: p.workers() not in ([], [pid]), what="its successor")
+        assert time.monotonic() - before < 0.4 * PATIENCE  # with a growing pause the sixth would take 3 s
+
+
+def kill_new(p, lives):
+    """Kills the workers that are not among lives; at most 20 times a second is enough."""
+    for pid in set(p.workers()) - lives:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def test_a_place_whose_workers_die_at_once_is_given_up(pool):
+    # Both at the same time, because the pauses until a place is given up take 13 s.
+    one, all_of_them = pool(workers=2).start(), pool(workers=1).start()
+    lives = {one.workers()[0]}
+
+    def given_up():
+        kill_new(one, lives)
+        if not all_of_them.ended():
+            kill_new(all_of_them, set())
+        assert one.ask().status == 200
+        return "given up" in one.log() and all_of_them.ended()
+
+    wait_until(given_up, 30, "the end of patience")
+    # The others go on, and nobody is started there any more.
+    assert "is given up: 8 died in a row without an answer; a reload or a change of workers tries again" in one.log()
+    assert set(one.workers()) == lives and one.log().count(" died: ") == 8
+    time.sleep(0.5)
+    assert set(one.workers()) == lives and one.ask().status == 200
+    # Without a single worker the service is over, and says so.
+    assert all_of_them.wait() == 70
+    assert "all workers are given up; the service ends" in all_of_them.log() and not all_of_them.socket.exists()
+    # A person may try again: by a signal, by a reload.
+    one.signal(signal.SIGTTIN)
+    wait_until(lambda: len(one.workers()) == 3, what="three workers")
+
+
+def test_a_reload_whose_workers_die_leaves_the_old_ones(pool):
+    p = pool(workers=1).start()
+    old, end = set(p.workers()), threading.Event()
+
+    def kill_successors():
+        while not end.is_set():
+            if p.log().count(": workers: 1") == 2:  # the check of the database is over, what is new now is a worker
+                kill_new(p, old)
+
+    killer = Pending(kill_successors)
+    p.signal(signal.SIGHUP)
+    wait_until(lambda: p.ask().status == 200 and "not all workers could be replaced: 1 of the former ones go on" in p.log(), 30)
+    end.set()
+    killer.result()
+    assert set(p.workers()) == old and p.ask().status == 200
+    assert p.log().count(" died: ") == 8
+
+
+def test_a_worker_that_a_person_must_mend_is_tried_again(pool, new_database):
+    database = new_database()
+    p = pool(database, workers=2).start()
+    with database.connect() as db, db.cursor() as cursor:
+        cursor.execute("INSERT INTO schema_migration (version, name, checksum) VALUES (999, 'later', '')")
+    pid = p.workers()[0]
+    os.kill(pid, signal.SIGKILL)
+    p.wait_log("exit code 78")
+    assert len(p.workers()) == 1 and "given up" not in p.log()
+
+
+def test_opening_the_log_again_ends_no_worker(pool):
+    p = pool().start()
+    before = p.workers()
+    with p.held():
+        pending = p.start_held()
+        p.signal(signal.SIGUSR1)
+        for pid in before:
+            os.kill(pid, signal.SIGUSR1)
+        p.signal(signal.SIGTTIN)  # obeyed after it, so it is over then
+        p.wait_log("workers: 2 -> 3")
+    assert pending.result().status == 200
+    assert {p.ask().status for _ in range(50)} == {200}
+    assert set(before) < set(p.workers())
