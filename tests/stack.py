@@ -118,8 +118,8 @@ class Place:
         return done
 
     def spawn(self, log, *command, env=None, **more):
-        """A child in a session of its own whose output goes to the file log."""
-        with open(log, "ab") as out:
+        """A child in a session of its own whose output goes to the file log, or to an open descriptor."""
+        with open(log, "ab") if not isinstance(log, int) else os.fdopen(os.dup(log), "wb") as out:
             return subprocess.Popen([str(part) for part in command], env={**self.env, **(env or {})}, cwd=self.dir,
                                     stdin=more.pop("stdin", subprocess.DEVNULL), stdout=out, stderr=out, start_new_session=True,
                                     **self.as_user, **more)

@@ -136,6 +136,20 @@ request_id(const struct request *req)
 	return str_of(made);
 }
 
+/* Joins the caller's trace, if there is one. */
+static void
+join_trace(const struct request *req, struct response *res, struct trace *trace)
+{
+	char *text;
+
+	if (req->header_count[HEADER_TRACEPARENT] != 1 || !trace_parse(req->header[HEADER_TRACEPARENT], trace))
+		return;
+	trace_begin(trace);
+	text = ARENA_NEW(req->arena, char, TRACE_TEXT_BYTES + 1);
+	trace_response(trace, text);
+	response_header(res, "traceresponse", str_of(text));
+}
+
 /* Bytes at the beginning that need no escape in a path. */
 static size_t
 unreserved(struct str s)
@@ -278,6 +292,7 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	db_meter_take(app->db); /* what housekeeping cost is nobody's */
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
+	join_trace(req, res, &facts->trace);
 	facts->error = handle(app, &c);
 	reply_send(&c, facts->error);
 	spent = db_meter_take(app->db);

@@ -1,14 +1,23 @@
 /*
- * The operator's log: one line an event, "time level message key=value ...".
+ * The operator's log: one line an event.
  *
- * Where      Standard error, which a service manager keeps.
+ * text       "time level process[pid]: message name=value ...", values quoted where they
+ *            need it. The journal and syslog keep time, level and pid themselves, so
+ *            there the line begins with the process.
+ * json       {"time":...,"level":...,"process":...,"pid":...,"message":...,"name":value,...}
+ * Where      Standard error, until log_open() says something else (base/sink.h).
  * Never      API keys, bodies, or anything that a customer's record holds.
+ * Outside    Whatever a text holds, it is one line, and valid JSON: control characters and
+ *            what is not UTF-8 are replaced, what is too long is cut and ends in "...".
  * Keeps      errno. A line is one write(), so lines of processes do not mix.
+ * Lost       A line that cannot be written is lost and counted; the service goes on.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
 #include "base/base.h"
+#include "base/buf.h"
+#include "base/str.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL__COUNT };
 
@@ -17,15 +26,54 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT__COUNT };
 extern const char *const log_format_names[LOG_FORMAT__COUNT];
 extern const char *const log_level_names[LOG_LEVEL__COUNT];
 
-/* Who speaks ("supervisor", "worker 3") and what is left out. */
+/* Who speaks ("supervisor", "worker 3") and what is left out; anew in each process. */
 void log_init(const char *who, enum log_level least);
 
-/* For a log in a file that was moved away; standard error stays what it is. */
+/*
+ * Where lines go from now on, as the key log of the configuration says it, and how
+ * they look. A process opens it before it forks those that are to write to it, too.
+ * False: err says why, and all stays as it was.
+ */
+bool log_open(const char *where, enum log_format format, struct buf *err) MUSTCHECK;
+
+/* Whether log_open() would know such a place, and might write there. */
+bool log_check(const char *where, struct buf *err) MUSTCHECK;
+
+/*
+ * After a file was moved away: opens the one that has its name now. Each process
+ * does it for itself, in its loop and not in a signal handler. Until then, and when
+ * it cannot, lines go to the old file.
+ */
 void log_reopen(void);
+
+/* Whether lines of this level are written, for those that are dear to make. */
+bool log_wants(enum log_level level);
 
 void log_error(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_debug(const char *fmt, ...) PRINTF(1, 2);
+
+/* ---- lines with fields */
+
+enum log_type {
+	LOG_TEXT,
+	LOG_NUMBER,
+	LOG_MS,   /* number is in microseconds, shown as milliseconds */
+	LOG_BOOL, /* number is 0 or 1 */
+};
+
+/* The number of a field that has none; a text is absent when its ptr is NULL. */
+#define LOG_ABSENT INT64_MIN
+
+struct log_field {
+	const char   *name; /* letters, digits, underscores */
+	enum log_type type;
+	struct str    text;
+	int64_t       number;
+};
+
+/* What is absent is null in JSON; text leaves it out, and what is false. message is one of ours. */
+void log_event(enum log_level level, const char *message, const struct log_field *fields, size_t count);
 
 #endif

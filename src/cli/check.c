@@ -49,7 +49,8 @@ cmd_check(struct cmd_context *ctx, int argc, char **argv)
 		else
 			return cmd_usage("check knows --print and --connect, not \"%s\"", argv[i]);
 	buf_init(&text, 64 * 1024);
-	if (!listener_check(c, &text) || !scale_check(c, &text) || !user_exists(c->user, &text))
+	if (!listener_check(c, &text) || !scale_check(c, &text) || !user_exists(c->user, &text)
+	    || !log_check(c->log, &text))
 		fprintf(stderr, "clientele: %.*s\n", STR_ARGS(buf_view(&text)));
 	else {
 		if (print)

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ load_again(const void *load_with, struct conf *out, struct buf *err)
 {
 	if (!cmd_load_conf(load_with, out, err))
 		return false;
-	if (listener_check(out, err) && scale_check(out, err))
+	if (listener_check(out, err) && scale_check(out, err) && log_check(out->log, err))
 		return true;
 	conf_fini(out);
 	return false;
@@ -96,7 +97,7 @@ announce(const struct conf *c, const struct listener *l)
 		fclose(f);
 }
 
-/* The socket, and what only a process that was not handed it over has to do. */
+/* The socket and the log, and what only a process that was not handed the socket over has to do. */
 static bool
 prepare(const struct conf *c, const struct handover *h, struct listener *l, struct buf *err)
 {
@@ -104,10 +105,13 @@ prepare(const struct conf *c, const struct handover *h, struct listener *l, stru
 	int  fd = handover_socket(h, "listen", &made);
 
 	if (h->pid)
-		return listener_inherit(l, fd, made && !h->rehearsal, err);
+		return listener_inherit(l, fd, made && !h->rehearsal, err)
+		    && log_open(c->log, (enum log_format)c->log_format, err);
 	if (!listener_open(l, c, err))
 		return false;
-	if (write_pidfile(c->pidfile, err) && become_user(c->user, err))
+	/* The log's file belongs to the user, who must be able to open it again. */
+	if (write_pidfile(c->pidfile, err) && become_user(c->user, err)
+	    && log_open(c->log, (enum log_format)c->log_format, err))
 		return true;
 	listener_remove_file(l);
 	listener_close(l);
@@ -159,7 +163,10 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	if (handover_take(&handover) && handover.rehearsal)
 		log_init("rehearsal", (enum log_level)c->log_level);
 	buf_init(&err, 4096);
-	if (listener_check(c, &err) && scale_check(c, &err) && prepare(c, &handover, &listener, &err)) {
+	/* Nobody who reads the log ends the service by ceasing to. */
+	signal(SIGPIPE, SIG_IGN);
+	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err) && scale_check(c, &err)
+	    && prepare(c, &handover, &listener, &err)) {
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
 		upgrade_init(&upgrade, ctx->argv);
 		announce(c, &listener);

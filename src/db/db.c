@@ -47,11 +47,27 @@ db_close(struct db *db)
 	memset(db->prepared, 0, sizeof(db->prepared));
 }
 
-/* libpq's message on a failed connect holds host and role, no data; one line of it. */
+/*
+ * libpq's message on a failed connect holds host and role, no data; one line of
+ * it. About a string that it cannot read it may quote a piece, such as a password.
+ */
 static void
-log_connect(const char *message)
+log_connect(const char *url, const char *message)
 {
-	log_warn("cannot connect to the database: %.*s", (int)strcspn(message, "\n"), message);
+	bool              is_name = !strchr(url, '=') && !strstr(url, "://"); /* of a database, which is no such string */
+	PQconninfoOption *parts = is_name ? NULL : PQconninfoParse(url, NULL);
+
+	if (is_name || parts)
+		log_warn("cannot connect to the database: %.*s", (int)strcspn(message, "\n"), message);
+	else
+		log_warn("cannot connect to the database: the connection string is not one that libpq can read");
+	PQconninfoFree(parts);
+}
+
+/* What PostgreSQL notices may hold a customer's values; libpq would print it. */
+static void
+ignore_notice(void *arg UNUSED, const char *message UNUSED)
+{
 }
 
 PGconn *
@@ -65,9 +81,11 @@ db_open(const struct db *db)
 	snprintf(seconds, sizeof(seconds), "%d", CONNECT_TIMEOUT_S);
 	/* dbname comes last and is expanded, so that the operator's string wins. */
 	conn = PQconnectdbParams(keywords, values, 1);
-	if (PQstatus(conn) == CONNECTION_OK)
+	if (PQstatus(conn) == CONNECTION_OK) {
+		PQsetNoticeProcessor(conn, ignore_notice, NULL);
 		return conn;
-	log_connect(PQerrorMessage(conn));
+	}
+	log_connect(db->options.url, PQerrorMessage(conn));
 	PQfinish(conn);
 	return NULL;
 }

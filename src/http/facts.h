@@ -9,9 +9,11 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/str.h"
+#include "http/trace.h"
 
 struct facts {
 	struct str request_id;
+	struct trace trace;      /* its id is absent: the request belongs to none */
 	uint32_t   route;        /* row of the table of routes, or STATS_NO_ROUTE */
 	struct str key;          /* the first characters of a valid API key, as people are shown them; else absent */
 	struct id  organization; /* with key */

@@ -25,7 +25,8 @@ enum method method_find(struct str name);
 	HEADER(API_KEY,         "x-api-key",       "HTTP_X_API_KEY") \
 	HEADER(VERSION,         "Commet-Version",  "HTTP_COMMET_VERSION") \
 	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
-	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID")
+	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
+	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,

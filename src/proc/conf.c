@@ -144,15 +144,17 @@ static const struct key {
 	{ "user", "", TYPE_TEXT, FIXED, 0, 64, AT(user),
 	    "User to become when started as root; empty means to stay." },
 	{ "log", "stderr", TYPE_TEXT, RELOAD, 1, 1024, AT(log),
-	    "Where the log goes: stderr, syslog, or the path of a file, which SIGUSR1 opens again." },
+	    "Where the log goes: stderr, syslog, syslog:/socket, or the path of a file, which SIGUSR1 opens "
+	    "again." },
 	{ "log_format", "text", TYPE_FORMAT, RELOAD, 0, LOG_FORMAT__COUNT - 1, AT(log_format),
 	    "text or json, one line an event." },
 	{ "log_level", "info", TYPE_LEVEL, RELOAD, 0, LOG_LEVEL__COUNT - 1, AT(log_level),
 	    "What is logged: error, warn, info or debug." },
 	{ "request_log", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(request_log),
-	    "Whether each request has a line in the log." },
+	    "Whether each request has a line in the log, at level info." },
 	{ "slow_request", "1s", TYPE_MS, RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
-	    "Requests that take longer are logged with the statements they ran; 0 means none is." },
+	    "Requests that take longer are logged at level warn, with the statements they ran and whatever "
+	    "request_log says; 0 means none is." },
 #undef AT
 };
 

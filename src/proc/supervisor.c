@@ -203,6 +203,18 @@ renew(struct supervisor *s, unsigned kept)
 }
 
 static void
+take_log_settings(const struct conf *c)
+{
+	struct buf err;
+
+	buf_init(&err, 1024);
+	if (!log_open(c->log, (enum log_format)c->log_format, &err))
+		log_error("the log stays where it is: %.*s", STR_ARGS(buf_view(&err)));
+	log_init("supervisor", (enum log_level)c->log_level);
+	buf_fini(&err);
+}
+
+static void
 adopt_next(struct supervisor *s)
 {
 	bool same = scale_same(s->conf, &s->next);
@@ -210,7 +222,7 @@ adopt_next(struct supervisor *s)
 	conf_fini(s->conf);
 	*s->conf = s->next;
 	s->next = (struct conf) { 0 };
-	log_init("supervisor", (enum log_level)s->conf->log_level);
+	take_log_settings(s->conf);
 	/* A dynamic pool goes on from where it is. */
 	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);
 }

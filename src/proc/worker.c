@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "fcgi/fcgi.h"
+#include "proc/reqlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,7 @@ serve(struct worker *w, int fd)
 	struct stats_slot *stats = w->h->stats;
 	struct request     req = { .arena = &w->arena };
 	int64_t            begun_us = clock_mono_us();
+	struct reqlog_times times = { .queue_us = LOG_ABSENT };
 	struct facts       facts;
 	enum fcgi_read     got;
 
@@ -130,7 +132,10 @@ serve(struct worker *w, int fd)
 		app_handle(w->app, &req, &w->response, &facts);
 		stats_enter(stats, STATS_WRITING);
 		fcgi_write(w->fcgi, &w->response);
-		count_answer(stats, &facts, w->response.status, clock_mono_us() - begun_us);
+		times.total_us = clock_mono_us() - begun_us;
+		count_answer(stats, &facts, w->response.status, times.total_us);
+		if (reqlog_write(w->h->conf, &req, &w->response, &facts, &times))
+			stats_count(&stats->event[STATS_SLOW]);
 		response_reset(&w->response);
 		w->left--;
 	} else

@@ -3,7 +3,8 @@
 import pytest
 
 from helpers import Client, uid
-from stack import Front
+from privacy import SENT, logs
+from stack import Front, Service
 
 
 def pytest_addoption(parser):
@@ -18,6 +19,56 @@ def pytest_generate_tests(metafunc):
     if "front" in metafunc.fixturenames:
         both = metafunc.definition.get_closest_marker("both_fronts")
         metafunc.parametrize("front", Front.KINDS if both else Front.KINDS[:1], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def service(database):
+    """Behind nginx. With all that a log can hold; so is the one behind lighttpd, whose lines are JSON."""
+    service = Service(database, workers=3, log_level="debug", slow_request="1ms").start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def json_service(database):
+    service = Service(database, workers=3, log_level="debug", slow_request="1ms", log_format="json").start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def fronts(service, json_service):
+    fronts = {"nginx": Front(service.place, "nginx", service.socket),
+              "lighttpd": Front(service.place, "lighttpd", json_service.socket)}
+    yield fronts
+    for front in fronts.values():
+        front.stop()
+
+
+@pytest.fixture(scope="session")
+def workers(service, json_service):
+    return lambda: service.workers() + json_service.workers()
+
+
+@pytest.fixture(autouse=True)
+def service_lives(request):
+    """No test may kill a shared supervisor or one of its workers, whatever it sends."""
+    shared = [request.getfixturevalue(name) for name in ("service", "json_service") if name in request.fixturenames]
+    before = [service.workers() for service in shared]
+    yield
+    for service, pids in zip(shared, before):
+        assert not service.ended(), f"the supervisor ended:\n{service.log()[-4000:]}"
+        assert service.workers() == pids, f"a worker died:\n{service.log()[-4000:]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs_hold_nothing_that_was_sent(place):
+    """Fails the session when a log of Clientele has a value that any test sent, or an API key."""
+    yield
+    for path, log in logs(place.dir).items():
+        leaks = SENT.leaks(log)
+        lines = "".join(f"\n{value[:100]!r} in {line[:400]!r}" for value, line in list(leaks.items())[:20])
+        assert not leaks, f"{len(leaks)} values that were sent stand in {path}:{lines}"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 import document
+from privacy import SENT
 
 # ---------------------------------------------------------------- versions (contract section 1)
 
@@ -315,6 +316,8 @@ def check_headers(reply):
 
 
 def check(reply):
+    for key in re.findall(rb'"apiKey":("[^"]*")', reply.body):
+        SENT.body(key)
     check_headers(reply)
     if reply.method == "HEAD":
         assert reply.body == b"", repr(reply)
@@ -397,6 +400,7 @@ class Client:
         sent.update(headers or {})
         sent = {name: value for name, value in sent.items() if value is not None}
         version = self.version_of(full, next((v for n, v in sent.items() if n.lower() == "commet-version"), None))
+        SENT.request(full, sent.items(), body)
         got = self.session.request(method,
                                    self.url + full,
                                    data=body,
@@ -480,6 +484,7 @@ def raw(client, head, body=b"", method=None, checked=True, sock=None, front=froz
     versions = [value.strip().decode("latin-1") for name, value in headers if name.lower() == b"commet-version"]
     where = urlsplit(client.url)
     own = sock is None
+    SENT.request(path, [(pair[0].decode("latin-1"), pair[1].strip()) for pair in headers if len(pair) == 2], body)
     sock = sock or socket.create_connection((where.hostname, where.port), timeout=20)
     try:
         extra = b"" if re.search(rb"\r\nconnection:", head, re.I) else b"\r\nConnection: close"

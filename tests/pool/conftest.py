@@ -47,7 +47,7 @@ class Pool:
 
     def readies(self):
         """How often all workers of a configuration had started."""
-        return self.log().count(": ready: ")
+        return self.log().count(": ready: ") + self.log().count('"message":"ready: ')
 
     def wait_ready(self, before=0):
         wait_until(lambda: self.readies() > before or self.ended(), 20, "ready")

@@ -1,7 +1,8 @@
-/* http/: paths and queries, versions, responses. */
+/* http/: paths and queries, versions, responses, traces. */
 #include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "http/trace.h"
 #include "http/version.h"
 
 #include <setjmp.h>
@@ -166,6 +167,81 @@ responses_forget_everything_at_a_reset(void **state UNUSED)
 	response_fini(&res);
 }
 
+#define TRACE_ID "4bf92f3577b34da6a3ce929d0e0e4736"
+#define TRACE_SPAN "00f067aa0ba902b7"
+
+static void
+traces_are_read_as_the_standard_has_them(void **state UNUSED)
+{
+	static const struct {
+		const char *header;
+		bool        ok;
+		unsigned    flags;
+	} cases[] = {
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-01", true, TRACE_SAMPLED },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-00", true, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-03", true, TRACE_SAMPLED | TRACE_RANDOM },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-fe", true, TRACE_RANDOM },
+		{ "01-" TRACE_ID "-" TRACE_SPAN "-01", true, TRACE_SAMPLED },
+		{ "cc-" TRACE_ID "-" TRACE_SPAN "-01-what-comes", true, TRACE_SAMPLED },
+		{ "fe-" TRACE_ID "-" TRACE_SPAN "-01-", true, TRACE_SAMPLED },
+		{ "cc-" TRACE_ID "-" TRACE_SPAN "-01.what", false, 0 },
+		{ "cc-" TRACE_ID "-" TRACE_SPAN "-011", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-01-what", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-01 ", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-01, 00-" TRACE_ID "-" TRACE_SPAN "-01", false, 0 },
+		{ "ff-" TRACE_ID "-" TRACE_SPAN "-01", false, 0 },
+		{ "0-" TRACE_ID "-" TRACE_SPAN "-01", false, 0 },
+		{ "0g-" TRACE_ID "-" TRACE_SPAN "-01", false, 0 },
+		{ "000-" TRACE_ID "-" TRACE_SPAN "-1", false, 0 },
+		{ "00-00000000000000000000000000000000-" TRACE_SPAN "-01", false, 0 },
+		{ "00-" TRACE_ID "-0000000000000000-01", false, 0 },
+		{ "00-4BF92F3577B34DA6A3CE929D0E0E4736-" TRACE_SPAN "-01", false, 0 },
+		{ "00-" TRACE_ID "-00F067AA0BA902B7-01", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-0A", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN "-0", false, 0 },
+		{ "00-" TRACE_ID "-" TRACE_SPAN, false, 0 },
+		{ "00-" TRACE_ID "_" TRACE_SPAN "-01", false, 0 },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e473\n-" TRACE_SPAN "-01", false, 0 },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e473-" TRACE_SPAN "-001", false, 0 },
+		{ " 00-" TRACE_ID "-" TRACE_SPAN "-01", false, 0 },
+		{ "", false, 0 },
+		{ "00", false, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct trace trace = { .flags = 99 };
+		struct str   header = arena_str(&arena, str_of(cases[i].header)); /* sanitizers see its end */
+
+		if (trace_parse(header, &trace) != cases[i].ok)
+			fail_msg("\"%s\"", cases[i].header);
+		assert_int_equal(trace.flags, cases[i].flags);
+		assert_int_equal(trace.id.ptr != NULL, cases[i].ok);
+		if (cases[i].ok)
+			assert_true(str_is(trace.id, TRACE_ID) && str_is(trace.parent, TRACE_SPAN));
+	}
+}
+
+static void
+traces_go_on_with_a_span_of_their_own(void **state UNUSED)
+{
+	static const char head[] = "00-" TRACE_ID "-", tail[] = "-01";
+	char              first[TRACE_TEXT_BYTES + 1], second[TRACE_TEXT_BYTES + 1];
+	struct trace      trace, again;
+
+	assert_true(trace_parse(STR("00-" TRACE_ID "-" TRACE_SPAN "-01"), &trace));
+	trace_begin(&trace);
+	trace_response(&trace, first);
+	assert_memory_equal(first, head, sizeof(head) - 1);
+	assert_string_equal(first + TRACE_TEXT_BYTES - 3, tail);
+	assert_true(trace_parse(str_of(first), &again)); /* it has the form of what came */
+	assert_memory_equal(again.parent.ptr, trace.span, TRACE_SPAN_DIGITS);
+	assert_memory_not_equal(trace.span, TRACE_SPAN, TRACE_SPAN_DIGITS);
+	trace_begin(&trace);
+	trace_response(&trace, second);
+	assert_string_not_equal(first, second);
+}
+
 int
 main(void)
 {
@@ -177,6 +253,8 @@ main(void)
 		cmocka_unit_test(versions_stand_in_the_order_of_their_dates),
 		cmocka_unit_test(methods_are_told_by_their_exact_name),
 		cmocka_unit_test(responses_forget_everything_at_a_reset),
+		cmocka_unit_test(traces_are_read_as_the_standard_has_them),
+		cmocka_unit_test(traces_go_on_with_a_span_of_their_own),
 	};
 	int failed;
 
