@@ -178,7 +178,7 @@ socket_dir() {
 # ---- packages (names of Debian)
 
 PACKAGES_BUILD=(gcc libc6-dev make autoconf automake autoconf-archive pkg-config
-	libfcgi-dev libjson-c-dev libpq-dev libssl-dev)
+	libfcgi-dev libjson-c-dev libpq-dev libssl-dev libmicrohttpd-dev)
 PACKAGES_RUN=(postgresql curl)
 
 # missing_packages NAME...: prints those that are not there. Things that often come from elsewhere
@@ -190,6 +190,7 @@ missing_packages() {
 		case $name in
 		postgresql) pg_bindir >/dev/null 2>&1 && continue ;;
 		nodejs) command -v node >/dev/null && continue ;;
+		prometheus) command -v promtool >/dev/null && continue ;; # its program that judges metrics
 		npm | clang | curl | shellcheck) command -v "$name" >/dev/null && continue ;;
 		esac
 		grep -qx "$name installed" <<<"$installed" || printf '%s\n' "$name"
@@ -218,7 +219,7 @@ apt_install() (
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || return
 	for name in "$@"; do
 		case $name in
-		nginx | lighttpd) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
+		nginx | lighttpd | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
 		esac
 	done
 )

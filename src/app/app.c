@@ -86,6 +86,7 @@ app_check(struct app *app)
 
 	arena_init(&arena);
 	code = db_check(app->db, &arena, why, sizeof(why));
+	atomic_store(&app->stats->db, code == EXIT_DATABASE ? STATS_DB_AWAY : STATS_DB_CONNECTED);
 	if (code == EXIT_DATABASE)
 		log_warn("%s", why);
 	else if (code)

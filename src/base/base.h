@@ -22,6 +22,7 @@
  */
 enum {
 	EXIT_USAGE = 64,    /* wrong command line */
+	EXIT_UNAVAILABLE = 69, /* no service runs, or it refuses what it was asked */
 	EXIT_DEFECT = 70,   /* out of memory, or a broken invariant */
 	EXIT_OS = 71,       /* the system refused something that is needed */
 	EXIT_DATABASE = 75, /* the database is away */

@@ -80,6 +80,21 @@ stats_free(struct stats *s)
 	munmap(s, bytes(s->slots));
 }
 
+bool
+stats_read_only(struct stats *s)
+{
+	return mprotect(s, bytes(s->slots), PROT_READ) == 0;
+}
+
+void
+stats_begin(struct stats_slot *s)
+{
+	stats_enter(s, STATS_IDLE);
+	atomic_store(&s->last_status, 0);
+	atomic_store(&s->db, STATS_DB_NONE);
+	atomic_store(&s->memory_bytes, 0);
+}
+
 void
 stats_observe(struct stats_histogram *h, int64_t us)
 {

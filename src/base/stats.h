@@ -86,6 +86,7 @@ struct stats_slot {
 	_Atomic(uint32_t) state;    /* enum stats_state */
 	_Atomic(uint32_t) db;       /* enum stats_db */
 	_Atomic(uint32_t) leaves;   /* enum stats_cause and one, of a worker that leaves by itself; 0: it does not */
+	_Atomic(uint64_t) memory_bytes; /* resident, as of the last second with a request */
 
 	/* The last request that was answered. */
 	_Atomic(uint32_t) last_route;
@@ -130,6 +131,7 @@ struct stats_pool {
 	_Atomic(uint32_t) workers_min;  /* bounds of target */
 	_Atomic(uint32_t) workers_max;
 	_Atomic(uint32_t) busy_peak;    /* most workers with a request in hand at once, as seen by the supervisor */
+	_Atomic(uint64_t) max_reached;  /* how often all workers became busy and workers_max forbade another */
 	_Atomic(uint32_t) stopping;     /* 0 or 1 */
 	_Atomic(uint32_t) shedding;     /* 0 or 1: the listen queue is nearly full */
 	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
@@ -156,6 +158,7 @@ struct stats_worker {
 	_Atomic(uint32_t) life; /* enum stats_life */
 	_Atomic(int64_t)  forked_ms;
 	_Atomic(uint32_t) generation;
+	_Atomic(uint64_t) requests_before; /* of the place, when this worker was forked */
 };
 
 struct stats {
@@ -170,6 +173,12 @@ struct stats {
 /* Ends the process when the system has no memory to share. */
 struct stats *stats_new(size_t slots);
 void          stats_free(struct stats *s);
+
+/* From now on this process can only read; its children too. False: errno says why. */
+bool stats_read_only(struct stats *s);
+
+/* For a new worker in this place: nothing in hand, nothing answered. Counters stay. */
+void stats_begin(struct stats_slot *s);
 
 void stats_observe(struct stats_histogram *h, int64_t us);
 

@@ -32,6 +32,10 @@ int cmd_usage(const char *fmt, ...) PRINTF(1, 2);
 typedef int cmd_fn(struct cmd_context *ctx, int argc, char **argv);
 
 cmd_fn cmd_serve;
+cmd_fn cmd_status;
+cmd_fn cmd_workers;
+cmd_fn cmd_reload;
+cmd_fn cmd_upgrade;
 cmd_fn cmd_check;
 cmd_fn cmd_migrate;
 cmd_fn cmd_org;

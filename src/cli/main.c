@@ -19,6 +19,10 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "serve", cmd_serve, "answer requests until told to stop" },
+	{ "status", cmd_status, "what a running service is at [--watch[=SECONDS]]" },
+	{ "workers", cmd_workers, "how many there are | N | +N | -N to change it" },
+	{ "reload", cmd_reload, "have a running service read its configuration again" },
+	{ "upgrade", cmd_upgrade, "have a running service go on with the binary that is installed now" },
 	{ "check", cmd_check, "judge the configuration [--print] and the database [--connect]" },
 	{ "migrate", cmd_migrate, "bring the database schema up to date" },
 	{ "org", cmd_org, "create NAME | list | pin NAME VERSION|none" },

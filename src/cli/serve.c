@@ -83,13 +83,17 @@ remove_pidfile(const char *path)
 }
 
 static void
-announce(const struct conf *c, const struct listener *l)
+announce(const struct conf *c, const struct listener *l, const struct listener *admin)
 {
 	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
 	int   most = 0;
 
 	log_info("%s listens on %s", PACKAGE_STRING,
 	    l->inherited ? "an inherited socket" : l->path ? l->path : c->listen);
+	if (admin->fd != -1 && l->alone)
+		log_warn("admin_listen is not used: without a supervisor nobody answers there");
+	else if (admin->fd != -1)
+		log_info("administration listens on %s", c->admin_listen);
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
 		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);
@@ -97,22 +101,42 @@ announce(const struct conf *c, const struct listener *l)
 		fclose(f);
 }
 
-/* The socket and the log, and what only a process that was not handed the socket over has to do. */
+/* What the image before this one had open. Without an admin socket it can serve all the same. */
 static bool
-prepare(const struct conf *c, const struct handover *h, struct listener *l, struct buf *err)
+inherit(const struct conf *c, const struct handover *h, struct listener *l, struct listener *admin, struct buf *err)
 {
-	bool made;
-	int  fd = handover_socket(h, "listen", &made);
+	bool   made;
+	int    fd = handover_socket(h, "listen", &made);
+	size_t before = err->len;
 
+	if (!listener_inherit(l, fd, made && !h->rehearsal, err))
+		return false;
+	if (h->rehearsal)
+		return true;
+	fd = handover_socket(h, "admin", &made);
+	if (fd == -1 ? listener_open_admin(admin, c, err) : listener_inherit(admin, fd, made, err))
+		return true;
+	log_error("no administration: %.*s", STR_ARGS(buf_view(err)));
+	err->len = before;
+	*admin = (struct listener) { .fd = -1 };
+	return true;
+}
+
+/* The sockets and the log, and what only a process that was not handed the sockets over has to do. */
+static bool
+prepare(const struct conf *c, const struct handover *h, struct listener *l, struct listener *admin, struct buf *err)
+{
+	*admin = (struct listener) { .fd = -1 };
 	if (h->pid)
-		return listener_inherit(l, fd, made && !h->rehearsal, err)
-		    && log_open(c->log, (enum log_format)c->log_format, err);
+		return inherit(c, h, l, admin, err) && log_open(c->log, (enum log_format)c->log_format, err);
 	if (!listener_open(l, c, err))
 		return false;
 	/* The log's file belongs to the user, who must be able to open it again. */
-	if (write_pidfile(c->pidfile, err) && become_user(c->user, err)
+	if (listener_open_admin(admin, c, err) && write_pidfile(c->pidfile, err) && become_user(c->user, err)
 	    && log_open(c->log, (enum log_format)c->log_format, err))
 		return true;
+	listener_remove_file(admin);
+	listener_close(admin);
 	listener_remove_file(l);
 	listener_close(l);
 	return false;
@@ -151,9 +175,9 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	static struct handover handover;
 
 	struct conf     *c = &ctx->conf;
-	struct listener  listener;
+	struct listener  listener, admin;
 	struct upgrade   upgrade;
-	struct supervise what = { &listener, c, load_again, ctx, &handover, &upgrade };
+	struct supervise what = { &listener, &admin, c, load_again, ctx, &handover, &upgrade };
 	struct buf       err;
 	char            *pidfile = NULL;
 	int              code = EXIT_CONFIG;
@@ -166,14 +190,16 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	/* Nobody who reads the log ends the service by ceasing to. */
 	signal(SIGPIPE, SIG_IGN);
 	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err) && scale_check(c, &err)
-	    && prepare(c, &handover, &listener, &err)) {
+	    && prepare(c, &handover, &listener, &admin, &err)) {
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
 		upgrade_init(&upgrade, ctx->argv);
-		announce(c, &listener);
+		announce(c, &listener, &admin);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
 		upgrade_fini(&upgrade);
 		remove_pidfile(pidfile);
 		free(pidfile);
+		listener_remove_file(&admin);
+		listener_close(&admin);
 		listener_remove_file(&listener);
 		listener_close(&listener);
 	}

@@ -81,7 +81,8 @@ static const struct key {
 	    "between them. Unix sockets are guarded by listen_mode instead." },
 	{ "admin_listen", "", TYPE_TEXT, FIXED, 0, 256, AT(admin_listen),
 	    "Where status, metrics and health are served over HTTP, and where status, workers, "
-	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere." },
+	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere. Commands "
+	    "are taken on unix sockets only. It needs one more database connection." },
 	{ "admin_mode", "0600", TYPE_OCTAL, FIXED, 0, 0777, AT(admin_mode),
 	    "Octal permissions of the admin socket file; who may connect may also command." },
 	{ "admin_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(admin_owner),

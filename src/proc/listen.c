@@ -14,13 +14,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
 	V4_PREFIX_BITS = 96,
+	ADMIN_BACKLOG = 64, /* people and their tools, not customers */
 };
+
+/* What is configured for one socket, and the names of its keys for messages. */
+struct wanted {
+	const char *listen_key, *owner_key;
+	const char *address, *owner;
+	mode_t      mode;
+	int         backlog;
+};
+
+static struct wanted
+wanted_front(const struct conf *c)
+{
+	return (struct wanted) { "listen", "listen_owner", c->listen, c->listen_owner, (mode_t)c->listen_mode,
+		(int)c->listen_backlog };
+}
+
+static struct wanted
+wanted_admin(const struct conf *c)
+{
+	return (struct wanted) { "admin_listen", "admin_owner", c->admin_listen, c->admin_owner, (mode_t)c->admin_mode,
+		ADMIN_BACKLOG };
+}
 
 static const unsigned char v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -110,10 +134,10 @@ struct owner {
 };
 
 static bool
-owner_parse(const char *text, struct owner *out, struct buf *err)
+owner_parse(const struct wanted *w, struct owner *out, struct buf *err)
 {
 	struct owner o = { (uid_t)-1, (gid_t)-1 };
-	char        *user = must_strdup(text);
+	char        *user = must_strdup(w->owner);
 	char        *group = strchr(user, ':');
 	bool         good = true;
 
@@ -126,7 +150,7 @@ owner_parse(const char *text, struct owner *out, struct buf *err)
 		if (p)
 			o.uid = p->pw_uid;
 		else
-			buf_fmt(err, "listen_owner: there is no user \"%s\"", user);
+			buf_fmt(err, "%s: there is no user \"%s\"", w->owner_key, user);
 	}
 	if (good && group && *group) {
 		const struct group *g = getgrnam(group);
@@ -135,7 +159,7 @@ owner_parse(const char *text, struct owner *out, struct buf *err)
 		if (g)
 			o.gid = g->gr_gid;
 		else
-			buf_fmt(err, "listen_owner: there is no group \"%s\"", group);
+			buf_fmt(err, "%s: there is no group \"%s\"", w->owner_key, group);
 	}
 	free(user);
 	if (good)
@@ -154,12 +178,14 @@ unix_path(const char *listen)
 }
 
 static bool
-unix_address(const char *path, struct sockaddr_un *out, struct buf *err)
+unix_address(const struct wanted *w, struct sockaddr_un *out, struct buf *err)
 {
+	const char *path = unix_path(w->address);
+
 	*out = (struct sockaddr_un) { .sun_family = AF_UNIX };
 	if (path[0] != '/' || strlen(path) >= sizeof(out->sun_path)) {
-		buf_fmt(err, "listen: a socket path begins with / and has at most %zu bytes: %s",
-		    sizeof(out->sun_path) - 1, path);
+		buf_fmt(err, "%s: a socket path begins with / and has at most %zu bytes: %s",
+		    w->listen_key, sizeof(out->sun_path) - 1, path);
 		return false;
 	}
 	memcpy(out->sun_path, path, strlen(path) + 1);
@@ -168,14 +194,14 @@ unix_address(const char *path, struct sockaddr_un *out, struct buf *err)
 
 /* Removes a socket file that a dead process left behind; false when it is anything else. */
 static bool
-remove_leftover(const struct sockaddr_un *address, struct buf *err)
+remove_leftover(const struct wanted *w, const struct sockaddr_un *address, struct buf *err)
 {
 	const char *path = address->sun_path;
 	struct stat st;
 	int         fd, error;
 
 	if (lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode)) {
-		buf_fmt(err, "listen: %s exists and is not a socket", path);
+		buf_fmt(err, "%s: %s exists and is not a socket", w->listen_key, path);
 		return false;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -187,16 +213,16 @@ remove_leftover(const struct sockaddr_un *address, struct buf *err)
 		return true;
 	/* EAGAIN: someone listens, and has too much to do. */
 	if (error == 0 || error == EAGAIN)
-		buf_fmt(err, "listen: another process answers on %s", path);
+		buf_fmt(err, "%s: another process answers on %s", w->listen_key, path);
 	else
-		buf_fmt(err, "listen: %s: %s", path,
+		buf_fmt(err, "%s: %s: %s", w->listen_key, path,
 		    strerror(error == ECONNREFUSED ? errno : error));
 	return false;
 }
 
 /* Binds and listens while nobody else does so in the same folder, see open_unix(). */
 static bool
-bind_unix(struct listener *l, const struct conf *c, const struct sockaddr_un *address,
+bind_unix(struct listener *l, const struct wanted *w, const struct sockaddr_un *address,
     const struct owner *owner, struct buf *err)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)address;
@@ -205,10 +231,10 @@ bind_unix(struct listener *l, const struct conf *c, const struct sockaddr_un *ad
 	int                    bound;
 
 	/* A chmod after the bind would leave a moment with other permissions. */
-	before = umask(0777 & ~(mode_t)c->listen_mode);
+	before = umask(0777 & ~w->mode);
 	bound = bind(l->fd, sa, sizeof(*address));
 	if (bound == -1 && errno == EADDRINUSE) {
-		if (!remove_leftover(address, err)) {
+		if (!remove_leftover(w, address, err)) {
 			umask(before);
 			return false;
 		}
@@ -216,25 +242,25 @@ bind_unix(struct listener *l, const struct conf *c, const struct sockaddr_un *ad
 	}
 	umask(before);
 	if (bound == -1 || lstat(address->sun_path, &st) == -1) {
-		buf_fmt(err, "listen: %s: %s", address->sun_path, strerror(errno));
+		buf_fmt(err, "%s: %s: %s", w->listen_key, address->sun_path, strerror(errno));
 		return false;
 	}
 	l->path = must_strdup(address->sun_path);
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
 	if (lchown(l->path, owner->uid, owner->gid) == -1) {
-		buf_fmt(err, "listen_owner: %s: %s", l->path, strerror(errno));
+		buf_fmt(err, "%s: %s: %s", w->owner_key, l->path, strerror(errno));
 		return false;
 	}
-	if (listen(l->fd, (int)c->listen_backlog) == -1) {
-		buf_fmt(err, "listen: %s: %s", l->path, strerror(errno));
+	if (listen(l->fd, w->backlog) == -1) {
+		buf_fmt(err, "%s: %s: %s", w->listen_key, l->path, strerror(errno));
 		return false;
 	}
 	return true;
 }
 
 static bool
-open_unix(struct listener *l, const struct conf *c, struct buf *err)
+open_unix(struct listener *l, const struct wanted *w, struct buf *err)
 {
 	struct sockaddr_un address;
 	struct owner       owner;
@@ -242,12 +268,11 @@ open_unix(struct listener *l, const struct conf *c, struct buf *err)
 	int                lock;
 	bool               good;
 
-	if (!unix_address(unix_path(c->listen), &address, err)
-	    || !owner_parse(c->listen_owner, &owner, err))
+	if (!unix_address(w, &address, err) || !owner_parse(w, &owner, err))
 		return false;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd == -1) {
-		buf_fmt(err, "listen: %s", strerror(errno));
+		buf_fmt(err, "%s: %s", w->listen_key, strerror(errno));
 		return false;
 	}
 	/*
@@ -261,9 +286,9 @@ open_unix(struct listener *l, const struct conf *c, struct buf *err)
 	lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	good = lock != -1 && flock(lock, LOCK_EX) == 0;
 	if (!good)
-		buf_fmt(err, "listen: %s: %s", folder, strerror(errno));
+		buf_fmt(err, "%s: %s: %s", w->listen_key, folder, strerror(errno));
 	else
-		good = bind_unix(l, c, &address, &owner, err);
+		good = bind_unix(l, w, &address, &owner, err);
 	if (lock != -1)
 		close(lock);
 	free(folder);
@@ -273,14 +298,14 @@ open_unix(struct listener *l, const struct conf *c, struct buf *err)
 /* ---- TCP */
 
 static bool
-tcp_address(const char *listen, struct addrinfo **out, struct buf *err)
+tcp_address(const struct wanted *w, struct addrinfo **out, struct buf *err)
 {
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	};
-	char   *host = must_strdup(listen);
+	char   *host = must_strdup(w->address);
 	char   *port = strrchr(host, ':');
 	char   *name = host;
 	int64_t number;
@@ -298,30 +323,30 @@ tcp_address(const char *listen, struct addrinfo **out, struct buf *err)
 			failed = getaddrinfo(name, port, &hints, out);
 	}
 	if (failed)
-		buf_fmt(err, "listen: \"%s\" is neither unix:/path, /path, host:port nor [v6]:port",
-		    listen);
+		buf_fmt(err, "%s: \"%s\" is neither unix:/path, /path, host:port nor [v6]:port",
+		    w->listen_key, w->address);
 	free(host);
 	return failed == 0;
 }
 
 static bool
-open_tcp(struct listener *l, const struct conf *c, struct buf *err)
+open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
 {
 	struct addrinfo *a;
 	int              one = 1;
 	bool             good = false;
 
-	if (!tcp_address(c->listen, &a, err))
+	if (!tcp_address(w, &a, err))
 		return false;
 	l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd != -1 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0
 	    && (a->ai_family != AF_INET6
 	        || setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0)
 	    && bind(l->fd, a->ai_addr, a->ai_addrlen) == 0
-	    && listen(l->fd, (int)c->listen_backlog) == 0)
+	    && listen(l->fd, w->backlog) == 0)
 		good = true;
 	else
-		buf_fmt(err, "listen: %s: %s", c->listen, strerror(errno));
+		buf_fmt(err, "%s: %s: %s", w->listen_key, w->address, strerror(errno));
 	freeaddrinfo(a);
 	return good;
 }
@@ -373,10 +398,18 @@ systemd_fds(void)
 	return n;
 }
 
+/* At the configured address. */
+static bool
+open_own(struct listener *l, const struct wanted *w, struct buf *err)
+{
+	return unix_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
+}
+
 static bool
 open_any(struct listener *l, const struct conf *c, struct buf *err)
 {
-	int64_t passed = systemd_fds();
+	struct wanted w = wanted_front(c);
+	int64_t       passed = systemd_fds();
 
 	if (passed) {
 		if (passed > 1 || !is_listening(SYSTEMD_FIRST_FD)) {
@@ -387,10 +420,8 @@ open_any(struct listener *l, const struct conf *c, struct buf *err)
 			log_info("listen = %s is not used: systemd passed a socket", c->listen);
 		return adopt(l, SYSTEMD_FIRST_FD, err);
 	}
-	if (unix_path(c->listen))
-		return open_unix(l, c, err);
 	if (c->listen[0])
-		return open_tcp(l, c, err);
+		return open_own(l, &w, err);
 	if (is_listening(STDIN_FILENO)) {
 		l->alone = true;
 		return adopt(l, STDIN_FILENO, err);
@@ -432,6 +463,48 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 	return true;
 }
 
+bool
+listener_open_admin(struct listener *l, const struct conf *c, struct buf *err)
+{
+	struct wanted w = wanted_admin(c);
+
+	*l = (struct listener) { .fd = -1 };
+	if (!c->admin_listen[0] || open_own(l, &w, err))
+		return true;
+	listener_remove_file(l);
+	listener_close(l);
+	return false;
+}
+
+int
+listener_connect_admin(const struct conf *c, int64_t timeout_ms, struct buf *err)
+{
+	struct wanted      w = wanted_admin(c);
+	struct timeval     timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	struct sockaddr_un path;
+	struct addrinfo   *a = NULL;
+	bool               is_unix = unix_path(w.address) != NULL;
+	int                fd, connected = -1;
+
+	if (is_unix ? !unix_address(&w, &path, err) : !tcp_address(&w, &a, err))
+		return -1;
+	fd = socket(is_unix ? AF_UNIX : a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* The timeout to send bounds connect() too. */
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0
+	    && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0)
+		connected = is_unix ? connect(fd, (const struct sockaddr *)&path, sizeof(path))
+				    : connect(fd, a->ai_addr, a->ai_addrlen);
+	if (a)
+		freeaddrinfo(a);
+	if (connected == 0)
+		return fd;
+	buf_fmt(err, "%s: %s%s", w.address, strerror(errno),
+	    errno == ENOENT || errno == ECONNREFUSED ? " (does clientele serve run with this configuration?)" : "");
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
 void
 listener_remove_file(struct listener *l)
 {
@@ -455,24 +528,30 @@ listener_close(struct listener *l)
 	*l = (struct listener) { .fd = -1 };
 }
 
-bool
-listener_check(const struct conf *c, struct buf *err)
+static bool
+check_one(const struct wanted *w, struct buf *err)
 {
-	const char        *path = unix_path(c->listen);
 	struct sockaddr_un address;
 	struct addrinfo   *a;
 	struct owner       owner;
-	struct allow       allow;
 
-	if (!owner_parse(c->listen_owner, &owner, err)
-	    || !allow_parse(c->listen_allow, &allow, err))
+	if (!owner_parse(w, &owner, err))
 		return false;
-	if (path)
-		return unix_address(path, &address, err);
-	if (c->listen[0]) {
-		if (!tcp_address(c->listen, &a, err))
-			return false;
-		freeaddrinfo(a);
-	}
+	if (unix_path(w->address))
+		return unix_address(w, &address, err);
+	if (!w->address[0])
+		return true;
+	if (!tcp_address(w, &a, err))
+		return false;
+	freeaddrinfo(a);
 	return true;
+}
+
+bool
+listener_check(const struct conf *c, struct buf *err)
+{
+	struct wanted front = wanted_front(c), admin = wanted_admin(c);
+	struct allow  allow;
+
+	return allow_parse(c->listen_allow, &allow, err) && check_one(&front, err) && check_one(&admin, err);
 }

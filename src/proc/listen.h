@@ -1,8 +1,9 @@
 /*
- * The listening socket: made here, or inherited; and who may connect to it.
+ * The listening sockets, made here or inherited, and who may connect.
  *
- * Sources    A socket passed by systemd (LISTEN_FDS), else the configured
- *            address, else a listening socket on descriptor 0.
+ * Sources    For front servers: a socket passed by systemd (LISTEN_FDS), else the configured
+ *            address, else a listening socket on descriptor 0. For
+ *            administration: the configured address.
  * Ownership  listener_open() to listener_close(). The descriptor is
  *            non-blocking, close-on-exec, and not one of 0, 1, 2. It is never
  *            shut down: other processes may hold it too.
@@ -48,13 +49,21 @@ bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MU
 
 /* The socket that another program image had open; 'made': it had made the file, which is ours now. */
 bool listener_inherit(struct listener *l, int fd, bool made, struct buf *err) MUSTCHECK;
+/* The same for admin_listen; without one it is true, and fd is -1. */
+bool listener_open_admin(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
+
+/*
+ * For those who ask: a connection to admin_listen, which must be set, or -1. Nothing on it blocks for
+ * longer than the timeout.
+ */
+int listener_connect_admin(const struct conf *c, int64_t timeout_ms, struct buf *err) MUSTCHECK;
 
 /* Removes the socket file if it is still ours: nobody new can connect, who has can be served. */
 void listener_remove_file(struct listener *l);
 
 void listener_close(struct listener *l);
 
-/* The rules of 'listen' and 'listen_owner' without opening anything. */
+/* The rules of 'listen', 'listen_owner', 'listen_allow' and the admin keys without opening anything. */
 bool listener_check(const struct conf *c, struct buf *err) MUSTCHECK;
 
 #endif

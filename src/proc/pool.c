@@ -63,6 +63,7 @@ enter(struct pool *p, struct place *w, enum stats_life life)
 	atomic_store_explicit(&told->pid, is_alive(w) ? (int32_t)w->pid : 0, memory_order_relaxed);
 	atomic_store_explicit(&told->forked_ms, w->forked_ms, memory_order_relaxed);
 	atomic_store_explicit(&told->generation, w->generation, memory_order_relaxed);
+	atomic_store_explicit(&told->requests_before, w->requests_before, memory_order_relaxed);
 	atomic_store_explicit(&told->life, life, memory_order_relaxed);
 }
 
@@ -143,7 +144,7 @@ start(struct pool *p, struct place *w)
 {
 	struct stats_slot *stats = own(p, w);
 
-	stats_enter(stats, STATS_IDLE);
+	stats_begin(stats);
 	atomic_store_explicit(&stats->leaves, 0, memory_order_relaxed);
 	w->requests_before = atomic_load_explicit(&stats->requests, memory_order_relaxed);
 	w->forked_ms = clock_mono_ms();
@@ -420,8 +421,9 @@ succeed(struct pool *p, struct place *w, int status)
 static void
 bury(struct pool *p, struct place *w, int status)
 {
-	/* Leaving after max_requests is no death. */
-	bool left = status == 0 && (w->life == STATS_STOPPING || requests(p, w) > 0);
+	/* Leaving after max_requests or max_memory is no death. */
+	bool left = status == 0
+	    && (w->life == STATS_STOPPING || atomic_load_explicit(&own(p, w)->leaves, memory_order_relaxed) != 0);
 	bool told = w->life == STATS_STOPPING && w->killed;
 
 	enum stats_cause cause = cause_of(p, w, status);

@@ -1,8 +1,10 @@
 /* The supervisor: signals and commands, reload and upgrade, and the loop around the pool. */
 #include "proc/supervisor.h"
 #include "base/log.h"
+#include "proc/admin.h"
 #include "proc/command.h"
 #include "proc/dbcheck.h"
+#include "proc/keeper.h"
 #include "proc/notify.h"
 #include "proc/pool.h"
 #include "proc/scale.h"
@@ -41,7 +43,9 @@ struct supervisor {
 	enum check_for          check_for;
 	int64_t                 room_due_ms;
 	struct notify           notify;
-	int                     command[2];
+	int                     command[2]; /* the admin process writes struct command into it */
+	struct keeper           admin;
+	bool                    full; /* all workers are busy, and there may be no more */
 	int64_t                 eager_until_ms;
 	int64_t                 full_ms; /* when the last look found the pool too small; 0: it is not */
 	bool                    rehearsal;
@@ -64,6 +68,39 @@ static struct stats_pool *
 told(const struct supervisor *s)
 {
 	return &s->pool.stats->pool;
+}
+
+/* ---- the admin process */
+
+static NORETURN void
+be_admin(const struct supervisor *s)
+{
+	/* Copies, because a child leaves the originals. */
+	struct admin_heritage h = {
+		.conf = s->conf,
+		.stats = s->pool.stats,
+		.listen_fd = fcntl(s->what->admin->fd, F_DUPFD_CLOEXEC, 0),
+		.lifeline_fd = s->pool.lifeline[0],
+		.command_fd = fcntl(s->command[1], F_DUPFD_CLOEXEC, 0),
+	};
+
+	pool_leave(&s->pool);
+	close(s->pool.ready[1]);
+	close(s->what->listener->fd);
+	exit(admin_run(&h));
+}
+
+static void
+tend_admin(struct supervisor *s)
+{
+	pid_t pid;
+
+	if (s->what->admin->fd == -1 || !keeper_due(&s->admin))
+		return;
+	pid = fork();
+	if (pid == 0)
+		be_admin(s);
+	keeper_forked(&s->admin, pid);
 }
 
 /* ---- how many workers */
@@ -120,6 +157,18 @@ measure(struct supervisor *s, unsigned kept)
 	aim(s, kept ? scale_clamp(&s->scale, kept) : s->scale.start);
 	buf_fini(&text);
 	buf_fini(&sum);
+}
+
+/* Counts how often it happens, not how long it lasts. */
+static void
+count_full(struct supervisor *s, const struct pool_census *n)
+{
+	bool full = n->serving >= s->pool.target && n->busy == n->serving
+	    && (!s->scale.dynamic || s->pool.target == s->scale.max);
+
+	if (full && !s->full)
+		stats_count(&told(s)->max_reached);
+	s->full = full;
 }
 
 static void
@@ -223,6 +272,7 @@ adopt_next(struct supervisor *s)
 	*s->conf = s->next;
 	s->next = (struct conf) { 0 };
 	take_log_settings(s->conf);
+	keeper_renew(&s->admin); /* it has the configuration too */
 	/* A dynamic pool goes on from where it is. */
 	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);
 }
@@ -278,6 +328,8 @@ describe(const struct supervisor *s, struct handover *h)
 		.asked = { s->conf->workers + 1, s->conf->workers_min, s->conf->workers_max },
 	};
 	handover_add_socket(h, "listen", l->fd, l->path != NULL);
+	if (s->what->admin->fd != -1)
+		handover_add_socket(h, "admin", s->what->admin->fd, s->what->admin->path != NULL);
 }
 
 static void
@@ -309,6 +361,7 @@ rehearsed(struct supervisor *s, int status)
 	pool_take_ready(&s->pool);
 	describe(s, &h);
 	pool_hand_over(&s->pool, &h);
+	keeper_end(&s->admin);
 	upgrade_run(s->what->upgrade, &h);
 	notify_ready();
 }
@@ -368,7 +421,7 @@ act_reap(struct supervisor *s, int times UNUSED)
 			checked(s, status);
 		else if (pid == s->what->upgrade->rehearsal)
 			rehearsed(s, status);
-		else
+		else if (!keeper_reap(&s->admin, pid, status))
 			pool_bury(&s->pool, pid, status);
 	return true;
 }
@@ -538,6 +591,8 @@ wait_for_events(struct supervisor *s)
 
 	for (size_t i = 1; i < COUNTOF(due); i++)
 		least = due[i] < least ? due[i] : least;
+	if (s->what->admin->fd != -1)
+		keeper_next(&s->admin, &least);
 	timeout = (struct timespec) { .tv_sec = least / 1000, .tv_nsec = least % 1000 * 1000000 };
 	/* Signals are blocked except in here, so none is lost between test and wait. */
 	if (ppoll(fds, COUNTOF(fds), &timeout, &s->while_waiting) == -1 && errno != EINTR)
@@ -579,6 +634,7 @@ tend(struct supervisor *s)
 	if (n.busy > atomic_load(&told(s)->busy_peak))
 		atomic_store(&told(s)->busy_peak, n.busy);
 	atomic_store(&told(s)->given_up, n.given_up);
+	count_full(s, &n);
 	if (!s->stopping && s->pool.generation > 0) {
 		if (!s->rolling)
 			look_at_load(s, &n, now);
@@ -599,6 +655,7 @@ static void
 supervise(struct supervisor *s)
 {
 	while (!s->stopping || !nobody_left(s)) {
+		tend_admin(s);
 		wait_for_events(s);
 		obey_commands(s);
 		obey_signals(s);
@@ -608,6 +665,7 @@ supervise(struct supervisor *s)
 		upgrade_watch(s->what->upgrade);
 		tend(s);
 	}
+	keeper_end(&s->admin);
 }
 
 /* The read end alone must not block: a sender waits while the pipe is full. */
@@ -620,6 +678,8 @@ open_commands(struct supervisor *s)
 	}
 	pool_hide(&s->pool, s->command[0]);
 	pool_hide(&s->pool, s->command[1]);
+	if (s->what->admin->fd != -1)
+		pool_hide(&s->pool, s->what->admin->fd);
 	return true;
 }
 
@@ -635,6 +695,7 @@ supervisor_run(const struct supervise *what)
 		.what = what,
 		.conf = what->conf,
 		.rehearsal = h->rehearsal != 0,
+		.admin.name = "the admin process",
 		.pool = { .conf = what->conf, .allow = &s.allow, .listen_fd = what->listener->fd },
 	};
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);

@@ -11,6 +11,7 @@
  *            SIGUSR1  open the log again, here and in the workers
  *            SIGUSR2  become another program image, see upgrade.h
  *            SIGTTIN, SIGTTOU  one worker more, one less
+ * Commands   Those of command.h, from the admin process, which is kept alive like a worker.
  * Workers    pool.h says what becomes of them, scale.h how many there are. When all
  *            places are given up, the service ends with EXIT_DEFECT: a service
  *            manager sees that, and front servers get an error at once.
@@ -26,6 +27,7 @@
 
 struct supervise {
 	struct listener *listener; /* open; its file is removed at the stop */
+	struct listener *admin;    /* the same for administration; its fd may be -1 */
 	struct conf     *conf;     /* replaced in place by a reload */
 
 	/* Reads the configuration again; out is initialised only when it returns true. */

@@ -21,8 +21,9 @@ enum {
 	DRAIN_MS = 1000,
 	/* When the system has no descriptor or memory for one more connection. */
 	ACCEPT_PAUSE_MS = 50,
-	/* So that a look at the memory costs a request next to nothing. */
+	/* Resident memory is looked at after so many connections or so much time, so that it costs next to nothing. */
 	MEASURE_EVERY = 64,
+	MEASURE_EVERY_MS = 1000,
 };
 
 enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE__COUNT };
@@ -36,8 +37,9 @@ struct worker {
 	int                    signal_fd;
 	int                    epoll_fd;
 	int64_t                idle_ms; /* when app_idle() is to be called */
+	int64_t                measured_ms; /* when the memory was last looked at */
 	uint64_t               left;    /* requests until max_requests */
-	int                    statm_fd; /* tells the memory in use; -1: nobody wants to know */
+	int                    statm_fd; /* tells the memory in use */
 	unsigned               unmeasured; /* connections since the last look */
 };
 
@@ -79,9 +81,8 @@ worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_op
 	};
 }
 
-/* Keys and customers' data go through this memory: into no core file, to no debugger. */
-static void
-guard_memory(void)
+void
+worker_guard_memory(void)
 {
 	static const struct rlimit none = { 0, 0 };
 
@@ -116,6 +117,31 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
 }
 
+/*
+ * Resident memory, for max_memory and for the scoreboard: other processes may not be
+ * able to see it (ProtectProc= of systemd). /proc/self/statm is text: "size resident ..." in pages.
+ */
+static void
+measure(struct worker *w)
+{
+	int64_t    now = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+	char       text[128];
+	struct str rest;
+	ssize_t    len;
+	int64_t    pages;
+
+	if (++w->unmeasured < MEASURE_EVERY && now - w->measured_ms < MEASURE_EVERY_MS)
+		return;
+	w->unmeasured = 0;
+	w->measured_ms = now;
+	len = pread(w->statm_fd, text, sizeof(text), 0);
+	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
+	str_cut(&rest, ' ');
+	if (str_to_i64(str_cut(&rest, ' '), 0, INT32_MAX, &pages))
+		atomic_store_explicit(&w->h->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)),
+		    memory_order_relaxed);
+}
+
 static void
 serve(struct worker *w, int fd)
 {
@@ -142,6 +168,7 @@ serve(struct worker *w, int fd)
 		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_IDLE);
+	measure(w);
 }
 
 /* A connection to serve, or -1 when none waits (any more). */
@@ -227,29 +254,16 @@ drain(struct worker *w)
 		serve(w, fd);
 }
 
-/* /proc/self/statm is text: "size resident ..." in pages. */
 static bool
-is_too_large(struct worker *w)
+is_too_large(const struct worker *w)
 {
-	char       text[128];
-	struct str rest, resident;
-	ssize_t    len;
-	int64_t    bytes;
+	int64_t bytes = (int64_t)atomic_load_explicit(&w->h->stats->memory_bytes, memory_order_relaxed);
+	int64_t most = w->h->conf->max_memory_bytes;
 
-	if (w->statm_fd == -1 || ++w->unmeasured < MEASURE_EVERY)
-		return false;
-	w->unmeasured = 0;
-	len = pread(w->statm_fd, text, sizeof(text), 0);
-	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
-	str_cut(&rest, ' ');
-	resident = str_cut(&rest, ' ');
-	if (!str_to_i64(resident, 0, INT32_MAX, &bytes))
-		return false;
-	bytes *= sysconf(_SC_PAGESIZE);
-	if (bytes < w->h->conf->max_memory_bytes)
+	if (most == 0 || bytes < most)
 		return false;
 	log_info("leaves: %lld KiB are resident, and max_memory is %lld KiB", (long long)bytes / 1024,
-	    (long long)w->h->conf->max_memory_bytes / 1024);
+	    (long long)most / 1024);
 	return true;
 }
 
@@ -295,6 +309,7 @@ run(struct worker *w)
 	if (w->h->ready_fd != -1 && write(w->h->ready_fd, &self, sizeof(self)) != sizeof(self))
 		return EXIT_OS; /* the supervisor is gone */
 	w->idle_ms = clock_mono_ms();
+	measure(w);
 	loop(w);
 	return 0;
 }
@@ -333,9 +348,8 @@ worker_run(const struct heritage *h)
 	struct app_options options;
 	int                code = EXIT_OS;
 
-	guard_memory();
-	if (h->conf->max_memory_bytes)
-		w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	worker_guard_memory();
+	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
 	w.signal_fd = take_signals(h);
 	if (w.signal_fd == -1 || !open_epoll(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));

@@ -33,6 +33,9 @@ struct heritage {
 /* Returns the exit code of the process. */
 int worker_run(const struct heritage *h);
 
+/* Keys and customers' data go through this memory: from now on into no core file, to no debugger. */
+void worker_guard_memory(void);
+
 /* The part of the configuration that the API needs; views into c. */
 void worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out);
 

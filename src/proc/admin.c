@@ -1,0 +1,79 @@
+/* The admin process. */
+#include "proc/admin.h"
+#include "base/log.h"
+#include "proc/admin_http.h"
+#include "proc/health.h"
+#include "proc/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { SWEEP_MS = 1000 };
+
+/* Signals come through a descriptor; threads that are made later inherit the mask. -1 on failure. */
+static int
+take_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
+	sigset_t         leave;
+
+	for (size_t i = 0; i < COUNTOF(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&leave);
+	sigaddset(&leave, SIGTERM);
+	sigprocmask(SIG_SETMASK, &leave, NULL);
+	return signalfd(-1, &leave, SFD_CLOEXEC);
+}
+
+/* Until it is time to leave; false: without finishing what is in hand. */
+static bool
+wait_for_the_end(struct admin_http *http, int signal_fd, int lifeline_fd)
+{
+	struct pollfd fds[] = { { lifeline_fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
+
+	do
+		admin_http_sweep(http);
+	while (poll(fds, COUNTOF(fds), SWEEP_MS) <= 0);
+	return !fds[0].revents;
+}
+
+static int
+serve(const struct admin_heritage *h, struct health *health, int signal_fd)
+{
+	struct admin_http *http = admin_http_start(h->stats, health, h->listen_fd, h->command_fd);
+
+	if (!http)
+		return EXIT_OS;
+	admin_http_stop(http, wait_for_the_end(http, signal_fd, h->lifeline_fd));
+	return 0;
+}
+
+int
+admin_run(const struct admin_heritage *h)
+{
+	struct health *health;
+	int            signal_fd = take_signals();
+	int            code = EXIT_OS;
+
+	/* What it finds about the database is in /ready; the workers log the same already. */
+	log_init("admin", LOG_LEVEL_ERROR);
+	worker_guard_memory();
+	/* A supervisor that takes no commands must not hold up the answers. */
+	health = signal_fd != -1 && fcntl(h->command_fd, F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)
+	    ? health_start(h->conf) : NULL;
+	if (!health) {
+		log_error("cannot start: %s", strerror(errno));
+		return EXIT_OS;
+	}
+	code = serve(h, health, signal_fd);
+	if (!health_stop(health))
+		_exit(code);
+	close(signal_fd);
+	return code;
+}

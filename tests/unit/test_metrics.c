@@ -1,0 +1,290 @@
+/* proc/tally, proc/metrics, proc/status: from the scoreboard to what people and Prometheus read. */
+#include "proc/metrics.h"
+#include "app/routes.h"
+#include "proc/status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PLACES = 4 };
+
+struct state {
+	struct stats *stats;
+	struct tally  tally;
+	struct buf    text;
+};
+
+static int
+set_up(void **state)
+{
+	struct state *s = calloc(1, sizeof(*s));
+
+	s->stats = stats_new(PLACES);
+	buf_init(&s->text, METRICS_MAX_BYTES);
+	*state = s;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct state *s = *state;
+
+	stats_free(s->stats);
+	buf_fini(&s->text);
+	free(s);
+	return 0;
+}
+
+/* A worker that serves, with or without a request in hand. */
+static struct stats_slot *
+worker(struct state *s, size_t place, enum stats_life life, enum stats_state state)
+{
+	struct stats_slot *own = &s->stats->slot[place].own;
+
+	stats_begin(own);
+	atomic_store(&s->stats->slot[place].worker.pid, getpid());
+	atomic_store(&s->stats->slot[place].worker.life, life);
+	if (state != STATS_IDLE) {
+		stats_enter(own, STATS_READING);
+		stats_enter(own, state);
+	}
+	return own;
+}
+
+static const char *
+metrics(struct state *s)
+{
+	buf_reset(&s->text, 0);
+	tally_take(s->stats, &s->tally);
+	metrics_write(&s->tally, &s->text);
+	buf_add(&s->text, "", 1);
+	assert_false(s->text.full);
+	return s->text.ptr;
+}
+
+static void
+assert_line(const char *text, const char *line)
+{
+	char whole[256];
+
+	snprintf(whole, sizeof(whole), "\n%s\n", line);
+	if (!strstr(text, whole))
+		fail_msg("no line \"%s\" in:\n%s", line, text);
+}
+
+static uint32_t
+route_of(const char *pattern, enum method method)
+{
+	for (size_t i = 0; route_at(i); i++)
+		if (route_at(i)->method == method && strcmp(route_at(i)->pattern, pattern) == 0)
+			return (uint32_t)i;
+	fail_msg("there is no route %s", pattern);
+	return 0;
+}
+
+static void
+counters_of_all_places_are_added_up_also_of_empty_ones(void **state)
+{
+	struct state *s = *state;
+	uint32_t      get = route_of("customers/{id}", METHOD_GET);
+	const char   *text;
+
+	stats_count(&worker(s, 0, STATS_READY, STATS_IDLE)->answered[get][4]);
+	stats_count(&worker(s, 1, STATS_EMPTY, STATS_IDLE)->answered[get][4]);
+	stats_count(&worker(s, 3, STATS_WAITING, STATS_IDLE)->answered[get][4]);
+	stats_count(&s->stats->slot[1].own.answered[STATS_NO_ROUTE][4]);
+	stats_count(&s->stats->slot[1].own.event[STATS_SLOW]);
+	stats_count(&s->stats->slot[3].own.event[STATS_SLOW]);
+	stats_count(&s->stats->slot[3].own.requests);
+	stats_count(&s->stats->slot[3].own.event[STATS_USELESS]);
+	stats_count(&s->stats->pool.restarts[STATS_CAUSE_CRASH]);
+	text = metrics(s);
+	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"4xx\"} 3");
+	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"2xx\"} 0");
+	assert_line(text, "clientele_requests_total{route=\"none\",method=\"none\",code=\"4xx\"} 1");
+	assert_line(text, "clientele_requests_slow_total 2");
+	assert_line(text, "clientele_connections_accepted_total 2");
+	assert_line(text, "clientele_worker_restarts_total{cause=\"crash\"} 1");
+	assert_line(text, "clientele_worker_restarts_total{cause=\"hang\"} 0");
+}
+
+static void
+buckets_are_cumulative_and_times_are_seconds(void **state)
+{
+	struct state *s = *state;
+	const char   *text;
+
+	stats_observe(&s->stats->slot[0].own.database, 500);
+	stats_observe(&s->stats->slot[1].own.database, 501);
+	stats_observe(&s->stats->slot[1].own.database, 11000000);
+	text = metrics(s);
+	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"0.0005\"} 1");
+	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"0.001\"} 2");
+	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"10\"} 2");
+	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"+Inf\"} 3");
+	assert_line(text, "clientele_database_duration_seconds_sum 11.001001");
+	assert_line(text, "clientele_database_duration_seconds_count 3");
+	stats_observe(&s->stats->slot[0].own.took[STATS_NO_ROUTE], 1);
+	text = metrics(s);
+	assert_line(text,
+	    "clientele_request_duration_seconds_bucket{route=\"none\",method=\"none\",le=\"0.0005\"} 1");
+	assert_line(text, "clientele_request_duration_seconds_count{route=\"none\",method=\"none\"} 1");
+}
+
+static void
+what_is_not_known_is_left_out(void **state)
+{
+	struct state *s = *state;
+
+	assert_null(strstr(metrics(s), "listen_queue"));
+	atomic_store(&s->stats->pool.queue_length, 3);
+	atomic_store(&s->stats->pool.queue_limit, 128);
+	atomic_store(&s->stats->pool.queue_peak, 7);
+	assert_line(metrics(s), "clientele_listen_queue_length 3");
+	assert_line(metrics(s), "clientele_listen_queue_limit 128");
+	assert_line(metrics(s), "clientele_listen_queue_peak 7");
+}
+
+static void
+workers_are_counted_by_what_they_are_at(void **state)
+{
+	struct state *s = *state;
+	const char   *text;
+
+	worker(s, 0, STATS_READY, STATS_IDLE);
+	worker(s, 1, STATS_READY, STATS_HANDLING);
+	worker(s, 2, STATS_STOPPING, STATS_WRITING);
+	worker(s, 3, STATS_WAITING, STATS_IDLE);
+	text = metrics(s);
+	assert_line(text, "clientele_workers{state=\"idle\"} 1");
+	assert_line(text, "clientele_workers{state=\"handling\"} 1");
+	assert_line(text, "clientele_workers{state=\"writing\"} 0");
+	assert_line(text, "clientele_workers{state=\"stopping\"} 1");
+	assert_line(text, "clientele_workers{state=\"waiting\"} 1");
+	assert_line(text, "clientele_workers_serving 2");
+	assert_int_equal(s->tally.figure[FIGURE_IDLE], 1);
+	assert_int_equal(s->tally.figure[FIGURE_ACTIVE], 2);
+}
+
+/* A stranger's word in shared memory must not lead out of a table. */
+static void
+values_out_of_bounds_do_no_harm(void **state)
+{
+	struct state *s = *state;
+
+	atomic_store(&worker(s, 0, STATS_READY, STATS_IDLE)->state, 77);
+	atomic_store(&worker(s, 1, STATS_READY, STATS_IDLE)->db, 77);
+	atomic_store(&worker(s, 2, STATS_READY, STATS_IDLE)->last_route, 77777);
+	atomic_store(&s->stats->slot[2].own.last_status, 200);
+	atomic_store(&s->stats->slot[3].worker.life, 77);
+	assert_line(metrics(s), "clientele_workers{state=\"idle\"} 3");
+	buf_reset(&s->text, 0);
+	status_write_json(s->stats, &s->tally, &s->text);
+	status_write_text(s->stats, &s->tally, &s->text);
+	assert_false(s->text.full);
+}
+
+/* Each family has one HELP and one TYPE, and its samples follow them at once. */
+static void
+families_are_announced_once_before_their_samples(void **state)
+{
+	struct state *s = *state;
+	struct str    rest = str_of(metrics(s)), family = STR(""), histogram = STR("histogram"), type = STR("");
+	const char   *all = s->text.ptr;
+	char          announced[256];
+
+	while (rest.len) {
+		struct str line = str_cut(&rest, '\n'), name = line;
+
+		if (str_starts(line, STR("# HELP "))) {
+			name = (struct str) { line.ptr + 7, line.len - 7 };
+			family = str_cut(&name, ' ');
+			assert_true(name.len > 10);
+			snprintf(announced, sizeof(announced), "# HELP %.*s ", STR_ARGS(family));
+			assert_null(strstr(strstr(all, announced) + 1, announced));
+		} else if (str_starts(line, STR("# TYPE "))) {
+			name = (struct str) { line.ptr + 7, line.len - 7 };
+			assert_true(str_eq(str_cut(&name, ' '), family));
+			type = name;
+		} else {
+			size_t len = strcspn(line.ptr, "{ ");
+
+			assert_true(str_starts(line, STR("clientele_")) && str_starts(line, family));
+			if (!str_eq(type, histogram))
+				assert_int_equal(len, family.len);
+		}
+	}
+	assert_non_null(rest.ptr); /* the text ends with a newline */
+}
+
+static void
+status_shows_the_request_in_hand_and_the_last_one(void **state)
+{
+	struct state      *s = *state;
+	struct stats_slot *busy = worker(s, 0, STATS_READY, STATS_HANDLING);
+	struct stats_slot *idle = worker(s, 1, STATS_READY, STATS_IDLE);
+
+	stats_do(busy, route_of("customers", METHOD_POST), STR("req_7"));
+	atomic_store(&idle->last_route, route_of("api-keys", METHOD_GET));
+	atomic_store(&idle->last_status, 503);
+	atomic_store(&idle->last_us, 1234);
+	metrics(s);
+	buf_reset(&s->text, 0);
+	status_write_json(s->stats, &s->tally, &s->text);
+	buf_add(&s->text, "", 1);
+	assert_non_null(strstr(s->text.ptr, "\"doing\":{\"route\":\"POST /customers\",\"requestId\":\"req_7\",\"ms\":"));
+	assert_non_null(strstr(s->text.ptr, "\"last\":{\"route\":\"GET /api-keys\",\"status\":503,\"us\":1234}"));
+	assert_non_null(strstr(s->text.ptr, "\"place\":2"));
+	assert_null(strstr(s->text.ptr, "\"place\":3"));
+	buf_reset(&s->text, 0);
+	status_write_text(s->stats, &s->tally, &s->text);
+	buf_add(&s->text, "", 1);
+	assert_non_null(strstr(s->text.ptr, "POST /customers req_7 "));
+	assert_non_null(strstr(s->text.ptr, "     503  1.23ms  GET /api-keys  -\n"));
+}
+
+static void
+a_new_worker_does_not_inherit_what_the_old_one_did(void **state)
+{
+	struct state      *s = *state;
+	struct stats_slot *own = worker(s, 0, STATS_READY, STATS_HANDLING);
+
+	atomic_store(&own->requests, 10);
+	atomic_store(&own->last_status, 200);
+	atomic_store(&own->memory_bytes, 1);
+	worker(s, 0, STATS_READY, STATS_IDLE);
+	atomic_store(&s->stats->slot[0].worker.requests_before, 10);
+	metrics(s);
+	assert_int_equal(s->tally.figure[FIGURE_REQUESTS], 10);
+	assert_int_equal(s->tally.figure[FIGURE_MEMORY], 0);
+	buf_reset(&s->text, 0);
+	status_write_json(s->stats, &s->tally, &s->text);
+	buf_add(&s->text, "", 1);
+	assert_non_null(strstr(s->text.ptr, "\"state\":\"idle\""));
+	assert_non_null(strstr(s->text.ptr, "\"requests\":0,\"doing\":null,\"last\":null"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(counters_of_all_places_are_added_up_also_of_empty_ones),
+		TEST(buckets_are_cumulative_and_times_are_seconds),
+		TEST(what_is_not_known_is_left_out),
+		TEST(workers_are_counted_by_what_they_are_at),
+		TEST(values_out_of_bounds_do_no_harm),
+		TEST(families_are_announced_once_before_their_samples),
+		TEST(status_shows_the_request_in_hand_and_the_last_one),
+		TEST(a_new_worker_does_not_inherit_what_the_old_one_did),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
