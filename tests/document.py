@@ -17,7 +17,8 @@ import jsonschema
 FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
-HEADERS = {"clientele-result", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow"}
+HEADERS = {"clientele-result", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow", "ratelimit",
+           "ratelimit-policy"}
 
 
 @functools.lru_cache(None)

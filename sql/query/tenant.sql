@@ -7,7 +7,7 @@ SELECT set_config('app.key_hash', encode($1::bytea, 'hex'), true);
 -- name: key_find
 -- Who the key is. $1 hash.
 SELECT k.environment_id, e.organization_id, k.id, e.livemode, o.api_version,
-       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'
+       k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute', k.rate_limit
   FROM api_key k
   JOIN environment e ON e.id = k.environment_id
   JOIN organization o ON o.id = e.organization_id
@@ -43,9 +43,9 @@ SELECT e.id, e.livemode, o.name
  ORDER BY o.name, e.livemode DESC;
 
 -- name: key_create
--- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL.
-INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at)
-VALUES ($1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz);
+-- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL, $8 rate limit or NULL.
+INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit)
+VALUES ($1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text);
 
 -- name: key_list
 -- One page of those that were not revoked, newest first. $1 environment, $2 id of the last row before
@@ -58,7 +58,7 @@ SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at
 
 -- name: key_list_all
 -- Revoked ones too. $1 environment.
-SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at, k.revoked_at
+SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.rate_limit
   FROM api_key k
  WHERE k.environment_id = $1::uuid
  ORDER BY k.id;
@@ -66,5 +66,11 @@ SELECT k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at, k.rev
 -- name: key_revoke
 -- $1 environment, $2 key. No row: not here, or revoked before.
 UPDATE api_key k SET revoked_at = now()
+ WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
+RETURNING k.id;
+
+-- name: key_limit
+-- $1 environment, $2 key, $3 rate limit or NULL. No row: not here, or revoked.
+UPDATE api_key k SET rate_limit = $3::text
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
 RETURNING k.id;

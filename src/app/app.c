@@ -60,6 +60,7 @@ app_new(const struct app_options *o)
 	app->settings.docs_base_url = o->docs_base_url;
 	app->settings.metadata_max_bytes = o->metadata_max_bytes;
 	app->settings.idempotency_ttl_ms = o->idempotency_ttl_ms;
+	app->settings.buckets = o->buckets;
 	app->stats = o->stats;
 	app->db = db_new(&db_options);
 	app->keys = api_key_cache_new(o->auth_cache_ttl_ms);
@@ -262,8 +263,6 @@ handle(struct app *app, struct call *c)
 	if (!(route->flags & ROUTE_PUBLIC)) {
 		if ((e = api_key_check(c, app->keys)) != ERR_OK)
 			return e;
-		c->facts->key = api_key_prefix(c->req->header[HEADER_API_KEY]);
-		c->facts->organization = c->tenant.organization;
 	}
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
@@ -309,6 +308,20 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 }
 
 /* ---- between requests ---- */
+
+void
+app_after(struct app *app)
+{
+	struct arena arena;
+	struct facts facts = { .route = STATS_NO_ROUTE };
+	struct call  c = { .arena = &arena, .db = app->db, .settings = &app->settings, .facts = &facts };
+
+	if (!api_key_is_to_confirm(app->keys))
+		return;
+	arena_init(&arena);
+	api_key_confirm(&c, app->keys);
+	arena_fini(&arena);
+}
 
 static void
 keep_house(struct app *app)

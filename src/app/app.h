@@ -10,6 +10,7 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 
+#include "base/buckets.h"
 #include "base/stats.h"
 #include "db/db.h"
 #include "http/facts.h"
@@ -23,6 +24,7 @@ struct app_options {
 	const char *database_url;         /* libpq connection string of the serving role */
 	const char *docs_base_url;        /* without a slash at its end */
 	struct stats_slot *stats;         /* of this process */
+	struct buckets *buckets;          /* of all processes; app_check() needs none */
 	int64_t     statement_timeout_ms;
 	int64_t     lock_timeout_ms;      /* also how long a twin of a running request waits */
 	int64_t     request_timeout_ms;   /* the longest wait for the database in one request */
@@ -46,6 +48,9 @@ bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 
 /* facts are filled anew. */
 void app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts);
+
+/* What the last request left to be done once its answer is out; mostly nothing. */
+void app_after(struct app *app);
 
 /*
  * Work between two requests, when it is due: expired idempotency keys. Bounded to

@@ -1,5 +1,6 @@
 /* API keys: who calls. */
 #include "auth/api_key.h"
+#include "auth/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -10,10 +11,12 @@ enum { CACHE_SLOTS = 256 }; /* a power of two; a worker that serves more keys as
 static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }; /* by livemode */
 
 struct api_key_cache {
-	int64_t ttl_ms;
+	int64_t       ttl_ns;
+	bool          confirm; /* this key is to be looked up when the request in hand is answered */
+	unsigned char confirm_hash[SHA256_BYTES];
 	struct entry {
 		unsigned char hash[SHA256_BYTES];
-		int64_t       until_ms; /* monotonic; 0: empty */
+		int64_t       until_ns; /* monotonic; 0: empty */
 		struct tenant tenant;
 	} slot[CACHE_SLOTS];
 };
@@ -23,7 +26,7 @@ api_key_cache_new(int64_t ttl_ms)
 {
 	struct api_key_cache *cache = must_alloc(sizeof(*cache));
 
-	cache->ttl_ms = ttl_ms;
+	cache->ttl_ns = ttl_ms * 1000000;
 	return cache;
 }
 
@@ -83,7 +86,7 @@ ask_database(struct call *c, struct str hash, bool *found)
 	struct tx AUTO_TX tx;
 	enum db_status    status;
 	struct row        row;
-	struct str        pin;
+	struct str        pin, rate;
 	bool              mark;
 
 	tx_init(&tx, c->db, c->arena);
@@ -105,9 +108,42 @@ ask_database(struct call *c, struct str hash, bool *found)
 	/* A pin that names an unknown version is the current one. */
 	if (pin.ptr && !version_find(pin, &c->tenant.pin))
 		c->tenant.pin = V_CURRENT;
+	rate = row_text(&row, 6);
+	c->tenant.own_rate = rate.ptr && rate_parse(rate, &c->tenant.rate);
 	mark = row_bool(&row, 5);
 	if (mark)
 		mark_used(c);
+	return ERR_OK;
+}
+
+static enum err
+refuse(struct call *c)
+{
+	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
+}
+
+/* Fills c->tenant; *looked_up tells whether the database was asked. */
+static enum err
+find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES], int64_t now_ns,
+    bool *looked_up)
+{
+	struct entry *entry = &cache->slot[hash[0] % CACHE_SLOTS];
+	bool          found;
+	enum err      e;
+
+	*looked_up = !(entry->until_ns > now_ns && hash_equal(entry->hash, hash, SHA256_BYTES));
+	if (!*looked_up) {
+		c->tenant = entry->tenant;
+		return ERR_OK;
+	}
+	if ((e = ask_database(c, (struct str) { (const char *)hash, SHA256_BYTES }, &found)) != ERR_OK)
+		return e;
+	if (!found)
+		return refuse(c);
+	/* The moment before the question: the answer may be that old. */
+	entry->until_ns = now_ns + cache->ttl_ns;
+	memcpy(entry->hash, hash, SHA256_BYTES);
+	entry->tenant = c->tenant;
 	return ERR_OK;
 }
 
@@ -116,29 +152,47 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 {
 	struct str    key = c->req->header[HEADER_API_KEY];
 	unsigned char hash[SHA256_BYTES];
-	struct entry *entry;
-	int64_t       now = clock_mono_ms();
-	bool          found = false;
+	struct bucket bucket;
+	int64_t       now_ns = clock_mono_ns();
+	bool          looked_up;
 	enum err      e;
 
-	if (key.ptr && well_formed(key)) {
-		hash_sha256(key, hash);
-		entry = &cache->slot[hash[0] % CACHE_SLOTS];
-		if (entry->until_ms > now && hash_equal(entry->hash, hash, SHA256_BYTES)) {
-			c->tenant = entry->tenant;
-			return ERR_OK;
-		}
-		if ((e = ask_database(c, (struct str) { (const char *)hash, SHA256_BYTES }, &found)) != ERR_OK)
-			return e;
-		if (found) {
-			/* The moment before the question: the answer may be that old. */
-			entry->until_ms = now + cache->ttl_ms;
-			memcpy(entry->hash, hash, SHA256_BYTES);
-			entry->tenant = c->tenant;
-			return ERR_OK;
-		}
+	if (!key.ptr || !well_formed(key))
+		return refuse(c);
+	hash_sha256(key, hash);
+	/* First of all: a key that has used its rate up costs the database nothing. It has a bucket, so it was valid. */
+	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK) {
+		if ((e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
+			c->facts->organization = c->tenant.organization;
+			e = limit_settle(c, hash, looked_up, now_ns, &bucket);
+		} else if (e != ERR_UNAUTHORIZED)
+			limit_tell(c, &bucket);
 	}
-	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
+	if (e == ERR_OK || e == ERR_RATE_LIMITED)
+		c->facts->key = api_key_prefix(key);
+	if (e == ERR_RATE_LIMITED && bucket.confirm) {
+		cache->confirm = true;
+		memcpy(cache->confirm_hash, hash, SHA256_BYTES);
+	}
+	return e;
+}
+
+bool
+api_key_is_to_confirm(const struct api_key_cache *cache)
+{
+	return cache->confirm;
+}
+
+void
+api_key_confirm(struct call *c, struct api_key_cache *cache)
+{
+	int64_t now_ns = clock_mono_ns();
+	bool    found;
+
+	cache->confirm = false;
+	/* Without an answer it is as it was. */
+	if (ask_database(c, (struct str) { (const char *)cache->confirm_hash, SHA256_BYTES }, &found) == ERR_OK)
+		limit_confirm(c, cache->confirm_hash, found, now_ns);
 }
 
 /* The digit in base 62 that a byte of a random stream gives; false for the bytes that would favour some. */

@@ -25,10 +25,17 @@ struct api_key_cache *api_key_cache_new(int64_t ttl_ms);
 void                  api_key_cache_free(struct api_key_cache *cache);
 
 /*
- * Fills c->tenant from the request's x-api-key header. ERR_UNAUTHORIZED with one
- * message whether it is missing, malformed, unknown, expired or revoked.
+ * Fills c->tenant from the request's x-api-key header, and c->facts with who it is. ERR_UNAUTHORIZED with one
+ * message whether it is missing, malformed, unknown, expired or revoked; ERR_RATE_LIMITED (auth/limit.h).
  */
 enum err api_key_check(struct call *c, struct api_key_cache *cache);
+
+/*
+ * Whether the last request was refused by terms that nobody has looked up for some time. api_key_confirm() does so; c is
+ * not that request's, and what it leaves in c means nothing.
+ */
+bool api_key_is_to_confirm(const struct api_key_cache *cache);
+void api_key_confirm(struct call *c, struct api_key_cache *cache);
 
 /* What people are shown of a well-formed key: a view of it. */
 struct str api_key_prefix(struct str key);

@@ -133,6 +133,7 @@ key_create(struct call *c)
 	struct id           ids[2] = { id_new(), id_new() }; /* the key's id, and the nonce that it follows from */
 	struct bind        *b;
 	struct json_object *reply;
+	char                rate[RATE_TEXT_BYTES];
 	int64_t             now_ms, end_ms;
 	bool                taken;
 	enum err            e;
@@ -162,6 +163,8 @@ key_create(struct call *c)
 	bind_text(b, str_of(key.prefix));
 	bind_time(b, now_ms);
 	bind_time(b, now_ms + wish.days * MS_PER_DAY);
+	/* As its maker: a limited key does not make itself others without limit. */
+	bind_text(b, c->tenant.own_rate ? rate_text(&c->tenant.rate, rate) : STR_NONE);
 	if (c->idem_key.ptr)
 		idem_step(c, &tx, ids, COUNTOF(ids), ERR_OK);
 	e = idem_run(c, &tx, &stored, &taken);

@@ -30,6 +30,15 @@ clock_mono_us(void)
 }
 
 int64_t
+clock_mono_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t
 clock_wall_ms(void)
 {
 	return frozen_ms ? frozen_ms : read_ms(CLOCK_REALTIME);

@@ -1,7 +1,7 @@
 /*
  * Two clocks: monotonic time for deadlines and durations, wall time for data.
  *
- * Units      _ms is milliseconds, _us microseconds; wall time counts from 1970-01-01 UTC.
+ * Units      _ms is milliseconds, _us microseconds, _ns nanoseconds; wall time counts from 1970-01-01 UTC.
  * Tests      clock_freeze() makes wall time stand still; 0 lets it go on.
  */
 #ifndef BASE_CLOCK_H
@@ -11,6 +11,7 @@
 
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
+int64_t clock_mono_ns(void);
 int64_t clock_wall_ms(void);
 void    clock_freeze(int64_t wall_ms);
 

@@ -10,6 +10,7 @@
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
 
+#include "base/buckets.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/id.h"
@@ -28,6 +29,8 @@ struct tenant {
 	bool         livemode;
 	bool         pinned;
 	enum version pin;
+	bool         own_rate; /* set for this key; else the configured one applies */
+	struct rate  rate;     /* with own_rate */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */
@@ -49,6 +52,7 @@ struct settings {
 	const char *docs_base_url;
 	size_t      metadata_max_bytes;
 	int64_t     idempotency_ttl_ms;
+	struct buckets *buckets;
 };
 
 struct call {

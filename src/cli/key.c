@@ -2,6 +2,7 @@
 #include "auth/api_key.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/rate.h"
 #include "cli/listing.h"
 #include "cli/owner.h"
 
@@ -11,8 +12,28 @@
 
 struct options {
 	struct str org, env, name;
+	struct str limit;        /* as the database keeps it: absent is the configured one */
+	char       limit_text[RATE_TEXT_BYTES];
 	int64_t    expires_days; /* 0: never */
 };
+
+/* Reads "default", "off" or a rate; out is a view of text or of a constant. */
+static bool
+read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
+{
+	struct rate rate;
+
+	*out = STR_NONE;
+	if (str_is(s, "default"))
+		return true;
+	if (rate_parse(s, &rate)) {
+		*out = rate_text(&rate, text);
+		return true;
+	}
+	log_error("a limit is default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers from 1 to %d",
+	    RATE_MAX);
+	return false;
+}
 
 static bool
 read_options(int argc, char **argv, struct options *o)
@@ -22,6 +43,7 @@ read_options(int argc, char **argv, struct options *o)
 		{ "env", required_argument, NULL, 'e' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "expires-days", required_argument, NULL, 'x' },
+		{ "limit", required_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
@@ -41,6 +63,10 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'x':
 			if (!str_to_i64(str_of(optarg), 1, API_KEY_DAYS_MAX, &o->expires_days))
+				return false;
+			break;
+		case 'l':
+			if (!read_limit(str_of(optarg), o->limit_text, &o->limit))
 				return false;
 			break;
 		default:
@@ -68,7 +94,8 @@ create(struct owner *o, bool json, int argc, char **argv)
 	tx_init(&tx, o->db, &o->arena);
 	if (!read_options(argc, argv, &options) || optind != argc || !options.org.ptr
 	    || !(str_is(options.env, "live") || str_is(options.env, "sandbox")))
-		return cmd_usage("clientele key create --org NAME --env live|sandbox [--name TEXT] [--expires-days N]");
+		return cmd_usage("clientele key create --org NAME --env live|sandbox [--name TEXT] [--expires-days N] "
+		    "[--limit RATE]");
 	livemode = str_is(options.env, "live");
 	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
 		return code;
@@ -87,6 +114,7 @@ create(struct owner *o, bool json, int argc, char **argv)
 		bind_time(b, now_ms + options.expires_days * 24 * 3600 * 1000);
 	else
 		bind_null(b);
+	bind_text(b, options.limit);
 	if ((code = owner_run(&tx)) != 0)
 		return code;
 	if (json) {
@@ -110,7 +138,7 @@ static int
 list(struct owner *o, bool json, int argc, char **argv)
 {
 	static const char *const columns[] = { "id", "organization", "environment", "prefix", "name", "expires",
-		"revoked", "lastUsed" };
+		"revoked", "lastUsed", "limit" };
 	struct options            options;
 	struct owner_environment *environments;
 	struct listing            listing;
@@ -143,22 +171,27 @@ list(struct owner *o, bool json, int argc, char **argv)
 			cells[5] = owner_time(o, &row, 4);
 			cells[6] = owner_time(o, &row, 6);
 			cells[7] = owner_time(o, &row, 5);
+			cells[8] = arena_str(&o->arena, row_text(&row, 7));
 		}
 	}
 	listing_print(&listing, json);
 	return 0;
 }
 
+/*
+ * Runs a statement on a key, in whichever environment it is: $1 environment, $2 key and, with limit, $3 that text.
+ * Says so when there is no such key.
+ */
 static int
-revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
+change(struct owner *o, struct str id_text, enum sql_id statement, const struct str *limit)
 {
 	struct owner_environment *environments;
 	struct id                 id;
 	size_t                    count;
 	int                       code;
 
-	if (argc != 2 || !id_parse(API_KEY_ID_PREFIX, str_of(argv[1]), &id))
-		return cmd_usage("clientele key revoke ID (of clientele key list)");
+	if (!id_parse(API_KEY_ID_PREFIX, id_text, &id))
+		return cmd_usage("ID is that of clientele key list");
 	if ((code = owner_environments(o, STR_NONE, &environments, &count)) != 0)
 		return code;
 	for (size_t e = 0; e < count; e++) {
@@ -167,18 +200,51 @@ revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
 
 		tx_init(&tx, o->db, &o->arena);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
-		b = tx_step(&tx, SQL_KEY_REVOKE);
+		b = tx_step(&tx, statement);
 		bind_id(b, &environments[e].id);
 		bind_id(b, &id);
+		if (limit)
+			bind_text(b, *limit);
 		if ((code = owner_run(&tx)) != 0)
 			return code;
-		if (tx_rows(&tx, 1)) {
-			printf("%s stops working within a second\n", argv[1]);
+		if (tx_rows(&tx, 1))
 			return 0;
-		}
 	}
-	log_error("there is no key %s, or it was revoked before", argv[1]);
+	log_error("there is no key %.*s, or it was revoked before", STR_ARGS(id_text));
 	return EXIT_USAGE;
+}
+
+static int
+revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
+{
+	int code;
+
+	if (argc != 2)
+		return cmd_usage("clientele key revoke ID (of clientele key list)");
+	code = change(o, str_of(argv[1]), SQL_KEY_REVOKE, NULL);
+	if (code == 0)
+		printf("%s stops working within a second\n", argv[1]);
+	return code;
+}
+
+static int
+limit(struct owner *o, bool json UNUSED, int argc, char **argv)
+{
+	char       text[RATE_TEXT_BYTES];
+	struct str words = STR(""), stored;
+	int        code;
+
+	if (argc < 3)
+		return cmd_usage("clientele key limit ID RATE|off|default (RATE: 100/s, or 100/s burst 200)");
+	/* With and without quotation marks around the rate. */
+	for (int i = 2; i < argc; i++)
+		words = arena_fmt(&o->arena, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "", argv[i]);
+	if (!read_limit(words, text, &stored))
+		return EXIT_USAGE;
+	code = change(o, str_of(argv[1]), SQL_KEY_LIMIT, &stored);
+	if (code == 0)
+		printf("%s: %.*s\n", argv[1], STR_ARGS(stored.ptr ? stored : STR("as configured")));
+	return code;
 }
 
 static const struct {
@@ -186,6 +252,7 @@ static const struct {
 	int (*run)(struct owner *o, bool json, int argc, char **argv);
 } actions[] = {
 	{ "create", create },
+	{ "limit", limit },
 	{ "list", list },
 	{ "revoke", revoke },
 };
@@ -204,5 +271,5 @@ cmd_key(struct cmd_context *ctx, int argc, char **argv)
 		owner_fini(&owner);
 		return code;
 	}
-	return cmd_usage("clientele key create|list|revoke ...");
+	return cmd_usage("clientele key create|limit|list|revoke ...");
 }

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 
-enum { LISTING_COLUMNS_MAX = 8 };
+enum { LISTING_COLUMNS_MAX = 9 };
 
 struct listing {
 	struct arena      *arena;

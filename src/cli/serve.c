@@ -157,12 +157,15 @@ run_alone(const struct conf *c, const struct listener *l)
 			.conf = c,
 			.allow = &allow,
 			.stats = &stats,
+			.buckets = buckets_new(),
 			.listen_fd = l->fd,
 			.lifeline_fd = -1,
 			.ready_fd = -1,
 		};
+		buckets_configure(h.buckets, rate_unpack((uint64_t)c->rate_limit));
 		log_init("worker", (enum log_level)c->log_level);
 		code = worker_run(&h);
+		buckets_free(h.buckets);
 	} else
 		log_error("%.*s", STR_ARGS(buf_view(&err)));
 	buf_fini(&err);

@@ -73,25 +73,51 @@ read_flag(struct str s, bool *out)
 	return *out || str_is(s, "false") || str_is(s, "0");
 }
 
+static void
+read_external_id(struct call *c, struct str value, struct list_filter *f)
+{
+	(void)c;
+	f->external_id = value;
+}
+
+static void
+read_search(struct call *c, struct str value, struct list_filter *f)
+{
+	f->search = value;
+	if (utf8_count(value) > SEARCH_MAX_CHARS)
+		call_field(c, "search", "must have at most 200 characters");
+}
+
+static void
+read_is_active(struct call *c, struct str value, struct list_filter *f)
+{
+	f->by_active = true;
+	if (!read_flag(value, &f->active))
+		call_field(c, "isActive", "must be true, false, 1 or 0");
+}
+
+/* The filters of a list; before and after its versions a parameter is an unknown one. */
+static const struct {
+	const char *name;
+	void (*read)(struct call *c, struct str value, struct list_filter *f);
+	enum version since, until;
+} filters[] = {
+	{ "externalId", read_external_id, V_FIRST,  V_ENDLESS },
+	{ "search",     read_search,      V_FIRST,  V_2026_06_07 },
+	{ "isActive",   read_is_active,   V_LEGACY, V_2026_05_12 },
+};
+
 static enum err
 read_filter(struct call *c, struct list_filter *f)
 {
-	struct str value;
-
 	*f = (struct list_filter) { .by_active = false };
 	page_read(c, &f->page);
-	if (call_parameter(c, "externalId", &value))
-		f->external_id = value;
-	if (call_parameter(c, "search", &value)) {
-		f->search = value;
-		if (utf8_count(value) > SEARCH_MAX_CHARS)
-			call_field(c, "search", "must have at most 200 characters");
-	}
-	if (version_has(c->version, V_LEGACY, V_2026_05_12) && call_parameter(c, "isActive", &value)
-	    && value.ptr) {
-		f->by_active = true;
-		if (!read_flag(value, &f->active))
-			call_field(c, "isActive", "must be true, false, 1 or 0");
+	for (size_t i = 0; i < COUNTOF(filters); i++) {
+		struct str value;
+
+		if (version_has(c->version, filters[i].since, filters[i].until)
+		    && call_parameter(c, filters[i].name, &value) && value.ptr)
+			filters[i].read(c, value, f);
 	}
 	return call_fields_done(c);
 }

@@ -39,7 +39,7 @@ static const struct field_in {
 	{ "fullName",     MEMBER_FULL_NAME,    TYPE_TEXT,     0,           NAME_MAX_CHARS,         V_FIRST,      V_ENDLESS },
 	{ "taxDocument",  MEMBER_TAX_DOCUMENT, TYPE_TEXT,     0,           TAX_DOCUMENT_MAX_CHARS, V_2026_06_23, V_ENDLESS },
 	{ "address",      MEMBER_ADDRESS,      TYPE_ADDRESS,  0,           0,                      V_FIRST,      V_ENDLESS },
-	{ "addressId",    MEMBER_ADDRESS_ID,   TYPE_UUID,     CREATE_ONLY, 0,                      V_FIRST,      V_ENDLESS },
+	{ "addressId",    MEMBER_ADDRESS_ID,   TYPE_UUID,     CREATE_ONLY, 0,                      V_2026_06_07, V_ENDLESS },
 	{ "timezone",     MEMBER_TIMEZONE,     TYPE_TIMEZONE, 0,           0,                      V_FIRST,      V_ENDLESS },
 	{ "metadata",     MEMBER_METADATA,     TYPE_METADATA, 0,           0,                      V_FIRST,      V_ENDLESS },
 	{ "isActive",     MEMBER_IS_ACTIVE,    TYPE_BOOL,     0,           0,                      V_LEGACY,     V_2026_05_12 },

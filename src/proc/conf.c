@@ -1,6 +1,7 @@
 /* Configuration: the table of keys, and its readers. */
 #include "proc/conf.h"
 #include "base/arena.h"
+#include "base/rate.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -25,6 +26,7 @@ enum type {
 	TYPE_LEVEL,   /* these three: one of a list of names */
 	TYPE_FORMAT,
 	TYPE_SWITCH,
+	TYPE_RATE, /* "off", or "100/s burst 200" */
 	TYPE_TEXT,
 	TYPE_URL, /* http or https, no slash at the end */
 };
@@ -134,9 +136,9 @@ static const struct key {
 	    "How long the answer to an Idempotency-Key is kept." },
 	{ "docs_base_url", "https://docs.example.com", TYPE_URL, RELOAD, 1, 512, AT(docs_base_url),
 	    "Where doc_url in error answers points to, without a slash at the end." },
-	{ "rate_limit", "off", TYPE_TEXT, RELOAD, 1, 64, AT(rate_limit),
-	    "Requests that one API key may make, such as 100/s burst 200, or off; clientele key limit "
-	    "sets another one for a key." },
+	{ "rate_limit", "off", TYPE_RATE, RELOAD, 1, RATE_MAX, AT(rate_limit),
+	    "Requests that each API key may make: 100/s, 1000/m or 5000/h, with burst N for how many of them at "
+	    "once (else as many as in the time), or off; clientele key limit sets another one for a key." },
 	{ "prepared_statements", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(prepared_statements),
 	    "Whether statements are prepared once for each connection; off for a pooler between here and "
 	    "PostgreSQL that gives each transaction another connection." },
@@ -205,12 +207,23 @@ is_text(enum type type)
 }
 
 static void
+print_rate(int64_t packed, struct buf *out)
+{
+	const struct rate r = rate_unpack((uint64_t)packed);
+	char              text[RATE_TEXT_BYTES];
+
+	buf_str(out, rate_text(&r, text));
+}
+
+static void
 print_number(const struct key *k, int64_t n, struct buf *out)
 {
 	const struct unit *u = units_of(k->type);
 
 	if (names_of(k->type))
 		buf_fmt(out, "%s", names_of(k->type)[n]);
+	else if (k->type == TYPE_RATE)
+		print_rate(n, out);
 	else if (k->type == TYPE_OCTAL)
 		buf_fmt(out, "%04o", (unsigned)n);
 	else if (k->type == TYPE_WORKERS && n == CONF_WORKERS_DYNAMIC)
@@ -252,7 +265,8 @@ parse_units(const struct key *k, struct str value, int64_t *out)
 static bool
 parse_number(const struct key *k, struct str value, int64_t *out)
 {
-	int64_t n = 0;
+	struct rate rate;
+	int64_t     n = 0;
 
 	switch (k->type) {
 	case TYPE_WORKERS:
@@ -293,6 +307,11 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 			return false;
 		*out = n;
 		return true;
+	case TYPE_RATE:
+		if (!rate_parse(value, &rate))
+			return false;
+		*out = (int64_t)rate_pack(&rate);
+		return true;
 	case TYPE_TEXT:
 	case TYPE_URL:
 		break;
@@ -332,6 +351,7 @@ print_expected(const struct key *k, struct buf *err)
 		[TYPE_BYTES] = "a size such as 16K or 2M,",
 		[TYPE_MS] = "a time such as 500ms, 5s, 1m or 24h,",
 		[TYPE_OCTAL] = "octal permissions such as 0660",
+		[TYPE_RATE] = "off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers",
 		[TYPE_TEXT] = "plain text",
 		[TYPE_URL] = "an http or https URL without a slash at its end",
 	};
@@ -345,6 +365,10 @@ print_expected(const struct key *k, struct buf *err)
 		return;
 	if (is_text(k->type)) {
 		buf_fmt(err, " of %d to %d bytes", (int)k->min, (int)k->max);
+		return;
+	}
+	if (k->type == TYPE_RATE) {
+		buf_fmt(err, " from %d to %d", (int)k->min, (int)k->max);
 		return;
 	}
 	buf_fmt(err, " from ");

@@ -47,7 +47,7 @@ struct conf {
 	char         *docs_base_url;
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
-	char         *rate_limit;         /* "off", or such as "100/s burst 200" */
+	int64_t       rate_limit;         /* rate_pack() */
 	int64_t       prepared_statements; /* 0 or 1 */
 	char         *log;                /* "stderr", "syslog" or a path */
 	int64_t       log_format;         /* enum log_format */

@@ -78,6 +78,7 @@ pool_init(struct pool *p, const int *lifeline)
 		return false;
 	}
 	p->stats = stats_new(POOL_PLACES);
+	p->buckets = buckets_new();
 	/* With the lifeline's other end in them, siblings would never see the end. */
 	pool_hide(p, p->lifeline[1]);
 	pool_hide(p, p->ready[0]);
@@ -88,6 +89,7 @@ void
 pool_fini(struct pool *p)
 {
 	stats_free(p->stats);
+	buckets_free(p->buckets);
 	for (size_t i = 0; i < 2; i++) {
 		close(p->lifeline[i]);
 		close(p->ready[i]);
@@ -117,6 +119,7 @@ be_worker(const struct pool *p, const struct place *w)
 		.conf = p->conf,
 		.allow = p->allow,
 		.stats = own(p, w),
+		.buckets = p->buckets,
 		.pool = &p->stats->pool,
 		.listen_fd = p->listen_fd,
 		.lifeline_fd = p->lifeline[0],

@@ -18,6 +18,7 @@
 #ifndef PROC_POOL_H
 #define PROC_POOL_H
 
+#include "base/buckets.h"
 #include "base/stats.h"
 #include "proc/handover.h"
 #include "proc/listen.h"
@@ -48,6 +49,7 @@ struct pool {
 	const struct conf  *conf;  /* of the generation */
 	const struct allow *allow;
 	struct stats       *stats; /* POOL_PLACES slots */
+	struct buckets     *buckets;
 	int                 listen_fd;
 	int                 lifeline[2]; /* the workers see its end when the supervisor is gone */
 	int                 ready[2];    /* the workers write their pids into it */

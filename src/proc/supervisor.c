@@ -245,6 +245,7 @@ static void
 renew(struct supervisor *s, unsigned kept)
 {
 	read_allow(s);
+	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
 	measure(s, kept);
 	pool_renew(&s->pool);
 	s->rolling = true;
@@ -342,6 +343,7 @@ take_over(struct supervisor *s)
 	s->pool.generation = (unsigned)h->generation;
 	atomic_store(&told(s)->started_wall_ms, h->started_wall_ms);
 	read_allow(s);
+	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
 	measure(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
 	got[SIGCHLD] = 1; /* who died meanwhile */

@@ -112,6 +112,8 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 		stats_observe(&stats->database, facts->db_us);
 	if (facts->replayed)
 		stats_count(&stats->event[STATS_REPLAYED]);
+	if (facts->error == ERR_RATE_LIMITED)
+		stats_count(&stats->event[STATS_LIMITED]);
 	atomic_store_explicit(&stats->last_route, facts->route, memory_order_relaxed);
 	atomic_store_explicit(&stats->last_status, (uint32_t)status, memory_order_relaxed);
 	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
@@ -163,6 +165,7 @@ serve(struct worker *w, int fd)
 		if (reqlog_write(w->h->conf, &req, &w->response, &facts, &times))
 			stats_count(&stats->event[STATS_SLOW]);
 		response_reset(&w->response);
+		app_after(w->app);
 		w->left--;
 	} else
 		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
@@ -359,6 +362,7 @@ worker_run(const struct heritage *h)
 		arena_init(&w.arena);
 		response_init(&w.response);
 		worker_app_options(h->conf, h->stats, &options);
+		options.buckets = h->buckets;
 		w.app = app_new(&options);
 		code = run(&w);
 		app_free(w.app);

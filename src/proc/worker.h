@@ -24,6 +24,7 @@ struct heritage {
 	const struct conf  *conf;
 	const struct allow *allow;
 	struct stats_slot  *stats;
+	struct buckets     *buckets;     /* of all workers */
 	struct stats_pool  *pool;        /* NULL: there is no supervisor */
 	int                 listen_fd;
 	int                 lifeline_fd; /* ends when the supervisor is gone; -1: there is none */
@@ -36,7 +37,7 @@ int worker_run(const struct heritage *h);
 /* Keys and customers' data go through this memory: from now on into no core file, to no debugger. */
 void worker_guard_memory(void);
 
-/* The part of the configuration that the API needs; views into c. */
+/* The part of the configuration that the API needs; views into c. Without the buckets. */
 void worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out);
 
 #endif

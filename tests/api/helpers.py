@@ -61,6 +61,14 @@ def has_tax_document(version):
     return at_least(version, "2026-06-23")
 
 
+def has_address_id(version):
+    return at_least(version, "2026-06-07")
+
+
+def has_search(version):
+    return not at_least(version, "2026-06-07")
+
+
 TIMEZONES = [
     "UTC", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo",
     "America/Mexico_City", "America/Buenos_Aires", "America/Santiago", "America/Bogota", "America/Lima",

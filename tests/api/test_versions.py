@@ -6,7 +6,7 @@ import time
 import pytest
 
 from helpers import (CURRENT, CUSTOMER_KEYS, DATED, LEGACY, VERSIONS, at_least, check_customer, email_key, execute,
-                     has_is_active, mail, raw_get, uid)
+                     has_address_id, has_is_active, has_search, mail, raw_get, scalar, uid)
 
 
 def resolved(client, path="/customers/nobody", headers=None):
@@ -252,6 +252,36 @@ class TestEveryVersion:
         assert seen["isActive"] is not has_is_active(version)
         if has_is_active(version):
             assert customer["isActive"] is False
+
+    def test_an_address_id_is_read_where_the_version_has_it(self, live, db, version):
+        value = "123e4567-e89b-12d3-a456-426614174000"
+        customer = live.at(version).create(addressId=value, externalId=uid())
+        kept = scalar(db, "SELECT address_id FROM customer WHERE external_id = %s", customer["externalId"])
+        broken = live.at(version).post("/customers", {"email": mail(), "addressId": "x"})
+        if has_address_id(version):
+            assert kept == value
+            broken.invalid("addressId")
+        else:
+            assert kept is None
+            broken.customer(201)
+
+    def test_lists_can_be_searched_where_the_version_has_it(self, live, version):
+        found = live.at(version).create(fullName=uid("Needle"))
+        other = live.at(version).create()
+        ids = [row["id"] for row in live.at(version).get("/customers?limit=2&search=" + found["fullName"]).page()[0]]
+        # Where it is none, it is a parameter like any unknown one, however often it is given.
+        twice = live.at(version).get("/customers?limit=2&search=a&search=a&search=" + "x" * 300)
+        if has_search(version):
+            assert ids == [found["id"]]
+            twice.invalid("search")
+        else:
+            assert ids == [other["id"], found["id"]]
+            assert [row["id"] for row in twice.page()[0]] == ids
+
+    def test_lists_can_be_filtered_by_the_external_id(self, live, version):
+        own = uid()
+        customer = live.at(version).create(externalId=own)
+        assert [row["id"] for row in live.at(version).get("/customers?externalId=" + own).page()[0]] == [customer["id"]]
 
     def test_a_batch_answers_the_shape(self, live, version):
         own = uid()

@@ -41,6 +41,7 @@ make_key(enum tenant_name who)
 	bind_text(b, str_of(key.prefix));
 	bind_time(b, id_ms(&id));
 	bind_null(b);
+	bind_null(b);
 	run(&tx);
 }
 
@@ -81,6 +82,7 @@ app_test_begin(void)
 		.lock_timeout_ms = 1000, .request_timeout_ms = 8000 };
 	struct id unused;
 
+	with_url.buckets = buckets_new();
 	with_url.database_url = getenv("CLIENTELE_TEST_SERVE_URL");
 	db.url = getenv("CLIENTELE_TEST_OWNER_URL");
 	if (!with_url.database_url || !db.url) {

@@ -142,6 +142,25 @@ nothing_is_seen_without_an_environment(void **state UNUSED)
 	}
 }
 
+/* It may make a key with a limit, but give no key another one. */
+static void
+the_serving_role_changes_no_limit(void **state UNUSED)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	make_target();
+	tx_init(&tx, test_serve, &test_kept);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[OTHER_LIVE]);
+	b = tx_step(&tx, SQL_KEY_LIMIT);
+	bind_id(b, &test_environment[OTHER_LIVE]);
+	bind_id(b, &customer);
+	bind_text(b, STR("off"));
+	assert_int_equal(tx_run(&tx), DB_FAILED);
+	assert_non_null(strstr(tx.log, "42501"));
+	tx_fini(&tx);
+}
+
 int
 main(void)
 {
@@ -149,6 +168,7 @@ main(void)
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),
+		cmocka_unit_test(the_serving_role_changes_no_limit),
 	};
 	int failed;
 

@@ -115,6 +115,13 @@ same("country", {code for codes, _ in COUNTRIES for code in codes.split()}, set(
 same("kind of tax document", {kind for _, kind in COUNTRIES} | set(re.findall(r'return STR\("(\w+)"\)', source("customer/country.c"))),
      set(SCHEMAS["Customer"]["properties"]["documentType"]["enum"]) - {None})
 
+# ---- filters of a list
+
+FILTERS = rows("customer/api.c", "filters", r'"(\w+)", +\w+, +(\w+), +(\w+) \}')
+for version in versions():
+    names = [resolved(part, DOCUMENT)["name"] for part in at_version(version)["paths"]["/customers"]["get"]["parameters"]]
+    same(f"{version}, filter", {name for name, since, until in FILTERS if has(version, since, until)}, set(names) - {"limit", "cursor"})
+
 # ---- fields that go out
 
 FIELDS_OUT = rows("customer/fields.c", "fields_out", r'STR\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
@@ -152,7 +159,7 @@ PLACES = {
     "LIST_LIMIT_MAX": ["parameters/Limit/schema/maximum", "schemas/CustomerList/properties/data/maxItems",
                        "schemas/ApiKeyList/properties/data/maxItems"],
     "LIST_LIMIT_DEFAULT": ["parameters/Limit/schema/default"],
-    "SEARCH_MAX_CHARS": ["/paths/~1customers/get/parameters/3/schema/maxLength"],
+    "SEARCH_MAX_CHARS": ["/paths/~1customers/get/x-earlier-parameters/0/parameter/schema/maxLength"],
     "API_KEY_NAME_MAX_CHARS": ["schemas/ApiKeyCreate/properties/name/maxLength"],
     "API_KEY_DAYS_MAX": ["schemas/ApiKeyCreate/properties/expiresInDays/maximum"],
     "API_KEY_DAYS_DEFAULT": ["schemas/ApiKeyCreate/properties/expiresInDays/default"],

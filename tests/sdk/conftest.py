@@ -13,5 +13,12 @@ def libraries(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def new_key(database):
-    """A function: a live key of a new organization of that name."""
-    return lambda name: database.organization(name).key("live")
+    """A function: a live key of a new organization of that name; more are options of `key create`."""
+    return lambda name, *more: database.organization(name).key("live", *more)
+
+
+@pytest.fixture(scope="session")
+def new_keys(new_key):
+    """A function: keys of new organizations with and without limits, as the tests of one library want them in the environment."""
+    limits = {"LIVE": (), "SLOW": ("--limit", "30/m burst 1"), "USED": ("--limit", "1/h")}
+    return lambda name: {f"CLIENTELE_{kind}_KEY": new_key(f"{name} {kind}", *more) for kind, more in limits.items()}

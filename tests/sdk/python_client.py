@@ -402,6 +402,26 @@ def _():
     fails_api(lambda: commet.api_keys.delete(made.id), 404, "api_key_not_found", "not_found_error")
 
 
+@test("a request beyond the rate limit waits and is done once")
+def _():
+    slow, heard = redirected(Commet(os.environ["CLIENTELE_SLOW_KEY"], **production), httpx.Client)
+    slow.customers.list(limit=1)
+    made = bare(slow.customers.create(email=mail(), id=own()))
+    assert made.id
+    calls = heard.calls[1:]
+    assert 2 <= len(calls) <= 4
+    assert [call.status for call in calls] == [429] * (len(calls) - 1) + [201]
+    assert len({call.key for call in calls}) == 1
+
+
+@test("a request beyond the rate limit that is not retried is a CommetAPIError")
+def _():
+    used, heard = redirected(Commet(os.environ["CLIENTELE_USED_KEY"], retries=0, **production), httpx.Client)
+    used.customers.list(limit=1)
+    fails_api(lambda: used.customers.list(), 429, "rate_limited", "rate_limit_error")
+    assert len(heard.calls) == 2
+
+
 @test("a 503 is retried with the same Idempotency-Key")
 def _():
     made, calls = during(lambda real: unavailable(), create)

@@ -1,13 +1,15 @@
 // One published client library, unmodified, against a running Clientele: only globalThis.fetch is redirected.
 //
-//   CLIENTELE_URL=http://127.0.0.1:8080 CLIENTELE_LIVE_KEY=ck_live_... SDK=7.10.0 node --test-reporter=tap sdk.test.mjs
+//   CLIENTELE_URL=http://127.0.0.1:8080 CLIENTELE_LIVE_KEY=ck_live_... CLIENTELE_SLOW_KEY=... CLIENTELE_USED_KEY=... \
+//       SDK=7.10.0 node --test-reporter=tap sdk.test.mjs
 //
+// The slow key has a limit of 30/m burst 1, the used one of 1/h burst 1.
 // test_node.py runs it for each library of package.json and counts the tests by their names.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
 
-const { CLIENTELE_URL, CLIENTELE_LIVE_KEY, SDK } = process.env;
+const { CLIENTELE_URL, CLIENTELE_LIVE_KEY, CLIENTELE_SLOW_KEY, CLIENTELE_USED_KEY, SDK } = process.env;
 const { Commet, CommetAPIError, CommetError, CommetValidationError } = await import(`commet-${SDK}`);
 
 const generation = Number(SDK.split(".")[0]);
@@ -355,4 +357,24 @@ test("a broken connection is retried with the same Idempotency-Key", async () =>
 	for (const one of result.data.successful) {
 		assert.equal((await get(one.id)).data.id, one.id);
 	}
+});
+
+test("a request beyond the rate limit waits and is done once", async () => {
+	const slow = new Commet({ apiKey: CLIENTELE_SLOW_KEY, environment: "production" });
+	await slow.customers.list({ limit: 1 });
+	const from = log.length;
+	const id = own("limited");
+	const { data } = await slow.customers.create({ email: mail(), id }, retryOptions());
+	const calls = log.slice(from);
+	assert.ok(calls.length >= 2 && calls.length <= 4, `${calls.length} calls`);
+	assert.deepEqual(calls.map((call) => call.status), [...calls.slice(1).map(() => 429), 201]);
+	assert.ok(calls.every((call) => call.key && call.key === calls[0].key));
+	assert.equal(data.externalId, id);
+});
+
+test("a request beyond the rate limit that is not retried is a CommetAPIError", async () => {
+	const used = new Commet({ apiKey: CLIENTELE_USED_KEY, environment: "production", retries: 0 });
+	await used.customers.list({ limit: 1 });
+	isAPIError(await fails(used.customers.list()), 429, "rate_limited", "rate_limit_error");
+	isAPIError(await fails(used.customers.create({ email: mail() })), 429, "rate_limited", "rate_limit_error");
 });

@@ -19,14 +19,14 @@ TESTS = re.findall(r'^test\("(.*)", async', (HERE / "sdk.test.mjs").read_text(),
 
 
 @pytest.fixture(scope="session")
-def outcomes(libraries, new_key, fronts):
+def outcomes(libraries, new_keys, fronts):
     """A function: the outcome of each test with one library, {name: (passed, text)}. Each library runs once."""
     kept = {}
 
     def run(library):
         if library not in kept:
-            key = new_key(f"Node {library}")
-            env = {**os.environ, **node_environment(), "CLIENTELE_URL": fronts["nginx"].url, "CLIENTELE_LIVE_KEY": key, "SDK": library, "NODE_ENV": "test"}
+            env = {**os.environ, **node_environment(), **new_keys(f"Node {library}"), "CLIENTELE_URL": fronts["nginx"].url,
+                   "SDK": library, "NODE_ENV": "test"}
             done = subprocess.run(["node", "--test-reporter=tap", "sdk.test.mjs"], cwd=libraries, env=env, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120 * PATIENCE)
             parts = re.split(r"^(not ok|ok) \d+ - (.*)$", done.stdout, flags=re.M)

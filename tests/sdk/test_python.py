@@ -17,13 +17,13 @@ TESTS = re.findall(r'^@test\("(.*)"\)', (HERE / "python_client.py").read_text(),
 
 
 @pytest.fixture(scope="session")
-def outcomes(new_key, fronts):
+def outcomes(new_keys, fronts):
     """A function: the outcome of each test with one library, {name: (passed, text)}. Each library runs once."""
     kept = {}
 
     def run(library):
         if library not in kept:
-            env = python_environment(library, CLIENTELE_URL=fronts["nginx"].url, CLIENTELE_LIVE_KEY=new_key(f"Python {library}"))
+            env = python_environment(library, CLIENTELE_URL=fronts["nginx"].url, **new_keys(f"Python {library}"))
             done = subprocess.run([sys.executable, HERE / "python_client.py"], env=env, text=True, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=120 * PATIENCE)
             lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]

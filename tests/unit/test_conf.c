@@ -116,6 +116,13 @@ values_are_judged_by_their_row(void **state)
 		{ "listen_mode", "0888", NULL },
 		{ "listen_mode", "1777", NULL },
 		{ "listen_mode", "00660", NULL },
+		{ "rate_limit", "off", "off" },
+		{ "rate_limit", "100/s", "100/s burst 100" },
+		{ "rate_limit", "5000/h burst 200", "5000/h burst 200" },
+		{ "rate_limit", "100", NULL },
+		{ "rate_limit", "0/s", NULL },
+		{ "rate_limit", "100/s burst", NULL },
+		{ "rate_limit", "", NULL },
 		{ "log_level", "debug", "debug" },
 		{ "log_level", "DEBUG", NULL },
 		{ "log_level", "trace", NULL },
@@ -205,6 +212,8 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "workers = 1\nworkers = 1\n", "f:2: workers was set in line 1 already" },
 		{ "workers = 1\r\n", "f:1: workers must be auto, dynamic or a whole number from 1 to 512, not \"1\r\"" },
 		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
+		{ "rate_limit = 9/d", "f:1: rate_limit must be off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers "
+		    "from 1 to 999999, not \"9/d\"" },
 		{ "body_max = 1", "f:1: body_max must be a size such as 16K or 2M, from 16K to 4M, not \"1\"" },
 	};
 	struct setup *s = *state;

@@ -1,0 +1,81 @@
+/* How often an API key may ask. */
+#include "auth/limit.h"
+
+#include <inttypes.h>
+
+enum { NS_PER_S = 1000000000 };
+
+/* Of the one policy that there is. */
+#define POLICY "\"key\""
+
+static int64_t
+seconds(int64_t ns)
+{
+	return (ns + NS_PER_S - 1) / NS_PER_S;
+}
+
+/*
+ * The policy is told as the rate over as many whole times as a full bucket lasts: 100/s burst 150 is 200 in 2 s. So the
+ * rate is exact and the quota never less than what is left. t, and Retry-After too, is when one more can be taken.
+ */
+void
+limit_tell(struct call *c, const struct bucket *b)
+{
+	const struct rate *r = &b->terms.rate;
+	uint64_t           times;
+
+	if (b->answer != BUCKET_TAKEN && b->answer != BUCKET_EMPTY)
+		return;
+	times = (r->burst + r->count - 1) / r->count;
+	response_header(c->res, "RateLimit-Policy",
+	    arena_fmt(c->arena, POLICY ";q=%" PRIu64 ";w=%" PRIu64, times * r->count, times * r->per_s));
+	response_header(c->res, "RateLimit",
+	    arena_fmt(c->arena, POLICY ";r=%" PRIu32 ";t=%" PRId64, b->view.left, seconds(b->view.next_ns)));
+}
+
+static enum err
+answer(struct call *c, const struct bucket *b)
+{
+	limit_tell(c, b);
+	if (b->answer != BUCKET_EMPTY)
+		return ERR_OK;
+	c->facts->organization = b->terms.organization;
+	c->problem.retry_after_s = seconds(b->view.next_ns);
+	return call_fail(c, ERR_RATE_LIMITED, NULL,
+	    "This API key has used up its rate limit; try again after the seconds of Retry-After.");
+}
+
+enum err
+limit_begin(struct call *c, const unsigned char hash[SHA256_BYTES], int64_t now_ns, struct bucket *b)
+{
+	buckets_take(c->settings->buckets, hash, now_ns, b);
+	return b->answer == BUCKET_EMPTY ? answer(c, b) : ERR_OK;
+}
+
+static struct terms
+terms_of(const struct call *c)
+{
+	return (struct terms) {
+		.rate = c->tenant.own_rate ? c->tenant.rate : buckets_configured(c->settings->buckets),
+		.own = c->tenant.own_rate,
+		.organization = c->tenant.organization,
+	};
+}
+
+enum err
+limit_settle(struct call *c, const unsigned char hash[SHA256_BYTES], bool looked_up, int64_t now_ns,
+    struct bucket *b)
+{
+	const struct terms terms = terms_of(c);
+
+	buckets_settle(c->settings->buckets, hash, &terms, looked_up, now_ns, b);
+	return answer(c, b);
+}
+
+void
+limit_confirm(struct call *c, const unsigned char hash[SHA256_BYTES], bool found, int64_t now_ns)
+{
+	const struct terms none = { .own = true }, terms = found ? terms_of(c) : none;
+
+	buckets_confirm(c->settings->buckets, hash, &terms, now_ns);
+}

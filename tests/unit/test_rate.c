@@ -1,0 +1,410 @@
+/* base/rate and base/buckets: the spelling of rates, the arithmetic of a bucket, and the buckets that processes share. */
+#include "base/buckets.h"
+#include "base/log.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define S INT64_C(1000000000)
+#define MS INT64_C(1000000)
+
+/* ---- spelling */
+
+static void
+rates_have_one_spelling(void **state UNUSED)
+{
+	static const struct {
+		const char *text, *canonical; /* NULL: refused */
+	} cases[] = {
+		{ "off", "off" }, { " off ", "off" }, { "100/s", "100/s burst 100" }, { "100/s burst 200", "100/s burst 200" },
+		{ "1/h", "1/h burst 1" }, { "60/m burst 1", "60/m burst 1" }, { "100/s   burst   7", "100/s burst 7" },
+		{ "999999/s burst 999999", "999999/s burst 999999" }, { "007/s", "7/s burst 7" },
+		{ "", NULL }, { "0/s", NULL }, { "100", NULL }, { "100/", NULL }, { "/s", NULL }, { "100/d", NULL },
+		{ "100/sec", NULL }, { "100 /s", NULL }, { "100/ s", NULL }, { "-1/s", NULL }, { "1.5/s", NULL },
+		{ "1000000/s", NULL }, { "1/s burst 0", NULL }, { "1/s burst 1000000", NULL }, { "1/s burst", NULL },
+		{ "1/s burst 5 6", NULL }, { "1/s 5", NULL }, { "1/s bursts 5", NULL }, { "off burst 5", NULL },
+		{ "Off", NULL }, { "on", NULL }, { "1/S", NULL }, { "1/s/s", NULL }, { "1e3/s", NULL },
+		{ "99999999999999999999/s", NULL },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct rate r = { 42, 42, 42 }, again;
+		char        text[RATE_TEXT_BYTES];
+
+		if (rate_parse(str_of(cases[i].text), &r) != (cases[i].canonical != NULL))
+			fail_msg("\"%s\"", cases[i].text);
+		if (!cases[i].canonical) {
+			assert_int_equal(r.count, 42); /* untouched */
+			continue;
+		}
+		if (!str_is(rate_text(&r, text), cases[i].canonical))
+			fail_msg("\"%s\" becomes \"%s\"", cases[i].text, text);
+		again = rate_unpack(rate_pack(&r));
+		assert_memory_equal(&again, &r, sizeof(r));
+	}
+}
+
+static struct rate
+rate(const char *text)
+{
+	struct rate r;
+
+	assert_true(rate_parse(str_of(text), &r));
+	return r;
+}
+
+/* ---- arithmetic: a clock that the cases move */
+
+static void
+a_bucket_gives_its_burst_and_then_the_rate(void **state UNUSED)
+{
+	static const struct {
+		const char *rate;
+		struct {
+			int64_t  at_ns;
+			bool     taken;
+			uint32_t left;
+			int64_t  next_ns;
+		} steps[8];
+	} cases[] = {
+		{ "10/s burst 3", { { 0, true, 2, 100 * MS }, { 0, true, 1, 100 * MS }, { 0, true, 0, 100 * MS },
+		    { 0, false, 0, 100 * MS }, { 99 * MS, false, 0, 1 * MS }, { 100 * MS, true, 0, 100 * MS },
+		    { 399 * MS, true, 1, 1 * MS }, { 10 * S, true, 2, 100 * MS } } },
+		{ "1/h burst 1", { { 0, true, 0, 3600 * S }, { 1, false, 0, 3600 * S - 1 }, { 3600 * S - 1, false, 0, 1 },
+		    { 3600 * S, true, 0, 3600 * S }, { 7201 * S, true, 0, 3600 * S } } },
+		{ "60/m burst 2", { { 0, true, 1, 1 * S }, { S / 2, true, 0, S / 2 }, { S / 2, false, 0, S / 2 },
+		    { S, true, 0, 1 * S }, { S + 1, false, 0, S - 1 } } },
+		/* A third of a second is rounded up: three in a second, never more. */
+		{ "3/s burst 1", { { 0, true, 0, 333333334 }, { 333333333, false, 0, 1 }, { 333333334, true, 0, 333333334 } } },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct rate r = rate(cases[i].rate);
+		int64_t     start = 1000 * S, full_at = 5;
+
+		for (size_t k = 0; k < COUNTOF(cases[i].steps) && cases[i].steps[k].next_ns; k++) {
+			struct rate_view view;
+			int64_t          before = full_at;
+			bool taken = rate_take(&r, &full_at, start + cases[i].steps[k].at_ns, &view);
+
+			if (taken != cases[i].steps[k].taken || view.left != cases[i].steps[k].left
+			    || view.next_ns != cases[i].steps[k].next_ns)
+				fail_msg("%s, step %zu: %d left %u next %jd", cases[i].rate, k, taken, view.left,
+				    (intmax_t)view.next_ns);
+			assert_true(taken ? full_at > before : full_at == before);
+		}
+	}
+}
+
+/* Any greedy caller: never more than the burst and what came back since, and never less but for one. */
+static void
+the_bound_holds_for_every_rate(void **state UNUSED)
+{
+	static const char *const rates[] = { "1/s", "3/s burst 2", "7/s burst 1", "999999/s burst 10", "100/s burst 200",
+		"1000/m burst 50", "999983/h burst 999999", "999999/h" };
+
+	for (size_t i = 0; i < COUNTOF(rates); i++) {
+		struct rate r = rate(rates[i]);
+		int64_t     start = 77 * S, now = start, full_at = 0, pause = (int64_t)r.per_s * S / r.count / 3 + 1;
+		uint64_t    taken = 0;
+
+		for (int k = 0; k < 20000; k++, now += pause) {
+			struct rate_view view;
+			double           most = r.burst + (double)(now - start) * r.count / (double)(r.per_s * S);
+
+			taken += rate_take(&r, &full_at, now, &view);
+			if ((double)taken > most || view.left > r.burst)
+				fail_msg("%s: %ju in %jd ns", rates[i], (uintmax_t)taken, (intmax_t)(now - start));
+			if (view.left == 0 && (double)taken < most * 0.999 - 1)
+				fail_msg("%s: only %ju in %jd ns", rates[i], (uintmax_t)taken, (intmax_t)(now - start));
+		}
+	}
+}
+
+static void
+other_terms_keep_what_was_taken(void **state UNUSED)
+{
+	static const struct {
+		const char *from, *to;
+		unsigned    taken, left;
+	} cases[] = {
+		{ "1/h burst 10", "100/s burst 200", 10, 190 }, { "100/s burst 200", "1/h burst 10", 4, 6 },
+		{ "100/s burst 200", "1/h burst 10", 200, 0 }, { "10/s burst 10", "20/s burst 10", 10, 0 },
+		{ "off", "5/s", 0, 5 }, { "5/s", "5/s", 3, 2 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct rate      from = rate(cases[i].from), to = rate(cases[i].to);
+		struct rate_view view;
+		int64_t          now = 50 * S, full_at = 0;
+
+		for (unsigned k = 0; k < cases[i].taken; k++)
+			assert_true(rate_take(&from, &full_at, now, &view));
+		full_at = rate_convert(&from, &to, full_at, now);
+		rate_look(&to, full_at, now, &view);
+		if (view.left != cases[i].left)
+			fail_msg("%s to %s: %u", cases[i].from, cases[i].to, view.left);
+	}
+}
+
+/* ---- buckets */
+
+static struct buckets *buckets;
+static struct terms    ten;
+
+static int
+set_up(void **state UNUSED)
+{
+	buckets = buckets_new();
+	ten = (struct terms) { .rate = rate("10/s burst 3"), .own = true, .organization = id_new() };
+	return 0;
+}
+
+static int
+tear_down(void **state UNUSED)
+{
+	buckets_free(buckets);
+	return 0;
+}
+
+/* The hash of a key that begins at this place. */
+static void
+hash_of(uint64_t place, uint64_t name, unsigned char out[SHA256_BYTES])
+{
+	const uint64_t parts[4] = { place, name };
+
+	memcpy(out, parts, SHA256_BYTES);
+}
+
+/* A whole request, as api_key_check() makes it. */
+static enum bucket_answer
+ask(uint64_t place, uint64_t name, const struct terms *terms, bool looked_up, int64_t now_ns)
+{
+	unsigned char hash[SHA256_BYTES];
+	struct bucket b;
+
+	hash_of(place, name, hash);
+	buckets_take(buckets, hash, now_ns, &b);
+	if (b.answer != BUCKET_EMPTY)
+		buckets_settle(buckets, hash, terms, looked_up, now_ns, &b);
+	return b.answer;
+}
+
+static enum bucket_answer
+look(uint64_t place, uint64_t name, int64_t now_ns)
+{
+	unsigned char hash[SHA256_BYTES];
+	struct bucket b;
+
+	hash_of(place, name, hash);
+	buckets_take(buckets, hash, now_ns, &b);
+	return b.answer;
+}
+
+static void
+a_key_has_a_bucket_only_after_it_was_looked_up_with_a_limit(void **state UNUSED)
+{
+	struct terms none = { .own = false };
+
+	assert_int_equal(look(1, 1, S), BUCKET_NONE);
+	assert_int_equal(ask(1, 1, &none, true, S), BUCKET_NONE); /* no limit: no bucket */
+	assert_int_equal(look(1, 1, S), BUCKET_NONE);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(1, 1, &ten, i == 0, S), BUCKET_TAKEN);
+	assert_int_equal(look(1, 1, S), BUCKET_EMPTY); /* and nobody needs to be asked */
+	assert_int_equal(look(1, 2, S), BUCKET_NONE);  /* another key of the same place */
+	assert_int_equal(ask(1, 2, &ten, true, S), BUCKET_TAKEN);
+	assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_TAKEN);
+}
+
+static void
+terms_change_by_a_look_up_and_not_by_what_a_worker_remembers(void **state UNUSED)
+{
+	struct terms none = { .own = true }, hundred = { .rate = rate("100/s burst 50"), .own = true };
+
+	assert_int_equal(ask(1, 1, &ten, true, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, &hundred, false, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, &ten, false, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, &hundred, false, S), BUCKET_EMPTY); /* still ten */
+	assert_int_equal(ask(1, 1, &hundred, true, S + 100 * MS), BUCKET_TAKEN);
+	for (int i = 0; i < 47; i++)
+		assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_TAKEN);
+	assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_EMPTY);
+	assert_int_equal(ask(1, 1, &none, true, 2 * S), BUCKET_FREE);
+	assert_int_equal(look(1, 1, 2 * S), BUCKET_FREE);
+	assert_int_equal(ask(1, 1, &ten, false, 2 * S), BUCKET_FREE);
+	assert_int_equal(ask(1, 1, &ten, true, 2 * S), BUCKET_TAKEN);
+}
+
+static void
+another_configured_rate_makes_terms_stale(void **state UNUSED)
+{
+	struct terms five = { .rate = rate("5/s burst 1") };
+
+	buckets_configure(buckets, five.rate);
+	assert_int_equal(ask(1, 1, &five, true, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 2, &ten, true, S), BUCKET_TAKEN);
+	assert_int_equal(look(1, 1, S), BUCKET_EMPTY);
+	five.rate = rate("1/m burst 1");
+	buckets_configure(buckets, five.rate);
+	assert_int_equal(look(1, 1, S), BUCKET_STALE);
+	assert_int_equal(look(1, 2, S), BUCKET_TAKEN); /* it has its own */
+	/* The bucket is as empty as it was. */
+	assert_int_equal(ask(1, 1, &five, false, S), BUCKET_EMPTY);
+	assert_int_equal(look(1, 1, S), BUCKET_EMPTY);
+}
+
+static void
+one_of_those_who_are_refused_looks_up_in_five_seconds(void **state UNUSED)
+{
+	struct terms  hour = { .rate = rate("1/h"), .own = true }, more = { .rate = rate("5/h"), .own = true };
+	unsigned char hash[SHA256_BYTES];
+	struct bucket b;
+	unsigned      told = 0;
+
+	hash_of(1, 1, hash);
+	assert_int_equal(ask(1, 1, &hour, true, S), BUCKET_TAKEN);
+	for (int64_t now = S; now <= 17 * S; now += 10 * MS) {
+		buckets_take(buckets, hash, now, &b);
+		assert_int_equal(b.answer, BUCKET_EMPTY);
+		told += b.confirm;
+	}
+	assert_int_equal(told, 3);
+	/* It takes no token, and shows at once. */
+	buckets_confirm(buckets, hash, &more, 17 * S);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(look(1, 1, 17 * S), BUCKET_TAKEN);
+	assert_int_equal(look(1, 1, 17 * S), BUCKET_EMPTY);
+}
+
+static void
+a_full_bucket_s_place_is_taken_and_no_other(void **state UNUSED)
+{
+	int64_t later = S + 300 * MS + 1;
+
+	log_init("test", LOG_LEVEL_ERROR);
+	for (uint64_t name = 1; name <= BUCKETS_PROBED; name++)
+		assert_int_equal(ask(BUCKETS - 1, name, &ten, true, S + (int64_t)name), BUCKET_TAKEN);
+	/* No room: let through, without a bucket. */
+	assert_int_equal(ask(BUCKETS - 1, 100, &ten, true, S + 50), BUCKET_FREE);
+	assert_int_equal(look(BUCKETS - 1, 100, S + 50), BUCKET_NONE);
+	for (uint64_t name = 2; name <= BUCKETS_PROBED; name++)
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(look(BUCKETS - 1, name, later), BUCKET_TAKEN);
+	/* The first key's bucket alone is full again. */
+	assert_int_equal(ask(BUCKETS - 1, 100, &ten, true, later), BUCKET_TAKEN);
+	assert_int_equal(look(BUCKETS - 1, 1, later), BUCKET_NONE);
+	for (uint64_t name = 2; name <= BUCKETS_PROBED; name++)
+		assert_int_equal(look(BUCKETS - 1, name, later), BUCKET_TAKEN);
+	assert_int_equal(look(BUCKETS - 1, 100, later), BUCKET_TAKEN);
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * S + ts.tv_nsec;
+}
+
+/*
+ * Each key for the first time in all processes at once, four of them beginning at one place; and one key that all of
+ * them want without pause.
+ */
+static void
+many_processes_take_no_token_twice(void **state UNUSED)
+{
+	enum { PROCESSES = 4, KEYS = 4000, BURST = 5, EACH = 3, HOT = KEYS, HOT_BURST = 100000 };
+	struct terms       terms = { .rate = rate("1/h burst 5"), .own = true };
+	struct terms       hot = { .rate = rate("1/h burst 100000"), .own = true };
+	size_t             size = (KEYS + 2) * sizeof(_Atomic(uint32_t));
+	_Atomic(uint32_t) *taken = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic(uint32_t) *arrived = &taken[KEYS + 1];
+
+	assert_ptr_not_equal(taken, MAP_FAILED);
+	for (int p = 0; p < PROCESSES; p++) {
+		if (fork() != 0)
+			continue;
+		for (uint64_t k = 0; k < KEYS; k++) {
+			/* Side by side, as long as the system lets them. */
+			atomic_fetch_add(arrived, 1);
+			for (int spins = 0; spins < 2000 && atomic_load(arrived) < (k + 1) * PROCESSES; spins++)
+				;
+			for (int i = 0; i < EACH; i++)
+				if (ask(k - k % 4, k, &terms, true, S + (int64_t)k) == BUCKET_TAKEN)
+					atomic_fetch_add(&taken[k], 1);
+		}
+		for (int i = 0; i < HOT_BURST / 2; i++)
+			if (ask(KEYS + 100, KEYS, &hot, i == 0, 2 * S) == BUCKET_TAKEN)
+				atomic_fetch_add(&taken[HOT], 1);
+		_exit(0);
+	}
+	for (int p = 0; p < PROCESSES; p++)
+		wait(NULL);
+	for (uint64_t k = 0; k < KEYS; k++)
+		assert_int_equal(taken[k], BURST);
+	assert_int_equal(taken[HOT], HOT_BURST);
+	munmap(taken, size);
+}
+
+/* Places change hands all the time while processes are killed: whoever is left goes on, and each key has its rate. */
+static void
+killed_processes_hold_nobody_up(void **state UNUSED)
+{
+	struct terms quick = { .rate = rate("999999/s burst 1"), .own = true };
+
+	for (int round = 0; round < 60; round++) {
+		pid_t pids[3];
+
+		for (size_t i = 0; i < COUNTOF(pids); i++) {
+			if ((pids[i] = fork()) != 0)
+				continue;
+			for (uint64_t k = 0;; k++)
+				ask(k % 3, k % 64, &quick, true, now_ns());
+		}
+		usleep(3000);
+		for (size_t i = 0; i < COUNTOF(pids); i++) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+	}
+	for (uint64_t name = 1000; name < 1000 + BUCKETS_PROBED; name++) {
+		int64_t now = now_ns();
+
+		assert_int_equal(ask(0, name, &ten, true, now), BUCKET_TAKEN);
+		assert_int_equal(look(0, name, now), BUCKET_TAKEN);
+		assert_int_equal(look(0, name, now), BUCKET_TAKEN);
+		assert_int_equal(look(0, name, now), BUCKET_EMPTY);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rates_have_one_spelling),
+		cmocka_unit_test(a_bucket_gives_its_burst_and_then_the_rate),
+		cmocka_unit_test(the_bound_holds_for_every_rate),
+		cmocka_unit_test(other_terms_keep_what_was_taken),
+		cmocka_unit_test_setup_teardown(a_key_has_a_bucket_only_after_it_was_looked_up_with_a_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(terms_change_by_a_look_up_and_not_by_what_a_worker_remembers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_configured_rate_makes_terms_stale, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_of_those_who_are_refused_looks_up_in_five_seconds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_bucket_s_place_is_taken_and_no_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_processes_take_no_token_twice, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(killed_processes_hold_nobody_up, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
