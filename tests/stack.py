@@ -350,6 +350,14 @@ class Front:
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def change(self, name, before, after):
+        """Puts a text in the place of another in one of its files, and starts it anew."""
+        self.stop()
+        text = (self.dir / name).read_text()
+        assert text.count(before) == 1, f"{name}: {text.count(before)} times {before!r}"
+        (self.dir / name).write_text(text.replace(before, after))
+        self.start()
+
     def stop(self):
         self.process.terminate()
         self.process.wait(20)

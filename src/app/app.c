@@ -19,6 +19,8 @@ enum {
 	HOUSEKEEPING_ROWS = 200,
 	/* After a full step there may be more: 2,000 rows a second and worker at most. */
 	HOUSEKEEPING_AGAIN_MS = 100,
+	/* A refused request is to come again after 1 to this many seconds. */
+	REFUSED_RETRY_MAX_S = 3,
 	/* nginx takes 4 KiB of response headers by default. */
 	LINK_MAX_BYTES = 1536,
 };
@@ -242,6 +244,15 @@ choose_version(struct call *c)
 }
 
 static enum err
+refuse(struct call *c)
+{
+	call_fail(c, ERR_UNAVAILABLE, NULL, c->req->refused);
+	/* Those who are refused together shall not come back together. */
+	c->problem.retry_after_s = 1 + clock_mono_us() % REFUSED_RETRY_MAX_S;
+	return ERR_UNAVAILABLE;
+}
+
+static enum err
 handle(struct app *app, struct call *c)
 {
 	const struct route *route;
@@ -260,6 +271,8 @@ handle(struct app *app, struct call *c)
 	}
 	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK)
 		return e;
+	if (c->req->refused)
+		return refuse(c);
 	if (!(route->flags & ROUTE_PUBLIC)) {
 		if ((e = api_key_check(c, app->keys)) != ERR_OK)
 			return e;
@@ -288,21 +301,25 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	struct str      id = request_id(req);
 	struct db_meter spent;
 
-	*facts = (struct facts) { .request_id = id, .route = STATS_NO_ROUTE };
+	*facts = (struct facts) { .request_id = id, .route = STATS_NO_ROUTE, .queue_us = req->queue_us };
 	db_meter_take(app->db); /* what housekeeping cost is nobody's */
+	db_watch(app->db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
 	join_trace(req, res, &facts->trace);
 	facts->error = handle(app, &c);
 	reply_send(&c, facts->error);
+	db_watch(app->db, NULL);
 	spent = db_meter_take(app->db);
 	facts->db_us = spent.us;
 	facts->db_trips = spent.trips;
 	facts->statements = spent.statements;
+	facts->left = spent.left;
 	if (spent.trips)
 		atomic_store_explicit(&app->stats->db, spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY,
 		    memory_order_relaxed);
-	if (res->status >= 500)
+	/* What is refused has no cause of its own: the log tells of the whole time of it. */
+	if (res->status >= 500 && !facts->left && !req->refused)
 		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(facts->error)->code,
 		    c.problem.log[0] ? c.problem.log : c.problem.message);
 }

@@ -44,6 +44,15 @@ clock_wall_ms(void)
 	return frozen_ms ? frozen_ms : read_ms(CLOCK_REALTIME);
 }
 
+int64_t
+clock_wall_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return frozen_ms ? frozen_ms * 1000 : (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 void
 clock_freeze(int64_t wall_ms)
 {

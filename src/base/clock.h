@@ -13,6 +13,7 @@ int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_mono_ns(void);
 int64_t clock_wall_ms(void);
+int64_t clock_wall_us(void);
 void    clock_freeze(int64_t wall_ms);
 
 enum { CLOCK_ISO_BYTES = 24 };

@@ -133,11 +133,20 @@ struct stats_pool {
 	_Atomic(uint32_t) busy_peak;    /* most workers with a request in hand at once, as seen by the supervisor */
 	_Atomic(uint64_t) max_reached;  /* how often all workers became busy and workers_max forbade another */
 	_Atomic(uint32_t) stopping;     /* 0 or 1 */
-	_Atomic(uint32_t) shedding;     /* 0 or 1: the listen queue is nearly full */
 	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
 	_Atomic(int64_t)  queue_limit;  /* as the kernel has it; -1: not known */
 	_Atomic(int64_t)  queue_peak;
 	_Atomic(uint64_t) restarts[STATS_CAUSE__COUNT];
+
+	/* The exception: what follows and the queue_ above is written by whoever looks at the queue (proc/queue.h). */
+	_Alignas(64) _Atomic(uint32_t) shedding; /* 0 or 1: the listen queue is nearly full */
+	_Atomic(uint32_t) queue_silent;   /* the log says that its length cannot be told */
+	_Atomic(int64_t)  looked_ms;      /* at the queue, whoever did; 0: nobody yet */
+	_Atomic(int64_t)  shed_since_ms;  /* what the log calls one time of refusing; 0: there is none */
+	_Atomic(int64_t)  shed_last_ms;   /* the last refusal in it */
+	_Atomic(uint64_t) shed_requests;  /* refused in it */
+	_Atomic(int64_t)  told_expired_ms; /* in the log, at most once in a while */
+	_Atomic(uint32_t) told_unkept;    /* in the log, once */
 };
 
 /* What the supervisor alone writes about a worker. */

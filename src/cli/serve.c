@@ -147,6 +147,7 @@ static int
 run_alone(const struct conf *c, const struct listener *l)
 {
 	static struct stats_slot stats;
+	static struct stats_pool pool;
 	struct allow             allow;
 	struct buf               err;
 	int                      code = EXIT_CONFIG;
@@ -158,6 +159,7 @@ run_alone(const struct conf *c, const struct listener *l)
 			.allow = &allow,
 			.stats = &stats,
 			.buckets = buckets_new(),
+			.pool = &pool,
 			.listen_fd = l->fd,
 			.lifeline_fd = -1,
 			.ready_fd = -1,

@@ -14,6 +14,8 @@ struct db {
 	bool              prepared[SQL__COUNT]; /* on this connection */
 	int64_t           next_try_ms;          /* monotonic */
 	int64_t           backoff_ms;           /* 0 after a success */
+	int64_t           deadline_ms;          /* monotonic, of the transaction that runs */
+	const struct peer *peer;                /* db_watch() */
 	struct db_meter   meter;
 };
 

@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 _Static_assert(SQL__COUNT <= 64, "a statement without a bit in struct db_meter");
 
@@ -17,7 +19,8 @@ enum {
 	CONNECT_TIMEOUT_S = 3,
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 2000,
-	CANCEL_GRACE_MS = 1000, /* between PQcancel and closing the connection */
+	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to take a cancellation, */
+	CANCEL_GRACE_MS = 1000, /* and then to end the statement */
 	UNDONE_RUNS_MAX = 3,    /* of a transaction that PostgreSQL undid by itself */
 };
 
@@ -138,42 +141,95 @@ ready(struct db *db)
 	if (db->backoff_ms)
 		log_info("connected to the database again");
 	db->backoff_ms = 0;
+	db->meter.left |= peer_has_left(db->peer); /* that took a while */
 	return db->conn;
 }
 
-/* Waits until libpq can go on; false when the deadline has passed or the socket is broken. */
-static bool
-wait_for(PGconn *conn, int64_t deadline_ms)
+static void *
+run_cancel(void *how)
 {
+	static char done;
+	char        text[256];
+	bool        told = PQcancel(how, text, sizeof(text)) == 1;
+
+	PQfreeCancel(how);
+	return told ? &done : NULL;
+}
+
+/*
+ * Tells PostgreSQL to stop what runs. libpq connects and waits for that without a
+ * bound, so it does it in a thread, which is left behind when it takes too long.
+ * True: PostgreSQL has sent its signal, so none can hit a later statement.
+ */
+static bool
+cancel(PGconn *conn)
+{
+	PGcancel       *how = PQgetCancel(conn);
+	struct timespec end;
+	pthread_t       thread;
+	void           *told = NULL;
+
+	if (!how)
+		return false;
+	if (pthread_create(&thread, NULL, run_cancel, how) != 0) {
+		PQfreeCancel(how);
+		return false;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += CANCEL_WAIT_MS / 1000;
+	if (pthread_clockjoin_np(thread, &told, CLOCK_MONOTONIC, &end) != 0) {
+		pthread_detach(thread);
+		return false;
+	}
+	return told != NULL;
+}
+
+/*
+ * Waits until libpq can go on; false when the deadline has passed or the socket is
+ * broken. When the watched peer leaves meanwhile, what runs is cancelled and its
+ * end is waited for, so that the connection can be used again.
+ */
+static bool
+wait_for(struct db *db)
+{
+	PGconn *conn = db->conn;
+
 	for (;;) {
 		int           unsent = PQflush(conn);
-		struct pollfd fd = { PQsocket(conn), POLLIN, 0 };
-		int64_t       left = deadline_ms - clock_mono_ms();
-		int           n;
+		struct pollfd fd[] = {
+			{ PQsocket(conn), POLLIN, 0 },
+			peer_poll(db->meter.left ? NULL : db->peer),
+		};
+		int64_t left = db->deadline_ms - clock_mono_ms();
 
 		if (unsent == -1 || left <= 0)
 			return false;
 		if (unsent)
-			fd.events |= POLLOUT;
-		n = poll(&fd, 1, (int)(left < INT32_MAX ? left : INT32_MAX));
-		if (n == -1 && errno != EINTR)
+			fd[0].events |= POLLOUT;
+		if (poll(fd, COUNTOF(fd), (int)(left < INT32_MAX ? left : INT32_MAX)) == -1 && errno != EINTR)
 			return false;
-		if (n == 1 && (fd.revents & ~POLLOUT))
+		if (fd[0].revents & ~POLLOUT)
 			return PQconsumeInput(conn) == 1;
+		if (fd[1].revents) {
+			db->meter.left = true;
+			if (!cancel(conn))
+				return false;
+			db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
+		}
 	}
 }
 
 /* The next result, NULL between two statements; *lost is set when there will be none. */
 static PGresult *
-next_result(PGconn *conn, int64_t deadline_ms, bool *lost)
+next_result(struct db *db, bool *lost)
 {
-	while (PQisBusy(conn)) {
-		if (!wait_for(conn, deadline_ms)) {
+	while (PQisBusy(db->conn)) {
+		if (!wait_for(db)) {
 			*lost = true;
 			return NULL;
 		}
 	}
-	return PQgetResult(conn);
+	return PQgetResult(db->conn);
 }
 
 static bool
@@ -253,7 +309,7 @@ judge(struct tx *tx, size_t step, const PGresult *res)
 
 /* Reads all answers up to the Sync's. False: the connection or the deadline was lost on the way. */
 static bool
-read_answers(struct db *db, PGconn *conn, struct tx *tx, int64_t deadline_ms, struct failure *failure)
+read_answers(struct db *db, struct tx *tx, struct failure *failure)
 {
 	bool lost = false;
 
@@ -262,7 +318,7 @@ read_answers(struct db *db, PGconn *conn, struct tx *tx, int64_t deadline_ms, st
 		int             answers = db->prepared[step->id] ? 1 : 2;
 
 		while (answers-- > 0) {
-			PGresult *res = next_result(conn, deadline_ms, &lost);
+			PGresult *res = next_result(db, &lost);
 			bool      is_prepare = answers == 1;
 
 			if (lost || !res)
@@ -295,14 +351,14 @@ read_answers(struct db *db, PGconn *conn, struct tx *tx, int64_t deadline_ms, st
 				return false;
 			}
 			PQclear(res);
-			res = next_result(conn, deadline_ms, &lost); /* the NULL behind each answer */
+			res = next_result(db, &lost); /* the NULL behind each answer */
 			if (res)
 				PQclear(res);
-			if (lost || res || PQstatus(conn) == CONNECTION_BAD)
+			if (lost || res || PQstatus(db->conn) == CONNECTION_BAD)
 				return false;
 		}
 	}
-	PGresult *sync = next_result(conn, deadline_ms, &lost);
+	PGresult *sync = next_result(db, &lost);
 	bool      ok = sync && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
 
 	PQclear(sync);
@@ -323,31 +379,33 @@ run_once(struct db *db, struct tx *tx)
 {
 	struct failure failure = { DB_OK, false, false };
 	PGconn        *conn = ready(db);
-	int64_t        deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
 
+	db->deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
 	clear_results(tx);
+	if (db->meter.left) {
+		snprintf(tx->log, sizeof(tx->log), "not sent: who asked has left");
+		return (struct failure) { DB_GONE, false, false };
+	}
 	db->meter.trips++;
 	if (!conn) {
 		snprintf(tx->log, sizeof(tx->log), "no connection to the database");
 		return (struct failure) { DB_GONE, false, false };
 	}
-	if (send_steps(db, conn, tx) && read_answers(db, conn, tx, deadline_ms, &failure)) {
+	if (send_steps(db, conn, tx) && read_answers(db, tx, &failure)) {
 		if (failure.close)
 			db_close(db);
 		return failure;
 	}
-	if (PQstatus(conn) == CONNECTION_OK && clock_mono_ms() >= deadline_ms) {
-		char      text[128];
-		PGcancel *cancel = PQgetCancel(conn);
-
+	if (db->meter.left) {
+		snprintf(tx->log, sizeof(tx->log), "cancelled without an answer: who asked has left");
+		failure = (struct failure) { DB_UNKNOWN, false, true };
+	} else if (PQstatus(conn) == CONNECTION_OK && clock_mono_ms() >= db->deadline_ms) {
 		/*
 		 * The answers are left where they are; that PostgreSQL has stopped is
 		 * all that is asked of it. A statement that ended at the same moment
 		 * may have been committed.
 		 */
-		if (cancel)
-			PQcancel(cancel, text, sizeof(text));
-		PQfreeCancel(cancel);
+		cancel(conn);
 		snprintf(tx->log, sizeof(tx->log), "no answer within request_timeout, first statement %s",
 		    sql_catalogue[tx->step[0].id].name);
 		failure = (struct failure) { DB_UNKNOWN, false, true };
@@ -390,6 +448,12 @@ tx_run(struct tx *tx)
 	for (size_t i = 0; i < tx->steps; i++)
 		meter->statements |= UINT64_C(1) << tx->step[i].id;
 	return status;
+}
+
+void
+db_watch(struct db *db, const struct peer *peer)
+{
+	db->peer = peer;
 }
 
 struct db_meter

@@ -6,8 +6,10 @@
  *            after fork.
  * Timeouts   statement_timeout and lock_timeout are PostgreSQL's, per statement;
  *            request_timeout_ms is ours, for all of a transaction's answer: then
- *            the statement is cancelled, and if that does not help the
- *            connection is closed.
+ *            the statement is cancelled and the connection closed.
+ * Watching   Who waits for the answer may leave: db_watch(). Then what runs is
+ *            cancelled, and nothing more is sent. What was sent is done as a
+ *            whole or not at all, as ever.
  * Back-off   After a failed connect no other is tried for 100 ms to 2 s, with
  *            jitter, so that workers do not storm a database that starts.
  * Log        The call and the SQLSTATE; never PostgreSQL's own message about
@@ -17,6 +19,7 @@
 #define DB_DB_H
 
 #include "base/base.h"
+#include "base/peer.h"
 #include "db/tx.h"
 
 struct db_options {
@@ -33,9 +36,13 @@ struct db_meter {
 	unsigned trips;      /* transactions, each of one round trip */
 	uint64_t statements; /* a bit for each enum sql_id that was sent */
 	bool     connected;  /* now, as far as is known */
+	bool     left;       /* the watched peer did: every transaction fails until this is taken */
 };
 
 struct db_meter db_meter_take(struct db *db);
+
+/* The peer for whom all that follows is done; NULL: nobody who could leave. Must live until the next call. */
+void db_watch(struct db *db, const struct peer *peer);
 
 struct db *db_new(const struct db_options *options);
 void       db_free(struct db *db);

@@ -22,9 +22,15 @@ enum {
 	/* A front server sends the first record as soon as it is connected. */
 	FIRST_BYTES_MS = 1000,
 	FIRST_BYTES_PAUSE_MS = 5,
+	/* Looked at before libfcgi reads; all but long bodies fits. */
+	LOOK_BYTES = 8 * 1024,
+	RECORD_HEAD_BYTES = 8,
 
 	/* nginx answers 502 to more than 4 KiB of response headers. */
 	HEAD_MAX_BYTES = 3584,
+
+	/* Fits the buffer of a fresh socket: TCP begins with 16 KiB, unix sockets with more. */
+	WRITE_SURE_BYTES = 12 * 1024,
 
 	BODY_STEP_BYTES = 64 * 1024,
 	BODY_KEEP_BYTES = 128 * 1024,
@@ -36,9 +42,9 @@ struct fcgi {
 	int64_t      timeout_ms;
 	struct buf   body;
 	struct buf   head;
-	bool         keep_asked;    /* by the request in hand */
-	bool         keep_reported; /* in the log, once is enough */
-	bool         consumed;      /* nothing of the request is left in the socket */
+	struct peer  peer;       /* of the request in hand */
+	bool         keep_asked; /* by the request in hand */
+	bool         consumed;   /* nothing of the request is left in the socket */
 };
 
 /* The parameters that are looked at; nothing else is copied. */
@@ -46,6 +52,7 @@ enum param {
 	PARAM_METHOD,
 	PARAM_URI,
 	PARAM_LENGTH,
+	PARAM_START,
 	PARAM_HEADERS, /* as many as enum header has */
 	PARAM__COUNT = PARAM_HEADERS + HEADER__COUNT
 };
@@ -54,6 +61,7 @@ static const struct str param_names[PARAM__COUNT] = {
 	[PARAM_METHOD] = STR("REQUEST_METHOD"),
 	[PARAM_URI] = STR("REQUEST_URI"),
 	[PARAM_LENGTH] = STR("CONTENT_LENGTH"),
+	[PARAM_START] = STR("REQUEST_START"),
 #define HEADER(name, wire, param) [PARAM_HEADERS + HEADER_##name] = STR(param),
 	HEADER_LIST(HEADER)
 #undef HEADER
@@ -64,9 +72,8 @@ struct params {
 	unsigned   count[PARAM__COUNT];
 };
 
-/* Closes without an answer and without waiting for the other side. */
-static void
-drop(struct fcgi *f)
+void
+fcgi_drop(struct fcgi *f)
 {
 	FCGX_Free(&f->library, 0);
 	if (f->library.ipcFd != -1)
@@ -148,26 +155,71 @@ fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
 void
 fcgi_free(struct fcgi *f)
 {
-	drop(f);
+	fcgi_drop(f);
 	buf_fini(&f->body);
 	buf_fini(&f->head);
 	free(f);
 }
 
-/* Looks, without taking, for the header of the record that begins a request. */
+/* Bounds each single wait for the peer; which is SO_RCVTIMEO or SO_SNDTIMEO. */
 static bool
-begins_request(int fd)
+limit_wait(const struct fcgi *f, int which)
+{
+	struct timeval wait = {
+		.tv_sec = f->timeout_ms / 1000,
+		.tv_usec = f->timeout_ms % 1000 * 1000,
+	};
+
+	return setsockopt(f->peer.fd, SOL_SOCKET, which, &wait, sizeof(wait)) == 0;
+}
+
+/*
+ * Whether this is all of a request, in the order in which front servers send it:
+ * begin, parameters, their end, body, its end. Then libfcgi cannot come to wait
+ * for more. For anything else, false is the safe answer.
+ */
+static bool
+is_whole(const unsigned char *bytes, size_t n)
+{
+	unsigned char expected = FCGI_BEGIN_REQUEST;
+
+	for (size_t at = 0; n - at >= RECORD_HEAD_BYTES;) {
+		const unsigned char *head = bytes + at;
+		size_t               content = (size_t)head[4] << 8 | head[5];
+
+		at += RECORD_HEAD_BYTES + content + head[6];
+		if (at > n || head[0] != FCGI_VERSION_1 || head[1] != expected
+		    || head[2] != bytes[2] || head[3] != bytes[3])
+			return false;
+		if (expected == FCGI_STDIN && content == 0)
+			return true;
+		if (expected == FCGI_BEGIN_REQUEST)
+			expected = FCGI_PARAMS;
+		else if (content == 0)
+			expected = FCGI_STDIN;
+	}
+	return false;
+}
+
+/*
+ * Looks, without taking, for the header of the record that begins a request; and
+ * when the request is not there as a whole, sees to it that nobody waits for the
+ * rest for ever.
+ */
+static bool
+begins_request(const struct fcgi *f)
 {
 	static const struct timespec pause = { .tv_nsec = FIRST_BYTES_PAUSE_MS * 1000000L };
-	unsigned char                head[8];
+	unsigned char                look[LOOK_BYTES];
 	int64_t                      end = clock_mono_ms() + FIRST_BYTES_MS;
+	ssize_t                      n;
 
 	for (;;) {
-		ssize_t       n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 		int64_t       left = end - clock_mono_ms();
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		struct pollfd wait = { .fd = f->peer.fd, .events = POLLIN };
 
-		if (n == (ssize_t)sizeof(head))
+		n = recv(f->peer.fd, look, sizeof(look), MSG_PEEK | MSG_DONTWAIT);
+		if (n >= RECORD_HEAD_BYTES)
 			break;
 		if (n == 0 || (n == -1 && errno != EAGAIN) || left <= 0)
 			return false;
@@ -176,8 +228,9 @@ begins_request(int fd)
 		else
 			nanosleep(&pause, NULL); /* poll() would return at once */
 	}
-	return head[0] == FCGI_VERSION_1 && head[1] == FCGI_BEGIN_REQUEST
-	    && (head[2] | head[3]) != 0 && head[4] == 0 && head[5] == 8;
+	return look[0] == FCGI_VERSION_1 && look[1] == FCGI_BEGIN_REQUEST
+	    && (look[2] | look[3]) != 0 && look[4] == 0 && look[5] == 8
+	    && (is_whole(look, (size_t)n) || limit_wait(f, SO_RCVTIMEO));
 }
 
 /* False when all of them together are larger than any front server sends. */
@@ -250,7 +303,7 @@ read_body(struct fcgi *f, struct str length_text, struct request *req)
 }
 
 static bool
-read_request(struct fcgi *f, struct request *req)
+read_request(struct fcgi *f, struct request *req, int64_t now_wall_us)
 {
 	FCGX_Request *library = &f->library;
 	struct params params;
@@ -270,41 +323,32 @@ read_request(struct fcgi *f, struct request *req)
 		req->header[i] = arena_str(req->arena, params.value[PARAM_HEADERS + i]);
 		req->header_count[i] = params.count[PARAM_HEADERS + i];
 	}
+	if (params.count[PARAM_START])
+		req->queue_us = request_waited_us(params.value[PARAM_START], now_wall_us);
 	return read_body(f, params.value[PARAM_LENGTH], req);
 }
 
-static bool
-sender_has_left(int fd)
-{
-	struct pollfd look = { .fd = fd, .events = POLLRDHUP };
-
-	return poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
 enum fcgi_read
-fcgi_read(struct fcgi *f, int fd, struct request *req)
+fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req)
 {
-	struct timeval wait = {
-		.tv_sec = f->timeout_ms / 1000,
-		.tv_usec = f->timeout_ms % 1000 * 1000,
-	};
+	int64_t        now_wall_us = clock_wall_us();
 	enum fcgi_read result = READ_USELESS;
 
-	*req = (struct request) { .arena = req->arena, .body = STR("") };
-	f->library.ipcFd = fd;
+	*req = (struct request) { .arena = req->arena, .body = STR(""), .peer = &f->peer, .queue_us = -1 };
+	f->peer = *peer;
+	f->library.ipcFd = peer->fd;
 	f->consumed = false;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == 0
-	    && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == 0
-	    && begins_request(fd) && read_request(f, req))
-		result = sender_has_left(fd) ? READ_ABANDONED : READ_REQUEST;
+	if (begins_request(f) && read_request(f, req, now_wall_us))
+		result = peer_has_left(&f->peer) ? READ_ABANDONED : READ_REQUEST;
 	if (result != READ_REQUEST)
-		drop(f);
-	else if (f->keep_asked && !f->keep_reported) {
-		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); "
-			 "they are closed all the same, better turn it off");
-		f->keep_reported = true;
-	}
+		fcgi_drop(f);
 	return result;
+}
+
+bool
+fcgi_keep_asked(const struct fcgi *f)
+{
+	return f->keep_asked;
 }
 
 static const char *
@@ -402,6 +446,8 @@ fcgi_write(struct fcgi *f, const struct response *res)
 		log_error("response headers left out: more than %d bytes", HEAD_MAX_BYTES);
 		make_head(&f->head, res, 0);
 	}
+	if (f->head.len + body.len > WRITE_SURE_BYTES)
+		limit_wait(f, SO_SNDTIMEO);
 	/* The stream gathers both; short responses leave in one write. */
 	if (FCGX_PutStr(f->head.ptr, (int)f->head.len, library->out) == -1
 	    || FCGX_PutStr(body.ptr, (int)body.len, library->out) == -1)
@@ -418,5 +464,5 @@ fcgi_write(struct fcgi *f, const struct response *res)
 		library->keepConnection = f->consumed;
 		FCGX_Finish_r(library);
 	}
-	drop(f);
+	fcgi_drop(f);
 }

@@ -5,7 +5,7 @@
  * Lifetime   fcgi_new() once in each worker, after its signals are set up:
  *            libfcgi keeps process-wide state and takes over default handlers.
  * Ownership  fcgi_read() takes the descriptor, whatever happens. After
- *            READ_REQUEST exactly one fcgi_write() follows and closes it.
+ *            READ_REQUEST exactly one fcgi_write() or fcgi_drop() follows and closes it.
  * Refused    Kept connections. The rest of an unread body would be parsed as
  *            the next request, so every connection ends with its response,
  *            whatever the front server asked for.
@@ -40,8 +40,14 @@ enum fcgi_read {
  * Body and header views live until the next fcgi_read() or arena_reset().
  * Lengths of URI and headers are not judged here, so that they get an answer.
  */
-enum fcgi_read fcgi_read(struct fcgi *f, int fd, struct request *req);
+enum fcgi_read fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req);
+
+/* Whether the front server of the last request wanted to keep the connection. */
+bool fcgi_keep_asked(const struct fcgi *f);
 
 void fcgi_write(struct fcgi *f, const struct response *res);
+
+/* Closes without an answer and without waiting for the other side. */
+void fcgi_drop(struct fcgi *f);
 
 #endif

@@ -22,6 +22,8 @@ struct facts {
 	int64_t    db_us;        /* waiting for PostgreSQL */
 	unsigned   db_trips;     /* round trips to it */
 	uint64_t   statements;   /* a bit for each enum sql_id that was sent */
+	int64_t    queue_us;     /* waited for a worker; -1: not told */
+	bool       left;         /* its sender did, while the database worked: the answer is for nobody */
 };
 
 #endif

@@ -1,6 +1,16 @@
 /* A request as plain data: the names of its parts. */
 #include "http/request.h"
 
+enum {
+	/* Of a time between the years 2001 and 2286. */
+	SECONDS_DIGITS = 10,
+	MILLISECONDS_DIGITS = 13,
+	MICROSECONDS_DIGITS = 16,
+};
+
+/* A front server gives up long before; another clock is more likely. */
+#define WAITED_MAX_US INT64_C(3600000000)
+
 const char *const method_names[METHOD__COUNT] = {
 	[METHOD_GET] = "GET",
 	[METHOD_HEAD] = "HEAD",
@@ -22,6 +32,26 @@ const char *const header_params[HEADER__COUNT] = {
 	HEADER_LIST(HEADER)
 #undef HEADER
 };
+
+int64_t
+request_waited_us(struct str start, int64_t now_wall_us)
+{
+	struct str text = str_starts(start, STR("t=")) ? (struct str) { start.ptr + 2, start.len - 2 } : start;
+	int64_t    then = 0, waited_us;
+	size_t     digits = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (i == SECONDS_DIGITS && text.ptr[i] == '.')
+			continue;
+		if (text.ptr[i] < '0' || text.ptr[i] > '9' || ++digits > MICROSECONDS_DIGITS)
+			return -1;
+		then = then * 10 + text.ptr[i] - '0';
+	}
+	if (digits != MILLISECONDS_DIGITS && digits != MICROSECONDS_DIGITS)
+		return -1;
+	waited_us = now_wall_us - (digits == MILLISECONDS_DIGITS ? then * 1000 : then);
+	return waited_us >= 0 && waited_us <= WAITED_MAX_US ? waited_us : -1;
+}
 
 enum method
 method_find(struct str name)

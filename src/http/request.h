@@ -9,6 +9,7 @@
 #define HTTP_REQUEST_H
 
 #include "base/arena.h"
+#include "base/peer.h"
 #include "base/str.h"
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER, METHOD__COUNT };
@@ -43,7 +44,18 @@ struct request {
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */
 	unsigned      header_count[HEADER__COUNT]; /* how often it was sent */
+
+	const struct peer *peer;     /* who waits for the answer; NULL: nobody that could leave */
+	int64_t            queue_us; /* waited for a worker; -1: not told */
+	const char        *refused;  /* not to be begun: 503 with this sentence; NULL: it is to be */
 };
+
+/*
+ * How long a request has waited whose front server says when it took it up:
+ * milliseconds or microseconds since 1970, also with a point behind the seconds
+ * (nginx) or "t=" in front (Apache). -1 when that is no time, in the future, or more than an hour ago.
+ */
+int64_t request_waited_us(struct str start, int64_t now_wall_us);
 
 extern const char *const header_names[HEADER__COUNT];  /* wire names */
 extern const char *const header_params[HEADER__COUNT]; /* FastCGI parameter names */

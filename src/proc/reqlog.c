@@ -27,7 +27,7 @@ view(const char *p, size_t len)
 
 static void
 write_line(bool slow, const struct request *req, const struct response *res, const struct facts *facts,
-    const struct reqlog_times *times)
+    int64_t total_us)
 {
 	const struct route *route = route_at(facts->route);
 	bool                asked = facts->db_trips > 0, traced = facts->trace.id.ptr;
@@ -50,11 +50,12 @@ write_line(bool slow, const struct request *req, const struct response *res, con
 		{ "status", LOG_NUMBER, .number = res->status },
 		{ "error", LOG_TEXT, .text = str_of(facts->error == ERR_OK ? NULL : err_info(facts->error)->code) },
 		{ "bytes", LOG_NUMBER, .number = res->head_only ? 0 : (int64_t)res->body.len },
-		{ "total_ms", LOG_MS, .number = times->total_us },
+		{ "total_ms", LOG_MS, .number = total_us },
 		{ "db_ms", LOG_MS, .number = asked ? facts->db_us : 0 },
 		{ "db_trips", LOG_NUMBER, .number = facts->db_trips },
-		{ "queue_ms", LOG_MS, .number = times->queue_us },
+		{ "queue_ms", LOG_MS, .number = facts->queue_us < 0 ? LOG_ABSENT : facts->queue_us },
 		{ "replayed", LOG_BOOL, .number = facts->replayed },
+		{ "left", LOG_BOOL, .number = facts->left },
 		{ "slow", LOG_BOOL, .number = slow },
 		{ "statements", LOG_TEXT, .text = slow ? statements(facts->statements, &names) : STR_NONE },
 	};
@@ -64,11 +65,11 @@ write_line(bool slow, const struct request *req, const struct response *res, con
 
 bool
 reqlog_write(const struct conf *c, const struct request *req, const struct response *res,
-    const struct facts *facts, const struct reqlog_times *times)
+    const struct facts *facts, int64_t total_us)
 {
-	bool slow = c->slow_request_ms > 0 && times->total_us > c->slow_request_ms * 1000;
+	bool slow = c->slow_request_ms > 0 && total_us > c->slow_request_ms * 1000;
 
 	if (slow ? log_wants(LOG_LEVEL_WARN) : c->request_log && log_wants(LOG_LEVEL_INFO))
-		write_line(slow, req, res, facts, times);
+		write_line(slow, req, res, facts, total_us);
 	return slow;
 }

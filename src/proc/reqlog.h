@@ -16,13 +16,8 @@
 #include "http/response.h"
 #include "proc/conf.h"
 
-struct reqlog_times {
-	int64_t total_us;
-	int64_t queue_us; /* between front server and worker; LOG_ABSENT: not known */
-};
-
 /* Returns whether the request was slow. */
 bool reqlog_write(const struct conf *c, const struct request *req, const struct response *res,
-    const struct facts *facts, const struct reqlog_times *times);
+    const struct facts *facts, int64_t total_us);
 
 #endif

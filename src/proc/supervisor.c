@@ -7,6 +7,7 @@
 #include "proc/keeper.h"
 #include "proc/notify.h"
 #include "proc/pool.h"
+#include "proc/queue.h"
 #include "proc/scale.h"
 
 #include <errno.h>
@@ -53,6 +54,8 @@ struct supervisor {
 	bool                    stopping;
 	int                     exit_code;
 	sigset_t                while_waiting;
+	struct queue            queue;
+	int64_t                 queue_due_ms; /* until it wants to be looked at again */
 };
 
 /* All that a handler may touch: how often each signal has come. */
@@ -583,7 +586,7 @@ wait_for_events(struct supervisor *s)
 {
 	int64_t now = clock_mono_ms();
 	int64_t due[] = { now < s->eager_until_ms ? EAGER_TICK_MS : TICK_MS, pool_due_ms(&s->pool),
-		notify_due_ms(&s->notify, now) };
+		notify_due_ms(&s->notify, now), s->queue_due_ms };
 	int64_t         least = due[0];
 	struct timespec timeout;
 	struct pollfd   fds[] = {
@@ -665,6 +668,7 @@ supervise(struct supervisor *s)
 		pool_watch(&s->pool);
 		dbcheck_watch(&s->check);
 		upgrade_watch(s->what->upgrade);
+		s->queue_due_ms = queue_tick(&s->queue, s->conf->queue_shed);
 		tend(s);
 	}
 	keeper_end(&s->admin);
@@ -682,6 +686,8 @@ open_commands(struct supervisor *s)
 	pool_hide(&s->pool, s->command[1]);
 	if (s->what->admin->fd != -1)
 		pool_hide(&s->pool, s->what->admin->fd);
+	if (s->queue.netlink_fd != -1)
+		pool_hide(&s->pool, s->queue.netlink_fd);
 	return true;
 }
 
@@ -701,7 +707,10 @@ supervisor_run(const struct supervise *what)
 		.pool = { .conf = what->conf, .allow = &s.allow, .listen_fd = what->listener->fd },
 	};
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);
-	if (!pool_init(&s.pool, h->pid && !s.rehearsal ? lifeline : NULL) || !open_commands(&s))
+	if (!pool_init(&s.pool, h->pid && !s.rehearsal ? lifeline : NULL))
+		return EXIT_OS;
+	queue_init(&s.queue, what->listener->fd, told(&s));
+	if (!open_commands(&s))
 		return EXIT_OS;
 	if (s.rehearsal)
 		s.pool.patience = 1;
@@ -717,6 +726,7 @@ supervisor_run(const struct supervise *what)
 	if (s.exit_code == 0)
 		log_info("stopped");
 	conf_fini(&s.next);
+	queue_fini(&s.queue);
 	pool_fini(&s.pool);
 	for (size_t i = 0; i < 2; i++)
 		close(s.command[i]);

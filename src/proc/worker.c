@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "fcgi/fcgi.h"
+#include "proc/queue.h"
 #include "proc/reqlog.h"
 
 #include <errno.h>
@@ -24,6 +25,10 @@ enum {
 	/* Resident memory is looked at after so many connections or so much time, so that it costs next to nothing. */
 	MEASURE_EVERY = 64,
 	MEASURE_EVERY_MS = 1000,
+	/* A worker that waited no longer than this for a connection found it waiting. */
+	FOUND_WAITING_US = 100,
+	/* Between two lines about requests that waited too long. */
+	TELL_EXPIRED_MS = 60 * 1000,
 };
 
 enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE__COUNT };
@@ -34,6 +39,7 @@ struct worker {
 	struct fcgi           *fcgi;
 	struct arena           arena;
 	struct response        response;
+	struct queue           queue;
 	int                    signal_fd;
 	int                    epoll_fd;
 	int64_t                idle_ms; /* when app_idle() is to be called */
@@ -144,62 +150,116 @@ measure(struct worker *w)
 		    memory_order_relaxed);
 }
 
+/* Why a request is not to be begun, as a sentence for its sender, or NULL. */
+static const char *
+refuse(struct worker *w, const struct request *req, bool waited)
+{
+	const struct conf *c = w->h->conf;
+	struct stats_slot *stats = w->h->stats;
+
+	/* Times of another host's clock are good enough to look at, not to act on. */
+	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
+		stats_count(&stats->event[STATS_EXPIRED]);
+		if (queue_turn(&w->h->pool->told_expired_ms, TELL_EXPIRED_MS))
+			log_warn("requests have waited for a worker longer than queue_timeout (%lld ms) and are refused with 503",
+			    (long long)c->queue_timeout_ms);
+		return "The request has waited too long for its turn. Nothing was done; try again.";
+	}
+	if (!queue_sheds(&w->queue, c->queue_shed, waited))
+		return NULL;
+	stats_count(&stats->event[STATS_SHED]);
+	return "The service has more requests than it can answer. Nothing was done; try again.";
+}
+
 static void
-serve(struct worker *w, int fd)
+note_unkept(struct worker *w)
+{
+	stats_count(&w->h->stats->event[STATS_UNKEPT]);
+	if (!atomic_exchange(&w->h->pool->told_unkept, 1))
+		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); "
+			 "they are closed all the same, better turn it off");
+}
+
+/* What is left of a request: figures, and a line in the log. */
+static void
+finish(struct worker *w, const struct request *req, const struct facts *facts, int64_t took_us)
+{
+	struct stats_slot *stats = w->h->stats;
+
+	if (facts->left)
+		stats_count(&stats->event[STATS_CANCELLED]);
+	else
+		count_answer(stats, facts, w->response.status, took_us);
+	if (reqlog_write(w->h->conf, req, &w->response, facts, took_us))
+		stats_count(&stats->event[STATS_SLOW]);
+}
+
+/* waited: the connection did, not this worker. */
+static void
+serve(struct worker *w, const struct peer *peer, bool waited)
 {
 	struct stats_slot *stats = w->h->stats;
 	struct request     req = { .arena = &w->arena };
 	int64_t            begun_us = clock_mono_us();
-	struct reqlog_times times = { .queue_us = LOG_ABSENT };
 	struct facts       facts;
 	enum fcgi_read     got;
 
-	got = fcgi_read(w->fcgi, fd, &req);
+	got = fcgi_read(w->fcgi, peer, &req);
 	if (got == READ_REQUEST) {
+		if (fcgi_keep_asked(w->fcgi))
+			note_unkept(w);
+		if (req.queue_us >= 0)
+			stats_observe(&stats->queued, req.queue_us);
+		req.refused = refuse(w, &req, waited);
 		stats_enter(stats, STATS_HANDLING);
 		app_handle(w->app, &req, &w->response, &facts);
 		stats_enter(stats, STATS_WRITING);
-		fcgi_write(w->fcgi, &w->response);
-		times.total_us = clock_mono_us() - begun_us;
-		count_answer(stats, &facts, w->response.status, times.total_us);
-		if (reqlog_write(w->h->conf, &req, &w->response, &facts, &times))
-			stats_count(&stats->event[STATS_SLOW]);
+		if (facts.left)
+			fcgi_drop(w->fcgi);
+		else
+			fcgi_write(w->fcgi, &w->response);
+		finish(w, &req, &facts, clock_mono_us() - begun_us);
 		response_reset(&w->response);
 		app_after(w->app);
 		w->left--;
-	} else
+	} else {
+		log_debug("%s", got == READ_ABANDONED ? "a request is not begun: its sender has left"
+						      : "a connection without a request");
 		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
+	}
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_IDLE);
 	measure(w);
 }
 
-/* A connection to serve, or -1 when none waits (any more). */
-static int
-accept_one(const struct worker *w)
+/* A connection to serve; false when none waits (any more). */
+static bool
+accept_one(const struct worker *w, struct peer *out)
 {
 	for (;;) {
-		struct sockaddr_storage peer;
-		socklen_t               len = sizeof(peer);
+		struct sockaddr_storage address;
+		socklen_t               len = sizeof(address);
 		int                     fd;
 
 		/* Before it has one: whoever dies with a request in hand shall have said so. */
 		stats_enter(w->h->stats, STATS_READING);
-		fd = accept4(w->h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+		fd = accept4(w->h->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
 		if (fd == -1)
 			stats_enter(w->h->stats, STATS_IDLE);
 		if (fd == -1 && errno == EAGAIN)
-			return -1; /* another worker was faster */
+			return false; /* another worker was faster */
 		if (fd == -1) {
 			/* EMFILE and its kin pass; the connection stays in the queue. */
 			log_error("accept: %s", strerror(errno));
 			poll(NULL, 0, ACCEPT_PAUSE_MS);
-			return -1;
+			return false;
 		}
-		if (allow_has(w->h->allow, &peer))
-			return fd;
+		if (allow_has(w->h->allow, &address)) {
+			peer_init(out, fd, &address);
+			return true;
+		}
 		log_warn("a connection was refused: its address is not in listen_allow");
 		stats_count(&w->h->stats->event[STATS_USELESS]);
 		close(fd);
@@ -250,11 +310,11 @@ wait_for_work(struct worker *w, bool *somebody)
 static void
 drain(struct worker *w)
 {
-	int64_t end = clock_mono_ms() + DRAIN_MS;
-	int     fd;
+	int64_t     end = clock_mono_ms() + DRAIN_MS;
+	struct peer peer;
 
-	while (clock_mono_ms() < end && (fd = accept_one(w)) != -1)
-		serve(w, fd);
+	while (clock_mono_ms() < end && accept_one(w, &peer))
+		serve(w, &peer, true);
 }
 
 static bool
@@ -280,16 +340,17 @@ static void
 loop(struct worker *w)
 {
 	while (w->left > 0) {
-		bool somebody;
-		int  fd;
+		bool        somebody;
+		int64_t     since_us = clock_mono_us();
+		struct peer peer;
 
 		if (!wait_for_work(w, &somebody)) {
 			drain(w);
 			return;
 		}
-		if (!somebody || (fd = accept_one(w)) == -1)
+		if (!somebody || !accept_one(w, &peer))
 			continue;
-		serve(w, fd);
+		serve(w, &peer, clock_mono_us() - since_us < FOUND_WAITING_US);
 		if (is_too_large(w)) {
 			leave(w, STATS_CAUSE_MEMORY);
 			return;
@@ -361,11 +422,13 @@ worker_run(const struct heritage *h)
 	if (w.fcgi) {
 		arena_init(&w.arena);
 		response_init(&w.response);
+		queue_init(&w.queue, h->listen_fd, h->pool);
 		worker_app_options(h->conf, h->stats, &options);
 		options.buckets = h->buckets;
 		w.app = app_new(&options);
 		code = run(&w);
 		app_free(w.app);
+		queue_fini(&w.queue);
 		response_fini(&w.response);
 		arena_fini(&w.arena);
 		fcgi_free(w.fcgi);

@@ -25,7 +25,7 @@ struct heritage {
 	const struct allow *allow;
 	struct stats_slot  *stats;
 	struct buckets     *buckets;     /* of all workers */
-	struct stats_pool  *pool;        /* NULL: there is no supervisor */
+	struct stats_pool  *pool;        /* of all workers; without a supervisor this one's own */
 	int                 listen_fd;
 	int                 lifeline_fd; /* ends when the supervisor is gone; -1: there is none */
 	int                 ready_fd;    /* takes the worker's pid when it serves, or -1 */

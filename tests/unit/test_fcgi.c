@@ -1,5 +1,6 @@
 /* fcgi: what is taken from a connection and what is put into it, through a socket pair. */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "fcgi/fcgi.h"
 
@@ -89,7 +90,7 @@ send_request(struct setup *s, struct str body, const char *const *params)
 	s->back = ends[1];
 	assert_int_equal(write(s->front, s->wire.ptr, s->wire.len), s->wire.len);
 	s->req.arena = &s->arena;
-	got = fcgi_read(s->f, s->back, &s->req);
+	got = fcgi_read(s->f, &(struct peer) { .fd = s->back }, &s->req);
 	buf_fini(&pairs);
 	return got;
 }
@@ -139,6 +140,27 @@ request_is_taken_as_sent(void **state)
 	s->res.status = 200;
 	fcgi_write(s->f, &s->res);
 	answer(s);
+}
+
+static void
+waiting_is_taken_from_the_front_server_alone(void **state)
+{
+	struct setup *s = *state;
+	char          start[32];
+	const char   *params[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/", "HTTP_REQUEST_START", start, NULL, NULL, NULL };
+
+	snprintf(start, sizeof(start), "%lld", (long long)clock_wall_ms() - 5000);
+	assert_int_equal(send_request(s, STR(""), params), READ_REQUEST);
+	assert_int_equal(s->req.queue_us, -1);
+	fcgi_drop(s->f);
+	assert_int_equal(answer(s).len, 0);
+	params[6] = "REQUEST_START";
+	params[7] = start;
+	assert_int_equal(send_request(s, STR(""), params), READ_REQUEST);
+	assert_in_range(s->req.queue_us, 5000000, 60000000);
+	assert_int_equal(s->req.peer->fd, s->back);
+	fcgi_drop(s->f);
+	assert_int_equal(answer(s).len, 0);
 }
 
 static void
@@ -210,6 +232,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_is_taken_as_sent),
+		cmocka_unit_test(waiting_is_taken_from_the_front_server_alone),
 		cmocka_unit_test(response_is_written_with_its_headers),
 		cmocka_unit_test(headers_too_large_for_nginx_are_left_out),
 		cmocka_unit_test(body_over_the_limit_is_not_read),

@@ -242,6 +242,31 @@ traces_go_on_with_a_span_of_their_own(void **state UNUSED)
 	assert_string_not_equal(first, second);
 }
 
+static void
+waiting_is_told_by_the_front_server(void **state UNUSED)
+{
+	const int64_t now = INT64_C(1700000010123456);
+	static const struct {
+		const char *start;
+		int64_t     waited_us;
+	} cases[] = {
+		{ "1700000010.123", 456 }, { "1700000010.000", 123456 }, { "1700000000.123", 10000456 },
+		{ "1700000009.123456", 1000000 }, { "1700000010123", 456 }, { "1700000010123456", 0 },
+		{ "t=1700000010123455", 1 }, { "t=1700000010.123", 456 },
+		{ "1700000010.124", -1 }, { "1700000010123457", -1 }, { "9999999999.999", -1 }, /* in the future */
+		{ "1699996410.124", 3599999456 }, { "1699996410.123", -1 }, { "0000000000.000", -1 },
+		{ "", -1 }, { "t=", -1 }, { "1700000010", -1 }, { "1700000010.", -1 }, { "1700000010.1", -1 },
+		{ "1700000010.12x", -1 }, { "-1700000010.123", -1 }, { " 1700000010.123", -1 }, { "1700000010,123", -1 },
+		{ "170000001.0123", -1 }, { "17000000101234567", -1 }, { "99999999999999999999999.123", -1 },
+		{ "s=1700000010123455", -1 }, { "tt=1700000010.12", -1 }, { "1700000010..123", -1 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		if (request_waited_us(str_of(cases[i].start), now) != cases[i].waited_us)
+			fail_msg("%s gives %lld", cases[i].start,
+			    (long long)request_waited_us(str_of(cases[i].start), now));
+}
+
 int
 main(void)
 {
@@ -255,6 +280,7 @@ main(void)
 		cmocka_unit_test(responses_forget_everything_at_a_reset),
 		cmocka_unit_test(traces_are_read_as_the_standard_has_them),
 		cmocka_unit_test(traces_go_on_with_a_span_of_their_own),
+		cmocka_unit_test(waiting_is_told_by_the_front_server),
 	};
 	int failed;
 

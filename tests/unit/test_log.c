@@ -386,25 +386,24 @@ a_request_has_one_line_with_its_fields(void **state UNUSED)
 	struct request req = { .method = METHOD_GET };
 	struct facts   facts = {
 		.request_id = STR("req_1"), .route = 3, .key = STR("ck_live_AbCd"), .error = ERR_NOT_FOUND,
-		.db_us = 1500, .db_trips = 1, .statements = 3, .replayed = true,
+		.queue_us = -1, .db_us = 1500, .db_trips = 1, .statements = 3, .replayed = true,
 	};
-	struct response     res;
-	struct reqlog_times times = { 2500, LOG_ABSENT };
-	struct str          line;
+	struct response res;
+	struct str      line;
 
 	response_init(&res);
 	res.status = 404;
 	buf_str(&res.body, STR("{}"));
 	use(LOG_FORMAT_TEXT);
-	assert_false(reqlog_write(&conf, &req, &res, &facts, &times));
+	assert_false(reqlog_write(&conf, &req, &res, &facts, 2500));
 	check_text("request request_id=req_1 key=ck_live_AbCd organization=org_0000000000000000000000 method=GET "
 		   "route=customers/{id} status=404 error=not_found bytes=2 total_ms=2.500 db_ms=1.500 db_trips=1 replayed=true\n");
 
 	/* The same for one that was slow, with what it ran and what it waited. */
 	use(LOG_FORMAT_JSON);
-	times = (struct reqlog_times) { 1000001, 20 };
+	facts.queue_us = 20;
 	conf.request_log = 0;
-	assert_true(reqlog_write(&conf, &req, &res, &facts, &times));
+	assert_true(reqlog_write(&conf, &req, &res, &facts, 1000001));
 	line = one_line();
 	check_member(line, "level", "warn");
 	check_member(line, "slow", "true");
@@ -436,12 +435,11 @@ requests_are_silent_when_nobody_asked(void **state UNUSED)
 	struct response res = { .status = 405 };
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
-		struct conf         conf = { .request_log = cases[i].request_log, .slow_request_ms = cases[i].slow_request_ms };
-		struct reqlog_times times = { cases[i].total_us, LOG_ABSENT };
+		struct conf conf = { .request_log = cases[i].request_log, .slow_request_ms = cases[i].slow_request_ms };
 
 		use(LOG_FORMAT_TEXT);
 		log_init("worker 3", cases[i].level);
-		if (reqlog_write(&conf, &req, &res, &facts, &times) != cases[i].slow || (*written() != '\0') != cases[i].line)
+		if (reqlog_write(&conf, &req, &res, &facts, cases[i].total_us) != cases[i].slow || (*written() != '\0') != cases[i].line)
 			fail_msg("case %zu: %s", i, text);
 	}
 }
