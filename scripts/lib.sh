@@ -219,7 +219,7 @@ apt_install() (
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || return
 	for name in "$@"; do
 		case $name in
-		nginx | lighttpd | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
+		nginx | lighttpd | pgbouncer | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
 		esac
 	done
 )

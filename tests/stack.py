@@ -129,21 +129,31 @@ class Place:
 
 
 class Cluster:
-    """A private PostgreSQL on a unix socket; the superuser is postgres, nobody needs a password."""
+    """
+    A private PostgreSQL on a unix socket; the superuser is postgres, nobody needs a password. conf is added to
+    postgresql.conf; with copy_of it begins as a copy of a running cluster, and signal ("standby", "recovery") says
+    what it does then.
+    """
 
-    def __init__(self, place):
+    def __init__(self, place, conf="", copy_of=None, signal=None, start=True):
         self.place = place
         self.bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(re.sub(r"\D.*", "", p.parent.name)))
         self.sockets = place.new("s")
         self.data = self.sockets / "data"
         self.log = self.sockets / "postgres.log"
-        place.run(self.bin / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-                  "--locale=C.UTF-8", "--no-sync")
+        if copy_of:
+            place.run(self.bin / "pg_basebackup", "-h", copy_of.sockets, "-U", "postgres", "-D", self.data, "-c", "fast", "--no-sync")
+        else:
+            place.run(self.bin / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8",
+                      "--locale=C.UTF-8", "--no-sync")
+        if signal:
+            place.run("touch", self.data / f"{signal}.signal")
         # Tests kill processes, never the machine: fsync would only cost time.
-        with open(self.data / "postgresql.conf", "a") as conf:
-            conf.write(f"listen_addresses = ''\nunix_socket_directories = '{self.sockets}'\nfsync = off\n"
-                       "max_connections = 200\nautovacuum_naptime = 5s\n")
-        self.start()
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.sockets}'\nfsync = off\n"
+                       "max_connections = 200\nautovacuum_naptime = 5s\n" + conf)
+        if start:
+            self.start()
 
     def start(self):
         self.place.run(self.bin / "pg_ctl", "-s", "-w", "-t", "60", "-D", self.data, "-l", self.log, "start")

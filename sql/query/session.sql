@@ -1,20 +1,22 @@
 -- What a connection does for itself, and how a transaction enters an environment.
 
 -- name: session_begin
--- Settings that must hold whatever the role says. $1 statement timeout, $2 lock timeout, in ms.
-SELECT set_config('statement_timeout', $1::text, false),
-       set_config('lock_timeout', $2::text, false),
-       set_config('idle_in_transaction_session_timeout', '5000', false),
+-- Settings that must hold whatever the role says. $1 statement timeout, $2 lock timeout, in ms; $3 for this
+-- transaction alone, and not for the connection.
+SELECT set_config('statement_timeout', $1::text, $3::boolean),
+       set_config('lock_timeout', $2::text, $3),
+       set_config('idle_in_transaction_session_timeout', '5000', $3),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-                                        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
-       set_config('plan_cache_mode', 'force_generic_plan', false),
-       set_config('timezone', 'UTC', false);
+                                        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, $3),
+       set_config('plan_cache_mode', 'force_generic_plan', $3),
+       set_config('timezone', 'UTC', $3);
 
 -- name: role_check
--- Whether this role may serve: it must be subject to row-level security and own nothing.
+-- Whether this role may serve: it must be subject to row-level security and own nothing. A pooler shows itself
+-- by another process than it has told.
 SELECT r.rolsuper, r.rolbypassrls,
        EXISTS (SELECT FROM pg_class t WHERE t.relowner = r.oid AND t.relname = 'customer'),
-       current_setting('fsync') = 'on'
+       current_setting('fsync') = 'on', pg_backend_pid()::bigint
   FROM pg_roles r
  WHERE r.rolname = current_user;
 

@@ -56,6 +56,7 @@ app_new(const struct app_options *o)
 		.statement_timeout_ms = o->statement_timeout_ms,
 		.lock_timeout_ms = o->lock_timeout_ms,
 		.request_timeout_ms = o->request_timeout_ms,
+		.unprepared = o->unprepared,
 	};
 	struct app *app = must_alloc(sizeof(*app));
 

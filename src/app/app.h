@@ -31,6 +31,7 @@ struct app_options {
 	int64_t     auth_cache_ttl_ms;
 	int64_t     idempotency_ttl_ms;
 	size_t      metadata_max_bytes;
+	bool        unprepared;           /* as in struct db_options */
 };
 
 struct app *app_new(const struct app_options *options);

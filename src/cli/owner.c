@@ -11,6 +11,7 @@ owner_init(struct owner *o, const struct conf *conf)
 		.statement_timeout_ms = conf->statement_timeout_ms,
 		.lock_timeout_ms = conf->lock_timeout_ms,
 		.request_timeout_ms = conf->request_timeout_ms,
+		.unprepared = !conf->prepared_statements,
 	};
 
 	o->db = db_new(&options);

@@ -16,6 +16,8 @@ struct db {
 	int64_t           backoff_ms;           /* 0 after a success */
 	int64_t           deadline_ms;          /* monotonic, of the transaction that runs */
 	const struct peer *peer;                /* db_watch() */
+	unsigned          pooler_signs;         /* errors that only a pooler can cause */
+	bool              checked;              /* db_check() has warned of what it wants to warn of */
 	struct db_meter   meter;
 };
 

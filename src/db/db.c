@@ -22,6 +22,7 @@ enum {
 	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to take a cancellation, */
 	CANCEL_GRACE_MS = 1000, /* and then to end the statement */
 	UNDONE_RUNS_MAX = 3,    /* of a transaction that PostgreSQL undid by itself */
+	POOLER_SIGNS = 2,       /* one may be an accident */
 };
 
 struct db *
@@ -93,19 +94,29 @@ db_open(const struct db *db)
 	return NULL;
 }
 
+/* The settings, for the connection or with each transaction. */
 static bool
-begin_session(struct db *db, PGconn *conn)
+send_settings(const struct db *db, PGconn *conn)
 {
 	char        statement_ms[24], lock_ms[24];
-	const char *values[] = { statement_ms, lock_ms };
-	PGresult   *res;
-	bool        ok;
+	const char *values[] = { statement_ms, lock_ms, db->options.unprepared ? "true" : "false" };
 
 	snprintf(statement_ms, sizeof(statement_ms), "%jd", (intmax_t)db->options.statement_timeout_ms);
 	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)db->options.lock_timeout_ms);
-	res = PQexecParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, 2, NULL, values, NULL, NULL, 0);
-	ok = PQresultStatus(res) == PGRES_TUPLES_OK;
-	PQclear(res);
+	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL, values, NULL, NULL,
+	    0) == 1;
+}
+
+static bool
+begin_session(const struct db *db, PGconn *conn)
+{
+	bool ok = true;
+
+	if (!db->options.unprepared) {
+		ok = send_settings(db, conn);
+		for (PGresult *res; ok && (res = PQgetResult(conn)); PQclear(res))
+			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	}
 	return ok && PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
 }
 
@@ -232,20 +243,33 @@ next_result(struct db *db, bool *lost)
 	return PQgetResult(db->conn);
 }
 
+/* Whether another message, with an answer of its own, goes before a step: its preparation, or the settings. */
 static bool
-send_steps(struct db *db, PGconn *conn, struct tx *tx)
+has_preface(const struct db *db, const struct tx *tx, size_t step)
 {
-	for (size_t i = 0; i < tx->steps; i++) {
-		const struct tx_step  *step = &tx->step[i];
-		const struct sql_stmt *stmt = &sql_catalogue[step->id];
+	return db->options.unprepared ? step == 0 : !db->prepared[tx->step[step].id];
+}
 
-		assert(step->bind.n == stmt->nparams);
-		if (!db->prepared[step->id] && !PQsendPrepare(conn, stmt->name, stmt->text, 0, NULL))
+static bool
+send_step(const struct db *db, PGconn *conn, const struct tx_step *step, bool preface)
+{
+	const struct sql_stmt *stmt = &sql_catalogue[step->id];
+	const struct bind     *b = &step->bind;
+
+	assert(b->n == stmt->nparams);
+	if (db->options.unprepared)
+		return (!preface || send_settings(db, conn))
+		    && PQsendQueryParams(conn, stmt->text, b->n, NULL, b->value, b->length, b->format, 1) == 1;
+	return (!preface || PQsendPrepare(conn, stmt->name, stmt->text, 0, NULL) == 1)
+	    && PQsendQueryPrepared(conn, stmt->name, b->n, b->value, b->length, b->format, 1) == 1;
+}
+
+static bool
+send_steps(const struct db *db, PGconn *conn, const struct tx *tx)
+{
+	for (size_t i = 0; i < tx->steps; i++)
+		if (!send_step(db, conn, &tx->step[i], has_preface(db, tx, i)))
 			return false;
-		if (!PQsendQueryPrepared(conn, stmt->name, step->bind.n, step->bind.value,
-		        step->bind.length, step->bind.format, 1))
-			return false;
-	}
 	return PQpipelineSync(conn) == 1;
 }
 
@@ -266,24 +290,37 @@ static const struct {
 	enum db_status status;
 	bool           undone; /* by PostgreSQL for its own reasons: run it again */
 	bool           close;  /* this connection is of no more use */
+	bool           pooler; /* a sign of one that prepared statements cannot be used with */
 } meanings[] = {
-	{ "23505", DB_UNIQUE, false, false },
-	{ "55P03", DB_LOCKED, false, false },  /* lock_not_available */
-	{ "57014", DB_TIMEOUT, false, false }, /* query_canceled */
-	{ "40001", DB_TIMEOUT, true, false },  /* serialization_failure */
-	{ "40P01", DB_TIMEOUT, true, false },  /* deadlock_detected */
-	{ "0A000", DB_FAILED, true, true },    /* cached plan must not change result type */
-	{ "26000", DB_FAILED, true, true },    /* prepared statement is gone */
-	{ "25006", DB_GONE, true, true },      /* read-only after a failover: find the primary */
-	{ "57P", DB_GONE, true, true },        /* shut down, or not yet started */
-	{ "53300", DB_GONE, false, true },     /* too many connections */
-	{ "", DB_FAILED, false, false },
+	{ "23505", DB_UNIQUE, false, false, false },
+	{ "55P03", DB_LOCKED, false, false, false },  /* lock_not_available */
+	{ "57014", DB_TIMEOUT, false, false, false }, /* query_canceled */
+	{ "40001", DB_TIMEOUT, true, false, false },  /* serialization_failure */
+	{ "40P01", DB_TIMEOUT, true, false, false },  /* deadlock_detected */
+	{ "0A000", DB_FAILED, true, true, false },    /* cached plan must not change result type */
+	{ "26000", DB_GONE, true, true, true },       /* prepared statement is gone */
+	{ "42P05", DB_GONE, true, true, true },       /* prepared statement is there already: somebody else's */
+	/* PostgreSQL's loss of a connection, and all that PgBouncer itself has to say; also after the commit. */
+	{ "08", DB_UNKNOWN, false, true, false },
+	{ "25006", DB_GONE, true, true, false },      /* read-only after a failover: find the primary */
+	{ "57P", DB_GONE, true, true, false },        /* shut down, or not yet started */
+	{ "53300", DB_GONE, false, true, false },     /* too many connections */
+	{ "53", DB_GONE, false, false, false },       /* the disk is full, or the memory */
+	{ "", DB_FAILED, false, false, false },
 };
 
 struct failure {
 	enum db_status status;
 	bool           undone, close;
 };
+
+static void
+suspect_pooler(struct db *db)
+{
+	if (++db->pooler_signs == POOLER_SIGNS)
+		log_error("prepared statements come and go: database_url leads through a pooler that gives each transaction "
+		    "another connection; set prepared_statements = off");
+}
 
 static struct failure
 judge(struct tx *tx, size_t step, const PGresult *res)
@@ -301,9 +338,15 @@ judge(struct tx *tx, size_t step, const PGresult *res)
 	for (size_t c = 0; constraint && c < COUNTOF(constraints); c++)
 		if (strcmp(constraint, constraints[c].name) == 0)
 			tx->constraint = constraints[c].constraint;
-	snprintf(tx->log, sizeof(tx->log), "statement %s failed with SQLSTATE %s%s%s",
-	    sql_catalogue[tx->step[step].id].name, sqlstate, constraint ? " on " : "",
-	    constraint ? constraint : "");
+	if (meanings[i].status == DB_UNKNOWN)
+		snprintf(tx->log, sizeof(tx->log), "connection lost with SQLSTATE %s (%.100s), first statement %s", sqlstate,
+		    PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), sql_catalogue[tx->step[0].id].name);
+	else
+		snprintf(tx->log, sizeof(tx->log), "statement %s failed with SQLSTATE %s%s%s",
+		    sql_catalogue[tx->step[step].id].name, sqlstate, constraint ? " on " : "",
+		    constraint ? constraint : "");
+	if (meanings[i].pooler)
+		suspect_pooler(tx->db);
 	return (struct failure) { meanings[i].status, meanings[i].undone, meanings[i].close };
 }
 
@@ -315,19 +358,19 @@ read_answers(struct db *db, struct tx *tx, struct failure *failure)
 
 	for (size_t i = 0; i < tx->steps; i++) {
 		struct tx_step *step = &tx->step[i];
-		int             answers = db->prepared[step->id] ? 1 : 2;
+		int             answers = has_preface(db, tx, i) ? 2 : 1;
 
 		while (answers-- > 0) {
 			PGresult *res = next_result(db, &lost);
-			bool      is_prepare = answers == 1;
+			bool      is_preface = answers == 1;
 
 			if (lost || !res)
 				return false;
 			switch (PQresultStatus(res)) {
 			case PGRES_COMMAND_OK:
 			case PGRES_TUPLES_OK:
-				if (is_prepare) {
-					db->prepared[step->id] = true;
+				if (is_preface) {
+					db->prepared[step->id] = !db->options.unprepared;
 				} else {
 					step->result = res;
 					res = NULL;
@@ -382,6 +425,7 @@ run_once(struct db *db, struct tx *tx)
 
 	db->deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
 	clear_results(tx);
+	tx->log[0] = '\0';
 	if (db->meter.left) {
 		snprintf(tx->log, sizeof(tx->log), "not sent: who asked has left");
 		return (struct failure) { DB_GONE, false, false };
@@ -394,6 +438,8 @@ run_once(struct db *db, struct tx *tx)
 	if (send_steps(db, conn, tx) && read_answers(db, tx, &failure)) {
 		if (failure.close)
 			db_close(db);
+		if (failure.status == DB_UNKNOWN) /* known after all: the Sync's answer came after an error */
+			failure.status = DB_FAILED;
 		return failure;
 	}
 	if (db->meter.left) {
@@ -410,8 +456,9 @@ run_once(struct db *db, struct tx *tx)
 		    sql_catalogue[tx->step[0].id].name);
 		failure = (struct failure) { DB_UNKNOWN, false, true };
 	} else if (failure.status == DB_OK || failure.status == DB_UNKNOWN) {
-		snprintf(tx->log, sizeof(tx->log), "connection lost, first statement %s",
-		    sql_catalogue[tx->step[0].id].name);
+		if (!tx->log[0])
+			snprintf(tx->log, sizeof(tx->log), "connection lost, first statement %s",
+			    sql_catalogue[tx->step[0].id].name);
 		failure = (struct failure) { DB_UNKNOWN, tx->again, true };
 	}
 	/* else: PostgreSQL said why it closed the connection, and that it undid the transaction */
@@ -423,6 +470,7 @@ static enum db_status
 run(struct tx *tx)
 {
 	struct db *db = tx->db;
+	int64_t    last_run_ms = clock_mono_ms() + db->options.request_timeout_ms;
 	bool       unknown = false; /* of an earlier run, which no failure of a later one settles */
 
 	for (int runs = 1;; runs++) {
@@ -431,7 +479,7 @@ run(struct tx *tx)
 		if (failure.status == DB_OK || failure.status == DB_UNIQUE)
 			return failure.status;
 		unknown |= failure.status == DB_UNKNOWN;
-		if (!failure.undone || runs == UNDONE_RUNS_MAX)
+		if (!failure.undone || runs == UNDONE_RUNS_MAX || clock_mono_ms() >= last_run_ms)
 			return unknown ? DB_UNKNOWN : failure.status;
 		log_info("transaction runs again: %s", tx->log);
 	}

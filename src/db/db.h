@@ -6,14 +6,15 @@
  *            after fork.
  * Timeouts   statement_timeout and lock_timeout are PostgreSQL's, per statement;
  *            request_timeout_ms is ours, for all of a transaction's answer: then
- *            the statement is cancelled and the connection closed.
+ *            the statement is cancelled and the connection closed. No second run begins after it either.
  * Watching   Who waits for the answer may leave: db_watch(). Then what runs is
  *            cancelled, and nothing more is sent. What was sent is done as a
  *            whole or not at all, as ever.
  * Back-off   After a failed connect no other is tried for 100 ms to 2 s, with
  *            jitter, so that workers do not storm a database that starts.
  * Log        The call and the SQLSTATE; never PostgreSQL's own message about
- *            data, which may hold a customer's values.
+ *            data, which may hold a customer's values. Messages about the
+ *            connection (class 08, a pooler's too) hold none and are logged.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -28,6 +29,12 @@ struct db_options {
 	int64_t     statement_timeout_ms;
 	int64_t     lock_timeout_ms;
 	int64_t     request_timeout_ms;
+	/*
+	 * Nothing is left in the session: statements are sent whole each time, and the
+	 * settings with each transaction. For a pooler that gives every transaction
+	 * another connection.
+	 */
+	bool        unprepared;
 };
 
 /* What the database cost since the last db_meter_take(). */

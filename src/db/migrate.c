@@ -15,10 +15,10 @@ result_end(PGresult **res)
 
 /* Statements of the set-up itself; all others stand in sql/. */
 static const char lock_sql[] =
-    /* Any number that is ours alone; held until the connection closes. */
-    "SELECT pg_advisory_lock(7205759403792793)";
+    /* Any number that is ours alone. Held to the end of the transaction: a pooler keeps no sessions. */
+    "SELECT pg_advisory_xact_lock(7205759403792793)";
 static const char table_sql[] =
-    "SET client_min_messages = warning;"
+    "SET LOCAL client_min_messages = warning;"
     "CREATE TABLE IF NOT EXISTS schema_migration ("
     " version bigint NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
     " applied_at timestamptz(3) NOT NULL DEFAULT now())";
@@ -59,18 +59,12 @@ apply(PGconn *conn, size_t version)
 
 	snprintf(number, sizeof(number), "%zu", version);
 	checksum(m->text, sum);
-	AUTO_RESULT *begin = PQexec(conn, "BEGIN");
-	AUTO_RESULT *body = done(begin) ? PQexec(conn, m->text) : NULL;
-	if (!body || !done(body))
+	AUTO_RESULT *body = PQexec(conn, m->text);
+	if (!done(body))
 		return refuse(conn, m->name);
 	AUTO_RESULT *record = PQexecParams(conn, record_sql, 3, NULL, values, NULL, NULL, 0);
 	if (!done(record))
 		return refuse(conn, m->name);
-	AUTO_RESULT *commit = PQexec(conn, "COMMIT");
-	/* COMMIT of a failed transaction succeeds with the tag ROLLBACK. */
-	if (!done(commit) || strcmp(PQcmdStatus(commit), "COMMIT") != 0)
-		return refuse(conn, m->name);
-	printf("applied %s\n", m->name);
 	return 0;
 }
 
@@ -100,18 +94,13 @@ check_applied(const PGresult *applied)
 	return 0;
 }
 
+/* One transaction: the migration after the newest, if there is one. */
 static int
-migrate(PGconn *conn)
+migrate_next(PGconn *conn, size_t *version)
 {
-	AUTO_RESULT *role = PQexec(conn, role_sql);
-	if (!done(role))
-		return refuse(conn, "looking for the serving role");
-	if (PQntuples(role) == 0) {
-		log_error("the role clientele_serve does not exist: run sql/setup.sql as a superuser first");
-		return EXIT_CONFIG;
-	}
+	AUTO_RESULT *begin = PQexec(conn, "BEGIN");
 	AUTO_RESULT *lock = PQexec(conn, lock_sql);
-	if (!done(lock))
+	if (!done(begin) || !done(lock))
 		return refuse(conn, "waiting for another migration");
 	AUTO_RESULT *table = PQexec(conn, table_sql);
 	if (!done(table))
@@ -120,12 +109,39 @@ migrate(PGconn *conn)
 	if (!done(applied))
 		return refuse(conn, "reading schema_migration");
 	int code = check_applied(applied);
-	size_t version = (size_t)PQntuples(applied);
 
-	if (code == 0 && version == sql_migrations_count)
+	*version = (size_t)PQntuples(applied);
+	if (code == 0 && *version < sql_migrations_count)
+		code = apply(conn, *version + 1);
+	if (code)
+		return code;
+	AUTO_RESULT *commit = PQexec(conn, "COMMIT");
+	/* COMMIT of a failed transaction succeeds with the tag ROLLBACK. */
+	if (!done(commit) || strcmp(PQcmdStatus(commit), "COMMIT") != 0)
+		return refuse(conn, "committing a migration");
+	return 0;
+}
+
+static int
+migrate(PGconn *conn)
+{
+	AUTO_RESULT *role = PQexec(conn, role_sql);
+	size_t       version = 0;
+	int          code;
+	bool         any = false;
+
+	if (!done(role))
+		return refuse(conn, "looking for the serving role");
+	if (PQntuples(role) == 0) {
+		log_error("the role clientele_serve does not exist: run sql/setup.sql as a superuser first");
+		return EXIT_CONFIG;
+	}
+	while ((code = migrate_next(conn, &version)) == 0 && version < sql_migrations_count) {
+		printf("applied %s\n", sql_migrations[version].name);
+		any = true;
+	}
+	if (code == 0 && !any)
 		printf("the schema is up to date (%s)\n", sql_migrations[version - 1].name);
-	while (code == 0 && version < sql_migrations_count)
-		code = apply(conn, ++version);
 	return code;
 }
 
@@ -174,8 +190,12 @@ db_check(struct db *db, struct arena *a, char *why, size_t size)
 		    row_bool(&row, 0) ? "a superuser" : row_bool(&row, 1) ? "a role with BYPASSRLS" : "the owner of the tables");
 		return EXIT_CONFIG;
 	}
-	if (!row_bool(&row, 3))
+	if (!db->checked && !row_bool(&row, 3))
 		log_warn("the database runs with fsync off: a crash of its machine loses acknowledged writes");
+	if (!db->checked && !db->options.unprepared && row_i64(&row, 4) != PQbackendPID(db->conn))
+		log_warn("database_url leads through a pooler: if it gives each transaction another connection, set "
+		    "prepared_statements = off");
+	db->checked = true;
 	tx_step(&schema, SQL_SCHEMA_VERSION);
 	schema.again = true;
 	if (tx_run(&schema) != DB_OK) {

@@ -84,6 +84,7 @@ worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_op
 		.auth_cache_ttl_ms = c->auth_cache_ttl_ms,
 		.idempotency_ttl_ms = c->idempotency_ttl_ms,
 		.metadata_max_bytes = (size_t)c->metadata_max_bytes,
+		.unprepared = !c->prepared_statements,
 	};
 }
 

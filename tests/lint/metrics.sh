@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Every metric, worker state and cause of a restart that the dashboard, the alerts and doc/operations.md name is one
+# that the code writes; dashboard and alerts are well-formed, and the alerts fire when they should.
+. "$(dirname "$0")/list.inc"
+PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY' || exit
+import json, pathlib, re, sys
+
+FILES = ("conf/grafana-dashboard.json", "conf/prometheus-rules.yml", "doc/operations.md")
+ROLES = {"clientele_serve", "clientele_owner", "clientele_backup"}  # of the database, not metrics
+
+
+def source(path, pattern):
+    file = pathlib.Path(path)
+    return re.findall(pattern, file.read_text()) if file.exists() else []
+
+
+events = source("src/base/stats.h", r'STATS\(\w+,\s*"(\w+)"')
+causes = set(source("src/base/stats.h", r'CAUSE\(\w+,\s*"(\w+)"'))
+states = set(source("src/proc/tally.c", r'\[TALLY_\w+\] = "(\w+)"'))
+figures = source("src/proc/tally.h", r'FIGURE\(\w+, (?:NULL|"\w*"), "(\w+)"')
+families = source("src/proc/metrics.c", r'\{ "(\w+)", "(gauge|counter|histogram)"')
+if not families:
+    states = {"idle", "reading", "handling", "writing", "waiting", "starting", "stopping"}
+    figures = ["up", "ready", "start_time_seconds", "generation", "workers_target", "workers_min", "workers_max", "workers_serving",
+               "busy_peak", "workers_max_reached_total", "workers_memory_bytes", "listen_queue_length", "listen_queue_limit",
+               "listen_queue_peak", "stopping", "shedding", "database_up", "database_connected_workers", "connections_accepted_total"]
+    families = [("build_info", "gauge"), ("workers", "gauge"), ("worker_restarts_total", "counter"), ("requests_total", "counter"),
+                ("request_duration_seconds", "histogram"), ("database_duration_seconds", "histogram"),
+                ("queue_duration_seconds", "histogram")]
+metrics = {f"clientele_{name}" for name in figures} | {f"clientele_{name}_total" for name in events}
+for name, kind in families:
+    metrics.add(f"clientele_{name}")
+    if kind == "histogram":
+        metrics |= {f"clientele_{name}_{part}" for part in ("bucket", "sum", "count")}
+
+bad = [] if events and causes else ["src/base/stats.h: no events or causes found"]
+for path in FILES:
+    text = pathlib.Path(path).read_text().replace('\\"', '"')
+    bad += [f"{path}: there is no metric {name}" for name in sorted(set(re.findall(r"\bclientele_[a-z_]+\b", text)) - metrics - ROLES)]
+    for label, known in (("state", states), ("cause", causes)):
+        for values in re.findall(label + r'=~?"([\w|]+)"', text):
+            bad += [f"{path}: there is no {label} {value}" for value in values.split("|") if value not in known]
+try:
+    dashboard = json.loads(pathlib.Path(FILES[0]).read_text())
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    if len(set(ids)) != len(ids):
+        bad.append(f"{FILES[0]}: panels share an id")
+    bad += [f"{FILES[0]}: the panel {panel['title']} shows nothing" for panel in dashboard["panels"]
+            if panel["type"] != "row" and not all(target["expr"] for target in panel["targets"])]
+except (ValueError, KeyError) as error:
+    bad.append(f"{FILES[0]}: {error!r}")
+print("\n".join(bad))
+sys.exit(bool(bad))
+PY
+if command -v promtool >/dev/null; then
+	promtool check rules conf/prometheus-rules.yml && promtool test rules tests/lint/prometheus-rules.test.yml
+fi
