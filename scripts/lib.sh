@@ -191,7 +191,7 @@ missing_packages() {
 		postgresql) pg_bindir >/dev/null 2>&1 && continue ;;
 		nodejs) command -v node >/dev/null && continue ;;
 		prometheus) command -v promtool >/dev/null && continue ;; # its program that judges metrics
-		npm | clang | curl | shellcheck) command -v "$name" >/dev/null && continue ;;
+		npm | clang | curl | shellcheck | caddy) command -v "$name" >/dev/null && continue ;;
 		esac
 		grep -qx "$name installed" <<<"$installed" || printf '%s\n' "$name"
 	done
@@ -219,7 +219,7 @@ apt_install() (
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || return
 	for name in "$@"; do
 		case $name in
-		nginx | lighttpd | pgbouncer | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
+		nginx | lighttpd | caddy | pgbouncer | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
 		esac
 	done
 )
@@ -406,9 +406,9 @@ web_start() {
 			"$program" -e stderr -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;' || return
 		;;
 	lighttpd)
-		run_as "$user" sed -i -e "s|^server.bind = .*|server.bind = \"127.0.0.1\"|" \
-			-e "s|^server.port = .*|server.port = $port|" \
-			-e "s|^var.clientele_socket = .*|var.clientele_socket = \"$socket\"|" \
+		run_as "$user" sed -i -e "s|^server.bind := .*|server.bind := \"127.0.0.1\"|" \
+			-e "s|^server.port := .*|server.port := $port|" \
+			-e "s|^var.clientele_backend = .*|var.clientele_backend = (\"socket\" => \"$socket\")|" \
 			-e "s|^var.clientele_errors = .*|var.clientele_errors = \"$dir/lighttpd-errors\"|" \
 			"$dir/lighttpd-site.conf" || return
 		spawn "$user" "$dir/pid" "$dir/log" "$program" -D -f "$dir/lighttpd.conf" || return

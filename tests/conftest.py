@@ -40,8 +40,13 @@ def service(database):
 
 @pytest.fixture(scope="session")
 def fronts(service):
-    """Both web servers, by name."""
-    fronts = {kind: Front(service.place, kind, service.socket) for kind in Front.KINDS}
+    """Web servers by name; each starts when it is first asked for."""
+    class Fronts(dict):
+        def __missing__(self, kind):
+            self[kind] = Front(service.place, kind, service.socket)
+            return self[kind]
+
+    fronts = Fronts()
     yield fronts
     for front in fronts.values():
         front.stop()

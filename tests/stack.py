@@ -315,43 +315,66 @@ class Service:
 
 
 class Front:
-    """A web server with the very files of conf/; only the site file, with address and socket, is made here."""
+    """A web server with the very files of conf/; only address and socket are changed in them, as an operator would."""
 
     KINDS = ("nginx", "lighttpd")
+    # These two run the tests that have to do with what a web server can change.
+    MORE = ("caddy", "apache")
+    PROGRAMS = {"apache": "apache2"}
+    # The file with address and socket, and what is changed in it.
+    SITES = {
+        "nginx": ("nginx-site.conf", [(r"listen 8080;", "listen 127.0.0.1:{port};"),
+                                      (r"server unix:[^;]+;", "server unix:{backend};")]),
+        "lighttpd": ("lighttpd-site.conf", [(r"(?m)^server.bind := .*", 'server.bind := "127.0.0.1"'),
+                                            (r"(?m)^server.port := .*", "server.port := {port}"),
+                                            (r"(?m)^var.clientele_backend = .*", 'var.clientele_backend = ("socket" => "{backend}")'),
+                                            (r"(?m)^var.clientele_errors = .*", 'var.clientele_errors = "{dir}/lighttpd-errors"')]),
+        "caddy": ("Caddyfile", [(r"(?m)^:8080 [{]", ":{port} {{\n\tbind 127.0.0.1"), (r"unix/\S+", "unix/{backend}")]),
+        "apache": ("apache.conf", [(r"Listen 8080", "Listen 127.0.0.1:{port}"), (r"\*:8080", "127.0.0.1:{port}"),
+                                   (r"unix:[^|]+", "unix:{backend}")]),
+    }
+    APACHE_MODULES = ("mpm_event", "authz_core", "env", "headers", "proxy", "proxy_fcgi", "reqtimeout")
 
-    def __init__(self, place, kind, backend, port=None):
-        """backend is the path of Clientele's socket."""
+    def __init__(self, place, kind, backend, port=None, files=None):
+        """backend is the path of Clientele's socket; files the folder of configuration, by default conf/."""
         self.place, self.kind, self.port = place, kind, port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.dir = place.new(kind[0])
         self.log_file = self.dir / "log"
-        for source in place.conf.glob(f"{kind}*"):
+        name, changes = self.SITES[kind]
+        for source in {*(files or place.conf).glob(f"{kind}*"), (files or place.conf) / name}:
             if source.is_dir():
                 shutil.copytree(source, self.dir / source.name)
             else:
                 shutil.copy(source, self.dir)
-        changes = {
-            "nginx": [(r"listen 8080;", f"listen 127.0.0.1:{self.port};"), (r"server unix:[^;]+;", f"server unix:{backend};")],
-            "lighttpd": [(r'(?m)^server.bind = .*', 'server.bind = "127.0.0.1"'), (r"(?m)^server.port = .*", f"server.port = {self.port}"),
-                         (r"(?m)^var.clientele_socket = .*", f'var.clientele_socket = "{backend}"'),
-                         (r"(?m)^var.clientele_errors = .*", f'var.clientele_errors = "{self.dir}/lighttpd-errors"')],
-        }[kind]
-        site = self.dir / f"{kind}-site.conf"
+        site = self.dir / name
         text = site.read_text()
         for pattern, value in changes:
-            text, count = re.subn(pattern, value, text)
+            text, count = re.subn(pattern, value.format(port=self.port, backend=backend, dir=self.dir), text)
             assert count == 1, f"{site.name}: {pattern} matches {count} times"
         site.write_text(text)
+        self.surround()
         for path in [self.dir, *self.dir.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
         if place.as_user:
             os.chown(self.dir, place.as_user["user"], place.as_user["group"])
         self.start()
 
+    def surround(self):
+        """What an installed Caddy or Apache has around our site."""
+        if self.kind == "caddy":
+            (self.dir / "main").write_text("{\n\tadmin off\n}\nimport Caddyfile\n")
+        if self.kind == "apache":
+            modules = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in self.APACHE_MODULES)
+            (self.dir / "main").write_text(f"{modules}ServerRoot {self.dir}\nServerName test\nPidFile pid\nErrorLog error.log\n"
+                                           "Mutex posixsem\nInclude apache.conf\n")
+
     def start(self):
-        program = shutil.which(self.kind, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+        program = shutil.which(self.PROGRAMS.get(self.kind, self.kind), path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
         command = {"nginx": ["-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf", "-g", "daemon off;"],
-                   "lighttpd": ["-D", "-f", self.dir / "lighttpd.conf"]}[self.kind]
+                   "lighttpd": ["-D", "-f", self.dir / "lighttpd.conf"],
+                   "caddy": ["run", "--adapter", "caddyfile", "--config", self.dir / "main"],
+                   "apache": ["-D", "FOREGROUND", "-f", self.dir / "main"]}[self.kind]
         self.process = self.place.spawn(self.log_file, program, *command)
         wait_until(lambda: self.process.poll() is not None or self.accepts(), what=f"the start of {self.kind}")
         assert self.process.poll() is None, self.log_file.read_text()

@@ -37,6 +37,7 @@ cmd_fn cmd_workers;
 cmd_fn cmd_reload;
 cmd_fn cmd_upgrade;
 cmd_fn cmd_check;
+cmd_fn cmd_conf;
 cmd_fn cmd_migrate;
 cmd_fn cmd_org;
 cmd_fn cmd_key;

@@ -258,8 +258,8 @@ find_params(char **envp, struct params *out)
 
 /*
  * Reads the body to its end, which must be where CONTENT_LENGTH says. An
- * absent, empty and zero length are the same: front servers that pass a body on
- * while it arrives send any of them.
+ * absent, empty and zero length and -1 (Caddy 2.6) are the same: front servers
+ * that do not know the length of a body send any of them.
  */
 static bool
 read_body(struct fcgi *f, struct str length_text, struct request *req)
@@ -268,7 +268,8 @@ read_body(struct fcgi *f, struct str length_text, struct request *req)
 	int64_t      length = 0;
 
 	buf_reset(&f->body, BODY_KEEP_BYTES);
-	if (length_text.len && !str_to_i64(length_text, 0, INT64_MAX, &length))
+	if (length_text.len && !str_is(length_text, "-1")
+	    && !str_to_i64(length_text, 0, INT64_MAX, &length))
 		return false;
 	if ((uint64_t)length > f->body_max_bytes) {
 		req->body_too_large = true;

@@ -13,12 +13,17 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "both_fronts: runs through nginx and lighttpd; the others through nginx only")
+    config.addinivalue_line("markers", "all_fronts: runs through Caddy and Apache too")
+    config.addinivalue_line("markers", "own_words(front, ...): these answer such requests themselves, in a way no file can change")
 
 
 def pytest_generate_tests(metafunc):
     if "front" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_fronts")
-        metafunc.parametrize("front", Front.KINDS if both else Front.KINDS[:1], indirect=True, scope="session")
+        marked = metafunc.definition.get_closest_marker
+        kinds = Front.KINDS + Front.MORE if marked("all_fronts") else Front.KINDS if marked("both_fronts") else Front.KINDS[:1]
+        own = marked("own_words")
+        kinds = [kind for kind in kinds if not own or kind not in own.args]
+        metafunc.parametrize("front", kinds, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ class Away:
         self.database = self.cluster.database("away")
         key = self.database.organization("Away Ltd").key("live")
         self.service = Service(self.database, workers=3).start()
-        self.fronts = {kind: Front(place, kind, self.service.socket) for kind in Front.KINDS}
+        self.fronts = {kind: Front(place, kind, self.service.socket) for kind in Front.KINDS + Front.MORE}
         self.clients = {kind: Client(front.url, key) for kind, front in self.fronts.items()}
         self.live = self.clients["nginx"]
 
@@ -68,7 +68,7 @@ CALLS = [("GET", "/customers", None, None), ("GET", "/customers/nobody", None, N
 
 @pytest.mark.parametrize("base", ["/api/v1", "/api"])
 def test_without_its_database_the_service_says_so_and_when_to_come_back(stopped, base):
-    for kind in Front.KINDS:
+    for kind in Front.KINDS + Front.MORE:
         client = stopped.clients[kind].on(base)
         for method, path, body, key in CALLS:
             started = time.monotonic()
@@ -174,7 +174,7 @@ def test_no_acknowledged_customer_is_lost_and_none_stored_twice(away, blow):
 
 def test_when_the_service_itself_is_away_the_web_servers_answer_in_its_form(away, place):
     nowhere = place.new("nowhere") / "socket"
-    for kind in Front.KINDS:
+    for kind in Front.KINDS + Front.MORE:
         front = Front(place, kind, nowhere)
         try:
             client = Client(front.url, away.live.key)
@@ -189,10 +189,10 @@ def test_when_the_service_itself_is_away_the_web_servers_answer_in_its_form(away
 
 def test_when_the_service_comes_back_the_web_servers_find_it(away):
     away.service.stop()
-    for kind in Front.KINDS:
+    for kind in Front.KINDS + Front.MORE:
         assert away.clients[kind].get("/customers?limit=1").status in (502, 503)
     away.service.start()
-    for kind in Front.KINDS:
+    for kind in Front.KINDS + Front.MORE:
         wait_until(lambda: away.clients[kind].get("/customers?limit=1", checked=False).status == 200, 15,
                    f"{kind} finding the service")
         assert away.clients[kind].get("/customers/" + escape("nobody")).status == 404

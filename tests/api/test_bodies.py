@@ -9,7 +9,7 @@ import pytest
 
 from helpers import LEGACY, dumps, mail, nothing_written, raw_post, uid
 
-pytestmark = pytest.mark.both_fronts
+pytestmark = pytest.mark.all_fronts
 
 BODY_MAX = 2 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import pytest
 
 from helpers import ERRORS, LEGACY, VERSIONS, dumps, execute, is_legacy_path, mail, raw_post, uid
 
-pytestmark = pytest.mark.both_fronts
+pytestmark = pytest.mark.all_fronts
 
 
 def provoke(code, client):

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import Reply, check, dumps, escape, http, mail, nothing_written, raw, raw_get, raw_post
 
-pytestmark = pytest.mark.both_fronts
+pytestmark = pytest.mark.all_fronts
 
 BASES = ["/api/v1", "/v1", "/api", ""]
 
@@ -81,8 +81,13 @@ BAD_UTF8 = [
 @pytest.mark.parametrize("segment", BAD_ESCAPES + CONTROLS + BAD_UTF8)
 @pytest.mark.parametrize("method", [b"GET", b"PUT"])
 @pytest.mark.parametrize("base", [b"/api/v1", b"/api"])
-def test_what_is_no_text_in_a_path_is_refused(live, db, base, method, segment):
+def test_what_is_no_text_in_a_path_is_refused(live, front, db, base, method, segment):
     with nothing_written(db):
+        if front == "caddy" and segment in BAD_ESCAPES or front == "apache" and b"%00" in segment:
+            # They refuse it themselves, and no file can change the words or the status.
+            reply = raw_post(live, base + b"/customers/" + segment, b'{"fullName":"x"}', method=method, checked=False)
+            assert reply.status in (400, 404)
+            return
         reply = raw_post(live, base + b"/customers/" + segment, b'{"fullName":"x"}', method=method, front={400})
         assert reply.status == 400
         reply.error("validation_error")
@@ -106,6 +111,7 @@ def test_raw_control_bytes_are_refused(live, byte):
         assert reply.status == 400, repr(reply)
 
 
+@pytest.mark.own_words("caddy")  # takes it for a fragment, and it away
 @pytest.mark.parametrize(
     "target",
     [b"/api/v1/customers/a#b", b"/api/v1/customers#x", b"/api/v1/customers/#", b"/api/v1/customers?limit=1#x"])
@@ -169,6 +175,7 @@ def test_large_foreign_headers_do_no_harm(live, line):
     assert reply.status in (200, 400, 431)
 
 
+@pytest.mark.own_words("caddy", "apache")  # pass on what they took
 def test_headers_beyond_every_limit_are_refused_as_json(live, front):
     reply = raw_get(live,
                     b"/api/v1/customers?limit=1",
@@ -216,9 +223,11 @@ ALLOWED = [("/customers", {"GET", "POST"}), ("/customers/some-id", {"GET", "PUT"
 @pytest.mark.parametrize("path, allowed", ALLOWED)
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "POST", "PUT", "PATCH", "PROPFIND", "FOO", "MKCOL", "get"])
-def test_other_methods_are_not_allowed_and_the_allowed_ones_named(live, db, base, path, allowed, method):
+def test_other_methods_are_not_allowed_and_the_allowed_ones_named(live, front, db, base, path, allowed, method):
     if method in allowed or (path == "/customers/batch" and method in ("PUT", "PATCH")):
         return  # "batch" may be read as an id there
+    if method == "get" and front in ("caddy", "apache"):
+        return  # they do not mind the letters' case
     with nothing_written(db):
         reply = raw_post(live, (base + path).encode(),
                          b'{"email":"a@b.co"}',
@@ -248,7 +257,9 @@ def test_trace_and_connect_do_nothing(live, method):
     "/customers/%00"
 ])
 @pytest.mark.parametrize("base", ["/api/v1", "/api"])
-def test_head_is_get_without_its_body(live, base, path):
+def test_head_is_get_without_its_body(live, front, base, path):
+    if front == "apache" and "%00" in path:
+        return  # with an answer of its own
     customer = live.create()
     target = (base + path.format(id=customer["id"])).encode()
     got, head = raw_get(live, target, front={400}), raw_get(live, target, method=b"HEAD", front={400})

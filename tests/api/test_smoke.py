@@ -4,7 +4,7 @@ import pytest
 
 from helpers import VERSIONS, dumps, email_key, escape, mail, uid
 
-pytestmark = pytest.mark.both_fronts
+pytestmark = pytest.mark.all_fronts
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -23,7 +23,9 @@ bad += [f"man/clientele.conf.5: there is no key {key}" for key in manual if key 
 
 body_max = int(table["body_max"].removesuffix("M"))
 for path, pattern, wanted in (("conf/nginx-clientele.conf", r"client_max_body_size (\d+)m;", body_max),
-                              ("conf/lighttpd-clientele.conf", r"server.max-request-size = (\d+)", body_max * 1024)):
+                              ("conf/lighttpd-clientele.conf", r"server.max-request-size := (\d+)", body_max * 1024),
+                              ("conf/apache.conf", r"LimitRequestBody (\d+)", body_max * 1024 * 1024),
+                              ("conf/Caddyfile", r"\tmax_size (\d+)MiB", body_max + 1)):
     if [int(n) for n in re.findall(pattern, pathlib.Path(path).read_text())] != [wanted]:
         bad.append(f"{path}: the limit of bodies is not that of body_max")
 print("\n".join(bad))

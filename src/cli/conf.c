@@ -1,0 +1,266 @@
+/* clientele conf: a front server's file, as shipped in conf/ but with the values of this configuration. */
+#include "cli/cmd.h"
+#include "cli/front.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHIPPED_SOCKET  "/run/clientele/clientele.sock" /* clientele.socket's, too */
+#define SHIPPED_DATADIR "/usr/local/share/clientele"
+
+enum { MIB = 1024 * 1024, SPARE_MS = 5000, OUTPUT_MAX_BYTES = 256 * 1024 };
+
+/* Where front servers find Clientele: a path, or host and port. */
+struct backend {
+	struct str path;
+	struct str host; /* a v6 address without its brackets */
+	struct str port;
+};
+
+struct settings {
+	const struct conf *conf;
+	struct backend     backend;
+};
+
+typedef void print_fn(const struct settings *s, struct buf *out);
+
+/* A text without anything that has a meaning to one of the four servers. */
+static bool
+is_plain(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@+,~", s.ptr[i]))
+			return false;
+	return true;
+}
+
+/* The parts of the key 'listen', which listener_check() has judged. */
+static struct backend
+backend_of(const char *listen)
+{
+	static const char *const any[] = { "0.0.0.0", "::", "*" };
+	struct backend b = { 0 };
+	struct str     host = str_of(listen);
+
+	if (host.len == 0)
+		b.path = STR(SHIPPED_SOCKET);
+	else if (str_starts(host, STR("unix:")))
+		b.path = (struct str) { host.ptr + 5, host.len - 5 };
+	else if (host.ptr[0] == '/')
+		b.path = host;
+	if (b.path.ptr)
+		return b;
+	while (host.len > 0 && host.ptr[host.len - 1] != ':')
+		host.len--;
+	b.port = str_of(listen + host.len);
+	host.len -= host.len > 0; /* the colon */
+	if (host.len >= 2 && host.ptr[0] == '[')
+		host = (struct str) { host.ptr + 1, host.len - 2 };
+	/* It listens everywhere: the front server on the same machine is what this can be about. */
+	for (size_t i = 0; i < COUNTOF(any); i++)
+		if (str_is(host, any[i]))
+			host = memchr(host.ptr, ':', host.len) ? STR("::1") : STR("127.0.0.1");
+	b.host = host;
+	return b;
+}
+
+static void
+print_host_port(const struct backend *b, struct buf *out)
+{
+	bool v6 = memchr(b->host.ptr, ':', b->host.len) != NULL;
+
+	buf_fmt(out, "%s%.*s%s:%.*s", v6 ? "[" : "", STR_ARGS(b->host), v6 ? "]" : "", STR_ARGS(b->port));
+}
+
+static void
+print_nginx_backend(const struct settings *s, struct buf *out)
+{
+	if (s->backend.path.ptr)
+		buf_fmt(out, "unix:%.*s", STR_ARGS(s->backend.path));
+	else
+		print_host_port(&s->backend, out);
+}
+
+static void
+print_lighttpd_backend(const struct settings *s, struct buf *out)
+{
+	if (s->backend.path.ptr)
+		buf_fmt(out, "\"socket\" => \"%.*s\"", STR_ARGS(s->backend.path));
+	else
+		buf_fmt(out, "\"host\" => \"%.*s\", \"port\" => %.*s", STR_ARGS(s->backend.host),
+		    STR_ARGS(s->backend.port));
+}
+
+static void
+print_caddy_backend(const struct settings *s, struct buf *out)
+{
+	if (s->backend.path.ptr)
+		buf_fmt(out, "unix/%.*s", STR_ARGS(s->backend.path));
+	else
+		print_host_port(&s->backend, out);
+}
+
+static void
+print_apache_backend(const struct settings *s, struct buf *out)
+{
+	if (s->backend.path.ptr)
+		buf_fmt(out, "unix:%.*s|fcgi://clientele", STR_ARGS(s->backend.path));
+	else {
+		buf_fmt(out, "fcgi://");
+		print_host_port(&s->backend, out);
+	}
+}
+
+static void
+print_body_bytes(const struct settings *s, struct buf *out)
+{
+	buf_fmt(out, "%lld", (long long)s->conf->body_max_bytes);
+}
+
+static void
+print_body_kib(const struct settings *s, struct buf *out)
+{
+	buf_fmt(out, "%lld", (long long)(s->conf->body_max_bytes + 1023) / 1024);
+}
+
+static void
+print_body_unit(const struct settings *s, struct buf *out)
+{
+	if (s->conf->body_max_bytes % MIB == 0)
+		buf_fmt(out, "%lldm", (long long)s->conf->body_max_bytes / MIB);
+	else
+		print_body_bytes(s, out);
+}
+
+static void
+print_more_than_body(const struct settings *s, struct buf *out)
+{
+	buf_fmt(out, "%lldMiB", (long long)s->conf->body_max_bytes / MIB + 1);
+}
+
+/* A request waits, then is read, handled and answered, each in request_timeout. */
+static void
+print_patience(const struct settings *s, struct buf *out)
+{
+	int64_t ms = s->conf->queue_timeout_ms + 3 * s->conf->request_timeout_ms + SPARE_MS;
+
+	buf_fmt(out, "%lld", (long long)(ms + 999) / 1000);
+}
+
+static void
+print_datadir(const struct settings *s, struct buf *out)
+{
+	(void)s;
+	buf_fmt(out, "%s", PKGDATADIR);
+}
+
+/* A place in a shipped file: what it says there, between what makes it the only one, and what it shall say. */
+struct place {
+	struct str before, shipped;
+	print_fn  *print;
+	struct str after;
+};
+
+static const struct place nginx[] = {
+	{ STR("server "), STR("unix:" SHIPPED_SOCKET), print_nginx_backend, STR(";") },
+	{ STR("client_max_body_size "), STR("2m"), print_body_unit, STR(";") },
+	{ STR("fastcgi_read_timeout "), STR("60"), print_patience, STR("s;") },
+	{ .print = NULL },
+};
+
+static const struct place lighttpd[] = {
+	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""), print_lighttpd_backend, STR(")") },
+	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
+	{ STR("server.max-request-size := "), STR("2048"), print_body_kib, STR("\n") },
+	{ STR("\"read-timeout\" => "), STR("60"), print_patience, STR(",") },
+	{ .print = NULL },
+};
+
+static const struct place caddy[] = {
+	{ STR("reverse_proxy "), STR("unix/" SHIPPED_SOCKET), print_caddy_backend, STR(" {") },
+	{ STR("max_size "), STR("3MiB"), print_more_than_body, STR("\n") },
+	{ STR("#request_buffers "), STR("3MiB"), print_more_than_body, STR("\n") },
+	{ STR("read_timeout "), STR("60"), print_patience, STR("s\n") },
+	{ .print = NULL },
+};
+
+static const struct place apache[] = {
+	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"), print_apache_backend, STR("/\"") },
+	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
+	{ STR("connectiontimeout=2 timeout="), STR("60"), print_patience, STR(" ") },
+	{ .print = NULL },
+};
+
+static const struct {
+	const struct place *places;
+	const char         *where; /* to put it, on Debian */
+} servers[FRONT__COUNT] = {
+	[FRONT_NGINX] = { nginx, "/etc/nginx/sites-enabled/clientele" },
+	[FRONT_LIGHTTPD] = { lighttpd, "/etc/lighttpd/conf-enabled/90-clientele.conf" },
+	[FRONT_CADDY] = { caddy, "/etc/caddy/Caddyfile" },
+	[FRONT_APACHE] = { apache, "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
+};
+
+/* Replaces the place in text, where it must stand exactly once; into is another buffer. */
+static void
+fit(const struct place *p, const struct settings *s, struct str text, struct buf *into)
+{
+	struct buf  wanted;
+	const char *at;
+	size_t      end;
+
+	buf_init(&wanted, 1024);
+	buf_fmt(&wanted, "%.*s%.*s%.*s", STR_ARGS(p->before), STR_ARGS(p->shipped), STR_ARGS(p->after));
+	at = memmem(text.ptr, text.len, wanted.ptr, wanted.len);
+	assert(at != NULL); /* a file in conf/ was changed and the table above was not */
+	end = (size_t)(at - text.ptr) + wanted.len;
+	assert(memmem(text.ptr + end, text.len - end, wanted.ptr, wanted.len) == NULL);
+	buf_add(into, text.ptr, (size_t)(at - text.ptr));
+	buf_str(into, p->before);
+	p->print(s, into);
+	buf_str(into, p->after);
+	buf_add(into, text.ptr + end, text.len - end);
+	buf_fini(&wanted);
+}
+
+static void
+print_file(size_t which, const struct settings *s, const char *origin)
+{
+	struct buf text[2];
+	size_t     i = 0;
+
+	for (size_t k = 0; k < COUNTOF(text); k++)
+		buf_init(&text[k], OUTPUT_MAX_BYTES);
+	buf_str(&text[0], front_files[which].text);
+	for (const struct place *p = servers[which].places; p->print; p++, i = !i) {
+		buf_reset(&text[!i], OUTPUT_MAX_BYTES);
+		fit(p, s, buf_view(&text[i]), &text[!i]);
+	}
+	printf("# Clientele behind %s, printed by `clientele conf %s` for %s. On Debian:\n# %s\n\n%.*s",
+	    front_files[which].name, front_files[which].name, origin, servers[which].where,
+	    STR_ARGS(buf_view(&text[i])));
+	for (size_t k = 0; k < COUNTOF(text); k++)
+		buf_fini(&text[k]);
+}
+
+int
+cmd_conf(struct cmd_context *ctx, int argc, char **argv)
+{
+	struct settings s = { &ctx->conf, backend_of(ctx->conf.listen) };
+	size_t          i = 0;
+
+	if (argc != 2)
+		return cmd_usage("conf wants one of nginx, lighttpd, caddy, apache");
+	while (i < FRONT__COUNT && strcmp(front_files[i].name, argv[1]) != 0)
+		i++;
+	if (i == FRONT__COUNT)
+		return cmd_usage("conf knows nginx, lighttpd, caddy and apache, not \"%s\"", argv[1]);
+	if (!is_plain(s.backend.path) || !is_plain(s.backend.host) || !is_plain(s.backend.port)) {
+		fprintf(stderr, "clientele: listen: \"%s\" has characters that mean something in the web servers' files\n",
+		    ctx->conf.listen);
+		return EXIT_CONFIG;
+	}
+	print_file(i, &s, ctx->config_path);
+	return 0;
+}

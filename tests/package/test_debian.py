@@ -1,0 +1,321 @@
+"""
+The Debian package: built from a copy of the source, judged by lintian, installed into a small Debian of its own that is
+booted in a container, set up word for word as README.Debian says, used, upgraded, removed and purged.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stack import ROOT, binary, wait_until
+
+INSTALLED = Path(__file__).with_name("installed.txt")
+NOT_SOURCE = shutil.ignore_patterns(".git", "var", "build*", "autom4te.cache", "node_modules", "__pycache__", ".pytest_cache", "*.o")
+UNIT = "clientele.service"
+
+
+def tools(*names):
+    missing = [name for name in names if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def run(*command, check=True, **more):
+    done = subprocess.run([str(part) for part in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          **{"timeout": 300, **more})
+    assert not check or done.returncode == 0, f"{command}:\n{done.stdout[-6000:]}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def folder():
+    """Where apt's own user can read."""
+    folder = Path(tempfile.mkdtemp(prefix="clientele-package.", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def package(folder):
+    """The .deb."""
+    tools("dpkg-buildpackage", "dh")
+    source = folder / "source" / "clientele"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
+    # What a checkout that was built in holds, and a fresh one does not.
+    if (source / "Makefile").exists():
+        pytest.skip("the source folder is configured itself")
+    env = {**os.environ, "DEB_BUILD_OPTIONS": "parallel=2 noautodbgsym nocheck"}
+    run("dpkg-buildpackage", "-us", "-uc", "-b", cwd=source, env=env)
+    (deb, ) = source.parent.glob("clientele_*.deb")
+    return deb
+
+
+def test_lintian_finds_no_error(package):
+    tools("lintian")
+    done = run("lintian", "--allow-root", "--fail-on", "error,warning", next(package.parent.glob("*.changes")), check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def contents(package):
+    lines = [line.split() for line in run("dpkg-deb", "-c", package).stdout.splitlines()]
+    return {line[5].removeprefix("./"): (line[0], line[1]) for line in lines if line[5] != "./"}
+
+
+def test_it_has_what_make_install_installs_and_the_configuration(package):
+    found = {name for name in contents(package) if not name.endswith("/") and not name.startswith("usr/share/doc/")}
+    wanted = {line for line in INSTALLED.read_text().split("\n") if line and not line.startswith("#")}
+    wanted = {f"usr/{name}" if not name.startswith("lib/systemd") else name for name in wanted}
+    wanted = {re.sub(r"(/man/.*)", r"\1.gz", name) for name in wanted}
+    assert found == wanted | {"etc/clientele.conf", "etc/logrotate.d/clientele"}
+    assert all(owner == "root/root" for _, owner in contents(package).values())
+
+
+def test_the_packaged_configuration_is_the_sample_but_for_two_keys(package, tmp_path):
+    run("dpkg-deb", "-x", package, tmp_path)
+    assert (tmp_path / "usr/share/doc/clientele/README.Debian").exists()
+    sample = (ROOT / "conf/clientele.conf").read_text().splitlines()
+    changed = [line for line in (tmp_path / "etc/clientele.conf").read_text().splitlines() if line not in sample]
+    assert changed == ["database_owner_url = dbname=clientele user=clientele_owner", "admin_listen = unix:/run/clientele/admin.sock"]
+    run(binary(), "-c", tmp_path / "etc/clientele.conf", "check")
+
+
+# ---------------------------------------------------------------- a Debian of its own
+
+
+class Machine:
+    """A booted Debian; commands run in it as root."""
+
+    def __init__(self, root, log):
+        self.root = root
+        self.log = log
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(["systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--private-network",
+                                             f"--machine=clientele{os.getpid()}", "--boot"],
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        try:
+            wait_until(self.is_up, 120, "its boot")
+        except BaseException:
+            print(self.run("systemctl is-system-running; systemctl list-jobs; systemctl --failed", check=False).stdout)
+            self.process.terminate()
+            self.process.wait()
+            raise
+
+    def is_up(self):
+        """Its first process has a parent for a moment, so it is looked for each time."""
+        assert self.process.poll() is None, self.log.read_text(errors="replace")[-3000:]
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        if not found:
+            return False
+        self.leader = found[0]
+        return self.run("systemctl is-system-running", check=False).stdout.split()[-1:] in (["running"], ["degraded"])
+
+    def run(self, script, check=True):
+        return run("nsenter", "-t", self.leader, "-a", "--wdns=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+                   "DEBIAN_FRONTEND=noninteractive", "bash", "-c", script, check=check)
+
+    def show(self, name, unit=UNIT):
+        return self.run(f"systemctl show -P {name} {unit}").stdout.strip()
+
+    def journal(self):
+        return self.run(f"journalctl -u {UNIT} --no-pager -o cat", check=False).stdout
+
+    def get(self, path="/api/v1/customers", key=""):
+        """The status, or why there is none."""
+        done = self.run(f"curl -sS -o /dev/null -w '%{{http_code}}' http://localhost:8080{path} -H 'x-api-key: {key}'", check=False)
+        return done.stdout
+
+    def end(self):
+        self.run("systemctl poweroff --force --force", check=False)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
+
+
+@pytest.fixture(scope="session")
+def debian(folder):
+    """A small Debian in a folder, with what the package recommends."""
+    tools("mmdebstrap", "systemd-nspawn", "nsenter")
+    if os.getuid() != 0:
+        pytest.skip("only root may boot a container")
+    if run("unshare", "-m", "--propagation", "private", "true", check=False).returncode != 0:
+        pytest.skip("no new namespaces can be made here")
+    sources = next((name for name in SOURCES if os.path.exists(name)), None)
+    release = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', Path("/etc/os-release").read_text()))
+    if sources is None or release.get("ID") != "debian":
+        pytest.skip("this is not a Debian whose archive is known")
+    root = folder / "root"
+    if "CLIENTELE_TEST_DEBIAN" in os.environ:  # a folder made by an earlier mmdebstrap, for those who work on this
+        run("cp", "-a", os.environ["CLIENTELE_TEST_DEBIAN"], root)
+        return root
+    done = run("mmdebstrap", "--variant=minbase", "--skip=cleanup/apt",
+               "--include=systemd,systemd-sysv,nginx-light,postgresql,curl", release["VERSION_CODENAME"], root, sources, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no Debian could be fetched: {done.stdout[-200:]}")
+    return root
+
+
+def readme_commands():
+    """The indented lines of README.Debian up to the first request, joined where they go on."""
+    text = (ROOT / "debian/README.Debian").read_text().split("Good to know")[0]
+    return "\n".join(line[5:] for line in text.splitlines() if line.startswith("     ")).replace("\\\n", " ").splitlines()
+
+
+@pytest.fixture(scope="session")
+def machine(package, debian):
+    """Installed and set up as README.Debian says; `key` is the API key that this gave."""
+    shutil.copy(package, debian / "clientele.deb")
+    run("systemd-nspawn", "-q", "-D", debian, "--register=no", "--keep-unit", "env", "DEBIAN_FRONTEND=noninteractive",
+        "apt-get", "install", "-y", "-q", "--no-install-recommends", "./clientele.deb")
+    machine = Machine(debian, debian.parent / "boot.log")
+    try:
+        machine.users = machine.run("getent passwd clientele").stdout
+        machine.at_first = machine.run(f"systemctl is-enabled {UNIT} clientele.socket; systemctl is-active {UNIT}", check=False).stdout.split()
+        *setup, last = readme_commands()
+        output = machine.run("set -e\n" + "\n".join(setup)).stdout
+        machine.key = re.search(r"^ck_live_\S+$", output, re.M).group(0)
+        machine.first = machine.run(last.replace("ck_live_...", machine.key)).stdout
+        yield machine
+    finally:
+        machine.end()
+
+
+def test_the_readme_leads_to_the_first_request(machine):
+    assert machine.first.startswith("HTTP/1.1 200") or " 200 OK" in machine.first, machine.first + machine.journal()
+    assert '"object":"list"' in machine.first
+    made = machine.run(f"curl -sS -i http://localhost:8080/api/v1/customers -H 'x-api-key: {machine.key}' -d '{{\"email\":\"a@example.com\"}}'")
+    assert " 201 Created" in made.stdout
+
+
+def test_installing_it_starts_nothing(machine):
+    assert machine.at_first == ["disabled", "disabled", "inactive"]
+
+
+def test_the_configuration_is_for_root_and_the_service(machine):
+    assert machine.run("stat -c '%U:%G %a' /etc/clientele.conf").stdout.strip() == "root:clientele 640"
+    assert machine.run("stat -c '%U:%G %a' /run/clientele/clientele.sock").stdout.strip() == "root:www-data 660"
+
+
+def test_it_runs_as_its_own_user_without_any_right(machine):
+    pid = machine.show("MainPID")
+    status = machine.run(f"cat /proc/{pid}/status").stdout
+    uid = machine.users.split(":")[2]
+    assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.M)
+    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in status
+
+
+def test_it_may_write_nowhere_but_beside_its_socket(machine):
+    """As the service's user in the service's own view of the files, but with more system calls than it has."""
+    found = machine.run(f"""nsenter -t {machine.show("MainPID")} -m setpriv --reuid=clientele --regid=clientele --clear-groups bash -s <<'LOOK'
+find / /run /tmp /var/tmp /dev/shm /dev/mqueue -xdev -writable \\( -type f -o -type d \\) 2>/dev/null
+findmnt -rno TARGET,OPTIONS | awk '$2 ~ /^rw/ {{ print $1 }}'
+LOOK""", check=False).stdout.splitlines()
+    assert "/run/clientele" in found
+    allowed = re.compile(r"/(run/clientele|run/host/.*|proc(/.*)?|dev/pts|dev/hugepages)$")
+    assert [line for line in found if not allowed.match(line)] == []
+
+
+def test_the_socket_is_in_the_network_of_the_service(machine):
+    """Otherwise it could not tell how full the listen queue is; and there is no other network in it."""
+    pid = machine.show("MainPID")
+    listening = machine.run(f"nsenter -t {pid} -n cat /proc/net/unix; cat /proc/{pid}/net/unix").stdout
+    assert "/run/clientele/clientele.sock" in listening
+    assert machine.run(f"cat /proc/{pid}/net/dev").stdout.count(":") == 1
+
+
+def test_a_reload_loses_nothing_and_keeps_the_process(machine):
+    before = machine.show("MainPID")
+    machine.run(f"systemctl reload {UNIT}")
+    wait_until(lambda: machine.journal().count("ready: ") >= 2, 15, "the reload")
+    assert machine.show("MainPID") == before and machine.get(key=machine.key) == "200"
+
+
+class Load(threading.Thread):
+    """Requests one after the other, until told to stop."""
+
+    def __init__(self, machine):
+        super().__init__(daemon=True)
+        self.machine, self.going, self.answers = machine, True, []
+
+    def run(self):
+        while self.going:
+            self.answers.append(self.machine.get(key=self.machine.key))
+
+    def __enter__(self):
+        self.start()
+        wait_until(lambda: len(self.answers) > 3, 10, "the load")
+        return self
+
+    def __exit__(self, *_):
+        seen = len(self.answers)
+        wait_until(lambda: len(self.answers) > seen + 3, 20, "answers after it")
+        self.going = False
+        self.join(20)
+
+
+def test_a_restart_and_an_upgrade_of_the_package_lose_no_request(machine):
+    before = machine.show("MainPID")
+    with Load(machine) as load:
+        machine.run(f"systemctl restart {UNIT}")
+        between = machine.show("MainPID")
+        machine.run("dpkg -i /clientele.deb")
+        wait_until(lambda: machine.show("ActiveState") == "active", 20, "the restart")
+    assert len({before, between, machine.show("MainPID")}) == 3, "it was not restarted"
+    assert set(load.answers) == {"200"}
+    assert machine.run("systemctl is-active clientele.socket").stdout.strip() == "active"
+
+
+def test_a_killed_supervisor_is_started_again_and_a_killed_worker_does_not_stop_it(machine):
+    before = machine.show("MainPID")
+    machine.run(f"kill -KILL {before}")
+    wait_until(lambda: machine.show("MainPID") not in ("0", before) and machine.show("ActiveState") == "active", 20, "a new start")
+    now = machine.show("MainPID")
+    machine.run(f"pkill -KILL -P {now} -o")
+    wait_until(lambda: machine.get(key=machine.key) == "200", 10, "an answer")
+    assert machine.show("MainPID") == now
+
+
+def test_a_wrong_configuration_is_not_tried_again(machine):
+    machine.run("cp -a /etc/clientele.conf /root/kept; echo 'no_such_key = 1' >> /etc/clientele.conf")
+    try:
+        assert machine.run(f"systemctl restart {UNIT}", check=False).returncode != 0
+        assert machine.show("ExecMainStatus") == "78" and machine.show("Result") == "exit-code"
+        time.sleep(2.5)  # longer than RestartSec: nothing may happen
+        assert machine.show("NRestarts") == "0" or machine.show("ActiveState") == "failed"
+        assert "no_such_key" in machine.journal()
+    finally:
+        machine.run("cp -a /root/kept /etc/clientele.conf; systemctl reset-failed; systemctl restart clientele.socket clientele.service")
+    wait_until(lambda: machine.get(key=machine.key) == "200", 10, "an answer")
+
+
+def test_the_socket_is_not_for_everybody(machine):
+    look = "setpriv --reuid=nobody --clear-groups curl -sS --unix-socket /run/clientele/clientele.sock http://x/"
+    assert "ermission" in machine.run(look, check=False).stdout or machine.run(look, check=False).returncode == 7
+
+
+def test_at_last_removing_stops_it_and_purging_leaves_nothing(machine):
+    machine.run("dpkg -r clientele")
+    assert machine.run(f"systemctl is-active {UNIT} clientele.socket", check=False).stdout.split() == ["inactive", "inactive"]
+    assert machine.run("test -e /etc/clientele.conf && ! test -e /run/clientele/clientele.sock").returncode == 0
+    machine.run("dpkg -P clientele")
+    left = machine.run("find / -xdev -name '*clientele*' -not -path '/proc/*' -not -path '/var/lib/apt/*' -not -name clientele.deb; "
+                       "find /run /tmp -name '*clientele*'; "
+                       "getent passwd clientele; getent group clientele; ps -eo args | grep '[c]lientele serve'", check=False).stdout
+    # Not the package's: the site that README.Debian made, the container's own name, the server's log.
+    left = [line for line in left.splitlines() if not re.match(r"/etc/nginx/|/var/lib/systemd/.*timer", line)]
+    assert left == []
+    # The database is the operator's.
+    assert "clientele" in machine.run("runuser -u postgres -- psql -XAtc 'SELECT datname FROM pg_database'").stdout
