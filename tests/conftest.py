@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from stack import Cluster, Front, Place, Service
+from stack import Cluster, Front, Fronts, Place, Service
 
 
 @pytest.fixture(scope="session")
@@ -40,16 +40,10 @@ def service(database):
 
 @pytest.fixture(scope="session")
 def fronts(service):
-    """Web servers by name; each starts when it is first asked for."""
-    class Fronts(dict):
-        def __missing__(self, kind):
-            self[kind] = Front(service.place, kind, service.socket)
-            return self[kind]
-
-    fronts = Fronts()
+    """Web servers by name."""
+    fronts = Fronts(lambda kind: service)
     yield fronts
-    for front in fronts.values():
-        front.stop()
+    fronts.stop()
 
 
 @pytest.fixture(scope="session", params=Front.KINDS)

@@ -339,7 +339,7 @@ class Front:
         """backend is the path of Clientele's socket; files the folder of configuration, by default conf/."""
         self.place, self.kind, self.port = place, kind, port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.dir = place.new(kind[0])
+        self.dir = place.new("w")
         self.log_file = self.dir / "log"
         name, changes = self.SITES[kind]
         for source in {*(files or place.conf).glob(f"{kind}*"), (files or place.conf) / name}:
@@ -394,3 +394,20 @@ class Front:
     def stop(self):
         self.process.terminate()
         self.process.wait(20)
+
+
+class Fronts(dict):
+    """Web servers by name; each starts when it is first asked for, before the service that `behind` tells for its name."""
+
+    def __init__(self, behind):
+        super().__init__()
+        self.behind = behind
+
+    def __missing__(self, kind):
+        service = self.behind(kind)
+        self[kind] = Front(service.place, kind, service.socket)
+        return self[kind]
+
+    def stop(self):
+        for front in self.values():
+            front.stop()

@@ -2,10 +2,15 @@
 #include "base/stats.h"
 #include "base/log.h"
 
+#include "config.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const char *const stats_state_names[STATS__COUNT] = {
 	[STATS_IDLE] = "idle",
@@ -59,25 +64,80 @@ bytes(size_t slots)
 	return sizeof(*s) + slots * sizeof(s->slot[0]);
 }
 
+static void
+print_stamp(char out[STATS_STAMP_BYTES], size_t slots)
+{
+	memset(out, 0, STATS_STAMP_BYTES);
+	snprintf(out, STATS_STAMP_BYTES, "%s/%zu/%zu/%d/%d", PACKAGE_STRING, slots, bytes(slots), STATS__EVENTS,
+	    STATS_CAUSE__COUNT);
+}
+
+static struct stats *
+map(int fd, size_t slots)
+{
+	void *at = mmap(NULL, bytes(slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int
+open_memory(void)
+{
+	enum { NOEXEC_SEAL = 8 }; /* Linux 6.3; a system may insist on it */
+
+	int fd = memfd_create("clientele-stats", MFD_CLOEXEC | NOEXEC_SEAL);
+
+	return fd == -1 && errno == EINVAL ? memfd_create("clientele-stats", MFD_CLOEXEC) : fd;
+}
+
 struct stats *
 stats_new(size_t slots)
 {
-	struct stats *s = mmap(NULL, bytes(slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int           fd = open_memory();
+	struct stats *s = NULL;
 
-	if (s == MAP_FAILED) {
+	if (fd != -1 && ftruncate(fd, (off_t)bytes(slots)) == 0)
+		s = map(fd, slots);
+	if (!s) {
 		log_error("no shared memory: %s", strerror(errno));
 		exit(EXIT_OS);
 	}
+	print_stamp(s->stamp, slots);
+	s->fd = fd;
 	s->slots = slots;
 	atomic_store(&s->pool.queue_length, -1);
 	atomic_store(&s->pool.queue_limit, -1);
 	return s;
 }
 
+struct stats *
+stats_attach(int fd, size_t slots)
+{
+	char          stamp[STATS_STAMP_BYTES];
+	struct stats *s;
+	struct stat   st;
+
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)bytes(slots))
+		return NULL;
+	s = map(fd, slots);
+	if (!s)
+		return NULL;
+	print_stamp(stamp, slots);
+	if (memcmp(s->stamp, stamp, sizeof(stamp)) == 0) {
+		s->fd = fd;
+		return s;
+	}
+	munmap(s, bytes(slots));
+	return NULL;
+}
+
 void
 stats_free(struct stats *s)
 {
+	int fd = s->fd;
+
 	munmap(s, bytes(s->slots));
+	close(fd);
 }
 
 bool
@@ -90,6 +150,7 @@ void
 stats_begin(struct stats_slot *s)
 {
 	stats_enter(s, STATS_IDLE);
+	atomic_store(&s->leaves, 0);
 	atomic_store(&s->last_status, 0);
 	atomic_store(&s->db, STATS_DB_NONE);
 	atomic_store(&s->memory_bytes, 0);

@@ -5,11 +5,13 @@
  * Layout     One part for the pool and one for each worker it can hold, written by the
  *            supervisor alone, and one for each worker that this worker alone writes.
  * Ownership  The process that calls stats_new(); its children inherit the
- *            pages. stats_free() unmaps them for the caller alone.
+ *            pages. stats_free() unmaps them for the caller alone. Another program
+ *            image goes on with them by stats_attach(), see proc/upgrade.h.
  * Locks      None: single words, one writer each, and others read them. A
  *            killed writer can hold nobody up. What a request is (struct
  *            stats_doing) is several words: stats_read_doing() says when it was changed meanwhile.
- * Counters   Go on over the death of a worker; only the supervisor's end ends them.
+ * Counters   Go on over the death of a worker; only the supervisor's end ends them,
+ *            or an upgrade to a version with another layout.
  * Units      _ms is clock_mono_ms(), _us a duration in microseconds; the clock
  *            is the same for all processes.
  * Privacy    Nothing of a customer's; of a request only the id that its answer carries.
@@ -170,7 +172,11 @@ struct stats_worker {
 	_Atomic(uint64_t) requests_before; /* of the place, when this worker was forked */
 };
 
+enum { STATS_STAMP_BYTES = 64 };
+
 struct stats {
+	char              stamp[STATS_STAMP_BYTES]; /* of version and layout */
+	int               fd; /* of the memory, in the process that made it */
 	struct stats_pool pool;
 	size_t            slots; /* never changes */
 	struct {
@@ -181,6 +187,9 @@ struct stats {
 
 /* Ends the process when the system has no memory to share. */
 struct stats *stats_new(size_t slots);
+
+/* The memory behind a descriptor; NULL when it is not of this very version and size. fd is kept then, too. */
+struct stats *stats_attach(int fd, size_t slots);
 void          stats_free(struct stats *s);
 
 /* From now on this process can only read; its children too. False: errno says why. */

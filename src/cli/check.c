@@ -18,6 +18,23 @@ user_exists(const char *user, struct buf *err)
 	return false;
 }
 
+static void
+judge_room(const struct conf *c, struct app *app)
+{
+	struct db_room room;
+	struct buf     sum;
+	unsigned       workers;
+
+	if (!app_room(app, &room))
+		return;
+	buf_init(&sum, 512);
+	workers = scale_room(c, &room, &sum);
+	if (scale_is_cut(c, cpus_usable(), workers))
+		fprintf(stderr, "clientele: the database has room for %u workers, fewer than configured: %.*s\n", workers,
+		    STR_ARGS(buf_view(&sum)));
+	buf_fini(&sum);
+}
+
 static int
 try_database(const struct conf *c)
 {
@@ -29,6 +46,8 @@ try_database(const struct conf *c)
 	worker_app_options(c, &stats, &options);
 	app = app_new(&options);
 	code = app_check(app);
+	if (code == 0)
+		judge_room(c, app);
 	app_free(app);
 	return code;
 }

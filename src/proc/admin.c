@@ -19,16 +19,31 @@ enum { SWEEP_MS = 1000 };
 static int
 take_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
-	sigset_t         leave;
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+	sigset_t         obeyed;
 
 	for (size_t i = 0; i < COUNTOF(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&leave);
-	sigaddset(&leave, SIGTERM);
-	sigprocmask(SIG_SETMASK, &leave, NULL);
-	return signalfd(-1, &leave, SFD_CLOEXEC);
+	sigemptyset(&obeyed);
+	sigaddset(&obeyed, SIGTERM);
+	sigaddset(&obeyed, SIGUSR1); /* opens the log again */
+	sigprocmask(SIG_SETMASK, &obeyed, NULL);
+	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* False when a signal has come that says so: leave. */
+static bool
+obey(int signal_fd)
+{
+	struct signalfd_siginfo got;
+
+	while (read(signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got)) {
+		if (got.ssi_signo != SIGUSR1)
+			return false;
+		log_reopen();
+	}
+	return true;
 }
 
 /* Until it is time to leave; false: without finishing what is in hand. */
@@ -37,10 +52,13 @@ wait_for_the_end(struct admin_http *http, int signal_fd, int lifeline_fd)
 {
 	struct pollfd fds[] = { { lifeline_fd, POLLIN, 0 }, { signal_fd, POLLIN, 0 } };
 
-	do
+	do {
+		poll(fds, COUNTOF(fds), SWEEP_MS);
+		if (fds[0].revents)
+			return false;
 		admin_http_sweep(http);
-	while (poll(fds, COUNTOF(fds), SWEEP_MS) <= 0);
-	return !fds[0].revents;
+	} while (obey(signal_fd));
+	return true;
 }
 
 static int

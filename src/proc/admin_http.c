@@ -315,14 +315,22 @@ answer(struct exchange *x, const char *method, const char *path)
 		e->answer(x, e);
 }
 
+/* Called for the head of a request, for each piece of its body and for its end. */
 static enum MHD_Result
 on_request(void *cls, struct MHD_Connection *connection, const char *path, const char *method,
-    const char *version UNUSED, const char *upload UNUSED, size_t *upload_size UNUSED, void **context UNUSED)
+    const char *version UNUSED, const char *upload UNUSED, size_t *upload_size, void **context)
 {
+	static bool          begun;
 	struct exchange      x = { .http = cls, .connection = connection, .status = MHD_HTTP_OK };
 	struct MHD_Response *response;
 	enum MHD_Result      queued;
 
+	/* A body is thrown away as it comes: who is still sending would not read the answer. */
+	if (has_body(&x) && (!*context || *upload_size)) {
+		*context = &begun;
+		*upload_size = 0;
+		return MHD_YES;
+	}
 	buf_init(&x.body, STATUS_MAX_BYTES);
 	answer(&x, method, path);
 	response = MHD_create_response_from_buffer(x.body.len, x.body.ptr, MHD_RESPMEM_MUST_COPY);

@@ -5,7 +5,7 @@
  * Commands   POST /workers?count=N|+N|-N, /reload, /upgrade, /reopen, /stop: 202 says that the
  *            supervisor was asked, not that it is done. Refused on TCP: only the permissions of
  *            a unix socket say who may command.
- * Bounds     Connections, their whole time, request bytes; bodies are not read. One request a connection.
+ * Bounds     Connections, their whole time, request bytes; bodies are thrown away. One request a connection.
  * Format     JSON; ?format=text or "Accept: text/plain" for people.
  */
 #ifndef PROC_ADMIN_HTTP_H

@@ -90,25 +90,28 @@ static const struct key {
 	{ "admin_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(admin_owner),
 	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as created." },
 	{ "workers", "auto", TYPE_WORKERS, RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
-	    "Worker processes, each with one database connection: a number (static N is the same); auto, "
-	    "four for each processor, because a worker mostly waits for database and disk; or dynamic, "
-	    "as many as the load asks for." },
+	    "Worker processes, each with one database connection: a number (static N is the same); "
+	    "auto, four for each processor, because a worker mostly waits for database and disk; or "
+	    "dynamic, as many as the load asks for. There are never more than the database has room "
+	    "for." },
 	{ "workers_min", "2", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_min),
 	    "Least workers when dynamic, and how many there are at the start." },
 	{ "workers_max", "auto", TYPE_COUNT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_max),
-	    "Most workers when dynamic, and the bound of changes by signal or command; auto means twice "
-	    "what workers = auto gives." },
+	    "Most workers when dynamic, and the bound of changes by signal or command; auto means "
+	    "twice what workers = auto gives, or workers when that is more." },
 	{ "spare_min", "1", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(spare_min),
 	    "When dynamic: workers are added, one at a time, while fewer than this are idle." },
 	{ "spare_max", "4", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(spare_max),
-	    "When dynamic: workers leave, one at a time, while more than this have been idle for spare_idle." },
+	    "When dynamic: workers leave, one at a time, while more than this have been idle for "
+	    "spare_idle." },
 	{ "spare_idle", "30s", TYPE_MS, RELOAD, 1 * SECOND, 1 * HOUR, AT(spare_idle_ms),
-	    "How long there must have been more than spare_max idle workers before one leaves." },
+	    "How long a worker must have been without a request to count as one too many." },
 	{ "max_requests", "0", TYPE_INT, RELOAD, 0, 1000000000, AT(max_requests),
 	    "Requests after which a worker is replaced, and up to a tenth more so that they do not "
 	    "all leave together; 0 means never." },
 	{ "max_memory", "0", TYPE_BYTES, RELOAD, 0, 1024 * MIB, AT(max_memory_bytes),
-	    "Resident memory at which a worker is replaced between two requests; 0 means never." },
+	    "Resident memory at which a worker is replaced between two requests, looked at every 64 "
+	    "requests; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
 	    "each; a worker that is busy for three times as long is killed." },

@@ -1,11 +1,11 @@
 /* The child that looks at the database. */
 #include "proc/dbcheck.h"
 #include "base/log.h"
+#include "proc/signals.h"
 #include "proc/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -21,15 +21,11 @@ look(const struct conf *c, const struct pool *p, int result)
 	struct app_options options;
 	struct app        *app;
 	struct db_room     room;
-	sigset_t           none;
 	int                code;
 
 	log_init("check", (enum log_level)c->log_level);
 	pool_leave(p);
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_restore();
 	worker_app_options(c, &nobodys, &options);
 	app = app_new(&options);
 	code = app_check(app);

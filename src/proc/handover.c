@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-	NUMBERS_MAX = 4,
+	NUMBERS_MAX = 5,
 	TEXT_MAX_BYTES = 96 * 1024, /* less than the 128 KiB that the kernel takes for one variable */
 };
 
@@ -24,6 +24,7 @@ static const struct word {
 	WORD(pid, 1),
 	WORD(rehearsal, 1),
 	WORD(lifeline, 2),
+	WORD(stats, 1),
 	WORD(generation, 1),
 	WORD(started_wall_ms, 1),
 	WORD(target, 1),
@@ -53,7 +54,7 @@ handover_print(const struct handover *h, struct buf *out)
 	for (size_t i = 0; i < h->workers; i++) {
 		buf_fmt(out, "worker");
 		print_numbers(out, (const int64_t[]) { h->worker[i].place, h->worker[i].pid, h->worker[i].ready,
-		    h->worker[i].forked_ms }, 4);
+		    h->worker[i].forked_ms, h->worker[i].requests_before }, 5);
 	}
 }
 
@@ -85,12 +86,13 @@ read_word(struct handover *h, struct str name, struct str value)
 		h->socket[h->sockets++].made = n[1];
 	}
 	if (str_is(name, "worker") && h->workers < HANDOVER_WORKERS_MAX) {
-		if (!read_numbers(value, n, 4))
+		if (!read_numbers(value, n, 5))
 			return false;
 		h->worker[h->workers].place = n[0];
 		h->worker[h->workers].pid = n[1];
 		h->worker[h->workers].ready = n[2];
-		h->worker[h->workers++].forked_ms = n[3];
+		h->worker[h->workers].forked_ms = n[3];
+		h->worker[h->workers++].requests_before = n[4];
 	}
 	return true;
 }
@@ -124,7 +126,7 @@ handover_take(struct handover *h)
 		handover_keep_open(h, false);
 	else
 		*h = (struct handover) { 0 };
-	unsetenv(variable);
+	handover_withdraw();
 	return given;
 }
 
@@ -140,6 +142,12 @@ handover_leave(const struct handover *h)
 	left = !text.full && setenv(variable, text.ptr, 1) == 0;
 	buf_fini(&text);
 	return left;
+}
+
+void
+handover_withdraw(void)
+{
+	unsetenv(variable);
 }
 
 void
@@ -177,4 +185,5 @@ handover_keep_open(const struct handover *h, bool open)
 		keep_open(h->socket[i].fd, open);
 	for (size_t i = 0; i < COUNTOF(h->lifeline); i++)
 		keep_open(h->lifeline[i], open);
+	keep_open(h->stats, open);
 }

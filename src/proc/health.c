@@ -93,6 +93,7 @@ health_start(const struct conf *c)
 		.statement_timeout_ms = LOOK_TIMEOUT_MS,
 		.lock_timeout_ms = LOOK_TIMEOUT_MS,
 		.request_timeout_ms = LOOK_TIMEOUT_MS,
+		.unprepared = !c->prepared_statements,
 	};
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&monotonic);

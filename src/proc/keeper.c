@@ -80,6 +80,13 @@ keeper_renew(struct keeper *k)
 }
 
 void
+keeper_signal(const struct keeper *k, int number)
+{
+	if (k->pid != 0)
+		kill(k->pid, number);
+}
+
+void
 keeper_end(struct keeper *k)
 {
 	int64_t end = clock_mono_ms() + END_MS;

@@ -33,6 +33,8 @@ bool keeper_reap(struct keeper *k, pid_t pid, int status);
 /* Has it end, and another take its place without a pause. */
 void keeper_renew(struct keeper *k);
 
+void keeper_signal(const struct keeper *k, int number);
+
 /* Ends it and waits until it is gone, a few seconds at most; then it is killed. */
 void keeper_end(struct keeper *k);
 

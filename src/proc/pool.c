@@ -4,6 +4,7 @@
 #include "proc/obituary.h"
 #include "proc/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -68,20 +69,28 @@ enter(struct pool *p, struct place *w, enum stats_life life)
 }
 
 bool
-pool_init(struct pool *p, const int *lifeline)
+pool_init(struct pool *p, const struct handover *from)
 {
 	p->patience = POOL_PATIENCE;
-	if (lifeline)
-		memcpy(p->lifeline, lifeline, sizeof(p->lifeline));
-	if ((!lifeline && pipe2(p->lifeline, O_CLOEXEC) == -1) || pipe2(p->ready, O_CLOEXEC | O_NONBLOCK) == -1) {
+	for (size_t i = 0; from && i < COUNTOF(p->lifeline); i++)
+		p->lifeline[i] = (int)from->lifeline[i];
+	if ((!from && pipe2(p->lifeline, O_CLOEXEC) == -1) || pipe2(p->ready, O_CLOEXEC | O_NONBLOCK) == -1) {
 		log_error("pipe: %s", strerror(errno));
 		return false;
 	}
-	p->stats = stats_new(POOL_PLACES);
+	p->stats = from ? stats_attach((int)from->stats, POOL_PLACES) : NULL;
+	if (from && !p->stats) {
+		log_info("counters begin anew: the former program had other ones");
+		close((int)from->stats);
+	}
+	if (!p->stats)
+		p->stats = stats_new(POOL_PLACES);
 	p->buckets = buckets_new();
 	/* With the lifeline's other end in them, siblings would never see the end. */
 	pool_hide(p, p->lifeline[1]);
 	pool_hide(p, p->ready[0]);
+	/* Children have it mapped; what they may do there is not for them to say. */
+	pool_hide(p, p->stats->fd);
 	return true;
 }
 
@@ -99,8 +108,8 @@ pool_fini(struct pool *p)
 void
 pool_hide(struct pool *p, int fd)
 {
-	if (p->hidden_count < POOL_HIDDEN_MAX)
-		p->hidden[p->hidden_count++] = fd;
+	assert(p->hidden_count < POOL_HIDDEN_MAX);
+	p->hidden[p->hidden_count++] = fd;
 }
 
 void
@@ -148,7 +157,6 @@ start(struct pool *p, struct place *w)
 	struct stats_slot *stats = own(p, w);
 
 	stats_begin(stats);
-	atomic_store_explicit(&stats->leaves, 0, memory_order_relaxed);
 	w->requests_before = atomic_load_explicit(&stats->requests, memory_order_relaxed);
 	w->forked_ms = clock_mono_ms();
 	w->generation = p->generation;
@@ -508,7 +516,8 @@ pool_hand_over(struct pool *p, struct handover *h)
 		h->worker[h->workers].place = (int64_t)i;
 		h->worker[h->workers].pid = w->pid;
 		h->worker[h->workers].ready = w->life == STATS_READY;
-		h->worker[h->workers++].forked_ms = w->forked_ms;
+		h->worker[h->workers].forked_ms = w->forked_ms;
+		h->worker[h->workers++].requests_before = (int64_t)w->requests_before;
 	}
 }
 
@@ -525,6 +534,7 @@ pool_take_over(struct pool *p, const struct handover *h)
 		w = &p->place[h->worker[i].place];
 		w->pid = (pid_t)h->worker[i].pid;
 		w->forked_ms = h->worker[i].forked_ms;
+		w->requests_before = (uint64_t)h->worker[i].requests_before;
 		w->generation = p->generation;
 		w->killed_for = STATS_CAUSE__COUNT;
 		enter(p, w, h->worker[i].ready ? STATS_READY : STATS_STOPPING);

@@ -29,7 +29,7 @@ enum {
 	/* A worker more than configured while a generation replaces another. */
 	POOL_PLACES = CONF_WORKERS_MAX + 1,
 	POOL_PATIENCE = 8,
-	POOL_HIDDEN_MAX = 8,
+	POOL_HIDDEN_MAX = 12,
 };
 
 struct place {
@@ -62,8 +62,8 @@ struct pool {
 	struct place        place[POOL_PLACES];
 };
 
-/* lifeline: of a pool that is taken over, or NULL. False, and a line in the log, when there are no pipes. */
-bool pool_init(struct pool *p, const int *lifeline) MUSTCHECK;
+/* from: another image whose lifeline and counters go on, or NULL. False, and a line in the log, when there are no pipes. */
+bool pool_init(struct pool *p, const struct handover *from) MUSTCHECK;
 void pool_fini(struct pool *p);
 
 /* A descriptor of the supervisor that no child may keep. */

@@ -147,7 +147,9 @@ queue_ask(struct queue *q, int64_t *length, int64_t *limit)
 	}
 	if (error == 0)
 		return true;
-	/* What the system refuses once it refuses always. */
+	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
+		return false;
+	/* What else the system refuses once it refuses always. */
 	if (!atomic_exchange(&q->pool->queue_silent, 1))
 		log_info("the length of the listen queue cannot be told, so nothing is refused before it is full: %s",
 		    strerror(error));
@@ -226,6 +228,7 @@ queue_tick(struct queue *q, int64_t shed_percent)
 {
 	if (queue_turn(&q->pool->looked_ms, LOOK_MS))
 		look(q, shed_percent);
+	queue_fini(q);
 	return atomic_load_explicit(&q->pool->queue_length, memory_order_relaxed) > 0 ? TICK_MS : INT64_MAX;
 }
 

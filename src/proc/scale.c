@@ -87,10 +87,13 @@ scale_check(const struct conf *c, struct buf *err)
 }
 
 unsigned
-scale_room(const struct db_room *db, struct buf *sum)
+scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 {
 	int64_t room = db->max_connections - db->reserved;
+	int     kept = KEPT_CONNECTIONS + (c->admin_listen[0] != '\0');
 
+	if (db->max_connections == 0 || !c->prepared_statements)
+		return 0;
 	if (db->of_role >= 0 && db->of_role < room && (db->of_database < 0 || db->of_role <= db->of_database)) {
 		room = db->of_role;
 		buf_fmt(sum, "the role's connection limit of %d", (int)room);
@@ -99,8 +102,9 @@ scale_room(const struct db_room *db, struct buf *sum)
 		buf_fmt(sum, "the database's connection limit of %d", (int)room);
 	} else
 		buf_fmt(sum, "max_connections %d, less %d reserved", (int)db->max_connections, (int)db->reserved);
-	buf_fmt(sum, ", less %d for the check and for a successor", KEPT_CONNECTIONS);
-	room -= KEPT_CONNECTIONS;
+	buf_fmt(sum, ", less %d for the check and for a successor%s", kept,
+	    c->admin_listen[0] ? ", and the admin process" : "");
+	room -= kept;
 	return room < 1 ? 1 : room > CONF_WORKERS_MAX ? CONF_WORKERS_MAX : (unsigned)room;
 }
 

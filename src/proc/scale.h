@@ -31,11 +31,13 @@ bool scale_check(const struct conf *c, struct buf *err) MUSTCHECK;
 
 /*
  * How many workers a database has room for, at least 1; 'sum' gets the
- * arithmetic. Connections of others are not known and not counted.
+ * arithmetic. 0 when that is not known: a server that did not tell
+ * (max_connections 0), or one behind a pooler, which shares connections
+ * (prepared_statements = off). Connections of others are not counted.
  */
-unsigned scale_room(const struct db_room *db, struct buf *sum);
+unsigned scale_room(const struct conf *c, const struct db_room *db, struct buf *sum);
 
-/* Whether the database's room makes the pool smaller than the configuration asks for. */
+/* Whether that makes the pool smaller than the configuration asks for. */
 bool scale_is_cut(const struct conf *c, struct cpus cpus, unsigned room);
 
 unsigned scale_clamp(const struct scale *s, int64_t wanted);

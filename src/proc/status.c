@@ -46,6 +46,12 @@ cpu_ms(int pid)
 	return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
 }
 
+static bool
+is_alive(const struct view *v)
+{
+	return v->life == STATS_STARTING || v->life == STATS_READY || v->life == STATS_STOPPING;
+}
+
 /* False: the place is empty. */
 static bool
 look(const struct stats *s, size_t place, int64_t now, struct view *v)
@@ -70,7 +76,7 @@ look(const struct stats *s, size_t place, int64_t now, struct view *v)
 	};
 	if (v->life == STATS_EMPTY || v->life >= STATS_LIFE__COUNT)
 		return false;
-	alive = v->life != STATS_WAITING;
+	alive = is_alive(v);
 	v->state_ms = v->life == STATS_READY ? now - atomic_load(&own->since_ms) : v->age_ms;
 	v->busy = stats_read_doing(own, &v->doing);
 	v->doing_ms = v->busy ? now - v->doing.since_ms : 0;
@@ -224,7 +230,7 @@ cell_place(const struct view *v, char *out, size_t size)
 static void
 cell_pid(const struct view *v, char *out, size_t size)
 {
-	if (v->life != STATS_WAITING)
+	if (is_alive(v))
 		snprintf(out, size, "%d", v->pid);
 }
 
@@ -271,7 +277,7 @@ cell_memory(const struct view *v, char *out, size_t size)
 {
 	uint64_t tenths = v->memory_bytes / (1024 * 1024 / 10);
 
-	if (v->memory_bytes && v->life != STATS_WAITING)
+	if (v->memory_bytes && is_alive(v))
 		snprintf(out, size, "%ju.%juM", (uintmax_t)(tenths / 10), (uintmax_t)(tenths % 10));
 }
 
@@ -394,8 +400,8 @@ write_pool(const struct tally *t, struct buf *out)
 	print_ms(f[FIGURE_UPTIME], up, sizeof(up));
 	buf_fmt(out, "clientele " PACKAGE_VERSION "  up %s, generation %jd, %s%s\n", up, (intmax_t)f[FIGURE_GENERATION],
 	    f[FIGURE_READY] ? "ready" : "not ready", f[FIGURE_STOPPING] ? ", stopping" : "");
-	buf_fmt(out, "%-10s%jd serve of %jd (%jd to %jd), %jd idle, %jd active; at most %jd active at once, "
-	    "maximum reached %jd times\n",
+	buf_fmt(out, "%-10s%jd serve of %jd (%jd to %jd), %jd idle, %jd active; most at once %jd, "
+	    "maximum reached %jdx\n",
 	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET], (intmax_t)f[FIGURE_MIN],
 	    (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE], (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK],
 	    (intmax_t)f[FIGURE_MAX_REACHED]);

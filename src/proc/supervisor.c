@@ -8,27 +8,19 @@
 #include "proc/notify.h"
 #include "proc/pool.h"
 #include "proc/queue.h"
-#include "proc/scale.h"
+#include "proc/signals.h"
+#include "proc/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	TICK_MS = 1000, /* between two looks at what the workers are doing */
-
-	/* While a pool grows it is looked at more often: one at a time, but not one a second. */
-	EAGER_TICK_MS = 50,
-	EAGER_MS = 1000,
-
-	FULL_PAUSE_MS = 60000, /* a pool that needs less for so long is not full any more */
-	ROOM_PAUSE_MS = 60000, /* before a database that could not be asked at the start is asked again */
-};
+/* Before a database that could not be asked at the start is asked again. */
+enum { ROOM_PAUSE_MS = 60000 };
 
 enum check_for { FOR_START, FOR_RELOAD, FOR_ROOM };
 
@@ -38,7 +30,7 @@ struct supervisor {
 	struct conf             next; /* while a reload is being checked */
 	struct allow            allow;
 	struct pool             pool;
-	struct scale            scale;
+	struct target           target;
 	struct db_room          room; /* max_connections 0: not known */
 	struct dbcheck          check;
 	enum check_for          check_for;
@@ -46,9 +38,6 @@ struct supervisor {
 	struct notify           notify;
 	int                     command[2]; /* the admin process writes struct command into it */
 	struct keeper           admin;
-	bool                    full; /* all workers are busy, and there may be no more */
-	int64_t                 eager_until_ms;
-	int64_t                 full_ms; /* when the last look found the pool too small; 0: it is not */
 	bool                    rehearsal;
 	bool                    rolling; /* not all workers of this generation serve yet */
 	bool                    stopping;
@@ -57,15 +46,6 @@ struct supervisor {
 	struct queue            queue;
 	int64_t                 queue_due_ms; /* until it wants to be looked at again */
 };
-
-/* All that a handler may touch: how often each signal has come. */
-static volatile sig_atomic_t got[NSIG];
-
-static void
-on_signal(int number)
-{
-	got[number]++;
-}
 
 static struct stats_pool *
 told(const struct supervisor *s)
@@ -90,6 +70,7 @@ be_admin(const struct supervisor *s)
 	pool_leave(&s->pool);
 	close(s->pool.ready[1]);
 	close(s->what->listener->fd);
+	buckets_free(s->pool.buckets); /* what keys have used up is not its business */
 	exit(admin_run(&h));
 }
 
@@ -104,108 +85,6 @@ tend_admin(struct supervisor *s)
 	if (pid == 0)
 		be_admin(s);
 	keeper_forked(&s->admin, pid);
-}
-
-/* ---- how many workers */
-
-static void
-aim(struct supervisor *s, unsigned target)
-{
-	pool_aim(&s->pool, target, s->scale.max);
-	atomic_store(&told(s)->target, target);
-	atomic_store(&told(s)->workers_min, s->scale.min);
-	atomic_store(&told(s)->workers_max, s->scale.max);
-}
-
-static void
-change(struct supervisor *s, int64_t wanted, const char *by)
-{
-	unsigned target = scale_clamp(&s->scale, wanted);
-
-	if (s->stopping || s->pool.generation == 0 || s->rehearsal)
-		return;
-	log_info("workers: %u -> %u by %s%s", s->pool.target, target, by,
-	    target < wanted       ? ", which is the most"
-	        : target > wanted ? ", which is the least"
-				  : "");
-	aim(s, target);
-}
-
-/*
- * What the configuration and the database say now. kept is the target of a
- * running pool whose keys have not been changed, or 0: what a person or the load
- * has made of it outlives a reload and an upgrade.
- */
-static void
-measure(struct supervisor *s, unsigned kept)
-{
-	struct cpus cpus = cpus_usable();
-	unsigned    room = 0;
-	struct buf  text, sum;
-
-	buf_init(&text, 512);
-	buf_init(&sum, 512);
-	/* Behind a pooler that shares connections the server's figure says nothing. */
-	if (s->room.max_connections && s->conf->prepared_statements)
-		room = scale_room(&s->room, &sum);
-	scale_make(s->conf, cpus, room, &s->scale, &text);
-	if (s->rehearsal)
-		s->scale = (struct scale) { .start = 1, .min = 1, .max = 1 };
-	else {
-		log_info("%.*s", STR_ARGS(buf_view(&text)));
-		if (scale_is_cut(s->conf, cpus, room))
-			log_warn("the database has room for %u workers, fewer than configured: %.*s", room,
-			    STR_ARGS(buf_view(&sum)));
-	}
-	aim(s, kept ? scale_clamp(&s->scale, kept) : s->scale.start);
-	buf_fini(&text);
-	buf_fini(&sum);
-}
-
-/* Counts how often it happens, not how long it lasts. */
-static void
-count_full(struct supervisor *s, const struct pool_census *n)
-{
-	bool full = n->serving >= s->pool.target && n->busy == n->serving
-	    && (!s->scale.dynamic || s->pool.target == s->scale.max);
-
-	if (full && !s->full)
-		stats_count(&told(s)->max_reached);
-	s->full = full;
-}
-
-static void
-look_at_load(struct supervisor *s, const struct pool_census *n, int64_t now)
-{
-	struct scale_census census = {
-		.target = s->pool.target,
-		.idle = n->serving - n->busy,
-		.spare = n->spare,
-		.coming = n->coming + n->given_up,
-	};
-
-	switch (scale_decide(&s->scale, &census)) {
-	case SCALE_STAY:
-		break;
-	case SCALE_GROW:
-		log_debug("workers: %u -> %u by load", s->pool.target, s->pool.target + 1);
-		aim(s, s->pool.target + 1);
-		s->eager_until_ms = now + EAGER_MS;
-		break;
-	case SCALE_SHRINK:
-		log_debug("workers: %u -> %u by idleness", s->pool.target, s->pool.target - 1);
-		aim(s, s->pool.target - 1);
-		break;
-	case SCALE_FULL:
-		if (s->full_ms == 0)
-			log_warn("all %u workers are busy, and there may be no more of them (workers_max, or the "
-				 "database's room)",
-			    s->scale.max);
-		s->full_ms = now;
-		break;
-	}
-	if (now - s->full_ms > FULL_PAUSE_MS)
-		s->full_ms = 0;
 }
 
 /* ---- the check of the database, and what follows from it */
@@ -249,7 +128,7 @@ renew(struct supervisor *s, unsigned kept)
 {
 	read_allow(s);
 	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
-	measure(s, kept);
+	target_measure(&s->target, s->conf, &s->room, kept);
 	pool_renew(&s->pool);
 	s->rolling = true;
 	atomic_store(&told(s)->generation, s->pool.generation);
@@ -293,7 +172,7 @@ checked(struct supervisor *s, int status)
 	switch (s->check_for) {
 	case FOR_ROOM:
 		if (s->room.max_connections)
-			measure(s, s->pool.target);
+			target_measure(&s->target, s->conf, &s->room, s->pool.target);
 		return;
 	case FOR_START:
 		if (failed == EXIT_CONFIG && s->pool.generation > 0)
@@ -326,6 +205,7 @@ describe(const struct supervisor *s, struct handover *h)
 	*h = (struct handover) {
 		.pid = getpid(),
 		.lifeline = { s->pool.lifeline[0], s->pool.lifeline[1] },
+		.stats = s->pool.stats->fd,
 		.generation = s->pool.generation,
 		.started_wall_ms = atomic_load(&told(s)->started_wall_ms),
 		.target = s->pool.target,
@@ -347,9 +227,10 @@ take_over(struct supervisor *s)
 	atomic_store(&told(s)->started_wall_ms, h->started_wall_ms);
 	read_allow(s);
 	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
-	measure(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
+	target_measure(&s->target, s->conf, &s->room,
+	    same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
-	got[SIGCHLD] = 1; /* who died meanwhile */
+	signals_raise(SIGCHLD, 1); /* who died meanwhile */
 	log_info("took over %zu workers from the former program", h->workers);
 }
 
@@ -366,6 +247,7 @@ rehearsed(struct supervisor *s, int status)
 	pool_take_ready(&s->pool);
 	describe(s, &h);
 	pool_hand_over(&s->pool, &h);
+	/* The next image starts its own; who asks meanwhile waits at the socket. */
 	keeper_end(&s->admin);
 	upgrade_run(s->what->upgrade, &h);
 	notify_ready();
@@ -488,7 +370,15 @@ act_reopen(struct supervisor *s, int times UNUSED)
 {
 	log_reopen();
 	pool_signal(&s->pool, SIGUSR1);
+	keeper_signal(&s->admin, SIGUSR1);
 	return true;
+}
+
+static void
+change(struct supervisor *s, int64_t wanted, const char *by)
+{
+	if (!s->stopping && !s->rehearsal && s->pool.generation > 0)
+		target_change(&s->target, wanted, by);
 }
 
 static bool
@@ -520,32 +410,24 @@ static const struct {
 	{ SIGUSR2, act_upgrade },
 };
 
-/* Blocks all that has a handler except in ppoll(); what the parent had blocked is not inherited. */
 static void
 take_signals(struct supervisor *s)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP };
-	sigset_t         blocked;
+	int numbers[COUNTOF(signals)];
 
-	sigemptyset(&blocked);
-	for (size_t i = 0; i < COUNTOF(signals); i++) {
-		sigaddset(&blocked, signals[i].number);
-		sigaction(signals[i].number, &sa, NULL);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	sigemptyset(&s->while_waiting);
+	for (size_t i = 0; i < COUNTOF(signals); i++)
+		numbers[i] = signals[i].number;
+	signals_take(numbers, COUNTOF(signals), &s->while_waiting);
 }
 
 static void
 obey_signals(struct supervisor *s)
 {
 	for (size_t i = 0; i < COUNTOF(signals); i++) {
-		int times = got[signals[i].number];
+		int times = signals_got(signals[i].number);
 
-		got[signals[i].number] = 0;
 		if (times && !signals[i].act(s, times))
-			got[signals[i].number] = times;
+			signals_raise(signals[i].number, times);
 	}
 }
 
@@ -563,16 +445,16 @@ obey_commands(struct supervisor *s)
 			change(s, (int64_t)s->pool.target + c.value, "command");
 			break;
 		case COMMAND_RELOAD:
-			got[SIGHUP]++;
+			signals_raise(SIGHUP, 1);
 			break;
 		case COMMAND_UPGRADE:
-			got[SIGUSR2]++;
+			signals_raise(SIGUSR2, 1);
 			break;
 		case COMMAND_REOPEN:
-			got[SIGUSR1]++;
+			signals_raise(SIGUSR1, 1);
 			break;
 		case COMMAND_STOP:
-			got[SIGTERM]++;
+			signals_raise(SIGTERM, 1);
 			break;
 		case COMMAND__COUNT:
 			break;
@@ -585,7 +467,7 @@ static void
 wait_for_events(struct supervisor *s)
 {
 	int64_t now = clock_mono_ms();
-	int64_t due[] = { now < s->eager_until_ms ? EAGER_TICK_MS : TICK_MS, pool_due_ms(&s->pool),
+	int64_t due[] = { target_due_ms(&s->target, now), pool_due_ms(&s->pool),
 		notify_due_ms(&s->notify, now), s->queue_due_ms };
 	int64_t         least = due[0];
 	struct timespec timeout;
@@ -618,7 +500,9 @@ settle(struct supervisor *s, const struct pool_census *n)
 	}
 	if (!s->rolling)
 		return;
-	if (n->serving == wanted && n->old == 0)
+	if (s->rehearsal && n->serving > 0)
+		log_info("a worker serves");
+	else if (n->serving == wanted && n->old == 0)
 		log_info("ready: %u workers", wanted);
 	else if (n->given_up > 0 && n->coming == 0 && n->old > 0 && n->serving - n->old >= wanted)
 		log_error("not all workers could be replaced: %u of the former ones go on", n->old);
@@ -639,10 +523,10 @@ tend(struct supervisor *s)
 	if (n.busy > atomic_load(&told(s)->busy_peak))
 		atomic_store(&told(s)->busy_peak, n.busy);
 	atomic_store(&told(s)->given_up, n.given_up);
-	count_full(s, &n);
+	target_count_full(&s->target, &n);
 	if (!s->stopping && s->pool.generation > 0) {
 		if (!s->rolling)
-			look_at_load(s, &n, now);
+			target_follow(&s->target, &n, now);
 		pool_balance(&s->pool);
 		n = pool_count(&s->pool, s->conf->spare_idle_ms);
 		settle(s, &n);
@@ -686,8 +570,6 @@ open_commands(struct supervisor *s)
 	pool_hide(&s->pool, s->command[1]);
 	if (s->what->admin->fd != -1)
 		pool_hide(&s->pool, s->what->admin->fd);
-	if (s->queue.netlink_fd != -1)
-		pool_hide(&s->pool, s->queue.netlink_fd);
 	return true;
 }
 
@@ -697,27 +579,26 @@ supervisor_run(const struct supervise *what)
 	static struct supervisor s; /* it is large */
 
 	const struct handover *h = what->handover;
-	const int              lifeline[2] = { (int)h->lifeline[0], (int)h->lifeline[1] };
+	const struct handover *from = h->pid && !h->rehearsal ? h : NULL;
 
 	s = (struct supervisor) {
 		.what = what,
 		.conf = what->conf,
 		.rehearsal = h->rehearsal != 0,
 		.admin.name = "the admin process",
+		.target = { .pool = &s.pool, .single = h->rehearsal != 0 },
 		.pool = { .conf = what->conf, .allow = &s.allow, .listen_fd = what->listener->fd },
 	};
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);
-	if (!pool_init(&s.pool, h->pid && !s.rehearsal ? lifeline : NULL))
+	if (!pool_init(&s.pool, from) || !open_commands(&s))
 		return EXIT_OS;
 	queue_init(&s.queue, what->listener->fd, told(&s));
-	if (!open_commands(&s))
-		return EXIT_OS;
 	if (s.rehearsal)
 		s.pool.patience = 1;
 	take_signals(&s);
 	notify_init(&s.notify);
 	atomic_store(&told(&s)->started_wall_ms, clock_wall_ms());
-	if (h->pid && !s.rehearsal)
+	if (from)
 		take_over(&s);
 	if (!check(&s, s.conf, FOR_START))
 		s.exit_code = EXIT_OS;

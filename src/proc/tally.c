@@ -17,6 +17,7 @@ const char *const tally_state_names[TALLY_STATE__COUNT] = {
 	[TALLY_WAITING] = "waiting",
 	[TALLY_STARTING] = "starting",
 	[TALLY_STOPPING] = "stopping",
+	[TALLY_GIVEN_UP] = "given_up",
 };
 
 static const enum tally_state of_state[STATS__COUNT] = {
@@ -32,6 +33,7 @@ static const enum tally_state of_life[STATS_LIFE__COUNT] = {
 	[STATS_STARTING] = TALLY_STARTING,
 	[STATS_READY] = TALLY_IDLE, /* the worker itself knows better */
 	[STATS_STOPPING] = TALLY_STOPPING,
+	[STATS_GIVEN_UP] = TALLY_GIVEN_UP,
 };
 
 enum tally_state
@@ -75,14 +77,15 @@ add_worker(struct tally *t, const struct stats *s, size_t place)
 	const struct stats_slot *own = &s->slot[place].own;
 	enum tally_state         state = tally_state(s, place);
 	bool                     serving = atomic_load(&s->slot[place].worker.life) == STATS_READY;
+	bool                     alive = state != TALLY_WAITING && state != TALLY_GIVEN_UP;
 
 	if (state == TALLY_NOBODY)
 		return;
 	t->state[state]++;
 	t->figure[FIGURE_SERVING] += serving;
 	t->figure[FIGURE_IDLE] += serving && state == TALLY_IDLE;
-	t->figure[FIGURE_ACTIVE] += state != TALLY_WAITING && atomic_load(&own->busy_ms) != 0;
-	if (state == TALLY_WAITING)
+	t->figure[FIGURE_ACTIVE] += alive && atomic_load(&own->busy_ms) != 0;
+	if (!alive)
 		return;
 	t->figure[FIGURE_MEMORY] += (int64_t)atomic_load(&own->memory_bytes);
 	t->figure[FIGURE_CONNECTED] += atomic_load(&own->db) == STATS_DB_CONNECTED;
@@ -110,6 +113,7 @@ tally_take(const struct stats *s, struct tally *out)
 	f[FIGURE_TARGET] = atomic_load(&p->target);
 	f[FIGURE_MIN] = atomic_load(&p->workers_min);
 	f[FIGURE_MAX] = atomic_load(&p->workers_max);
+	f[FIGURE_GIVEN_UP] = atomic_load(&p->given_up);
 	f[FIGURE_PEAK] = atomic_load(&p->busy_peak);
 	f[FIGURE_MAX_REACHED] = (int64_t)atomic_load(&p->max_reached);
 	f[FIGURE_STOPPING] = atomic_load(&p->stopping);
@@ -118,5 +122,5 @@ tally_take(const struct stats *s, struct tally *out)
 	f[FIGURE_QUEUE_LIMIT] = atomic_load(&p->queue_limit);
 	f[FIGURE_QUEUE_PEAK] = f[FIGURE_QUEUE_LENGTH] == -1 ? -1 : atomic_load(&p->queue_peak);
 	f[FIGURE_ACCEPTED] = f[FIGURE_REQUESTS] + (int64_t)out->event[STATS_USELESS]
-	    + (int64_t)out->event[STATS_ABANDONED];
+	    + (int64_t)out->event[STATS_ABANDONED] + (int64_t)out->event[STATS_CANCELLED];
 }

@@ -29,6 +29,8 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	FIGURE(SERVING, "serving", "workers_serving", GAUGE, 1, "Workers that take requests.") \
 	FIGURE(IDLE, "idle", NULL, GAUGE, 1, "") \
 	FIGURE(ACTIVE, "active", NULL, GAUGE, 1, "") \
+	FIGURE(GIVEN_UP, "givenUp", "workers_given_up", GAUGE, 1, \
+	    "Places that stay empty because their workers died again and again.") \
 	FIGURE(PEAK, "activePeak", "busy_peak", GAUGE, 1, "Most workers that were busy at once.") \
 	FIGURE(MAX_REACHED, "maxReached", "workers_max_reached_total", COUNTER, 1, \
 	    "How often all workers became busy and workers_max forbade another.") \
@@ -70,6 +72,7 @@ enum tally_state {
 	TALLY_WAITING,
 	TALLY_STARTING,
 	TALLY_STOPPING,
+	TALLY_GIVEN_UP,
 	TALLY_STATE__COUNT,
 	TALLY_NOBODY = TALLY_STATE__COUNT /* an empty place */
 };

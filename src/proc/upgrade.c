@@ -3,10 +3,10 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/signals.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,18 +76,16 @@ static NORETURN void
 rehearse(const struct upgrade *u, const struct handover *given, pid_t parent)
 {
 	struct handover h = *given;
-	sigset_t        none;
 
 	/* It says nothing to systemd, and does not survive us. */
 	unsetenv("NOTIFY_SOCKET");
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	h.pid = getpid();
 	h.rehearsal = 1;
+	/* The sockets are all that it needs; with the lifeline in it, our workers could not see us go. */
 	h.workers = 0;
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	h.lifeline[0] = h.lifeline[1] = h.stats = 0;
+	signals_restore();
 	if (getppid() == parent && handover_leave(&h)) {
 		handover_keep_open(&h, true);
 		execv(u->path, u->argv);
@@ -164,5 +162,5 @@ upgrade_run(const struct upgrade *u, const struct handover *h)
 		handover_keep_open(h, false);
 	}
 	log_error("upgrade refused, the running program goes on: %s: %s", u->path, strerror(errno));
-	unsetenv("CLIENTELE_HANDOVER");
+	handover_withdraw();
 }

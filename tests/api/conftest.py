@@ -4,7 +4,7 @@ import pytest
 
 from helpers import Client, uid
 from privacy import SENT, logs
-from stack import Front, Service
+from stack import Front, Fronts, Service
 
 
 def pytest_addoption(parser):
@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def service(database):
-    """Behind nginx. With all that a log can hold; so is the one behind lighttpd, whose lines are JSON."""
+    """Behind nginx and Caddy. With all that a log can hold; so is the one behind the others, whose lines are JSON."""
     service = Service(database, workers=3, log_level="debug", slow_request="1ms").start()
     yield service
     service.stop()
@@ -43,11 +43,9 @@ def json_service(database):
 
 @pytest.fixture(scope="session")
 def fronts(service, json_service):
-    fronts = {"nginx": Front(service.place, "nginx", service.socket),
-              "lighttpd": Front(service.place, "lighttpd", json_service.socket)}
+    fronts = Fronts(lambda kind: json_service if kind in ("lighttpd", "apache") else service)
     yield fronts
-    for front in fronts.values():
-        front.stop()
+    fronts.stop()
 
 
 @pytest.fixture(scope="session")

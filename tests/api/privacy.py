@@ -27,7 +27,7 @@ OPEN_HEADERS = {"traceparent", "content-type", "content-length", "content-encodi
 TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.S)
 # Shorter numbers are also durations, sizes and process ids.
 NUMBER = re.compile(rb'(?<![\w.])-?\d{10,}')
-REQUEST_ID = re.compile(rb'(request(?:_id)?(?:="?|":"| ))([\w.:-]+)')
+REQUEST_ID = re.compile(rb'(request(?:_id)?(?:=|":"| ))([\w.:-]+?)(?=: |[\s"])')
 # What people are shown of a key, and less of it.
 SHOWN = re.compile(rb"ck_(live|sandbox)(_\w{0,4})?")
 # The log replaces these, so it would hold what is between them.
@@ -87,14 +87,14 @@ class Record:
         """The values that stand in the log (bytes), each with the line where it does."""
         # An id that somebody gave a request may be there, in its own place.
         log = REQUEST_ID.sub(lambda found: found[1] if found[2] in self.ids else found[0], log)
-        leaks, by_start = {}, {}
+        leaks, starts = {}, {}
         for needle, value in self.needles().items():
-            by_start.setdefault(len(needle) if len(needle) < 8 else 8, {}).setdefault(needle[:8], []).append((needle, value))
-        for size, starts in by_start.items():
-            for at in range(len(log) - size + 1):
-                for needle, value in starts.get(log[at:at + size], ()):
-                    if log.startswith(needle, at):
-                        leaks.setdefault(value, log[log.rfind(b"\n", 0, at) + 1:log.find(b"\n", at)])
+            starts.setdefault(needle[:LEAST], []).append((needle, value))
+        # Once over the log, not once for each of the many values.
+        for at in range(len(log) - LEAST + 1):
+            for needle, value in starts.get(log[at:at + LEAST], ()):
+                if log.startswith(needle, at):
+                    leaks.setdefault(value, log[log.rfind(b"\n", 0, at) + 1:log.find(b"\n", at)])
         return leaks
 
 

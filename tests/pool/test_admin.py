@@ -136,6 +136,7 @@ def test_status_tells_what_the_pool_and_each_worker_did(admin):
 def test_status_is_a_table_for_people(admin):
     a = admin(workers=2).start()
     a.pool.ask()
+    wait_until(lambda: " 0 active;" in a.get("/status?format=text").text, what="the end of the request")  # its answer came before
     for reply in (a.get("/status?format=text"), a.get("/status", Accept="text/plain")):
         assert reply.headers["Content-Type"].startswith("text/plain")
         assert re.search(r"^workers +2 serve of 2 \(\d+ to \d+\), 2 idle, 0 active;", reply.text, re.M)
@@ -187,7 +188,8 @@ def test_counters_outlive_a_worker(admin):
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: a.worker_pids() not in ([pid], []) and a.figures()["serving"] == 1, what="another worker")
     state = a.state()
-    assert state["pool"]["requests"] == 1
+    assert state["pool"]["requests"] == 1 and state["restarts"]["crash"] == 1
+    assert a.metrics()['clientele_worker_restarts_total{cause="crash"}'] == 1
     assert state["workers"][0]["requests"] == 0 and state["workers"][0]["last"] is None
 
 
@@ -204,6 +206,14 @@ def test_paths_and_methods(session_admin, method, path, status):
         assert reply.json["error"]
     assert (reply.text == "") == (method == "HEAD")
     assert reply.headers["Connection"] == "close" and reply.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("method, path", [("POST", "/reload"), ("POST", "/workers?count=3"), ("GET", "/status")])
+def test_bodies_are_refused(session_admin, method, path):
+    for body in (b"count=3", b"x" * 300000):
+        reply = session_admin.ask(method, path, body=body)
+        assert reply.status == 413 and "no body" in reply.json["error"]
+    assert session_admin.ask("GET", "/status", {"Content-Length": "0"}).status == 200
 
 
 def test_live_and_ready(session_admin):
@@ -407,6 +417,20 @@ def drip_into(guest):
     return time.monotonic() - begun
 
 
+def test_figures_of_a_pool_that_is_full(admin):
+    a = admin(workers="dynamic", workers_min=1, workers_max=2, spare_min=1)
+    a.service.start(False)
+    a.wait_ready()
+    assert [a.figures()[name] for name in ("min", "max", "maxReached")] == [1, 2, 0]
+    with a.held():
+        pending = [a.start_held()]
+        wait_until(lambda: a.figures()["serving"] == 2, what="another worker")
+        pending.append(a.start_held())
+        wait_until(lambda: a.figures()["maxReached"] == 1 and a.figures()["activePeak"] == 2, what="a full pool")
+        assert a.metrics()["clientele_workers_max_reached_total"] == 1 and a.metrics()["clientele_busy_peak"] == 2
+    assert [one.result().status for one in pending] == [200, 200]
+
+
 # ---------------------------------------------------------------- rights
 
 
@@ -463,8 +487,8 @@ def test_processes_hold_only_what_is_theirs(admin):
     assert holds(a.pid, front) and holds(a.pid, a.address)
     assert holds(worker, front) and not holds(worker, a.address)
     assert not holds(admin_pid, front) and holds(admin_pid, a.address)
-    shared = [line for line in open(f"/proc/{admin_pid}/maps") if "/dev/zero" in line or "clientele-stats" in line]
-    assert shared and all(line.split()[1] == "r--s" for line in shared)
+    # Of all memory that processes share it has the scoreboard, and cannot write to it.
+    assert [line.split()[1] for line in open(f"/proc/{admin_pid}/maps") if line.split()[1].endswith("s")] == ["r--s"]
 
 
 # ---------------------------------------------------------------- commands
@@ -512,19 +536,50 @@ def test_stop(admin):
     assert not a.socket.exists() and not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
-@pytest.mark.parametrize("path", ["/upgrade", "/reopen"])
-def test_commands_are_passed_on(admin, path):
-    a = admin(workers=1).start()
-    reply = a.post(path)
-    assert reply.status == 202 and reply.json["asked"] == path[1:] and reply.json["before"]["serving"] == 1
+def test_upgrade_goes_on_with_the_same_socket_and_without_a_gap(admin):
+    a = admin(workers=2).start()
+    workers, old = a.worker_pids(), a.admin_pid()
+    with a.held():
+        pending = a.start_held()
+        reply = a.post("/upgrade")
+        assert reply.status == 202 and reply.json["asked"] == "upgrade" and reply.json["before"]["serving"] == 2
+        wait_until(lambda: a.state() and "took over" in a.log() and old not in children(a.pid), 20, "the upgrade")
+    assert pending.result().status == 200
+    wait_until(lambda: a.figures()["serving"] == 2 and not set(workers) & set(a.worker_pids()), 20, "new workers")
+    assert a.admin_pid() != old and a.get("/ready").status == 200
+    generation = a.figures()["generation"]
+    a.post("/reload")
+    wait_until(lambda: a.figures()["generation"] > generation and a.get("/ready").status == 200, 20, "a reload of the new program")
+    assert "the admin process died" not in a.log()
+    assert a.post("/stop").status == 202
+    assert a.wait() == 0 and not a.socket.exists()
 
 
-@pytest.mark.parametrize("count, asked", [("3", "workers 3"), ("+2", "workers +2"), ("%2B2", "workers +2"), ("-1", "workers -1")])
-def test_number_of_workers(admin, count, asked):
+def test_reopen(admin):
+    a = admin(workers=1, log=None)
+    log, old = a.dir / "service.log", a.dir / "service.log.1"
+    a.write_conf(log=log)
+    a.service.start()
+    wait_until(lambda: a.get("/ready").status == 200, what="ready")
+    log.rename(old)
+    assert a.post("/reopen").status == 202
+    wait_until(log.exists, what="a new log")
+    pids = [a.pid, a.admin_pid(), *a.worker_pids()]
+    if AS_ROOT:
+        def holds(pid, path):
+            return str(path) in [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+        wait_until(lambda: all(holds(pid, log) and not holds(pid, old) for pid in pids), what="the end of the old log")
+
+
+@pytest.mark.parametrize("count, asked, after", [("3", "workers 3", 3), ("+2", "workers +2", 4), ("%2B2", "workers +2", 4),
+                                                 ("-1", "workers -1", 1)])
+def test_number_of_workers(admin, count, asked, after):
     a = admin(workers=2).start()
     reply = a.post(f"/workers?count={count}")
     assert reply.status == 202 and reply.json["asked"] == asked
     assert reply.json["before"]["target"] == 2
+    wait_until(lambda: a.figures()["target"] == a.figures()["serving"] == len(a.worker_pids()) == after, what=f"{after} workers")
 
 
 @pytest.mark.parametrize("query, status", [
@@ -572,8 +627,11 @@ def test_commands_of_the_command_line(admin):
     wait_until(lambda: a.figures()["generation"] == 2, what="the reload")
     done = a.clientele("workers", "+2")
     assert done.returncode == 0 and done.stdout.startswith("asked for: workers +2; before: generation 2, ")
-    assert json.loads(a.clientele("workers", "3", "--json").stdout)["asked"] == "workers 3"
+    wait_until(lambda: a.figures()["serving"] == 3, what="three workers")
+    assert json.loads(a.clientele("workers", "2", "--json").stdout)["asked"] == "workers 2"
+    wait_until(lambda: len(a.worker_pids()) == 2, what="two workers")
     assert a.clientele("upgrade").stdout.startswith("asked for: upgrade; before: ")
+    wait_until(lambda: "took over" in a.log(), 20, "the upgrade")
     done = a.clientele("workers", "-512")
     assert done.returncode == 69 and done.stderr.startswith("clientele: there may be ")
 

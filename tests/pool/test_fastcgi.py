@@ -185,14 +185,14 @@ def test_body_longer_than_announced_is_not_executed(p, less):
     assert not p.exists(external)
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", " 5", "5 ", "0x10", "5a", "1e1", "99999999999999999999", "5,5"])
+@pytest.mark.parametrize("length", ["-2", "+5", " 5", "5 ", "0x10", "5a", "1e1", "99999999999999999999", "5,5"])
 def test_length_that_is_no_number_is_not_executed(p, length):
     external, body = p.new_customer()
     assert p.ask("POST", body=body, length=length).status is None
     assert not p.exists(external)
 
 
-@pytest.mark.parametrize("length", ["", "0", "00"])
+@pytest.mark.parametrize("length", ["", "0", "00", "-1"])  # -1: Caddy, of a body in chunks
 def test_body_without_length_is_read_to_its_end(p, length):
     external, body = p.new_customer()
     assert p.ask("POST", body=body, length=length).status == 201

@@ -1,9 +1,9 @@
 """Workers that grow, hang or die again and again."""
 
+import contextlib
 import os
 import re
 import signal
-import threading
 import time
 
 from conftest import CUSTOMERS, Pending
@@ -64,8 +64,30 @@ def test_who_has_answered_is_replaced_without_delay(pool):
         assert time.monotonic() - before < 0.4 * PATIENCE  # with a growing pause the sixth would take 3 s
 
 
+@contextlib.contextmanager
+def starts_held(p, behind_a_check=False):
+    """
+    While this lasts, no new worker comes to serve: its look at the schema waits. With behind_a_check the next
+    look, which is the check at a reload, is still let through, when the function that this gives is called.
+    """
+    lock = "LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE"
+    with contextlib.closing(p.database.connect()) as first, contextlib.closing(p.database.connect()) as second:
+        first.autocommit = second.autocommit = False
+        first.cursor().execute(lock)
+
+        def let_through():
+            wait_until(lambda: p.waiting() == 1, what="the check")
+            holder = Pending(lambda: second.cursor().execute(lock))  # locks are given in the order they were asked for
+            wait_until(lambda: p.waiting() == 2, what="a second lock")
+            first.rollback()
+            holder.result()
+
+        yield let_through if behind_a_check else None
+        first.rollback()
+        second.rollback()
+
+
 def kill_new(p, lives):
-    """Kills the workers that are not among lives; at most 20 times a second is enough."""
     for pid in set(p.workers()) - lives:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -85,7 +107,8 @@ def test_a_place_whose_workers_die_at_once_is_given_up(pool):
         assert one.ask().status == 200
         return "given up" in one.log() and all_of_them.ended()
 
-    wait_until(given_up, 30, "the end of patience")
+    with starts_held(one):
+        wait_until(given_up, 30, "the end of patience")
     # The others go on, and nobody is started there any more.
     assert "is given up: 8 died in a row without an answer; a reload or a change of workers tries again" in one.log()
     assert set(one.workers()) == lives and one.log().count(" died: ") == 8
@@ -101,18 +124,18 @@ def test_a_place_whose_workers_die_at_once_is_given_up(pool):
 
 def test_a_reload_whose_workers_die_leaves_the_old_ones(pool):
     p = pool(workers=1).start()
-    old, end = set(p.workers()), threading.Event()
+    old = set(p.workers())
 
-    def kill_successors():
-        while not end.is_set():
-            if p.log().count(": workers: 1") == 2:  # the check of the database is over, what is new now is a worker
-                kill_new(p, old)
+    def refused():
+        kill_new(p, old)
+        assert p.ask().status == 200
+        return "not all workers could be replaced: 1 of the former ones go on" in p.log()
 
-    killer = Pending(kill_successors)
-    p.signal(signal.SIGHUP)
-    wait_until(lambda: p.ask().status == 200 and "not all workers could be replaced: 1 of the former ones go on" in p.log(), 30)
-    end.set()
-    killer.result()
+    with starts_held(p, behind_a_check=True) as let_through:
+        p.signal(signal.SIGHUP)
+        let_through()
+        wait_until(lambda: p.log().count(": workers: 1") == 2, what="the end of the check")  # what is new now is a worker
+        wait_until(refused, 30, "the end of patience")
     assert set(p.workers()) == old and p.ask().status == 200
     assert p.log().count(" died: ") == 8
 

@@ -283,6 +283,10 @@ def test_takes_a_socket_from_systemd(pool, place):
     p.wait_ready()
     assert {p.ask().status for _ in range(10)} == {200}
     assert len(p.workers()) == 2
+    readies = p.readies()
+    p.signal(signal.SIGUSR2)  # another program image has it, too
+    p.wait_ready(readies)
+    assert {p.ask().status for _ in range(10)} == {200}
     p.signal(signal.SIGTERM)
     assert p.wait() == 0
     assert p.socket.exists()

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -53,11 +54,8 @@ def request_line(p, name, text=None):
 
 
 def reopen(p):
-    """As logrotate has it done. Whether the supervisor passes it on or not, each process hears of it."""
+    """As logrotate has it done; the supervisor passes it on."""
     p.signal(signal.SIGUSR1)
-    for pid in p.workers():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGUSR1)
 
 
 @pytest.fixture
@@ -157,7 +155,9 @@ def test_whatever_is_sent_a_line_is_one_line(pool):
 
 
 def test_slow_requests_are_told_with_their_statements(pool):
-    p = pool(workers=1, slow_request="200ms", request_log="off", log_format="json").start()
+    p = pool(workers=1, slow_request="200ms", request_log="off", log_format="json")
+    p.write_conf(admin_listen=p.dir / "admin")
+    p.start()
     fast, slow = numbered(), numbered()
     with p.held():
         begun = time.monotonic()
@@ -169,6 +169,8 @@ def test_slow_requests_are_told_with_their_statements(pool):
     assert row["total_ms"] > 200 and row["db_ms"] > 200 and row["status"] == 200
     assert "customer_list" in row["statements"].split(",")
     assert p.ask(headers=with_id(fast)).status == 200
+    status = p.place.run(p.place.bin, "-c", p.conf, "--json", "status").stdout
+    assert '"requests_slow":1,' in re.sub(r"\s", "", status), status
     p.stop()
     assert fast not in p.log(), "a request that was not slow has a line"
 
@@ -251,8 +253,8 @@ def test_rotation_under_load_loses_no_line(pool):
     path = p.dir / "own.log"
     p.write_conf(log=path)
     p.service.start()
-    wait_until(lambda: p.ask().status == 200, what="an answer")
-    sent, stop = [[] for _ in range(4)], threading.Event()
+    wait_until(lambda: "ready: 3 workers" in path.read_text(), what="all workers")
+    sent, stop, workers = [[] for _ in range(4)], threading.Event(), p.workers()
 
     def send(names):
         while not stop.is_set():
@@ -275,12 +277,33 @@ def test_rotation_under_load_loses_no_line(pool):
         stop.set()
         for sender in senders:
             sender.join(20 * PATIENCE)
+    assert p.workers() == workers, "a worker took the signal for a farewell"
     p.stop()
     files = [path, *p.dir.glob("own.log.*")]
     assert len(files) == 9
     logged = [row["request_id"] for file in files for row in json_lines(file.read_text()) if row["message"] == "request"]
     names = [name for one in sent for name in one]
     assert len(names) > 20 and set(names) <= set(logged) and len(logged) == len(set(logged))
+
+
+def test_rotation_by_logrotate_with_the_shipped_file(pool):
+    program = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
+    if not program:
+        pytest.skip("needs logrotate")
+    p = pool(workers=1)
+    path, rules = p.dir / "own.log", p.dir / "rules"
+    p.write_conf(log=path)
+    p.service.start()
+    wait_until(lambda: p.ask().status == 200, what="an answer")
+    text, count = re.subn(r"systemctl kill .*", f"kill -USR1 {p.pid}", (p.place.conf / "logrotate").read_text())
+    rules.write_text(text.replace("/var/log/clientele/", f"{p.dir}/"))
+    rules.chmod(0o644)
+    assert count == 1
+    for number in (1, 2):
+        p.place.run(program, "-f", "-s", p.dir / "state", rules)
+        wait_until(path.exists, what="a new file")
+        wait_until(lambda: p.ask().status == 200 and "worker 1[" in path.read_text(), what="lines of the worker in it")
+    assert (p.dir / "own.log.1").exists() and (p.dir / "own.log.2.gz").exists()
 
 
 def test_a_file_that_cannot_be_opened_again_stays_in_use(pool):
@@ -298,8 +321,9 @@ def test_a_file_that_cannot_be_opened_again_stays_in_use(pool):
     wait_until(lambda: "request_id=log-kept" in moved.read_text(), what="the line")
     path.rmdir()
     reopen(p)
-    assert p.ask(headers=with_id("log-new")).status == 200
-    wait_until(lambda: path.exists() and "request_id=log-new" in path.read_text(), what="the line in the new file")
+    # Until the worker has been told, its lines go to the old file.
+    wait_until(lambda: p.ask(headers=with_id("log-new")).status == 200 and path.is_file()
+               and "request_id=log-new" in path.read_text(), what="the line in the new file")
 
 
 def test_reload_changes_where_and_how(pool):
@@ -461,12 +485,13 @@ def test_syslog_daemon_that_is_not_there_yet_or_comes_back(pool, daemon, place):
     wait_until(lambda: p.ask().status == 200, what="an answer without a daemon")
     assert f"clientele: log: {path}: No such file or directory; lines are lost" in p.log()
     for number in range(2):
+        # The second comes after the first one's line was lost.
+        assert [p.ask().status for _ in range(2)] == [200] * 2
         d = daemon(path)
         assert p.ask(headers=with_id(f"log-daemon-{number}")).status == 200
         d.lines(f"log-daemon-{number}")
         assert "lines of this process's log are lost" in d.lines("are lost")[-1]
         d.stop()
-        assert [p.ask().status for _ in range(2)] == [200] * 2  # the second comes after the first one's line was lost
 
 
 def test_syslog_daemon_that_does_not_read_does_not_stop_the_service(pool, daemon):

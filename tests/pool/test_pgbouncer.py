@@ -188,7 +188,8 @@ def test_a_request_that_takes_too_long_is_cancelled_through_the_pooler(pooled):
 
 
 def test_with_prepared_statements_the_log_says_what_to_change(pooled):
-    pool, between = pooled({"default_pool_size": 3}, prepared_statements="on")
+    # On the one connection every statement is there already for the second who prepares it.
+    pool, _ = pooled({"default_pool_size": 1}, prepared_statements="on")
     assert "database_url leads through a pooler" in pool.log()
     answers = in_parallel(60, lambda n: ask(pool, "GET", CUSTOMERS))
     assert {answer.status for answer in answers} <= {200, 503}
@@ -196,6 +197,23 @@ def test_with_prepared_statements_the_log_says_what_to_change(pooled):
     for value, told in (("on", True), ("off", False)):
         check = pool.place.run(pool.place.bin, "-c", pool.conf, f"--prepared-statements={value}", "check", "--connect", check=False)
         assert ("set prepared_statements = off" in check.stderr) == told
+
+
+def test_the_admin_process_looks_at_the_database_through_the_pooler(pooled):
+    pool, between = pooled({"default_pool_size": 1})
+    pool.stop()
+    pool.write_conf(admin_listen=f"unix:{pool.dir}/admin")
+    pool.start()
+
+    def status():
+        return json.loads(pool.place.run(pool.place.bin, "-c", pool.conf, "--json", "status").stdout)["pool"]
+
+    wait_until(lambda: status()["databaseUp"], what="a look at the database")
+    assert ask(pool, "GET", CUSTOMERS).status == 200
+    assert status()["databaseConnected"] >= 1
+    with contextlib.closing(between.connect(pool.database)) as db, db.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
 
 
 def test_commands_and_migrations_work_through_the_pooler(bouncer, new_database):

@@ -19,9 +19,25 @@ import fastcgi
 from conftest import CUSTOMERS, Pending, Pool, timed
 from fastcgi import END, KEEP_CONN
 from stack import PATIENCE, free_port, wait_until
+from test_admin import Admin
 
 NOWHERE = "/api/v1/nowhere"  # answered without the database
 _numbers = itertools.count(1)
+
+
+both_sockets = pytest.mark.parametrize("tcp", [False, True], ids=["unix", "TCP"])
+
+
+def start(pool, tcp, **options):
+    """A service of one worker."""
+    if not tcp:
+        return pool(workers=1, **options).start()
+    port = free_port()
+    p = pool(workers=1, listen=f"127.0.0.1:{port}", **options)
+    p.service.start(wait=False)
+    p.wait_ready()
+    p.address = ("127.0.0.1", port)
+    return p
 
 
 def refused(answer):
@@ -72,8 +88,9 @@ class Browser:
         return int(answer.split()[1])
 
 
-def test_running_query_is_cancelled_when_its_client_leaves(pool):
-    p = pool(workers=1, log_level="debug").start()
+@both_sockets
+def test_running_query_is_cancelled_when_its_client_leaves(pool, tcp):
+    p = start(pool, tcp)
     assert p.ask().status == 200
     before = backends(p)
     with p.held():
@@ -138,7 +155,7 @@ def test_nothing_more_is_sent_when_a_query_could_not_be_cancelled(pool, new_data
         cursor.execute("CREATE FUNCTION stubborn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(30); RETURN NEW;"
                        " EXCEPTION WHEN query_canceled THEN RETURN NEW; END'")
         cursor.execute("CREATE TRIGGER stubborn BEFORE UPDATE ON api_key FOR EACH ROW EXECUTE FUNCTION stubborn()")
-    p = pool(database, workers=1, log_level="debug").start()
+    p = pool(database, workers=1).start()
     p.key = database.organization("Stubborn Ltd").key("live")
 
     def sleeping():
@@ -251,13 +268,9 @@ def started(seconds_ago):
     return [("REQUEST_START", f"{time.time() - seconds_ago:.3f}")]
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "TCP"])
+@both_sockets
 def test_request_that_waited_too_long_is_not_begun(pool, tcp):
-    address = ("127.0.0.1", free_port())
-    p = pool(workers=1, **({"listen": f"127.0.0.1:{address[1]}"} if tcp else {}))
-    p.service.start(wait=False)
-    p.wait_ready()
-    p.address = address if tcp else p.address
+    p = start(pool, tcp)
     with p.held():  # it would wait in the database if it came there
         answer = p.ask(more=started(11))
         assert refused(answer) and "too long" in json.loads(answer.body)["message"]
@@ -268,11 +281,12 @@ def test_request_that_waited_too_long_is_not_begun(pool, tcp):
     assert " error " not in p.log()
 
 
-@pytest.mark.parametrize("more", [started(-60), started(3 * 3600), [("REQUEST_START", "")], [("REQUEST_START", "yesterday")],
-                                  [("HTTP_X_REQUEST_START", "t=1"), ("HTTP_REQUEST_START", "1700000000.000")]],
+@pytest.mark.parametrize("make", [lambda: started(-600), lambda: started(3 * 3600), lambda: [("REQUEST_START", "")],
+                                  lambda: [("REQUEST_START", "yesterday")],
+                                  lambda: [("HTTP_X_REQUEST_START", "t=1"), ("HTTP_REQUEST_START", "1700000000.000")]],
                          ids=["future", "absurd", "empty", "text", "the client's word"])
-def test_times_that_cannot_be_are_no_reason_to_refuse(one_worker, more):
-    assert one_worker.ask(more=more).status == 200
+def test_times_that_cannot_be_are_no_reason_to_refuse(one_worker, make):
+    assert one_worker.ask(more=make()).status == 200
 
 
 def test_no_limit_of_time(pool):
@@ -297,13 +311,9 @@ def test_nginx_tells_when_it_took_a_request_up(pool, new_front):
 # ---------------------------------------------------------------- the listen queue
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "TCP"])
+@both_sockets
 def test_requests_are_refused_before_the_queue_overflows(pool, tcp):
-    address = ("127.0.0.1", free_port())
-    p = pool(workers=1, listen_backlog=20, queue_shed=50, **({"listen": f"127.0.0.1:{address[1]}"} if tcp else {}))
-    p.service.start(wait=False)
-    p.wait_ready()
-    p.address = address if tcp else p.address
+    p = start(pool, tcp, listen_backlog=20, queue_shed=50)
     assert p.ask().status == 200
     with p.held():
         held = p.start_held()
@@ -386,6 +396,45 @@ def test_nginx_gets_an_answer_from_a_service_with_too_much_to_do(pool, new_front
         assert set(seen) == {("clientele", 201), ("clientele", 503)}, seen
     else:
         assert ("nginx", 503) in seen and ("clientele", 503) not in seen, seen
+
+
+def test_everything_is_counted(pool):
+    p = pool(workers=1, listen_backlog=20, queue_shed=50)
+    admin = Admin(p).start()
+
+    def events():
+        return {name: count for name, count in admin.state()["events"].items() if count and name != "connections_useless"}
+
+    assert p.ask(more=started(1)).status == 200
+    assert events() == {}
+    with p.held():
+        connection = p.connect().send(p.request())
+        wait_until(lambda: p.waiting() == 1, what="a request in the database")
+        connection.close()
+        wait_until(lambda: p.waiting() == 0, what="the end of its query")
+        wait_until(lambda: events() == {"requests_cancelled": 1}, what="a cancelled request")
+        held = p.start_held()
+        p.connect().send(p.request()).close()
+        late = p.connect().send(p.request(more=started(11)))
+        unkept = p.connect().send(p.request(flags=KEEP_CONN))
+        wait_until(lambda: admin.figures()["queueLength"] == 3, what="three that wait")
+        assert admin.figures()["queueLimit"] == 20 and admin.figures()["shedding"] == 0
+    assert [one.status for one in (held.result(), late.answer(), unkept.answer())] == [200, 503, 200]
+    before = {"requests_cancelled": 1, "requests_abandoned": 1, "requests_expired": 1, "connections_unkept": 1}
+    wait_until(lambda: events() == before, what="what was counted")
+    metrics = admin.get("/metrics").text
+    waited = [int(n) for n in re.findall(r"clientele_queue_duration_seconds_bucket{le=\S+} (\d+)", metrics)]
+    assert waited[-1] == 2 and waited[0] == 0
+    assert "clientele_requests_cancelled_total 1\n" in metrics
+    with p.held():
+        held = p.start_held()
+        crowd = [p.connect().send(p.request()) for _ in range(12)]
+        wait_until(lambda: admin.figures()["shedding"] == 1, what="a full queue")
+    shed = sum(refused(connection.answer()) for connection in crowd)
+    assert held.result().status == 200 and shed > 0
+    wait_until(lambda: events() == {**before, "requests_shed": shed}, what="what was refused")
+    wait_until(lambda: admin.figures()["queueLength"] == admin.figures()["shedding"] == 0, what="an empty queue")
+    assert admin.figures()["queuePeak"] == 12
 
 
 def test_supervisor_wakes_up_once_a_second_when_idle(one_worker):

@@ -279,12 +279,18 @@ long_text_is_cut_and_the_line_stays_whole(void **state UNUSED)
 }
 
 static void
-errno_is_kept(void **state UNUSED)
+errno_is_kept_when_a_line_is_lost(void **state UNUSED)
 {
+	struct buf err;
+
 	use(LOG_FORMAT_TEXT);
+	buf_init(&err, 500);
+	assert_true(log_open("/dev/full", LOG_FORMAT_TEXT, &err));
+	buf_fini(&err);
 	errno = ENOTTY;
-	log_info("one");
-	log_event(LOG_LEVEL_INFO, "two", NULL, 0);
+	log_info("lost");
+	assert_int_equal(errno, ENOTTY);
+	log_event(LOG_LEVEL_INFO, "lost", NULL, 0);
 	assert_int_equal(errno, ENOTTY);
 }
 
@@ -457,7 +463,7 @@ main(void)
 		TEST(hostile_text_stays_one_line_and_valid_json),
 		TEST(random_bytes_stay_one_line_and_valid_json),
 		TEST(long_text_is_cut_and_the_line_stays_whole),
-		TEST(errno_is_kept),
+		TEST(errno_is_kept_when_a_line_is_lost),
 		TEST(places_are_judged),
 		TEST(a_file_that_cannot_be_opened_changes_nothing),
 		TEST(a_file_is_for_its_owner_and_group),

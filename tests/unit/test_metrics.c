@@ -104,13 +104,15 @@ counters_of_all_places_are_added_up_also_of_empty_ones(void **state)
 	stats_count(&s->stats->slot[3].own.event[STATS_SLOW]);
 	stats_count(&s->stats->slot[3].own.requests);
 	stats_count(&s->stats->slot[3].own.event[STATS_USELESS]);
+	stats_count(&s->stats->slot[3].own.event[STATS_ABANDONED]);
+	stats_count(&s->stats->slot[3].own.event[STATS_CANCELLED]);
 	stats_count(&s->stats->pool.restarts[STATS_CAUSE_CRASH]);
 	text = metrics(s);
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"4xx\"} 3");
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"2xx\"} 0");
 	assert_line(text, "clientele_requests_total{route=\"none\",method=\"none\",code=\"4xx\"} 1");
 	assert_line(text, "clientele_requests_slow_total 2");
-	assert_line(text, "clientele_connections_accepted_total 2");
+	assert_line(text, "clientele_connections_accepted_total 4");
 	assert_line(text, "clientele_worker_restarts_total{cause=\"crash\"} 1");
 	assert_line(text, "clientele_worker_restarts_total{cause=\"hang\"} 0");
 }

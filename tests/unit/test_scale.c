@@ -24,6 +24,17 @@ configure(struct conf *c, const char *text)
 }
 
 static void
+configure_more(struct conf *c, const char *key, const char *value)
+{
+	struct buf err;
+
+	buf_init(&err, 1024);
+	if (!conf_set(c, key, value, &err))
+		fail_msg("%.*s", STR_ARGS(buf_view(&err)));
+	buf_fini(&err);
+}
+
+static void
 numbers_follow_the_configuration(void **state UNUSED)
 {
 	static const struct {
@@ -90,17 +101,31 @@ the_database_has_room_for(void **state UNUSED)
 		{ { 4, 3, -1, -1 }, 1, NULL },
 		{ { 100, 3, 0, -1 }, 1, NULL },
 		{ { 100000, 3, -1, -1 }, CONF_WORKERS_MAX, NULL },
+		{ { 0, 0, 0, 0 }, 0, "" },
 	};
+	struct conf c;
+
+	configure(&c, "");
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
 		struct buf sum;
 
 		buf_init(&sum, 1024);
-		assert_int_equal(scale_room(&cases[i].db, &sum), cases[i].room);
+		assert_int_equal(scale_room(&c, &cases[i].db, &sum), cases[i].room);
 		if (cases[i].sum)
 			assert_true(str_is(buf_view(&sum), cases[i].sum));
+		buf_reset(&sum, 0);
+		if (cases[i].room > 1 && cases[i].room < CONF_WORKERS_MAX) {
+			configure_more(&c, "admin_listen", "unix:/a");
+			assert_int_equal(scale_room(&c, &cases[i].db, &sum), cases[i].room - 1);
+			configure_more(&c, "admin_listen", "");
+		}
+		c.prepared_statements = 0;
+		assert_int_equal(scale_room(&c, &cases[i].db, &sum), 0);
+		c.prepared_statements = 1;
 		buf_fini(&sum);
 	}
+	conf_fini(&c);
 }
 
 static void
@@ -165,7 +190,7 @@ quotas_are_read(void **state UNUSED)
 static void
 a_handover_arrives_as_it_was_sent(void **state UNUSED)
 {
-	static struct handover sent = { .pid = 77, .lifeline = { 5, 6 }, .generation = 3, .started_wall_ms = 1234567890123,
+	static struct handover sent = { .pid = 77, .lifeline = { 5, 6 }, .stats = 7, .generation = 3, .started_wall_ms = 1234567890123,
 		.target = 9, .asked = { 0, 2, 16 } };
 	static struct handover got;
 	struct buf             text;
@@ -178,6 +203,7 @@ a_handover_arrives_as_it_was_sent(void **state UNUSED)
 		sent.worker[i].pid = 4000000 + i;
 		sent.worker[i].ready = i % 2;
 		sent.worker[i].forked_ms = 9000000000 + i;
+		sent.worker[i].requests_before = 1000000 * i;
 	}
 	sent.workers = 513;
 	buf_init(&text, 96 * 1024);
@@ -203,14 +229,14 @@ a_handover_of_another_version_is_understood(void **state UNUSED)
 		bool        good;
 	} cases[] = {
 		{ "pid=7", true },
-		{ "pid=7 lifeline=5,6,7 worker=0,1,1,5,later later=x,y laterword", true },
+		{ "pid=7 lifeline=5,6,7 worker=0,1,1,5,6,later later=x,y laterword", true },
 		{ "  pid=7   ", true },
 		{ "", false },
 		{ "pid=", false },
 		{ "pid=8", false },
 		{ "pid=7 lifeline=5", false },
 		{ "pid=7 lifeline=5,x", false },
-		{ "pid=7 worker=0,-1,1,5", false },
+		{ "pid=7 worker=0,-1,1,5,6", false },
 		{ "pid=7 socket.listen=4", false },
 		{ "pid=7 socket.a-name-that-is-too-long=4,1", false },
 		{ "pid=99999999999999999999", false },

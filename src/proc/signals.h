@@ -1,0 +1,29 @@
+/*
+ * Signals as counters: they are blocked except while the process waits, handlers
+ * only count, and the loop asks what has come.
+ *
+ * Threads    One set for the process, which has one thread.
+ */
+#ifndef PROC_SIGNALS_H
+#define PROC_SIGNALS_H
+
+#include "base/base.h"
+
+#include <signal.h>
+
+/*
+ * From now on these are counted. Everything else that the parent had blocked is
+ * unblocked; SIGPIPE is ignored. while_waiting is the mask for ppoll().
+ */
+void signals_take(const int numbers[], size_t count, sigset_t *while_waiting);
+
+/* How often it has come since the last call. */
+int signals_got(int number);
+
+/* As if it had come so often. */
+void signals_raise(int number, int times);
+
+/* For a child that is to become another program: as the system has them. */
+void signals_restore(void);
+
+#endif
