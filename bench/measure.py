@@ -1,4 +1,4 @@
-"""Measures a running Clientele against pgbench, round by round, and writes the tables. Started by bench/run."""
+"""Measures Clientele, the peers and pgbench, round by round, and writes the tables and plots. Started by bench/run."""
 
 import argparse
 import json
@@ -8,347 +8,184 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-CLIENTS, THREADS = 16, 2
-ORGANIZATIONS, CUSTOMERS, FIRST_EXTERNAL_ID = 50, 1000000, 1000000000
-BATCH = 100
-WARM_UP_SECONDS = 1
-MIXED_REQUESTS, MIXED_STEPS = 100000, 4
-PSS_MAX_KIB = 8 * 1024
-PSS_GROWTH_MAX_KIB = 64  # between the half and the end: a page that is touched late is no leak
+import report
+import scaling
+from servers import Stack, cpu_seconds, machine_ticks, tree_pss_kib
+from statements import BATCH
 
-# ---- the statements, as Clientele sends them
-
-
-def read_statements():
-    """Name to text of everything in sql/query, with the \\set variables put in."""
-    statements, variables, name = {}, {}, None
-    for path in sorted((ROOT / "sql/query").glob("*.sql")):
-        for line in path.read_text().splitlines():
-            if m := re.match(r"\\set (\w+) '(.*)'$", line):
-                variables[m[1]] = m[2]
-            elif m := re.match(r"-- name: (\w+)", line):
-                name = m[1]
-                statements[name] = ""
-            elif name and not line.lstrip().startswith("--"):
-                statements[name] += re.sub(r"(?<!:):([a-z_]+)", lambda m: variables[m[1]], line) + "\n"
-    return {name: text.strip().rstrip(";") for name, text in statements.items()}
+WARM_UP_SECONDS = 1  # before each comparison
+# Before all: some of the contenders compile what is used often, and are slow until they have.
+FIRST_WARM_UP_SECONDS = 10
+ALL_CLIENTS = (1, 16, 64, 256)
+MAIN_CLIENTS = 16
 
 
-def with_values(statement, *values):
-    """
-    The statement with an expression of pgbench variables in the place of each parameter.
-
-    pgbench numbers each use of a variable anew, so each use gets the type that the statement gives to one.
-    """
-    types = dict(re.findall(r"\$(\d+)::(\w+(?:\[\])?)", statement))
-    return re.sub(r"\$(\d+)(?:::\w+(?:\[\])?)?",
-                  lambda m: f"({values[int(m[1]) - 1]})::{types[m[1]]}", statement) + ";\n"
+class Workload(NamedTuple):
+    title: str
+    unit: str
+    per_request: int = 1
+    large: bool = False  # in the large organization alone
+    of_limit: float = None  # wanted share of pgbench
+    of_peers: float = None  # wanted multiple of the best peer
 
 
-SQL = read_statements()
-
-
-def pipeline(*statements):
-    return "\\startpipeline\n" + "".join(statements) + "\\endpipeline\n"
-
-
-# Once a client: the session as Clientele makes it, and the organization that the client belongs to.
-BEGIN = f"""\\if :fresh
-{with_values(SQL["session_begin"], ":statement_timeout", ":lock_timeout")}
-SELECT (string_to_array(:environments, ','))[:client_id + 1] AS environment,
-       (string_to_array(:numbers, ','))[:client_id + 1] AS number \\gset
-SELECT set_config('app.environment', :environment, false);
-\\set fresh 0
-\\endif
-"""
-PICK = f"\\set n {FIRST_EXTERNAL_ID} + :number + {ORGANIZATIONS} * random(0, {CUSTOMERS // ORGANIZATIONS - 1})\n"
-# Fifteen digits that nobody else has, behind seventeen that make an id of them which is newer than all before.
-NUMBER = "\\set made :made + 1\n\\set n :base + :client_id * 100000000 + :made\n"
-ID = ":id_head::text || :n::text"
-
-ENTER = with_values(SQL["environment_enter"], ":environment")
-GET = with_values(SQL["customer_get_external"], ":environment", ":n")
-LIST = with_values(SQL["customer_list"], ":environment", ":before", "26")
-CREATE = (
-    with_values(SQL["environment_enter_alone"], ":environment", ":n")
-    + with_values(SQL["customer_create"], ":environment", ":time", ID, ":n", ":email", ":full_name", "NULL",
-                  ":address", "NULL", ":timezone", ":metadata", ":active")
-    + with_values(SQL["customer_settle"], ":environment", "1", "ARRAY[:n::text]", f"ARRAY[{ID}]", ":n", ":hash")
-)
-# What makes a batch unique is an environment of its own, so that its arrays can be constant text: that is
-# less work for PostgreSQL than making a hundred ids would be.
-BATCHED = (
-    with_values(SQL["environment_enter_alone"], ID, ":n")
-    + with_values(SQL["customer_create_many"], ID, ":time", ":ids", ":external_ids", ":emails", ":full_names",
-                  ":nulls", ":addresses", ":nulls", ":timezones", ":metadatas", ":actives")
-    + with_values(SQL["customer_settle"], ID, str(BATCH), ":external_ids", ":ids", ":n", ":hash")
-)
-
-
-def array(cells):
-    """PostgreSQL's text for an array."""
-    return "{" + ",".join('"' + cell.replace("\\", "\\\\").replace('"', '\\"') + '"' for cell in cells) + "}"
-
-
-# As long as what wrk.lua sends.
-CUSTOMER = {
-    "email": "customer100010000000001@example.com",
-    "full_name": "Customer Number 1",
-    "address": '{"line1":"12 St James Square","city":"London","postalCode":"SW1Y 4JH","country":"GB"}',
-    "timezone": "Europe/London",
-    "metadata": '{"plan":"pro","seats":3,"source":"bench"}',
-    "active": "t",
+WORKLOADS = {
+    "get": Workload("get by external id", "requests/s", of_limit=0.40, of_peers=1.3),
+    "public": Workload("get by public id", "requests/s"),
+    "list": Workload("list page of 25", "requests/s", of_limit=0.50, of_peers=1.5),
+    "deep": Workload("list page 10,000", "requests/s", large=True),
+    "first": Workload("first page of the organization of page 10,000", "requests/s", large=True),
+    "create": Workload("create with key", "requests/s", of_limit=0.70, of_peers=1.3),
+    "repeat": Workload("repeated create", "requests/s"),
+    "update": Workload("update with key", "requests/s"),
+    "batch": Workload("batch of 100 with key", "customers/s", per_request=BATCH, of_limit=0.85, of_peers=1.5),
+    "mix": Workload("mix: 80 % get, 15 % list, 5 % create", "requests/s"),
 }
-PLURALS = {"email": "emails", "full_name": "full_names", "address": "addresses", "timezone": "timezones",
-           "metadata": "metadatas", "active": "actives"}
-VARIABLES = {
-    "fresh": 1,
-    "made": 0,
-    "statement_timeout": 5000,
-    "lock_timeout": 5000,
-    "time": "2026-01-01 00:00:00.123+00",
-    "before": "ffffffff-ffff-ffff-ffff-ffffffffffff",
-    "hash": "\\x" + "a5" * 32,
-    **CUSTOMER,
-    **{plural: array([CUSTOMER[one]] * BATCH) for one, plural in PLURALS.items()},
-    "nulls": "{" + ",".join(["NULL"] * BATCH) + "}",
-    "external_ids": array(str(100010000000000 + i) for i in range(BATCH)),
-    "ids": array(f"019ab1c2-d3e4-7000-8000-{i:012d}" for i in range(BATCH)),
-}
+# --quick: what the targets speak of; everybody at 16 clients, Clientele alone at more.
+QUICK = ("get", "list", "create", "batch")
 
-# ---- one measurement
+# ---- contenders
 
 
-class Contender:
-    """Something that answers requests: run() gives figures of one measurement, 'rate' among them."""
-
-    def __init__(self, stack, title, per_request):
-        self.stack, self.title, self.per_request = stack, title, per_request
-
-
-class Wrk(Contender):
-    def __init__(self, stack, title, ask, per_request=1):
-        super().__init__(stack, title, per_request)
-        self.ask = ask
-
-    def run(self, seconds):
-        answer = self.stack.wrk(self.ask, seconds)
-        return {"rate": answer["requests"] / answer["seconds"] * self.per_request,
-                "p50_ms": answer["p50_ms"], "p99_ms": answer["p99_ms"]}
+class Contender(NamedTuple):
+    name: str
+    title: str
+    url: str = None  # None: pgbench
+    web: int = None  # process groups, each told by its first process
+    app: int = None
 
 
-class Pgbench(Contender):
-    def __init__(self, stack, title, script, per_request=1):
-        super().__init__(stack, title, per_request)
-        self.script = script
-
-    def run(self, seconds):
-        return {"rate": self.stack.pgbench(self.script, seconds) * self.per_request}
-
-
-class Stack:
-    """The running servers, and numbers that no two measurements share."""
-
-    def __init__(self, options):
-        self.options = options
-        self.serial = 10000
-        self.keys = Path(options.keys).read_text().split()
-        self.environments = self.sql("SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id "
-                                     "WHERE e.livemode ORDER BY split_part(o.name, ' ', 2)::int").split()
-
-    def psql(self, role):
-        return ["-X", "-h", self.options.sockets, "-U", role, "clientele"]
-
-    def sql(self, text):
-        bin_dir = Path(self.options.pgbench).parent
-        return subprocess.run([bin_dir / "psql", "-At", *self.psql("postgres"), "-c", text], check=True,
-                              capture_output=True, text=True).stdout.strip()
-
-    def places(self):
-        """The next organizations, one for each client: over the rounds all of them come up."""
-        self.serial += 1
-        return [(self.serial * CLIENTS + i) % ORGANIZATIONS for i in range(CLIENTS)]
-
-    def wrk(self, ask, seconds):
-        places = [f"{place}:{self.keys[place]}" for place in self.places()]
-        run = subprocess.run(["wrk", f"-t{THREADS}", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout", "10s",
-                              "-s", ROOT / "bench/wrk.lua", self.options.url, "--", ask, str(self.serial), *places],
-                             capture_output=True, text=True)
-        found = re.search(r"^RESULT (.*)$", run.stdout, re.M)
-        if not found:
-            sys.exit(f"wrk failed:\n{run.stdout}{run.stderr}")
-        answer = json.loads(found[1])
-        if answer["refused"] or answer["broken"] or not answer["requests"]:
-            sys.exit(f"not every request for {ask} was answered well: {answer}")
-        return answer
-
-    def pgbench(self, script, seconds):
-        """Transactions a second, without the first second: sessions begin and statements are prepared in it."""
-        places = self.places()
-        variables = {
-            **VARIABLES,
-            "base": self.serial * 10**10,
-            "id_head": f"{int(time.time() * 1000):012x}70000",
-            "environments": ",".join(self.environments[place] for place in places),
-            "numbers": ",".join(str(place) for place in places),
-        }
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-            file.write(script)
-            file.flush()
-            defines = [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
-            run = subprocess.run([self.options.pgbench, "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(THREADS),
-                                  "-T", str(seconds + 1), "-P", "1", "-f", file.name, *defines,
-                                  *self.psql("clientele_serve")[1:]], capture_output=True, text=True)
-        failed = re.search(r"number of failed transactions: (\d+)", run.stdout)
-        if run.returncode or not failed or failed[1] != "0":
-            sys.exit(f"pgbench failed:\n{run.stdout}{run.stderr}")
-        first = re.search(r"^progress: ([\d.]+) s, ([\d.]+) tps", run.stderr, re.M)
-        begin, count_begun = float(first[1]), float(first[1]) * float(first[2])
-        count = int(re.search(r"transactions actually processed: (\d+)", run.stdout)[1])
-        end = count / float(re.search(r"^tps = ([\d.]+)", run.stdout, re.M)[1])
-        return (count - count_begun) / (end - begin)
-
-    def children(self, pid):
-        return sorted(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-    def workers(self):
-        return self.children(self.options.supervisor)
-
-    def ticks(self):
-        """Processor time since boot, in ticks: all there was, what was used, what this benchmark used."""
-        every = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        roots = [self.options.supervisor, self.options.nginx, self.options.postmaster]
-        ours = sum(os.times()[:4]) * os.sysconf("SC_CLK_TCK")
-        for pid in roots + [child for root in roots for child in self.children(root)]:
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-            except FileNotFoundError:
-                continue
-            # Of the roots also the children that have ended.
-            ours += sum(int(ticks) for ticks in fields[11 : 15 if pid in roots else 13])
-        return sum(every), sum(every) - every[3] - every[4], ours
+def contenders(stack):
+    about, urls = stack.about, stack.urls
+    titles = {"php": "PHP-FPM, PDO", "node": "Node, Fastify, pg", "python": "Python, FastAPI, asyncpg", "go": "Go, net/http, pgx",
+              "rust": "Rust, axum, tokio-postgres"}
+    return [
+        Contender("clientele", "Clientele, nginx", urls["nginx"], about["nginx"], about["clientele"]),
+        Contender("lighttpd", "Clientele, lighttpd", urls["lighttpd"], about["lighttpd"], about["clientele"]),
+        Contender("pgbench", "the limit: pgbench"),
+        *(Contender(name, titles[name], urls[name], about["nginx"], pid) for name, pid in stack.peers.items()),
+    ]
 
 
-# ---- comparisons
-
-
-def comparisons(stack):
-    """
-    Name, title, unit, least wanted share of the first reference, contenders: Clientele and its references.
-    """
+def measure(stack, contender, name, clients, seconds):
+    """One measurement; None when pgbench cannot do this one."""
+    workload = WORKLOADS[name]
+    groups = {"web": contender.web, "app": contender.app, "postgresql": stack.about["postmaster"]}
+    groups = {group: pid for group, pid in groups.items() if pid}
+    before = {group: cpu_seconds(pid) for group, pid in groups.items()}
+    if contender.url is None:
+        return {"rate": stack.pgbench(name, clients, seconds, workload.large) * workload.per_request, "errors": 0}
+    answer = stack.wrk(contender.url, name, clients, seconds, workload.large)
+    good = answer["requests"] - answer["refused"]
     return {
-        "get": ("GET by external id", "requests/s", 0.28, [
-            Wrk(stack, "Clientele through nginx", "get"),
-            Pgbench(stack, "pgbench, the same two statements", BEGIN + PICK + pipeline(ENTER, GET)),
-            Pgbench(stack, "pgbench, the bare SELECT", BEGIN + PICK + GET),
-        ]),
-        "list": ("list of 25", "requests/s", None, [
-            Wrk(stack, "Clientele through nginx", "list"),
-            Pgbench(stack, "pgbench, the same two statements", BEGIN + pipeline(ENTER, LIST)),
-        ]),
-        "create": ("create with Idempotency-Key", "requests/s", 0.55, [
-            Wrk(stack, "Clientele through nginx", "create"),
-            Pgbench(stack, "pgbench, the same pipeline", BEGIN + NUMBER + pipeline(CREATE)),
-        ]),
-        "batch": ("batch of 100 with Idempotency-Key", "customers/s", 0.6, [
-            Wrk(stack, "Clientele through nginx", "batch", BATCH),
-            Pgbench(stack, "pgbench, the same pipeline", BEGIN + NUMBER + pipeline(BATCHED), BATCH),
-        ]),
+        "rate": good / answer["seconds"] * workload.per_request,
+        **{p: answer[p] for p in ("p50_ms", "p99_ms", "p999_ms")},
+        "errors": answer["refused"] + answer["broken"],
+        "cpu_us": {group: (cpu_seconds(pid) - before[group]) * 1e6 / good for group, pid in groups.items()},
+        "app_pss_kib": tree_pss_kib(contender.app),
     }
 
 
-def compare(stack, name, rounds, seconds):
-    title, unit, target, contenders = comparisons(stack)[name]
-    runs = [[] for _ in contenders]
-    for contender in contenders:
-        contender.run(WARM_UP_SECONDS)
-    for n in range(rounds):
-        # Every other round backwards, so that nobody always comes after the same one.
-        order = list(range(len(contenders)))[:: 1 if n % 2 == 0 else -1]
-        for i in order:
-            stack.sql("CHECKPOINT")
-            runs[i].append(contenders[i].run(seconds))
-        print(f"  {title}, round {n + 1}: "
-              + ", ".join(f"{run[-1]['rate']:,.0f}" for run in runs) + f" {unit}", flush=True)
-    lines = []
-    for contender, run in zip(contenders, runs):
-        shares = [ours["rate"] / other["rate"] for ours, other in zip(runs[0], run)]
-        line = {"contender": contender.title, "rate": spread([r["rate"] for r in run])}
-        if run is not runs[0]:
-            line["share"] = spread(shares)
-        if "p50_ms" in run[0]:
-            line["p50_ms"], line["p99_ms"] = (statistics.median(r[p] for r in run) for p in ("p50_ms", "p99_ms"))
-        lines.append(line)
-    met = None if target is None else lines[1]["share"]["median"] >= target
-    return {"name": name, "title": title, "unit": unit, "target": target, "met": met, "lines": lines}
+# ---- rounds
 
 
 def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": values}
 
 
-def memory(stack):
-    """PSS of each worker before, during and after many requests of all kinds; None when /proc does not tell."""
+def summed_up(runs):
+    """One line of the runs of one contender."""
+    line = {"rate": spread([run["rate"] for run in runs]), "errors": sum(run["errors"] for run in runs)}
+    if "p50_ms" in runs[0]:
+        line.update({p: statistics.median(run[p] for run in runs) for p in ("p50_ms", "p99_ms", "p999_ms")})
+        line["cpu_us"] = {group: statistics.median(run["cpu_us"][group] for run in runs) for group in runs[0]["cpu_us"]}
+        sizes = [run["app_pss_kib"] for run in runs if run["app_pss_kib"]]
+        line["app_pss_kib"] = max(sizes, default=None)
+    return line
 
-    def look():
-        sizes = {}
-        for pid in stack.workers():
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            sizes[pid] = int(re.search(r"^Pss: +(\d+) kB", text, re.M)[1])
-        return sizes
 
-    try:
-        look()
-    except PermissionError:
-        print("  memory: only root may see it (workers are not dumpable); run this with sudo")
-        return None
-    warm = stack.wrk("mixed", WARM_UP_SECONDS)
-    done, rate, points = 0, warm["requests"] / warm["seconds"], [(0, look())]
-    for step in range(1, MIXED_STEPS + 1):
-        while done < MIXED_REQUESTS * step // MIXED_STEPS:
-            left = MIXED_REQUESTS * step // MIXED_STEPS - done
-            answer = stack.wrk("mixed", max(1, round(left / rate)))
-            done += answer["requests"]
-            rate = answer["requests"] / answer["seconds"]
-        points.append((done, look()))
-        print(f"  memory: {', '.join(str(kib) for kib in points[-1][1].values())} KiB"
-              f" after {done:,} mixed requests ({rate:,.0f}/s)", flush=True)
-    workers = list(points[0][1])
-    same = all(list(sizes) == workers for _, sizes in points)
-    largest = max(points[-1][1].values())
-    half, end = points[MIXED_STEPS // 2][1], points[-1][1]
-    grown = max(end[pid] - half.get(pid, 0) for pid in end)
-    return {
-        "points": [{"requests": n, "pss_kib": list(sizes.values())} for n, sizes in points],
-        "largest_kib": largest, "target_kib": PSS_MAX_KIB, "grown_kib": grown, "workers_lived": same,
-        "met": same and largest <= PSS_MAX_KIB and grown <= PSS_GROWTH_MAX_KIB,
-    }
+def compare(stack, everybody, name, clients, rounds, seconds):
+    """All contenders, round by round."""
+    for contender in everybody:
+        measure(stack, contender, name, clients, WARM_UP_SECONDS)
+    runs = [[] for _ in everybody]
+    for n in range(rounds):
+        # Every other round backwards, so that nobody always comes after the same one.
+        for i in list(range(len(everybody)))[:: 1 if n % 2 == 0 else -1]:
+            stack.sql("CHECKPOINT")
+            runs[i].append(measure(stack, everybody[i], name, clients, seconds))
+        print(f"  {WORKLOADS[name].title}, {clients} clients, round {n + 1}: "
+              + ", ".join(f"{contender.name} {run[-1]['rate']:,.0f}" for contender, run in zip(everybody, runs)), flush=True)
+    lines = {contender.name: summed_up(run) for contender, run in zip(everybody, runs)}
+    for contender, run in zip(everybody, runs):
+        # Of the others: Clientele's rate as a multiple of theirs, round by round.
+        if run is not runs[0]:
+            lines[contender.name]["clientele_by_this"] = spread([ours["rate"] / other["rate"] for ours, other in zip(runs[0], run)])
+    return {"workload": name, "clients": clients, "lines": lines}
+
+
+def plan(options):
+    """(workload, clients, who takes part) in order."""
+    names = [name for name in options.only if name in WORKLOADS]
+    if "deep" in names:
+        names.insert(names.index("deep") + 1, "first")
+    if not options.quick:
+        return [(name, clients, "limit" if name == "first" else "all") for name in names for clients in options.clients]
+    steps = [(name, MAIN_CLIENTS, "all") for name in names if name in QUICK]
+    steps += [(name, MAIN_CLIENTS, "limit") for name in names if name not in QUICK]
+    return steps + [("get", clients, "clientele") for clients in options.clients if clients != MAIN_CLIENTS and "get" in names]
+
+
+def take_part(everybody, name, who):
+    chosen = {"all": everybody, "limit": [c for c in everybody if c.name in ("clientele", "pgbench")],
+              "clientele": [c for c in everybody if c.name == "clientele"]}[who]
+    # A repeated create runs into its key, which a script of pgbench cannot survive.
+    return [c for c in chosen if not (name == "repeat" and c.url is None)]
+
+
+# ---- what is told beside
 
 
 def stored(stack):
-    """Ends the run unless every customer that was answered for is there."""
-    wanted = int(stack.sql("SELECT coalesce(sum(cardinality(ids)), 0) FROM idempotency_key"))
-    there = int(stack.sql("SELECT count(*) FROM customer")) - CUSTOMERS
-    if wanted != there:
-        sys.exit(f"idempotency keys tell of {wanted} new customers, but there are {there}")
-    return there
-
-
-# ---- the report
+    """Customers made, and ids that idempotency records tell of: both grow alike, or an answer was a lie."""
+    return [int(stack.sql(text)) for text in ("SELECT coalesce(sum(cardinality(ids)), 0) FROM idempotency_key",
+                                              "SELECT count(*) FROM customer")]
 
 
 def version_of(*command):
-    run = subprocess.run(command, capture_output=True, text=True)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
     found = re.search(r"\d+\.\d+[\w.~+-]*", run.stdout + run.stderr)
     return found[0] if found else "unknown"
 
 
-def environment(stack):
+def locked(path, before):
+    """The version of a library in a lock file of a peer: what follows this text."""
+    text = Path(__file__).with_name("peers").joinpath(path).read_text().partition(before)[2]
+    return re.match(r"[0-9.]*", text)[0]
+
+
+def peer_versions(peers):
+    tell = {
+        "php": lambda: ["PHP " + version_of("php", "-v")],
+        "node": lambda: ["Node " + version_of("node", "-v"), "Fastify " + locked("node/package.json", '"fastify": "'),
+                         "pg " + locked("node/package.json", '"pg": "')],
+        "python": lambda: ["Python " + version_of("/usr/bin/python3", "-V")]
+        + [f"{name} " + locked("python/requirements.txt", f"{name}==") for name in ("fastapi", "uvicorn", "asyncpg", "orjson")],
+        "go": lambda: ["Go " + version_of("go", "version"), "pgx " + locked("go/go.mod", "pgx/v5 v")],
+        "rust": lambda: ["Rust " + version_of("rustc", "--version")]
+        + [f"{name} " + locked("rust/Cargo.lock", f'name = "{name}"\nversion = "') for name in ("axum", "tokio-postgres", "deadpool-postgres")],
+    }
+    return {name: ", ".join(tell[name]()) for name in peers}
+
+
+def environment(stack, options):
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     memory_kib = int(re.search(r"^MemTotal: +(\d+)", Path("/proc/meminfo").read_text(), re.M)[1])
     settings = ("shared_buffers", "max_wal_size", "autovacuum", "fsync", "synchronous_commit")
@@ -356,90 +193,71 @@ def environment(stack):
     return {
         "machine": f"{os.cpu_count()} x {cpu[1] if cpu else platform.machine()}, {memory_kib / 2**20:.0f} GiB",
         "system": f"{os_name[1] if os_name else 'Linux'}, kernel {platform.release().split('-')[0]}",
-        "clientele": version_of(stack.options.binary, "-V"),
+        "clientele": version_of(stack.dir / "build/clientele", "-V"),
         "postgresql": stack.sql("SHOW server_version").split()[0],
         "nginx": version_of("nginx", "-v"),
+        "lighttpd": version_of("lighttpd", "-v"),
         "wrk": version_of("wrk", "-v"),
-        "workers": stack.options.workers,
-        "clients": CLIENTS,
-        "client_threads": THREADS,
-        "rounds": stack.options.rounds,
-        "seconds": stack.options.seconds,
-        "customers": CUSTOMERS,
-        "organizations": ORGANIZATIONS,
+        "peers": peer_versions(stack.peers),
+        "workers": stack.workers,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "quick": options.quick,
+        "customers": stack.main.customers,
+        "organizations": stack.main.organizations,
         "postgresql_settings": {name: stack.sql(f"SHOW {name}") for name in settings},
     }
 
 
-def verdict(met):
-    return "" if met is None else "yes" if met else "**no**"
-
-
-def tables(result):
-    e = result["environment"]
-    out = [
-        "# Benchmark",
-        "",
-        f"{e['machine']}; {e['system']}. Clientele {e['clientele']} with "
-        f"{e['workers']} workers, nginx {e['nginx']} with the files of conf/, PostgreSQL {e['postgresql']} ("
-        + ", ".join(f"{name} {value}" for name, value in e["postgresql_settings"].items())
-        + f"), wrk {e['wrk']}. Everything runs on this one machine, the clients too; meanwhile "
-        f"others and the kernel's own threads used {e['others_share']:.0%} of its processors.",
-        "",
-        f"{e['customers']:,} customers in {e['organizations']} organizations. {e['clients']} clients ({e['client_threads']} "
-        f"threads) both for wrk, which keeps its connections to nginx, and for pgbench, which has a session of PostgreSQL for "
-        f"each. {e['rounds']} rounds of {e['seconds']} s in which the contenders take turns; pgbench's statements are those of "
-        "sql/query, prepared, with the same settings and role. Figures: median (least to most). Share: "
-        "Clientele's rate as a part of that line's, round by round.",
-        "",
-        "| what | contender | rate | p50, p99 | share | wanted | met |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for c in result["comparisons"]:
-        for i, line in enumerate(c["lines"]):
-            rate, share = line["rate"], line.get("share")
-            out.append("| " + " | ".join([
-                f"{c['title']}, {c['unit']}" if i == 0 else "",
-                line["contender"],
-                f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})",
-                f"{line['p50_ms']:.1f}, {line['p99_ms']:.1f} ms" if "p50_ms" in line else "",
-                f"{share['median']:.2f} ({share['min']:.2f} to {share['max']:.2f})" if share else "",
-                f"{c['target']}" if i == 1 and c["target"] else "",
-                verdict(c["met"]) if i == 1 else "",
-            ]) + " |")
-    if m := result["memory"]:
-        out += ["", "| mixed requests | PSS of each worker, KiB |", "|---|---|"]
-        out += [f"| {p['requests']:,} | {', '.join(f'{kib:,}' for kib in p['pss_kib'])} |" for p in m["points"]]
-        out += ["", f"Largest worker {m['largest_kib']:,} KiB, wanted at most {m['target_kib']:,}; grown by {m['grown_kib']} KiB "
-                f"in the second half. Met: {verdict(m['met'])}. The mix: 60 % GET, 15 % list, 12 % create, 10 % "
-                "update, 3 % batch of 100."]
-    return "\n".join(out) + "\n"
+def read_options():
+    parser = argparse.ArgumentParser()
+    for name in ("stack", "only", "clients", "quick", "results"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("rounds", "seconds"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args()
+    options.quick = options.quick == "yes"
+    options.only = [word for word in options.only.split(",") if word] or [*(name for name in WORKLOADS if name != "first"), "memory", "scaling"]
+    options.clients = [int(word) for word in options.clients.split(",") if word] or list(ALL_CLIENTS)
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("sockets", "keys", "url", "binary", "pgbench", "only", "results"):
-        parser.add_argument(f"--{name}", required=True)
-    for name in ("supervisor", "nginx", "postmaster", "rounds", "seconds", "workers"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    options = parser.parse_args()
-    stack = Stack(options)
-    only = options.only.split(",")
-    before = stack.ticks()
-    result = {"environment": environment(stack), "comparisons": [], "memory": None}
-    for name in comparisons(stack):
-        if name in only:
-            result["comparisons"].append(compare(stack, name, options.rounds, options.seconds))
-    if "memory" in only:
-        result["memory"] = memory(stack)
-    result["customers_made"] = stored(stack)
-    there, used, ours = (after - begin for begin, after in zip(before, stack.ticks()))
-    result["environment"]["others_share"] = round(max(0, used - ours) / there, 3)
-    text = tables(result)
-    results = Path(options.results)
-    (results / "latest.json").write_text(json.dumps(result, indent=1) + "\n")
-    (results / "latest.md").write_text(text)
-    print("\n" + text)
+    options = read_options()
+    stack = Stack(options.stack)
+    everybody = contenders(stack)
+    began, ticks, kept = time.monotonic(), machine_ticks(), stored(stack)
+    roots = {pid for c in everybody for pid in (c.web, c.app) if pid} | {stack.about["postmaster"]}
+
+    def ours():
+        return sum(os.times()[:4]) + sum(cpu_seconds(pid) for pid in roots)
+
+    used = ours()
+    result = {"environment": environment(stack, options), "titles": {c.name: c.title for c in everybody},
+              "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None}
+    steps = plan(options)
+    for contender in {name: c for step in steps for c in take_part(everybody, step[0], step[2]) if (name := c.url)}.values():
+        stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
+    for name, clients, who in steps:
+        result["comparisons"].append(compare(stack, take_part(everybody, name, who), name, clients, options.rounds, options.seconds))
+        report.save(result, Path(options.results))
+    if "memory" in options.only:
+        result["memory"] = scaling.memory(stack, everybody[0], 10000 if options.quick else 100000)
+    made, there = (after - before for before, after in zip(kept, stored(stack)))
+    if made != there:
+        sys.exit(f"idempotency keys tell of {made} new customers, but there are {there}")
+    result["customers_made"] = there
+    if "scaling" in options.only:
+        for name, points in scaling.runs(stack, options):
+            result["scaling"][name] = points
+            report.save(result, Path(options.results))
+    every, busy = (after - before for before, after in zip(ticks, machine_ticks()))
+    share = (busy - (ours() - used) * os.sysconf("SC_CLK_TCK")) / every
+    result["environment"].update(others_share=round(max(0, share), 3), minutes=round((time.monotonic() - began) / 60))
+    report.save(result, Path(options.results))
+    report.plots(result, Path(options.results))
+    print("\n" + report.text(result))
 
 
-main()
+if __name__ == "__main__":
+    main()

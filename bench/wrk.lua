@@ -1,8 +1,12 @@
--- Requests for wrk. Arguments: what to ask for, a number that no other run has, and of each
--- organization that this run uses: its number and a key, joined by ":".
+-- Requests for wrk. Arguments: what to ask for, a number that no other run has, and a file that tells of the data:
+--   data ORGANIZATIONS EACH     how many there are, and how many customers of each can be asked for
+--   place NUMBER KEY            an organization that this run uses
+--   id NUMBER ID                a public id of a customer of that organization
+--   deep - CURSOR               where page 10,000 of organization 0 begins
 
-local organizations, per_organization = 50, 20000
+local organizations, each, deep
 local first_external_id = 1000000000
+local repeated = 64 -- different creates that a thread repeats
 
 local threads = 0
 
@@ -11,7 +15,7 @@ function setup(thread)
 	threads = threads + 1
 end
 
-local places = {}
+local places, ids = {}, {}
 local made = 0 -- customers that this thread has sent
 local base
 
@@ -24,18 +28,18 @@ local function place()
 end
 
 local function external_id(place)
-	return string.format("%d", first_external_id + place.number + organizations * (math.random(per_organization) - 1))
+	return string.format("%d", first_external_id + place.number + organizations * (math.random(each) - 1))
 end
 
-local function send(method, path, place, body)
+local function send(method, path, place, body, key)
 	made = made + 1
-	return head(method, path, place, string.format(
-		"Content-Type: application/json\r\nIdempotency-Key: k%.0f\r\nContent-Length: %d\r\n\r\n", base + made, #body)) .. body
+	return head(method, path, place, string.format("Content-Type: application/json\r\nIdempotency-Key: k%.0f\r\nContent-Length: %d\r\n\r\n",
+		key or base + made, #body)) .. body
 end
 
-local function customer()
+local function customer(number)
 	made = made + 1
-	local id = string.format("%.0f", base + made)
+	local id = string.format("%.0f", number or base + made)
 	return '{"externalId":"' .. id .. '","email":"customer' .. id .. '@example.com","fullName":"Customer Number 1",'
 		.. '"timezone":"Europe/London","address":{"line1":"12 St James Square","city":"London","postalCode":"SW1Y 4JH",'
 		.. '"country":"GB"},"metadata":{"plan":"pro","seats":3,"source":"bench"}}'
@@ -48,12 +52,31 @@ function ask.get()
 	return head("GET", "/" .. external_id(place), place, "\r\n")
 end
 
+function ask.public()
+	local place = place()
+	local known = ids[place.number]
+	return head("GET", "/" .. known[math.random(#known)], place, "\r\n")
+end
+
 function ask.list()
 	return head("GET", "?limit=25", place(), "\r\n")
 end
 
+ask.first = ask.list
+
+function ask.deep()
+	return head("GET", "?limit=25&cursor=" .. deep, place(), "\r\n")
+end
+
 function ask.create()
 	return send("POST", "", place(), customer())
+end
+
+-- One of a few requests, each from the same organization every time: nearly all of them are repetitions.
+ask["repeat"] = function()
+	local n = math.random(repeated)
+	local number = base + 5e8 + n
+	return send("POST", "", places[n % #places + 1], customer(number), number)
 end
 
 function ask.batch()
@@ -70,7 +93,13 @@ function ask.update()
 	return send("PATCH", "/" .. external_id(place), place, string.format('{"fullName":"Customer Renamed %.0f"}', base + made))
 end
 
-function ask.mixed()
+function ask.mix()
+	local n = math.random(100)
+	return n <= 80 and ask.get() or n <= 95 and ask.list() or ask.create()
+end
+
+-- Some of everything, for the memory that workers need.
+function ask.all()
 	local n = math.random(100)
 	return n <= 60 and ask.get() or n <= 75 and ask.list() or n <= 87 and ask.create() or n <= 97 and ask.update() or ask.batch()
 end
@@ -79,16 +108,27 @@ function init(arguments)
 	-- A double counts exactly up to 2^53: fifteen digits fit.
 	base = tonumber(arguments[2]) * 1e10 + thread_number * 1e9
 	math.randomseed(tonumber(arguments[2]) * 64 + thread_number)
-	for i = 3, #arguments do
-		local number, key = arguments[i]:match("^(%d+):(.+)$")
-		places[#places + 1] = { number = tonumber(number), key = key }
+	for line in io.lines(arguments[3]) do
+		local what, number, value = line:match("^(%a+) (%S+) (%S+)$")
+		number = tonumber(number)
+		if what == "data" then
+			organizations, each = number, tonumber(value)
+		elseif what == "place" then
+			places[#places + 1] = { number = number, key = value }
+		elseif what == "id" then
+			ids[number] = ids[number] or {}
+			table.insert(ids[number], value)
+		else
+			deep = value
+		end
 	end
 	request = ask[arguments[1]]
 end
 
 function done(summary, latency)
 	local e = summary.errors
-	io.write(string.format('RESULT {"requests":%d,"seconds":%.6f,"p50_ms":%.3f,"p99_ms":%.3f,"refused":%d,"broken":%d}\n',
+	io.write(string.format(
+		'RESULT {"requests":%d,"seconds":%.6f,"p50_ms":%.3f,"p99_ms":%.3f,"p999_ms":%.3f,"refused":%d,"broken":%d}\n',
 		summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-		e.status, e.connect + e.read + e.write + e.timeout))
+		latency:percentile(99.9) / 1e3, e.status, e.connect + e.read + e.write + e.timeout))
 end

@@ -220,6 +220,11 @@ apt_install() (
 	for name in "$@"; do
 		case $name in
 		nginx | lighttpd | caddy | pgbouncer | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
+		php-fpm)
+			for service in /etc/init.d/php*-fpm; do
+				as_root update-rc.d "${service##*/}" disable 2>/dev/null || true
+			done
+			;;
 		esac
 	done
 )
