@@ -139,11 +139,14 @@ print_more_than_body(const struct settings *s, struct buf *out)
 	buf_fmt(out, "%lldMiB", (long long)s->conf->body_max_bytes / MIB + 1);
 }
 
-/* A request waits, then is read, handled and answered, each in request_timeout. */
+/*
+ * A request waits and then is handled; the front server has read it before. By default that is less than the three
+ * times request_timeout after which a stuck worker is killed: who asked it hears first that nobody knows.
+ */
 static void
 print_patience(const struct settings *s, struct buf *out)
 {
-	int64_t ms = s->conf->queue_timeout_ms + 3 * s->conf->request_timeout_ms + SPARE_MS;
+	int64_t ms = s->conf->queue_timeout_ms + s->conf->request_timeout_ms + SPARE_MS;
 
 	buf_fmt(out, "%lld", (long long)(ms + 999) / 1000);
 }
@@ -165,7 +168,7 @@ struct place {
 static const struct place nginx[] = {
 	{ STR("server "), STR("unix:" SHIPPED_SOCKET), print_nginx_backend, STR(";") },
 	{ STR("client_max_body_size "), STR("2m"), print_body_unit, STR(";") },
-	{ STR("fastcgi_read_timeout "), STR("60"), print_patience, STR("s;") },
+	{ STR("fastcgi_read_timeout "), STR("30"), print_patience, STR("s;") },
 	{ .print = NULL },
 };
 
@@ -173,7 +176,7 @@ static const struct place lighttpd[] = {
 	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""), print_lighttpd_backend, STR(")") },
 	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
 	{ STR("server.max-request-size := "), STR("2048"), print_body_kib, STR("\n") },
-	{ STR("\"read-timeout\" => "), STR("60"), print_patience, STR(",") },
+	{ STR("\"read-timeout\" => "), STR("30"), print_patience, STR(",") },
 	{ .print = NULL },
 };
 
@@ -181,14 +184,14 @@ static const struct place caddy[] = {
 	{ STR("reverse_proxy "), STR("unix/" SHIPPED_SOCKET), print_caddy_backend, STR(" {") },
 	{ STR("max_size "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("#request_buffers "), STR("3MiB"), print_more_than_body, STR("\n") },
-	{ STR("read_timeout "), STR("60"), print_patience, STR("s\n") },
+	{ STR("read_timeout "), STR("30"), print_patience, STR("s\n") },
 	{ .print = NULL },
 };
 
 static const struct place apache[] = {
 	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"), print_apache_backend, STR("/\"") },
 	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
-	{ STR("connectiontimeout=2 timeout="), STR("60"), print_patience, STR(" ") },
+	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
 	{ .print = NULL },
 };
 

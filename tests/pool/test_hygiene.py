@@ -3,11 +3,14 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import time
 
+import requests
+
 from conftest import CUSTOMERS, Pending
-from stack import PATIENCE, wait_until
+from stack import PATIENCE, Front, wait_until
 
 
 def test_a_worker_that_grew_is_replaced_between_requests(pool):
@@ -39,6 +42,27 @@ def test_the_log_names_the_request_of_a_worker_that_hangs(pool):
     assert pending.result().status is None
     wait_until(lambda: p.ask().status == 200, what="service by its successor")
     p.wait_log(" died: signal 9")
+
+
+def test_the_client_of_a_worker_that_hangs_hears_of_it_from_the_web_server(pool):
+    p = pool(workers=1, request_timeout="1s").start()
+    files = p.place.dir / "impatient"
+    shutil.copytree(p.place.conf, files)
+    site = files / "nginx-clientele.conf"
+    site.write_text(site.read_text().replace("fastcgi_read_timeout 30s", "fastcgi_read_timeout 2s"))
+    front = Front(p.place, "nginx", p.socket, files=files)
+    try:
+        with p.held():
+            pending = Pending(lambda: requests.get(f"{front.url}{CUSTOMERS}/cus_1", headers={"x-api-key": p.key}, timeout=20))
+            wait_until(lambda: p.waiting() == 1, what="the request in the database")
+            os.kill(p.workers()[0], signal.SIGSTOP)
+            answer = pending.result()
+            assert answer.status_code == 504 and answer.json()["code"] == "service_unavailable"
+            p.wait_log("is killed: one request takes too long")
+        wait_until(lambda: requests.get(f"{front.url}{CUSTOMERS}", headers={"x-api-key": p.key}, timeout=20).status_code == 200,
+                   what="service by its successor")
+    finally:
+        front.stop()
 
 
 def test_the_obituary_names_the_request(pool):
