@@ -237,6 +237,8 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 static bool
 accept_one(const struct worker *w, struct peer *out)
 {
+	int64_t idle_ms = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+
 	for (;;) {
 		struct sockaddr_storage address;
 		socklen_t               len = sizeof(address);
@@ -247,10 +249,13 @@ accept_one(const struct worker *w, struct peer *out)
 		fd = accept4(w->h->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
-		if (fd == -1)
+		if (fd == -1) {
+			/* Another worker was faster, or so: idle all the while. */
 			stats_enter(w->h->stats, STATS_IDLE);
+			atomic_store_explicit(&w->h->stats->since_ms, idle_ms, memory_order_relaxed);
+		}
 		if (fd == -1 && errno == EAGAIN)
-			return false; /* another worker was faster */
+			return false;
 		if (fd == -1) {
 			/* EMFILE and its kin pass; the connection stays in the queue. */
 			log_error("accept: %s", strerror(errno));

@@ -134,6 +134,7 @@ def test_fewer_workers_take_who_was_idle_for_longest(pool):
     p = pool(workers=2).start()
     for _ in range(20):
         assert p.ask().status == 200
+        time.sleep(0.005)  # idle times are in milliseconds
     time.sleep(0.2)  # a worker is idle a moment after its answer
     last = int(re.findall(r"worker \d\[(\d+)\]: request ", p.log())[-1])
     p.signal(signal.SIGTTOU)
