@@ -44,7 +44,7 @@ def pipeline(*statements):
 
 # Once a client: the session as Clientele makes it, and the organization that the client belongs to.
 BEGIN = f"""\\if :fresh
-{with_values(SQL["session_begin"], ":statement_timeout", ":lock_timeout")}
+{with_values(SQL["session_begin"], ":statement_timeout", ":lock_timeout", "false")}
 SELECT (string_to_array(:environments, ','))[:client_id + 1] AS environment,
        (string_to_array(:numbers, ','))[:client_id + 1] AS number \\gset
 SELECT set_config('app.environment', :environment, false);
