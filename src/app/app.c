@@ -222,11 +222,11 @@ check_repeated(struct call *c)
 static enum version
 version_guess(const struct call *c)
 {
-	enum version v = c->legacy_path ? V_LEGACY : V_CURRENT;
+	enum version v;
 
-	if (c->req->header[HEADER_VERSION].ptr && !version_resolve(c->req->header[HEADER_VERSION], &v))
+	if (c->req->header[HEADER_VERSION].ptr && version_resolve(c->req->header[HEADER_VERSION], &v))
 		return v;
-	return v;
+	return c->legacy_path ? V_LEGACY : V_CURRENT;
 }
 
 static enum err
@@ -274,10 +274,8 @@ handle(struct app *app, struct call *c)
 		return e;
 	if (c->req->refused)
 		return refuse(c);
-	if (!(route->flags & ROUTE_PUBLIC)) {
-		if ((e = api_key_check(c, app->keys)) != ERR_OK)
-			return e;
-	}
+	if (!(route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
+		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
 	if (c->version < route->since)
