@@ -2,6 +2,7 @@
 #include "proc/keeper.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/backoff.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,9 +11,6 @@
 #include <sys/wait.h>
 
 enum {
-	BACKOFF_FIRST_MS = 100,
-	BACKOFF_MAX_MS = 10000,
-	LIVED_LONG_MS = 10000, /* after which a death counts as the first */
 	END_MS = 3000,         /* it finishes what it answers, and that is bounded to less */
 	LOOK_MS = 10,
 };
@@ -32,11 +30,7 @@ back_off(struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 
-	if (now - k->forked_ms >= LIVED_LONG_MS)
-		k->backoff_ms = 0;
-	k->backoff_ms = k->backoff_ms ? k->backoff_ms * 2 : BACKOFF_FIRST_MS;
-	if (k->backoff_ms > BACKOFF_MAX_MS)
-		k->backoff_ms = BACKOFF_MAX_MS;
+	k->backoff_ms = backoff_after(now - k->forked_ms >= BACKOFF_FORGET_MS ? 0 : k->backoff_ms);
 	k->due_ms = now + k->backoff_ms;
 }
 

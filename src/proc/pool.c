@@ -1,6 +1,7 @@
 /* The places of workers. */
 #include "proc/pool.h"
 #include "base/log.h"
+#include "proc/backoff.h"
 #include "proc/obituary.h"
 #include "proc/worker.h"
 
@@ -15,10 +16,6 @@
 #include <unistd.h>
 
 enum {
-	BACKOFF_FIRST_MS = 100,
-	BACKOFF_MAX_MS = 10000,
-	LIVED_LONG_MS = 10000, /* after which a death counts as the first */
-
 	READY_TIMEOUT_MS = 30000,
 	HANG_FACTOR = 3, /* a request is read, handled and written, each in request_timeout */
 };
@@ -145,9 +142,7 @@ be_worker(const struct pool *p, const struct place *w)
 static void
 wait_for_turn(struct pool *p, struct place *w, int64_t pause_ms)
 {
-	w->backoff_ms = pause_ms < BACKOFF_FIRST_MS ? BACKOFF_FIRST_MS
-	    : pause_ms > BACKOFF_MAX_MS             ? BACKOFF_MAX_MS
-						    : pause_ms;
+	w->backoff_ms = pause_ms;
 	enter(p, w, STATS_WAITING);
 }
 
@@ -167,7 +162,7 @@ start(struct pool *p, struct place *w)
 		be_worker(p, w);
 	if (w->pid == -1) {
 		log_error("no new process: %s", strerror(errno));
-		wait_for_turn(p, w, w->backoff_ms * 2);
+		wait_for_turn(p, w, backoff_after(w->backoff_ms));
 	} else
 		enter(p, w, STATS_STARTING);
 }
@@ -414,7 +409,7 @@ succeed(struct pool *p, struct place *w, int status)
 	 * Who has answered died of something that came later. It does not count,
 	 * or requests that kill could keep a whole pool waiting.
 	 */
-	if (requests(p, w) > 0 || clock_mono_ms() - w->forked_ms >= LIVED_LONG_MS) {
+	if (requests(p, w) > 0 || clock_mono_ms() - w->forked_ms >= BACKOFF_FORGET_MS) {
 		w->deaths = 0;
 		w->backoff_ms = 0;
 	}
@@ -426,7 +421,7 @@ succeed(struct pool *p, struct place *w, int status)
 		return;
 	}
 	/* What only a person can mend is tried slowly, and for ever. */
-	wait_for_turn(p, w, unfit ? BACKOFF_MAX_MS : w->backoff_ms * 2);
+	wait_for_turn(p, w, unfit ? BACKOFF_MAX_MS : backoff_after(w->backoff_ms));
 }
 
 static void

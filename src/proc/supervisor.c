@@ -96,8 +96,9 @@ check(struct supervisor *s, const struct conf *c, enum check_for what)
 	return dbcheck_begin(&s->check, c, &s->pool);
 }
 
+/* What the configuration says to the pool; kept as in target.h. */
 static void
-read_allow(struct supervisor *s)
+configure(struct supervisor *s, unsigned kept)
 {
 	struct buf err;
 
@@ -105,6 +106,8 @@ read_allow(struct supervisor *s)
 	if (!allow_parse(s->conf->listen_allow, &s->allow, &err))
 		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
 	buf_fini(&err);
+	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
+	target_measure(&s->target, s->conf, &s->room, kept);
 }
 
 static void
@@ -126,9 +129,7 @@ refuse(struct supervisor *s)
 static void
 renew(struct supervisor *s, unsigned kept)
 {
-	read_allow(s);
-	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
-	target_measure(&s->target, s->conf, &s->room, kept);
+	configure(s, kept);
 	pool_renew(&s->pool);
 	s->rolling = true;
 	atomic_store(&told(s)->generation, s->pool.generation);
@@ -225,10 +226,7 @@ take_over(struct supervisor *s)
 
 	s->pool.generation = (unsigned)h->generation;
 	atomic_store(&told(s)->started_wall_ms, h->started_wall_ms);
-	read_allow(s);
-	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
-	target_measure(&s->target, s->conf, &s->room,
-	    same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
+	configure(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
 	signals_raise(SIGCHLD, 1); /* who died meanwhile */
 	log_info("took over %zu workers from the former program", h->workers);
