@@ -1,6 +1,7 @@
 /* clientele conf: a front server's file, as shipped in conf/ but with the values of this configuration. */
 #include "cli/cmd.h"
 #include "cli/front.h"
+#include "proc/listen.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -43,12 +44,7 @@ backend_of(const char *listen)
 	struct backend b = { 0 };
 	struct str     host = str_of(listen);
 
-	if (host.len == 0)
-		b.path = STR(SHIPPED_SOCKET);
-	else if (str_starts(host, STR("unix:")))
-		b.path = (struct str) { host.ptr + 5, host.len - 5 };
-	else if (host.ptr[0] == '/')
-		b.path = host;
+	b.path = host.len ? str_of(listener_path(listen)) : STR(SHIPPED_SOCKET);
 	if (b.path.ptr)
 		return b;
 	while (host.len > 0 && host.ptr[host.len - 1] != ':')

@@ -169,8 +169,8 @@ owner_parse(const struct wanted *w, struct owner *out, struct buf *err)
 
 /* ---- unix sockets */
 
-static const char *
-unix_path(const char *listen)
+const char *
+listener_path(const char *listen)
 {
 	if (strncmp(listen, "unix:", 5) == 0)
 		return listen + 5;
@@ -180,7 +180,7 @@ unix_path(const char *listen)
 static bool
 unix_address(const struct wanted *w, struct sockaddr_un *out, struct buf *err)
 {
-	const char *path = unix_path(w->address);
+	const char *path = listener_path(w->address);
 
 	*out = (struct sockaddr_un) { .sun_family = AF_UNIX };
 	if (path[0] != '/' || strlen(path) >= sizeof(out->sun_path)) {
@@ -404,7 +404,7 @@ systemd_fds(void)
 static bool
 open_own(struct listener *l, const struct wanted *w, struct buf *err)
 {
-	return unix_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
+	return listener_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
 }
 
 static bool
@@ -485,7 +485,7 @@ listener_connect_admin(const struct conf *c, int64_t timeout_ms, struct buf *err
 	struct timeval     timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	struct sockaddr_un path;
 	struct addrinfo   *a = NULL;
-	bool               is_unix = unix_path(w.address) != NULL;
+	bool               is_unix = listener_path(w.address) != NULL;
 	int                fd, connected = -1;
 
 	if (is_unix ? !unix_address(&w, &path, err) : !tcp_address(&w, &a, err))
@@ -539,7 +539,7 @@ check_one(const struct wanted *w, struct buf *err)
 
 	if (!owner_parse(w, &owner, err))
 		return false;
-	if (unix_path(w->address))
+	if (listener_path(w->address))
 		return unix_address(w, &address, err);
 	if (!w->address[0])
 		return true;

@@ -63,6 +63,9 @@ void listener_remove_file(struct listener *l);
 
 void listener_close(struct listener *l);
 
+/* The path in an address of a unix socket ("unix:/path", "/path"), a view of it; NULL: it is none. */
+const char *listener_path(const char *listen);
+
 /* The rules of 'listen', 'listen_owner', 'listen_allow' and the admin keys without opening anything. */
 bool listener_check(const struct conf *c, struct buf *err) MUSTCHECK;
 
