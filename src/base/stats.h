@@ -48,7 +48,7 @@ extern const char *const stats_state_names[STATS__COUNT];
 	STATS(LIMITED,   "requests_limited", "Requests refused by a rate limit.") \
 	STATS(REPLAYED,  "requests_replayed", "Answers given again for an Idempotency-Key.") \
 	STATS(SLOW,      "requests_slow", "Requests that took longer than slow_request.") \
-	STATS(UNKEPT,    "connections_unkept", "Requests whose front server asked to keep the connection.")
+	STATS(REUSED,    "connections_reused", "Requests on a connection that the front server had kept.")
 
 enum stats_event {
 #define STATS(name, metric, help) STATS_##name,
@@ -148,7 +148,6 @@ struct stats_pool {
 	_Atomic(int64_t)  shed_last_ms;   /* the last refusal in it */
 	_Atomic(uint64_t) shed_requests;  /* refused in it */
 	_Atomic(int64_t)  told_expired_ms; /* in the log, at most once in a while */
-	_Atomic(uint32_t) told_unkept;    /* in the log, once */
 };
 
 /* What the supervisor alone writes about a worker. */

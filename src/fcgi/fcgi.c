@@ -1,4 +1,4 @@
-/* FastCGI: one connection, one request, one response. */
+/* FastCGI: requests and responses on connections that front servers open. */
 #include "fcgi/fcgi.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -44,7 +44,10 @@ struct fcgi {
 	struct buf   head;
 	struct peer  peer;       /* of the request in hand */
 	bool         keep_asked; /* by the request in hand */
+	bool         alone;      /* the socket held that request as a whole, and nothing behind it */
 	bool         consumed;   /* nothing of the request is left in the socket */
+	/* A member: compilers that clear local variables would clear it for every request. */
+	unsigned char look[LOOK_BYTES];
 };
 
 /* The parameters that are looked at; nothing else is copied. */
@@ -174,12 +177,12 @@ limit_wait(const struct fcgi *f, int which)
 }
 
 /*
- * Whether this is all of a request, in the order in which front servers send it:
- * begin, parameters, their end, body, its end. Then libfcgi cannot come to wait
- * for more. For anything else, false is the safe answer.
+ * Length of the request that these bytes begin with, when all of it is there in the
+ * order in which front servers send it: begin, parameters, their end, body, its end.
+ * Then libfcgi cannot come to wait for more. For anything else, 0 is the safe answer.
  */
-static bool
-is_whole(const unsigned char *bytes, size_t n)
+static size_t
+whole_request(const unsigned char *bytes, size_t n)
 {
 	unsigned char expected = FCGI_BEGIN_REQUEST;
 
@@ -190,15 +193,15 @@ is_whole(const unsigned char *bytes, size_t n)
 		at += RECORD_HEAD_BYTES + content + head[6];
 		if (at > n || head[0] != FCGI_VERSION_1 || head[1] != expected
 		    || head[2] != bytes[2] || head[3] != bytes[3])
-			return false;
+			return 0;
 		if (expected == FCGI_STDIN && content == 0)
-			return true;
+			return at;
 		if (expected == FCGI_BEGIN_REQUEST)
 			expected = FCGI_PARAMS;
 		else if (content == 0)
 			expected = FCGI_STDIN;
 	}
-	return false;
+	return 0;
 }
 
 /*
@@ -206,31 +209,37 @@ is_whole(const unsigned char *bytes, size_t n)
  * when the request is not there as a whole, sees to it that nobody waits for the
  * rest for ever.
  */
-static bool
-begins_request(const struct fcgi *f)
+static enum fcgi_read
+look(struct fcgi *f)
 {
 	static const struct timespec pause = { .tv_nsec = FIRST_BYTES_PAUSE_MS * 1000000L };
-	unsigned char                look[LOOK_BYTES];
+	const unsigned char         *head = f->look;
 	int64_t                      end = clock_mono_ms() + FIRST_BYTES_MS;
+	size_t                       whole;
 	ssize_t                      n;
 
 	for (;;) {
 		int64_t       left = end - clock_mono_ms();
 		struct pollfd wait = { .fd = f->peer.fd, .events = POLLIN };
 
-		n = recv(f->peer.fd, look, sizeof(look), MSG_PEEK | MSG_DONTWAIT);
+		n = recv(f->peer.fd, f->look, sizeof(f->look), MSG_PEEK | MSG_DONTWAIT);
 		if (n >= RECORD_HEAD_BYTES)
 			break;
-		if (n == 0 || (n == -1 && errno != EAGAIN) || left <= 0)
-			return false;
+		if (n == 0)
+			return READ_CLOSED;
+		if ((n == -1 && errno != EAGAIN) || left <= 0)
+			return READ_USELESS;
 		if (n == -1)
 			poll(&wait, 1, (int)left);
 		else
 			nanosleep(&pause, NULL); /* poll() would return at once */
 	}
-	return look[0] == FCGI_VERSION_1 && look[1] == FCGI_BEGIN_REQUEST
-	    && (look[2] | look[3]) != 0 && look[4] == 0 && look[5] == 8
-	    && (is_whole(look, (size_t)n) || limit_wait(f, SO_RCVTIMEO));
+	if (head[0] != FCGI_VERSION_1 || head[1] != FCGI_BEGIN_REQUEST || (head[2] | head[3]) == 0
+	    || head[4] != 0 || head[5] != 8)
+		return READ_USELESS;
+	whole = whole_request(head, (size_t)n);
+	f->alone = whole == (size_t)n;
+	return whole || limit_wait(f, SO_RCVTIMEO) ? READ_REQUEST : READ_USELESS;
 }
 
 /* False when all of them together are larger than any front server sends. */
@@ -333,23 +342,20 @@ enum fcgi_read
 fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req)
 {
 	int64_t        now_wall_us = clock_wall_us();
-	enum fcgi_read result = READ_USELESS;
+	enum fcgi_read result;
 
 	*req = (struct request) { .arena = req->arena, .body = STR(""), .peer = &f->peer, .queue_us = -1 };
 	f->peer = *peer;
 	f->library.ipcFd = peer->fd;
-	f->consumed = false;
-	if (begins_request(f) && read_request(f, req, now_wall_us))
-		result = peer_has_left(&f->peer) ? READ_ABANDONED : READ_REQUEST;
+	f->alone = f->consumed = false;
+	result = look(f);
+	if (result == READ_REQUEST && !read_request(f, req, now_wall_us))
+		result = READ_USELESS;
+	if (result == READ_REQUEST && peer_has_left(&f->peer))
+		result = READ_ABANDONED;
 	if (result != READ_REQUEST)
 		fcgi_drop(f);
 	return result;
-}
-
-bool
-fcgi_keep_asked(const struct fcgi *f)
-{
-	return f->keep_asked;
 }
 
 static const char *
@@ -436,11 +442,12 @@ finish_unkept(FCGX_Request *library)
 		log_debug("the front server left before the end of the response");
 }
 
-void
-fcgi_write(struct fcgi *f, const struct response *res)
+bool
+fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 {
 	FCGX_Request *library = &f->library;
 	struct str    body = res->head_only ? STR("") : buf_view(&res->body);
+	bool          kept = false;
 
 	make_head(&f->head, res, res->headers);
 	if (f->head.full) {
@@ -458,7 +465,12 @@ fcgi_write(struct fcgi *f, const struct response *res)
 	 * response with it, so then libfcgi closes: it shuts down, and reads on
 	 * until the other side has closed. All other connections are closed here.
 	 */
-	if (f->keep_asked) {
+	if (keep && f->keep_asked && f->alone && f->consumed) {
+		library->keepConnection = 1;
+		FCGX_Finish_r(library); /* closes after a failed write */
+		kept = library->ipcFd != -1;
+		library->ipcFd = -1;
+	} else if (f->keep_asked) {
 		finish_unkept(library);
 		FCGX_Free(library, !f->consumed);
 	} else {
@@ -466,4 +478,5 @@ fcgi_write(struct fcgi *f, const struct response *res)
 		FCGX_Finish_r(library);
 	}
 	fcgi_drop(f);
+	return kept;
 }

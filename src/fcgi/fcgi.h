@@ -1,14 +1,17 @@
 /*
- * FastCGI: one connection, one request, one response; the only file that
- * includes libfcgi.
+ * FastCGI: requests and responses on connections that front servers open; the
+ * only file that includes libfcgi.
  *
  * Lifetime   fcgi_new() once in each worker, after its signals are set up:
  *            libfcgi keeps process-wide state and takes over default handlers.
  * Ownership  fcgi_read() takes the descriptor, whatever happens. After
- *            READ_REQUEST exactly one fcgi_write() or fcgi_drop() follows and closes it.
- * Refused    Kept connections. The rest of an unread body would be parsed as
- *            the next request, so every connection ends with its response,
- *            whatever the front server asked for.
+ *            READ_REQUEST exactly one fcgi_write() or fcgi_drop() follows and closes
+ *            it; a kept one is the caller's again.
+ * Kept       A connection is kept when the front server asked for it, the caller
+ *            agrees, and the request was in the socket as a whole with nothing
+ *            behind it: so no rest of a body can be parsed as the next request,
+ *            which libfcgi by itself would do. All others end with their response,
+ *            in such a way that nginx does not send into one that is being closed.
  * Signals    Must be blocked or ignored in both functions: libfcgi takes an
  *            interrupted read for the end of the request.
  * Threads    One struct fcgi, one thread, one process.
@@ -32,6 +35,7 @@ void         fcgi_free(struct fcgi *f);
 enum fcgi_read {
 	READ_REQUEST,   /* complete, and its sender still waits */
 	READ_USELESS,   /* silent, cut off, or not FastCGI: closed without an answer */
+	READ_CLOSED,    /* by the other side, and nothing was sent: closed here too */
 	READ_ABANDONED, /* complete, but its sender has left: closed, must not be executed */
 };
 
@@ -42,10 +46,8 @@ enum fcgi_read {
  */
 enum fcgi_read fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req);
 
-/* Whether the front server of the last request wanted to keep the connection. */
-bool fcgi_keep_asked(const struct fcgi *f);
-
-void fcgi_write(struct fcgi *f, const struct response *res);
+/* keep: the caller agrees. True: the connection is kept, and the next request can be read from it. */
+bool fcgi_write(struct fcgi *f, const struct response *res, bool keep);
 
 /* Closes without an answer and without waiting for the other side. */
 void fcgi_drop(struct fcgi *f);

@@ -1,4 +1,4 @@
-/* A worker: accept, read, handle, write, until told to leave. */
+/* A worker: wait, read, handle, write, until told to leave. */
 #include "proc/worker.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -27,11 +27,13 @@ enum {
 	MEASURE_EVERY_MS = 1000,
 	/* A worker that waited no longer than this for a connection found it waiting. */
 	FOUND_WAITING_US = 100,
+	/* For the front server to use or to close the connection that a worker which leaves has kept. */
+	PART_MS = 5000,
 	/* Between two lines about requests that waited too long. */
 	TELL_EXPIRED_MS = 60 * 1000,
 };
 
-enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE__COUNT };
+enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
 
 struct worker {
 	const struct heritage *h;
@@ -40,6 +42,13 @@ struct worker {
 	struct arena           arena;
 	struct response        response;
 	struct queue           queue;
+	/*
+	 * The connection that a front server keeps to this worker; fd -1: none. Only one,
+	 * and new ones are accepted all the same: so a request behind another waits for that
+	 * one, and none waits for a worker that another front server holds.
+	 */
+	struct peer            kept;
+	bool                   leaving; /* nothing is kept any more */
 	int                    signal_fd;
 	int                    epoll_fd;
 	int64_t                idle_ms; /* when app_idle() is to be called */
@@ -172,13 +181,10 @@ refuse(struct worker *w, const struct request *req, bool waited)
 	return "The service has more requests than it can answer. Nothing was done; try again.";
 }
 
-static void
-note_unkept(struct worker *w)
+static bool
+may_keep(const struct worker *w, const struct peer *peer)
 {
-	stats_count(&w->h->stats->event[STATS_UNKEPT]);
-	if (!atomic_exchange(&w->h->pool->told_unkept, 1))
-		log_warn("the front server asks to keep connections (nginx: fastcgi_keep_conn); "
-			 "they are closed all the same, better turn it off");
+	return (w->kept.fd == -1 || w->kept.fd == peer->fd) && w->left > 1 && !w->leaving;
 }
 
 /* What is left of a request: figures, and a line in the log. */
@@ -195,20 +201,21 @@ finish(struct worker *w, const struct request *req, const struct facts *facts, i
 		stats_count(&stats->event[STATS_SLOW]);
 }
 
-/* waited: the connection did, not this worker. */
-static void
+/* waited: the connection did, not this worker. True: it is kept. */
+static bool
 serve(struct worker *w, const struct peer *peer, bool waited)
 {
 	struct stats_slot *stats = w->h->stats;
 	struct request     req = { .arena = &w->arena };
 	int64_t            begun_us = clock_mono_us();
+	bool               kept = false;
 	struct facts       facts;
 	enum fcgi_read     got;
 
 	got = fcgi_read(w->fcgi, peer, &req);
 	if (got == READ_REQUEST) {
-		if (fcgi_keep_asked(w->fcgi))
-			note_unkept(w);
+		if (peer->fd == w->kept.fd)
+			stats_count(&stats->event[STATS_REUSED]);
 		if (req.queue_us >= 0)
 			stats_observe(&stats->queued, req.queue_us);
 		req.refused = refuse(w, &req, waited);
@@ -218,12 +225,12 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 		if (facts.left)
 			fcgi_drop(w->fcgi);
 		else
-			fcgi_write(w->fcgi, &w->response);
+			kept = fcgi_write(w->fcgi, &w->response, may_keep(w, peer));
 		finish(w, &req, &facts, clock_mono_us() - begun_us);
 		response_reset(&w->response);
 		app_after(w->app);
 		w->left--;
-	} else {
+	} else if (got != READ_CLOSED || peer->fd != w->kept.fd) {
 		log_debug("%s", got == READ_ABANDONED ? "a request is not begun: its sender has left"
 						      : "a connection without a request");
 		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
@@ -231,6 +238,7 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_IDLE);
 	measure(w);
+	return kept;
 }
 
 /* A connection to serve; false when none waits (any more). */
@@ -288,12 +296,12 @@ obey(const struct worker *w)
 }
 
 /*
- * Waits for a connection; false when it is time to leave. Signals come through
+ * Waits for a request; false when it is time to leave. Signals come through
  * a descriptor because ppoll() delivers none while another descriptor is ready:
  * under full load a handler would never run (tried).
  */
 static bool
-wait_for_work(struct worker *w, bool *somebody)
+wait_for_work(struct worker *w, bool *somebody, bool *again)
 {
 	struct epoll_event woken[WAKE__COUNT];
 	int64_t            due = w->idle_ms - clock_mono_ms();
@@ -304,10 +312,12 @@ wait_for_work(struct worker *w, bool *somebody)
 		w->idle_ms = clock_mono_ms() + due;
 	}
 	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
-	*somebody = false;
+	*somebody = *again = false;
 	for (int i = 0; i < n; i++)
 		if (woken[i].data.u32 == WAKE_LISTEN)
 			*somebody = true;
+		else if (woken[i].data.u32 == WAKE_KEPT)
+			*again = true;
 		else if (woken[i].data.u32 == WAKE_LIFELINE || !obey(w))
 			return false;
 	return true;
@@ -319,8 +329,28 @@ drain(struct worker *w)
 	int64_t     end = clock_mono_ms() + DRAIN_MS;
 	struct peer peer;
 
+	w->leaving = true;
 	while (clock_mono_ms() < end && accept_one(w, &peer))
 		serve(w, &peer, true);
+}
+
+/*
+ * Leaves the kept connection. One that is closed by this side may be just what a front
+ * server sends a request into, so it is ended by the other side or with an answer.
+ */
+static void
+part(struct worker *w)
+{
+	struct pollfd wait = { .fd = w->kept.fd, .events = POLLIN };
+
+	w->leaving = true;
+	if (w->kept.fd == -1)
+		return;
+	if (poll(&wait, 1, PART_MS) == 1)
+		serve(w, &w->kept, true);
+	else
+		close(w->kept.fd);
+	w->kept.fd = -1;
 }
 
 static bool
@@ -343,20 +373,45 @@ leave(const struct worker *w, enum stats_cause cause)
 }
 
 static void
+serve_kept(struct worker *w, bool waited)
+{
+	stats_enter(w->h->stats, STATS_READING);
+	if (!serve(w, &w->kept, waited))
+		w->kept.fd = -1;
+}
+
+static void
+serve_new(struct worker *w, bool waited)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = WAKE_KEPT };
+	struct peer        peer;
+
+	if (!accept_one(w, &peer) || !serve(w, &peer, waited))
+		return;
+	w->kept = peer;
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, peer.fd, &event) == 0)
+		return;
+	log_error("cannot wait for a kept connection: %s", strerror(errno));
+	close(peer.fd);
+	w->kept.fd = -1;
+}
+
+static void
 loop(struct worker *w)
 {
 	while (w->left > 0) {
-		bool        somebody;
-		int64_t     since_us = clock_mono_us();
-		struct peer peer;
+		bool    somebody, again, waited;
+		int64_t since_us = clock_mono_us();
 
-		if (!wait_for_work(w, &somebody)) {
+		if (!wait_for_work(w, &somebody, &again)) {
 			drain(w);
 			return;
 		}
-		if (!somebody || !accept_one(w, &peer))
-			continue;
-		serve(w, &peer, clock_mono_us() - since_us < FOUND_WAITING_US);
+		waited = clock_mono_us() - since_us < FOUND_WAITING_US;
+		if (again)
+			serve_kept(w, waited);
+		if (somebody && w->left > 0)
+			serve_new(w, waited);
 		if (is_too_large(w)) {
 			leave(w, STATS_CAUSE_MEMORY);
 			return;
@@ -381,6 +436,7 @@ run(struct worker *w)
 	w->idle_ms = clock_mono_ms();
 	measure(w);
 	loop(w);
+	part(w);
 	return 0;
 }
 
@@ -398,6 +454,7 @@ open_epoll(struct worker *w)
 		[WAKE_SIGNAL] = { w->signal_fd, EPOLLIN },
 		[WAKE_LIFELINE] = { w->h->lifeline_fd, EPOLLIN },
 		[WAKE_LISTEN] = { w->h->listen_fd, EPOLLIN | EPOLLEXCLUSIVE },
+		[WAKE_KEPT] = { -1, 0 }, /* comes later */
 	};
 
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -414,7 +471,7 @@ open_epoll(struct worker *w)
 int
 worker_run(const struct heritage *h)
 {
-	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .epoll_fd = -1, .statm_fd = -1 };
+	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .kept.fd = -1, .epoll_fd = -1, .statm_fd = -1 };
 	struct app_options options;
 	int                code = EXIT_OS;
 

@@ -84,6 +84,23 @@ class Connection:
                 return Answer(raw)
             raw += part
 
+    def part(self):
+        """One answer on a connection that is to be kept; without what stands behind its end."""
+        raw, at = b"", 0
+        while True:
+            while len(raw) >= at + 8:
+                _, kind, _, length, padding = struct.unpack(">BBHHBx", raw[at:at + 8])
+                at += 8 + length + padding
+                if kind == END and len(raw) == at:
+                    return Answer(raw)
+            part = self.socket.recv(65536)
+            assert part, "closed without an answer"
+            raw += part
+
+    def ended(self):
+        """Whether the other side has closed; waits for that as long as for anything."""
+        return self.socket.recv(1) == b""
+
     def close(self):
         self.socket.close()
 

@@ -52,15 +52,62 @@ def test_head_has_no_body(p):
     assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
-def test_connection_is_never_kept(p):
-    before = p.log().count("keep connections")
-    for _ in range(2):
-        answer = p.ask(flags=KEEP_CONN)  # answer() reads until the worker closes
-        assert answer.status == 200
+# ---------------------------------------------------------------- kept connections
+
+
+def test_connection_is_kept_for_who_asks(p):
+    connection = p.connect()
+    for _ in range(3):
+        external, body = p.new_customer()
+        assert connection.send(p.request("POST", body=body, flags=KEEP_CONN)).part().status == 201
+        answer = connection.send(p.request("GET", f"{CUSTOMERS}/{external}", flags=KEEP_CONN)).part()
+        assert answer.status == 200 and answer.kinds == [STDOUT, STDOUT, END]
+    # Who does not ask any more gets its end.
+    assert connection.send(p.request()).answer().status == 200
+
+
+def test_worker_that_keeps_a_connection_serves_others(p):
+    kept = p.connect()
+    assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    for _ in range(3):
+        answer, seconds = timed(lambda: p.ask(flags=KEEP_CONN))  # answer() reads until the worker closes
+        assert answer.status == 200 and seconds < 1 * PATIENCE
         # nginx does not use a connection again that brings something after the end of the request.
-        assert answer.kinds == [STDOUT, STDOUT, END, STDERR]
-        assert len(answer.raw) % 8 == 0 and answer.raw.endswith(record(STDERR))
-    assert p.log().count("keep connections") == max(before, 1)  # once is enough
+        assert answer.kinds == [STDOUT, STDOUT, END, STDERR] and answer.raw.endswith(record(STDERR))
+        assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    kept.close()
+
+
+def test_place_of_a_kept_connection_is_free_when_it_ends(p):
+    for _ in range(3):
+        kept = p.connect()
+        for _ in range(2):
+            assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+        kept.close()
+        assert p.ask().status == 200  # the only worker has seen the end
+
+
+@pytest.mark.parametrize("body", [b" " * 20000, b"x" * 9000], ids=["spaces", "letters"])
+def test_connection_of_a_long_request_is_not_kept(p, body):
+    answer = p.connect().send(p.request("POST", body=body, flags=KEEP_CONN)).answer()
+    assert answer.status == 400 and answer.kinds == [STDOUT, STDOUT, END, STDERR]
+
+
+def test_bytes_behind_a_request_are_no_request(p):
+    external, body = p.new_customer()
+    both = p.request("GET", CUSTOMERS, flags=KEEP_CONN) + p.request("POST", body=body, flags=KEEP_CONN)
+    answer = p.connect().send(both).answer()
+    assert answer.status == 200 and answer.kinds.count(END) == 1
+    assert not p.exists(external)
+
+
+def test_rest_of_a_request_on_a_kept_connection_frees_the_worker(p):
+    kept = p.connect()
+    assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    kept.send(p.request(flags=KEEP_CONN)[:20])
+    answer, seconds = timed(p.ask)
+    assert answer.status == 200 and seconds < 3 * PATIENCE
+    assert kept.ended()
 
 
 def test_unread_body_does_not_become_the_next_request(p):

@@ -79,13 +79,16 @@ class Load:
         wait_until(lambda: self.good() - before >= count or self.failures(), 30, "answers")
 
 
-@pytest.fixture
-def under_load(upgradable, new_front):  # noqa: F811
+@pytest.fixture(params=["connection a request", "kept connections"])
+def under_load(upgradable, new_front, request):  # noqa: F811
     """A function: a started service with nginx in front, and its Load (to be entered)."""
 
     def new(**options):
         p = upgradable(**options).start()
-        return p, Load(new_front("nginx", p.service).port, p.key)
+        front = new_front("nginx", p.service)
+        if request.param == "kept connections":
+            front.keep_connections()
+        return p, Load(front.port, p.key)
 
     return new
 
@@ -145,7 +148,8 @@ def test_workers_that_live_for_50_requests(under_load):
     assert_nothing_lost(p, load)
 
 
-def test_killed_workers_take_only_their_own_requests_with_them(under_load):
+def test_killed_workers_take_only_their_own_requests_with_them(under_load, request):
+    kept = "kept" in request.node.callspec.id
     p, load = under_load(workers=8)
     kills = 0
     with load:
@@ -165,5 +169,6 @@ def test_killed_workers_take_only_their_own_requests_with_them(under_load):
           f"longest time without an answer {load.longest_gap:.3f} s")
     assert kills == len(obituaries) or kills - len(obituaries) <= 1
     assert set(failures) <= {502, 503}, failures  # conf/nginx-clientele.conf makes a 503 of nginx's 502
-    assert sum(failures.values()) <= len(in_hand)
+    # A kept connection may hold a request besides the one in hand (conf/nginx-clientele.conf).
+    assert sum(failures.values()) <= (2 * kills if kept else len(in_hand))
     assert load.longest_gap < 1 * PATIENCE

@@ -17,7 +17,7 @@ import requests
 
 import fastcgi
 from conftest import CUSTOMERS, Pending, Pool, timed
-from fastcgi import END, KEEP_CONN
+from fastcgi import KEEP_CONN
 from stack import PATIENCE, free_port, wait_until
 from test_admin import Admin
 
@@ -416,11 +416,11 @@ def test_everything_is_counted(pool):
         held = p.start_held()
         p.connect().send(p.request()).close()
         late = p.connect().send(p.request(more=started(11)))
-        unkept = p.connect().send(p.request(flags=KEEP_CONN))
+        kept = p.connect().send(p.request(flags=KEEP_CONN))
         wait_until(lambda: admin.figures()["queueLength"] == 3, what="three that wait")
         assert admin.figures()["queueLimit"] == 20 and admin.figures()["shedding"] == 0
-    assert [one.status for one in (held.result(), late.answer(), unkept.answer())] == [200, 503, 200]
-    before = {"requests_cancelled": 1, "requests_abandoned": 1, "requests_expired": 1, "connections_unkept": 1}
+    assert [one.status for one in (held.result(), late.answer(), kept.part())] == [200, 503, 200]
+    before = {"requests_cancelled": 1, "requests_abandoned": 1, "requests_expired": 1}
     wait_until(lambda: events() == before, what="what was counted")
     metrics = admin.get("/metrics").text
     waited = [int(n) for n in re.findall(r"clientele_queue_duration_seconds_bucket{le=\S+} (\d+)", metrics)]
@@ -447,14 +447,18 @@ def test_supervisor_wakes_up_once_a_second_when_idle(one_worker):
     assert switches() - before <= 4
 
 
-# ---------------------------------------------------------------- front servers that want to keep connections
+# ---------------------------------------------------------------- kept connections
 
 
-def test_nginx_that_wants_to_keep_connections_loses_nothing(pool, new_front):
-    p = pool(workers=3).start()
+@pytest.mark.parametrize("more", [
+    pytest.param({}, id="alone"),
+    pytest.param({"max_requests": 20}, id="workers that leave"),
+])
+def test_nginx_that_keeps_connections_loses_nothing(pool, new_front, more):
+    p = pool(workers=3, **more)
+    admin = Admin(p).start()
     front = new_front("nginx", p.service)
-    front.change("nginx-clientele.conf", "fastcgi_keep_conn off;", "fastcgi_keep_conn on;")
-    front.change("nginx-site.conf", "\t# From nginx 1.29.7", "\tkeepalive 8;\n\t# From nginx 1.29.7")
+    front.keep_connections()
     seen, lock = {}, threading.Lock()
 
     def client(n):
@@ -475,14 +479,23 @@ def test_nginx_that_wants_to_keep_connections_loses_nothing(pool, new_front):
     for thread in threads:
         thread.join()
     assert set(seen) == {(0, 404), (1, 201), (2, 404)} and sum(seen.values()) == 3000, seen
-    assert p.log().count("asks to keep connections") == 1
+    assert admin.state()["events"]["connections_reused"] > 500
 
 
-def test_kept_connections_are_told_once_by_all_workers(pool):
-    p = pool(workers=2).start()
-    for _ in range(5):
-        with p.held():  # so that both workers are needed
-            both = [Pending(lambda: p.ask(flags=KEEP_CONN)) for _ in range(2)]
-            wait_until(lambda: p.waiting() == 2, what="both workers in the database")
-        assert [one.result().kinds.count(END) for one in both] == [1, 1]
-    assert p.log().count("asks to keep connections") == 1
+def test_worker_that_leaves_answers_on_its_kept_connection(pool):
+    p = pool(workers=1).start()
+    kept = p.connect()
+    assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    worker = p.workers()[0]
+    p.signal(signal.SIGHUP)
+    wait_until(lambda: len(p.workers()) == 2, what="a successor")
+    assert kept.send(p.request(flags=KEEP_CONN)).answer().status == 200  # and its end
+    wait_until(lambda: worker not in p.workers(), what="the end of the old worker")
+
+
+def test_worker_leaves_when_its_kept_connection_ends(pool):
+    p = pool(workers=1).start()
+    kept = p.connect()
+    assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    kept.close()
+    assert p.stop() == 0

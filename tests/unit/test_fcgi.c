@@ -138,7 +138,7 @@ request_is_taken_as_sent(void **state)
 	assert_null(s->req.header[HEADER_VERSION].ptr);
 	assert_int_equal(s->req.header_count[HEADER_VERSION], 0);
 	s->res.status = 200;
-	fcgi_write(s->f, &s->res);
+	fcgi_write(s->f, &s->res, true);
 	answer(s);
 }
 
@@ -174,7 +174,7 @@ response_is_written_with_its_headers(void **state)
 	response_header(&s->res, "X-One", STR("1"));
 	response_header(&s->res, "X-Two", STR("2\r\nX-Injected: 3"));
 	buf_str(&s->res.body, STR("{\"a\":1}"));
-	fcgi_write(s->f, &s->res);
+	fcgi_write(s->f, &s->res, true);
 	struct str sent = answer(s);
 	assert_true(contains(sent, "Status: 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 7\r\n"
 				   "Cache-Control: no-store\r\nX-One: 1\r\n\r\n{\"a\":1}"));
@@ -193,7 +193,7 @@ headers_too_large_for_nginx_are_left_out(void **state)
 	s->res.status = 200;
 	response_header(&s->res, "X-Large", (struct str) { large, sizeof(large) });
 	buf_str(&s->res.body, STR("{}"));
-	fcgi_write(s->f, &s->res);
+	fcgi_write(s->f, &s->res, true);
 	assert_true(contains(answer(s), "Cache-Control: no-store\r\n\r\n{}"));
 }
 
@@ -207,7 +207,7 @@ body_over_the_limit_is_not_read(void **state)
 	assert_true(s->req.body_too_large);
 	assert_int_equal(s->req.body.len, 0);
 	s->res.status = 413;
-	fcgi_write(s->f, &s->res);
+	fcgi_write(s->f, &s->res, true);
 	assert_true(contains(answer(s), "Status: 413 Content Too Large\r\n"));
 }
 
