@@ -363,7 +363,6 @@ keep_house(struct app *app)
 		if (row_i64(&row, 0) == HOUSEKEEPING_ROWS)
 			app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_AGAIN_MS;
 	}
-	tx_fini(&tx);
 	arena_fini(&arena);
 }
 

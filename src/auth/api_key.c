@@ -67,8 +67,8 @@ api_key_prefix(struct str key)
 static void
 mark_used(struct call *c)
 {
-	struct tx AUTO_TX tx;
-	struct bind      *b;
+	struct tx    tx;
+	struct bind *b;
 
 	tx_init(&tx, c->db, c->arena);
 	tx.again = true;
@@ -83,11 +83,11 @@ mark_used(struct call *c)
 static enum err
 ask_database(struct call *c, struct str hash, bool *found)
 {
-	struct tx AUTO_TX tx;
-	enum db_status    status;
-	struct row        row;
-	struct str        pin, rate;
-	bool              mark;
+	struct tx      tx;
+	enum db_status status;
+	struct row     row;
+	struct str     pin, rate;
+	bool           mark;
 
 	tx_init(&tx, c->db, c->arena);
 	tx.again = true;

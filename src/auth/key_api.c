@@ -50,7 +50,7 @@ begin(struct call *c, const struct id *id)
 enum err
 key_list(struct call *c)
 {
-	struct tx AUTO_TX   tx;
+	struct tx           tx;
 	struct page         page;
 	struct bind        *b;
 	struct json_object *array;
@@ -126,7 +126,7 @@ read_wish(struct call *c, struct wish *out)
 enum err
 key_create(struct call *c)
 {
-	struct tx AUTO_TX   tx;
+	struct tx           tx;
 	struct idem_stored  stored = { 0 };
 	struct api_key      key;
 	struct wish         wish;
@@ -174,7 +174,6 @@ key_create(struct call *c)
 		now_ms = id_ms(&ids[0]);
 		api_key_derive(c->tenant.livemode, c->req->header[HEADER_API_KEY], &stored.id[1], &key);
 	}
-	tx_fini(&stored.tx);
 	if (e != ERR_OK)
 		return e;
 	end_ms = now_ms + wish.days * MS_PER_DAY;
@@ -190,7 +189,7 @@ key_create(struct call *c)
 enum err
 key_delete(struct call *c)
 {
-	struct tx AUTO_TX   tx;
+	struct tx           tx;
 	struct bind        *b;
 	struct id           id;
 	struct json_object *reply;

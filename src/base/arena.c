@@ -24,6 +24,12 @@ struct arena_block {
 	_Alignas(max_align_t) char data[];
 };
 
+struct arena_child {
+	struct arena_child *next;
+	void (*end)(void *what);
+	void *what;
+};
+
 void
 out_of_memory(void)
 {
@@ -88,6 +94,9 @@ arena_reset(struct arena *a)
 {
 	struct arena_block *b = a->first->next;
 
+	for (struct arena_child *child = a->children; child; child = child->next)
+		child->end(child->what);
+	a->children = NULL;
 	while (b) {
 		struct arena_block *next = b->next;
 		free(b);
@@ -129,6 +138,15 @@ arena_alloc(struct arena *a, size_t size, size_t align, size_t count)
 	a->bytes += total;
 	p = b->data + at;
 	return memset(p, 0, total);
+}
+
+void
+arena_adopt(struct arena *a, void (*end)(void *what), void *what)
+{
+	struct arena_child *child = ARENA_NEW(a, struct arena_child, 1);
+
+	*child = (struct arena_child) { a->children, end, what };
+	a->children = child;
 }
 
 struct str

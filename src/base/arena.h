@@ -1,8 +1,9 @@
 /*
  * Memory that lives exactly as long as one request.
  *
- * Ownership  The arena owns every block it hands out. Nothing is freed alone;
- *            arena_reset() ends them all. Pointers do not outlive it.
+ * Ownership  The arena owns every block it hands out, and what it is given by
+ *            arena_adopt(). Nothing is freed alone; arena_reset() ends them all.
+ *            Pointers do not outlive it.
  * Errors     None are returned: input is bounded before it is stored, so a
  *            failing malloc is the machine's fault and ends the process
  *            (EXIT_DEFECT; the supervisor starts another worker).
@@ -21,6 +22,7 @@ struct arena {
 	struct arena_block *first; /* kept */
 	struct arena_block *last;  /* where the next allocation comes from */
 	size_t              bytes; /* handed out since the last reset */
+	struct arena_child *children;
 };
 
 void arena_init(struct arena *a);
@@ -31,6 +33,9 @@ void arena_fini(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size, size_t align, size_t count);
 
 #define ARENA_NEW(a, type, count) ((type *)arena_alloc((a), sizeof(type), _Alignof(type), (count)))
+
+/* Calls end(what) at the next reset, the last one given first. */
+void arena_adopt(struct arena *a, void (*end)(void *what), void *what);
 
 /* A copy that ends in NUL; the NUL is not counted. An absent view stays absent. */
 struct str arena_str(struct arena *a, struct str s);

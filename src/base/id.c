@@ -4,6 +4,7 @@
 #include "base/hash.h"
 
 #include <assert.h>
+#include <endian.h>
 
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -61,10 +62,11 @@ id_ms(const struct id *id)
 void
 id_text(const struct id *id, char out[ID_TEXT_BYTES])
 {
-	unsigned __int128 n = 0;
+	unsigned __int128 n;
+	uint64_t          half[2];
 
-	for (int i = 0; i < ID_BYTES; i++)
-		n = n << 8 | id->b[i];
+	memcpy(half, id->b, sizeof(half));
+	n = (unsigned __int128)be64toh(half[0]) << 64 | be64toh(half[1]);
 	/* Ten digits fit into 64 bits: two long divisions instead of 22. */
 	for (int at = ID_TEXT_BYTES; at > 0;) {
 		uint64_t low = (uint64_t)(n % 839299365868340224u); /* 62^10 */
@@ -164,12 +166,13 @@ id_random_text(struct str prefix, size_t digits, char *out, size_t size)
 	assert(prefix.len + digits < size);
 	memcpy(out, prefix.ptr, prefix.len);
 	for (size_t i = 0; i < digits;) {
-		unsigned char byte;
+		unsigned char bytes[32];
+		size_t        n = digits - i < sizeof(bytes) ? digits - i : sizeof(bytes);
 
-		random_bytes(&byte, 1);
-		if (byte >= 248) /* 4 * 62: the rest would favour the first digits */
-			continue;
-		out[prefix.len + i++] = alphabet[byte % 62];
+		random_bytes(bytes, n);
+		for (size_t k = 0; k < n; k++)
+			if (bytes[k] < 248) /* 4 * 62: the rest would favour the first digits */
+				out[prefix.len + i++] = alphabet[bytes[k] % 62];
 	}
 	out[prefix.len + digits] = '\0';
 }

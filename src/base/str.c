@@ -73,3 +73,14 @@ str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
 	*out = n;
 	return true;
 }
+
+struct str
+str_num(char room[STR_NUM_BYTES], uint64_t n)
+{
+	size_t at = STR_NUM_BYTES;
+
+	do
+		room[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	return (struct str) { room + at, STR_NUM_BYTES - at };
+}

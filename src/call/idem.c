@@ -96,7 +96,6 @@ read_record(struct call *c, struct idem_stored *stored, bool *again)
 	struct str     hash, outcome;
 	enum db_status status;
 
-	tx_fini(tx);
 	tx_init(tx, c->db, c->arena);
 	tx->again = true;
 	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &c->tenant.environment);
@@ -114,7 +113,7 @@ read_record(struct call *c, struct idem_stored *stored, bool *again)
 		return ERR_OK;
 	row = tx_row(tx, 1, 0);
 	if (row_bool(&row, 3)) {
-		struct tx AUTO_TX drop;
+		struct tx drop;
 
 		*again = true;
 		tx_init(&drop, c->db, c->arena);
@@ -190,9 +189,9 @@ idem_find(struct call *c, struct idem_stored *stored)
 enum err
 idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
 {
-	struct tx AUTO_TX tx;
-	enum err          e;
-	bool              taken;
+	struct tx tx;
+	enum err  e;
+	bool      taken;
 
 	tx_init(&tx, c->db, c->arena);
 	if (!c->idem_key.ptr)

@@ -42,7 +42,7 @@ void idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t
  * Runs a write. ERR_OK: it was done (stored->found is false), or it had been
  * done before (true; the caller answers from it and calls idem_mark()). DB_UNIQUE on another
  * constraint than the key's is left to the caller: *taken is set, ERR_DUPLICATE
- * returned. The caller zeroes stored before and calls tx_fini(&stored->tx) after, in every case.
+ * returned. The caller zeroes stored before.
  */
 enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
 

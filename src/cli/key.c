@@ -80,7 +80,7 @@ static int
 create(struct owner *o, bool json, int argc, char **argv)
 {
 	static const char *const  columns[] = { "id", "key" };
-	struct tx AUTO_TX         tx;
+	struct tx                 tx;
 	struct options            options;
 	struct owner_environment *environments;
 	struct api_key            key;
@@ -151,7 +151,7 @@ list(struct owner *o, bool json, int argc, char **argv)
 		return code;
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
 	for (size_t e = 0; e < count; e++) {
-		struct tx AUTO_TX tx;
+		struct tx tx;
 
 		tx_init(&tx, o->db, &o->arena);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
@@ -195,8 +195,8 @@ change(struct owner *o, struct str id_text, enum sql_id statement, const struct 
 	if ((code = owner_environments(o, STR_NONE, &environments, &count)) != 0)
 		return code;
 	for (size_t e = 0; e < count; e++) {
-		struct tx AUTO_TX tx;
-		struct bind      *b;
+		struct tx    tx;
+		struct bind *b;
 
 		tx_init(&tx, o->db, &o->arena);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);

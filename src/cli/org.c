@@ -10,12 +10,12 @@ static int
 create(struct owner *o, bool json, char **argv)
 {
 	static const char *const columns[] = { "id", "name" };
-	struct tx AUTO_TX tx;
-	struct bind      *b;
-	struct id         id = id_new(), live = id_new(), sandbox = id_new();
-	struct listing    listing;
-	struct str       *cells;
-	int               code;
+	struct tx          tx;
+	struct bind       *b;
+	struct id          id = id_new(), live = id_new(), sandbox = id_new();
+	struct listing     listing;
+	struct str        *cells;
+	int                code;
 
 	tx_init(&tx, o->db, &o->arena);
 	b = tx_step(&tx, SQL_ORG_CREATE);
@@ -40,9 +40,9 @@ static int
 list(struct owner *o, bool json, char **argv UNUSED)
 {
 	static const char *const columns[] = { "id", "name", "version", "created" };
-	struct tx AUTO_TX tx;
-	struct listing    listing;
-	int               code;
+	struct tx          tx;
+	struct listing     listing;
+	int                code;
 
 	tx_init(&tx, o->db, &o->arena);
 	tx_step(&tx, SQL_ORG_LIST);
@@ -66,11 +66,11 @@ list(struct owner *o, bool json, char **argv UNUSED)
 static int
 pin(struct owner *o, bool json UNUSED, char **argv)
 {
-	struct tx AUTO_TX tx;
-	struct bind      *b;
-	enum version      version;
-	bool              none = strcmp(argv[1], "none") == 0;
-	int               code;
+	struct tx    tx;
+	struct bind *b;
+	enum version version;
+	bool         none = strcmp(argv[1], "none") == 0;
+	int          code;
 
 	if (!none && !version_find(str_of(argv[1]), &version)) {
 		fprintf(stderr, "clientele: there is no version %s; there are:", argv[1]);

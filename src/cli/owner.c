@@ -69,8 +69,8 @@ owner_time(struct owner *o, const struct row *r, int column)
 int
 owner_environments(struct owner *o, struct str name, struct owner_environment **out, size_t *count)
 {
-	struct tx AUTO_TX tx;
-	int               code;
+	struct tx tx;
+	int       code;
 
 	tx_init(&tx, o->db, &o->arena);
 	bind_text(tx_step(&tx, SQL_ENVIRONMENT_LIST), name);

@@ -7,7 +7,6 @@
 #include "json/jwrite.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- what comes in ---- */
@@ -76,29 +75,32 @@ enum out {
 	OUT_SUBSCRIPTION, OUT_CREATED, OUT_UPDATED,
 };
 
+#define OUT(name) STR(name), JOUT_KEY(name)
+
 static const struct field_out {
 	struct str       name;
+	struct str       key;  /* that, as it is written */
 	enum out         what;
 	enum fields_view view; /* FIELDS_DETAILED: only there */
 	enum version     since, until;
 } fields_out[] = {
-	{ STR("id"),             OUT_ID,            FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("object"),         OUT_OBJECT,        FIELDS_PLAIN,    V_2026_05_25, V_ENDLESS },
-	{ STR("livemode"),       OUT_LIVEMODE,      FIELDS_PLAIN,    V_2026_05_25, V_ENDLESS },
-	{ STR("organizationId"), OUT_ORGANIZATION,  FIELDS_PLAIN,    V_FIRST,      V_2026_06_07 },
-	{ STR("externalId"),     OUT_EXTERNAL_ID,   FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("fullName"),       OUT_FULL_NAME,     FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("billingEmail"),   OUT_EMAIL,         FIELDS_PLAIN,    V_FIRST,      V_2026_06_07 },
-	{ STR("email"),          OUT_EMAIL,         FIELDS_PLAIN,    V_2026_06_07, V_ENDLESS },
-	{ STR("taxDocument"),    OUT_TAX_DOCUMENT,  FIELDS_PLAIN,    V_2026_06_23, V_ENDLESS },
-	{ STR("documentType"),   OUT_DOCUMENT_TYPE, FIELDS_PLAIN,    V_2026_06_23, V_ENDLESS },
-	{ STR("address"),        OUT_ADDRESS,       FIELDS_DETAILED, V_2026_07_24, V_ENDLESS },
-	{ STR("timezone"),       OUT_TIMEZONE,      FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("metadata"),       OUT_METADATA,      FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("isActive"),       OUT_IS_ACTIVE,     FIELDS_PLAIN,    V_FIRST,      V_2026_05_12 },
-	{ STR("subscription"),   OUT_SUBSCRIPTION,  FIELDS_DETAILED, V_FIRST,      V_ENDLESS },
-	{ STR("createdAt"),      OUT_CREATED,       FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
-	{ STR("updatedAt"),      OUT_UPDATED,       FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("id"),             OUT_ID,            FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("object"),         OUT_OBJECT,        FIELDS_PLAIN,    V_2026_05_25, V_ENDLESS },
+	{ OUT("livemode"),       OUT_LIVEMODE,      FIELDS_PLAIN,    V_2026_05_25, V_ENDLESS },
+	{ OUT("organizationId"), OUT_ORGANIZATION,  FIELDS_PLAIN,    V_FIRST,      V_2026_06_07 },
+	{ OUT("externalId"),     OUT_EXTERNAL_ID,   FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("fullName"),       OUT_FULL_NAME,     FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("billingEmail"),   OUT_EMAIL,         FIELDS_PLAIN,    V_FIRST,      V_2026_06_07 },
+	{ OUT("email"),          OUT_EMAIL,         FIELDS_PLAIN,    V_2026_06_07, V_ENDLESS },
+	{ OUT("taxDocument"),    OUT_TAX_DOCUMENT,  FIELDS_PLAIN,    V_2026_06_23, V_ENDLESS },
+	{ OUT("documentType"),   OUT_DOCUMENT_TYPE, FIELDS_PLAIN,    V_2026_06_23, V_ENDLESS },
+	{ OUT("address"),        OUT_ADDRESS,       FIELDS_DETAILED, V_2026_07_24, V_ENDLESS },
+	{ OUT("timezone"),       OUT_TIMEZONE,      FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("metadata"),       OUT_METADATA,      FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("isActive"),       OUT_IS_ACTIVE,     FIELDS_PLAIN,    V_FIRST,      V_2026_05_12 },
+	{ OUT("subscription"),   OUT_SUBSCRIPTION,  FIELDS_DETAILED, V_FIRST,      V_ENDLESS },
+	{ OUT("createdAt"),      OUT_CREATED,       FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
+	{ OUT("updatedAt"),      OUT_UPDATED,       FIELDS_PLAIN,    V_FIRST,      V_ENDLESS },
 };
 
 /* How a batch shows what it stored, and what it calls itself. */
@@ -525,16 +527,15 @@ write_customer(struct printbuf *out, const void *what)
 			continue;
 		if (!whole && f->what != OUT_ID && f->what != OUT_EXTERNAL_ID && f->what != OUT_EMAIL)
 			continue;
-		jout_key(out, f->name);
+		jout_key(out, f->key);
 		write_value(out, w, f->what);
 	}
 	if (w->batched) {
-		char text[24];
+		char room[STR_NUM_BYTES];
 
-		jout_key(out, STR("index"));
-		snprintf(text, sizeof(text), "%zu", w->index);
-		jout_raw(out, str_of(text));
-		jout_key(out, STR("status"));
+		jout_key(out, JOUT_KEY("index"));
+		jout_raw(out, str_num(room, w->index));
+		jout_key(out, JOUT_KEY("status"));
 		jout_str(out, w->customer->existing ? STR("existing") : STR("created"));
 	}
 	jout_close(out);

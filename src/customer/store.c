@@ -9,17 +9,17 @@ enum {
 
 /* Columns of :customer in sql/query/customer.sql. */
 static void
-read_row(struct call *c, const struct row *r, struct customer *out)
+read_row(const struct row *r, struct customer *out)
 {
 	struct customer read = {
 		.id = row_id(r, 0),
-		.external_id = arena_str(c->arena, row_text(r, 1)),
-		.email = arena_str(c->arena, row_text(r, 2)),
-		.full_name = arena_str(c->arena, row_text(r, 3)),
-		.tax_document = arena_str(c->arena, row_text(r, 4)),
-		.address = arena_str(c->arena, row_text(r, 5)),
-		.timezone = arena_str(c->arena, row_text(r, 6)),
-		.metadata = arena_str(c->arena, row_text(r, 7)),
+		.external_id = row_text(r, 1),
+		.email = row_text(r, 2),
+		.full_name = row_text(r, 3),
+		.tax_document = row_text(r, 4),
+		.address = row_text(r, 5),
+		.timezone = row_text(r, 6),
+		.metadata = row_text(r, 7),
 		.is_active = row_bool(r, 8),
 		.created_ms = row_time(r, 9),
 		.updated_ms = row_time(r, 10),
@@ -38,10 +38,10 @@ not_found(struct call *c)
 static enum err
 find_by(struct call *c, enum sql_id statement, const struct id *id, struct str external_id, struct customer *out)
 {
-	struct tx AUTO_TX tx;
-	struct bind      *b;
-	struct row        row;
-	enum db_status    status;
+	struct tx      tx;
+	struct bind   *b;
+	struct row     row;
+	enum db_status status;
 
 	tx_init(&tx, c->db, c->arena);
 	tx.again = true;
@@ -57,7 +57,7 @@ find_by(struct call *c, enum sql_id statement, const struct id *id, struct str e
 	if (tx_rows(&tx, 1) == 0)
 		return not_found(c);
 	row = tx_row(&tx, 1, 0);
-	read_row(c, &row, out);
+	read_row(&row, out);
 	return ERR_OK;
 }
 
@@ -77,11 +77,11 @@ store_find(struct call *c, struct str ref, struct customer *out)
 enum err
 store_list(struct call *c, const struct list_filter *filter, struct customer **out, size_t *count)
 {
-	struct tx AUTO_TX tx;
-	struct bind      *b;
-	struct customer  *list;
-	enum db_status    status;
-	bool              filtered = filter->by_active || filter->search.ptr;
+	struct tx        tx;
+	struct bind     *b;
+	struct customer *list;
+	enum db_status   status;
+	bool             filtered = filter->by_active || filter->search.ptr;
 
 	tx_init(&tx, c->db, c->arena);
 	tx.again = true;
@@ -107,7 +107,7 @@ store_list(struct call *c, const struct list_filter *filter, struct customer **o
 	for (size_t i = 0; i < *count; i++) {
 		struct row row = tx_row(&tx, 1, i);
 
-		read_row(c, &row, &list[i]);
+		read_row(&row, &list[i]);
 	}
 	*out = list;
 	return ERR_OK;
@@ -177,7 +177,7 @@ bind_column(struct bind *b, enum bind_type type, struct str (*cell)(const struct
 
 /* Marks each customer as created or replaces it by the row that existed; false when one is neither. */
 static bool
-settle(struct call *c, struct customer *customers, size_t count, const struct id *made, size_t mades,
+settle(struct customer *customers, size_t count, const struct id *made, size_t mades,
     const struct tx *tx, size_t step)
 {
 	size_t rows = step < tx->steps ? tx_rows(tx, step) : 0;
@@ -194,7 +194,7 @@ settle(struct call *c, struct customer *customers, size_t count, const struct id
 
 			found = customers[i].external_id.ptr && str_eq(external_id, customers[i].external_id);
 			if (found)
-				read_row(c, &row, &customers[i]);
+				read_row(&row, &customers[i]);
 		}
 		settled += found;
 	}
@@ -219,7 +219,7 @@ replay_create(struct call *c, struct customer *customers, size_t count, const st
 			struct str external_id = row_text(&row, 1);
 
 			if (customers[i].external_id.ptr && str_eq(external_id, customers[i].external_id)) {
-				read_row(c, &row, &customers[i]);
+				read_row(&row, &customers[i]);
 				break;
 			}
 		}
@@ -230,15 +230,15 @@ replay_create(struct call *c, struct customer *customers, size_t count, const st
 static enum err
 create_once(struct call *c, struct customer *customers, size_t count, bool *settled)
 {
-	struct tx AUTO_TX   tx;
-	struct idem_stored  stored = { 0 };
-	struct bind        *b;
-	const struct id    *made;
-	size_t              externals = 0, mades;
-	struct row          row;
-	int64_t             now_ms = clock_wall_ms();
-	bool                taken;
-	enum err            e;
+	struct tx          tx;
+	struct idem_stored stored = { 0 };
+	struct bind       *b;
+	const struct id   *made;
+	size_t             externals = 0, mades;
+	struct row         row;
+	int64_t            now_ms = clock_wall_ms();
+	bool               taken;
+	enum err           e;
 
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = id_new();
@@ -276,9 +276,8 @@ create_once(struct call *c, struct customer *customers, size_t count, bool *sett
 	} else if (e == ERR_OK) {
 		row = tx_row(&tx, 1, 0);
 		mades = row_ids(&row, 0, c->arena, &made);
-		*settled = settle(c, customers, count, made, mades, &tx, 2);
+		*settled = settle(customers, count, made, mades, &tx, 2);
 	}
-	tx_fini(&stored.tx);
 	return e;
 }
 
@@ -300,14 +299,14 @@ enum err
 store_update(struct call *c, struct str ref, const struct customer *change, struct customer *out)
 {
 	enum { UPDATE_BITS = (1 << (MEMBER_IS_ACTIVE + 1)) - 1 };
-	struct tx AUTO_TX   tx;
-	struct idem_stored  stored = { 0 };
-	struct bind        *b;
-	struct id           id;
-	struct row          row;
-	unsigned            given = change->given & UPDATE_BITS;
-	bool                taken;
-	enum err            e;
+	struct tx          tx;
+	struct idem_stored stored = { 0 };
+	struct bind       *b;
+	struct id          id;
+	struct row         row;
+	unsigned           given = change->given & UPDATE_BITS;
+	bool               taken;
+	enum err           e;
 
 	tx_init(&tx, c->db, c->arena);
 	tx.again = c->idem_key.ptr;
@@ -347,10 +346,9 @@ store_update(struct call *c, struct str ref, const struct customer *change, stru
 			e = not_found(c);
 		} else {
 			row = tx_row(answer, step, 0);
-			read_row(c, &row, out);
+			read_row(&row, out);
 		}
 	}
-	tx_fini(&stored.tx);
 	if (e == ERR_DUPLICATE)
 		call_fail(c, e, "externalId", "Another customer has this external id.");
 	return e;

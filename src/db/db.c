@@ -350,6 +350,12 @@ judge(struct tx *tx, size_t step, const PGresult *res)
 	return (struct failure) { meanings[i].status, meanings[i].undone, meanings[i].close };
 }
 
+static void
+clear(void *result)
+{
+	PQclear(result);
+}
+
 /* Reads all answers up to the Sync's. False: the connection or the deadline was lost on the way. */
 static bool
 read_answers(struct db *db, struct tx *tx, struct failure *failure)
@@ -372,6 +378,7 @@ read_answers(struct db *db, struct tx *tx, struct failure *failure)
 				if (is_preface) {
 					db->prepared[step->id] = !db->options.unprepared;
 				} else {
+					arena_adopt(tx->arena, clear, res);
 					step->result = res;
 					res = NULL;
 				}
@@ -408,15 +415,6 @@ read_answers(struct db *db, struct tx *tx, struct failure *failure)
 	return ok;
 }
 
-static void
-clear_results(struct tx *tx)
-{
-	for (size_t i = 0; i < tx->steps; i++) {
-		PQclear(tx->step[i].result);
-		tx->step[i].result = NULL;
-	}
-}
-
 static struct failure
 run_once(struct db *db, struct tx *tx)
 {
@@ -424,7 +422,8 @@ run_once(struct db *db, struct tx *tx)
 	PGconn        *conn = ready(db);
 
 	db->deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
-	clear_results(tx);
+	for (size_t i = 0; i < tx->steps; i++)
+		tx->step[i].result = NULL; /* of an earlier run */
 	tx->log[0] = '\0';
 	if (db->meter.left) {
 		snprintf(tx->log, sizeof(tx->log), "not sent: who asked has left");
@@ -539,13 +538,6 @@ tx_step(struct tx *tx, enum sql_id id)
 	return &step->bind;
 }
 
-void
-tx_fini(struct tx *tx)
-{
-	clear_results(tx);
-	tx->steps = 0;
-}
-
 size_t
 tx_rows(const struct tx *tx, size_t step)
 {
@@ -577,10 +569,11 @@ row_is_null(const struct row *r, int column)
 struct str
 row_text(const struct row *r, int column)
 {
-	if (row_is_null(r, column))
+	int len = PQgetlength(r->result, r->n, column);
+
+	if (len == 0 && row_is_null(r, column))
 		return STR_NONE;
-	return (struct str) { PQgetvalue(r->result, r->n, column),
-		(size_t)PQgetlength(r->result, r->n, column) };
+	return (struct str) { PQgetvalue(r->result, r->n, column), (size_t)len };
 }
 
 static const char *

@@ -161,9 +161,9 @@ db_migrate(struct db *db)
 int
 db_check(struct db *db, struct arena *a, char *why, size_t size)
 {
-	struct tx AUTO_TX role, schema;
+	struct tx  role, schema;
 	struct row row;
-	int64_t version;
+	int64_t    version;
 
 	tx_init(&schema, db, a);
 	tx_init(&role, db, a);
@@ -216,7 +216,7 @@ db_check(struct db *db, struct arena *a, char *why, size_t size)
 bool
 db_room(struct db *db, struct arena *a, struct db_room *out)
 {
-	struct tx AUTO_TX tx;
+	struct tx  tx;
 	struct row row;
 
 	tx_init(&tx, db, a);

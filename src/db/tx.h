@@ -7,15 +7,14 @@
  *	tx_init(&tx, db, arena);
  *	bind_id(tx_step(&tx, SQL_CUSTOMER_GET), ...);
  *	switch (tx_run(&tx)) ...
- *	tx_row(&tx, 0, 0, &row)
- *	tx_fini(&tx);
+ *	row = tx_row(&tx, 0, 0);
  *
  * Again      A lost connection leaves open whether the transaction was done. When
  *            the caller has said that running it again is safe (tx->again), it is
  *            run again once on a new connection; so are transactions that were
  *            certainly undone (serialization, deadlock, a plan gone stale). tx_run()
  *            may be called again on the same steps.
- * Lifetime   Results live until tx_fini() or the next tx_run(). Rows are views.
+ * Lifetime   Results, rows and the text of cells live as long as the arena.
  */
 #ifndef DB_TX_H
 #define DB_TX_H
@@ -70,9 +69,6 @@ struct row {
 void         tx_init(struct tx *tx, struct db *db, struct arena *a);
 struct bind *tx_step(struct tx *tx, enum sql_id id);
 enum db_status tx_run(struct tx *tx) MUSTCHECK;
-void         tx_fini(struct tx *tx);
-
-#define AUTO_TX __attribute__((cleanup(tx_fini)))
 
 size_t     tx_rows(const struct tx *tx, size_t step);
 size_t     tx_affected(const struct tx *tx, size_t step); /* rows that an INSERT, UPDATE or DELETE touched */

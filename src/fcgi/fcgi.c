@@ -399,11 +399,16 @@ is_one_line(struct str s)
 static void
 make_head(struct buf *head, const struct response *res, size_t headers)
 {
+	char room[STR_NUM_BYTES];
+
 	buf_reset(head, HEAD_MAX_BYTES);
-	buf_fmt(head,
-	    "Status: %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-	    "Cache-Control: no-store\r\n",
-	    res->status, reason(res->status), res->body.len);
+	buf_str(head, STR("Status: "));
+	buf_str(head, str_num(room, (uint64_t)res->status));
+	buf_str(head, STR(" "));
+	buf_str(head, str_of(reason(res->status)));
+	buf_str(head, STR("\r\nContent-Type: application/json\r\nContent-Length: "));
+	buf_str(head, str_num(room, res->body.len));
+	buf_str(head, STR("\r\nCache-Control: no-store\r\n"));
 	for (size_t i = 0; i < headers; i++) {
 		/* Nobody should have put such a value in; it must not split the response. */
 		if (!is_one_line(res->header[i].value)) {

@@ -53,9 +53,12 @@ jwrite_end(struct json_object **value)
  */
 void jout_open(struct printbuf *out);
 void jout_close(struct printbuf *out);
-void jout_key(struct printbuf *out, struct str key); /* plain ASCII, needs no escaping */
+void jout_key(struct printbuf *out, struct str key); /* as JOUT_KEY() makes it */
 void jout_str(struct printbuf *out, struct str s);   /* absent view: null */
 void jout_raw(struct printbuf *out, struct str json); /* absent view: null */
 void jout_bool(struct printbuf *out, bool b);
+
+/* A literal that needs no escape, with its quotes and its colon, so that it is copied at once. */
+#define JOUT_KEY(name) STR("\"" name "\":")
 
 #endif

@@ -18,7 +18,6 @@ run(struct tx *tx)
 		fprintf(stderr, "%s\n", tx->log);
 		exit(99);
 	}
-	tx_fini(tx);
 }
 
 static void
@@ -212,7 +211,6 @@ count_customers(enum tenant_name who)
 	if (tx_run(&tx) != DB_OK)
 		fail_msg("%s", tx.log);
 	n = (int64_t)tx_rows(&tx, 1);
-	tx_fini(&tx);
 	return n;
 }
 

@@ -65,7 +65,6 @@ rows_as(enum tenant_name who, size_t statement, bool *failed)
 	if (*failed)
 		print_message("%s\n", tx.log);
 	rows = *failed ? 0 : tx_rows(&tx, 1) + tx_affected(&tx, 1);
-	tx_fini(&tx);
 	return rows;
 }
 
@@ -123,7 +122,6 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 	bind_text(b, STR("hash"));
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
-	tx_fini(&tx);
 }
 
 static void
@@ -138,7 +136,6 @@ nothing_is_seen_without_an_environment(void **state UNUSED)
 		bind_all(tx_step(&tx, statements[i].id), statements[i].parameters);
 		if (tx_run(&tx) != DB_OK || tx_rows(&tx, 0) + tx_affected(&tx, 0) != 0)
 			fail_msg("%s %s", sql_catalogue[statements[i].id].name, tx.log);
-		tx_fini(&tx);
 	}
 }
 
@@ -158,7 +155,6 @@ the_serving_role_changes_no_limit(void **state UNUSED)
 	bind_text(b, STR("off"));
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
-	tx_fini(&tx);
 }
 
 int

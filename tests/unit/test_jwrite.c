@@ -193,19 +193,19 @@ write_card(struct printbuf *to, const void *what)
 	const struct card *c = what;
 
 	jout_open(to);
-	jout_key(to, STR("name"));
+	jout_key(to, JOUT_KEY("name"));
 	jout_str(to, c->name);
-	jout_key(to, STR("empty"));
+	jout_key(to, JOUT_KEY("empty"));
 	jout_open(to);
 	jout_close(to);
-	jout_key(to, STR("nested"));
+	jout_key(to, JOUT_KEY("nested"));
 	jout_open(to);
-	jout_key(to, STR("active"));
+	jout_key(to, JOUT_KEY("active"));
 	jout_bool(to, c->active);
-	jout_key(to, STR("passive"));
+	jout_key(to, JOUT_KEY("passive"));
 	jout_bool(to, !c->active);
 	jout_close(to);
-	jout_key(to, STR("metadata"));
+	jout_key(to, JOUT_KEY("metadata"));
 	jout_raw(to, c->metadata);
 	jout_close(to);
 }
