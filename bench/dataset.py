@@ -33,6 +33,10 @@ class Dataset:
     def number(self, organization, nth):
         return organization + self.organizations * nth
 
+    def first(self):
+        """The id behind which the first page begins of those that were loaded: later ones lie together, and cost less."""
+        return self.customers
+
     def deep(self):
         """The customer of organization 0 behind which its page 10,000 begins (or its last page, when it has fewer)."""
         return self.customers - min(DEEP_ROWS, self.customers // 4 - 25)

@@ -38,7 +38,7 @@ WORKLOADS = {
     "public": Workload("get by public id", "requests/s"),
     "list": Workload("list page of 25", "requests/s", of_limit=0.50, of_peers=1.5),
     "deep": Workload("list page 10,000", "requests/s", large=True),
-    "first": Workload("first page of the organization of page 10,000", "requests/s", large=True),
+    "first": Workload("first page of the organization of page 10,000, of those that were loaded", "requests/s", large=True),
     "create": Workload("create with key", "requests/s", of_limit=0.70, of_peers=1.3),
     "repeat": Workload("repeated create", "requests/s"),
     "update": Workload("update with key", "requests/s"),
@@ -65,6 +65,7 @@ def contenders(stack):
               "rust": "Rust, axum, tokio-postgres"}
     return [
         Contender("clientele", "Clientele, nginx", urls["nginx"], about["nginx"], about["clientele"]),
+        Contender("kept", "Clientele, nginx that keeps connections", urls["kept"], about["nginx"], about["clientele"]),
         Contender("lighttpd", "Clientele, lighttpd", urls["lighttpd"], about["lighttpd"], about["clientele"]),
         Contender("pgbench", "the limit: pgbench"),
         *(Contender(name, titles[name], urls[name], about["nginx"], pid) for name, pid in stack.peers.items()),
@@ -123,8 +124,10 @@ def compare(stack, everybody, name, clients, rounds, seconds):
     lines = {contender.name: summed_up(run) for contender, run in zip(everybody, runs)}
     for contender, run in zip(everybody, runs):
         # Of the others: Clientele's rate as a multiple of theirs, round by round.
-        if run is not runs[0]:
-            lines[contender.name]["clientele_by_this"] = spread([ours["rate"] / other["rate"] for ours, other in zip(runs[0], run)])
+        for ours in ("clientele", "kept"):
+            own = next((run for contender, run in zip(everybody, runs) if contender.name == ours), None)
+            if own and contender.name != ours:
+                lines[contender.name][f"{ours}_by_this"] = spread([mine["rate"] / other["rate"] for mine, other in zip(own, run)])
     return {"workload": name, "clients": clients, "lines": lines}
 
 
@@ -142,7 +145,7 @@ def plan(options):
 
 def take_part(everybody, name, who):
     chosen = {"all": everybody, "limit": [c for c in everybody if c.name in ("clientele", "pgbench")],
-              "clientele": [c for c in everybody if c.name == "clientele"]}[who]
+              "clientele": [c for c in everybody if c.name in ("clientele", "kept")]}[who]
     # A repeated create runs into its key, which a script of pgbench cannot survive.
     return [c for c in chosen if not (name == "repeat" and c.url is None)]
 

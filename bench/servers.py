@@ -112,7 +112,8 @@ class Stack:
         data = data or self.main
         places = range(data.organizations) if everywhere else self.places(data, large)
         self.serial += everywhere
-        lines = [f"data {data.organizations} {data.each}", f"deep - {dataset.id_text('cur_', data.deep())}"]
+        lines = [f"data {data.organizations} {data.each}",
+                 *(f"{name} - {dataset.id_text('cur_', number)}" for name, number in (("first", data.first()), ("deep", data.deep())))]
         for place in places:
             lines.append(f"place {place} {dataset.key('Bench', place)}")
             if ask == "public":
@@ -140,6 +141,7 @@ class Stack:
             **VARIABLES,
             "base": self.serial * 10**10,
             "id_head": f"{int(time.time() * 1000):012x}70000",
+            "first": dataset.ID_HEAD + str(dataset.ID_FIRST + self.main.first()),
             "deep": dataset.ID_HEAD + str(dataset.ID_FIRST + self.main.deep()),
             "organizations": self.main.organizations,
             "each": self.main.each,

@@ -60,6 +60,7 @@ ENTER = with_values(SQL["environment_enter"], ":environment")
 GET = with_values(SQL["customer_get_external"], ":environment", f"{FIRST_EXTERNAL_ID} + :n")
 GET_PUBLIC = with_values(SQL["customer_get"], ":environment", f":loaded_head::text || ({ID_FIRST} + :n)::text")
 LIST = with_values(SQL["customer_list"], ":environment", ":before", "26")
+FIRST = with_values(SQL["customer_list"], ":environment", ":first", "26")
 DEEP = with_values(SQL["customer_list"], ":environment", ":deep", "26")
 CREATE = (
     with_values(SQL["environment_enter_alone"], ":environment", ":n")
@@ -129,7 +130,7 @@ SCRIPTS = {
     "get": {GET_SCRIPT: 1},
     "public": {BEGIN + PICK + pipeline(ENTER, GET_PUBLIC): 1},
     "list": {LIST_SCRIPT: 1},
-    "first": {LIST_SCRIPT: 1},
+    "first": {BEGIN + pipeline(ENTER, FIRST): 1},
     "deep": {BEGIN + pipeline(ENTER, DEEP): 1},
     "create": {CREATE_SCRIPT: 1},
     "update": {BEGIN + PICK + KEY + pipeline(UPDATE): 1},

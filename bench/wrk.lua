@@ -2,9 +2,11 @@
 --   data ORGANIZATIONS EACH     how many there are, and how many customers of each can be asked for
 --   place NUMBER KEY            an organization that this run uses
 --   id NUMBER ID                a public id of a customer of that organization
---   deep - CURSOR               where page 10,000 of organization 0 begins
+--   first - CURSOR              where the customers of organization 0 begin that were loaded
+--   deep - CURSOR               where page 10,000 of them begins
 
-local organizations, each, deep
+local organizations, each
+local cursors = {}
 local first_external_id = 1000000000
 local repeated = 64 -- different creates that a thread repeats
 
@@ -62,10 +64,12 @@ function ask.list()
 	return head("GET", "?limit=25", place(), "\r\n")
 end
 
-ask.first = ask.list
+function ask.first()
+	return head("GET", "?limit=25&cursor=" .. cursors.first, place(), "\r\n")
+end
 
 function ask.deep()
-	return head("GET", "?limit=25&cursor=" .. deep, place(), "\r\n")
+	return head("GET", "?limit=25&cursor=" .. cursors.deep, place(), "\r\n")
 end
 
 function ask.create()
@@ -119,7 +123,7 @@ function init(arguments)
 			ids[number] = ids[number] or {}
 			table.insert(ids[number], value)
 		else
-			deep = value
+			cursors[what] = value
 		end
 	end
 	request = ask[arguments[1]]
