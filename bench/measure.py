@@ -44,9 +44,12 @@ WORKLOADS = {
     "update": Workload("update with key", "requests/s"),
     "batch": Workload("batch of 100 with key", "customers/s", per_request=BATCH, of_limit=0.85, of_peers=1.5),
     "mix": Workload("mix: 80 % get, 15 % list, 5 % create", "requests/s"),
+    "empty": Workload("an answer without PostgreSQL (404)", "requests/s"),
 }
 # --quick: what the targets speak of; everybody at 16 clients, Clientele alone at more.
 QUICK = ("get", "list", "create", "batch")
+# Who takes part where it is not everybody.
+SOME = {"first": "limit", "empty": "ours"}
 
 # ---- contenders
 
@@ -137,14 +140,15 @@ def plan(options):
     if "deep" in names:
         names.insert(names.index("deep") + 1, "first")
     if not options.quick:
-        return [(name, clients, "limit" if name == "first" else "all") for name in names for clients in options.clients]
+        return [(name, clients, SOME.get(name, "all")) for name in names for clients in options.clients]
     steps = [(name, MAIN_CLIENTS, "all") for name in names if name in QUICK]
-    steps += [(name, MAIN_CLIENTS, "limit") for name in names if name not in QUICK]
+    steps += [(name, MAIN_CLIENTS, SOME.get(name, "limit")) for name in names if name not in QUICK]
     return steps + [("get", clients, "clientele") for clients in options.clients if clients != MAIN_CLIENTS and "get" in names]
 
 
 def take_part(everybody, name, who):
     chosen = {"all": everybody, "limit": [c for c in everybody if c.name in ("clientele", "pgbench")],
+              "ours": [c for c in everybody if c.name in ("clientele", "kept", "lighttpd")],
               "clientele": [c for c in everybody if c.name in ("clientele", "kept")]}[who]
     # A repeated create runs into its key, which a script of pgbench cannot survive.
     return [c for c in chosen if not (name == "repeat" and c.url is None)]

@@ -60,6 +60,11 @@ function ask.public()
 	return head("GET", "/" .. known[math.random(#known)], place, "\r\n")
 end
 
+-- What is refused before anybody asks the database: the road there and back.
+function ask.empty()
+	return head("GET", "/nowhere/nowhere", place(), "\r\n")
+end
+
 function ask.list()
 	return head("GET", "?limit=25", place(), "\r\n")
 end
