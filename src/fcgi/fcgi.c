@@ -21,9 +21,10 @@
 enum {
 	/* A front server sends the first record as soon as it is connected. */
 	FIRST_BYTES_MS = 1000,
-	FIRST_BYTES_PAUSE_MS = 5,
-	/* Looked at before libfcgi reads; all but long bodies fits. */
+	LOOK_PAUSE_MS = 5,
+	/* Looked at before libfcgi reads; all but long bodies fits. What does not is looked at with more room. */
 	LOOK_BYTES = 8 * 1024,
+	LOOK_MAX_BYTES = PARAMS_MAX_BYTES + 64 * 1024,
 	RECORD_HEAD_BYTES = 8,
 
 	/* nginx answers 502 to more than 4 KiB of response headers. */
@@ -42,12 +43,12 @@ struct fcgi {
 	int64_t      timeout_ms;
 	struct buf   body;
 	struct buf   head;
+	struct buf   look; /* what was seen, with nothing taken */
+	sigset_t     alarm;
 	struct peer  peer;       /* of the request in hand */
 	bool         keep_asked; /* by the request in hand */
 	bool         alone;      /* the socket held that request as a whole, and nothing behind it */
 	bool         consumed;   /* nothing of the request is left in the socket */
-	/* A member: compilers that clear local variables would clear it for every request. */
-	unsigned char look[LOOK_BYTES];
 };
 
 /* The parameters that are looked at; nothing else is copied. */
@@ -132,15 +133,48 @@ out:
 	return good;
 }
 
+static volatile sig_atomic_t hurried_fd = -1;
+
+static void
+end_hurried(int number UNUSED)
+{
+	int kept = errno;
+
+	shutdown(hurried_fd, SHUT_RDWR);
+	errno = kept;
+}
+
+/*
+ * Ends the connection after so many ms; 0: not any more. SO_RCVTIMEO and its kin bound one wait, so a
+ * peer that sends or takes a byte now and then would keep a worker for ever, and they
+ * bound nothing when it sends without end. A connection that is shut down has an end for
+ * libfcgi, wherever it is. Unblocked after its timer is set and blocked after it is not, no signal is left over.
+ */
+static void
+hurry(const struct fcgi *f, int64_t ms)
+{
+	const struct itimerval timer = { .it_value = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 } };
+
+	hurried_fd = f->peer.fd;
+	setitimer(ITIMER_REAL, &timer, NULL);
+	sigprocmask(ms ? SIG_UNBLOCK : SIG_BLOCK, &f->alarm, NULL);
+}
+
 struct fcgi *
 fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
 {
 	struct fcgi *f = must_alloc(sizeof(*f));
+	const struct sigaction on_alarm = { .sa_handler = end_hurried, .sa_flags = SA_RESTART };
 
 	f->body_max_bytes = body_max_bytes;
 	f->timeout_ms = timeout_ms;
 	buf_init(&f->body, body_max_bytes + BODY_STEP_BYTES);
 	buf_init(&f->head, HEAD_MAX_BYTES);
+	buf_init(&f->look, LOOK_MAX_BYTES);
+	sigemptyset(&f->alarm);
+	sigaddset(&f->alarm, SIGALRM);
+	sigprocmask(SIG_BLOCK, &f->alarm, NULL);
+	sigaction(SIGALRM, &on_alarm, NULL);
 	/* How long it lingers at a close for a peer that has not read everything. */
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 0);
 	if (FCGX_Init() == 0 && FCGX_InitRequest(&f->library, -1, 0) == 0
@@ -161,100 +195,149 @@ fcgi_free(struct fcgi *f)
 	fcgi_drop(f);
 	buf_fini(&f->body);
 	buf_fini(&f->head);
+	buf_fini(&f->look);
 	free(f);
 }
 
-/* Bounds each single wait for the peer; which is SO_RCVTIMEO or SO_SNDTIMEO. */
-static bool
-limit_wait(const struct fcgi *f, int which)
-{
-	struct timeval wait = {
-		.tv_sec = f->timeout_ms / 1000,
-		.tv_usec = f->timeout_ms % 1000 * 1000,
-	};
-
-	return setsockopt(f->peer.fd, SOL_SOCKET, which, &wait, sizeof(wait)) == 0;
-}
+/* Names and values as their lengths tell; the stream of them may be cut into records anywhere. */
+struct pairs {
+	size_t   total;    /* as find_params() sees them: "name=value" and a NUL */
+	size_t   left;     /* of the pair in hand, behind its lengths */
+	uint32_t length;   /* that is being read, */
+	unsigned bytes;    /* of which so many are still to come */
+	bool     has_name; /* its length is read, the value's is not */
+};
 
 /*
- * Length of the request that these bytes begin with, when all of it is there in the
- * order in which front servers send it: begin, parameters, their end, body, its end.
- * Then libfcgi cannot come to wait for more. For anything else, 0 is the safe answer.
+ * False when they are more than any front server sends. libfcgi takes every length at its
+ * word, up to 4 GiB, and ends the process when there is no such memory.
  */
-static size_t
-whole_request(const unsigned char *bytes, size_t n)
+static bool
+walk_pairs(struct pairs *p, const unsigned char *bytes, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		if (p->left && !p->has_name) {
+			size_t step = p->left < n - at ? p->left : n - at;
+
+			p->left -= step;
+			at += step;
+			continue;
+		}
+		if (p->bytes) {
+			p->length = p->length << 8 | bytes[at++];
+			p->bytes--;
+		} else {
+			p->length = bytes[at] & 0x7F;
+			p->bytes = bytes[at++] & 0x80 ? 3 : 0;
+		}
+		if (p->bytes)
+			continue;
+		p->left += p->length;
+		p->total += (size_t)p->length + 1;
+		p->has_name = !p->has_name;
+		if (p->total > PARAMS_MAX_BYTES)
+			return false;
+	}
+	return true;
+}
+
+enum look {
+	LOOK_MORE,   /* the parameters may go on */
+	LOOK_WRONG,  /* this is no request, whatever comes */
+	LOOK_CLOSED, /* by the other side, and nothing was sent */
+	LOOK_PARAMS, /* the parameters are all there; of the body, perhaps not */
+	LOOK_WHOLE,  /* so libfcgi cannot come to wait for more */
+};
+
+/*
+ * What these first bytes of a connection are: begin, parameters, their end, body, its end, in the order
+ * in which every front server sends them. Padding behind the first record and behind the end
+ * of the parameters would be records for libfcgi, so there may be none. Records of other types
+ * or of another request are nothing that a front server sends, and libfcgi loses memory over some.
+ * *alone: a whole request has nothing behind it.
+ */
+static enum look
+judge(const unsigned char *bytes, size_t n, bool *alone)
 {
 	unsigned char expected = FCGI_BEGIN_REQUEST;
+	struct pairs  pairs = { 0 };
 
 	for (size_t at = 0; n - at >= RECORD_HEAD_BYTES;) {
 		const unsigned char *head = bytes + at;
 		size_t               content = (size_t)head[4] << 8 | head[5];
+		bool                 good = head[0] == FCGI_VERSION_1 && head[1] == expected
+		    && head[2] == bytes[2] && head[3] == bytes[3];
 
-		at += RECORD_HEAD_BYTES + content + head[6];
-		if (at > n || head[0] != FCGI_VERSION_1 || head[1] != expected
-		    || head[2] != bytes[2] || head[3] != bytes[3])
-			return 0;
-		if (expected == FCGI_STDIN && content == 0)
-			return at;
 		if (expected == FCGI_BEGIN_REQUEST)
+			good = good && (head[2] | head[3]) != 0 && content == 8;
+		if (!good || (head[6] && (expected == FCGI_BEGIN_REQUEST || (expected == FCGI_PARAMS && content == 0))))
+			return LOOK_WRONG;
+		at += RECORD_HEAD_BYTES;
+		if (expected == FCGI_PARAMS && !walk_pairs(&pairs, bytes + at, content < n - at ? content : n - at))
+			return LOOK_WRONG;
+		at += content + head[6];
+		if (at > n)
+			break;
+		if (expected == FCGI_STDIN && content == 0) {
+			*alone = at == n;
+			return LOOK_WHOLE;
+		}
+		if (expected == FCGI_BEGIN_REQUEST) {
 			expected = FCGI_PARAMS;
-		else if (content == 0)
+		} else if (expected == FCGI_PARAMS && content == 0) {
+			if (pairs.left || pairs.bytes || pairs.has_name)
+				return LOOK_WRONG;
 			expected = FCGI_STDIN;
+		}
 	}
-	return 0;
+	return expected == FCGI_STDIN ? LOOK_PARAMS : LOOK_MORE;
 }
 
-/*
- * Looks, without taking, for the header of the record that begins a request; and
- * when the request is not there as a whole, sees to it that nobody waits for the
- * rest for ever.
- */
-static enum fcgi_read
-look(struct fcgi *f)
+/* Waits for the parameters, without taking anything from the socket. LOOK_WRONG also when they do not come. */
+static enum look
+look_at(struct fcgi *f, int64_t begun_ms)
 {
-	static const struct timespec pause = { .tv_nsec = FIRST_BYTES_PAUSE_MS * 1000000L };
-	const unsigned char         *head = f->look;
-	int64_t                      end = clock_mono_ms() + FIRST_BYTES_MS;
-	size_t                       whole;
-	ssize_t                      n;
+	static const struct timespec pause = { .tv_nsec = LOOK_PAUSE_MS * 1000000L };
+	int64_t                      first_ms = f->timeout_ms < FIRST_BYTES_MS ? f->timeout_ms : FIRST_BYTES_MS;
+	size_t                       size = LOOK_BYTES;
+	bool                         ended = false; /* nothing will come that is not there yet */
 
 	for (;;) {
-		int64_t       left = end - clock_mono_ms();
-		struct pollfd wait = { .fd = f->peer.fd, .events = POLLIN };
+		struct pollfd wait = { .fd = f->peer.fd, .events = POLLIN | POLLRDHUP };
+		char         *room = buf_room(&f->look, size);
+		enum look     seen = LOOK_MORE;
+		ssize_t       n = recv(f->peer.fd, room, size, MSG_PEEK | MSG_DONTWAIT);
+		int64_t       left;
 
-		n = recv(f->peer.fd, f->look, sizeof(f->look), MSG_PEEK | MSG_DONTWAIT);
-		if (n >= RECORD_HEAD_BYTES)
-			break;
 		if (n == 0)
-			return READ_CLOSED;
-		if ((n == -1 && errno != EAGAIN) || left <= 0)
-			return READ_USELESS;
-		if (n == -1)
-			poll(&wait, 1, (int)left);
-		else
+			return LOOK_CLOSED;
+		if (n == -1 && errno != EAGAIN)
+			return LOOK_WRONG;
+		if (n > 0)
+			seen = judge((const unsigned char *)room, (size_t)n, &f->alone);
+		if (seen != LOOK_MORE)
+			return seen;
+		if (n == (ssize_t)size && size < LOOK_MAX_BYTES) {
+			size = LOOK_MAX_BYTES;
+			continue;
+		}
+		left = begun_ms + (n < RECORD_HEAD_BYTES ? first_ms : f->timeout_ms) - clock_mono_ms();
+		if (n == (ssize_t)size || left <= 0 || ended)
+			return LOOK_WRONG;
+		ended = poll(&wait, 1, n == -1 ? (int)left : 0) == 1 && wait.revents & ~POLLIN;
+		if (n > 0 && !ended)
 			nanosleep(&pause, NULL); /* poll() would return at once */
 	}
-	if (head[0] != FCGI_VERSION_1 || head[1] != FCGI_BEGIN_REQUEST || (head[2] | head[3]) == 0
-	    || head[4] != 0 || head[5] != 8)
-		return READ_USELESS;
-	whole = whole_request(head, (size_t)n);
-	f->alone = whole == (size_t)n;
-	return whole || limit_wait(f, SO_RCVTIMEO) ? READ_REQUEST : READ_USELESS;
 }
 
-/* False when all of them together are larger than any front server sends. */
-static bool
+static void
 find_params(char **envp, struct params *out)
 {
-	size_t total = 0;
-
 	*out = (struct params) { 0 };
 	for (; *envp; envp++) {
 		struct str value = str_of(*envp);
-		struct str name;
+		struct str name = str_cut(&value, '=');
 
-		total += value.len + 1;
-		name = str_cut(&value, '=');
 		for (size_t i = 0; i < PARAM__COUNT; i++)
 			if (str_eq(name, param_names[i])) {
 				if (out->count[i]++ == 0)
@@ -262,7 +345,6 @@ find_params(char **envp, struct params *out)
 				break;
 			}
 	}
-	return total <= PARAMS_MAX_BYTES;
 }
 
 /*
@@ -323,9 +405,10 @@ read_request(struct fcgi *f, struct request *req, int64_t now_wall_us)
 		return false;
 	f->keep_asked = library->keepConnection != 0;
 	/* Parameters that were cut off look like a complete request but for this error. */
-	if (FCGX_GetError(library->in) != 0 || library->role != FCGI_RESPONDER
-	    || !find_params(library->envp, &params) || params.count[PARAM_METHOD] == 0
-	    || params.count[PARAM_URI] == 0)
+	if (FCGX_GetError(library->in) != 0 || library->role != FCGI_RESPONDER)
+		return false;
+	find_params(library->envp, &params);
+	if (params.count[PARAM_METHOD] == 0 || params.count[PARAM_URI] == 0)
 		return false;
 	req->method = method_find(params.value[PARAM_METHOD]);
 	req->uri = arena_str(req->arena, params.value[PARAM_URI]);
@@ -342,17 +425,26 @@ enum fcgi_read
 fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req)
 {
 	int64_t        now_wall_us = clock_wall_us();
-	enum fcgi_read result;
+	int64_t        begun_ms = clock_mono_ms();
+	enum fcgi_read result = READ_USELESS;
+	enum look      seen;
 
 	*req = (struct request) { .arena = req->arena, .body = STR(""), .peer = &f->peer, .queue_us = -1 };
 	f->peer = *peer;
 	f->library.ipcFd = peer->fd;
 	f->alone = f->consumed = false;
-	result = look(f);
-	if (result == READ_REQUEST && !read_request(f, req, now_wall_us))
-		result = READ_USELESS;
-	if (result == READ_REQUEST && peer_has_left(&f->peer))
-		result = READ_ABANDONED;
+	seen = look_at(f, begun_ms);
+	if (seen == LOOK_PARAMS) {
+		int64_t left_ms = begun_ms + f->timeout_ms - clock_mono_ms();
+
+		hurry(f, left_ms > 0 ? left_ms : 1);
+	}
+	if (seen == LOOK_CLOSED)
+		result = READ_CLOSED;
+	else if (seen != LOOK_WRONG && read_request(f, req, now_wall_us))
+		result = peer_has_left(&f->peer) ? READ_ABANDONED : READ_REQUEST;
+	if (seen == LOOK_PARAMS)
+		hurry(f, 0);
 	if (result != READ_REQUEST)
 		fcgi_drop(f);
 	return result;
@@ -452,15 +544,17 @@ fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 {
 	FCGX_Request *library = &f->library;
 	struct str    body = res->head_only ? STR("") : buf_view(&res->body);
-	bool          kept = false;
+	bool          kept = false, waits;
 
 	make_head(&f->head, res, res->headers);
 	if (f->head.full) {
 		log_error("response headers left out: more than %d bytes", HEAD_MAX_BYTES);
 		make_head(&f->head, res, 0);
 	}
-	if (f->head.len + body.len > WRITE_SURE_BYTES)
-		limit_wait(f, SO_SNDTIMEO);
+	/* For the peer to take the response, or to stop sending. */
+	waits = f->head.len + body.len > WRITE_SURE_BYTES || !f->consumed;
+	if (waits)
+		hurry(f, f->timeout_ms);
 	/* The stream gathers both; short responses leave in one write. */
 	if (FCGX_PutStr(f->head.ptr, (int)f->head.len, library->out) == -1
 	    || FCGX_PutStr(body.ptr, (int)body.len, library->out) == -1)
@@ -482,6 +576,8 @@ fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 		library->keepConnection = f->consumed;
 		FCGX_Finish_r(library);
 	}
+	if (waits)
+		hurry(f, 0);
 	fcgi_drop(f);
 	return kept;
 }

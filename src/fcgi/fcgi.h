@@ -13,7 +13,8 @@
  *            which libfcgi by itself would do. All others end with their response,
  *            in such a way that nginx does not send into one that is being closed.
  * Signals    Must be blocked or ignored in both functions: libfcgi takes an
- *            interrupted read for the end of the request.
+ *            interrupted read for the end of the request. SIGALRM and ITIMER_REAL
+ *            belong to this file, which ends with them what lasts too long.
  * Threads    One struct fcgi, one thread, one process.
  */
 #ifndef FCGI_FCGI_H
@@ -25,8 +26,8 @@
 struct fcgi;
 
 /*
- * timeout_ms bounds each single wait for the peer; one that sends a byte now
- * and then is the supervisor's business. NULL when this libfcgi does not do
+ * timeout_ms bounds the reading of a request from its first look on, and the
+ * writing of a response, however few bytes the peer sends or takes at a time. NULL when this libfcgi does not do
  * what this file relies on.
  */
 struct fcgi *fcgi_new(size_t body_max_bytes, int64_t timeout_ms);

@@ -99,7 +99,10 @@ class Connection:
 
     def ended(self):
         """Whether the other side has closed; waits for that as long as for anything."""
-        return self.socket.recv(1) == b""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def close(self):
         self.socket.close()

@@ -227,6 +227,71 @@ useless_connections_are_closed(void **state)
 	}
 }
 
+/* Sends these bytes, and nothing more, and reads at the other end. */
+static enum fcgi_read
+send_bytes(struct setup *s, struct str bytes, bool ends)
+{
+	int pair_fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair_fd), 0);
+	s->front = pair_fd[0];
+	s->back = pair_fd[1];
+	assert_int_equal(write(s->front, bytes.ptr, bytes.len), bytes.len);
+	if (ends)
+		assert_int_equal(shutdown(s->front, SHUT_WR), 0);
+	s->req.arena = &s->arena;
+	return fcgi_read(s->f, &(struct peer) { .fd = s->back }, &s->req);
+}
+
+/* libfcgi takes them at their word, and ends the process when there is no such memory. */
+static void
+lengths_that_overflow_are_no_request(void **state)
+{
+	static const char tails[][8] = {
+		"\xFF\xFF\xFF\xFF\0\0", "\0\xFF\xFF\xFF\xFF", "\xC0\0\0\0\xC0\0\0",
+		"\xFF\xFF\xFF\xFE\xFF\xFF\xFF", "\x80\1\0\0", "\x7F\x7F", "\1", "\x80",
+	};
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(tails); i++) {
+		struct buf pairs, wire;
+
+		buf_init(&pairs, WIRE_MAX_BYTES);
+		buf_init(&wire, WIRE_MAX_BYTES);
+		pair(&pairs, "REQUEST_METHOD", "GET");
+		pair(&pairs, "REQUEST_URI", "/");
+		buf_add(&pairs, tails[i], sizeof(tails[i]));
+		record(&wire, 1, (struct str) { "\0\1\0\0\0\0\0", 8 });
+		record(&wire, 4, buf_view(&pairs));
+		record(&wire, 4, STR(""));
+		record(&wire, 5, STR(""));
+		assert_int_equal(send_bytes(s, buf_view(&wire), false), READ_USELESS);
+		assert_int_equal(answer(s).len, 0);
+		buf_fini(&pairs);
+		buf_fini(&wire);
+	}
+}
+
+static void
+silence_is_not_waited_for_longer_than_the_timeout(void **state)
+{
+	static const struct str cases[] = { STR(""), STR("\1\1\0"), STR("\1\1\0\1\0\x08\0\0\0\1") };
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		int64_t begun_ms = clock_mono_ms(), ms;
+
+		assert_int_equal(send_bytes(s, cases[i], false), READ_USELESS);
+		ms = clock_mono_ms() - begun_ms;
+		assert_in_range(ms, TIMEOUT_MS - 1, TIMEOUT_MS + 500);
+		assert_int_equal(answer(s).len, 0);
+		begun_ms = clock_mono_ms();
+		assert_int_equal(send_bytes(s, cases[i], true), READ_USELESS);
+		assert_in_range(clock_mono_ms() - begun_ms, 0, TIMEOUT_MS / 2); /* no more can come */
+		assert_int_equal(answer(s).len, 0);
+	}
+}
+
 int
 main(void)
 {
@@ -237,6 +302,8 @@ main(void)
 		cmocka_unit_test(headers_too_large_for_nginx_are_left_out),
 		cmocka_unit_test(body_over_the_limit_is_not_read),
 		cmocka_unit_test(useless_connections_are_closed),
+		cmocka_unit_test(lengths_that_overflow_are_no_request),
+		cmocka_unit_test(silence_is_not_waited_for_longer_than_the_timeout),
 	};
 
 	return cmocka_run_group_tests_name("fcgi", tests, open_all, close_all);

@@ -55,12 +55,12 @@ accepts(void **state UNUSED)
 		struct jread_error why = { 0 };
 
 		if (!jread_parse(&arena, text, &usual, &doc, &why))
-			fail_msg("case %zu '%.*s' refused at %zu: %s", i, STR_ARGS(text),
+			fail_msg("%s '%.*s' refused at %zu: %s", accepted[i].name, STR_ARGS(text),
 			    why.offset, why.what);
 		if (doc.nodes[0].type != accepted[i].type
 		    || doc.count != accepted[i].values || doc.nodes[0].values != doc.count
 		    || doc.nodes[0].height != accepted[i].height)
-			fail_msg("case %zu '%.*s': type %d, %zu values, height %d", i,
+			fail_msg("%s '%.*s': type %d, %zu values, height %d", accepted[i].name,
 			    STR_ARGS(text), doc.nodes[0].type, doc.count, doc.nodes[0].height);
 	}
 }
@@ -75,9 +75,9 @@ refuses(void **state UNUSED)
 		struct jread_error why = { 0 };
 
 		if (jread_parse(&arena, text, &usual, &doc, &why))
-			fail_msg("case %zu '%.*s' accepted", i, STR_ARGS(text));
+			fail_msg("%s '%.*s' accepted", refused[i].name, STR_ARGS(text));
 		if (why.offset != refused[i].offset || strcmp(why.what, refused[i].what) != 0)
-			fail_msg("case %zu '%.*s' refused at %zu: %s", i, STR_ARGS(text),
+			fail_msg("%s '%.*s' refused at %zu: %s", refused[i].name, STR_ARGS(text),
 			    why.offset, why.what);
 		assert_memory_equal(&doc, &before, sizeof(doc));
 	}
@@ -105,8 +105,9 @@ prefix_stands(struct str text, size_t len)
 static void
 finds_no_fault_before_the_fault(void **state UNUSED)
 {
+	/* Of the long ones, a hundred places. */
 	for (size_t i = 0; i < COUNTOF(accepted); i++)
-		for (size_t len = 0; len <= accepted[i].text.len; len++)
+		for (size_t len = 0; len <= accepted[i].text.len; len += 1 + accepted[i].text.len / 1000 * 10)
 			prefix_stands(accepted[i].text, len);
 	for (size_t i = 0; i < COUNTOF(refused); i++)
 		for (size_t len = 0; len <= refused[i].offset; len++)

@@ -1,0 +1,517 @@
+/* A database for fuzzing: answers what a script of bytes says. */
+#include "fake_db.h"
+#include "base/utf8.h"
+#include "db/db.h"
+#include "fuzz.h"
+#include "json/jread.h"
+
+#include <ctype.h>
+
+enum { ROWS_MAX = 120, IDS_MAX = 100 };
+
+struct db {
+	struct db_meter meter;
+};
+
+/* struct row points to one of these instead of libpq's. */
+struct pg_result {
+	enum sql_id       id;
+	size_t            rows;
+	const struct bind *bind;
+};
+
+static struct {
+	struct arena       *arena;
+	struct str          script;
+	struct fake_db_seen seen;
+	struct str          hash;          /* of the last request that would leave a record */
+	struct str          externals[ROWS_MAX]; /* external ids of the last create */
+	size_t              externals_count;
+	struct id           ids[IDS_MAX];  /* that it was to make */
+	size_t              ids_count;
+	bool                made_none;
+} fake;
+
+static const struct id environment = { "environment 0001" };
+
+static unsigned
+next(void)
+{
+	unsigned char b;
+
+	if (fake.script.len == 0)
+		return 0;
+	b = (unsigned char)fake.script.ptr[0];
+	fake.script.ptr++;
+	fake.script.len--;
+	fake.seen.odd |= b != 0;
+	return b;
+}
+
+void
+fake_db_begin(struct arena *a, struct str script)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.arena = a;
+	fake.script = script;
+}
+
+struct fake_db_seen
+fake_db_end(void)
+{
+	return fake.seen;
+}
+
+/* ---- what is sent */
+
+enum type { TYPE_UNKNOWN, TYPE_TEXT, TYPE_JSON, TYPE_ID, TYPE_BOOL, TYPE_EIGHT, TYPE_ARRAY };
+
+/* The type that the statement casts $n to where it first does. */
+static enum type
+find_type(const char *text, int n)
+{
+	static const struct {
+		const char *name;
+		enum type   type;
+	} types[] = {
+		{ "text", TYPE_TEXT }, { "json", TYPE_JSON }, { "uuid", TYPE_ID }, { "boolean", TYPE_BOOL },
+		{ "bigint", TYPE_EIGHT }, { "timestamptz", TYPE_EIGHT },
+	};
+	char name[8];
+
+	snprintf(name, sizeof(name), "$%d::", n);
+	text = strstr(text, name);
+	for (size_t i = 0; text && i < COUNTOF(types); i++) {
+		const char *word = text + strlen(name);
+		size_t      len = strlen(types[i].name);
+
+		if (strncmp(word, types[i].name, len) == 0 && !isalpha((unsigned char)word[len]))
+			return strncmp(word + len, "[]", 2) == 0 ? TYPE_ARRAY : types[i].type;
+	}
+	return TYPE_UNKNOWN;
+}
+
+static enum type
+parameter_type(enum sql_id id, int n)
+{
+	static unsigned char known[SQL__COUNT][BIND_PARAMETERS_MAX]; /* 1 + type */
+
+	if (!known[id][n])
+		known[id][n] = (unsigned char)(1 + find_type(sql_catalogue[id].text, n + 1));
+	return known[id][n] - 1u;
+}
+
+static void
+check_text(struct str s, bool is_json)
+{
+	static const struct jlimits limits = { 64, 200000 };
+	struct jread_error          why;
+	struct jdoc                 doc;
+
+	CHECK(utf8_valid(s) && (s.len == 0 || !memchr(s.ptr, 0, s.len)));
+	if (is_json)
+		CHECK(jread_parse(fake.arena, s, &limits, &doc, &why));
+}
+
+static uint32_t
+number(const char *p)
+{
+	const unsigned char *b = (const unsigned char *)p;
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* The cells of a one-dimensional array; as many as fit are put into out. */
+static size_t
+read_array(struct str a, struct str *out, size_t most)
+{
+	uint32_t type, count;
+	size_t   at = 20;
+
+	CHECK(a.len >= 12 && number(a.ptr) <= 1);
+	type = number(a.ptr + 8);
+	CHECK(type == BIND_BOOL || type == BIND_TEXT || type == BIND_JSON || type == BIND_UUID);
+	if (number(a.ptr) == 0)
+		return 0;
+	count = number(a.ptr + 12);
+	CHECK(count > 0 && count <= IDS_MAX && number(a.ptr + 16) == 1);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str cell = STR_NONE;
+		uint32_t   len;
+
+		CHECK(at + 4 <= a.len);
+		len = number(a.ptr + at);
+		at += 4;
+		if (len != UINT32_MAX) {
+			CHECK(len <= a.len - at);
+			cell = (struct str) { a.ptr + at, len };
+			at += len;
+			if (type == BIND_TEXT || type == BIND_JSON)
+				check_text(cell, type == BIND_JSON);
+			else
+				CHECK(len == (type == BIND_BOOL ? 1 : ID_BYTES));
+		} else
+			CHECK(number(a.ptr + 4) == 1);
+		if (i < most)
+			out[i] = cell;
+	}
+	CHECK(at == a.len);
+	return count;
+}
+
+static struct str
+parameter(const struct bind *b, int n)
+{
+	return (struct str) { b->value[n], (size_t)b->length[n] };
+}
+
+static void
+check_step(const struct tx_step *step)
+{
+	const struct sql_stmt *stmt = &sql_catalogue[step->id];
+	struct str             cells[IDS_MAX];
+
+	CHECK(step->bind.n == stmt->nparams);
+	for (int i = 0; i < step->bind.n; i++) {
+		struct str value = parameter(&step->bind, i);
+
+		if (!value.ptr)
+			continue;
+		switch (parameter_type(step->id, i)) {
+		case TYPE_TEXT:
+		case TYPE_JSON:
+			check_text(value, parameter_type(step->id, i) == TYPE_JSON);
+			break;
+		case TYPE_ID:
+			CHECK(value.len == ID_BYTES);
+			break;
+		case TYPE_BOOL:
+			CHECK(value.len == 1);
+			break;
+		case TYPE_EIGHT:
+			CHECK(value.len == 8);
+			break;
+		case TYPE_ARRAY:
+			read_array(value, cells, IDS_MAX);
+			break;
+		case TYPE_UNKNOWN:
+			break;
+		}
+	}
+	/* All but these are on the rows of a tenant, whose environment comes first. */
+	if (step->id != SQL_KEY_HOLDER && step->id != SQL_KEY_FIND)
+		CHECK(str_eq(parameter(&step->bind, 0), (struct str) { (const char *)environment.b, ID_BYTES }));
+}
+
+static void
+remember_create(const struct bind *b, bool many)
+{
+	struct str id = parameter(b, 2), external = parameter(b, 3), cells[IDS_MAX];
+
+	fake.ids_count = many ? read_array(id, cells, IDS_MAX) : 1;
+	if (!many)
+		cells[0] = id;
+	for (size_t i = 0; i < fake.ids_count; i++)
+		memcpy(fake.ids[i].b, cells[i].ptr, ID_BYTES);
+	fake.externals_count = many ? read_array(external, fake.externals, ROWS_MAX) : 1;
+	if (!many)
+		fake.externals[0] = external;
+}
+
+/* How many rows a statement has; healthy is what it would be. */
+static size_t
+choose_rows(size_t healthy, size_t most)
+{
+	unsigned b = next();
+	size_t   rows = b == 0 ? healthy : b - 1u;
+
+	return rows < most ? rows : most;
+}
+
+static size_t
+rows_of(const struct tx_step *step)
+{
+	const struct bind *b = &step->bind;
+
+	switch ((int)step->id) {
+	case SQL_KEY_FIND:
+	case SQL_CUSTOMER_GET:
+	case SQL_CUSTOMER_GET_EXTERNAL:
+	case SQL_CUSTOMER_UPDATE:
+	case SQL_CUSTOMER_KEEP:
+	case SQL_IDEMPOTENCY_FIND:
+	case SQL_KEY_REVOKE:
+		return choose_rows(1, 1);
+	case SQL_CUSTOMER_LIST:
+	case SQL_CUSTOMER_LIST_FILTERED:
+	case SQL_CUSTOMER_LIST_EXTERNAL:
+	case SQL_KEY_LIST:
+		return choose_rows(1, number(b->value[2] + 4)); /* LIMIT $3 */
+	case SQL_CUSTOMER_CREATE:
+	case SQL_CUSTOMER_CREATE_MANY:
+		remember_create(b, step->id == SQL_CUSTOMER_CREATE_MANY);
+		fake.made_none = next() & 1;
+		return 1;
+	case SQL_CUSTOMER_SETTLE:
+	case SQL_CUSTOMER_KEPT:
+		return choose_rows(0, fake.externals_count < IDS_MAX ? fake.externals_count : IDS_MAX);
+	default:
+		return 0;
+	}
+}
+
+static bool
+writes(enum sql_id id)
+{
+	return id == SQL_CUSTOMER_CREATE || id == SQL_CUSTOMER_CREATE_MANY || id == SQL_CUSTOMER_UPDATE
+	    || id == SQL_KEY_CREATE || id == SQL_KEY_REVOKE || id == SQL_IDEMPOTENCY_PUT;
+}
+
+static enum db_status
+run_step(struct tx *tx, size_t i)
+{
+	static const enum db_status   failures[] = { DB_UNIQUE, DB_UNIQUE, DB_LOCKED, DB_TIMEOUT, DB_GONE, DB_UNKNOWN, DB_FAILED };
+	static const enum db_constraint constraints[] = { DB_CONSTRAINT_IDEMPOTENCY_KEY, DB_CONSTRAINT_EXTERNAL_ID,
+		DB_CONSTRAINT_NEW_ID, DB_CONSTRAINT_OTHER };
+	struct tx_step *step = &tx->step[i];
+	unsigned        b;
+
+	check_step(step);
+	if (writes(step->id))
+		fake.seen.writes++;
+	if (step->id == SQL_CUSTOMER_SETTLE || step->id == SQL_CUSTOMER_UPDATE || step->id == SQL_CUSTOMER_KEEP
+	    || step->id == SQL_IDEMPOTENCY_PUT)
+		fake.hash = parameter(&step->bind, step->bind.n - 1);
+	b = next();
+	if (b > 0x7F) {
+		tx->failed = i;
+		tx->constraint = constraints[b / 8 % COUNTOF(constraints)];
+		snprintf(tx->log, sizeof(tx->log), "made up");
+		return failures[b % 8 % COUNTOF(failures)];
+	}
+	step->result = ARENA_NEW(fake.arena, struct pg_result, 1);
+	*step->result = (struct pg_result) { step->id, rows_of(step), &step->bind };
+	return DB_OK;
+}
+
+/* ---- the interface of db.c */
+
+struct db *
+db_new(const struct db_options *options UNUSED)
+{
+	return must_alloc(sizeof(struct db));
+}
+
+void
+db_free(struct db *db)
+{
+	free(db);
+}
+
+int
+db_check(struct db *db UNUSED, struct arena *a UNUSED, char *why UNUSED, size_t size UNUSED)
+{
+	return 0;
+}
+
+bool
+db_room(struct db *db UNUSED, struct arena *a UNUSED, struct db_room *out UNUSED)
+{
+	return false;
+}
+
+void
+db_watch(struct db *db UNUSED, const struct peer *peer UNUSED)
+{
+}
+
+struct db_meter
+db_meter_take(struct db *db)
+{
+	struct db_meter taken = db->meter;
+
+	db->meter = (struct db_meter) { 0 };
+	return taken;
+}
+
+void
+tx_init(struct tx *tx, struct db *db, struct arena *a)
+{
+	*tx = (struct tx) { .db = db, .arena = a };
+}
+
+struct bind *
+tx_step(struct tx *tx, enum sql_id id)
+{
+	struct tx_step *step;
+
+	CHECK(tx->steps < TX_STEPS_MAX);
+	step = &tx->step[tx->steps++];
+	*step = (struct tx_step) { .id = id };
+	bind_init(&step->bind, tx->arena);
+	return &step->bind;
+}
+
+enum db_status
+tx_run(struct tx *tx)
+{
+	enum db_status status = DB_OK;
+
+	CHECK(tx->steps > 0 && ++fake.seen.runs < 64); /* it gives up some time */
+	tx->db->meter.trips++;
+	tx->log[0] = '\0';
+	for (size_t i = 0; i < tx->steps && status == DB_OK; i++)
+		status = run_step(tx, i);
+	return status;
+}
+
+void
+tx_fini(struct tx *tx)
+{
+	tx->steps = 0;
+}
+
+size_t
+tx_rows(const struct tx *tx, size_t step)
+{
+	CHECK(step < tx->steps && tx->step[step].result);
+	return tx->step[step].result->rows;
+}
+
+size_t
+tx_affected(const struct tx *tx UNUSED, size_t step UNUSED)
+{
+	return 1;
+}
+
+struct row
+tx_row(const struct tx *tx, size_t step, size_t n)
+{
+	CHECK(n < tx_rows(tx, step));
+	return (struct row) { tx->step[step].result, (int)n };
+}
+
+/* ---- cells */
+
+static struct str
+choose(const struct str *texts, size_t count)
+{
+	return texts[next() % count];
+}
+
+static struct str
+any_text(void)
+{
+	static const struct str texts[] = { STR("a"), STR(""), STR("\"\\/"), STR("\x01\x1F\x7F\b\t\n"), STR("\xF0\x9F\x98\x80 \xC3\xA9"),
+		STR("\xE2\x80\xA8\xE2\x80\xAE\xEF\xBB\xBF"), STR("null"), STR("cus_0000000000000000000001"),
+		STR("e\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81\xCC\x81"), STR("</script>"), STR("%s%n%99999d") };
+
+	return choose(texts, COUNTOF(texts));
+}
+
+static struct str
+any_json(void)
+{
+	static const struct str texts[] = { STR("{}"), STR("{\"a\":1}"), STR(" {\"a\" : [1e400, -0.0, \"\\ud83d\\ude00\"]\n}"),
+		STR("{\"\":{\"\":{\"\":{\"\":{\"\":{\"\":{}}}}}}}"), STR("{\"a\":123456789012345678901234567890}") };
+
+	return choose(texts, COUNTOF(texts));
+}
+
+static struct str
+customer_text(const struct row *r, int column)
+{
+	bool given = column == 2 || column == 6 || column == 7; /* NOT NULL in sql/migrate */
+
+	/* Rows of a create are those that were in its way. */
+	if (column == 1 && (r->result->id == SQL_CUSTOMER_SETTLE || r->result->id == SQL_CUSTOMER_KEPT))
+		return fake.externals[r->n];
+	if (!given && next() & 1)
+		return STR_NONE;
+	return column == 5 || column == 7 ? any_json() : column == 6 ? STR("UTC") : any_text();
+}
+
+struct str
+row_text(const struct row *r, int column)
+{
+	static const struct str pins[] = { STR_NONE, STR("2026-05-01"), STR("2026-06-07"), STR("2026-07-31"), STR("legacy"), STR("1999-01-01") };
+	static const struct str rates[] = { STR_NONE, STR_NONE, STR_NONE, STR("off"), STR("1/h"), STR("999999/s burst 999999") };
+	static const struct str outcomes[] = { STR("ok"), STR("duplicate"), STR("internal_error"), STR("no such code"), STR_NONE };
+	static const struct str other = STR("another request's 32 bytes, yes.");
+	struct str              rate;
+
+	switch ((int)r->result->id) {
+	case SQL_KEY_FIND:
+		if (column == 4)
+			return choose(pins, COUNTOF(pins));
+		CHECK(column == 6);
+		rate = choose(rates, COUNTOF(rates));
+		fake.seen.rated |= rate.ptr != NULL;
+		return rate;
+	case SQL_IDEMPOTENCY_FIND:
+		CHECK(column == 0 || column == 1);
+		if (column == 1)
+			return choose(outcomes, COUNTOF(outcomes));
+		return fake.hash.ptr && !(next() & 1) ? fake.hash : other;
+	case SQL_KEY_LIST:
+		CHECK(column == 1 || column == 2);
+		return any_text();
+	default:
+		CHECK(column >= 1 && column <= 7);
+		return customer_text(r, column);
+	}
+}
+
+struct id
+row_id(const struct row *r, int column)
+{
+	struct id id = environment;
+
+	if (r->result->id == SQL_KEY_FIND && column == 0)
+		return id;
+	for (size_t i = 0; i < 2; i++)
+		id.b[i * 9] = (unsigned char)next();
+	return id;
+}
+
+int64_t
+row_i64(const struct row *r UNUSED, int column UNUSED)
+{
+	return (int64_t)next();
+}
+
+bool
+row_bool(const struct row *r UNUSED, int column UNUSED)
+{
+	return next() & 1;
+}
+
+int64_t
+row_time(const struct row *r UNUSED, int column UNUSED)
+{
+	return (int64_t)next() << 33; /* up to the year 2039 */
+}
+
+bool
+row_is_null(const struct row *r UNUSED, int column UNUSED)
+{
+	return next() & 1;
+}
+
+size_t
+row_ids(const struct row *r, int column UNUSED, struct arena *a, const struct id **out)
+{
+	size_t     count = fake.ids_count;
+	struct id *ids = ARENA_NEW(a, struct id, IDS_MAX);
+
+	*out = NULL;
+	if (r->result->id == SQL_IDEMPOTENCY_FIND) {
+		count = choose_rows(count, IDS_MAX); /* of an API key: the key's, and a nonce */
+	} else if (fake.made_none)
+		count = 0;
+	if (count == 0)
+		return 0;
+	memcpy(ids, fake.ids, count * sizeof(*ids));
+	*out = ids;
+	return count;
+}

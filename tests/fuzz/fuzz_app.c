@@ -1,0 +1,155 @@
+/*
+ * Any request gets an answer that is JSON, whatever the database does; and with a healthy one never a 5xx.
+ *
+ *	METHOD URI
+ *	header: value        any of those in http/request.h, also repeated; x-api-key is a valid one unless it stands here
+ *	db: bytes            how the database behaves (fake_db.h)
+ *
+ *	body
+ */
+#include "app/app.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "fake_db.h"
+#include "fuzz.h"
+#include "json/jread.h"
+
+static struct {
+	struct app        *app;
+	struct buckets    *buckets;
+	struct stats_slot  stats;
+	struct arena       arena;
+	struct response    res;
+	struct app_options options;
+} fuzzed;
+
+static void
+begin(void)
+{
+	struct buf err;
+
+	buf_init(&err, 200);
+	log_init("fuzz", LOG_LEVEL_ERROR);
+	CHECK(log_open("/dev/null", LOG_FORMAT_TEXT, &err));
+	buf_fini(&err);
+	arena_init(&fuzzed.arena);
+	response_init(&fuzzed.res);
+	fuzzed.buckets = buckets_new();
+	fuzzed.options = (struct app_options) {
+		.stats = &fuzzed.stats,
+		.docs_base_url = "https://docs.test",
+		.buckets = fuzzed.buckets,
+		.statement_timeout_ms = 1000,
+		.lock_timeout_ms = 1000,
+		.request_timeout_ms = 1000,
+		.auth_cache_ttl_ms = 0, /* each input alone decides what becomes of it */
+		.idempotency_ttl_ms = 1000,
+		.metadata_max_bytes = 16 * 1024,
+	};
+	fuzzed.app = app_new(&fuzzed.options);
+}
+
+/* The text up to the end of the line; *s moves behind it. */
+static struct str
+line(struct str *s)
+{
+	return str_cut(s, '\n');
+}
+
+/* Fills the request; returns the script of the database. */
+static struct str
+parse(struct str text, struct request *req)
+{
+	struct str first = line(&text), script = STR(""), l;
+
+	req->method = method_find(str_cut(&first, ' '));
+	req->uri = first.ptr ? first : STR("");
+	while ((l = line(&text)).len) {
+		struct str name = str_cut(&l, ':');
+
+		l = str_trim(l.ptr ? l : STR(""));
+		if (str_is(name, "db"))
+			script = l;
+		for (enum header h = 0; h < HEADER__COUNT; h++)
+			if (str_eq_nocase(name, str_of(header_names[h])) && req->header_count[h]++ == 0)
+				req->header[h] = arena_str(req->arena, l);
+		if (str_is(name, "too-large"))
+			req->body_too_large = true;
+	}
+	req->body = text.ptr && !req->body_too_large ? text : STR("");
+	if (!req->header_count[HEADER_API_KEY]) {
+		req->header[HEADER_API_KEY] = STR("ck_live_0123456789abcdefghijABCDEFGHIJ0123456789");
+		req->header_count[HEADER_API_KEY] = 1;
+	}
+	return script;
+}
+
+static bool
+is_one_line(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < ' ' || (unsigned char)s.ptr[i] > '~')
+			return false;
+	return true;
+}
+
+static void
+judge(const struct request *req, const struct response *res, const struct facts *facts, struct fake_db_seen seen)
+{
+	static const struct jlimits limits = { 64, 2000000 };
+	static const char *const    texts[] = { "code", "message" };
+	struct jread_error          why;
+	struct jdoc                 doc;
+
+	CHECK(res->status >= 200 && res->status <= 503 && res->status == err_info(facts->error)->status + (res->status == 201));
+	CHECK(res->status < 500 || seen.odd);
+	CHECK(res->head_only == (req->method == METHOD_HEAD));
+	for (size_t i = 0; i < res->headers; i++)
+		CHECK(is_one_line(str_of(res->header[i].name)) && is_one_line(res->header[i].value));
+	CHECK(response_find_header(res, "X-Request-Id").len > 0);
+	CHECK(jread_parse(req->arena, buf_view(&res->body), &limits, &doc, &why));
+	if (res->status < 400)
+		return;
+	/* The envelope that every generation of clients can read. */
+	const struct jnode *error = jread_member(&doc, doc.nodes, STR("error"));
+	const struct jnode *success = jread_member(&doc, doc.nodes, STR("success"));
+
+	CHECK(error && error->type == JTYPE_OBJECT && success && success->type == JTYPE_BOOL && !success->truth);
+	for (size_t i = 0; i < COUNTOF(texts); i++) {
+		const struct jnode *n = jread_member(&doc, doc.nodes, str_of(texts[i]));
+
+		CHECK(n && n->type == JTYPE_STRING && n->len > 2 && jread_member(&doc, error, str_of(texts[i])));
+	}
+	/* What is refused as malformed or for want of a key has not come near a tenant's rows. */
+	if (res->status == 400 || res->status == 401 || res->status == 405 || res->status == 413)
+		CHECK(seen.writes == 0 || seen.odd);
+	if (res->status == 401)
+		CHECK(seen.runs <= 1);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct request      req = { .queue_us = -1 };
+	struct facts        facts;
+	struct fake_db_seen seen;
+
+	if (!fuzzed.app)
+		begin();
+	arena_reset(&fuzzed.arena);
+	response_reset(&fuzzed.res);
+	req.arena = &fuzzed.arena;
+	fake_db_begin(&fuzzed.arena, parse((struct str) { size ? (const char *)data : "", size }, &req));
+	app_handle(fuzzed.app, &req, &fuzzed.res, &facts);
+	seen = fake_db_end();
+	judge(&req, &fuzzed.res, &facts, seen);
+	app_after(fuzzed.app);
+	if (seen.rated) {
+		/* The rest of its tokens is no business of the next input. */
+		app_free(fuzzed.app);
+		buckets_free(fuzzed.buckets);
+		fuzzed.options.buckets = fuzzed.buckets = buckets_new();
+		fuzzed.app = app_new(&fuzzed.options);
+	}
+	return 0;
+}

@@ -1,0 +1,161 @@
+/*
+ * Whatever comes over a connection is a request or none, within its time, and the connection is closed after it.
+ *
+ * The first byte says how the front server behaves, the rest is what it sends (see enum).
+ */
+#include "fuzz.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "fcgi/fcgi.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	KEEPS_OPEN = 0x01,  /* goes on as if more came: costs a timeout; else it says that this was all */
+	LEAVES = 0x02,      /* closes before it is answered */
+	NEVER_READS = 0x04, /* and the answer is larger than what the socket holds */
+	PARAMS_ONLY = 0x08, /* the rest is the content of the parameters, and the records around it are right */
+
+	BODY_MAX_BYTES = 4096,
+	TIMEOUT_MS = 2,
+	/* Far more than a worker may be held, for a machine that is busy with other things. */
+	HELD_MAX_MS = 10000,
+	INPUT_MAX_BYTES = 60000,
+	LARGE_BYTES = 600 * 1024,
+};
+
+/* 48 bytes for each management record of an unknown type, which it does not free. */
+const char *__lsan_default_suppressions(void);
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libfcgi\n";
+}
+
+static struct {
+	struct fcgi    *f;
+	struct arena    arena;
+	struct response res;
+	struct buf      wire;
+} fuzzed;
+
+static void
+record(unsigned char type, const void *content, size_t len)
+{
+	const unsigned char head[8] = { 1, type, 0, 1, (unsigned char)(len >> 8), (unsigned char)len };
+
+	buf_add(&fuzzed.wire, (const char *)head, sizeof(head));
+	buf_add(&fuzzed.wire, content, len);
+}
+
+/* What is sent; a view of data, or made in fuzzed.wire. */
+static struct str
+wire(unsigned how, const uint8_t *data, size_t size)
+{
+	static const char known[] = "\x0E\3REQUEST_METHODGET\x0B\1REQUEST_URI/";
+
+	if (!(how & PARAMS_ONLY))
+		return (struct str) { (const char *)data, size };
+	buf_reset(&fuzzed.wire, SIZE_MAX);
+	record(1, "\0\1\0\0\0\0\0\0", 8);
+	record(4, known, sizeof(known) - 1);
+	if (size)
+		record(4, data, size);
+	record(4, "", 0);
+	record(5, "", 0);
+	return buf_view(&fuzzed.wire);
+}
+
+/* Records of version 1: output, its end, one error record to keep nginx away, and libfcgi's answers to management. */
+static void
+check_answer(int front)
+{
+	static unsigned char answer[64 * 1024];
+	size_t               n = 0, at = 0;
+	ssize_t              got;
+
+	while ((got = recv(front, answer + n, sizeof(answer) - n, MSG_DONTWAIT)) > 0)
+		n += (size_t)got;
+	CHECK(n >= 16);
+	while (at < n) {
+		CHECK(n - at >= 8 && answer[at] == 1);
+		CHECK(memchr("\6\3\7\12\13", answer[at + 1], 5) && answer[at + 1]);
+		at += 8 + (size_t)(answer[at + 4] << 8 | answer[at + 5]) + answer[at + 6];
+	}
+	CHECK(at == n);
+}
+
+static void
+answer(const struct request *req, unsigned how, int front, int back)
+{
+	struct response *res = &fuzzed.res;
+
+	CHECK(req->uri.ptr && req->method <= METHOD_OTHER && req->body.len <= BODY_MAX_BYTES);
+	CHECK(!req->body_too_large || req->body.len == 0);
+	for (enum header h = 0; h < HEADER__COUNT; h++)
+		CHECK((req->header_count[h] > 0) == (req->header[h].ptr != NULL));
+	res->status = 200;
+	response_header(res, "X-Uri", req->uri); /* as nobody should do it */
+	if (how & NEVER_READS)
+		memset(buf_room(&res->body, LARGE_BYTES), ' ', LARGE_BYTES), res->body.len = LARGE_BYTES;
+	else
+		buf_str(&res->body, STR("{}"));
+	if (fcgi_write(fuzzed.f, res, true))
+		close(back);
+	if (!(how & (NEVER_READS | LEAVES)))
+		check_answer(front);
+}
+
+static void
+begin(void)
+{
+	struct buf err;
+
+	buf_init(&err, 200);
+	log_init("fuzz", LOG_LEVEL_ERROR);
+	CHECK(log_open("/dev/null", LOG_FORMAT_TEXT, &err));
+	buf_fini(&err);
+	fuzzed.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	CHECK(fuzzed.f);
+	arena_init(&fuzzed.arena);
+	response_init(&fuzzed.res);
+	buf_init(&fuzzed.wire, INPUT_MAX_BYTES + 1024);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct request req = { .arena = &fuzzed.arena };
+	unsigned       how;
+	struct str     sent;
+	int64_t        begun_ms;
+	int            ends[2];
+
+	if (size == 0 || size > INPUT_MAX_BYTES)
+		return 0;
+	if (!fuzzed.f)
+		begin();
+	how = data[0];
+	sent = wire(how, data + 1, size - 1);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	CHECK(sent.len == 0 || send(ends[0], sent.ptr, sent.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sent.len);
+	if (how & LEAVES)
+		close(ends[0]);
+	else if (!(how & KEEPS_OPEN))
+		shutdown(ends[0], SHUT_WR);
+	begun_ms = clock_mono_ms();
+	if (fcgi_read(fuzzed.f, &(struct peer) { .fd = ends[1], .same_host = true }, &req) == READ_REQUEST)
+		answer(&req, how, ends[0], ends[1]);
+	CHECK(clock_mono_ms() - begun_ms < HELD_MAX_MS);
+	CHECK(fcntl(ends[1], F_GETFD) == -1 && errno == EBADF);
+	if (!(how & LEAVES))
+		close(ends[0]);
+	arena_reset(&fuzzed.arena);
+	response_reset(&fuzzed.res);
+	return 0;
+}
