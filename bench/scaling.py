@@ -6,6 +6,7 @@ import dataset
 from servers import children, pss_kib
 
 CLIENTS = 16
+ROUNDS = 3
 ASKED = ("get", "list", "create")
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 CUSTOMERS = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -20,59 +21,53 @@ PSS_MAX_KIB = 6 * 1024
 PSS_GROWTH_MAX_KIB = 64  # between the half and the end: a page that is touched late is no leak
 
 
-def point(stack, options, data, asked=ASKED, everywhere=False):
-    """Rates of the running "scaling" Clientele: the median of a few runs."""
-    rates = {}
-    for ask in asked:
-        stack.wrk(stack.urls["scaling"], ask, CLIENTS, 1, data=data, everywhere=everywhere)
-        runs = [stack.wrk(stack.urls["scaling"], ask, CLIENTS, options.seconds, data=data, everywhere=everywhere)
-                for _ in range(1 if options.quick else 3)]
-        rates[ask] = statistics.median(run["requests"] / run["seconds"] for run in runs)
-    return rates
+def points(stack, options, what, places, asked=ASKED, everywhere=False):
+    """
+    Medians of the rates of each place, which is a number, a data set and what Clientele is started with.
 
-
-def told(what, number, rates):
-    print(f"  scaling, {number:,} {what}: " + ", ".join(f"{ask} {rate:,.0f}" for ask, rate in rates.items()), flush=True)
-    return {"at": number, **rates}
+    The places take turns, as contenders do: a machine is not the same from one minute to the next.
+    """
+    runs = {number: {ask: [] for ask in asked} for number, _, _ in places}
+    for _ in range(1 if options.quick else ROUNDS):
+        for number, data, with_what in places:
+            with stack.scaled(**with_what):
+                for ask in asked:
+                    stack.wrk(stack.urls["scaling"], ask, CLIENTS, 1, data=data, everywhere=everywhere)
+                    run = stack.wrk(stack.urls["scaling"], ask, CLIENTS, options.seconds, data=data, everywhere=everywhere)
+                    runs[number][ask].append(run["requests"] / run["seconds"])
+            print(f"  scaling, {number:,} {what}: " + ", ".join(f"{ask} {rates[-1]:,.0f}" for ask, rates in runs[number].items()),
+                  flush=True)
+    return [{"at": number, **{ask: statistics.median(rates) for ask, rates in runs[number].items()}} for number, _, _ in places]
 
 
 def workers(stack, options):
-    points = []
-    for number in QUICK_WORKERS if options.quick else WORKERS:
-        with stack.scaled(workers=number):
-            points.append(told("workers", number, point(stack, options, stack.main, ("get", "create"))))
-    return points
+    return points(stack, options, "workers",
+                  [(number, stack.main, {"workers": number}) for number in (QUICK_WORKERS if options.quick else WORKERS)],
+                  asked=("get", "create"))
 
 
-def in_own_database(stack, options, data, **more):
-    name = f"bench_{data.customers}_{data.organizations}"
-    stack.database(name, data)
-    with stack.scaled(name):
-        rates = point(stack, options, data, **more)
-    stack.drop(name)
-    return rates
+def in_own_databases(stack, options, what, sets, **more):
+    """sets: number to data set."""
+    places = [(number, data, {"database": f"bench_{what}_{number}"}) for number, data in sets.items()]
+    for number, data, where in places:
+        print(f"  scaling, {number:,} {what}: loading", flush=True)
+        stack.database(where["database"], data)
+    found = points(stack, options, what, places, **more)
+    for _, _, where in places:
+        stack.drop(where["database"])
+    return found
 
 
 def customers(stack, options):
-    points = []
-    for number in QUICK_CUSTOMERS if options.quick else CUSTOMERS:
-        if number == stack.main.customers:
-            # The database that everything else is measured with; it has grown a little.
-            with stack.scaled():
-                rates = point(stack, options, stack.main)
-        else:
-            rates = in_own_database(stack, options, dataset.Dataset(number, stack.main.organizations))
-        points.append(told("customers", number, rates))
-    return points
+    return in_own_databases(stack, options, "customers", {
+        number: dataset.Dataset(number, stack.main.organizations) for number in (QUICK_CUSTOMERS if options.quick else CUSTOMERS)})
 
 
 def organizations(stack, options):
     """Requests go to all organizations at once, so that with many of them the cache of keys is of little use."""
-    points = []
-    for number in QUICK_ORGANIZATIONS if options.quick else ORGANIZATIONS:
-        data = dataset.Dataset(ORGANIZATIONS_CUSTOMERS, number)
-        points.append(told("organizations", number, in_own_database(stack, options, data, everywhere=True)))
-    return points
+    return in_own_databases(stack, options, "organizations", {
+        number: dataset.Dataset(ORGANIZATIONS_CUSTOMERS, number)
+        for number in (QUICK_ORGANIZATIONS if options.quick else ORGANIZATIONS)}, everywhere=True)
 
 
 def runs(stack, options):
