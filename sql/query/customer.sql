@@ -87,7 +87,9 @@ WITH existing AS (
     SELECT c.*
       FROM customer c
      WHERE current_setting('app.made')::bigint < $2::bigint
-       AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[]) AND c.id <> ALL ($4::uuid[])
+       AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[])
+       -- Its own, when nothing was made: the same transaction ran before, and its answer was lost.
+       AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0')
 ), kept AS (
     INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
     SELECT $1::uuid, $5::text, $6::bytea, $4::uuid[], ARRAY(SELECT ROW(e.*)::customer FROM existing e)
@@ -95,7 +97,11 @@ WITH existing AS (
        -- Not when a customer that was in the way is gone again: then the request is run again.
        AND current_setting('app.made')::bigint + (SELECT count(*) FROM existing) = $2
 )
-SELECT :customer_columns FROM existing c;
+-- The last column is the same as in idempotency_find; the record of a key waits for the standby by itself.
+SELECT :customer_columns
+     , CASE WHEN $5 IS NULL AND current_setting('synchronous_standby_names') <> ''
+            THEN pg_logical_emit_message(true, 'clientele', '') END
+  FROM existing c;
 
 -- name: customer_update
 -- $1 environment, $2 public id or NULL, $3 the caller's id; a public id wins. $4 is the set of given

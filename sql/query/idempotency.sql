@@ -1,8 +1,12 @@
 -- Idempotency keys: what was answered, kept with the write that it belongs to.
 
 -- name: idempotency_find
--- $1 environment, $2 key, $3 life in ms.
-SELECT k.request_hash, k.outcome, k.ids, k.created_at < now() - $3::bigint * interval '1 millisecond'
+-- $1 environment, $2 key, $3 life in ms. A commit that gave up waiting for a synchronous standby can be seen here and
+-- nowhere else. Nothing is told of it before the standby has it, so a transaction that only reads writes a word into
+-- the log: its own commit then waits for all that came before.
+SELECT k.request_hash, k.outcome, k.ids, k.created_at < now() - $3::bigint * interval '1 millisecond',
+       CASE WHEN current_setting('synchronous_standby_names') <> ''
+            THEN pg_logical_emit_message(true, 'clientele', '') END
   FROM idempotency_key k
  WHERE k.environment_id = $1::uuid AND k.key = $2::text;
 

@@ -192,8 +192,9 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	if (handover_take(&handover) && handover.rehearsal)
 		log_init("rehearsal", (enum log_level)c->log_level);
 	buf_init(&err, 4096);
-	/* Nobody who reads the log ends the service by ceasing to. */
+	/* Neither who ceases to read the log ends the service, nor a log that may not grow (RLIMIT_FSIZE). */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err) && scale_check(c, &err)
 	    && prepare(c, &handover, &listener, &admin, &err)) {
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */

@@ -193,8 +193,13 @@ settle(struct customer *customers, size_t count, const struct id *made, size_t m
 			struct str external_id = row_text(&row, 1);
 
 			found = customers[i].external_id.ptr && str_eq(external_id, customers[i].external_id);
-			if (found)
+			if (found) {
+				struct id meant = customers[i].id;
+
 				read_row(&row, &customers[i]);
+				/* Made by an earlier run of this transaction, whose answer was lost: it is new to who asked. */
+				customers[i].existing = !id_eq(&meant, &customers[i].id);
+			}
 		}
 		settled += found;
 	}

@@ -19,7 +19,7 @@ enum { SWEEP_MS = 1000 };
 static int
 take_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
 	sigset_t         obeyed;
 
 	for (size_t i = 0; i < COUNTOF(ignored); i++)

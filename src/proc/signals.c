@@ -22,6 +22,7 @@ signals_take(const int numbers[], size_t count, sigset_t *while_waiting)
 		sigaction(numbers[i], &sa, NULL);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	sigemptyset(while_waiting);
 }

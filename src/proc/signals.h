@@ -13,7 +13,7 @@
 
 /*
  * From now on these are counted. Everything else that the parent had blocked is
- * unblocked; SIGPIPE is ignored. while_waiting is the mask for ppoll().
+ * unblocked; SIGPIPE and SIGXFSZ are ignored. while_waiting is the mask for ppoll().
  */
 void signals_take(const int numbers[], size_t count, sigset_t *while_waiting);
 

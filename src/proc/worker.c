@@ -62,7 +62,7 @@ struct worker {
 static int
 take_signals(const struct heritage *h)
 {
-	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
 	sigset_t         obeyed;
 
 	sigemptyset(&obeyed);
