@@ -338,6 +338,8 @@ find_params(char **envp, struct params *out)
 		struct str value = str_of(*envp);
 		struct str name = str_cut(&value, '=');
 
+		if (!value.ptr)
+			continue; /* the name had a NUL in it */
 		for (size_t i = 0; i < PARAM__COUNT; i++)
 			if (str_eq(name, param_names[i])) {
 				if (out->count[i]++ == 0)

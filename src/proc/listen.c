@@ -22,6 +22,7 @@ enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
 	V4_PREFIX_BITS = 96,
 	ADMIN_BACKLOG = 64, /* people and their tools, not customers */
+	SHOWN_BYTES = 60,
 };
 
 /* What is configured for one socket, and the names of its keys for messages. */
@@ -84,8 +85,9 @@ allow_parse(const char *list, struct allow *out, struct buf *err)
 		}
 		if (!address_parse(address, a.net[a.n].address, &is_v4)
 		    || (bits.ptr && !str_to_i64(bits, 0, is_v4 ? 32 : 128, &n))) {
+			/* Its beginning is enough: all of a long one would leave no room for the message. */
 			buf_fmt(err, "listen_allow: \"%.*s\" is no address or network",
-			    STR_ARGS(item));
+			    (int)(item.len < SHOWN_BYTES ? item.len : SHOWN_BYTES), item.ptr);
 			return false;
 		}
 		a.net[a.n++].bits = (unsigned)n + (is_v4 && bits.ptr ? V4_PREFIX_BITS : 0);

@@ -286,6 +286,9 @@ run_step(struct tx *tx, size_t i)
 	if (b > 0x7F) {
 		tx->failed = i;
 		tx->constraint = constraints[b / 8 % COUNTOF(constraints)];
+		/* Creates have ON CONFLICT DO NOTHING for it. */
+		if (tx->constraint == DB_CONSTRAINT_EXTERNAL_ID && step->id != SQL_CUSTOMER_UPDATE)
+			tx->constraint = DB_CONSTRAINT_OTHER;
 		snprintf(tx->log, sizeof(tx->log), "made up");
 		return failures[b % 8 % COUNTOF(failures)];
 	}

@@ -3,11 +3,7 @@
  *
  * A target is one file, fuzz_<name>.c, with the function below; its kept inputs
  * stand in corpus/<name>/. Linked with main.c it replays them (make check);
- * linked with libFuzzer (./configure CC=clang --enable-fuzzers
- * --enable-sanitizers) it looks for new ones:
- *
- *	mkdir /tmp/new && tests/fuzz/fuzz_<name> -max_total_time=300 /tmp/new \
- *	    $srcdir/tests/fuzz/corpus/<name>
+ * linked with libFuzzer, by scripts/fuzz, it looks for new ones.
  *
  * An input that broke something is added to the corpus under a telling name.
  */

@@ -8,10 +8,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* AddressSanitizer needs far more memory for itself than a test may allow. */
+#ifdef __has_feature
+#define SANITIZED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
 
 enum { BODY_MAX_BYTES = 1000, TIMEOUT_MS = 200, WIRE_MAX_BYTES = 256 * 1024 };
 
@@ -252,7 +262,12 @@ lengths_that_overflow_are_no_request(void **state)
 		"\xFF\xFF\xFF\xFE\xFF\xFF\xFF", "\x80\1\0\0", "\x7F\x7F", "\1", "\x80",
 	};
 	struct setup *s = *state;
+	struct rlimit before, none = { .rlim_cur = 1 << 30 };
 
+	getrlimit(RLIMIT_AS, &before);
+	none.rlim_max = before.rlim_max;
+	if (!SANITIZED)
+		setrlimit(RLIMIT_AS, &none);
 	for (size_t i = 0; i < COUNTOF(tails); i++) {
 		struct buf pairs, wire;
 
@@ -270,6 +285,28 @@ lengths_that_overflow_are_no_request(void **state)
 		buf_fini(&pairs);
 		buf_fini(&wire);
 	}
+	setrlimit(RLIMIT_AS, &before);
+}
+
+static void
+name_that_ends_in_nul_is_no_parameter(void **state)
+{
+	static const char known[] = "\x0E\3REQUEST_METHODGET\x0B\1REQUEST_URI/";
+	struct setup     *s = *state;
+	struct buf        wire;
+
+	buf_init(&wire, WIRE_MAX_BYTES);
+	record(&wire, 1, (struct str) { "\0\1\0\0\0\0\0", 8 });
+	record(&wire, 4, (struct str) { known, sizeof(known) - 1 });
+	record(&wire, 4, (struct str) { "\x11\1HTTP_TRACEPARENT\0x", 20 });
+	record(&wire, 4, STR(""));
+	record(&wire, 5, STR(""));
+	assert_int_equal(send_bytes(s, buf_view(&wire), false), READ_REQUEST);
+	assert_int_equal(s->req.header_count[HEADER_TRACEPARENT], 0);
+	assert_null(s->req.header[HEADER_TRACEPARENT].ptr);
+	fcgi_drop(s->f);
+	assert_int_equal(answer(s).len, 0);
+	buf_fini(&wire);
 }
 
 static void
@@ -303,6 +340,7 @@ main(void)
 		cmocka_unit_test(body_over_the_limit_is_not_read),
 		cmocka_unit_test(useless_connections_are_closed),
 		cmocka_unit_test(lengths_that_overflow_are_no_request),
+		cmocka_unit_test(name_that_ends_in_nul_is_no_parameter),
 		cmocka_unit_test(silence_is_not_waited_for_longer_than_the_timeout),
 	};
 

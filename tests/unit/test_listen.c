@@ -88,7 +88,7 @@ lists_that_cannot_be_read_are_refused(void **state UNUSED)
 	static const char *const lists[] = { "localhost", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/-1", "/8", "::1/129",
 		"1.2.3.4 5.6.7.8", "1.2.3.4/8/8", "[::1]", "1.2.3.4:80",
 		"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111" };
-	char many[65 * 4 + 1] = "";
+	char many[65 * 4 + 1] = "", lengthy[ERR_MAX_BYTES + 1];
 
 	for (size_t i = 0; i < COUNTOF(lists); i++) {
 		struct allow a = { .n = 42 };
@@ -106,6 +106,12 @@ lists_that_cannot_be_read_are_refused(void **state UNUSED)
 	struct buf   err;
 	buf_init(&err, ERR_MAX_BYTES);
 	assert_false(allow_parse(many, &a, &err));
+	buf_fini(&err);
+	memset(lengthy, 'x', sizeof(lengthy) - 1);
+	lengthy[sizeof(lengthy) - 1] = '\0';
+	buf_init(&err, ERR_MAX_BYTES);
+	assert_false(allow_parse(lengthy, &a, &err));
+	assert_true(err.len > 0); /* it is told, as far as there is room */
 	buf_fini(&err);
 }
 
