@@ -1,5 +1,6 @@
 /* SHA-256, random bytes and comparison in constant time. */
 #include "base/hash.h"
+#include "base/arena.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -8,7 +9,8 @@
 
 /*
  * One context and one fetched digest for the life of the process: fetching
- * takes a lock and several allocations in OpenSSL 3, per call otherwise.
+ * takes a lock and several allocations in OpenSSL 3, per call otherwise. Memory is the one
+ * thing that SHA-256 can fail for.
  */
 static EVP_MD_CTX   *context;
 static const EVP_MD *digest;
@@ -25,7 +27,7 @@ begin(void)
 #endif
 	}
 	if (!context || !digest || EVP_DigestInit_ex(context, digest, NULL) != 1)
-		abort();
+		out_of_memory();
 }
 
 void
@@ -37,10 +39,10 @@ hash_sha256_parts(const struct str *parts, size_t count, unsigned char out[SHA25
 
 		if (EVP_DigestUpdate(context, &len, sizeof(len)) != 1
 		    || EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) != 1)
-			abort();
+			out_of_memory();
 	}
 	if (EVP_DigestFinal_ex(context, out, NULL) != 1)
-		abort();
+		out_of_memory();
 }
 
 void
@@ -49,7 +51,7 @@ hash_sha256(struct str s, unsigned char out[SHA256_BYTES])
 	begin();
 	if (EVP_DigestUpdate(context, s.ptr, s.len) != 1
 	    || EVP_DigestFinal_ex(context, out, NULL) != 1)
-		abort();
+		out_of_memory();
 }
 
 void

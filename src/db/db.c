@@ -107,17 +107,21 @@ send_settings(const struct db *db, PGconn *conn)
 	    0) == 1;
 }
 
-static bool
-begin_session(const struct db *db, PGconn *conn)
-{
-	bool ok = true;
+static PGresult *next_result(struct db *db, bool *lost);
 
+/* With a deadline: a server that falls silent between its login and this must not hold the worker. */
+static bool
+begin_session(struct db *db)
+{
+	bool lost = false, ok = PQsetnonblocking(db->conn, 1) == 0;
+
+	db->deadline_ms = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
 	if (!db->options.unprepared) {
-		ok = send_settings(db, conn);
-		for (PGresult *res; ok && (res = PQgetResult(conn)); PQclear(res))
+		ok = ok && send_settings(db, db->conn);
+		for (PGresult *res; ok && (res = next_result(db, &lost)); PQclear(res))
 			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
 	}
-	return ok && PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
+	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
 }
 
 /* A connection that is idle and in pipeline mode, or NULL. */
@@ -134,8 +138,8 @@ ready(struct db *db)
 	if (now < db->next_try_ms)
 		return NULL;
 	db->conn = db_open(db);
-	if (db->conn && !begin_session(db, db->conn)) {
-		log_warn("the database refused the session's settings");
+	if (db->conn && !begin_session(db)) {
+		log_warn("the database does not take the session's settings");
 		db_close(db);
 	}
 	if (!db->conn) {
@@ -312,6 +316,7 @@ static const struct {
 struct failure {
 	enum db_status status;
 	bool           undone, close;
+	bool           told; /* by whoever is at the other end, not by libpq */
 };
 
 static void
@@ -329,8 +334,9 @@ judge(struct tx *tx, size_t step, const PGresult *res)
 	const char    *constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
 	size_t         i = 0;
 
-	if (!sqlstate) /* no server speaks like that: libpq made this result because the connection broke */
-		return (struct failure) { DB_UNKNOWN, false, true };
+	/* No server speaks like that: libpq made this result, because the connection broke or it had no memory for the real one. */
+	if (!sqlstate)
+		return (struct failure) { DB_UNKNOWN, tx->again, true, false };
 	while (strncmp(sqlstate, meanings[i].sqlstate, strlen(meanings[i].sqlstate)) != 0)
 		i++;
 	tx->failed = step;
@@ -347,7 +353,7 @@ judge(struct tx *tx, size_t step, const PGresult *res)
 		    constraint ? constraint : "");
 	if (meanings[i].pooler)
 		suspect_pooler(tx->db);
-	return (struct failure) { meanings[i].status, meanings[i].undone, meanings[i].close };
+	return (struct failure) { meanings[i].status, meanings[i].undone, meanings[i].close, true };
 }
 
 static void
@@ -418,7 +424,7 @@ read_answers(struct db *db, struct tx *tx, struct failure *failure)
 static struct failure
 run_once(struct db *db, struct tx *tx)
 {
-	struct failure failure = { DB_OK, false, false };
+	struct failure failure = { DB_OK, false, false, false };
 	PGconn        *conn = ready(db);
 
 	db->deadline_ms = clock_mono_ms() + db->options.request_timeout_ms;
@@ -427,23 +433,26 @@ run_once(struct db *db, struct tx *tx)
 	tx->log[0] = '\0';
 	if (db->meter.left) {
 		snprintf(tx->log, sizeof(tx->log), "not sent: who asked has left");
-		return (struct failure) { DB_GONE, false, false };
+		return (struct failure) { DB_GONE, false, false, false };
 	}
 	db->meter.trips++;
 	if (!conn) {
 		snprintf(tx->log, sizeof(tx->log), "no connection to the database");
-		return (struct failure) { DB_GONE, false, false };
+		return (struct failure) { DB_GONE, false, false, false };
 	}
 	if (send_steps(db, conn, tx) && read_answers(db, tx, &failure)) {
 		if (failure.close)
 			db_close(db);
-		if (failure.status == DB_UNKNOWN) /* known after all: the Sync's answer came after an error */
+		if (failure.status == DB_UNKNOWN && failure.told) /* known after all: the Sync's answer came after an error */
 			failure.status = DB_FAILED;
+		else if (failure.status == DB_UNKNOWN)
+			snprintf(tx->log, sizeof(tx->log), "an answer was lost in libpq, first statement %s",
+			    sql_catalogue[tx->step[0].id].name);
 		return failure;
 	}
 	if (db->meter.left) {
 		snprintf(tx->log, sizeof(tx->log), "cancelled without an answer: who asked has left");
-		failure = (struct failure) { DB_UNKNOWN, false, true };
+		failure = (struct failure) { DB_UNKNOWN, false, true, false };
 	} else if (PQstatus(conn) == CONNECTION_OK && clock_mono_ms() >= db->deadline_ms) {
 		/*
 		 * The answers are left where they are; that PostgreSQL has stopped is
@@ -453,12 +462,12 @@ run_once(struct db *db, struct tx *tx)
 		cancel(conn);
 		snprintf(tx->log, sizeof(tx->log), "no answer within request_timeout, first statement %s",
 		    sql_catalogue[tx->step[0].id].name);
-		failure = (struct failure) { DB_UNKNOWN, false, true };
+		failure = (struct failure) { DB_UNKNOWN, false, true, false };
 	} else if (failure.status == DB_OK || failure.status == DB_UNKNOWN) {
 		if (!tx->log[0])
 			snprintf(tx->log, sizeof(tx->log), "connection lost, first statement %s",
 			    sql_catalogue[tx->step[0].id].name);
-		failure = (struct failure) { DB_UNKNOWN, tx->again, true };
+		failure = (struct failure) { DB_UNKNOWN, tx->again, true, false };
 	}
 	/* else: PostgreSQL said why it closed the connection, and that it undid the transaction */
 	db_close(db);

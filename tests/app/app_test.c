@@ -8,6 +8,7 @@ struct app     *test_app;
 struct db      *test_owner, *test_serve;
 struct arena    test_arena, test_kept;
 struct response test_response;
+struct facts    test_facts;
 struct id       test_environment[TENANTS];
 const char     *test_key[TENANTS];
 
@@ -119,7 +120,6 @@ int
 send_request(const struct sent *s)
 {
 	struct request req = { .arena = &test_arena };
-	struct facts   facts;
 	struct {
 		enum header header;
 		const char *value;
@@ -138,7 +138,7 @@ send_request(const struct sent *s)
 		req.header[headers[i].header] = str_of(headers[i].value);
 		req.header_count[headers[i].header] = headers[i].value != NULL;
 	}
-	app_handle(test_app, &req, &test_response, &facts);
+	app_handle(test_app, &req, &test_response, &test_facts);
 	return test_response.status;
 }
 

@@ -46,6 +46,7 @@ bind_all(struct bind *b, const char *parameters)
 		case '0': bind_i64(b, -1000000); break;
 		case 'b': bind_bool(b, true); break;
 		case 'z': bind_time(b, 0); break;
+		case 'j': bind_text(b, STR("{}")); break;
 		default: bind_null(b);
 		}
 	}
@@ -157,10 +158,172 @@ the_serving_role_changes_no_limit(void **state UNUSED)
 	assert_non_null(strstr(tx.log, "42501"));
 }
 
+/* What is not in the table above, and why; a statement that is in neither fails the test. */
+static const struct {
+	enum sql_id id;
+	const char *why;
+} others[] = {
+	{ SQL_CUSTOMER_CREATE, "is refused, below" },
+	{ SQL_CUSTOMER_CREATE_MANY, "is refused, below" },
+	{ SQL_CUSTOMER_SETTLE, "finds nothing, below" },
+	{ SQL_KEY_CREATE, "is refused, below" },
+	{ SQL_KEY_LIMIT, "is refused, below" },
+	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
+	{ SQL_KEY_HOLDER, "touches no table" },
+	{ SQL_KEY_FIND, "finds the environment of who holds the key" },
+	{ SQL_HOUSEKEEPING_ENTER, "touches no table" },
+	{ SQL_HOUSEKEEPING_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_SESSION_BEGIN, "touches no table" },
+	{ SQL_ROLE_CHECK, "looks at the role" },
+	{ SQL_SCHEMA_VERSION, "looks at the schema" },
+	{ SQL_CONNECTION_ROOM, "looks at the server" },
+	{ SQL_ENVIRONMENT_ENTER, "is what enters" },
+	{ SQL_ENVIRONMENT_ENTER_ALONE, "is what enters" },
+	{ SQL_ORG_CREATE, "is the owner's; the serving role has no grant" },
+	{ SQL_ORG_LIST, "is the command line's, of all organizations" },
+	{ SQL_ORG_PIN, "is the owner's; the serving role has no grant" },
+	{ SQL_ENVIRONMENT_LIST, "is the command line's, of all organizations" },
+};
+
+/* All that the other environment has, as one number; the superuser sees it. */
+static struct str
+rows_of_the_other(void)
+{
+	static const char query[] = "psql -X -q -At -c \"SELECT md5(string_agg(r, '' ORDER BY r)) FROM ("
+	    "SELECT (c.*)::text FROM customer c WHERE environment_id = '%s' UNION ALL SELECT (e.*)::text FROM event e WHERE environment_id = '%s'"
+	    " UNION ALL SELECT (i.*)::text FROM idempotency_key i WHERE environment_id = '%s'"
+	    " UNION ALL SELECT (k.*)::text FROM api_key k WHERE environment_id = '%s') AS all_rows (r)\"";
+	char  uuid[ID_UUID_BYTES + 1] = "", out[64] = "";
+	FILE *psql;
+
+	id_uuid(&test_environment[OTHER_LIVE], uuid);
+	psql = popen(arena_fmt(&test_kept, query, uuid, uuid, uuid, uuid).ptr, "r");
+	assert_non_null(psql);
+	assert_non_null(fgets(out, sizeof(out), psql));
+	assert_int_equal(pclose(psql), 0);
+	assert_true(strlen(out) > 30);
+	return kept(str_of(out));
+}
+
+static void
+every_statement_has_its_case(void **state UNUSED)
+{
+	for (enum sql_id id = 0; id < SQL__COUNT; id++) {
+		unsigned n = 0;
+
+		for (size_t i = 0; i < COUNTOF(statements); i++)
+			n += statements[i].id == id;
+		for (size_t i = 0; i < COUNTOF(others); i++)
+			n += others[i].id == id;
+		if (n != 1)
+			fail_msg("%s has %u cases: every statement is tried across environments, in one way", sql_catalogue[id].name, n);
+	}
+}
+
+static void
+begin_as_acme(struct tx *tx)
+{
+	tx_init(tx, test_serve, &test_kept);
+	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+}
+
+static void
+must_be_refused(struct tx *tx, const char *name)
+{
+	if (tx_run(tx) != DB_FAILED || !strstr(tx->log, "42501"))
+		fail_msg("%s was not refused: %s", name, tx->log);
+	tx_fini(tx);
+}
+
+static void
+no_statement_changes_another_environment(void **state UNUSED)
+{
+	struct str  before;
+	struct tx   tx;
+	struct bind *b;
+	bool        failed;
+
+	make_target();
+	before = rows_of_the_other();
+	for (size_t i = 0; i < COUNTOF(statements); i++)
+		rows_as(ACME_LIVE, i, &failed);
+
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+	bind_all(b, "ezixtnnnntjb"); /* an id and an external id of the other's own */
+	must_be_refused(&tx, "customer_create");
+
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
+	bind_all(b, "ez");
+	{
+		struct id  ids[] = { id_new(), id_new() };
+		struct str id[] = { { (char *)ids[0].b, ID_BYTES }, { (char *)ids[1].b, ID_BYTES } };
+		struct str none[] = { STR_NONE, STR_NONE }, mail[] = { STR("a@b.co"), STR("b@b.co") };
+		struct str json[] = { STR("{}"), STR("{}") }, yes[] = { STR("\1"), STR("\1") };
+
+		bind_array(b, BIND_UUID, id, 2);
+		bind_array(b, BIND_TEXT, none, 2);
+		bind_array(b, BIND_TEXT, mail, 2);
+		bind_array(b, BIND_TEXT, none, 2);
+		bind_array(b, BIND_TEXT, none, 2);
+		bind_array(b, BIND_JSON, none, 2);
+		bind_array(b, BIND_UUID, none, 2);
+		bind_array(b, BIND_TEXT, mail, 2);
+		bind_array(b, BIND_JSON, json, 2);
+		bind_array(b, BIND_BOOL, yes, 2);
+	}
+	must_be_refused(&tx, "customer_create_many");
+
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_KEY_CREATE);
+	bind_id(b, &test_environment[OTHER_LIVE]);
+	bind_id(b, &customer);
+	bind_text(b, STR("01234567890123456789012345678901"));
+	bind_all(b, "ttznn");
+	must_be_refused(&tx, "key_create");
+
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_KEY_LIMIT);
+	bind_all(b, "ein");
+	must_be_refused(&tx, "key_limit");
+
+	/* Once as if another customer had been in the way, once with all made, when it writes the key's record. */
+	for (int with_key = 0; with_key < 2; with_key++) {
+		struct id  id = id_new();
+		struct str ids[] = { { (char *)id.b, ID_BYTES } }, names[] = { str_of(external) };
+
+		begin_as_acme(&tx);
+		b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+		bind_id(b, &test_environment[ACME_LIVE]);
+		bind_time(b, 0);
+		bind_id(b, &id);
+		bind_all(b, "ntnnnntjb");
+		b = tx_step(&tx, SQL_CUSTOMER_SETTLE);
+		bind_id(b, &test_environment[OTHER_LIVE]);
+		bind_i64(b, with_key ? 1 : 2);
+		bind_array(b, BIND_TEXT, names, 1);
+		bind_array(b, BIND_UUID, ids, 1);
+		bind_text(b, with_key ? str_of(fresh("key")) : STR_NONE);
+		bind_text(b, STR("hash"));
+		if (with_key) {
+			must_be_refused(&tx, "customer_settle");
+		} else {
+			if (tx_run(&tx) != DB_OK)
+				fail_msg("%s", tx.log);
+			assert_int_equal(tx_rows(&tx, 2), 0);
+			tx_fini(&tx);
+		}
+	}
+	assert_true(str_eq(before, rows_of_the_other()));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_statement_has_its_case),
+		cmocka_unit_test(no_statement_changes_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),

@@ -1,0 +1,471 @@
+/*
+ * Random calls of three environments whose every stored byte tells whose it is: no answer may hold one of another's.
+ *
+ *	strangers REQUESTS [CUT [SEED]]
+ *
+ * External ids and idempotency keys are the same few for all, so that a lock that is missing hits at once; all
+ * other text carries a marker. CUT takes the condition on the environment out of the statement of that name, or
+ * out of all ("all"), on its way to PostgreSQL: what is left then is row-level security, if the database has it.
+ * Ends with 1 when a foreign byte was found or an answer was not the expected one. The last lines are for
+ * test_isolation.py.
+ */
+#include "../app/app_test.h"
+#include "auth/api_key.h"
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <libpq-fe.h>
+
+enum {
+	RING = 64,          /* things of each environment that later calls can be about */
+	EXTERNAL_IDS = 1500,
+	BATCH_MAX = 4,
+	PREFIX_BYTES = 4,   /* of "cus_" and "key_" */
+	NAME_BYTES = PREFIX_BYTES + ID_TEXT_BYTES,
+	OWNERS = 1 << 21,   /* a power of two, more than a run makes */
+	TOLD_MAX = 5,
+};
+
+/* Statuses that an answer may have. */
+enum { OK = 1, MADE = 2, MISSING = 4, CONFLICT = 8 };
+
+static const char *const markers[TENANTS] = { "Wq7acmelive", "Xj4acmesand", "Zk9otherlive" };
+
+struct name {
+	char text[NAME_BYTES + 1];
+};
+
+struct ring {
+	struct name item[RING];
+	unsigned    made;
+};
+
+struct draft {
+	const char *method, *version;
+	char        uri[256], body[4096], idem[40];
+	unsigned    expected;
+};
+
+struct repeat {
+	struct draft sent;
+	int          status;
+	char        *answer;
+};
+
+static struct side {
+	struct ring   customers, keys;
+	struct name   cursor;
+	struct repeat repeat[RING];
+	unsigned      repeats, idem_next;
+} sides[TENANTS];
+
+static struct owner {
+	char          name[NAME_BYTES];
+	unsigned char who; /* plus one; 0: free */
+} *owners;
+
+static const char *cut;
+static unsigned    cuts;
+static uint64_t    random_state, statements;
+static unsigned    foreign, wrong, shared, told;
+
+/* ---- the condition, cut out ---- */
+
+int __real_PQsendPrepare(PGconn *conn, const char *name, const char *query, int n, const Oid *types);
+int __wrap_PQsendPrepare(PGconn *conn, const char *name, const char *query, int n, const Oid *types);
+
+static char *
+without_condition(const char *query)
+{
+	static const char column[] = ".environment_id = $1";
+	struct buf        out;
+	const char       *at;
+
+	buf_init(&out, 64 * 1024);
+	while ((at = strstr(query, column)) != NULL) {
+		buf_add(&out, query, (size_t)(at - query) - 1); /* with the table's letter */
+		buf_str(&out, STR("$1::uuid IS NOT NULL"));
+		query = at + strlen(column);
+		if (strncmp(query, "::uuid", 6) == 0)
+			query += 6;
+		cuts++;
+	}
+	buf_add(&out, query, strlen(query) + 1);
+	if (strstr(out.ptr, "environment_id ="))
+		fail_msg("a condition is left in %s", out.ptr);
+	return out.ptr;
+}
+
+int
+__wrap_PQsendPrepare(PGconn *conn, const char *name, const char *query, int n, const Oid *types)
+{
+	char *changed;
+	int   sent;
+
+	if (strcmp(cut, "all") != 0 && strcmp(cut, name) != 0)
+		return __real_PQsendPrepare(conn, name, query, n, types);
+	changed = without_condition(query);
+	sent = __real_PQsendPrepare(conn, name, changed, n, types);
+	free(changed);
+	return sent;
+}
+
+/* ---- chance ---- */
+
+static unsigned
+below(unsigned n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (unsigned)(random_state >> 33) % n;
+}
+
+static enum tenant_name
+another(enum tenant_name who)
+{
+	return (who + 1 + below(TENANTS - 1)) % TENANTS;
+}
+
+static const char *
+pick(const struct ring *r)
+{
+	return r->made ? r->item[below(r->made < RING ? r->made : RING)].text : "cus_none";
+}
+
+/* ---- calls: each fills a draft ---- */
+
+static void PRINTF(2, 3)
+uri(struct draft *d, const char *fmt, ...)
+{
+	size_t  len;
+	va_list ap;
+
+	strcpy(d->uri, d->version || below(4) ? "/api/v1" : "/api");
+	len = strlen(d->uri);
+	va_start(ap, fmt);
+	vsnprintf(d->uri + len, sizeof(d->uri) - len, fmt, ap);
+	va_end(ap);
+}
+
+static void
+member(char *out, size_t size, enum tenant_name who, bool external)
+{
+	const char *m = markers[who];
+	char        id[32] = "";
+
+	if (external)
+		snprintf(id, sizeof(id), "\"id\":\"ext-%u\",", below(EXTERNAL_IDS));
+	snprintf(out, size,
+	    "{%s\"email\":\"%s@%s.example\",\"fullName\":\"%s %u\",\"taxDocument\":\"%s\",\"address\":{\"country\":\"BR\","
+	    "\"line1\":\"%s\",\"city\":\"%s\",\"postalCode\":\"1\"},\"metadata\":{\"%s\":\"%s\"}}",
+	    id, m, m, m, below(1000), m, m, m, m, m);
+}
+
+static void
+call_get_own(enum tenant_name who, struct draft *d)
+{
+	d->expected = sides[who].customers.made ? OK : MISSING;
+	uri(d, "/customers/%s", pick(&sides[who].customers));
+}
+
+static void
+call_get_foreign(enum tenant_name who, struct draft *d)
+{
+	d->expected = MISSING;
+	uri(d, "/customers/%s", pick(&sides[another(who)].customers));
+}
+
+static void
+call_get_shared(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->expected = OK | MISSING;
+	uri(d, "/customers/ext-%u", below(EXTERNAL_IDS));
+}
+
+static void
+call_list(enum tenant_name who, struct draft *d)
+{
+	const char *cursor = sides[below(3) ? who : another(who)].cursor.text;
+	char        filter[48] = "";
+
+	if (below(3) == 0)
+		snprintf(filter, sizeof(filter), "&isActive=%s", below(2) ? "true" : "false");
+	else if (below(3) == 0)
+		snprintf(filter, sizeof(filter), "&externalId=ext-%u", below(EXTERNAL_IDS));
+	else if (below(50) == 0)
+		snprintf(filter, sizeof(filter), "&search=%s", markers[below(TENANTS)]);
+	uri(d, "/customers?limit=%u%s%s%s", 1 + below(4), filter, cursor[0] ? "&cursor=" : "", cursor);
+}
+
+static void
+call_create(enum tenant_name who, struct draft *d)
+{
+	d->method = "POST";
+	d->expected = OK | MADE;
+	uri(d, "/customers");
+	member(d->body, sizeof(d->body), who, below(20));
+}
+
+static void
+call_batch(enum tenant_name who, struct draft *d)
+{
+	unsigned n = 1 + below(BATCH_MAX);
+	size_t   len;
+
+	d->method = "POST";
+	uri(d, "/customers/batch");
+	strcpy(d->body, "{\"customers\":[");
+	for (unsigned i = 0; i < n; i++) {
+		len = strlen(d->body);
+		member(d->body + len, sizeof(d->body) - len, who, below(30));
+		strcat(d->body, i + 1 < n ? "," : ",{\"email\":\"no mail\"}]}");
+	}
+}
+
+static void
+call_update(enum tenant_name who, struct draft *d)
+{
+	unsigned    which = below(3);
+	const char *m = markers[who];
+
+	d->method = below(2) ? "PATCH" : "PUT";
+	d->expected = which == 0 ? OK | MISSING : which == 1 ? MISSING : sides[who].customers.made ? OK : MISSING;
+	if (which == 0)
+		uri(d, "/customers/ext-%u", below(EXTERNAL_IDS));
+	else
+		uri(d, "/customers/%s", pick(&sides[which == 1 ? another(who) : who].customers));
+	if (below(3)) /* otherwise it changes nothing, which is a statement of its own */
+		snprintf(d->body, sizeof(d->body), "{\"fullName\":\"%s\",\"metadata\":{\"%s\":%u}}", m, m, below(100));
+}
+
+static void
+call_key_list(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->version = NULL;
+	strcpy(d->uri, "/api/v1/api-keys?limit=5");
+}
+
+static void
+call_key_create(enum tenant_name who, struct draft *d)
+{
+	d->version = NULL;
+	d->method = "POST";
+	d->expected = MADE;
+	strcpy(d->uri, "/api/v1/api-keys");
+	snprintf(d->body, sizeof(d->body), "{\"name\":\"%s\"}", markers[who]);
+}
+
+static void
+call_key_delete(enum tenant_name who, struct draft *d)
+{
+	bool own = below(2);
+
+	d->version = NULL;
+	d->method = "DELETE";
+	d->expected = own ? OK | MISSING | CONFLICT : MISSING; /* its own may be deleted already, or the one in use */
+	snprintf(d->uri, sizeof(d->uri), "/api/v1/api-keys/%s", pick(&sides[own ? who : another(who)].keys));
+}
+
+static void
+call_wrong(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->expected = MISSING;
+	uri(d, "/nothing/ext-%u", below(EXTERNAL_IDS));
+}
+
+static const struct kind {
+	const char *name;
+	unsigned    weight;
+	void (*draft)(enum tenant_name who, struct draft *d);
+} kinds[] = {
+	{ "get own", 14, call_get_own },
+	{ "get foreign", 14, call_get_foreign },
+	{ "get by shared external id", 14, call_get_shared },
+	{ "list", 14, call_list },
+	{ "create", 14, call_create },
+	{ "batch", 6, call_batch },
+	{ "update", 14, call_update },
+	{ "API key list", 3, call_key_list },
+	{ "API key create", 2, call_key_create },
+	{ "API key delete", 3, call_key_delete },
+	{ "unknown path", 2, call_wrong },
+};
+
+/* ---- judging an answer ---- */
+
+static void PRINTF(4, 5)
+tell(unsigned *count, enum tenant_name who, const struct draft *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (++*count && told++ >= TOLD_MAX)
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, ": tenant %d, %s %s %s\n    got %d %.*s\n", (int)who, d->method, d->uri, d->body, test_response.status,
+	    STR_ARGS(body()));
+}
+
+/* The owner of a public id; who is the owner of one that was never seen. */
+static enum tenant_name
+owner_of(const char *name, enum tenant_name who, bool *first)
+{
+	uint64_t at = 1469598103934665603u;
+
+	for (size_t i = 0; i < NAME_BYTES; i++)
+		at = (at ^ (unsigned char)name[i]) * 1099511628211u;
+	for (at &= OWNERS - 1; owners[at].who; at = (at + 1) & (OWNERS - 1))
+		if (memcmp(owners[at].name, name, NAME_BYTES) == 0) {
+			*first = false;
+			return owners[at].who - 1u;
+		}
+	memcpy(owners[at].name, name, NAME_BYTES);
+	owners[at].who = (unsigned char)(who + 1);
+	*first = true;
+	return who;
+}
+
+static void
+put(struct name *n, const char *text, size_t len)
+{
+	snprintf(n->text, sizeof(n->text), "%.*s", (int)len, text);
+}
+
+/* Every public id of the answer that the request did not tell must be the sender's. */
+static void
+judge_names(enum tenant_name who, const struct draft *d, const char *prefix, struct ring *ring)
+{
+	struct str  text = body();
+	const char *at = text.ptr, *end = text.ptr + text.len;
+	struct id   id;
+
+	while ((at = memmem(at, (size_t)(end - at), prefix, PREFIX_BYTES)) != NULL) {
+		struct name found;
+		bool        first;
+
+		put(&found, at, (size_t)(end - at) < NAME_BYTES ? (size_t)(end - at) : NAME_BYTES);
+		at += PREFIX_BYTES;
+		if (!id_parse(str_of(prefix), str_of(found.text), &id) || strstr(d->uri, found.text))
+			continue;
+		if (owner_of(found.text, who, &first) != who)
+			tell(&foreign, who, d, "%s belongs to somebody else", found.text);
+		else if (first)
+			ring->item[ring->made++ % RING] = found;
+	}
+}
+
+static void
+judge_text(enum tenant_name who, const struct draft *d, struct str text)
+{
+	for (enum tenant_name other = 0; other < TENANTS; other++)
+		if (other != who && text.len && memmem(text.ptr, text.len, markers[other], strlen(markers[other])))
+			tell(&foreign, who, d, "bytes of tenant %d", (int)other);
+}
+
+static void
+judge(enum tenant_name who, const struct draft *d)
+{
+	static const struct {
+		int      status;
+		unsigned bit;
+	} statuses[] = { { 200, OK }, { 201, MADE }, { 404, MISSING }, { 409, CONFLICT } };
+	unsigned   got = 0;
+	struct str cursor;
+
+	for (size_t i = 0; i < COUNTOF(statuses); i++)
+		if (statuses[i].status == test_response.status)
+			got = statuses[i].bit;
+	if (!(got & d->expected))
+		tell(&wrong, who, d, "an unexpected answer");
+	judge_text(who, d, body());
+	for (size_t i = 0; i < test_response.headers; i++)
+		judge_text(who, d, test_response.header[i].value);
+	judge_names(who, d, "cus_", &sides[who].customers);
+	judge_names(who, d, "key_", &sides[who].keys);
+	if (strstr(d->uri, "?limit") && strstr(d->uri, "customers")) {
+		cursor = at("nextCursor");
+		put(&sides[who].cursor, cursor.ptr ? cursor.ptr + 1 : "", cursor.ptr ? cursor.len - 2 : 0);
+	}
+	if (got == OK && strstr(d->uri, "ext-"))
+		shared++; /* a row that the others may have under the same external id */
+}
+
+static void
+send_draft(enum tenant_name who, const struct draft *d)
+{
+	SEND(who, d->method, d->uri, d->body, d->version, d->idem[0] ? d->idem : NULL);
+	statements |= test_facts.statements;
+	judge(who, d);
+}
+
+static void
+keep(struct side *s, const struct draft *d)
+{
+	struct repeat *r = &s->repeat[s->repeats++ % RING];
+
+	free(r->answer);
+	*r = (struct repeat) { *d, test_response.status, strndup(body().ptr, body().len) };
+}
+
+/* The same call with the same key: the same answer, also when the others use that key for calls of theirs. */
+static void
+send_again(enum tenant_name who)
+{
+	struct side         *s = &sides[who];
+	const struct repeat *r = &s->repeat[below(s->repeats < RING ? s->repeats : RING)];
+	struct str           answer;
+
+	send_draft(who, &r->sent);
+	answer = body();
+	if (test_response.status != r->status || !str_eq(answer, str_of(r->answer)))
+		tell(&wrong, who, &r->sent, "another answer than the first, %d %s", r->status, r->answer);
+}
+
+static void
+send_random(void)
+{
+	static const char *const versions[] = { NULL, NULL, "2026-06-07", "2026-07-31" };
+	enum tenant_name         who = below(TENANTS);
+	struct draft             d = { .method = "GET", .version = versions[below(COUNTOF(versions))], .expected = OK };
+	unsigned                 n = 0, at = below(100);
+
+	if (sides[who].repeats && below(12) == 0) {
+		send_again(who);
+		return;
+	}
+	while (at >= kinds[n].weight)
+		at -= kinds[n++].weight;
+	kinds[n].draft(who, &d);
+	if (strcmp(d.method, "POST") == 0 || (d.method[0] == 'P' && below(2)))
+		if (below(3) == 0)
+			snprintf(d.idem, sizeof(d.idem), "idem-%u", sides[who].idem_next++);
+	send_draft(who, &d);
+	if (d.idem[0] && (test_response.status == 200 || test_response.status == 201))
+		keep(&sides[who], &d);
+}
+
+int
+main(int argc, char **argv)
+{
+	long    requests = argc > 1 ? strtol(argv[1], NULL, 10) : 20000;
+	int64_t begun_ms = clock_mono_ms();
+
+	cut = argc > 2 ? argv[2] : "";
+	random_state = argc > 3 ? strtoull(argv[3], NULL, 10) : 20261121;
+	owners = calloc(OWNERS, sizeof(*owners));
+	app_test_begin();
+	for (long i = 0; i < requests; i++)
+		send_random();
+	app_test_end();
+	printf("statements");
+	for (unsigned id = 0; id < SQL__COUNT; id++)
+		if (statements >> id & 1)
+			printf(" %s", sql_catalogue[id].name);
+	printf("\nrequests %ld, conditions cut %u, on shared external ids %u, seconds %" PRId64 "\n", requests, cuts, shared,
+	    (clock_mono_ms() - begun_ms) / 1000);
+	printf("foreign %u, wrong %u\n", foreign, wrong);
+	free(owners);
+	return foreign || wrong;
+}

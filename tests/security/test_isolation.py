@@ -1,0 +1,86 @@
+"""
+No tenant sees or changes what is another's: by the WHERE conditions alone, by row-level security alone, and not when
+both are gone, so that these tests are known to be able to fail.
+
+CLIENTELE_STRANGERS is the number of requests of each run, CLIENTELE_ANSWERS that of each sample of times.
+"""
+
+import os
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from stack import ROOT, binary
+
+REQUESTS = int(os.environ.get("CLIENTELE_STRANGERS", "50000"))
+# Enough for every single condition that is missing to show.
+MUTANT_REQUESTS = 6000
+QUERIES = "\n".join(path.read_text() for path in sorted((ROOT / "sql" / "query").glob("*.sql")))
+STATEMENTS = dict(re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", QUERIES, re.S))
+CONDITIONED = sorted(name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text))
+# Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
+UNTOLD = {
+    "key_used": "sets last_used_at of one key, whose id no other environment has",
+}
+
+
+def test_what_is_foreign_is_answered_like_what_is_not_there(place, cluster):
+    """Bytes and ways are compared; times only so far that nobody could have overlooked the difference."""
+    program = place.take(binary().parent / "tests" / "security" / "answers")
+    database = cluster.database("answers")
+    rounds = int(os.environ.get("CLIENTELE_ANSWERS", "1000"))
+    done = place.run(program, rounds, check=False, timeout=60 + rounds / 100,
+                     env={"CLIENTELE_TEST_SERVE_URL": database.serve_url, "CLIENTELE_TEST_OWNER_URL": database.owner_url})
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0 and "rows 6, failures 0" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def strangers(place, cluster):
+    """A function: runs the program on a database of its own."""
+    program = place.take(binary().parent / "tests" / "security" / "strangers")
+    numbers = iter(range(1000))
+
+    def run(requests, cut="", row_level_security=True, seed=20261121):
+        database = cluster.database(f"strangers{next(numbers)}")
+        if not row_level_security:
+            with database.connect() as db, db.cursor() as cursor:
+                for table in ("api_key", "customer", "event", "idempotency_key"):
+                    cursor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        done = place.run(program, requests, cut, seed, check=False, timeout=60 + requests / 100,
+                         env={"CLIENTELE_TEST_SERVE_URL": database.serve_url, "CLIENTELE_TEST_OWNER_URL": database.owner_url})
+        cluster.psql("-c", f"DROP DATABASE {database.name} WITH (FORCE)")
+        print(done.stdout, done.stderr)
+        figures = re.search(r"conditions cut (\d+), .* shared external ids (\d+).*\nforeign (\d+), wrong (\d+)", done.stdout)
+        assert figures, f"ended with {done.returncode}: {done.stderr}"
+        cuts, shared, foreign, wrong = map(int, figures.groups())
+        statements = set(re.search(r"^statements(.*)$", done.stdout, re.M).group(1).split())
+        assert (done.returncode == 0) == (foreign == 0 and wrong == 0)
+        return SimpleNamespace(cuts=cuts, shared=shared, foreign=foreign, wrong=wrong, statements=statements)
+
+    return run
+
+
+@pytest.mark.parametrize("cut, row_level_security", [("", True), ("all", True), ("", False)],
+                         ids=["both", "row-level-security-alone", "conditions-alone"])
+def test_random_requests_of_three_environments_see_no_foreign_byte(strangers, cut, row_level_security):
+    seen = strangers(REQUESTS, cut, row_level_security)
+    assert (seen.foreign, seen.wrong) == (0, 0)
+    assert seen.shared > REQUESTS / 20, "hardly any request could have met a foreign row"
+    assert (seen.cuts > 0) == (cut == "all")
+
+
+def test_without_either_the_same_requests_see_foreign_bytes(strangers):
+    assert strangers(MUTANT_REQUESTS, "all", False).foreign > 100
+
+
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_each_missing_condition_is_found(strangers, name):
+    seen = strangers(MUTANT_REQUESTS, name, False)
+    if name not in seen.statements:
+        pytest.skip(f"no request sends {name}: test_statements.c looks at it")
+    assert seen.cuts > 0
+    if name in UNTOLD:
+        pytest.skip(f"{name} {UNTOLD[name]}")
+    assert seen.foreign + seen.wrong > 0
