@@ -151,6 +151,7 @@ stats_begin(struct stats_slot *s)
 {
 	stats_enter(s, STATS_IDLE);
 	atomic_store(&s->leaves, 0);
+	atomic_store(&s->refused, 0);
 	atomic_store(&s->last_status, 0);
 	atomic_store(&s->db, STATS_DB_NONE);
 	atomic_store(&s->memory_bytes, 0);

@@ -88,6 +88,7 @@ struct stats_slot {
 	_Atomic(uint32_t) state;    /* enum stats_state */
 	_Atomic(uint32_t) db;       /* enum stats_db */
 	_Atomic(uint32_t) leaves;   /* enum stats_cause and one, of a worker that leaves by itself; 0: it does not */
+	_Atomic(uint32_t) refused;  /* number, and one, of the system call that the sandbox ended it for; 0: none */
 	_Atomic(uint64_t) memory_bytes; /* resident, as of the last second with a request */
 
 	/* The last request that was answered. */
@@ -107,6 +108,7 @@ struct stats_slot {
 /* Why a worker's place had to be filled again. */
 #define STATS_CAUSES(CAUSE) \
 	CAUSE(CRASH,    "crash")    /* a signal that nobody of us sent */ \
+	CAUSE(SANDBOX,  "sandbox")  /* it asked the system for what it never needs */ \
 	CAUSE(EXIT,     "exit")     /* it ended by itself, with a failure */ \
 	CAUSE(HANG,     "hang")     /* killed: one request took too long */ \
 	CAUSE(START,    "start")    /* killed: it did not become ready */ \
@@ -148,6 +150,7 @@ struct stats_pool {
 	_Atomic(int64_t)  shed_last_ms;   /* the last refusal in it */
 	_Atomic(uint64_t) shed_requests;  /* refused in it */
 	_Atomic(int64_t)  told_expired_ms; /* in the log, at most once in a while */
+	_Atomic(uint32_t) told_sandbox;   /* what it cannot do is in the log, once */
 };
 
 /* What the supervisor alone writes about a worker. */

@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "cli/cmd.h"
 #include "proc/listen.h"
+#include "proc/sandbox.h"
 #include "proc/scale.h"
 #include "proc/supervisor.h"
 #include "proc/worker.h"
@@ -200,6 +201,7 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
 		upgrade_init(&upgrade, ctx->argv);
 		announce(c, &listener, &admin);
+		sandbox_no_new_privileges(c);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
 		upgrade_fini(&upgrade);
 		remove_pidfile(pidfile);

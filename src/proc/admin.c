@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "proc/admin_http.h"
 #include "proc/health.h"
+#include "proc/sandbox.h"
 #include "proc/worker.h"
 
 #include <errno.h>
@@ -72,10 +73,25 @@ serve(const struct admin_heritage *h, struct health *health, int signal_fd)
 	return 0;
 }
 
+/* Before there are threads. It can only read the scoreboard, so nobody hears which call was refused. */
+static void
+confine(const struct admin_heritage *h)
+{
+	static _Atomic(uint32_t) refused, told;
+
+	sandbox_enter(&(struct sandbox) {
+	    .who = SANDBOX_ADMIN,
+	    .conf = h->conf,
+	    .listen_fd = h->listen_fd,
+	    .refused = &refused,
+	    .told = &told,
+	});
+}
+
 int
 admin_run(const struct admin_heritage *h)
 {
-	struct health *health;
+	struct health *health = NULL;
 	int            signal_fd = take_signals();
 	int            code = EXIT_OS;
 
@@ -83,8 +99,10 @@ admin_run(const struct admin_heritage *h)
 	log_init("admin", LOG_LEVEL_ERROR);
 	worker_guard_memory();
 	/* A supervisor that takes no commands must not hold up the answers. */
-	health = signal_fd != -1 && fcntl(h->command_fd, F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)
-	    ? health_start(h->conf) : NULL;
+	if (signal_fd != -1 && fcntl(h->command_fd, F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)) {
+		confine(h);
+		health = health_start(h->conf);
+	}
 	if (!health) {
 		log_error("cannot start: %s", strerror(errno));
 		return EXIT_OS;

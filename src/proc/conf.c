@@ -23,8 +23,9 @@ enum type {
 	TYPE_BYTES,   /* digits with K or M */
 	TYPE_MS,      /* digits with ms, s, m or h */
 	TYPE_OCTAL,   /* octal digits */
-	TYPE_LEVEL,   /* these three: one of a list of names */
+	TYPE_LEVEL,   /* these four: one of a list of names */
 	TYPE_FORMAT,
+	TYPE_SANDBOX,
 	TYPE_SWITCH,
 	TYPE_RATE, /* "off", or "100/s burst 200" */
 	TYPE_TEXT,
@@ -38,6 +39,7 @@ enum flags {
 };
 
 static const char *const off_on[] = { "off", "on" };
+static const char *const off_on_log[] = { "off", "on", "log" }; /* CONF_SANDBOX_ */
 
 /* The names of a type, as many as the key's max says, and one; NULL: it has none. */
 static const char *const *
@@ -46,6 +48,7 @@ names_of(enum type type)
 	return type == TYPE_LEVEL ? log_level_names
 	    : type == TYPE_FORMAT ? log_format_names
 	    : type == TYPE_SWITCH ? off_on
+	    : type == TYPE_SANDBOX ? off_on_log
 				  : NULL;
 }
 
@@ -149,6 +152,9 @@ static const struct key {
 	    "File for the process id of the supervisor; empty means none." },
 	{ "user", "", TYPE_TEXT, FIXED, 0, 64, AT(user),
 	    "User to become when started as root; empty means to stay." },
+	{ "sandbox", "on", TYPE_SANDBOX, RELOAD, 0, CONF_SANDBOX_LOG, AT(sandbox),
+	    "Whether workers give up, once they serve, what of the system they do not need; log lets "
+	    "through what on would kill for, and the kernel's log tells of it." },
 	{ "log", "stderr", TYPE_TEXT, RELOAD, 1, 1024, AT(log),
 	    "Where the log goes: stderr, syslog, syslog:/socket, or the path of a file, which SIGUSR1 opens "
 	    "again." },
@@ -303,6 +309,7 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 		return true;
 	case TYPE_LEVEL:
 	case TYPE_FORMAT:
+	case TYPE_SANDBOX:
 	case TYPE_SWITCH:
 		while (n <= k->max && !str_is(value, names_of(k->type)[n]))
 			n++;

@@ -49,12 +49,15 @@ struct conf {
 	char         *user;               /* to become when started as root; empty: stay */
 	int64_t       rate_limit;         /* rate_pack() */
 	int64_t       prepared_statements; /* 0 or 1 */
+	int64_t       sandbox;            /* CONF_SANDBOX_ */
 	char         *log;                /* "stderr", "syslog" or a path */
 	int64_t       log_format;         /* enum log_format */
 	int64_t       log_level;          /* enum log_level */
 	int64_t       request_log;        /* 0 or 1: a line for each request */
 	int64_t       slow_request_ms;    /* 0: none is slow */
 };
+
+enum { CONF_SANDBOX_OFF, CONF_SANDBOX_ON, CONF_SANDBOX_LOG };
 
 enum { CONF_WORKERS_AUTO = 0, CONF_WORKERS_DYNAMIC = -1, CONF_WORKERS_MAX = 512 };
 

@@ -2,6 +2,7 @@
 #include "proc/obituary.h"
 #include "app/routes.h"
 #include "base/log.h"
+#include "proc/sandbox.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,11 +24,13 @@ obituary_doing(const struct stats_slot *own, char out[OBITUARY_DOING_BYTES])
 }
 
 static void
-print_end(int status, char *out, size_t size)
+print_end(int status, uint32_t refused, char *out, size_t size)
 {
 	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
 
-	if (WIFSIGNALED(status))
+	if (refused)
+		snprintf(out, size, "the sandbox does not allow the system call %s", sandbox_call_name(refused - 1));
+	else if (WIFSIGNALED(status))
 		snprintf(out, size, "signal %d (SIG%s)%s", WTERMSIG(status), name ? name : "?",
 		    WCOREDUMP(status) ? ", core" : "");
 	else
@@ -38,9 +41,9 @@ void
 obituary_log(const struct obituary *o)
 {
 	uint32_t state = atomic_load_explicit(&o->own->state, memory_order_relaxed);
-	char     end[64], doing[OBITUARY_DOING_BYTES];
+	char     end[96], doing[OBITUARY_DOING_BYTES];
 
-	print_end(o->status, end, sizeof(end));
+	print_end(o->status, atomic_load_explicit(&o->own->refused, memory_order_relaxed), end, sizeof(end));
 	obituary_doing(o->own, doing);
 	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s", o->number, end,
 	    (int)o->pid, stats_life_names[o->life], state < STATS__COUNT ? stats_state_names[state] : "?",

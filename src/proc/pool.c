@@ -393,7 +393,7 @@ cause_of(const struct pool *p, const struct place *w, int status)
 	if (w->life == STATS_STOPPING && status == 0)
 		return is_old(p, w) ? STATS_CAUSE_RELOAD : STATS_CAUSE__COUNT;
 	if (WIFSIGNALED(status))
-		return STATS_CAUSE_CRASH;
+		return WTERMSIG(status) == SIGSYS ? STATS_CAUSE_SANDBOX : STATS_CAUSE_CRASH;
 	if (status == 0)
 		return leaves > 0 && leaves <= STATS_CAUSE__COUNT ? (enum stats_cause)(leaves - 1) : STATS_CAUSE__COUNT;
 	return WEXITSTATUS(status) == EXIT_CONFIG ? STATS_CAUSE_CONFIG : STATS_CAUSE_EXIT;

@@ -5,6 +5,7 @@
 #include "fcgi/fcgi.h"
 #include "proc/queue.h"
 #include "proc/reqlog.h"
+#include "proc/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -431,6 +432,14 @@ run(struct worker *w)
 		return failed;
 	if (failed)
 		log_warn("starts without the database; answers are 503 until it is back");
+	sandbox_enter(&(struct sandbox) {
+	    .who = SANDBOX_WORKER,
+	    .conf = w->h->conf,
+	    .listen_fd = w->h->listen_fd,
+	    .netlink = w->queue.how == QUEUE_UNIX,
+	    .refused = &w->h->stats->refused,
+	    .told = &w->h->pool->told_sandbox,
+	});
 	if (w->h->ready_fd != -1 && write(w->h->ready_fd, &self, sizeof(self)) != sizeof(self))
 		return EXIT_OS; /* the supervisor is gone */
 	w->idle_ms = clock_mono_ms();

@@ -1,0 +1,191 @@
+/*
+ * Code of somebody else's inside a worker. Preloaded, so that the program is the shipped one: where the worker takes
+ * a connection for /intrude/NAME, the call of that name is made, and what came of it is written to standard error.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
+
+static char *const nothing[] = { NULL };
+/* Stands for path() in an argument. */
+#define PATH_MARK 0x7a7a7a7a
+
+/* What a test says by the environment: a file, and a port of this host. */
+static const char *
+path(void)
+{
+	return getenv("INTRUDER_PATH");
+}
+
+static long
+open_as_log(void)
+{
+	return open(path(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+}
+
+static long
+connect_to(const char *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)atoi(port)) };
+	int                fd = socket(AF_INET, SOCK_STREAM, 0);
+	long               result = fd == -1 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof(address));
+
+	close(fd);
+	return result;
+}
+
+static long
+connect_elsewhere(void)
+{
+	return connect_to(getenv("INTRUDER_PORT"));
+}
+
+static void *
+do_nothing(void *arg)
+{
+	return arg;
+}
+
+static long
+make_thread(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, do_nothing, NULL) == 0 && pthread_join(thread, NULL) == 0 ? 0 : -1;
+}
+
+static long
+catch_refusals(void)
+{
+	return signal(SIGSYS, SIG_IGN) == SIG_ERR ? -1 : 0;
+}
+
+static long
+fill_up(void)
+{
+	return ftruncate(STDIN_FILENO, 0);
+}
+
+static const struct {
+	const char *name;
+	long (*function)(void); /* or the call itself */
+	long number, argument[6];
+} acts[] = {
+	{ "nothing", make_thread, 0, { 0 } },
+	{ "open-as-log", open_as_log, 0, { 0 } },
+	{ "connect-elsewhere", connect_elsewhere, 0, { 0 } },
+	{ "catch-refusals", catch_refusals, 0, { 0 } },
+	{ "truncate", fill_up, 0, { 0 } },
+#define PATH PATH_MARK
+	{ "open-to-read", NULL, SYS_openat, { AT_FDCWD, PATH, O_RDONLY } },
+	{ "open-to-write", NULL, SYS_openat, { AT_FDCWD, PATH, O_WRONLY } },
+	{ "open-to-append", NULL, SYS_openat, { AT_FDCWD, PATH, O_WRONLY | O_APPEND } },
+	{ "open-both-ways", NULL, SYS_openat, { AT_FDCWD, PATH, O_RDWR } },
+	{ "open-and-create", NULL, SYS_openat, { AT_FDCWD, PATH, O_RDONLY | O_CREAT, 0600 } },
+	{ "open-without-name", NULL, SYS_openat, { AT_FDCWD, (long)"/tmp", O_TMPFILE | O_WRONLY, 0600 } },
+	{ "open-and-empty", NULL, SYS_openat, { AT_FDCWD, PATH, O_RDONLY | O_TRUNC } },
+	{ "open-by-ring", NULL, SYS_io_uring_setup, { 1, 0 } },
+	{ "unlink", NULL, SYS_unlinkat, { AT_FDCWD, PATH, 0 } },
+	{ "rename", NULL, SYS_renameat2, { AT_FDCWD, PATH, AT_FDCWD, PATH, 0 } },
+	{ "mkdir", NULL, SYS_mkdirat, { AT_FDCWD, PATH, 0700 } },
+	{ "chmod", NULL, SYS_fchmodat, { AT_FDCWD, PATH, 0777 } },
+	{ "memfd", NULL, SYS_memfd_create, { (long)"x", 0 } },
+	{ "exec", NULL, SYS_execve, { (long)"/bin/true", (long)nothing, (long)nothing } },
+	{ "exec-at", NULL, SYS_execveat, { AT_FDCWD, (long)"/bin/true", (long)nothing, (long)nothing, 0 } },
+	{ "fork", NULL, SYS_clone, { SIGCHLD } },
+	{ "clone-namespace", NULL, SYS_clone, { CLONE_NEWUSER | CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FS | CLONE_FILES } },
+	{ "unshare", NULL, SYS_unshare, { CLONE_NEWUSER } },
+	{ "ptrace", NULL, SYS_ptrace, { 0, 0, 0, 0 } },
+	{ "read-process", NULL, SYS_process_vm_readv, { 1, 0, 0, 0, 0, 0 } },
+	{ "kill", NULL, SYS_kill, { 0, 0 } },
+	{ "tgkill-other", NULL, SYS_tgkill, { 1, 1, 0 } },
+	{ "mount", NULL, SYS_mount, { 0, 0, 0, 0, 0 } },
+	{ "bpf", NULL, SYS_bpf, { 0, 0, 0 } },
+	{ "setuid", NULL, SYS_setuid, { 0 } },
+	{ "prctl", NULL, SYS_prctl, { PR_SET_DUMPABLE, 1, 0, 0, 0 } },
+	{ "setrlimit", NULL, SYS_prlimit64, { 0, RLIMIT_CORE, 0, 0 } },
+	{ "run-data", NULL, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
+	{ "run-data-later", NULL, SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC } },
+	{ "inet", NULL, SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
+	{ "inet6", NULL, SYS_socket, { AF_INET6, SOCK_DGRAM, 0 } },
+	{ "raw", NULL, SYS_socket, { AF_INET, SOCK_RAW, IPPROTO_ICMP } },
+	{ "netlink", NULL, SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT } },
+	{ "routes", NULL, SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE } },
+	{ "queue", NULL, SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG } },
+	{ "packet", NULL, SYS_socket, { AF_PACKET, SOCK_RAW, 0 } },
+	{ "vsock", NULL, SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 } },
+	{ "socketpair", NULL, SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, 0 } },
+	{ "listen", NULL, SYS_listen, { STDIN_FILENO, 1 } },
+	{ "accept-elsewhere", NULL, SYS_accept4, { STDIN_FILENO, 0, 0, 0 } },
+	{ "keyring", NULL, SYS_keyctl, { 0, 0, 0, 0, 0 } },
+	{ "other-world", NULL, SYS_getpid | 0x40000000, { 0 } }, /* x32 */
+};
+
+static long
+act(const char *name, size_t len)
+{
+	for (size_t i = 0; i < COUNTOF(acts); i++) {
+		long a[6];
+
+		if (strlen(acts[i].name) != len || memcmp(acts[i].name, name, len) != 0)
+			continue;
+		if (acts[i].function)
+			return acts[i].function();
+		for (size_t n = 0; n < COUNTOF(a); n++)
+			a[n] = acts[i].argument[n] == PATH ? (long)path() : acts[i].argument[n];
+		return syscall(acts[i].number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	}
+	errno = ESRCH;
+	return -1;
+}
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	static int (*real)(int, struct sockaddr *, socklen_t *, int);
+	static const char mark[] = "/intrude/";
+	char              head[4096], line[128];
+	char             *name;
+	ssize_t           n;
+	int               got;
+
+	if (!real)
+		real = (int (*)(int, struct sockaddr *, socklen_t *, int))dlsym(RTLD_NEXT, "accept4");
+	got = real(fd, address, len, flags);
+	if (got == -1)
+		return got;
+	/* The tests' front server sends a request in one piece. */
+	n = recv(got, head, sizeof(head) - 1, MSG_PEEK);
+	head[n > 0 ? n : 0] = '\0';
+	name = n > 0 ? memmem(head, (size_t)n, mark, sizeof(mark) - 1) : NULL;
+	if (name) {
+		char *end = strchr(name += sizeof(mark) - 1, '/');
+		long  result;
+
+		errno = 0;
+		result = act(name, end ? (size_t)(end - name) : 0);
+		n = snprintf(line, sizeof(line), "intruder: %.*s: %s\n", end ? (int)(end - name) : 0, name,
+		    result == -1 ? strerrorname_np(errno) : "done");
+		if (write(STDERR_FILENO, line, (size_t)n) != n)
+			abort();
+	}
+	return got;
+}
