@@ -218,7 +218,7 @@ def environment(stack, options):
 
 def read_options():
     parser = argparse.ArgumentParser()
-    for name in ("stack", "only", "clients", "quick", "results"):
+    for name in ("stack", "only", "clients", "quick", "add", "results"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("rounds", "seconds"):
         parser.add_argument(f"--{name}", type=int, required=True)
@@ -243,6 +243,11 @@ def main():
     result = {"environment": environment(stack, options), "titles": {c.name: c.title for c in everybody},
               "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None}
     steps = plan(options)
+    if options.add == "yes":
+        old = json.loads(Path(options.results, "latest.json").read_text())
+        anew = {(name, clients) for name, clients, _ in steps}
+        result.update(scaling=old["scaling"], memory=old["memory"],
+                      comparisons=[c for c in old["comparisons"] if (c["workload"], c["clients"]) not in anew])
     for contender in {name: c for step in steps for c in take_part(everybody, step[0], step[2]) if (name := c.url)}.values():
         stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
     for name, clients, who in steps:
@@ -261,6 +266,9 @@ def main():
     every, busy = (after - before for before, after in zip(ticks, machine_ticks()))
     share = (busy - (ours() - used) * os.sysconf("SC_CLK_TCK")) / every
     result["environment"].update(others_share=round(max(0, share), 3), minutes=round((time.monotonic() - began) / 60))
+    if options.add == "yes":
+        result["environment"].update(others_share=max(result["environment"]["others_share"], old["environment"]["others_share"]),
+                                     minutes=result["environment"]["minutes"] + old["environment"]["minutes"])
     report.save(result, Path(options.results))
     report.plots(result, Path(options.results))
     print("\n" + report.text(result))

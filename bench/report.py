@@ -185,6 +185,8 @@ def plot(folder, name, commands, blocks):
     for block, rows in blocks.items():
         lines += [f"${block} << EOD", *(" ".join(f'"{cell}"' if isinstance(cell, str) else str(cell) for cell in row) for row in rows), "EOD"]
     subprocess.run(["gnuplot"], input="\n".join(lines + commands) + "\n", text=True, check=True)
+    file = folder / f"{name}.svg"
+    file.write_text("".join(line.rstrip() + "\n" for line in file.read_text().splitlines()))
 
 
 def bars(result, folder, name):

@@ -232,7 +232,6 @@ must_be_refused(struct tx *tx, const char *name)
 {
 	if (tx_run(tx) != DB_FAILED || !strstr(tx->log, "42501"))
 		fail_msg("%s was not refused: %s", name, tx->log);
-	tx_fini(tx);
 }
 
 static void
@@ -312,7 +311,6 @@ no_statement_changes_another_environment(void **state UNUSED)
 			if (tx_run(&tx) != DB_OK)
 				fail_msg("%s", tx.log);
 			assert_int_equal(tx_rows(&tx, 2), 0);
-			tx_fini(&tx);
 		}
 	}
 	assert_true(str_eq(before, rows_of_the_other()));

@@ -368,12 +368,6 @@ tx_run(struct tx *tx)
 	return status;
 }
 
-void
-tx_fini(struct tx *tx)
-{
-	tx->steps = 0;
-}
-
 size_t
 tx_rows(const struct tx *tx, size_t step)
 {

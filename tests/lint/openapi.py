@@ -124,7 +124,7 @@ for version in versions():
 
 # ---- fields that go out
 
-FIELDS_OUT = rows("customer/fields.c", "fields_out", r'STR\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
+FIELDS_OUT = rows("customer/fields.c", "fields_out", r'OUT\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
 BATCHES = rows("customer/fields.c", "batch_shapes", r'\{ (\w+), +(true|false), +STR\("(\w+)"\) \}')
 IN_BATCHES = set(re.findall(r"f->what != OUT_(\w+)", source("customer/fields.c")))
 for version in versions():
