@@ -43,6 +43,14 @@ signals_raise(int number, int times)
 }
 
 void
+signals_hand_over(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		if (signals_got(number))
+			raise(number); /* blocked */
+}
+
+void
 signals_restore(void)
 {
 	sigset_t none;

@@ -23,6 +23,12 @@ int signals_got(int number);
 /* As if it had come so often. */
 void signals_raise(int number, int times);
 
+/*
+ * Before another image takes this process: what was counted and is not done yet becomes
+ * pending again, once each, and the next image gets it. So does this one, if there is none.
+ */
+void signals_hand_over(void);
+
 /* For a child that is to become another program: as the system has them. */
 void signals_restore(void);
 

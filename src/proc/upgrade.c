@@ -158,6 +158,7 @@ upgrade_run(const struct upgrade *u, const struct handover *h)
 {
 	if (handover_leave(h)) {
 		handover_keep_open(h, true);
+		signals_hand_over();
 		execv(u->path, u->argv);
 		handover_keep_open(h, false);
 	}

@@ -212,6 +212,15 @@ def test_reload_and_upgrade_at_once_both_happen(upgradable):
     wait_until(lambda: p.ask().status == 200 and len(p.workers()) == 2, what="two workers")
 
 
+def test_reload_that_comes_during_a_rehearsal_is_done_by_the_next_program(upgradable):
+    p = upgradable().start()
+    p.signal(signal.SIGUSR2)
+    wait_until(lambda: ": upgrade: rehearses" in p.log(), what="a rehearsal")
+    p.signal(signal.SIGHUP)
+    wait_until(lambda: "took over" in p.log(), 20, "the next program")
+    wait_until(lambda: ": reload" in p.log().split("took over")[1], what="its reload")
+
+
 def test_upgrade_as_process_1(upgradable, place):
     command = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if place.run(*command, "true", check=False).returncode != 0:
