@@ -246,7 +246,8 @@ def main():
     if options.add == "yes":
         old = json.loads(Path(options.results, "latest.json").read_text())
         anew = {(name, clients) for name, clients, _ in steps}
-        result.update(scaling=old["scaling"], memory=old["memory"],
+        result["environment"]["peers"] = {**old["environment"]["peers"], **result["environment"]["peers"]}
+        result.update(scaling=old["scaling"], memory=old["memory"], titles={**old["titles"], **result["titles"]},
                       comparisons=[c for c in old["comparisons"] if (c["workload"], c["clients"]) not in anew])
     for contender in {name: c for step in steps for c in take_part(everybody, step[0], step[2]) if (name := c.url)}.values():
         stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
