@@ -611,7 +611,8 @@ def test_status_command(session_admin):
 def test_status_command_watches_until_interrupted(session_admin, flag):
     a = session_admin
     log = a.dir / f"watch{flag}"
-    process = a.place.spawn(log, a.place.bin, "-c", a.conf, "status", "--json", flag)
+    # Who starts the tests in the background may have SIGINT ignored, and children inherit that.
+    process = a.place.spawn(log, "env", "--default-signal=INT", a.place.bin, "-c", a.conf, "status", "--json", flag)
     try:
         wait_until(lambda: log.read_text().count("\n") >= 2, what="two answers")
     finally:
