@@ -268,6 +268,7 @@ def main():
     share = (busy - (ours() - used) * os.sysconf("SC_CLK_TCK")) / every
     result["environment"].update(others_share=round(max(0, share), 3), minutes=round((time.monotonic() - began) / 60))
     if options.add == "yes":
+        result["customers_made"] += old["customers_made"]
         result["environment"].update(others_share=max(result["environment"]["others_share"], old["environment"]["others_share"]),
                                      minutes=result["environment"]["minutes"] + old["environment"]["minutes"])
     report.save(result, Path(options.results))
