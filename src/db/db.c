@@ -94,72 +94,6 @@ db_open(const struct db *db)
 	return NULL;
 }
 
-/* The settings, for the connection or with each transaction. */
-static bool
-send_settings(const struct db *db, PGconn *conn)
-{
-	char        statement_ms[24], lock_ms[24];
-	const char *values[] = { statement_ms, lock_ms, db->options.unprepared ? "true" : "false" };
-
-	snprintf(statement_ms, sizeof(statement_ms), "%jd", (intmax_t)db->options.statement_timeout_ms);
-	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)db->options.lock_timeout_ms);
-	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL, values, NULL, NULL,
-	    0) == 1;
-}
-
-static PGresult *next_result(struct db *db, bool *lost);
-
-/* With a deadline: a server that falls silent between its login and this must not hold the worker. */
-static bool
-begin_session(struct db *db)
-{
-	bool lost = false, ok = PQsetnonblocking(db->conn, 1) == 0;
-
-	db->deadline_ms = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
-	if (!db->options.unprepared) {
-		ok = ok && send_settings(db, db->conn);
-		for (PGresult *res; ok && (res = next_result(db, &lost)); PQclear(res))
-			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
-	}
-	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
-}
-
-/* A connection that is idle and in pipeline mode, or NULL. */
-static PGconn *
-ready(struct db *db)
-{
-	int64_t now;
-
-	if (db->conn && PQstatus(db->conn) == CONNECTION_OK
-	    && PQtransactionStatus(db->conn) == PQTRANS_IDLE)
-		return db->conn;
-	db_close(db);
-	now = clock_mono_ms();
-	if (now < db->next_try_ms)
-		return NULL;
-	db->conn = db_open(db);
-	if (db->conn && !begin_session(db)) {
-		log_warn("the database does not take the session's settings");
-		db_close(db);
-	}
-	if (!db->conn) {
-		unsigned char jitter;
-
-		hash_random(&jitter, sizeof(jitter));
-		db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
-		if (db->backoff_ms > BACKOFF_MAX_MS)
-			db->backoff_ms = BACKOFF_MAX_MS;
-		/* Half of it to all of it. */
-		db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
-		return NULL;
-	}
-	if (db->backoff_ms)
-		log_info("connected to the database again");
-	db->backoff_ms = 0;
-	db->meter.left |= peer_has_left(db->peer); /* that took a while */
-	return db->conn;
-}
-
 static void *
 run_cancel(void *how)
 {
@@ -245,6 +179,70 @@ next_result(struct db *db, bool *lost)
 		}
 	}
 	return PQgetResult(db->conn);
+}
+
+/* The settings, for the connection or with each transaction. */
+static bool
+send_settings(const struct db *db, PGconn *conn)
+{
+	char        statement_ms[24], lock_ms[24];
+	const char *values[] = { statement_ms, lock_ms, db->options.unprepared ? "true" : "false" };
+
+	snprintf(statement_ms, sizeof(statement_ms), "%jd", (intmax_t)db->options.statement_timeout_ms);
+	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)db->options.lock_timeout_ms);
+	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL, values, NULL, NULL,
+	    0) == 1;
+}
+
+/* With a deadline: a server that falls silent between its login and this must not hold the worker. */
+static bool
+begin_session(struct db *db)
+{
+	bool lost = false, ok = PQsetnonblocking(db->conn, 1) == 0;
+
+	db->deadline_ms = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
+	if (!db->options.unprepared) {
+		ok = ok && send_settings(db, db->conn);
+		for (PGresult *res; ok && (res = next_result(db, &lost)); PQclear(res))
+			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	}
+	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
+}
+
+/* A connection that is idle and in pipeline mode, or NULL. */
+static PGconn *
+ready(struct db *db)
+{
+	int64_t now;
+
+	if (db->conn && PQstatus(db->conn) == CONNECTION_OK
+	    && PQtransactionStatus(db->conn) == PQTRANS_IDLE)
+		return db->conn;
+	db_close(db);
+	now = clock_mono_ms();
+	if (now < db->next_try_ms)
+		return NULL;
+	db->conn = db_open(db);
+	if (db->conn && !begin_session(db)) {
+		log_warn("the database does not take the session's settings");
+		db_close(db);
+	}
+	if (!db->conn) {
+		unsigned char jitter;
+
+		hash_random(&jitter, sizeof(jitter));
+		db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
+		if (db->backoff_ms > BACKOFF_MAX_MS)
+			db->backoff_ms = BACKOFF_MAX_MS;
+		/* Half of it to all of it. */
+		db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
+		return NULL;
+	}
+	if (db->backoff_ms)
+		log_info("connected to the database again");
+	db->backoff_ms = 0;
+	db->meter.left |= peer_has_left(db->peer); /* that took a while */
+	return db->conn;
 }
 
 /* Whether another message, with an answer of its own, goes before a step: its preparation, or the settings. */
