@@ -10,6 +10,9 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
+#include "base/buf.h"
+#include "base/log.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,5 +28,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                   \
 		}                                                                  \
 	} while (0)
+
+/* For targets whose code logs: what an input makes it say is of no interest. */
+static inline void
+log_nowhere(void)
+{
+	struct buf err;
+
+	buf_init(&err, 200);
+	log_init("fuzz", LOG_LEVEL_ERROR);
+	CHECK(log_open("/dev/null", LOG_FORMAT_TEXT, &err));
+	buf_fini(&err);
+}
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "app/app.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "fake_db.h"
 #include "fuzz.h"
 #include "json/jread.h"
@@ -26,12 +25,7 @@ static struct {
 static void
 begin(void)
 {
-	struct buf err;
-
-	buf_init(&err, 200);
-	log_init("fuzz", LOG_LEVEL_ERROR);
-	CHECK(log_open("/dev/null", LOG_FORMAT_TEXT, &err));
-	buf_fini(&err);
+	log_nowhere();
 	arena_init(&fuzzed.arena);
 	response_init(&fuzzed.res);
 	fuzzed.buckets = buckets_new();

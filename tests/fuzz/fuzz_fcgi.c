@@ -6,7 +6,6 @@
 #include "fuzz.h"
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "fcgi/fcgi.h"
 
 #include <errno.h>
@@ -116,12 +115,7 @@ answer(const struct request *req, unsigned how, int front, int back)
 static void
 begin(void)
 {
-	struct buf err;
-
-	buf_init(&err, 200);
-	log_init("fuzz", LOG_LEVEL_ERROR);
-	CHECK(log_open("/dev/null", LOG_FORMAT_TEXT, &err));
-	buf_fini(&err);
+	log_nowhere();
 	fuzzed.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
 	CHECK(fuzzed.f);
 	arena_init(&fuzzed.arena);

@@ -143,6 +143,16 @@ def pool(proc_database, key):
         one.stop()
 
 
+@pytest.fixture(scope="module")
+def large(p):
+    """A list that no socket's buffer takes as a whole, in the service p of a module."""
+    metadata = {f"k{n}": "x" * 150 for n in range(90)}
+    customers = [{"email": "a@example.com", "metadata": metadata} for _ in range(4)]
+    for _ in range(10):
+        assert p.ask("POST", CUSTOMERS + "/batch", body=json.dumps({"customers": customers}).encode()).status == 200
+    return CUSTOMERS + "?limit=40"
+
+
 @pytest.fixture
 def one_worker(pool):
     """A started service with a single worker."""

@@ -119,16 +119,6 @@ def test_unread_body_does_not_become_the_next_request(p):
     assert not p.exists(external)
 
 
-@pytest.fixture(scope="module")
-def large(p):
-    """A list that no socket's buffer takes as a whole."""
-    metadata = {f"k{n}": "x" * 150 for n in range(90)}
-    customers = [{"email": "a@example.com", "metadata": metadata} for _ in range(4)]
-    for n in range(10):
-        assert p.ask("POST", CUSTOMERS + "/batch", body=json.dumps({"customers": customers}).encode()).status == 200
-    return CUSTOMERS + "?limit=40"
-
-
 def test_large_answers_arrive_whole(p, large):
     answer = p.ask("GET", large)
     assert answer.status == 200 and len(answer.body) > 500000

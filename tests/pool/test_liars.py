@@ -380,16 +380,6 @@ def test_body_without_end_does_not_hold_the_worker(p):
     thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def large(p):
-    """A list that no socket's buffer takes as a whole."""
-    metadata = {f"k{n}": "x" * 150 for n in range(90)}
-    customers = [{"email": "a@example.com", "metadata": metadata} for _ in range(4)]
-    for _ in range(10):
-        assert p.ask("POST", CUSTOMERS + "/batch", body=json.dumps({"customers": customers}).encode()).status == 200
-    return CUSTOMERS + "?limit=40"
-
-
 def test_reader_who_takes_a_byte_now_and_then_does_not_hold_the_worker(p, large):
     slow = p.connect()
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -493,9 +493,14 @@ def test_worker_that_leaves_answers_on_its_kept_connection(pool):
     wait_until(lambda: worker not in p.workers(), what="the end of the old worker")
 
 
-def test_worker_leaves_when_its_kept_connection_ends(pool):
+def test_worker_that_leaves_waits_for_the_end_of_its_kept_connection(pool):
     p = pool(workers=1).start()
     kept = p.connect()
     assert kept.send(p.request(flags=KEEP_CONN)).part().status == 200
+    worker, seen = p.workers()[0], p.readies()
+    p.signal(signal.SIGHUP)
+    p.wait_ready(seen)
+    time.sleep(1)
+    assert worker in p.workers()  # closed from its side, the connection may be just what a request is sent into
     kept.close()
-    assert p.stop() == 0
+    wait_until(lambda: worker not in p.workers(), 2, "the end of the old worker")  # which waits five seconds at most
