@@ -5,24 +5,39 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /* A pool, because each call of the generator costs about a microsecond. */
+static struct {
+	unsigned char bytes[512];
+	size_t        left;
+	bool          guarded; /* a child of fork() will forget it */
+} pool;
+
+/* With its parent's pool it would make its parent's ids. */
+static void
+forget_pool(void)
+{
+	pool.left = 0;
+}
+
 static void
 random_bytes(void *out, size_t n)
 {
-	static unsigned char pool[512];
-	static size_t        left;
-
-	assert(n <= sizeof(pool));
-	if (left < n) {
-		hash_random(pool, sizeof(pool));
-		left = sizeof(pool);
+	assert(n <= sizeof(pool.bytes));
+	if (!pool.guarded && pthread_atfork(NULL, NULL, forget_pool) != 0)
+		abort();
+	pool.guarded = true;
+	if (pool.left < n) {
+		hash_random(pool.bytes, sizeof(pool.bytes));
+		pool.left = sizeof(pool.bytes);
 	}
-	left -= n;
-	memcpy(out, pool + left, n);
-	memset(pool + left, 0, n);
+	pool.left -= n;
+	memcpy(out, pool.bytes + pool.left, n);
+	memset(pool.bytes + pool.left, 0, n);
 }
 
 struct id

@@ -4,6 +4,7 @@
  * uuid, shown as prefix + 22 digits in base 62 ("cus_0M8...").
  *
  * Order      Ids of one process never go back, even when the clock does.
+ * Processes  Ids of a parent and its children differ: each has random bits of its own.
  * Text       Exactly ID_TEXT_BYTES digits of 0-9A-Za-z, so the order of the
  *            text is the order of the ids; any other spelling is refused.
  */

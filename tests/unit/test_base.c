@@ -13,6 +13,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -236,6 +238,40 @@ ids_do_not_go_back_with_the_clock(void **state UNUSED)
 	assert_true(memcmp(before.b, after.b, ID_BYTES) < 0);
 }
 
+/* The random half of a new child's next id. */
+static uint64_t
+random_half_in_a_child(void)
+{
+	int      ends[2], status;
+	uint64_t half = 0;
+	pid_t    pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct id id = id_new();
+
+		_exit(write(ends[1], id.b + 8, sizeof(half)) == sizeof(half) ? 0 : 1);
+	}
+	assert_int_equal(read(ends[0], &half, sizeof(half)), sizeof(half));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return half;
+}
+
+static void
+ids_of_processes_differ(void **state UNUSED)
+{
+	uint64_t  before = random_half_in_a_child(), mine;
+	struct id id = id_new(); /* from here on this process has random bits in store */
+
+	memcpy(&mine, id.b + 8, sizeof(mine));
+	assert_int_not_equal(before, mine);
+	assert_int_not_equal(random_half_in_a_child(), random_half_in_a_child());
+}
+
 static void
 ids_have_one_spelling(void **state UNUSED)
 {
@@ -328,6 +364,7 @@ main(void)
 		cmocka_unit_test(clock_iso_writes_the_calendar),
 		cmocka_unit_test(ids_are_ordered_by_time_and_survive_their_text),
 		cmocka_unit_test(ids_do_not_go_back_with_the_clock),
+		cmocka_unit_test(ids_of_processes_differ),
 		cmocka_unit_test(ids_have_one_spelling),
 		cmocka_unit_test(hash_parts_are_told_apart),
 		cmocka_unit_test(random_text_uses_the_whole_alphabet),
