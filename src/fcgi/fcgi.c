@@ -30,8 +30,8 @@ enum {
 	/* nginx answers 502 to more than 4 KiB of response headers. */
 	HEAD_MAX_BYTES = 3584,
 
-	/* Fits the buffer of a fresh socket: TCP begins with 16 KiB, unix sockets with more. */
-	WRITE_SURE_BYTES = 12 * 1024,
+	RECORD_MAX_BYTES = 0xFFF8, /* of content: what fits the length, as multiple of 8 */
+	ANSWER_MAX_BYTES = RESPONSE_MAX_BYTES + RESPONSE_MAX_BYTES / RECORD_MAX_BYTES * RECORD_HEAD_BYTES + 8 * 1024,
 
 	BODY_STEP_BYTES = 64 * 1024,
 	BODY_KEEP_BYTES = 128 * 1024,
@@ -43,6 +43,7 @@ struct fcgi {
 	int64_t      timeout_ms;
 	struct buf   body;
 	struct buf   head;
+	struct buf   answer; /* its records, as they are sent */
 	struct buf   look; /* what was seen, with nothing taken */
 	sigset_t     alarm;
 	struct peer  peer;       /* of the request in hand */
@@ -87,8 +88,8 @@ fcgi_drop(struct fcgi *f)
 
 /*
  * FCGX_Accept_r() reads from a descriptor that it finds in ipcFd when
- * keepConnection is set, and leaves one open behind FCGX_Finish_r() when it is
- * set then. Both members are marked private, so one made-up request is run
+ * keepConnection is set, puts the number of the request into requestId, and FCGX_Free()
+ * leaves the descriptor open. These members are marked private, so one made-up request is run
  * through a socket pair to see that they still mean this.
  */
 static bool
@@ -102,11 +103,9 @@ library_behaves(FCGX_Request *library)
 		FCGI_VERSION_1, FCGI_PARAMS, 0, 1, 0, 0, 0, 0,        /* */
 		FCGI_VERSION_1, FCGI_STDIN, 0, 1, 0, 0, 0, 0,         /* */
 	};
-	unsigned char answer[64];
-	const char   *a;
-	int           pair[2];
-	bool          good = false;
-	ssize_t       n;
+	const char *a;
+	int         pair[2];
+	bool        good = false;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return false;
@@ -115,17 +114,13 @@ library_behaves(FCGX_Request *library)
 	library->ipcFd = pair[0];
 	library->keepConnection = 1;
 	if (FCGX_Accept_r(library) != 0 || library->ipcFd != pair[0]
-	    || library->keepConnection != 0)
+	    || library->keepConnection != 0 || library->requestId != 1)
 		goto out;
 	a = FCGX_GetParam("A", library->envp);
 	if (!a || strcmp(a, "b") != 0)
 		goto out;
-	library->keepConnection = 1;
-	FCGX_Finish_r(library);
-	if (library->ipcFd != pair[0] || fcntl(pair[0], F_GETFD) == -1)
-		goto out;
-	n = recv(pair[1], answer, sizeof(answer), MSG_DONTWAIT);
-	good = n >= 16 && answer[n - 15] == FCGI_END_REQUEST;
+	FCGX_Free(library, 0);
+	good = library->ipcFd == pair[0] && fcntl(pair[0], F_GETFD) != -1;
 out:
 	close(pair[0]);
 	close(pair[1]);
@@ -170,6 +165,7 @@ fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
 	f->timeout_ms = timeout_ms;
 	buf_init(&f->body, body_max_bytes + BODY_STEP_BYTES);
 	buf_init(&f->head, HEAD_MAX_BYTES);
+	buf_init(&f->answer, ANSWER_MAX_BYTES);
 	buf_init(&f->look, LOOK_MAX_BYTES);
 	sigemptyset(&f->alarm);
 	sigaddset(&f->alarm, SIGALRM);
@@ -195,6 +191,7 @@ fcgi_free(struct fcgi *f)
 	fcgi_drop(f);
 	buf_fini(&f->body);
 	buf_fini(&f->head);
+	buf_fini(&f->answer);
 	buf_fini(&f->look);
 	free(f);
 }
@@ -518,68 +515,89 @@ make_head(struct buf *head, const struct response *res, size_t headers)
 	buf_add(head, "\r\n", 2);
 }
 
+static void
+begin_record(struct fcgi *f, unsigned char type, size_t content)
+{
+	unsigned            id = (unsigned)f->library.requestId;
+	const unsigned char head[RECORD_HEAD_BYTES] = { FCGI_VERSION_1, type, (unsigned char)(id >> 8), (unsigned char)id,
+		(unsigned char)(content >> 8), (unsigned char)content };
+
+	buf_add(&f->answer, (const char *)head, sizeof(head));
+}
+
 /*
- * The end of a response to a front server that wants to keep the connection:
- * end of output, end of request, and one record too many. After bytes behind
- * the end nginx does not use the connection again, so it cannot send a request
- * into one that is being closed.
+ * When the front server wants to keep the connection and it ends here, one record too many is added: after
+ * bytes behind the end nginx does not use the connection again, so it cannot send a request into one
+ * that is being closed.
  */
 static void
-finish_unkept(FCGX_Request *library)
+make_answer(struct fcgi *f, struct str body, bool ends)
 {
-	unsigned char high = (unsigned char)(library->requestId >> 8);
-	unsigned char low = (unsigned char)library->requestId;
-	unsigned char tail[] = {
-		FCGI_VERSION_1, FCGI_STDOUT, high, low, 0, 0, 0, 0,      /* */
-		FCGI_VERSION_1, FCGI_END_REQUEST, high, low, 0, 8, 0, 0, /* */
-		0, 0, 0, 0, FCGI_REQUEST_COMPLETE, 0, 0, 0,              /* */
-		FCGI_VERSION_1, FCGI_STDERR, high, low, 0, 0, 0, 0,      /* */
-	};
+	static const char complete[8] = { [4] = FCGI_REQUEST_COMPLETE };
+	size_t            head = f->head.len, step;
 
-	if (FCGX_FFlush(library->out) != 0
-	    || send(library->ipcFd, tail, sizeof(tail), MSG_NOSIGNAL) != (ssize_t)sizeof(tail))
-		log_debug("the front server left before the end of the response");
+	buf_reset(&f->answer, RESPONSE_KEEP_BYTES);
+	do {
+		step = body.len < RECORD_MAX_BYTES - head ? body.len : RECORD_MAX_BYTES - head;
+		begin_record(f, FCGI_STDOUT, head + step);
+		buf_add(&f->answer, f->head.ptr, head);
+		buf_add(&f->answer, body.ptr, step);
+		body = (struct str) { body.ptr + step, body.len - step };
+		head = 0;
+	} while (body.len);
+	begin_record(f, FCGI_STDOUT, 0);
+	begin_record(f, FCGI_END_REQUEST, sizeof(complete));
+	buf_add(&f->answer, complete, sizeof(complete));
+	if (ends && f->keep_asked)
+		begin_record(f, FCGI_STDERR, 0);
+}
+
+/* How much of the answer, from there on, was taken; 0: nothing, and it ends here. */
+static size_t
+send_from(const struct fcgi *f, size_t from, int flags)
+{
+	ssize_t n = send(f->peer.fd, f->answer.ptr + from, f->answer.len - from, flags | MSG_NOSIGNAL);
+
+	return n > 0 ? (size_t)n : 0;
 }
 
 bool
 fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 {
-	FCGX_Request *library = &f->library;
-	struct str    body = res->head_only ? STR("") : buf_view(&res->body);
-	bool          kept = false, waits;
+	bool   kept = keep && f->keep_asked && f->alone && f->consumed, hurried;
+	size_t sent, more;
 
 	make_head(&f->head, res, res->headers);
 	if (f->head.full) {
 		log_error("response headers left out: more than %d bytes", HEAD_MAX_BYTES);
 		make_head(&f->head, res, 0);
 	}
-	/* For the peer to take the response, or to stop sending. */
-	waits = f->head.len + body.len > WRITE_SURE_BYTES || !f->consumed;
-	if (waits)
+	make_answer(f, res->head_only ? STR("") : buf_view(&res->body), !kept);
+	/*
+	 * All of it in one call when the socket has room, as a unix socket has for 200 KiB: so a worker that is killed has
+	 * answered or has not. Without kept connections nginx takes half an answer for a whole one, and
+	 * its client waits for the rest until nginx closes the connection, which is after 75 s.
+	 */
+	sent = send_from(f, 0, MSG_DONTWAIT);
+	hurried = sent < f->answer.len || !f->consumed;
+	if (hurried)
 		hurry(f, f->timeout_ms);
-	/* The stream gathers both; short responses leave in one write. */
-	if (FCGX_PutStr(f->head.ptr, (int)f->head.len, library->out) == -1
-	    || FCGX_PutStr(body.ptr, (int)body.len, library->out) == -1)
+	while (sent < f->answer.len && (more = send_from(f, sent, 0)) > 0)
+		sent += more;
+	if (sent < f->answer.len) {
 		log_debug("the front server left before the end of the response");
+		kept = false;
+	}
 	/*
 	 * With input left unread a plain close would reset the connection and the
 	 * response with it, so then libfcgi closes: it shuts down, and reads on
 	 * until the other side has closed. All other connections are closed here.
 	 */
-	if (keep && f->keep_asked && f->alone && f->consumed) {
-		library->keepConnection = 1;
-		FCGX_Finish_r(library); /* closes after a failed write */
-		kept = library->ipcFd != -1;
-		library->ipcFd = -1;
-	} else if (f->keep_asked) {
-		finish_unkept(library);
-		FCGX_Free(library, !f->consumed);
-	} else {
-		library->keepConnection = f->consumed;
-		FCGX_Finish_r(library);
-	}
-	if (waits)
+	FCGX_Free(&f->library, !f->consumed);
+	if (hurried)
 		hurry(f, 0);
+	if (kept)
+		f->library.ipcFd = -1;
 	fcgi_drop(f);
 	return kept;
 }

@@ -191,6 +191,61 @@ response_is_written_with_its_headers(void **state)
 	assert_false(contains(sent, "Injected"));
 }
 
+/* The output in the records of one answer, which must end as it should. */
+static size_t
+output_bytes(struct str sent, bool kept)
+{
+	static const char end[] = "\1\6\0\1\0\0\0\0\1\3\0\1\0\x08\0\0\0\0\0\0\0\0\0\0\1\7\0\1\0\0\0";
+	size_t            end_bytes = sizeof(end) - (kept ? 8 : 0), total = 0, bytes;
+
+	assert_true(sent.len > end_bytes);
+	assert_memory_equal(sent.ptr + sent.len - end_bytes, end, end_bytes);
+	for (sent.len -= end_bytes; sent.len; sent = (struct str) { sent.ptr + 8 + bytes, sent.len - 8 - bytes }) {
+		assert_true(sent.len > 8);
+		assert_memory_equal(sent.ptr, "\1\6\0\1", 4);
+		bytes = (size_t)(unsigned char)sent.ptr[4] << 8 | (unsigned char)sent.ptr[5];
+		assert_in_range(bytes, 1, sent.len - 8);
+		total += bytes;
+	}
+	return total;
+}
+
+/* Through a socket that keeps apart what was sent apart: half an answer would be taken for a whole one. */
+static void
+answer_leaves_in_one_call(void **state)
+{
+	static const char request[] = "\1\1\0\1\0\x08\0\0\0\1\1\0\0\0\0\0"
+				      "\1\4\0\1\0\x21\0\0\x0E\3REQUEST_METHODGET\x0B\1REQUEST_URI/"
+				      "\1\4\0\1\0\0\0\0\1\5\0\1\0\0\0\0";
+	static char       body[150000], got[200000];
+	struct setup     *s = *state;
+	int               ends[2];
+
+	memset(body, '1', sizeof(body));
+	/* Around the end of the first record, and one of several. */
+	for (size_t bytes = 65400; bytes <= sizeof(body); bytes = bytes == 65540 ? sizeof(body) : bytes + 1) {
+		bool   kept = bytes % 2;
+		size_t output;
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+		assert_int_equal(write(ends[0], request, sizeof(request) - 1), sizeof(request) - 1);
+		s->req.arena = &s->arena;
+		assert_int_equal(fcgi_read(s->f, &(struct peer) { .fd = ends[1] }, &s->req), READ_REQUEST);
+		s->res.status = 200;
+		buf_add(&s->res.body, body, bytes);
+		assert_int_equal(fcgi_write(s->f, &s->res, kept), kept);
+		output = output_bytes((struct str) { got, (size_t)recv(ends[0], got, sizeof(got), MSG_DONTWAIT) }, kept);
+		assert_int_equal(output, bytes + strlen("Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: \r\n"
+		                                        "Cache-Control: no-store\r\n\r\n") + (bytes < 100000 ? 5 : 6));
+		assert_int_equal(recv(ends[0], got, sizeof(got), MSG_DONTWAIT), kept ? -1 : 0);
+		if (kept)
+			close(ends[1]);
+		close(ends[0]);
+		arena_reset(&s->arena);
+		response_reset(&s->res);
+	}
+}
+
 static void
 headers_too_large_for_nginx_are_left_out(void **state)
 {
@@ -336,6 +391,7 @@ main(void)
 		cmocka_unit_test(request_is_taken_as_sent),
 		cmocka_unit_test(waiting_is_taken_from_the_front_server_alone),
 		cmocka_unit_test(response_is_written_with_its_headers),
+		cmocka_unit_test(answer_leaves_in_one_call),
 		cmocka_unit_test(headers_too_large_for_nginx_are_left_out),
 		cmocka_unit_test(body_over_the_limit_is_not_read),
 		cmocka_unit_test(useless_connections_are_closed),
