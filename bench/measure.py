@@ -268,9 +268,10 @@ def main():
     share = (busy - (ours() - used) * os.sysconf("SC_CLK_TCK")) / every
     result["environment"].update(others_share=round(max(0, share), 3), minutes=round((time.monotonic() - began) / 60))
     if options.add == "yes":
-        result["customers_made"] += old["customers_made"]
-        result["environment"].update(others_share=max(result["environment"]["others_share"], old["environment"]["others_share"]),
-                                     minutes=result["environment"]["minutes"] + old["environment"]["minutes"])
+        result["customers_made"] += old.get("customers_made", 0)
+        before = {"others_share": 0, "minutes": 0, **old["environment"]}  # a run that was cut short does not tell
+        result["environment"].update(others_share=max(result["environment"]["others_share"], before["others_share"]),
+                                     minutes=result["environment"]["minutes"] + before["minutes"])
     report.save(result, Path(options.results))
     report.plots(result, Path(options.results))
     print("\n" + report.text(result))

@@ -8,6 +8,7 @@ from servers import children, pss_kib
 CLIENTS = 16
 ROUNDS = 3
 ASKED = ("get", "list", "create")
+LIMIT = "get by pgbench"  # in the same database
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 CUSTOMERS = (10_000, 100_000, 1_000_000, 10_000_000)
 ORGANIZATIONS = (1, 10, 100, 1_000, 10_000)
@@ -32,6 +33,9 @@ def points(stack, options, what, places, asked=ASKED, everywhere=False):
         for number, data, with_what in places:
             with stack.scaled(**with_what):
                 for ask in asked:
+                    if ask == LIMIT:
+                        runs[number][ask].append(stack.pgbench("get", CLIENTS, options.seconds, data=data, database=with_what["database"]))
+                        continue
                     stack.wrk(stack.urls["scaling"], ask, CLIENTS, 1, data=data, everywhere=everywhere)
                     run = stack.wrk(stack.urls["scaling"], ask, CLIENTS, options.seconds, data=data, everywhere=everywhere)
                     runs[number][ask].append(run["requests"] / run["seconds"])
@@ -60,7 +64,8 @@ def in_own_databases(stack, options, what, sets, **more):
 
 def customers(stack, options):
     return in_own_databases(stack, options, "customers", {
-        number: dataset.Dataset(number, stack.main.organizations) for number in (QUICK_CUSTOMERS if options.quick else CUSTOMERS)})
+        number: dataset.Dataset(number, stack.main.organizations) for number in (QUICK_CUSTOMERS if options.quick else CUSTOMERS)},
+        asked=(*ASKED, LIMIT))
 
 
 def organizations(stack, options):

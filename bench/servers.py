@@ -135,19 +135,21 @@ class Stack:
             sys.exit(f"no request for {ask} was answered well at {url}: {answer}")
         return answer
 
-    def pgbench(self, workload, clients, seconds, large=False):
+    def pgbench(self, workload, clients, seconds, large=False, data=None, database="clientele"):
         """Transactions a second, without the first second: sessions begin and statements are prepared in it."""
+        data = data or self.main
         clients = min(clients, self.workers)
-        places = (self.places(self.main, large) * clients)[:clients]
+        places = (self.places(data, large) * clients)[:clients]
+        environments = self.environments if data is self.main else self.read_environments(database)
         variables = {
             **VARIABLES,
             "base": self.serial * 10**10,
             "id_head": f"{int(time.time() * 1000):012x}70000",
-            "first": dataset.ID_HEAD + str(dataset.ID_FIRST + self.main.first()),
-            "deep": dataset.ID_HEAD + str(dataset.ID_FIRST + self.main.deep()),
-            "organizations": self.main.organizations,
-            "each": self.main.each,
-            "environments": ",".join(self.environments[place] for place in places),
+            "first": dataset.ID_HEAD + str(dataset.ID_FIRST + data.first()),
+            "deep": dataset.ID_HEAD + str(dataset.ID_FIRST + data.deep()),
+            "organizations": data.organizations,
+            "each": data.each,
+            "environments": ",".join(environments[place] for place in places),
             "numbers": ",".join(str(place) for place in places),
         }
         with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +161,7 @@ class Stack:
             defines = [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
             run = subprocess.run([self.about["pgbench"], "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(THREADS, clients)),
                                   "-T", str(seconds + 1), "-P", "1", *scripts, *defines, "-h", self.dir, "-U", "clientele_serve",
-                                  "clientele"], capture_output=True, text=True)
+                                  database], capture_output=True, text=True)
         failed = re.search(r"number of failed transactions: (\d+)", run.stdout)
         if run.returncode or not failed or failed[1] != "0":
             sys.exit(f"pgbench failed:\n{run.stdout}{run.stderr}")
