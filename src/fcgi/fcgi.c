@@ -552,20 +552,20 @@ make_answer(struct fcgi *f, struct str body, bool ends)
 		begin_record(f, FCGI_STDERR, 0);
 }
 
-/* How much of the answer, from there on, was taken; 0: nothing, and it ends here. */
-static size_t
-send_from(const struct fcgi *f, size_t from, int flags)
+/* So much of the answer, from there on, was taken; -1: it ends here. */
+static ssize_t
+send_from(const struct fcgi *f, ssize_t from, int flags)
 {
-	ssize_t n = send(f->peer.fd, f->answer.ptr + from, f->answer.len - from, flags | MSG_NOSIGNAL);
+	ssize_t n = send(f->peer.fd, f->answer.ptr + from, f->answer.len - (size_t)from, flags | MSG_NOSIGNAL);
 
-	return n > 0 ? (size_t)n : 0;
+	return n == -1 && errno == EAGAIN ? 0 : n;
 }
 
 bool
 fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 {
-	bool   kept = keep && f->keep_asked && f->alone && f->consumed, hurried;
-	size_t sent, more;
+	bool    kept = keep && f->keep_asked && f->alone && f->consumed, hurried;
+	ssize_t whole, sent, more;
 
 	make_head(&f->head, res, res->headers);
 	if (f->head.full) {
@@ -578,13 +578,16 @@ fcgi_write(struct fcgi *f, const struct response *res, bool keep)
 	 * answered or has not. Without kept connections nginx takes half an answer for a whole one, and
 	 * its client waits for the rest until nginx closes the connection, which is after 75 s.
 	 */
-	sent = send_from(f, 0, MSG_DONTWAIT);
-	hurried = sent < f->answer.len || !f->consumed;
+	whole = (ssize_t)f->answer.len;
+	sent = more = send_from(f, 0, MSG_DONTWAIT);
+	hurried = (more != -1 && sent < whole) || !f->consumed;
 	if (hurried)
 		hurry(f, f->timeout_ms);
-	while (sent < f->answer.len && (more = send_from(f, sent, 0)) > 0)
+	while (more != -1 && sent < whole) {
+		more = send_from(f, sent, 0);
 		sent += more;
-	if (sent < f->answer.len) {
+	}
+	if (more == -1) {
 		log_debug("the front server left before the end of the response");
 		kept = false;
 	}

@@ -57,8 +57,8 @@ class Pair:
         return int(self.primary.psql("-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
 
     def promote(self):
-        """The standby becomes the primary; it follows nobody and is waited for by nobody."""
-        self.standby.psql("-c", "SELECT pg_promote()")
+        """The standby becomes the primary; it follows nobody and waits for nobody, which a copy of a primary would do."""
+        self.standby.psql("-c", "ALTER SYSTEM RESET synchronous_standby_names", "-c", "SELECT pg_promote()")
         self.primary, self.standby = self.standby, self.primary
 
     def rebuild(self):
