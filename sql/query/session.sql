@@ -2,13 +2,16 @@
 
 -- name: session_begin
 -- Settings that must hold whatever the role says. $1 statement timeout, $2 lock timeout, in ms; $3 for this
--- transaction alone, and not for the connection.
+-- transaction alone, and not for the connection. A plan is kept while the connection lasts, so it must not be one that
+-- is good for the few rows that a table had when it was made.
 SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('lock_timeout', $2::text, $3),
        set_config('idle_in_transaction_session_timeout', '5000', $3),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                                         WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, $3),
        set_config('plan_cache_mode', 'force_generic_plan', $3),
+       set_config('enable_seqscan', 'off', $3),
+       set_config('jit', 'off', $3),
        set_config('timezone', 'UTC', $3);
 
 -- name: role_check

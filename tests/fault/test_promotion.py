@@ -54,7 +54,8 @@ class Pair:
             os.kill(receiver, signal.SIGCONT)
 
     def waiting(self):
-        return int(self.primary.psql("-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+        """Workers that wait for the standby, or for the lock of one that does."""
+        return int(self.primary.psql("-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' OR wait_event_type = 'Lock'"))
 
     def promote(self):
         """The standby becomes the primary; it follows nobody and waits for nobody, which a copy of a primary would do."""

@@ -1,6 +1,8 @@
 """Backup and restore as doc/operations.md tells it: what was acknowledged comes back, keys work, answers are replayed."""
 
+import contextlib
 import json
+import time
 
 import pytest
 
@@ -128,3 +130,36 @@ def test_a_point_in_time_is_restored(pool, place, other):
     wait_until(lambda: base.psql("-c", "SELECT pg_is_in_recovery()") == "f\n", what="the end of the recovery")
     served = serve(pool, restored, key)
     memory.check(served)
+
+
+def test_plans_that_were_made_for_empty_tables_read_no_whole_table(cluster, pool):
+    """As behind a restore with its ANALYZE: a plan lives as long as its connection, and tables grow."""
+    database = cluster.database("plans")
+    p = pool(database, workers=1)
+    p.key = database.organization("Plan Ltd").key("live")
+
+    def whole_tables():
+        with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+            cursor.execute("SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname <> 'schema_migration'")
+            return dict(cursor.fetchall())
+
+    with contextlib.closing(database.connect()) as db:
+        db.autocommit = True
+        db.cursor().execute("ANALYZE")
+    before = whole_tables()
+    p.start()
+    customer = {"email": "a@example.com", "id": "one"}
+    for method, uri, body, key in [("POST", "", customer, "first"), ("POST", "", customer, "first"), ("POST", "", customer, "second"),
+                                   ("POST", "", {"email": "b@example.com", "id": "two"}, None),
+                                   ("POST", "/batch", {"customers": [customer, {"email": "c@example.com"}]}, "third"),
+                                   ("PATCH", "/one", {"fullName": "One"}, "fourth"), ("PATCH", "/one", {"fullName": "One"}, "fourth"),
+                                   ("GET", "/one", None, None), ("GET", "", None, None), ("GET", "?customerId=one", None, None),
+                                   ("GET", "?search=one", None, None), ("GET", "?isActive=true", None, None)]:
+        headers = [("Idempotency-Key", key)] if key else []
+        answer = p.ask(method, CUSTOMERS + uri, headers=headers, body=json.dumps(body).encode() if body else b"")
+        assert answer.status in (200, 201, 409), (method, uri, answer)
+    assert p.ask(uri=f"{CUSTOMERS}/{json.loads(answer.body)['data'][0]['id']}").status == 200
+    assert p.ask(uri="/api/v1/api-keys").status == 200
+    p.stop()  # its connections tell what they did at their end
+    time.sleep(1)
+    assert whole_tables() == before
