@@ -441,9 +441,12 @@ fcgi_read(struct fcgi *f, const struct peer *peer, struct request *req)
 	if (seen == LOOK_CLOSED)
 		result = READ_CLOSED;
 	else if (seen != LOOK_WRONG && read_request(f, req, now_wall_us))
-		result = peer_has_left(&f->peer) ? READ_ABANDONED : READ_REQUEST;
+		result = READ_REQUEST;
 	if (seen == LOOK_PARAMS)
 		hurry(f, 0);
+	/* Now, because it may have been hurry() that ended the connection. */
+	if (result == READ_REQUEST && peer_has_left(&f->peer))
+		result = READ_ABANDONED;
 	if (result != READ_REQUEST)
 		fcgi_drop(f);
 	return result;
