@@ -27,6 +27,7 @@ struct fault {
 		FAILS, /* and does nothing */
 		LIES,  /* does it, and says that it failed */
 		SHORT, /* does half of it */
+		STAYS, /* brk() knows no error: it tells where the end of the heap still is */
 	} how;
 	int error;
 };
@@ -71,7 +72,7 @@ static const struct call {
 	{ SYS_getrandom, "getrandom", { { FAILS, EINTR } } },
 	{ SYS_mmap, "mmap", { { FAILS, ENOMEM } } },
 	{ SYS_mprotect, "mprotect", { { FAILS, ENOMEM } } },
-	{ SYS_brk, "brk", { { FAILS, ENOMEM } } },
+	{ SYS_brk, "brk", { { STAYS, ENOMEM } } },
 	{ SYS_clone3, "clone3", { { FAILS, EAGAIN } } },
 	{ SYS_clock_nanosleep, "clock_nanosleep", { { FAILS, EINTR } } },
 	{ SYS_sendmsg, "sendmsg", { { FAILS, EPIPE }, { FAILS, ENOBUFS } } },
@@ -129,7 +130,7 @@ struct pending {
 static void
 put_in(struct tracer *t, struct pending *p, pid_t tid, long number, unsigned variant)
 {
-	static const char *const hows[] = { "", "fails with", "is done and says", "does half" };
+	static const char *const hows[] = { "", "fails with", "is done and says", "does half", "fails with" };
 	struct user_regs_struct  regs;
 	unsigned                 n = tracer_variants(number);
 
@@ -150,6 +151,8 @@ put_in(struct tracer *t, struct pending *p, pid_t tid, long number, unsigned var
 			return;
 		}
 		regs.rdx /= 2;
+	} else if (p->fault.how == STAYS) {
+		regs.rdi = 0;
 	}
 	ptrace(PTRACE_SETREGS, tid, 0, &regs);
 	t->fired = true;
@@ -166,7 +169,7 @@ take_out(struct pending *p)
 	if (ptrace(PTRACE_GETREGS, p->tid, 0, &regs) == 0) {
 		regs.rdi = p->before.rdi;
 		regs.rdx = p->before.rdx;
-		if (p->fault.how != SHORT)
+		if (p->fault.how == FAILS || p->fault.how == LIES)
 			regs.rax = (unsigned long long)-p->fault.error;
 		ptrace(PTRACE_SETREGS, p->tid, 0, &regs);
 	}
