@@ -22,6 +22,16 @@ PSS_MAX_KIB = 6 * 1024
 PSS_GROWTH_MAX_KIB = 64  # between the half and the end: a page that is touched late is no leak
 
 
+def rate(stack, options, ask, place, everywhere):
+    """Of one measurement. place: number, data set, and what Clientele was started with."""
+    _, data, with_what = place
+    if ask == LIMIT:
+        return stack.pgbench("get", CLIENTS, options.seconds, data=data, database=with_what["database"])
+    stack.wrk(stack.urls["scaling"], ask, CLIENTS, 1, data=data, everywhere=everywhere)
+    run = stack.wrk(stack.urls["scaling"], ask, CLIENTS, options.seconds, data=data, everywhere=everywhere)
+    return run["requests"] / run["seconds"]
+
+
 def points(stack, options, what, places, asked=ASKED, everywhere=False):
     """
     Medians of the rates of each place, which is a number, a data set and what Clientele is started with.
@@ -30,15 +40,11 @@ def points(stack, options, what, places, asked=ASKED, everywhere=False):
     """
     runs = {number: {ask: [] for ask in asked} for number, _, _ in places}
     for _ in range(1 if options.quick else ROUNDS):
-        for number, data, with_what in places:
+        for place in places:
+            number, _, with_what = place
             with stack.scaled(**with_what):
                 for ask in asked:
-                    if ask == LIMIT:
-                        runs[number][ask].append(stack.pgbench("get", CLIENTS, options.seconds, data=data, database=with_what["database"]))
-                        continue
-                    stack.wrk(stack.urls["scaling"], ask, CLIENTS, 1, data=data, everywhere=everywhere)
-                    run = stack.wrk(stack.urls["scaling"], ask, CLIENTS, options.seconds, data=data, everywhere=everywhere)
-                    runs[number][ask].append(run["requests"] / run["seconds"])
+                    runs[number][ask].append(rate(stack, options, ask, place, everywhere))
             print(f"  scaling, {number:,} {what}: " + ", ".join(f"{ask} {rates[-1]:,.0f}" for ask, rates in runs[number].items()),
                   flush=True)
     return [{"at": number, **{ask: statistics.median(rates) for ask, rates in runs[number].items()}} for number, _, _ in places]

@@ -12,6 +12,7 @@
  *            behind it: so no rest of a body can be parsed as the next request,
  *            which libfcgi by itself would do. All others end with their response,
  *            in such a way that nginx does not send into one that is being closed.
+ * Answers    Leave in one send() when the socket has room for them: a worker that is killed has answered or has not.
  * Signals    Must be blocked or ignored in both functions: libfcgi takes an
  *            interrupted read for the end of the request. SIGALRM and ITIMER_REAL
  *            belong to this file, which ends with them what lasts too long.
