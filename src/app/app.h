@@ -10,12 +10,12 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 
-#include "base/buckets.h"
-#include "base/stats.h"
 #include "db/db.h"
 #include "http/facts.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "shm/buckets.h"
+#include "shm/stats.h"
 
 struct app;
 

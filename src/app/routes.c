@@ -1,9 +1,9 @@
 /* THE table of routes. */
 #include "app/routes.h"
 #include "app/openapi.h"
-#include "auth/key_api.h"
-#include "base/stats.h"
-#include "customer/api.h"
+#include "resource/api_key/api.h"
+#include "resource/customer/api.h"
+#include "shm/stats.h"
 
 static const struct route routes[] = {
 	{ METHOD_POST,   "customers",       ROUTE_WRITES, V_FIRST,      customer_create },

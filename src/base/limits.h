@@ -1,6 +1,6 @@
 /*
  * Every limit of the service, with its unit and its reason. Limits that an
- * operator may change stand in the configuration table (proc/conf.c).
+ * operator may change stand in the configuration table (conf/conf.c).
  */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H

@@ -10,7 +10,6 @@
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
 
-#include "base/buckets.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/id.h"
@@ -20,6 +19,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/version.h"
+#include "shm/buckets.h"
 
 struct json_object;
 

@@ -1,8 +1,8 @@
 /* Asks a running service over admin_listen. */
 #include "cli/ask.h"
+#include "admin/status.h"
 #include "base/clock.h"
-#include "proc/listen.h"
-#include "proc/status.h"
+#include "net/listen.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef CLI_ASK_H
 #define CLI_ASK_H
 
-#include "proc/conf.h"
+#include "conf/conf.h"
 
 /*
  * target is a path with an escaped query. Returns the HTTP status and appends the body to out; or returns 0 and

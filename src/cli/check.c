@@ -1,9 +1,9 @@
 /* clientele check: judges the configuration, and on request the database behind it. */
 #include "app/app.h"
 #include "cli/cmd.h"
-#include "proc/listen.h"
-#include "proc/scale.h"
-#include "proc/worker.h"
+#include "master/scale.h"
+#include "net/listen.h"
+#include "worker/worker.h"
 
 #include <pwd.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #ifndef CLI_CMD_H
 #define CLI_CMD_H
 
-#include "proc/conf.h"
+#include "conf/conf.h"
 
 struct cmd_context {
 	struct conf conf; /* file, environment and flags together */

@@ -1,7 +1,7 @@
 /* clientele conf: a front server's file, as shipped in conf/ but with the values of this configuration. */
 #include "cli/cmd.h"
 #include "cli/front.h"
-#include "proc/listen.h"
+#include "net/listen.h"
 
 #include <assert.h>
 #include <stdio.h>

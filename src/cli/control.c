@@ -1,7 +1,7 @@
 /* clientele status, workers, reload, upgrade: what a running service is at, and what it is told. */
+#include "admin/status.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
-#include "proc/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>

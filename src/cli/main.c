@@ -1,7 +1,7 @@
 /* The command line: global options, the table of subcommands, the configuration. */
-#include "cli/cmd.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "cli/cmd.h"
 
 #include "config.h"
 

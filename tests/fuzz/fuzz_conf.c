@@ -1,6 +1,6 @@
 /* Any text is a configuration or an error; what was accepted prints as one that means the same. */
 #include "fuzz.h"
-#include "proc/conf.h"
+#include "conf/conf.h"
 
 #include <string.h>
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The table of configuration keys (src/proc/conf.c), the sample and the manual name the same keys and defaults,
+# The table of configuration keys (src/conf/conf.c), the sample and the manual name the same keys and defaults,
 # and the front servers let through what Clientele takes.
 . "$(dirname "$0")/list.inc"
 PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY'
 import pathlib, re, sys
 
 bad = []
-table = dict(re.findall(r'^\t\{ "(\w+)", "([^"]*)",', pathlib.Path("src/proc/conf.c").read_text(), re.M))
+table = dict(re.findall(r'^\t\{ "(\w+)", "([^"]*)",', pathlib.Path("src/conf/conf.c").read_text(), re.M))
 sample = dict(re.findall(r"^#?(\w+) =[ \t]*(.*?)[ \t]*$", pathlib.Path("conf/clientele.conf").read_text(), re.M))
 manual = set(re.findall(r"^\.It \w+ (\w+)", pathlib.Path("man/clientele.conf.5").read_text(), re.M))
 if not table:
-    bad.append("src/proc/conf.c: no keys found")
+    bad.append("src/conf/conf.c: no keys found")
 for key, default in table.items():
     if key not in sample:
         bad.append(f"conf/clientele.conf: {key} is missing")

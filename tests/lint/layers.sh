@@ -14,7 +14,9 @@ own_files src | grep '\.[ch]$' | xargs awk '
 	FNR == 1 && !known[layer] { print FILENAME ": the folder " layer " is not in layers.txt"; bad = 1 }
 	/^[ \t]*#[ \t]*include[ \t]*"/ {
 		split($0, quoted, "\""); header = quoted[2]
-		if (split(header, part, "/") > 1 && part[1] != layer && !may[layer, part[1]]) {
+		n = split(header, to, "/"); split(below, from, "/")
+		if (n > 1 && to[1] != layer && !may[layer, to[1]] ||
+		    n > 2 && from[1] == "resource" && to[1] == "resource" && to[2] != from[2]) {
 			print FILENAME ":" FNR ": " layer " may not include " header; bad = 1
 		}
 	}

@@ -13,11 +13,11 @@ def source(path, pattern):
     return re.findall(pattern, pathlib.Path(path).read_text())
 
 
-events = source("src/base/stats.h", r'STATS\(\w+,\s*"(\w+)"')
-causes = set(source("src/base/stats.h", r'CAUSE\(\w+,\s*"(\w+)"'))
-states = set(source("src/proc/tally.c", r'\[TALLY_\w+\] = "(\w+)"'))
-figures = source("src/proc/tally.h", r'FIGURE\(\w+, (?:NULL|"\w*"), "(\w+)"')
-families = source("src/proc/metrics.c", r'\{ "(\w+)", "(gauge|counter|histogram)"')
+events = source("src/shm/stats.h", r'STATS\(\w+,\s*"(\w+)"')
+causes = set(source("src/shm/stats.h", r'CAUSE\(\w+,\s*"(\w+)"'))
+states = set(source("src/admin/tally.c", r'\[TALLY_\w+\] = "(\w+)"'))
+figures = source("src/admin/tally.h", r'FIGURE\(\w+, (?:NULL|"\w*"), "(\w+)"')
+families = source("src/admin/metrics.c", r'\{ "(\w+)", "(gauge|counter|histogram)"')
 metrics = {f"clientele_{name}" for name in figures} | {f"clientele_{name}_total" for name in events}
 for name, kind in families:
     metrics.add(f"clientele_{name}")

@@ -78,9 +78,9 @@ same("route (since, takes an Idempotency-Key, needs no API key)", routes, descri
 
 LIMITS = {name: eval(value, {}) for name, value in
           re.findall(r"^\t(\w+) = ([0-9 *]+),", source("base/limits.h"), re.M)}
-FIELDS_IN = rows("customer/fields.c", "fields_in", r'"(\w+)", +MEMBER_\w+, +TYPE_(\w+), +([A-Z_ |0]+), +(\w+), +(\w+), +(\w+) \}')
-ADDRESS = dict(rows("customer/fields.c", "address_members", r'"(\w+)", (true|false)'))
-TIMEZONES = rows("customer/fields.c", "timezones", r'"([^"]+)"')
+FIELDS_IN = rows("resource/customer/fields.c", "fields_in", r'"(\w+)", +MEMBER_\w+, +TYPE_(\w+), +([A-Z_ |0]+), +(\w+), +(\w+), +(\w+) \}')
+ADDRESS = dict(rows("resource/customer/fields.c", "address_members", r'"(\w+)", (true|false)'))
+TIMEZONES = rows("resource/customer/fields.c", "timezones", r'"([^"]+)"')
 JSON_TYPE = {"ADDRESS": "object", "METADATA": "object", "BOOL": "boolean"}
 
 
@@ -110,23 +110,23 @@ for name in ("AddressInput", "Address"):
     same(f"{name} (required)", {key: value == "true" for key, value in ADDRESS.items()},
          {key: key in SCHEMAS[name]["required"] for key in SCHEMAS[name]["properties"]})
 same("time zone", set(TIMEZONES), set(SCHEMAS["Timezone"]["enum"]))
-COUNTRIES = re.findall(r'\{ "((?:[A-Z]{2} )+)", "(\w+)" \}', source("customer/country.c"))
+COUNTRIES = re.findall(r'\{ "((?:[A-Z]{2} )+)", "(\w+)" \}', source("resource/customer/country.c"))
 same("country", {code for codes, _ in COUNTRIES for code in codes.split()}, set(SCHEMAS["Country"]["enum"]))
-same("kind of tax document", {kind for _, kind in COUNTRIES} | set(re.findall(r'return STR\("(\w+)"\)', source("customer/country.c"))),
+same("kind of tax document", {kind for _, kind in COUNTRIES} | set(re.findall(r'return STR\("(\w+)"\)', source("resource/customer/country.c"))),
      set(SCHEMAS["Customer"]["properties"]["documentType"]["enum"]) - {None})
 
 # ---- filters of a list
 
-FILTERS = rows("customer/api.c", "filters", r'"(\w+)", +\w+, +(\w+), +(\w+) \}')
+FILTERS = rows("resource/customer/api.c", "filters", r'"(\w+)", +\w+, +(\w+), +(\w+) \}')
 for version in versions():
     names = [resolved(part, DOCUMENT)["name"] for part in at_version(version)["paths"]["/customers"]["get"]["parameters"]]
     same(f"{version}, filter", {name for name, since, until in FILTERS if has(version, since, until)}, set(names) - {"limit", "cursor"})
 
 # ---- fields that go out
 
-FIELDS_OUT = rows("customer/fields.c", "fields_out", r'OUT\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
-BATCHES = rows("customer/fields.c", "batch_shapes", r'\{ (\w+), +(true|false), +STR\("(\w+)"\) \}')
-IN_BATCHES = set(re.findall(r"f->what != OUT_(\w+)", source("customer/fields.c")))
+FIELDS_OUT = rows("resource/customer/fields.c", "fields_out", r'OUT\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
+BATCHES = rows("resource/customer/fields.c", "batch_shapes", r'\{ (\w+), +(true|false), +STR\("(\w+)"\) \}')
+IN_BATCHES = set(re.findall(r"f->what != OUT_(\w+)", source("resource/customer/fields.c")))
 for version in versions():
     made = at_version(version)
     there = [row for row in FIELDS_OUT if has(version, row[3], row[4])]
@@ -145,7 +145,7 @@ for version in versions():
 # ---- limits
 
 CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, unit in
-        re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', source("proc/conf.c"), re.M)}
+        re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', source("conf/conf.c"), re.M)}
 # Where each limit stands in the document: places are below components, or in x-limits.
 PLACES = {
     "EMAIL_MAX_CHARS": ["schemas/Email/maxLength"],

@@ -10,7 +10,7 @@ import pytest
 
 from stack import wait_until
 
-# As in src/proc/command.h.
+# As in src/admin/command.h.
 WORKERS_SET, WORKERS_ADD, RELOAD, UPGRADE, REOPEN, STOP = range(6)
 
 

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "json/jread.h"
 #include "memory.h"
-#include "proc/worker.h"
+#include "worker/worker.h"
 #include "tracer.h"
 
 #include <ctype.h>

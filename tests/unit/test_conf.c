@@ -1,6 +1,6 @@
-/* proc/conf: the table, its readers, and the sample file that must agree with it. */
+/* conf/conf: the table, its readers, and the sample file that must agree with it. */
 #include "base/arena.h"
-#include "proc/conf.h"
+#include "conf/conf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
-/* proc/listen: who may connect, and what becomes of files where a socket should be. */
+/* net/listen: who may connect, and what becomes of files where a socket should be. */
 #include "base/arena.h"
-#include "proc/listen.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

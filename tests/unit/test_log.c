@@ -1,13 +1,13 @@
-/* base/log, base/sink, proc/reqlog: what a line looks like, whatever is put into it. */
+/* base/log, base/sink, worker/reqlog: what a line looks like, whatever is put into it. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sink.h"
-#include "base/stats.h"
+#include "shm/stats.h"
 #include "base/utf8.h"
 #include "json/jread.h"
-#include "proc/reqlog.h"
+#include "worker/reqlog.h"
 
 #include <errno.h>
 #include <setjmp.h>

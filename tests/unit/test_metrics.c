@@ -1,7 +1,7 @@
-/* proc/tally, proc/metrics, proc/status: from the scoreboard to what people and Prometheus read. */
-#include "proc/metrics.h"
+/* admin/tally, admin/metrics, admin/status: from the scoreboard to what people and Prometheus read. */
+#include "admin/metrics.h"
 #include "app/routes.h"
-#include "proc/status.h"
+#include "admin/status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-/* proc/queue: what the kernel says of a listening socket, and when requests are refused because of it. */
+/* net/queue: what the kernel says of a listening socket, and when requests are refused because of it. */
 #include "base/log.h"
 #include "base/peer.h"
-#include "proc/queue.h"
+#include "net/queue.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>

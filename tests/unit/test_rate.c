@@ -1,5 +1,5 @@
-/* base/rate and base/buckets: the spelling of rates, the arithmetic of a bucket, and the buckets that processes share. */
-#include "base/buckets.h"
+/* base/rate and shm/buckets: the spelling of rates, the arithmetic of a bucket, and the buckets that processes share. */
+#include "shm/buckets.h"
 #include "base/log.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
-/* proc/scale, proc/cpus, proc/handover: how many workers, and what is handed over, as tables. */
-#include "proc/cpus.h"
-#include "proc/handover.h"
-#include "proc/scale.h"
+/* master/scale, master/cpus, master/handover: how many workers, and what is handed over, as tables. */
+#include "master/cpus.h"
+#include "master/handover.h"
+#include "master/scale.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

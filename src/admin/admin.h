@@ -1,0 +1,28 @@
+/*
+ * The admin process: answers status, metrics and health over HTTP from the
+ * scoreboard, and passes commands on to the supervisor.
+ *
+ * Rights     It can read the scoreboard, write struct command, and reach the database to see whether
+ *            that can be reached. It holds no socket of front servers.
+ * Leaves     On SIGTERM, when the answers in hand are sent; and when the supervisor is gone, at once.
+ * Independent of workers: it answers while all of them are stuck.
+ */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include "conf/conf.h"
+#include "shm/stats.h"
+
+/* All that it is given; everything else it inherited is closed. */
+struct admin_heritage {
+	const struct conf *conf;
+	struct stats      *stats;
+	int                listen_fd;
+	int                lifeline_fd; /* ends when the supervisor is gone */
+	int                command_fd;  /* takes struct command */
+};
+
+/* Returns the exit code of the process. */
+int admin_run(const struct admin_heritage *h);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The HTTP side of the admin process; a thread of libmicrohttpd answers.
+ *
+ * Reads      GET and HEAD /status, /metrics, /live, /ready, /workers.
+ * Commands   POST /workers?count=N|+N|-N, /reload, /upgrade, /reopen, /stop: 202 says that the
+ *            supervisor was asked, not that it is done. Refused on TCP: only the permissions of
+ *            a unix socket say who may command.
+ * Bounds     Connections, their whole time, request bytes; bodies are thrown away. One request a connection.
+ * Format     JSON; ?format=text or "Accept: text/plain" for people.
+ */
+#ifndef ADMIN_ADMIN_HTTP_H
+#define ADMIN_ADMIN_HTTP_H
+
+#include "admin/health.h"
+#include "shm/stats.h"
+
+struct admin_http;
+
+/* All that is passed in must outlive it. NULL: the log says why. */
+struct admin_http *admin_http_start(const struct stats *stats, struct health *health, int listen_fd, int command_fd);
+
+/* To be called about once a second: ends connections that take too long. */
+void admin_http_sweep(struct admin_http *h);
+
+/* finish: first sends the answers in hand, a second at most. The listening socket stays open. */
+void admin_http_stop(struct admin_http *h, bool finish);
+
+#endif

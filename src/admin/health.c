@@ -1,0 +1,157 @@
+/* Whether the service can do its work. */
+#include "admin/health.h"
+#include "base/arena.h"
+#include "db/db.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	LOOK_EVERY_MS = 2000,
+	LOOK_TIMEOUT_MS = 2000,
+	/* No news for so long is bad news: libpq may wait for ever when it resolves or cancels. */
+	STALE_MS = 6000,
+	STOP_MS = 200,
+};
+
+const char *const health_names[HEALTH__COUNT] = {
+#define CHECK(name, wire) [HEALTH_##name] = wire,
+	HEALTH_CHECKS(CHECK)
+#undef CHECK
+};
+
+struct health {
+	struct db_options options;
+	pthread_t         thread;
+	pthread_mutex_t   lock; /* for all below */
+	pthread_cond_t    woken;
+	bool              stopping;
+	int               code; /* of db_check() */
+	char              why[HEALTH_WHY_BYTES];
+	int64_t           looked_ms; /* when code was found; 0: never yet */
+};
+
+static struct timespec
+after_ms(int64_t ms)
+{
+	struct timespec when;
+
+	clock_gettime(CLOCK_MONOTONIC, &when);
+	when.tv_sec += ms / 1000;
+	when.tv_nsec += ms % 1000 * 1000000;
+	if (when.tv_nsec >= 1000000000) {
+		when.tv_sec++;
+		when.tv_nsec -= 1000000000;
+	}
+	return when;
+}
+
+static void *
+keep_looking(void *arg)
+{
+	struct health *h = arg;
+	struct db     *db = db_new(&h->options);
+	bool           stopping = false;
+
+	while (!stopping) {
+		struct arena    arena;
+		struct timespec next;
+		char            why[HEALTH_WHY_BYTES] = "";
+		int             code;
+
+		arena_init(&arena);
+		code = db_check(db, &arena, why, sizeof(why));
+		arena_fini(&arena);
+
+		pthread_mutex_lock(&h->lock);
+		h->code = code;
+		memcpy(h->why, why, sizeof(why));
+		h->looked_ms = clock_mono_ms();
+		next = after_ms(LOOK_EVERY_MS);
+		while (!h->stopping && pthread_cond_timedwait(&h->woken, &h->lock, &next) != ETIMEDOUT)
+			;
+		stopping = h->stopping;
+		pthread_mutex_unlock(&h->lock);
+	}
+	db_free(db);
+	return NULL;
+}
+
+struct health *
+health_start(const struct conf *c)
+{
+	struct health     *h = must_alloc(sizeof(*h));
+	pthread_condattr_t monotonic;
+
+	h->options = (struct db_options) {
+		.url = c->database_url,
+		.application_name = "clientele admin",
+		.statement_timeout_ms = LOOK_TIMEOUT_MS,
+		.lock_timeout_ms = LOOK_TIMEOUT_MS,
+		.request_timeout_ms = LOOK_TIMEOUT_MS,
+		.unprepared = !c->prepared_statements,
+	};
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->woken, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	errno = pthread_create(&h->thread, NULL, keep_looking, h);
+	if (errno == 0)
+		return h;
+	free(h);
+	return NULL;
+}
+
+void
+health_read(struct health *h, struct tally *t, struct health_report *out)
+{
+	char        *database = out->why[HEALTH_DATABASE], *schema = out->why[HEALTH_SCHEMA];
+	const size_t size = HEALTH_WHY_BYTES;
+	int64_t      age_ms;
+
+	*out = (struct health_report) { .ready = true };
+	pthread_mutex_lock(&h->lock);
+	age_ms = clock_mono_ms() - h->looked_ms;
+	if (h->looked_ms == 0)
+		snprintf(database, size, "it was not asked yet");
+	else if (age_ms > STALE_MS)
+		snprintf(database, size, "it has not answered for %jd s", (intmax_t)(age_ms / 1000));
+	else if (h->code == EXIT_DATABASE)
+		snprintf(database, size, "%s", h->why);
+	else if (h->code)
+		snprintf(schema, size, "%s", h->why);
+	pthread_mutex_unlock(&h->lock);
+	if (database[0])
+		snprintf(schema, size, "not known without the database");
+	if (t->figure[FIGURE_SERVING] == 0)
+		snprintf(out->why[HEALTH_WORKERS], size, "none takes requests");
+	if (t->figure[FIGURE_STOPPING])
+		snprintf(out->why[HEALTH_DRAINING], size, "the service stops");
+	for (size_t i = 0; i < HEALTH__COUNT; i++)
+		out->ready = out->ready && !out->why[i][0];
+	t->figure[FIGURE_READY] = out->ready;
+	t->figure[FIGURE_DATABASE] = !database[0];
+}
+
+bool
+health_stop(struct health *h)
+{
+	struct timespec until;
+
+	pthread_mutex_lock(&h->lock);
+	h->stopping = true;
+	pthread_cond_signal(&h->woken);
+	pthread_mutex_unlock(&h->lock);
+	until = after_ms(STOP_MS);
+	if (pthread_clockjoin_np(h->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		return false;
+	pthread_cond_destroy(&h->woken);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+	return true;
+}

@@ -1,0 +1,46 @@
+/*
+ * Whether the service can do its work, and if not why.
+ *
+ * Database   A thread of its own looks at it every two seconds over one connection, so that a database
+ *            that hangs holds up nobody who asks.
+ * Threads    health_read() may be called from any.
+ * Lifetime   health_start() to health_stop(); c must live as long.
+ */
+#ifndef ADMIN_HEALTH_H
+#define ADMIN_HEALTH_H
+
+#include "admin/tally.h"
+#include "conf/conf.h"
+
+/* CHECK(name, wire name) */
+#define HEALTH_CHECKS(CHECK) \
+	CHECK(DATABASE, "database") /* it can be reached */ \
+	CHECK(SCHEMA, "schema")     /* role and schema are those that this binary works with */ \
+	CHECK(WORKERS, "workers")   /* at least one takes requests */ \
+	CHECK(DRAINING, "draining") /* the service is not about to stop */
+
+enum health_check {
+#define CHECK(name, wire) HEALTH_##name,
+	HEALTH_CHECKS(CHECK)
+#undef CHECK
+	HEALTH__COUNT
+};
+
+extern const char *const health_names[HEALTH__COUNT];
+
+enum { HEALTH_WHY_BYTES = 512 };
+
+struct health_report {
+	bool ready; /* all are well */
+	char why[HEALTH__COUNT][HEALTH_WHY_BYTES]; /* empty: this one is well */
+};
+
+struct health *health_start(const struct conf *c); /* NULL: errno says why */
+
+/* Fills also READY and DATABASE of the tally. */
+void health_read(struct health *h, struct tally *t, struct health_report *out);
+
+/* False: the thread still waits for the database; then the process must _exit(). */
+bool health_stop(struct health *h) MUSTCHECK;
+
+#endif

@@ -1,0 +1,85 @@
+/* The child that looks at the database. */
+#include "master/dbcheck.h"
+#include "base/log.h"
+#include "master/signals.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TIMEOUT_MS = 10000 };
+
+static NORETURN void
+look(const struct conf *c, const struct pool *p, int result)
+{
+	static struct stats_slot nobodys;
+
+	struct app_options options;
+	struct app        *app;
+	struct db_room     room;
+	int                code;
+
+	log_init("check", (enum log_level)c->log_level);
+	pool_leave(p);
+	signals_restore();
+	worker_app_options(c, &nobodys, &options);
+	app = app_new(&options);
+	code = app_check(app);
+	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
+		log_warn("the supervisor does not hear how many connections there may be");
+	app_free(app);
+	exit(code);
+}
+
+bool
+dbcheck_begin(struct dbcheck *d, const struct conf *c, const struct pool *p)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+		log_error("pipe: %s", strerror(errno));
+		return false;
+	}
+	*d = (struct dbcheck) { .since_ms = clock_mono_ms(), .result = ends[0], .pid = fork() };
+	if (d->pid == 0)
+		look(c, p, ends[1]);
+	close(ends[1]);
+	if (d->pid != -1)
+		return true;
+	log_error("no new process: %s", strerror(errno));
+	close(ends[0]);
+	d->pid = 0;
+	return false;
+}
+
+void
+dbcheck_kill(const struct dbcheck *d)
+{
+	if (d->pid)
+		kill(d->pid, SIGKILL);
+}
+
+void
+dbcheck_watch(const struct dbcheck *d)
+{
+	if (d->pid && clock_mono_ms() - d->since_ms > TIMEOUT_MS)
+		dbcheck_kill(d);
+}
+
+int
+dbcheck_end(struct dbcheck *d, int status, struct db_room *room)
+{
+	struct db_room told;
+
+	if (read(d->result, &told, sizeof(told)) == (ssize_t)sizeof(told))
+		*room = told;
+	close(d->result);
+	d->pid = 0;
+	if (status == 0)
+		return 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_DATABASE;
+}

@@ -1,0 +1,68 @@
+/*
+ * What one program image leaves to the next one when `clientele serve` replaces
+ * itself: sockets, the lifeline of the workers, the scoreboard, and who they are. It
+ * travels as words in one environment variable, CLIENTELE_HANDOVER.
+ *
+ * Format     "pid=77 lifeline=5,6 generation=3 socket.listen=4,1 worker=0,4711,1,98765,0 ..."
+ *            It is read by other versions of this program: words are only ever
+ *            added, and those that are not known are skipped.
+ * For whom   The process whose id 'pid' is; anybody else who inherits the variable
+ *            does not take it for his own.
+ */
+#ifndef MASTER_HANDOVER_H
+#define MASTER_HANDOVER_H
+
+#include "base/buf.h"
+
+enum {
+	HANDOVER_SOCKETS_MAX = 4,
+	HANDOVER_WORKERS_MAX = 1024,
+	HANDOVER_NAME_BYTES = 16,
+};
+
+struct handover {
+	int64_t pid;       /* 0: there is none, the process was started by somebody else */
+	int64_t rehearsal; /* 0 or 1: prove that it works, with one worker, and end */
+	int64_t lifeline[2];
+	int64_t stats;     /* descriptor of the scoreboard's memory */
+	int64_t generation;
+	int64_t started_wall_ms;
+	int64_t target;
+	int64_t asked[3];  /* the keys workers (and one), workers_min, workers_max that target stands for */
+	size_t  sockets;
+	struct {
+		char    name[HANDOVER_NAME_BYTES];
+		int64_t fd;
+		int64_t made; /* 0 or 1: we made its file, and so remove it */
+	} socket[HANDOVER_SOCKETS_MAX];
+	size_t  workers;
+	struct {
+		int64_t place;
+		int64_t pid;
+		int64_t ready; /* 1, or 0 when it was told to leave */
+		int64_t forked_ms;
+		int64_t requests_before; /* what its counter in the scoreboard began at */
+	} worker[HANDOVER_WORKERS_MAX];
+};
+
+void handover_print(const struct handover *h, struct buf *out);
+
+/* False when there is nothing in it for the process 'pid'; then h is all zero. */
+bool handover_parse(struct str text, int64_t pid, struct handover *h) MUSTCHECK;
+
+/* From the environment, and out of it; what it names is closed at the next exec again. */
+bool handover_take(struct handover *h) MUSTCHECK;
+
+/* Into the environment, and out of it when nobody came. False when there is no memory. */
+bool handover_leave(const struct handover *h) MUSTCHECK;
+void handover_withdraw(void);
+
+void handover_add_socket(struct handover *h, const char *name, int fd, bool made);
+
+/* The descriptor with that name, or -1. */
+int handover_socket(const struct handover *h, const char *name, bool *made);
+
+/* Lets all these descriptors go through an exec, or not any more. */
+void handover_keep_open(const struct handover *h, bool open);
+
+#endif

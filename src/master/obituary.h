@@ -1,0 +1,28 @@
+/*
+ * What the log says about a worker that died: how, and in which request.
+ */
+#ifndef MASTER_OBITUARY_H
+#define MASTER_OBITUARY_H
+
+#include "shm/stats.h"
+
+#include <sys/types.h>
+
+enum { OBITUARY_DOING_BYTES = REQUEST_ID_MAX_BYTES + 160 };
+
+/* " request=... route=\"...\" age_ms=...", or nothing when it has no request in hand. */
+void obituary_doing(const struct stats_slot *own, char out[OBITUARY_DOING_BYTES]);
+
+struct obituary {
+	unsigned                 number;
+	pid_t                    pid;
+	int                      status; /* of waitpid() */
+	enum stats_life          life;
+	int64_t                  forked_ms;
+	uint64_t                 requests;
+	const struct stats_slot *own;
+};
+
+void obituary_log(const struct obituary *o);
+
+#endif

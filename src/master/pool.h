@@ -1,0 +1,126 @@
+/*
+ * The pool: places, each with at most one worker, kept at the number that is wanted.
+ *
+ * Who        The supervisor alone calls this. What it knows of a place is copied
+ *            into struct stats for others to read.
+ * Number     'target' is set by pool_aim(); pool_balance() starts and retires workers
+ *            until there are as many. There is never more than one process above
+ *            the larger of target and 'most', those that are leaving included.
+ * Leaving    A worker is told by SIGTERM, which it reads between two requests: no
+ *            request is ever cut. The one that has been idle for longest goes first.
+ * Generation Workers of an earlier one are replaced one at a time, each when its
+ *            successor serves.
+ * Death      One that dies is followed by another: at once after it had answered
+ *            anything, else after a pause that doubles from 100 ms to 10 s. A place
+ *            whose workers die 'patience' times in a row without an answer is given
+ *            up; the others go on. One that ends with EXIT_CONFIG is tried every 10 s.
+ */
+#ifndef MASTER_POOL_H
+#define MASTER_POOL_H
+
+#include "master/handover.h"
+#include "net/listen.h"
+#include "shm/buckets.h"
+#include "shm/stats.h"
+
+#include <sys/types.h>
+
+enum {
+	/* A worker more than configured while a generation replaces another. */
+	POOL_PLACES = CONF_WORKERS_MAX + 1,
+	POOL_PATIENCE = 8,
+	POOL_HIDDEN_MAX = 12,
+};
+
+struct place {
+	enum stats_life life;
+	int64_t         since_ms; /* when that began */
+	pid_t           pid;
+	int64_t         forked_ms;
+	unsigned        generation;
+	int64_t         backoff_ms;      /* the last pause; 0: there was none */
+	unsigned        deaths;          /* in a row, without an answer */
+	uint64_t        requests_before; /* the counter in shared memory when it was forked */
+	bool            killed;          /* SIGKILL was sent, and the log says why */
+	enum stats_cause killed_for;     /* or STATS_CAUSE__COUNT */
+};
+
+struct pool {
+	const struct conf  *conf;  /* of the generation */
+	const struct allow *allow;
+	struct stats       *stats; /* POOL_PLACES slots */
+	struct buckets     *buckets;
+	int                 listen_fd;
+	int                 lifeline[2]; /* the workers see its end when the supervisor is gone */
+	int                 ready[2];    /* the workers write their pids into it */
+	int                 hidden[POOL_HIDDEN_MAX];
+	size_t              hidden_count;
+	unsigned            generation; /* 0: none is good yet */
+	unsigned            target;
+	unsigned            most;
+	unsigned            patience;
+	struct place        place[POOL_PLACES];
+};
+
+/* from: another image whose lifeline and counters go on, or NULL. False, and a line in the log, when there are no pipes. */
+bool pool_init(struct pool *p, const struct handover *from) MUSTCHECK;
+void pool_fini(struct pool *p);
+
+/* A descriptor of the supervisor that no child may keep. */
+void pool_hide(struct pool *p, int fd);
+
+/* For every child after fork(): closes what it may not keep. */
+void pool_leave(const struct pool *p);
+
+/*
+ * To another program image: names the workers in h. Those that do not serve yet
+ * are ended, because the other one would not hear of it.
+ */
+void pool_hand_over(struct pool *p, struct handover *h);
+
+/* From another image: its workers are in their places, of the pool's generation. */
+void pool_take_over(struct pool *p, const struct handover *h);
+
+/* Sets the number; places that were given up are tried again. */
+void pool_aim(struct pool *p, unsigned target, unsigned most);
+
+/* From now on workers are of a new generation; those that have not served yet have nothing to wait for. */
+void pool_renew(struct pool *p);
+
+void pool_balance(struct pool *p);
+
+struct pool_census {
+	unsigned serving;  /* of any generation */
+	unsigned old;      /* of which belong to an earlier one */
+	unsigned coming;   /* starting or waiting for it */
+	unsigned stopping;
+	unsigned given_up;
+	unsigned busy;     /* of those that serve */
+	unsigned spare;    /* of these, idle for the time asked for */
+};
+
+struct pool_census pool_count(const struct pool *p, int64_t spare_idle_ms);
+
+/* How many serve and can serve when all is well: target without what was given up. */
+unsigned pool_wanted(const struct pool *p, const struct pool_census *n);
+
+/* Workers that have said that they serve. */
+void pool_take_ready(struct pool *p);
+
+/* False when pid is no worker. */
+bool pool_bury(struct pool *p, pid_t pid, int status);
+
+/* Kills what takes longer than it may. */
+void pool_watch(struct pool *p);
+
+void pool_signal(const struct pool *p, int number);
+
+/* Tells all to leave; nobody is started any more. */
+void pool_stop(struct pool *p);
+void pool_kill(struct pool *p);
+bool pool_is_empty(const struct pool *p);
+
+/* The ms until pool_balance() has something to do; INT64_MAX: nothing by itself. */
+int64_t pool_due_ms(const struct pool *p);
+
+#endif

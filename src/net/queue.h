@@ -1,0 +1,49 @@
+/*
+ * The queue of the listening socket: how many connections wait there for a worker, and when there are so many
+ * that requests are refused before the queue overflows, which front servers answer with an error of theirs.
+ *
+ * Asked      Unix sockets by NETLINK_SOCK_DIAG about this very socket, TCP by TCP_INFO. Where
+ *            the kernel, a sandbox or another network namespace keeps it from telling, length and limit
+ *            are -1 and nothing is ever refused; the log says so once.
+ * Shared     What was found is in struct stats_pool. Every process may look; who looks next sees how
+ *            long ago that was, so that together they look no more often than is of use.
+ * Refusing   From shed_percent of the limit on, until half of that. The log has a line when it begins and one
+ *            when there was none for a while.
+ * Ownership  Each process has its own struct queue; the descriptor inside must not be shared.
+ */
+#ifndef NET_QUEUE_H
+#define NET_QUEUE_H
+
+#include "shm/stats.h"
+
+struct queue {
+	struct stats_pool *pool;
+	int                listen_fd;
+	int                netlink_fd; /* -1: not open */
+	enum { QUEUE_SILENT, QUEUE_UNIX, QUEUE_TCP } how;
+	uint32_t inode, cookie[2];     /* of the unix socket */
+	uint32_t number;               /* of the question */
+};
+
+void queue_init(struct queue *q, int listen_fd, struct stats_pool *pool);
+void queue_fini(struct queue *q);
+
+/* What the kernel says; false when it does not. The limit is what listen() was told, one less than fits. */
+bool queue_ask(struct queue *q, int64_t *length, int64_t *limit);
+
+/*
+ * By the supervisor, whenever it is awake; leaves no descriptor open that children would inherit. Returns the ms until it
+ * should look again, INT64_MAX: any time will do.
+ */
+int64_t queue_tick(struct queue *q, int64_t shed_percent);
+
+/*
+ * By a worker that has just accepted a connection: whether its request is to be refused. 'waited' says that the
+ * worker did not have to wait for it, so it may be one of many.
+ */
+bool queue_sheds(struct queue *q, int64_t shed_percent, bool waited);
+
+/* True for one caller of all processes, when none was for so long; *last is that time. */
+bool queue_turn(_Atomic(int64_t) *last, int64_t every_ms);
+
+#endif

@@ -1,0 +1,505 @@
+/* A worker: wait, read, handle, write, until told to leave. */
+#include "worker/worker.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "fcgi/fcgi.h"
+#include "guard/memory.h"
+#include "guard/sandbox.h"
+#include "net/queue.h"
+#include "worker/reqlog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+	/* A worker that leaves answers what is queued, but not for ever. */
+	DRAIN_MS = 1000,
+	/* When the system has no descriptor or memory for one more connection. */
+	ACCEPT_PAUSE_MS = 50,
+	/* Resident memory is looked at after so many connections or so much time, so that it costs next to nothing. */
+	MEASURE_EVERY = 64,
+	MEASURE_EVERY_MS = 1000,
+	/* A worker that waited no longer than this for a connection found it waiting. */
+	FOUND_WAITING_US = 100,
+	/* For the front server to use or to close the connection that a worker which leaves has kept. */
+	PART_MS = 5000,
+	/* Between two lines about requests that waited too long. */
+	TELL_EXPIRED_MS = 60 * 1000,
+};
+
+enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
+
+struct worker {
+	const struct heritage *h;
+	struct app            *app;
+	struct fcgi           *fcgi;
+	struct arena           arena;
+	struct response        response;
+	struct queue           queue;
+	/*
+	 * The connection that a front server keeps to this worker; fd -1: none. Only one,
+	 * and new ones are accepted all the same: so a request behind another waits for that
+	 * one, and none waits for a worker that another front server holds.
+	 */
+	struct peer            kept;
+	bool                   leaving; /* nothing is kept any more */
+	int                    signal_fd;
+	int                    epoll_fd;
+	int64_t                idle_ms; /* when app_idle() is to be called */
+	int64_t                measured_ms; /* when the memory was last looked at */
+	uint64_t               left;    /* requests until max_requests */
+	int                    statm_fd; /* tells the memory in use */
+	unsigned               unmeasured; /* connections since the last look */
+};
+
+/* Blocks what the worker obeys and returns the descriptor to read it from; -1 on failure. */
+static int
+take_signals(const struct heritage *h)
+{
+	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
+	sigset_t         obeyed;
+
+	sigemptyset(&obeyed);
+	sigaddset(&obeyed, SIGTERM);
+	sigaddset(&obeyed, SIGUSR1); /* does not make it leave, see obey() */
+	/* Ctrl-C goes to the whole group; a watched worker leaves when the supervisor says so. */
+	if (h->lifeline_fd == -1)
+		sigaddset(&obeyed, SIGINT);
+	else
+		signal(SIGINT, SIG_IGN);
+	for (size_t i = 0; i < COUNTOF(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &obeyed, NULL);
+	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void
+worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out)
+{
+	*out = (struct app_options) {
+		.database_url = c->database_url,
+		.stats = stats,
+		.docs_base_url = c->docs_base_url,
+		.statement_timeout_ms = c->statement_timeout_ms,
+		.lock_timeout_ms = c->lock_timeout_ms,
+		.request_timeout_ms = c->request_timeout_ms,
+		.auth_cache_ttl_ms = c->auth_cache_ttl_ms,
+		.idempotency_ttl_ms = c->idempotency_ttl_ms,
+		.metadata_max_bytes = (size_t)c->metadata_max_bytes,
+		.unprepared = !c->prepared_statements,
+	};
+}
+
+/* max_requests and up to a tenth more, so that workers do not all leave at once. */
+static uint64_t
+lifetime(int64_t max_requests)
+{
+	uint64_t random;
+
+	if (max_requests == 0)
+		return UINT64_MAX;
+	hash_random(&random, sizeof(random));
+	return (uint64_t)max_requests + random % ((uint64_t)max_requests / 10 + 1);
+}
+
+static void
+count_answer(struct stats_slot *stats, const struct facts *facts, int status, int64_t took_us)
+{
+	stats_count(&stats->requests);
+	stats_count(&stats->answered[facts->route][status / 100 % STATS_CLASSES]);
+	stats_observe(&stats->took[facts->route], took_us);
+	if (facts->db_trips)
+		stats_observe(&stats->database, facts->db_us);
+	if (facts->replayed)
+		stats_count(&stats->event[STATS_REPLAYED]);
+	if (facts->error == ERR_RATE_LIMITED)
+		stats_count(&stats->event[STATS_LIMITED]);
+	atomic_store_explicit(&stats->last_route, facts->route, memory_order_relaxed);
+	atomic_store_explicit(&stats->last_status, (uint32_t)status, memory_order_relaxed);
+	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
+}
+
+/*
+ * Resident memory, for max_memory and for the scoreboard: other processes may not be
+ * able to see it (ProtectProc= of systemd). /proc/self/statm is text: "size resident ..." in pages.
+ */
+static void
+measure(struct worker *w)
+{
+	int64_t    now = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+	char       text[128];
+	struct str rest;
+	ssize_t    len;
+	int64_t    pages;
+
+	if (++w->unmeasured < MEASURE_EVERY && now - w->measured_ms < MEASURE_EVERY_MS)
+		return;
+	w->unmeasured = 0;
+	w->measured_ms = now;
+	len = pread(w->statm_fd, text, sizeof(text), 0);
+	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
+	str_cut(&rest, ' ');
+	if (str_to_i64(str_cut(&rest, ' '), 0, INT32_MAX, &pages))
+		atomic_store_explicit(&w->h->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)),
+		    memory_order_relaxed);
+}
+
+/* Why a request is not to be begun, as a sentence for its sender, or NULL. */
+static const char *
+refuse(struct worker *w, const struct request *req, bool waited)
+{
+	const struct conf *c = w->h->conf;
+	struct stats_slot *stats = w->h->stats;
+
+	/* Times of another host's clock are good enough to look at, not to act on. */
+	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
+		stats_count(&stats->event[STATS_EXPIRED]);
+		if (queue_turn(&w->h->pool->told_expired_ms, TELL_EXPIRED_MS))
+			log_warn("requests have waited for a worker longer than queue_timeout (%lld ms) and are refused with 503",
+			    (long long)c->queue_timeout_ms);
+		return "The request has waited too long for its turn. Nothing was done; try again.";
+	}
+	if (!queue_sheds(&w->queue, c->queue_shed, waited))
+		return NULL;
+	stats_count(&stats->event[STATS_SHED]);
+	return "The service has more requests than it can answer. Nothing was done; try again.";
+}
+
+static bool
+may_keep(const struct worker *w, const struct peer *peer)
+{
+	return (w->kept.fd == -1 || w->kept.fd == peer->fd) && w->left > 1 && !w->leaving;
+}
+
+/* What is left of a request: figures, and a line in the log. */
+static void
+finish(struct worker *w, const struct request *req, const struct facts *facts, int64_t took_us)
+{
+	struct stats_slot *stats = w->h->stats;
+
+	if (facts->left)
+		stats_count(&stats->event[STATS_CANCELLED]);
+	else
+		count_answer(stats, facts, w->response.status, took_us);
+	if (reqlog_write(w->h->conf, req, &w->response, facts, took_us))
+		stats_count(&stats->event[STATS_SLOW]);
+}
+
+/* waited: the connection did, not this worker. True: it is kept. */
+static bool
+serve(struct worker *w, const struct peer *peer, bool waited)
+{
+	struct stats_slot *stats = w->h->stats;
+	struct request     req = { .arena = &w->arena };
+	int64_t            begun_us = clock_mono_us();
+	bool               kept = false;
+	struct facts       facts;
+	enum fcgi_read     got;
+
+	got = fcgi_read(w->fcgi, peer, &req);
+	if (got == READ_REQUEST) {
+		if (peer->fd == w->kept.fd)
+			stats_count(&stats->event[STATS_REUSED]);
+		if (req.queue_us >= 0)
+			stats_observe(&stats->queued, req.queue_us);
+		req.refused = refuse(w, &req, waited);
+		stats_enter(stats, STATS_HANDLING);
+		app_handle(w->app, &req, &w->response, &facts);
+		stats_enter(stats, STATS_WRITING);
+		if (facts.left)
+			fcgi_drop(w->fcgi);
+		else
+			kept = fcgi_write(w->fcgi, &w->response, may_keep(w, peer));
+		finish(w, &req, &facts, clock_mono_us() - begun_us);
+		response_reset(&w->response);
+		app_after(w->app);
+		w->left--;
+	} else if (got != READ_CLOSED || peer->fd != w->kept.fd) {
+		log_debug("%s", got == READ_ABANDONED ? "a request is not begun: its sender has left"
+						      : "a connection without a request");
+		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
+	}
+	arena_reset(&w->arena);
+	stats_enter(stats, STATS_IDLE);
+	measure(w);
+	return kept;
+}
+
+/* A connection to serve; false when none waits (any more). */
+static bool
+accept_one(const struct worker *w, struct peer *out)
+{
+	int64_t idle_ms = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+
+	for (;;) {
+		struct sockaddr_storage address;
+		socklen_t               len = sizeof(address);
+		int                     fd;
+
+		/* Before it has one: whoever dies with a request in hand shall have said so. */
+		stats_enter(w->h->stats, STATS_READING);
+		fd = accept4(w->h->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+		if (fd == -1 && errno == ECONNABORTED)
+			continue;
+		if (fd == -1) {
+			/* Another worker was faster, or so: idle all the while. */
+			stats_enter(w->h->stats, STATS_IDLE);
+			atomic_store_explicit(&w->h->stats->since_ms, idle_ms, memory_order_relaxed);
+		}
+		if (fd == -1 && errno == EAGAIN)
+			return false;
+		if (fd == -1) {
+			/* EMFILE and its kin pass; the connection stays in the queue. */
+			log_error("accept: %s", strerror(errno));
+			poll(NULL, 0, ACCEPT_PAUSE_MS);
+			return false;
+		}
+		if (allow_has(w->h->allow, &address)) {
+			peer_init(out, fd, &address);
+			return true;
+		}
+		log_warn("a connection was refused: its address is not in listen_allow");
+		stats_count(&w->h->stats->event[STATS_USELESS]);
+		close(fd);
+	}
+}
+
+/* False when a signal has come that says so: leave. */
+static bool
+obey(const struct worker *w)
+{
+	struct signalfd_siginfo got;
+	bool                    stay = true;
+
+	while (read(w->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
+		if (got.ssi_signo == SIGUSR1)
+			log_reopen();
+		else
+			stay = false;
+	return stay;
+}
+
+/*
+ * Waits for a request; false when it is time to leave. Signals come through
+ * a descriptor because ppoll() delivers none while another descriptor is ready:
+ * under full load a handler would never run (tried).
+ */
+static bool
+wait_for_work(struct worker *w, bool *somebody, bool *again)
+{
+	struct epoll_event woken[WAKE__COUNT];
+	int64_t            due = w->idle_ms - clock_mono_ms();
+	int                n;
+
+	if (due <= 0) {
+		due = app_idle(w->app);
+		w->idle_ms = clock_mono_ms() + due;
+	}
+	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
+	*somebody = *again = false;
+	for (int i = 0; i < n; i++)
+		if (woken[i].data.u32 == WAKE_LISTEN)
+			*somebody = true;
+		else if (woken[i].data.u32 == WAKE_KEPT)
+			*again = true;
+		else if (woken[i].data.u32 == WAKE_LIFELINE || !obey(w))
+			return false;
+	return true;
+}
+
+static void
+drain(struct worker *w)
+{
+	int64_t     end = clock_mono_ms() + DRAIN_MS;
+	struct peer peer;
+
+	w->leaving = true;
+	while (clock_mono_ms() < end && accept_one(w, &peer))
+		serve(w, &peer, true);
+}
+
+/*
+ * Leaves the kept connection. One that is closed by this side may be just what a front
+ * server sends a request into, so it is ended by the other side or with an answer.
+ */
+static void
+part(struct worker *w)
+{
+	struct pollfd wait = { .fd = w->kept.fd, .events = POLLIN };
+
+	w->leaving = true;
+	if (w->kept.fd == -1)
+		return;
+	if (poll(&wait, 1, PART_MS) == 1)
+		serve(w, &w->kept, true);
+	else
+		close(w->kept.fd);
+	w->kept.fd = -1;
+}
+
+static bool
+is_too_large(const struct worker *w)
+{
+	int64_t bytes = (int64_t)atomic_load_explicit(&w->h->stats->memory_bytes, memory_order_relaxed);
+	int64_t most = w->h->conf->max_memory_bytes;
+
+	if (most == 0 || bytes < most)
+		return false;
+	log_info("leaves: %lld KiB are resident, and max_memory is %lld KiB", (long long)bytes / 1024,
+	    (long long)most / 1024);
+	return true;
+}
+
+static void
+leave(const struct worker *w, enum stats_cause cause)
+{
+	atomic_store_explicit(&w->h->stats->leaves, cause + 1, memory_order_relaxed);
+}
+
+static void
+serve_kept(struct worker *w, bool waited)
+{
+	stats_enter(w->h->stats, STATS_READING);
+	if (!serve(w, &w->kept, waited))
+		w->kept.fd = -1;
+}
+
+static void
+serve_new(struct worker *w, bool waited)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = WAKE_KEPT };
+	struct peer        peer;
+
+	if (!accept_one(w, &peer) || !serve(w, &peer, waited))
+		return;
+	w->kept = peer;
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, peer.fd, &event) == 0)
+		return;
+	log_error("cannot wait for a kept connection: %s", strerror(errno));
+	close(peer.fd);
+	w->kept.fd = -1;
+}
+
+static void
+loop(struct worker *w)
+{
+	while (w->left > 0) {
+		bool    somebody, again, waited;
+		int64_t since_us = clock_mono_us();
+
+		if (!wait_for_work(w, &somebody, &again)) {
+			drain(w);
+			return;
+		}
+		waited = clock_mono_us() - since_us < FOUND_WAITING_US;
+		if (again)
+			serve_kept(w, waited);
+		if (somebody && w->left > 0)
+			serve_new(w, waited);
+		if (is_too_large(w)) {
+			leave(w, STATS_CAUSE_MEMORY);
+			return;
+		}
+	}
+	log_debug("leaves after max_requests");
+	leave(w, STATS_CAUSE_REQUESTS);
+}
+
+static int
+run(struct worker *w)
+{
+	pid_t self = getpid();
+	int   failed = app_check(w->app);
+
+	if (failed == EXIT_CONFIG)
+		return failed;
+	if (failed)
+		log_warn("starts without the database; answers are 503 until it is back");
+	sandbox_enter(&(struct sandbox) {
+	    .who = SANDBOX_WORKER,
+	    .conf = w->h->conf,
+	    .listen_fd = w->h->listen_fd,
+	    .netlink = w->queue.how == QUEUE_UNIX,
+	    .refused = &w->h->stats->refused,
+	    .told = &w->h->pool->told_sandbox,
+	});
+	if (w->h->ready_fd != -1 && write(w->h->ready_fd, &self, sizeof(self)) != sizeof(self))
+		return EXIT_OS; /* the supervisor is gone */
+	w->idle_ms = clock_mono_ms();
+	measure(w);
+	loop(w);
+	part(w);
+	return 0;
+}
+
+/*
+ * Of the workers that wait on the socket one is woken for a connection, not
+ * all: with 64 of them that alone took two thirds of the throughput.
+ */
+static bool
+open_epoll(struct worker *w)
+{
+	const struct {
+		int      fd;
+		uint32_t events;
+	} sources[WAKE__COUNT] = {
+		[WAKE_SIGNAL] = { w->signal_fd, EPOLLIN },
+		[WAKE_LIFELINE] = { w->h->lifeline_fd, EPOLLIN },
+		[WAKE_LISTEN] = { w->h->listen_fd, EPOLLIN | EPOLLEXCLUSIVE },
+		[WAKE_KEPT] = { -1, 0 }, /* comes later */
+	};
+
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (uint32_t i = 0; i < WAKE__COUNT && w->epoll_fd != -1; i++) {
+		struct epoll_event event = { .events = sources[i].events, .data.u32 = i };
+
+		if (sources[i].fd != -1
+		    && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, sources[i].fd, &event) == -1)
+			return false;
+	}
+	return w->epoll_fd != -1;
+}
+
+int
+worker_run(const struct heritage *h)
+{
+	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .kept.fd = -1, .epoll_fd = -1, .statm_fd = -1 };
+	struct app_options options;
+	int                code = EXIT_OS;
+
+	memory_guard();
+	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
+	w.signal_fd = take_signals(h);
+	if (w.signal_fd == -1 || !open_epoll(&w))
+		log_error("cannot wait for connections: %s", strerror(errno));
+	else
+		w.fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+	if (w.fcgi) {
+		arena_init(&w.arena);
+		response_init(&w.response);
+		queue_init(&w.queue, h->listen_fd, h->pool);
+		worker_app_options(h->conf, h->stats, &options);
+		options.buckets = h->buckets;
+		w.app = app_new(&options);
+		code = run(&w);
+		app_free(w.app);
+		queue_fini(&w.queue);
+		response_fini(&w.response);
+		arena_fini(&w.arena);
+		fcgi_free(w.fcgi);
+	}
+	if (w.statm_fd != -1)
+		close(w.statm_fd);
+	if (w.epoll_fd != -1)
+		close(w.epoll_fd);
+	if (w.signal_fd != -1)
+		close(w.signal_fd);
+	return code;
+}
