@@ -260,7 +260,9 @@ build_tree() {
 	user=$(build_user)
 	wanted="$ROOT/configure -q $*"
 	run_as "$user" mkdir -p "$build" || return
-	if [ ! -x "$ROOT/configure" ] || [ "$ROOT/configure.ac" -nt "$ROOT/configure" ]; then
+	# A resource more or less is noticed by its files.
+	if [ ! -x "$ROOT/configure" ] || [ "$ROOT/configure.ac" -nt "$ROOT/configure" ] ||
+		! (cd "$ROOT" && sh src/resource/list.sh) | cmp -s - "$ROOT/src/resource/files.inc"; then
 		run_as "$user" sh -c 'cd "$1" && autoreconf -fi' - "$ROOT" || return
 	fi
 	if [ ! -f "$build/Makefile" ] || [ "$(cat "$build/configured" 2>/dev/null)" != "$wanted" ]; then

@@ -1,11 +1,17 @@
 # Turns sql/ into C: a table of named statements and one of migrations.
 #
-#   awk -v part=ids    -f embed.awk FILE...   enum sql_id
+#   awk -v part=ids    -f embed.awk FILE...   enum sql_id, the columns of each result, ceilings
 #   awk -v part=table  -f embed.awk FILE...   the two tables
 #
 # In sql/query a statement begins with "-- name: NAME" and ends where the next one
-# begins; comments are dropped. "\set NAME 'TEXT'" works as in psql: :NAME stands for
-# TEXT from there on, in later files too. A migration is taken whole.
+# begins; comments are dropped. Two more lines may follow its name:
+#
+#   -- out: COLUMN...      what its result has, in order: COL_NAME_COLUMN counts from 0. The first may be
+#                          :VARIABLE_columns, for the columns that such a variable names: COL_VARIABLE_COLUMN
+#   -- marks: MARK...      what C has to know of it: a row of 'marks' below
+#
+# "\set NAME 'TEXT'" works as in psql: :NAME stands for TEXT in all
+# files. A migration is taken whole.
 
 function c_text(s) {
 	gsub(/\\/, "&&", s)
@@ -34,6 +40,78 @@ function highest_parameter(s,    high, number) {
 	return high
 }
 
+function stop(message) {
+	print FILENAME ":" FNR ": " message > "/dev/stderr"
+	failed = 1
+	exit 1
+}
+
+# "c.id, c.email" -> "id email"
+function names_of(list,    n, i, words, out) {
+	n = split(list, words, /, */)
+	for (i = 1; i <= n; i++) {
+		sub(/.*\./, "", words[i])
+		out = out (i > 1 ? " " : "") words[i]
+	}
+	return out
+}
+
+# The columns of a result; those of a variable are named once.
+function take_columns(text,    n, i, words, shared, at, list) {
+	n = split(text, words, " ")
+	at = 0
+	for (i = 1; i <= n; i++) {
+		if (words[i] !~ /^:/) {
+			enums = enums "\tCOL_" toupper(name) "_" toupper(words[i]) " = " at++ ",\n"
+			list = list " " words[i]
+			continue
+		}
+		shared = substr(words[i], 2)
+		if (i > 1 || !(shared in variables) || shared !~ /_columns$/)
+			stop("only the first column of " name " may be a variable of columns, set before")
+		list = list " " names_of(variables[shared])
+		if (!(shared in named))
+			name_columns(shared)
+		named[shared] = 1
+		at = split(names_of(variables[shared]), unused, " ")
+	}
+	sub(/^ /, "", list)
+	outs[statements + 1] = list
+
+}
+
+function name_columns(shared,    n, i, words, prefix) {
+	prefix = shared
+	sub(/_columns$/, "", prefix)
+	n = split(names_of(variables[shared]), words, " ")
+	for (i = 1; i <= n; i++)
+		enums = enums "\tCOL_" toupper(prefix) "_" toupper(words[i]) " = " i - 1 ",\n"
+	enums = enums "\tCOL_" toupper(prefix) "__COUNT = " n ",\n"
+}
+
+function take_marks(text,    n, i, words, bits) {
+	n = split(text, words, " ")
+	for (i = 1; i <= n; i++) {
+		if (!(words[i] in marks))
+			stop("there is no mark " words[i])
+		bits = bits (i > 1 ? " | " : "") "SQL_MARK_" toupper(words[i])
+	}
+	flags[statements + 1] = bits
+}
+
+# :NAME becomes its text; "::" is a cast.
+function expand(s,    out, word) {
+	while (match(s, /:+[a-z_]+/)) {
+		word = substr(s, RSTART, RLENGTH)
+		out = out substr(s, 1, RSTART - 1)
+		s = substr(s, RSTART + RLENGTH)
+		if (word !~ /^::/ && !(substr(word, 2) in variables))
+			stop("there is no variable " word)
+		out = out (word ~ /^::/ ? word : variables[substr(word, 2)])
+	}
+	return out s
+}
+
 function finish_statement() {
 	if (name == "")
 		return
@@ -42,6 +120,14 @@ function finish_statement() {
 	names[statements] = name
 	texts[statements] = text
 	name = text = ""
+}
+
+BEGIN {
+	# Reads or writes the record of an idempotency key; waits there for another request with the same key, and for
+	# nothing else.
+	marks_count = split("record twin", mark_names, " ")
+	for (i = 1; i <= marks_count; i++)
+		marks[mark_names[i]] = 2 ^ (i - 1)
 }
 
 FNR == 1 {
@@ -53,10 +139,8 @@ FNR == 1 {
 		sub(/.*\//, "", file)
 		sub(/\.sql$/, "", file)
 		migration_names[migrations] = file
-		if (substr(file, 1, 4) + 0 != migrations) {
-			print FILENAME ": migrations are numbered without gaps" > "/dev/stderr"
-			exit 1
-		}
+		if (substr(file, 1, 4) + 0 != migrations)
+			stop("migrations are numbered without gaps")
 	}
 }
 
@@ -66,10 +150,12 @@ migration {
 }
 
 /^\\set / {
+	finish_statement()
 	variable = $2
 	value = $0
 	sub(/^\\set [^ ]+ '/, "", value)
 	sub(/'[ \t]*$/, "", value)
+	gsub(/\047\047/, "\047", value)
 	variables[variable] = value
 	next
 }
@@ -77,35 +163,47 @@ migration {
 /^-- name: / {
 	finish_statement()
 	name = $3
+	if (name in seen)
+		stop("there is a statement " name " already")
+	seen[name] = 1
 	next
 }
 
+/^-- out: / { take_columns(substr($0, 9)); next }
+/^-- marks: / { take_marks(substr($0, 11)); next }
 /^[ \t]*--/ || /^[ \t]*$/ { next }
 
 name != "" {
-	line = $0
-	for (variable in variables)
-		gsub(":" variable " ", variables[variable] " ", line)
-	for (variable in variables)
-		sub(":" variable "$", variables[variable], line)
-	text = text line "\n"
+	text = text $0 "\n"
 }
 
 END {
+	if (failed)
+		exit 1
 	finish_statement()
+	for (i = 1; i <= statements; i++) {
+		texts[i] = expand(texts[i])
+		if (highest_parameter(texts[i]) > parameters)
+			parameters = highest_parameter(texts[i])
+	}
 	print "/* Made from sql/ by sql/embed.awk. */"
 	if (part == "ids") {
 		print "#ifndef SQLCAT_IDS_H\n#define SQLCAT_IDS_H\n\nenum sql_id {"
 		for (i = 1; i <= statements; i++)
 			print "\tSQL_" toupper(names[i]) ","
-		print "\tSQL__COUNT\n};\n\n#endif"
+		print "\tSQL__COUNT\n};\n\nenum {"
+		print "\tSQL_PARAMETERS_MAX = " parameters ","
+		print "\tSQL_WORDS = (SQL__COUNT + 63) / 64,\n};\n\nenum sql_mark {"
+		for (i = 1; i <= marks_count; i++)
+			print "\tSQL_MARK_" toupper(mark_names[i]) " = " marks[mark_names[i]] ","
+		print "};\n\n/* Columns of results. */\nenum {\n" enums "};\n\n#endif"
 		exit
 	}
 	print "#include \"db/sqlcat.h\"\n"
 	print "const struct sql_stmt sql_catalogue[SQL__COUNT] = {"
 	for (i = 1; i <= statements; i++)
-		print "\t[SQL_" toupper(names[i]) "] = { \"" names[i] "\", " highest_parameter(texts[i]) "," \
-		    c_lines(texts[i]) " },"
+		print "\t[SQL_" toupper(names[i]) "] = { \"" names[i] "\", " highest_parameter(texts[i]) ", " \
+		    (flags[i] == "" ? 0 : flags[i]) ", \"" outs[i] "\"," c_lines(texts[i]) " },"
 	print "};\n\nconst struct sql_migration sql_migrations[] = {"
 	for (i = 1; i <= migrations; i++)
 		print "\t{ \"" migration_names[i] "\"," c_lines(migration_texts[i]) " },"

@@ -75,19 +75,27 @@ CREATE TABLE event (
     PRIMARY KEY (environment_id, id)
 );
 
+-- Nothing in it is of another table's type: every table can change while old keys are repeated.
 CREATE TABLE idempotency_key (
     environment_id uuid NOT NULL,
     key            text COLLATE "C" NOT NULL,
     request_hash   bytea NOT NULL,
-    outcome        text NOT NULL DEFAULT 'ok',
-    ids            uuid[] NOT NULL DEFAULT '{}',
-    snapshot       customer[] NOT NULL DEFAULT '{}',
+    maker          uuid NOT NULL,
+    version        text NOT NULL,
+    asked          text,
+    status         integer NOT NULL,
+    headers        text NOT NULL,
+    answer         bytea NOT NULL,
+    sealed         boolean NOT NULL,
     created_at     timestamptz(3) NOT NULL DEFAULT now(),
     PRIMARY KEY (environment_id, key)
 );
-COMMENT ON COLUMN idempotency_key.outcome IS 'ok, or the code of the error that was answered';
-COMMENT ON COLUMN idempotency_key.ids IS 'ids that the request gave to what it made, in the order of its items; with the request''s body they give the stored answer again';
-COMMENT ON COLUMN idempotency_key.snapshot IS 'customers of the answer that the body does not tell: those that existed, and an updated one';
+COMMENT ON COLUMN idempotency_key.request_hash IS 'a hash of what was meant: method, path, and the body as canonical JSON';
+COMMENT ON COLUMN idempotency_key.maker IS 'drawn for the request that wrote the record, which may meet it again after a lost connection';
+COMMENT ON COLUMN idempotency_key.version IS 'the API version that the answer was made for';
+COMMENT ON COLUMN idempotency_key.asked IS 'the Commet-Version header as it was sent';
+COMMENT ON COLUMN idempotency_key.headers IS 'of the answer, those that its handler set, a line each';
+COMMENT ON COLUMN idempotency_key.answer IS 'the body that was answered, byte by byte; encrypted when sealed, because it shows a secret';
 CREATE INDEX idempotency_key_created_at ON idempotency_key (created_at);
 
 ALTER TABLE api_key ENABLE ROW LEVEL SECURITY;

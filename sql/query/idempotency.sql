@@ -1,26 +1,40 @@
--- Idempotency keys: what was answered, kept with the write that it belongs to.
+-- Idempotency keys: what was meant and what was answered, kept with the write that it belongs to. Nothing here knows
+-- what was written.
+--
+-- A write with a key is one transaction: environment_enter_alone, idempotency_look, the statements of the resource,
+-- idempotency_put. The look leaves a note for those behind it, app.replay: on, and a statement that writes does
+-- nothing (:first_time). A resource's statement may leave app.expected: false, and the answer that was sent along, made
+-- before anything was known, is not stored.
 
--- name: idempotency_find
--- $1 environment, $2 key, $3 life in ms. A commit that gave up waiting for a synchronous standby can be seen here and
--- nowhere else. Nothing is told of it before the standby has it, so a transaction that only reads writes a word into
--- the log: its own commit then waits for all that came before.
-SELECT k.request_hash, k.outcome, k.ids, k.created_at < now() - $3::bigint * interval '1 millisecond',
-       CASE WHEN current_setting('synchronous_standby_names') <> ''
-            THEN pg_logical_emit_message(true, 'clientele', '') END
-  FROM idempotency_key k
- WHERE k.environment_id = $1::uuid AND k.key = $2::text;
+\set first_time 'current_setting(''app.replay'', true) IS DISTINCT FROM ''on'''
+
+-- name: idempotency_look
+-- out: found request_hash maker version asked status headers answer sealed
+-- marks: record
+-- Always one row. An expired record is removed, out of the way of a new one. $1 environment, $2 key, $3 life in ms.
+-- A commit that gave up waiting for a synchronous standby can be seen here and nowhere else. Nothing is told of it
+-- before the standby has it, so a transaction that only reads writes a word into the log: its own commit then waits for
+-- all that came before.
+WITH expired AS (
+    DELETE FROM idempotency_key k
+     WHERE k.environment_id = $1::uuid AND k.key = $2::text
+       AND k.created_at < now() - $3::bigint * interval '1 millisecond'
+)
+SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END, true) = 'on'
+           AND (current_setting('synchronous_standby_names') = ''
+                OR pg_logical_emit_message(true, 'clientele', '') IS NOT NULL) AS found,
+       k.request_hash, k.maker, k.version, k.asked, k.status::bigint, k.headers, k.answer, k.sealed
+  FROM (SELECT) one
+  LEFT JOIN idempotency_key k
+    ON k.environment_id = $1 AND k.key = $2 AND k.created_at >= now() - $3 * interval '1 millisecond';
 
 -- name: idempotency_put
--- The record of a write that has no customers in its answer, or was refused. $1 environment, $2 ids,
--- $3 outcome, $4 key, $5 request hash.
-INSERT INTO idempotency_key (environment_id, ids, outcome, key, request_hash)
-VALUES ($1::uuid, $2::uuid[], $3::text, $4::text, $5::bytea);
-
--- name: idempotency_drop
--- An expired record, out of the way of a new one. $1 environment, $2 key, $3 life in ms.
-DELETE FROM idempotency_key k
- WHERE k.environment_id = $1::uuid AND k.key = $2::text
-   AND k.created_at < now() - $3::bigint * interval '1 millisecond';
+-- marks: record twin
+-- $1 environment, $2 key, $3 request hash, $4 maker, $5 version, $6 version asked for or NULL, $7 status, $8 headers,
+-- $9 answer, $10 sealed, $11 whether the answer was made beforehand, and is kept only if all went as expected.
+INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, asked, status, headers, answer, sealed)
+SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, $8::text, $9::bytea, $10::boolean
+ WHERE :first_time AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');
 
 -- name: housekeeping_enter
 -- Lets this transaction see the keys of all environments, unless somebody else is at it already. Nobody waits
@@ -29,6 +43,7 @@ SELECT set_config('app.housekeeping', CASE WHEN pg_try_advisory_xact_lock(720575
        set_config('synchronous_commit', 'off', true);
 
 -- name: housekeeping_expire
+-- out: removed until_ms
 -- A bounded step: at most $2 records older than $1 ms, oldest first. $3 is where the last step ended, in ms since
 -- 1970: the index still leads to all that was removed since the last vacuum, and a step must not walk over it.
 WITH gone AS (
@@ -40,4 +55,4 @@ WITH gone AS (
                                 LIMIT $2::bigint))
     RETURNING k.created_at
 )
-SELECT count(*), coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) FROM gone;
+SELECT count(*) AS removed, coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) AS until_ms FROM gone;

@@ -15,32 +15,37 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('timezone', 'UTC', $3);
 
 -- name: role_check
--- Whether this role may serve: it must be subject to row-level security and own nothing. A pooler shows itself
--- by another process than it has told.
-SELECT r.rolsuper, r.rolbypassrls,
-       EXISTS (SELECT FROM pg_class t WHERE t.relowner = r.oid AND t.relname = 'customer'),
-       current_setting('fsync') = 'on', pg_backend_pid()::bigint
+-- out: superuser bypasses owner fsync pid
+-- Whether this role may serve: it must be subject to row-level security and own no table. A pooler shows itself
+-- by another process than the one that it announced.
+SELECT r.rolsuper AS superuser, r.rolbypassrls AS bypasses,
+       EXISTS (SELECT FROM pg_class t WHERE t.relowner = r.oid AND t.relkind = 'r' AND t.relrowsecurity) AS owner,
+       current_setting('fsync') = 'on' AS fsync, pg_backend_pid()::bigint AS pid
   FROM pg_roles r
  WHERE r.rolname = current_user;
 
 -- name: schema_version
+-- out: version
 -- The newest migration that was applied.
-SELECT coalesce(max(version), 0)::bigint FROM schema_migration;
+SELECT coalesce(max(version), 0)::bigint AS version FROM schema_migration;
 
 -- name: connection_room
+-- out: max_connections reserved of_role of_database
 -- How many connections there can be: of the server, of this role, of this database; -1: no limit of its own.
-SELECT current_setting('max_connections')::bigint,
+SELECT current_setting('max_connections')::bigint AS max_connections,
        current_setting('superuser_reserved_connections')::bigint
-           + coalesce(current_setting('reserved_connections', true), '0')::bigint,
-       r.rolconnlimit::bigint, d.datconnlimit::bigint
+           + coalesce(current_setting('reserved_connections', true), '0')::bigint AS reserved,
+       r.rolconnlimit::bigint AS of_role, d.datconnlimit::bigint AS of_database
   FROM pg_roles r, pg_database d
  WHERE r.rolname = current_user AND d.datname = current_database();
 
 -- name: environment_enter
--- What row-level security lets this transaction see. $1 environment.
-SELECT set_config('app.environment', $1::uuid::text, true);
+-- What row-level security lets this transaction see. A condition and no column, because describing a column to the
+-- client costs more than setting it. $1 environment.
+SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL;
 
 -- name: environment_enter_alone
+-- marks: twin
 -- The same, for a write with an idempotency key: one at a time may run with it, so that a twin waits
 -- here, and nowhere else, until the first one has ended. $2 number of the key.
-SELECT set_config('app.environment', $1::uuid::text, true), pg_advisory_xact_lock($2::bigint);
+SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL AND pg_advisory_xact_lock($2::bigint) IS NOT NULL;

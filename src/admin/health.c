@@ -12,7 +12,6 @@
 
 enum {
 	LOOK_EVERY_MS = 2000,
-	LOOK_TIMEOUT_MS = 2000,
 	/* No news for so long is bad news: libpq may wait for ever when it resolves or cancels. */
 	STALE_MS = 6000,
 	STOP_MS = 200,
@@ -25,7 +24,7 @@ const char *const health_names[HEALTH__COUNT] = {
 };
 
 struct health {
-	struct db_options options;
+	const struct conf *conf;
 	pthread_t         thread;
 	pthread_mutex_t   lock; /* for all below */
 	pthread_cond_t    woken;
@@ -54,7 +53,7 @@ static void *
 keep_looking(void *arg)
 {
 	struct health *h = arg;
-	struct db     *db = db_new(&h->options);
+	struct db     *db = db_new(h->conf, DB_WATCH);
 	bool           stopping = false;
 
 	while (!stopping) {
@@ -87,14 +86,7 @@ health_start(const struct conf *c)
 	struct health     *h = must_alloc(sizeof(*h));
 	pthread_condattr_t monotonic;
 
-	h->options = (struct db_options) {
-		.url = c->database_url,
-		.application_name = "clientele admin",
-		.statement_timeout_ms = LOOK_TIMEOUT_MS,
-		.lock_timeout_ms = LOOK_TIMEOUT_MS,
-		.request_timeout_ms = LOOK_TIMEOUT_MS,
-		.unprepared = !c->prepared_statements,
-	};
+	h->conf = c;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -1,6 +1,6 @@
 /* What has been counted, in Prometheus's text format. */
 #include "admin/metrics.h"
-#include "app/routes.h"
+#include "app/resources.h"
 
 #include "config.h"
 

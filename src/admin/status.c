@@ -1,6 +1,6 @@
 /* What the pool and each of its workers is at. */
 #include "admin/status.h"
-#include "app/routes.h"
+#include "app/resources.h"
 #include "json/jwrite.h"
 
 #include "config.h"

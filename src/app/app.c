@@ -1,73 +1,43 @@
 /* The whole API as one function from request to response. */
 #include "app/app.h"
-#include "app/routes.h"
+#include "app/housekeeping.h"
+#include "app/legacy.h"
+#include "app/router.h"
 #include "auth/api_key.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "call/body.h"
 #include "call/idem.h"
 #include "call/reply.h"
-#include "db/db.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	HOUSEKEEPING_EVERY_MS = 60 * 1000,
-	/* Rows a step: a ms or less, so a request that comes in between waits no longer than that. */
-	HOUSEKEEPING_ROWS = 200,
-	/* After a full step there may be more: 2,000 rows a second and worker at most. */
-	HOUSEKEEPING_AGAIN_MS = 100,
-	/* A refused request is to come again after 1 to this many seconds. */
-	REFUSED_RETRY_MAX_S = 3,
-	/* nginx takes 4 KiB of response headers by default. */
-	LINK_MAX_BYTES = 1536,
-};
-
-/* One year after the version that ends the legacy paths' last differences. */
-static const struct str sunset = STR("Sat, 31 Jul 2027 00:00:00 GMT");
+/* A refused request is to come again after 1 to this many seconds. */
+enum { REFUSED_RETRY_MAX_S = 3 };
 
 struct app {
-	struct settings       settings;
+	const struct conf    *conf;
+	struct buckets       *buckets;
 	struct db            *db;
 	struct stats_slot    *stats;
 	struct api_key_cache *keys;
-	int64_t               housekeeping_ms; /* monotonic: when it is due */
-	int64_t               expired_ms;      /* wall: when the last expired key was made that was removed */
+	struct housekeeping   housekeeping;
+	struct recent         recent;
 };
 
-static void
-plan_housekeeping(struct app *app)
-{
-	unsigned char jitter;
-
-	/* Half of the time to one and a half, so that workers do not come together. */
-	hash_random(&jitter, sizeof(jitter));
-	app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_EVERY_MS / 2 + HOUSEKEEPING_EVERY_MS * jitter / 256;
-}
-
 struct app *
-app_new(const struct app_options *o)
+app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets)
 {
-	const struct db_options db_options = {
-		.url = o->database_url,
-		.application_name = "clientele",
-		.statement_timeout_ms = o->statement_timeout_ms,
-		.lock_timeout_ms = o->lock_timeout_ms,
-		.request_timeout_ms = o->request_timeout_ms,
-		.unprepared = o->unprepared,
-	};
 	struct app *app = must_alloc(sizeof(*app));
 
-	app->settings.docs_base_url = o->docs_base_url;
-	app->settings.metadata_max_bytes = o->metadata_max_bytes;
-	app->settings.idempotency_ttl_ms = o->idempotency_ttl_ms;
-	app->settings.buckets = o->buckets;
-	app->stats = o->stats;
-	app->db = db_new(&db_options);
-	app->keys = api_key_cache_new(o->auth_cache_ttl_ms);
-	plan_housekeeping(app);
+	app->conf = conf;
+	app->buckets = buckets;
+	app->stats = stats;
+	app->db = db_new(conf, DB_SERVE);
+	app->keys = api_key_cache_new(conf->auth_cache_ttl_ms);
+	housekeeping_init(&app->housekeeping);
+	router_init();
 	return app;
 }
 
@@ -103,12 +73,12 @@ bool
 app_room(struct app *app, struct db_room *out)
 {
 	struct arena arena;
-	bool         told;
+	bool         known;
 
 	arena_init(&arena);
-	told = db_room(app->db, &arena, out);
+	known = db_room(app->db, &arena, out);
 	arena_fini(&arena);
-	return told;
+	return known;
 }
 
 /* ---- one request ---- */
@@ -121,8 +91,7 @@ is_safe_id(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
-		        || c == '-' || c == '_' || c == '.' || c == ':'))
+		if (!str_is_alnum(c) && c != '-' && c != '_' && c != '.' && c != ':')
 			return false;
 	}
 	return true;
@@ -153,49 +122,6 @@ join_trace(const struct request *req, struct response *res, struct trace *trace)
 	text = ARENA_NEW(req->arena, char, TRACE_TEXT_BYTES + 1);
 	trace_response(trace, text);
 	response_header(res, "traceresponse", str_of(text));
-}
-
-/* Bytes at the beginning that need no escape in a path. */
-static size_t
-unreserved(struct str s)
-{
-	size_t n = 0;
-
-	while (n < s.len && (isalnum((unsigned char)s.ptr[n]) || memchr("-._~", s.ptr[n], 4)))
-		n++;
-	return n;
-}
-
-/* The same path under /api/v1, escaped anew: no byte of a request goes into a header as it came. */
-static struct str
-successor(struct call *c)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	struct buf        link;
-	struct str        copy;
-
-	buf_init(&link, LINK_MAX_BYTES);
-	buf_str(&link, STR("</api/v1"));
-	for (size_t i = 0; i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
-		struct str segment = c->path.segment[i];
-
-		buf_str(&link, STR("/"));
-		for (;;) {
-			size_t        plain = unreserved(segment);
-			unsigned char b;
-
-			buf_add(&link, segment.ptr, plain);
-			if (plain == segment.len)
-				break;
-			b = (unsigned char)segment.ptr[plain];
-			buf_add(&link, (const char[]) { '%', hex[b >> 4], hex[b & 15] }, 3);
-			segment = (struct str) { segment.ptr + plain + 1, segment.len - plain - 1 };
-		}
-	}
-	buf_str(&link, STR(">; rel=\"successor-version\""));
-	copy = link.full ? STR("</api/v1>; rel=\"successor-version\"") : arena_str(c->arena, buf_view(&link));
-	buf_fini(&link);
-	return copy;
 }
 
 /*
@@ -248,41 +174,68 @@ static enum err
 refuse(struct call *c)
 {
 	call_fail(c, ERR_UNAVAILABLE, NULL, c->req->refused);
-	/* Those who are refused together shall not come back together. */
+	/* Clients that are refused together shall not come back together. */
 	c->problem.retry_after_s = 1 + clock_mono_us() % REFUSED_RETRY_MAX_S;
 	return ERR_UNAVAILABLE;
+}
+
+/* Everything that a write's handler finds done: the body read, the idempotency key ready. */
+static enum err
+begin_write(struct call *c)
+{
+	body_read(c);
+	return idem_begin(c);
+}
+
+static enum err
+run_handler(struct call *c)
+{
+	enum err e;
+
+	c->headers = c->res->headers;
+	if (c->route->flags & ROUTE_WRITES && ((e = begin_write(c)) != ERR_OK || idem_is_repeated(c, &e)))
+		return e;
+	e = c->route->handle(c);
+	/* An answer that was given before comes before the rules of the day. */
+	return e != ERR_OK && err_info(e)->status < 500 ? idem_recall(c, e) : e;
 }
 
 static enum err
 handle(struct app *app, struct call *c)
 {
-	const struct route *route;
-	const char         *blame, *why;
-	enum err            e;
+	const char *blame, *why;
+	enum err    e;
 
-	e = query_split(c->arena, route_base(c), &c->path, &c->query, &blame, &why)
-	    ? route_find(c, &route) : call_fail(c, ERR_VALIDATION, blame, why);
+	e = query_split(c->arena, router_base(c), &c->path, &c->query, &blame, &why)
+	    ? router_find(c) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
-	c->facts->route = e == ERR_OK ? route_number(route) : STATS_NO_ROUTE;
 	stats_do(app->stats, c->facts->route, c->facts->request_id);
-	if (c->legacy_path) {
-		response_header(c->res, "Deprecation", STR("true"));
-		response_header(c->res, "Sunset", sunset);
-		response_header(c->res, "Link", successor(c));
-	}
+	legacy_headers(c);
 	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
 		return refuse(c);
-	if (!(route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
+	if (!(c->route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < route->since)
+	if (c->version < c->route->since)
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL, "This endpoint does not exist in this API version.");
-	if (route->flags & ROUTE_WRITES && (e = idem_begin(c)) != ERR_OK)
-		return e;
-	return route->handle(c);
+	return run_handler(c);
+}
+
+static void
+note_database(struct app *app, struct facts *facts)
+{
+	struct db_meter spent = db_meter_take(app->db);
+
+	facts->db_us = spent.us;
+	facts->db_trips = spent.trips;
+	facts->statements = spent.statements;
+	facts->left = spent.left;
+	if (spent.trips)
+		atomic_store_explicit(&app->stats->db, spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY,
+		    memory_order_relaxed);
 }
 
 void
@@ -293,12 +246,13 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 		.req = req,
 		.res = res,
 		.db = app->db,
-		.settings = &app->settings,
+		.conf = app->conf,
+		.buckets = app->buckets,
+		.recent = &app->recent,
 		.facts = facts,
 		.version = V_CURRENT,
 	};
-	struct str      id = request_id(req);
-	struct db_meter spent;
+	struct str id = request_id(req);
 
 	*facts = (struct facts) { .request_id = id, .route = STATS_NO_ROUTE, .queue_us = req->queue_us };
 	db_meter_take(app->db); /* what housekeeping cost is nobody's */
@@ -306,17 +260,9 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
 	join_trace(req, res, &facts->trace);
-	facts->error = handle(app, &c);
-	reply_send(&c, facts->error);
+	facts->error = reply_render(&c, handle(app, &c));
 	db_watch(app->db, NULL);
-	spent = db_meter_take(app->db);
-	facts->db_us = spent.us;
-	facts->db_trips = spent.trips;
-	facts->statements = spent.statements;
-	facts->left = spent.left;
-	if (spent.trips)
-		atomic_store_explicit(&app->stats->db, spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY,
-		    memory_order_relaxed);
+	note_database(app, facts);
 	/* What is refused has no cause of its own: the log tells of the whole time of it. */
 	if (res->status >= 500 && !facts->left && !req->refused)
 		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(facts->error)->code,
@@ -330,7 +276,9 @@ app_after(struct app *app)
 {
 	struct arena arena;
 	struct facts facts = { .route = STATS_NO_ROUTE };
-	struct call  c = { .arena = &arena, .db = app->db, .settings = &app->settings, .facts = &facts };
+	struct call  c = {
+		.arena = &arena, .db = app->db, .conf = app->conf, .buckets = app->buckets, .facts = &facts,
+	};
 
 	if (!api_key_is_to_confirm(app->keys))
 		return;
@@ -339,41 +287,8 @@ app_after(struct app *app)
 	arena_fini(&arena);
 }
 
-static void
-keep_house(struct app *app)
-{
-	struct arena arena;
-	struct tx    tx;
-	struct bind *b;
-	struct row   row;
-
-	plan_housekeeping(app);
-	arena_init(&arena);
-	tx_init(&tx, app->db, &arena);
-	tx_step(&tx, SQL_HOUSEKEEPING_ENTER);
-	b = tx_step(&tx, SQL_HOUSEKEEPING_EXPIRE);
-	bind_i64(b, app->settings.idempotency_ttl_ms);
-	bind_i64(b, HOUSEKEEPING_ROWS);
-	bind_i64(b, app->expired_ms);
-	if (tx_run(&tx) != DB_OK) {
-		log_info("expired idempotency keys stay for now: %s", tx.log);
-	} else {
-		row = tx_row(&tx, 1, 0);
-		app->expired_ms = row_i64(&row, 1);
-		if (row_i64(&row, 0) == HOUSEKEEPING_ROWS)
-			app->housekeeping_ms = clock_mono_ms() + HOUSEKEEPING_AGAIN_MS;
-	}
-	arena_fini(&arena);
-}
-
 int64_t
 app_idle(struct app *app)
 {
-	int64_t due = app->housekeeping_ms - clock_mono_ms();
-
-	if (due <= 0) {
-		keep_house(app);
-		due = app->housekeeping_ms - clock_mono_ms();
-	}
-	return due > 0 ? due : 0;
+	return housekeeping_run(&app->housekeeping, app->db, app->conf);
 }

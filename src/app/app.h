@@ -10,8 +10,9 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 
+#include "call/facts.h"
+#include "conf/conf.h"
 #include "db/db.h"
-#include "http/facts.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "shm/buckets.h"
@@ -19,22 +20,8 @@
 
 struct app;
 
-/* Views and strings must outlive the app. Times are milliseconds. */
-struct app_options {
-	const char *database_url;         /* libpq connection string of the serving role */
-	const char *docs_base_url;        /* without a slash at its end */
-	struct stats_slot *stats;         /* of this process */
-	struct buckets *buckets;          /* of all processes; app_check() needs none */
-	int64_t     statement_timeout_ms;
-	int64_t     lock_timeout_ms;      /* also how long a twin of a running request waits */
-	int64_t     request_timeout_ms;   /* the longest wait for the database in one request */
-	int64_t     auth_cache_ttl_ms;
-	int64_t     idempotency_ttl_ms;
-	size_t      metadata_max_bytes;
-	bool        unprepared;           /* as in struct db_options */
-};
-
-struct app *app_new(const struct app_options *options);
+/* All must outlive the app; buckets may be NULL for app_check() alone. */
+struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
 void        app_free(struct app *app);
 
 /*

@@ -1,12 +1,24 @@
-/* Handler of the description of the API. */
+/* GET /openapi.json. */
 #include "app/openapi.h"
+#include "call/call.h"
 #include "json/jwrite.h"
 
-enum err
-openapi_get(struct call *c)
+static enum err
+get(struct call *c)
 {
 	/* In no version's envelope: it is a document for tools, not a resource. */
 	c->res->status = 200;
 	c->reply = jwrite_raw(openapi_document);
 	return ERR_OK;
 }
+
+static const struct route routes[] = {
+	{ METHOD_GET, "openapi.json", ROUTE_PUBLIC, V_FIRST, get },
+};
+
+extern const struct resource openapi_resource;
+const struct resource openapi_resource = {
+	.name = "openapi",
+	.routes = routes,
+	.routes_count = COUNTOF(routes),
+};

@@ -45,9 +45,7 @@ well_formed(struct str key)
 		if (!str_starts(key, key_prefixes[live]) || key.len != head + API_KEY_DIGITS)
 			continue;
 		for (size_t i = head; i < key.len; i++) {
-			char c = key.ptr[i];
-
-			if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+			if (!str_is_alnum(key.ptr[i]))
 				return false;
 		}
 		return true;
@@ -80,40 +78,37 @@ mark_used(struct call *c)
 		log_info("last use of an API key was not recorded: %s", tx.log);
 }
 
-static enum err
-ask_database(struct call *c, struct str hash, bool *found)
+static enum db_status
+ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 {
-	struct tx      tx;
 	enum db_status status;
 	struct row     row;
 	struct str     pin, rate;
-	bool           mark;
 
-	tx_init(&tx, c->db, c->arena);
-	tx.again = true;
-	bind_text(tx_step(&tx, SQL_KEY_HOLDER), hash);
-	bind_text(tx_step(&tx, SQL_KEY_FIND), hash);
-	if ((status = tx_run(&tx)) != DB_OK)
-		return call_db_failed(c, &tx, status);
-	*found = tx_rows(&tx, 1) == 1;
+	tx_init(tx, c->db, c->arena);
+	tx->reads = true;
+	bind_text(tx_step(tx, SQL_KEY_HOLDER), hash);
+	bind_text(tx_step(tx, SQL_KEY_FIND), hash);
+	if ((status = tx_run(tx)) != DB_OK)
+		return status;
+	*found = tx_rows(tx, 1) == 1;
 	if (!*found)
-		return ERR_OK;
-	row = tx_row(&tx, 1, 0);
-	c->tenant.environment = row_id(&row, 0);
-	c->tenant.organization = row_id(&row, 1);
-	c->tenant.key = row_id(&row, 2);
-	c->tenant.livemode = row_bool(&row, 3);
-	pin = row_text(&row, 4);
+		return DB_OK;
+	row = tx_row(tx, 1, 0);
+	c->tenant.environment = row_id(&row, COL_KEY_FIND_ENVIRONMENT);
+	c->tenant.organization = row_id(&row, COL_KEY_FIND_ORGANIZATION);
+	c->tenant.key = row_id(&row, COL_KEY_FIND_ID);
+	c->tenant.livemode = row_bool(&row, COL_KEY_FIND_LIVEMODE);
+	pin = row_text(&row, COL_KEY_FIND_API_VERSION);
 	c->tenant.pinned = pin.ptr;
 	/* A pin that names an unknown version is the current one. */
 	if (pin.ptr && !version_find(pin, &c->tenant.pin))
 		c->tenant.pin = V_CURRENT;
-	rate = row_text(&row, 6);
+	rate = row_text(&row, COL_KEY_FIND_RATE_LIMIT);
 	c->tenant.own_rate = rate.ptr && rate_parse(rate, &c->tenant.rate);
-	mark = row_bool(&row, 5);
-	if (mark)
+	if (row_bool(&row, COL_KEY_FIND_UNMARKED))
 		mark_used(c);
-	return ERR_OK;
+	return DB_OK;
 }
 
 static enum err
@@ -127,17 +122,19 @@ static enum err
 find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES], int64_t now_ns,
     bool *looked_up)
 {
-	struct entry *entry = &cache->slot[hash[0] % CACHE_SLOTS];
-	bool          found;
-	enum err      e;
+	struct entry  *entry = &cache->slot[hash[0] % CACHE_SLOTS];
+	struct tx      tx;
+	enum db_status status;
+	bool           found;
 
 	*looked_up = !(entry->until_ns > now_ns && hash_equal(entry->hash, hash, SHA256_BYTES));
 	if (!*looked_up) {
 		c->tenant = entry->tenant;
 		return ERR_OK;
 	}
-	if ((e = ask_database(c, (struct str) { (const char *)hash, SHA256_BYTES }, &found)) != ERR_OK)
-		return e;
+	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found);
+	if (status != DB_OK)
+		return call_db_failed(c, &tx, status);
 	if (!found)
 		return refuse(c);
 	/* The moment before the question: the answer may be that old. */
@@ -186,23 +183,15 @@ api_key_is_to_confirm(const struct api_key_cache *cache)
 void
 api_key_confirm(struct call *c, struct api_key_cache *cache)
 {
-	int64_t now_ns = clock_mono_ns();
-	bool    found;
+	const struct str hash = { (const char *)cache->confirm_hash, SHA256_BYTES };
+	struct tx        tx;
+	int64_t          now_ns = clock_mono_ns();
+	bool             found;
 
 	cache->confirm = false;
 	/* Without an answer it is as it was. */
-	if (ask_database(c, (struct str) { (const char *)cache->confirm_hash, SHA256_BYTES }, &found) == ERR_OK)
+	if (ask_database(c, &tx, hash, &found) == DB_OK)
 		limit_confirm(c, cache->confirm_hash, found, now_ns);
-}
-
-/* The digit in base 62 that a byte of a random stream gives; false for the bytes that would favour some. */
-static bool
-to_digit(unsigned char byte, char *out)
-{
-	static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	*out = alphabet[byte % 62];
-	return byte < 248;
 }
 
 static void
@@ -223,22 +212,5 @@ api_key_make(bool livemode, struct api_key *out)
 	char digits[API_KEY_DIGITS + 1];
 
 	id_random_text(STR(""), API_KEY_DIGITS, digits, sizeof(digits));
-	finish(livemode, digits, out);
-}
-
-void
-api_key_derive(bool livemode, struct str secret, const struct id *nonce, struct api_key *out)
-{
-	char digits[API_KEY_DIGITS];
-
-	for (size_t n = 0, block = 0; n < sizeof(digits); block++) {
-		const char       number = (char)block;
-		const struct str parts[] = { STR("api key"), secret, { (const char *)nonce->b, ID_BYTES }, { &number, 1 } };
-		unsigned char    stream[SHA256_BYTES];
-
-		hash_sha256_parts(parts, COUNTOF(parts), stream);
-		for (size_t i = 0; i < sizeof(stream) && n < sizeof(digits); i++)
-			n += to_digit(stream[i], &digits[n]);
-	}
 	finish(livemode, digits, out);
 }

@@ -46,15 +46,9 @@ struct api_key {
 	unsigned char hash[SHA256_BYTES];
 };
 
-#define API_KEY_ID_PREFIX STR("key_")
+#define API_KEY_ID_PREFIX STR("key_") /* of the ids, not of the keys */
 
 /* A random key. */
 void api_key_make(bool livemode, struct api_key *out);
-
-/*
- * The key that follows from a secret and a random nonce: always the same one, and unknown to whoever
- * lacks either.
- */
-void api_key_derive(bool livemode, struct str secret, const struct id *nonce, struct api_key *out);
 
 #endif

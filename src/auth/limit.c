@@ -48,7 +48,7 @@ answer(struct call *c, const struct bucket *b)
 enum err
 limit_begin(struct call *c, const unsigned char hash[SHA256_BYTES], int64_t now_ns, struct bucket *b)
 {
-	buckets_take(c->settings->buckets, hash, now_ns, b);
+	buckets_take(c->buckets, hash, now_ns, b);
 	return b->answer == BUCKET_EMPTY ? answer(c, b) : ERR_OK;
 }
 
@@ -56,7 +56,7 @@ static struct terms
 terms_of(const struct call *c)
 {
 	return (struct terms) {
-		.rate = c->tenant.own_rate ? c->tenant.rate : buckets_configured(c->settings->buckets),
+		.rate = c->tenant.own_rate ? c->tenant.rate : buckets_configured(c->buckets),
 		.own = c->tenant.own_rate,
 		.organization = c->tenant.organization,
 	};
@@ -68,7 +68,7 @@ limit_settle(struct call *c, const unsigned char hash[SHA256_BYTES], bool looked
 {
 	const struct terms terms = terms_of(c);
 
-	buckets_settle(c->settings->buckets, hash, &terms, looked_up, now_ns, b);
+	buckets_settle(c->buckets, hash, &terms, looked_up, now_ns, b);
 	return answer(c, b);
 }
 
@@ -77,5 +77,5 @@ limit_confirm(struct call *c, const unsigned char hash[SHA256_BYTES], bool found
 {
 	const struct terms none = { .own = true }, terms = found ? terms_of(c) : none;
 
-	buckets_confirm(c->settings->buckets, hash, &terms, now_ns);
+	buckets_confirm(c->buckets, hash, &terms, now_ns);
 }

@@ -2,12 +2,11 @@
 #include "base/err.h"
 
 #include <assert.h>
-#include <string.h>
 
 static const struct err_info infos[ERR__COUNT] = {
 	[ERR_OK] = { 200, "ok", "", "no error" },
 #define ERR(name, status, code, type, what) [ERR_##name] = { status, code, type, what },
-#include "base/err.def"
+#include "base/err_gen.def"
 #undef ERR
 };
 
@@ -16,13 +15,4 @@ err_info(enum err e)
 {
 	assert(e < ERR__COUNT);
 	return &infos[e];
-}
-
-enum err
-err_find(const char *code, size_t len)
-{
-	for (enum err e = ERR_OK + 1; e < ERR__COUNT; e++)
-		if (strlen(infos[e].code) == len && memcmp(infos[e].code, code, len) == 0)
-			return e;
-	return ERR_OK;
 }

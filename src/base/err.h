@@ -10,7 +10,7 @@
 enum err {
 	ERR_OK,
 #define ERR(name, status, code, type, what) ERR_##name,
-#include "base/err.def"
+#include "base/err_gen.def"
 #undef ERR
 	ERR__COUNT
 };
@@ -23,8 +23,5 @@ struct err_info {
 };
 
 const struct err_info *err_info(enum err e);
-
-/* The error with this wire code, or ERR_OK when there is none. */
-enum err err_find(const char *code, size_t len);
 
 #endif

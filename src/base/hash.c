@@ -8,50 +8,91 @@
 #include <stdlib.h>
 
 /*
- * One context and one fetched digest for the life of the process: fetching
+ * One context and one fetched digest of each kind for the life of the process: fetching
  * takes a lock and several allocations in OpenSSL 3, per call otherwise. Memory is the one
- * thing that SHA-256 can fail for.
+ * thing that hashing can fail for.
  */
-static EVP_MD_CTX   *context;
-static const EVP_MD *digest;
+struct digest {
+	EVP_MD_CTX   *context;
+	const EVP_MD *md;
+};
+
+static const EVP_MD *
+fetch(const char *name)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+	return EVP_MD_fetch(NULL, name, NULL);
+#else
+	return EVP_get_digestbyname(name);
+#endif
+}
 
 static void
-begin(void)
+begin(struct digest *d, const char *name)
 {
-	if (!context) {
-		context = EVP_MD_CTX_new();
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-		digest = EVP_MD_fetch(NULL, "SHA256", NULL);
-#else
-		digest = EVP_sha256();
-#endif
+	if (!d->context) {
+		d->context = EVP_MD_CTX_new();
+		d->md = fetch(name);
+		if (!d->md)
+			d->md = fetch("SHA256");
 	}
-	if (!context || !digest || EVP_DigestInit_ex(context, digest, NULL) != 1)
+	if (!d->context || !d->md || EVP_DigestInit_ex(d->context, d->md, NULL) != 1)
 		out_of_memory();
+}
+
+static void
+add(struct digest *d, const void *p, size_t n)
+{
+	if (EVP_DigestUpdate(d->context, p, n) != 1)
+		out_of_memory();
+}
+
+/* The first bytes of it. */
+static void
+end(struct digest *d, unsigned char *out, size_t bytes)
+{
+	unsigned char all[EVP_MAX_MD_SIZE];
+
+	if (EVP_DigestFinal_ex(d->context, all, NULL) != 1)
+		out_of_memory();
+	memcpy(out, all, bytes);
+}
+
+static void
+add_parts(struct digest *d, const struct str *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t len = parts[i].len;
+
+		add(d, &len, sizeof(len));
+		add(d, parts[i].ptr, parts[i].len);
+	}
+}
+
+static struct digest sha256, blake2b;
+
+void
+hash_sha256(struct str s, unsigned char out[SHA256_BYTES])
+{
+	begin(&sha256, "SHA256");
+	add(&sha256, s.ptr, s.len);
+	end(&sha256, out, SHA256_BYTES);
 }
 
 void
 hash_sha256_parts(const struct str *parts, size_t count, unsigned char out[SHA256_BYTES])
 {
-	begin();
-	for (size_t i = 0; i < count; i++) {
-		uint64_t len = parts[i].len;
-
-		if (EVP_DigestUpdate(context, &len, sizeof(len)) != 1
-		    || EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) != 1)
-			out_of_memory();
-	}
-	if (EVP_DigestFinal_ex(context, out, NULL) != 1)
-		out_of_memory();
+	begin(&sha256, "SHA256");
+	add_parts(&sha256, parts, count);
+	end(&sha256, out, SHA256_BYTES);
 }
 
 void
-hash_sha256(struct str s, unsigned char out[SHA256_BYTES])
+hash_parts(const struct str *parts, size_t count, unsigned char out[HASH_BYTES])
 {
-	begin();
-	if (EVP_DigestUpdate(context, s.ptr, s.len) != 1
-	    || EVP_DigestFinal_ex(context, out, NULL) != 1)
-		out_of_memory();
+	begin(&blake2b, "BLAKE2b512");
+	add_parts(&blake2b, parts, count);
+	end(&blake2b, out, HASH_BYTES);
 }
 
 void

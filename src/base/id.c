@@ -106,6 +106,15 @@ digit(char c)
 	return -1;
 }
 
+struct str
+id_prefixed(struct str prefix, const struct id *id, char out[ID_PREFIXED_BYTES])
+{
+	assert(prefix.len + ID_TEXT_BYTES <= ID_PREFIXED_BYTES);
+	memcpy(out, prefix.ptr, prefix.len);
+	id_text(id, out + prefix.len);
+	return (struct str) { out, prefix.len + ID_TEXT_BYTES };
+}
+
 bool
 id_parse(struct str prefix, struct str text, struct id *out)
 {

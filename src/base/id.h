@@ -17,7 +17,11 @@ enum {
 	ID_BYTES = 16,
 	ID_TEXT_BYTES = 22,
 	ID_UUID_BYTES = 36,
+	ID_PREFIXED_BYTES = 8 + ID_TEXT_BYTES, /* the longest prefix, and digits */
 };
+
+/* Prefixes of what is no resource. */
+#define ID_ORGANIZATION STR("org_")
 
 struct id {
 	unsigned char b[ID_BYTES];
@@ -29,6 +33,9 @@ struct id id_new(void);
 int64_t id_ms(const struct id *id);
 
 void id_text(const struct id *id, char out[ID_TEXT_BYTES]);
+/* Prefix and digits, as the API shows an id; a view of out. */
+struct str id_prefixed(struct str prefix, const struct id *id, char out[ID_PREFIXED_BYTES]);
+
 bool id_parse(struct str prefix, struct str text, struct id *out) MUSTCHECK;
 
 /* The RFC 9562 spelling, 36 characters; either case is read, lower case written. */
@@ -39,6 +46,15 @@ static inline bool
 id_eq(const struct id *a, const struct id *b)
 {
 	return memcmp(a->b, b->b, ID_BYTES) == 0;
+}
+
+/* All zeros: no id at all. */
+static inline bool
+id_is_nil(const struct id *id)
+{
+	static const struct id nil;
+
+	return id_eq(id, &nil);
 }
 
 /* prefix + bytes of randomness in base 62, NUL-terminated; out has room for size bytes. */

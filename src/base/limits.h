@@ -26,19 +26,12 @@ enum {
 	/* 100 items with full metadata and every field are under 105,000 values. */
 	JSON_VALUES_MAX = 120000,
 
-	/* Contract section 3. Characters are Unicode code points. */
-	EMAIL_MAX_CHARS = 200,
-	EXTERNAL_ID_MAX_CHARS = 100,
-	NAME_MAX_CHARS = 200,
-	TAX_DOCUMENT_MAX_CHARS = 100,
-	ADDRESS_LINE_MAX_CHARS = 200, /* the contract is silent; the longest field it names */
+	/* Contract section 3. Those of one resource alone stand in its folder. */
 	METADATA_DEPTH_MAX = 8,
 	METADATA_VALUES_MAX = 1000,
 	JSON_NUMBER_MAX_BYTES = 64, /* jsonb and doubles make monsters of longer ones */
-	BATCH_ITEMS_MAX = 100,
 	LIST_LIMIT_MAX = 100,
 	LIST_LIMIT_DEFAULT = 25,
-	SEARCH_MAX_CHARS = 200,
 
 	/* Contract section 7. */
 	API_KEY_NAME_MAX_CHARS = 100,

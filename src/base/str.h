@@ -47,8 +47,24 @@ str_starts(struct str s, struct str prefix)
 	return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
 }
 
+/* Copies the bytes; returns the place behind them. */
+static inline char *
+str_put(char *to, struct str s)
+{
+	if (s.len)
+		memcpy(to, s.ptr, s.len);
+	return to + s.len;
+}
+
 /* Order of bytes, shorter first: the order of COLLATE "C". */
 int str_cmp(struct str a, struct str b);
+
+/* A letter or a digit of ASCII, whatever the locale. */
+static inline bool
+str_is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
 
 /* ASCII letters only, as header and key names need it. */
 bool str_eq_nocase(struct str a, struct str b);

@@ -2,22 +2,33 @@
 #include "call/body.h"
 #include "base/limits.h"
 
-enum err
-body_object(struct call *c, enum body_use use, struct jdoc *doc)
+static const struct jlimits limits = { JSON_DEPTH_MAX, JSON_VALUES_MAX };
+
+void
+body_read(struct call *c)
 {
-	static const struct jlimits limits = { JSON_DEPTH_MAX, JSON_VALUES_MAX };
-	struct jread_error why;
-	struct str         text = c->req->body;
+	struct body *b = &c->body;
+
+	b->valid = !c->req->body_too_large
+	    && jread_parse(c->arena, c->req->body, &limits, &b->doc, &b->error);
+}
+
+enum err
+body_object(struct call *c, enum body_use use, const struct jdoc **doc)
+{
+	struct body *b = &c->body;
 
 	if (c->req->body_too_large)
 		return call_fail(c, ERR_TOO_LARGE, NULL, "The body is too large.");
-	if (text.len == 0 && use == BODY_MAY_BE_EMPTY)
-		text = STR("{}");
-	if (!jread_parse(c->arena, text, &limits, doc, &why))
+	if (c->req->body.len == 0 && use == BODY_MAY_BE_EMPTY)
+		b->valid = jread_parse(c->arena, STR("{}"), &limits, &b->doc, &b->error);
+	if (!b->valid)
 		return call_fail(c, ERR_INVALID_JSON, NULL,
-		    arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.", why.offset, why.what).ptr);
-	if (doc->nodes->type == JTYPE_OBJECT
-	    || (use == BODY_MAY_BE_EMPTY && doc->nodes->type == JTYPE_ARRAY && doc->nodes->size == 0))
+		    arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.", b->error.offset,
+		        b->error.what).ptr);
+	*doc = &b->doc;
+	if (b->doc.nodes->type == JTYPE_OBJECT
+	    || (use == BODY_MAY_BE_EMPTY && b->doc.nodes->type == JTYPE_ARRAY && b->doc.nodes->size == 0))
 		return ERR_OK;
 	call_field(c, "body", "must be a JSON object");
 	return call_fields_done(c);

@@ -5,7 +5,9 @@
 #define CALL_BODY_H
 
 #include "call/call.h"
-#include "json/jread.h"
+
+/* Reads the body into c->body, once, and judges nothing: a stored answer may come before that. */
+void body_read(struct call *c);
 
 enum body_use {
 	BODY_REQUIRED,
@@ -13,6 +15,6 @@ enum body_use {
 };
 
 /* ERR_TOO_LARGE, ERR_INVALID_JSON (with the byte offset), ERR_VALIDATION (not an object). */
-enum err body_object(struct call *c, enum body_use use, struct jdoc *doc);
+enum err body_object(struct call *c, enum body_use use, const struct jdoc **doc);
 
 #endif

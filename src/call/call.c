@@ -43,61 +43,106 @@ call_fields_done(struct call *c)
 	    arena_fmt(c->arena, "%s: %s", p->detail[0].field, p->detail[0].message).ptr);
 }
 
-/* Steps in which there is nothing to wait for but another request with the same key. */
-static bool
-waits_for_twin(enum sql_id id)
+/* ---- a transaction that failed ---- */
+
+/*
+ * The end of a sentence about it: what is known of the outcome, and what helps. Only
+ * what a call can do is advised: not every write takes a key.
+ */
+static const char *
+advice(const struct call *c, const struct tx *tx)
 {
-	return id == SQL_ENVIRONMENT_ENTER_ALONE || id == SQL_CUSTOMER_SETTLE || id == SQL_IDEMPOTENCY_PUT;
+	if (tx->outcome == TX_UNDONE)
+		return "Nothing was done; try again.";
+	if (c->idem.key.ptr)
+		return "Its outcome is unknown; try again with the same Idempotency-Key.";
+	if (c->route && c->route->flags & ROUTE_WRITES)
+		return "Its outcome is unknown; look before you repeat it. With an Idempotency-Key it could be "
+		       "repeated safely.";
+	return "Its outcome is unknown; look before you repeat it.";
+}
+
+static enum err
+fail_advised(struct call *c, const struct tx *tx, enum err code, const char *what)
+{
+	return call_fail(c, code, NULL, arena_fmt(c->arena, "%s %s", what, advice(c, tx)).ptr);
+}
+
+static const struct constraint *
+find_constraint(const struct call *c, const char *name)
+{
+	for (size_t i = 0; c->resource && i < c->resource->constraints_count; i++)
+		if (strcmp(c->resource->constraints[i].name, name) == 0)
+			return &c->resource->constraints[i];
+	return NULL;
 }
 
 enum err
 call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 {
-	snprintf(c->problem.log, sizeof(c->problem.log), "%s", tx->log);
-	if ((status == DB_LOCKED || status == DB_TIMEOUT) && waits_for_twin(tx->step[tx->failed].id))
-		return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
-		    "A request with this idempotency key is still running.");
+	const struct constraint *broken = status == DB_UNIQUE ? find_constraint(c, tx->constraint) : NULL;
+	unsigned                 marks = sql_catalogue[tx->step[tx->failed].id].marks;
+
+	snprintf(c->problem.log, sizeof(c->problem.log), "%s%s", tx->log,
+	    tx->outcome == TX_UNKNOWN ? "; outcome unknown" : "");
+	if (tx->outcome == TX_UNDONE) {
+		if (broken)
+			return call_fail(c, broken->err, broken->param, broken->message);
+		if ((status == DB_LOCKED || status == DB_TIMEOUT) && marks & SQL_MARK_TWIN && c->idem.key.ptr)
+			return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
+			    "A request with this idempotency key is still running.");
+		if (status == DB_FAILED && marks & SQL_MARK_RECORD)
+			return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
+			    "The idempotency record cannot be read or written. Nothing was done; try again.");
+	}
 	switch (status) {
 	case DB_LOCKED:
-		return call_fail(c, ERR_UNAVAILABLE, NULL,
-		    "Another request holds what this one needs. Nothing was done; try again.");
+		return fail_advised(c, tx, ERR_UNAVAILABLE, "Another request holds what this one needs.");
 	case DB_TIMEOUT:
-		return call_fail(c, ERR_UNAVAILABLE, NULL, "The request took too long. Nothing was done; try again.");
+		return fail_advised(c, tx, ERR_UNAVAILABLE, "The request took too long.");
 	case DB_GONE:
-		return call_fail(c, ERR_UNAVAILABLE, NULL,
-		    "The service is temporarily unavailable. Nothing was done; try again.");
-	case DB_UNKNOWN:
-		return call_fail(c, ERR_UNAVAILABLE, NULL,
-		    "The connection was lost while the request ran, so its outcome is unknown; try again with "
-		    "the same Idempotency-Key.");
+		return fail_advised(c, tx, ERR_UNAVAILABLE, tx->outcome == TX_UNKNOWN
+		        ? "The connection to the database was lost while the request ran."
+		        : "The service is temporarily unavailable.");
 	case DB_OK:
 	case DB_UNIQUE:
 	case DB_FAILED:
 		break;
 	}
+	/* Trying again will not help against a defect, but with an unknown outcome it is safe or said not to be. */
+	if (tx->outcome == TX_UNKNOWN)
+		return fail_advised(c, tx, ERR_UNAVAILABLE, "Something went wrong on our side.");
 	return call_fail(c, ERR_INTERNAL, NULL, "Something went wrong on our side. Nothing was done.");
 }
+
+/* ---- reading ---- */
 
 void
 call_enter(struct call *c, struct tx *tx)
 {
+	assert(tx->steps == 0);
+	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &c->tenant.environment);
+}
+
+struct bind *
+call_read(struct call *c, struct tx *tx, enum sql_id statement)
+{
 	struct bind *b;
 
-	assert(tx->steps == 0);
-	if (!c->idem_key.ptr) {
-		bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &c->tenant.environment);
-		return;
-	}
-	/* The lock's number: a part of a hash, so that two keys never wait for each other but by a freak. */
-	const struct str parts[] = { { (const char *)c->tenant.environment.b, ID_BYTES }, c->idem_key };
-	unsigned char    hash[SHA256_BYTES];
-	int64_t          number;
-
-	hash_sha256_parts(parts, COUNTOF(parts), hash);
-	memcpy(&number, hash, sizeof(number));
-	b = tx_step(tx, SQL_ENVIRONMENT_ENTER_ALONE);
+	tx_init(tx, c->db, c->arena);
+	tx->reads = true;
+	call_enter(c, tx);
+	b = tx_step(tx, statement);
 	bind_id(b, &c->tenant.environment);
-	bind_i64(b, number);
+	return b;
+}
+
+enum err
+call_read_run(struct call *c, struct tx *tx)
+{
+	enum db_status status = tx_run(tx);
+
+	return status == DB_OK ? ERR_OK : call_db_failed(c, tx, status);
 }
 
 bool

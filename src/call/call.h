@@ -13,17 +13,21 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/id.h"
+#include "call/facts.h"
+#include "call/recent.h"
+#include "call/resource.h"
+#include "conf/conf.h"
 #include "db/tx.h"
-#include "http/facts.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/version.h"
+#include "json/jread.h"
 #include "shm/buckets.h"
 
 struct json_object;
 
-/* Who calls: the holder of the API key. */
+/* Whose key the call is made with. */
 struct tenant {
 	struct id    environment, organization, key;
 	bool         livemode;
@@ -48,32 +52,47 @@ struct problem {
 	char log[256];
 };
 
-struct settings {
-	const char *docs_base_url;
-	size_t      metadata_max_bytes;
-	int64_t     idempotency_ttl_ms;
-	struct buckets *buckets;
+/* The body as JSON, read once (call/body.h). */
+struct body {
+	bool               valid;
+	struct jdoc        doc;   /* valid */
+	struct jread_error error; /* not valid */
 };
+
+/* The Idempotency-Key of a write (call/idem.h). */
+struct idem {
+	struct str    key;    /* absent when none was sent */
+	unsigned char hash[HASH_BYTES]; /* of what is meant */
+	struct id     maker;  /* drawn for this call: its mark in a record that it writes */
+	int64_t       lock;   /* number of the key's lock */
+	bool          looked; /* its record was looked for, and the answer came */
+};
+
+enum { PATH_PARAMETERS_MAX = 4 };
 
 struct call {
 	struct arena          *arena;
 	const struct request  *req;
 	struct response       *res;
 	struct db             *db;
-	const struct settings *settings;
+	const struct conf     *conf;
+	struct buckets        *buckets; /* of rate limits */
+	struct recent         *recent;
 	struct facts          *facts;
+	const struct resource *resource;
+	const struct route    *route;
 	struct tenant          tenant;
 	enum version           version;
 	bool                   legacy_path; /* the path has no version in it */
 	struct path            path;
 	struct query           query;
-	struct str             id;          /* the path's {id} */
+	struct str             param[PATH_PARAMETERS_MAX]; /* the path's, in the order of the pattern */
+	struct body            body;
+	struct idem            idem;
 
-	/* The Idempotency-Key of a write; absent when none was sent. */
-	struct str    idem_key;
-	unsigned char idem_hash[SHA256_BYTES];
-
-	struct json_object *reply; /* owned; what the handler answers */
+	struct json_object *reply;    /* owned; what the handler answers */
+	bool                rendered; /* the response has its body already */
+	size_t              headers;  /* of the response that are not the handler's: they come first */
 	struct problem      problem;
 };
 
@@ -87,13 +106,21 @@ void call_field(struct call *c, const char *field, const char *message);
 enum err call_fields_done(struct call *c);
 
 /*
- * What a failed transaction means for the client. DB_UNIQUE must have been
- * dealt with before; here it is a defect.
+ * What a failed transaction means for the client: the constraints of the call's resource first, then what
+ * is known of the outcome.
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
 
-/* First step of every transaction: what it may see. */
+/* First step of every transaction that is not a write_begin(): what it may see. */
 void call_enter(struct call *c, struct tx *tx);
+
+/*
+ * Runs a transaction that only reads: enters the environment and sends the statement that the caller
+ * then binds. Its rows are those of step READ_STEP.
+ */
+enum { READ_STEP = 1 };
+struct bind *call_read(struct call *c, struct tx *tx, enum sql_id statement);
+enum err     call_read_run(struct call *c, struct tx *tx);
 
 /* The only value of a query parameter, absent when not sent; sent twice: false, and the problem is filled. */
 bool call_parameter(struct call *c, const char *name, struct str *value) MUSTCHECK;

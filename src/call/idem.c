@@ -1,16 +1,50 @@
-/* Idempotency keys. */
+/* Idempotency keys: the record of a key. */
 #include "call/idem.h"
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/seal.h"
+#include "json/jcanon.h"
 
-enum { EXPIRED_RUNS_MAX = 3 };
+/* Steps of idem_enter(). */
+enum { LOOK_STEP = 1 };
+
+static const char header_name[] = "Idempotency-Key";
+
+/* What must agree in a repeated request. Its version is compared by itself, see is_same_version(). */
+static void
+hash_request(struct call *c)
+{
+	struct str       path = c->req->uri;
+	const struct str parts[] = {
+		str_of(method_names[c->req->method]),
+		str_cut(&path, '?'),
+		/* Without this another API key of the environment could ask for what it cannot open. */
+		c->route->flags & ROUTE_SECRET ? c->req->header[HEADER_API_KEY] : STR(""),
+		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
+	};
+
+	hash_parts(parts, COUNTOF(parts), c->idem.hash);
+}
+
+/* The lock's number: a part of a hash, so that two keys collide only by chance. */
+static int64_t
+lock_number(const struct call *c, struct str key)
+{
+	const struct str parts[] = {
+		{ (const char *)c->tenant.environment.b, ID_BYTES },
+		key,
+	};
+	unsigned char hash[HASH_BYTES];
+	int64_t       number;
+
+	hash_parts(parts, COUNTOF(parts), hash);
+	memcpy(&number, hash, sizeof(number));
+	return number;
+}
 
 enum err
 idem_begin(struct call *c)
 {
-	static const char name[] = "Idempotency-Key";
-	struct str        key = c->req->header[HEADER_IDEMPOTENCY_KEY];
-	struct str        path = c->req->uri;
+	struct str key = c->req->header[HEADER_IDEMPOTENCY_KEY];
 
 	if (!key.ptr)
 		return ERR_OK;
@@ -21,188 +55,182 @@ idem_begin(struct call *c)
 		key.len -= 2;
 	}
 	if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX_BYTES)
-		return call_fail(c, ERR_VALIDATION, name, "Idempotency-Key must have 1 to 255 characters.");
+		return call_fail(c, ERR_VALIDATION, header_name, "Idempotency-Key must have 1 to 255 characters.");
 	for (size_t i = 0; i < key.len; i++)
 		if (key.ptr[i] < 0x20 || key.ptr[i] > 0x7E)
-			return call_fail(c, ERR_VALIDATION, name, "Idempotency-Key must be printable ASCII.");
-
-	const struct str parts[] = { str_of(method_names[c->req->method]), str_cut(&path, '?'),
-		str_of(version_info(c->version)->name), c->req->body };
-
-	hash_sha256_parts(parts, COUNTOF(parts), c->idem_hash);
-	c->idem_key = key;
+			return call_fail(c, ERR_VALIDATION, header_name,
+			    "Idempotency-Key must be printable ASCII.");
+	hash_request(c);
+	c->idem.key = key;
+	c->idem.lock = lock_number(c, key);
+	c->idem.maker = id_new();
 	return ERR_OK;
 }
 
 void
-idem_add(struct call *c, struct str part)
+idem_enter(struct call *c, struct tx *tx)
 {
-	const struct str parts[] = { { (const char *)c->idem_hash, SHA256_BYTES }, part };
-	unsigned char    hash[SHA256_BYTES];
+	struct bind *b;
 
-	hash_sha256_parts(parts, COUNTOF(parts), hash);
-	memcpy(c->idem_hash, hash, SHA256_BYTES);
-}
-
-void
-idem_bind(const struct call *c, struct bind *b)
-{
-	bind_text(b, c->idem_key);
-	bind_text(b, (struct str) { (const char *)c->idem_hash, SHA256_BYTES });
-}
-
-void
-idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t count, enum err outcome)
-{
-	struct str  *cells = ARENA_NEW(c->arena, struct str, count);
-	struct bind *b = tx_step(tx, SQL_IDEMPOTENCY_PUT);
-
-	for (size_t i = 0; i < count; i++)
-		cells[i] = (struct str) { (const char *)ids[i].b, ID_BYTES };
-	bind_id(b, &c->tenant.environment);
-	bind_array(b, BIND_UUID, cells, count);
-	bind_text(b, str_of(err_info(outcome)->code));
-	idem_bind(c, b);
-}
-
-static enum err
-unavailable(struct call *c, const struct tx *tx, enum db_status status)
-{
-	enum err e = call_db_failed(c, tx, status);
-
-	return e != ERR_INTERNAL ? e : call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
-	    "The idempotency record cannot be read or written. Nothing was done; try again.");
-}
-
-static bool
-writes_record(enum sql_id id)
-{
-	static const enum sql_id statements[] = { SQL_CUSTOMER_SETTLE, SQL_CUSTOMER_UPDATE, SQL_CUSTOMER_KEEP,
-		SQL_IDEMPOTENCY_PUT };
-
-	for (size_t i = 0; i < COUNTOF(statements); i++)
-		if (statements[i] == id)
-			return true;
-	return false;
-}
-
-/* *again: the record had expired and is gone, the write may run. */
-static enum err
-read_record(struct call *c, struct idem_stored *stored, bool *again)
-{
-	struct tx     *tx = &stored->tx;
-	struct bind   *b;
-	struct row     row;
-	struct str     hash, outcome;
-	enum db_status status;
-
-	tx_init(tx, c->db, c->arena);
-	tx->again = true;
-	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &c->tenant.environment);
-	b = tx_step(tx, SQL_IDEMPOTENCY_FIND);
-	bind_id(b, &c->tenant.environment);
-	bind_text(b, c->idem_key);
-	bind_i64(b, c->settings->idempotency_ttl_ms);
-	b = tx_step(tx, SQL_CUSTOMER_KEPT);
-	bind_id(b, &c->tenant.environment);
-	bind_text(b, c->idem_key);
-	if ((status = tx_run(tx)) != DB_OK)
-		return unavailable(c, tx, status);
-	*again = tx_rows(tx, 1) == 0; /* housekeeping has just removed it */
-	if (*again)
-		return ERR_OK;
-	row = tx_row(tx, 1, 0);
-	if (row_bool(&row, 3)) {
-		struct tx drop;
-
-		*again = true;
-		tx_init(&drop, c->db, c->arena);
-		drop.again = true;
-		bind_id(tx_step(&drop, SQL_ENVIRONMENT_ENTER), &c->tenant.environment);
-		b = tx_step(&drop, SQL_IDEMPOTENCY_DROP);
-		bind_id(b, &c->tenant.environment);
-		bind_text(b, c->idem_key);
-		bind_i64(b, c->settings->idempotency_ttl_ms);
-		if ((status = tx_run(&drop)) != DB_OK)
-			return unavailable(c, &drop, status);
-		return ERR_OK;
-	}
-	hash = row_text(&row, 0);
-	if (hash.len != SHA256_BYTES || memcmp(hash.ptr, c->idem_hash, SHA256_BYTES) != 0)
-		return call_fail(c, ERR_IDEM_MISMATCH, "Idempotency-Key",
-		    "This idempotency key was used for a different request.");
-	outcome = row_text(&row, 1);
-	stored->found = true;
-	stored->outcome = err_find(outcome.ptr, outcome.len);
-	stored->ids = row_ids(&row, 2, c->arena, &stored->id);
-	return ERR_OK;
-}
-
-void
-idem_mark(struct call *c, const struct idem_stored *stored, const struct id *made)
-{
-	/* Its own record, after a lost connection: this is the first answer. */
-	if (made && stored->ids && id_eq(&stored->id[0], made))
+	if (!c->idem.key.ptr) {
+		call_enter(c, tx);
 		return;
+	}
+	b = tx_step(tx, SQL_ENVIRONMENT_ENTER_ALONE);
+	bind_id(b, &c->tenant.environment);
+	bind_i64(b, c->idem.lock);
+	b = tx_step(tx, SQL_IDEMPOTENCY_LOOK);
+	bind_id(b, &c->tenant.environment);
+	bind_text(b, c->idem.key);
+	bind_i64(b, c->conf->idempotency_ttl_ms);
+}
+
+bool
+idem_found(struct call *c, const struct tx *tx)
+{
+	struct row row;
+
+	if (!c->idem.key.ptr)
+		return false;
+	c->idem.looked = true;
+	recent_add(c->recent, c->idem.lock);
+	row = tx_row(tx, LOOK_STEP, 0);
+	return row_bool(&row, COL_IDEMPOTENCY_LOOK_FOUND);
+}
+
+/* "Name: value" and a line feed for each header of the handler. */
+static struct str
+print_headers(struct call *c)
+{
+	size_t size = 0;
+	char  *text, *end;
+
+	for (size_t i = c->headers; i < c->res->headers; i++)
+		size += strlen(c->res->header[i].name) + 2 + c->res->header[i].value.len + 1;
+	text = end = ARENA_NEW(c->arena, char, size + 1);
+	for (size_t i = c->headers; i < c->res->headers; i++) {
+		end = str_put(end, str_of(c->res->header[i].name));
+		end = str_put(end, STR(": "));
+		end = str_put(end, c->res->header[i].value);
+		end = str_put(end, STR("\n"));
+	}
+	return (struct str) { text, size };
+}
+
+static void
+restore_headers(struct call *c, struct str text)
+{
+	text = arena_str(c->arena, text);
+	while (text.len) {
+		struct str line = str_cut(&text, '\n'), name = str_cut(&line, ':');
+
+		response_header(c->res, arena_str(c->arena, name).ptr, str_trim(line));
+	}
+}
+
+void
+idem_keep(struct call *c, struct tx *tx, bool expected)
+{
+	struct bind *b = tx_step(tx, SQL_IDEMPOTENCY_PUT);
+	bool         sealed = c->route->flags & ROUTE_SECRET;
+	struct str   answer = buf_view(&c->res->body);
+
+	if (sealed)
+		answer = seal_close(c->arena, c->req->header[HEADER_API_KEY], &c->idem.maker, answer);
+	bind_id(b, &c->tenant.environment);
+	bind_text(b, c->idem.key);
+	bind_text(b, (struct str) { (const char *)c->idem.hash, HASH_BYTES });
+	bind_id(b, &c->idem.maker);
+	bind_text(b, str_of(version_info(c->version)->name));
+	bind_text(b, c->req->header[HEADER_VERSION]);
+	bind_i64(b, c->res->status);
+	bind_text(b, print_headers(c));
+	bind_text(b, answer);
+	bind_bool(b, sealed);
+	bind_bool(b, expected);
+}
+
+/*
+ * A version is the same when it was asked for in the same words, or when it is the same one. So a client that names
+ * none gets its answer again after its pin has moved, or after a new version has become the current one.
+ */
+static bool
+is_same_version(const struct call *c, const struct row *row)
+{
+	struct str asked = row_text(row, COL_IDEMPOTENCY_LOOK_ASKED), now = c->req->header[HEADER_VERSION];
+
+	return (!asked.ptr == !now.ptr && str_eq(asked, now))
+	    || str_is(row_text(row, COL_IDEMPOTENCY_LOOK_VERSION), version_info(c->version)->name);
+}
+
+enum err
+idem_replay(struct call *c, const struct tx *tx)
+{
+	struct row row = tx_row(tx, LOOK_STEP, 0);
+	struct str hash = row_text(&row, COL_IDEMPOTENCY_LOOK_REQUEST_HASH);
+	struct str answer = row_text(&row, COL_IDEMPOTENCY_LOOK_ANSWER);
+	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
+
+	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
+	    || !is_same_version(c, &row))
+		return call_fail(c, ERR_IDEM_MISMATCH, header_name,
+		    "This idempotency key was used for a different request.");
+	if (row_bool(&row, COL_IDEMPOTENCY_LOOK_SEALED)
+	    && !seal_open(c->arena, c->req->header[HEADER_API_KEY], &maker, answer, &answer))
+		return call_fail(c, ERR_IDEM_UNAVAILABLE, header_name,
+		    "The idempotency record cannot be read. Nothing was done; try again.");
+	c->res->status = (int)row_i64(&row, COL_IDEMPOTENCY_LOOK_STATUS);
+	restore_headers(c, row_text(&row, COL_IDEMPOTENCY_LOOK_HEADERS));
+	buf_str(&c->res->body, answer);
+	c->rendered = true;
+	/* Its own record, after a lost connection: this is the first answer. */
+	if (id_eq(&maker, &c->idem.maker))
+		return ERR_OK;
 	response_header(c->res, "Idempotent-Replayed", STR("true"));
 	c->facts->replayed = true;
+	return ERR_OK;
 }
 
-enum err
-idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken)
+/* Looks for the record alone. ERR_OK: *found tells, and the response is filled from it. */
+static enum err
+look(struct call *c, bool *found)
 {
-	*taken = false;
-	stored->found = false;
-	stored->outcome = ERR_OK;
-	for (int runs = 0; runs < EXPIRED_RUNS_MAX; runs++) {
-		enum db_status status = tx_run(tx);
-		bool           again = false;
-		enum err       e;
-
-		if (status == DB_OK)
-			return ERR_OK;
-		if (status == DB_UNIQUE && tx->constraint == DB_CONSTRAINT_EXTERNAL_ID) {
-			*taken = true;
-			return ERR_DUPLICATE;
-		}
-		if (status == DB_FAILED && c->idem_key.ptr && writes_record(tx->step[tx->failed].id))
-			return unavailable(c, tx, status);
-		if (status != DB_UNIQUE || !c->idem_key.ptr
-		    || (tx->constraint != DB_CONSTRAINT_IDEMPOTENCY_KEY && tx->constraint != DB_CONSTRAINT_NEW_ID))
-			return call_db_failed(c, tx, status);
-		if ((e = read_record(c, stored, &again)) != ERR_OK || !again)
-			return e;
-	}
-	return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
-	    "The idempotency record keeps changing. Nothing was done; try again.");
-}
-
-enum err
-idem_find(struct call *c, struct idem_stored *stored)
-{
-	bool again;
-
-	stored->found = false;
-	return c->idem_key.ptr ? read_record(c, stored, &again) : ERR_OK;
-}
-
-enum err
-idem_refused(struct call *c, enum err outcome, struct idem_stored *stored)
-{
-	struct tx tx;
-	enum err  e;
-	bool      taken;
+	struct tx      tx;
+	enum db_status status;
 
 	tx_init(&tx, c->db, c->arena);
-	if (!c->idem_key.ptr)
-		return outcome;
-	call_enter(c, &tx);
-	idem_step(c, &tx, NULL, 0, outcome);
-	e = idem_run(c, &tx, stored, &taken);
-	if (e == ERR_IDEM_MISMATCH || (e == ERR_OK && stored->found))
+	tx.reads = true;
+	idem_enter(c, &tx);
+	if ((status = tx_run(&tx)) != DB_OK)
+		return call_db_failed(c, &tx, status);
+	*found = idem_found(c, &tx);
+	return *found ? idem_replay(c, &tx) : ERR_OK;
+}
+
+bool
+idem_is_repeated(struct call *c, enum err *e)
+{
+	bool found = false;
+
+	if (!c->idem.key.ptr || !recent_has(c->recent, c->idem.lock))
+		return false;
+	*e = look(c, &found);
+	c->idem.looked = false; /* a write looks again: it may wait for another one that has just begun */
+	return found || *e != ERR_OK;
+}
+
+enum err
+idem_recall(struct call *c, enum err e)
+{
+	struct problem refusal = c->problem;
+	bool           found = false;
+	enum err       looked;
+
+	if (!c->idem.key.ptr || c->idem.looked || c->req->body_too_large)
 		return e;
-	/* The refusal changed nothing, so without a record it is still the right answer. */
-	if (e != ERR_OK)
-		log_info("the refusal was not recorded: %s", tx.log);
-	return outcome;
+	c->problem = (struct problem) { 0 };
+	if ((looked = look(c, &found)) != ERR_OK || found)
+		return looked;
+	c->problem = refusal;
+	return e;
 }

@@ -1,66 +1,48 @@
 /*
- * Idempotency keys (contract section 5).
+ * Idempotency keys (contract section 5): the record of a key.
  *
- * The record of a key is written by the last statement of the transaction that
- * it belongs to, so that a crash leaves both or neither. A key that was used
- * before makes that statement, and with it the whole transaction, fail; only
- * then the stored outcome is read. A twin of a running request waits where the
- * transaction begins (call_enter), so after the wait it sees the outcome.
- *
+ * Holds      The answer itself, byte for byte: status, headers of its handler, body, and the
+ *            version that it was made for; and what was meant: method, path, and the body as
+ *            canonical JSON. It knows nothing of any resource, and a repeated request is
+ *            answered from it alone, whatever has been configured or released since.
+ * Size       About that of the answer.
+ * Written    In the transaction of the write, as its last statement (call/write.h), so that a
+ *            crash leaves both or neither.
  * Stored     Successes, and a 409 of the write itself. Not stored: what was decided
  *            before the write (400, 401, 404), 429 and 5xx.
+ * Secrets    The answer of a ROUTE_SECRET is sealed with the caller's API key, which is kept
+ *            nowhere, so only that key can repeat the request.
  */
 #ifndef CALL_IDEM_H
 #define CALL_IDEM_H
 
 #include "call/call.h"
 
-/* What the key's record says. */
-struct idem_stored {
-	bool             found;   /* the transaction was undone, this is the answer of the first one */
-	enum err         outcome; /* ERR_OK, or the error that was answered */
-	size_t           ids;     /* that the request gave to what it made, in the order of its items */
-	const struct id *id;
-	struct tx        tx;      /* its second step has the customers that were answered */
-};
-
-enum { IDEM_CUSTOMERS_STEP = 2 };
-
-/* Reads the header into the call; hashes the request. ERR_VALIDATION when it is malformed. */
+/* Reads the header into the call; hashes what is meant. Needs body_read(). ERR_VALIDATION when it is malformed. */
 enum err idem_begin(struct call *c);
 
-/* Makes something beyond method, path, version and body a part of what a repeated request must agree in. */
-void idem_add(struct call *c, struct str part);
+/* The first steps of a write's transaction: enters the environment and, with a key, looks for its record. */
+void idem_enter(struct call *c, struct tx *tx);
 
-/* The last two parameters of every write statement: key or NULL, and request hash. */
-void idem_bind(const struct call *c, struct bind *b);
+/* Of such a transaction that was answered: the record is there, so the write was not done again. */
+bool idem_found(struct call *c, const struct tx *tx);
 
-/* A step of its own for the record, of a write that has no customers in its answer. Needs a key. */
-void idem_step(const struct call *c, struct tx *tx, const struct id *ids, size_t count, enum err outcome);
-
-/*
- * Runs a write. ERR_OK: it was done (stored->found is false), or it had been
- * done before (true; the caller answers from it and calls idem_mark()). DB_UNIQUE on another
- * constraint than the key's is left to the caller: *taken is set, ERR_DUPLICATE
- * returned. The caller zeroes stored before.
- */
-enum err idem_run(struct call *c, struct tx *tx, struct idem_stored *stored, bool *taken);
-
-/* Marks the answer as a replay; made is the first id that this request gave, or NULL. */
-void idem_mark(struct call *c, const struct idem_stored *stored, const struct id *made);
+/* The step that keeps what the response holds now; expected: only if no statement before it says otherwise. */
+void idem_keep(struct call *c, struct tx *tx, bool expected);
 
 /*
- * For a write that found nothing to write to, and so left no record: whether the
- * key had been used before. ERR_OK; stored->found tells. Without a key it never
- * was.
+ * Answers from the record that idem_found(): fills the response. ERR_IDEM_MISMATCH when the key was used for
+ * something else.
  */
-enum err idem_find(struct call *c, struct idem_stored *stored);
+enum err idem_replay(struct call *c, const struct tx *tx);
+
+/* Whether the key was met lately and *e is the answer, from its record: nothing else need be done. */
+bool idem_is_repeated(struct call *c, enum err *e);
 
 /*
- * Keeps a refusal as the key's outcome and returns it. When the key had been
- * used before, its answer counts and not the refusal: ERR_OK with stored->found,
- * or ERR_IDEM_MISMATCH. stored comes from idem_run().
+ * For a request with a key that is to be refused with e before anything was written: when the key was used before, that
+ * answer counts. The rules of the day may be others than the first request met.
  */
-enum err idem_refused(struct call *c, enum err outcome, struct idem_stored *stored);
+enum err idem_recall(struct call *c, enum err e);
 
 #endif

@@ -25,8 +25,5 @@ page_read(struct call *c, struct page *page)
 struct str
 page_cursor(struct call *c, const struct id *last)
 {
-	char text[ID_TEXT_BYTES];
-
-	id_text(last, text);
-	return arena_fmt(c->arena, "%.*s%.*s", STR_ARGS(CURSOR_PREFIX), ID_TEXT_BYTES, text);
+	return id_prefixed(CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
 }

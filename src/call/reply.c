@@ -1,5 +1,6 @@
 /* Answers: envelopes and errors. */
 #include "call/reply.h"
+#include "base/limits.h"
 #include "json/jwrite.h"
 
 enum err
@@ -59,11 +60,11 @@ errors_by_field(const struct problem *p)
 
 	for (size_t i = 0; i < p->details; i++) {
 		struct json_object *messages;
-		bool                told = false;
+		bool                seen = false;
 
-		for (size_t k = 0; k < i && !told; k++)
-			told = strcmp(p->detail[k].field, p->detail[i].field) == 0;
-		if (told)
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = strcmp(p->detail[k].field, p->detail[i].field) == 0;
+		if (seen)
 			continue;
 		messages = jwrite_array();
 		for (size_t k = i; k < p->details; k++)
@@ -88,7 +89,7 @@ problem_body(struct call *c)
 	jwrite_put(error, "param", jwrite_str(str_of(p->param)));
 	jwrite_put(error, "details", details(p));
 	jwrite_put(error, "doc_url",
-	    jwrite_str(arena_fmt(c->arena, "%s/api-reference/%s/errors/%s.md", c->settings->docs_base_url,
+	    jwrite_str(arena_fmt(c->arena, "%s/api-reference/%s/errors/%s.md", c->conf->docs_base_url,
 	        version_info(c->version)->name, info->code)));
 	jwrite_put(body, "success", jwrite_bool(false));
 	jwrite_put(body, "code", jwrite_str(str_of(info->code)));
@@ -100,36 +101,60 @@ problem_body(struct call *c)
 	return body;
 }
 
-void
-reply_send(struct call *c, enum err code)
+static void
+write_json(struct call *c, struct json_object *value)
 {
-	struct response *res = c->res;
+	jwrite_text(value, &c->res->body);
+	jwrite_free(value);
+}
 
-	if (code != ERR_OK) {
-		/* Contract: a validation_error always tells at least one field. */
-		if (code == ERR_VALIDATION && c->problem.details == 0)
-			call_field(c, c->problem.param ? c->problem.param : "request", c->problem.message);
+static void
+render_problem(struct call *c)
+{
+	struct problem *p = &c->problem;
+
+	/* Contract: a validation_error always names at least one field. */
+	if (p->code == ERR_VALIDATION && p->details == 0)
+		call_field(c, p->param ? p->param : "request", p->message);
+	c->res->status = err_info(p->code)->status;
+	if (p->allow.ptr)
+		response_header(c->res, "Allow", p->allow);
+	if (p->retry_after_s)
+		response_header(c->res, "Retry-After",
+		    arena_fmt(c->arena, "%jd", (intmax_t)p->retry_after_s));
+	write_json(c, problem_body(c));
+}
+
+enum err
+reply_render(struct call *c, enum err code)
+{
+	if (c->rendered)
+		return code;
+	if (code == ERR_OK)
+		write_json(c, c->reply);
+	else
 		jwrite_free(c->reply);
-		c->reply = problem_body(c);
-		res->status = err_info(code)->status;
-		if (c->problem.allow.ptr)
-			response_header(res, "Allow", c->problem.allow);
-		if (c->problem.retry_after_s)
-			response_header(res, "Retry-After",
-			    arena_fmt(c->arena, "%jd", (intmax_t)c->problem.retry_after_s));
+	c->reply = NULL;
+	if (code == ERR_OK && c->res->body.full) {
+		/* Only a page of the largest customers could come near; better no half JSON. */
+		buf_reset(&c->res->body, 0);
+		c->problem = (struct problem) { 0 };
+		code = call_fail(c, ERR_INTERNAL, NULL, "The answer is too large.");
 	}
-	jwrite_text(c->reply, &res->body);
+	if (code != ERR_OK)
+		render_problem(c);
+	c->rendered = true;
+	return code;
+}
+
+void
+reply_forget(struct call *c)
+{
 	jwrite_free(c->reply);
 	c->reply = NULL;
-	if (!res->body.full)
-		return;
-	/* Only a page of the largest customers could come near; better no half JSON. */
-	buf_reset(&res->body, 0);
+	c->rendered = false;
+	c->res->status = 0;
+	c->res->headers = c->headers;
+	buf_reset(&c->res->body, RESPONSE_KEEP_BYTES);
 	c->problem = (struct problem) { 0 };
-	call_fail(c, ERR_INTERNAL, NULL, "The answer is too large.");
-	res->status = err_info(ERR_INTERNAL)->status;
-	c->reply = problem_body(c);
-	jwrite_text(c->reply, &res->body);
-	jwrite_free(c->reply);
-	c->reply = NULL;
 }

@@ -14,7 +14,13 @@ enum err reply_one(struct call *c, int status, struct json_object *value);
 /* next_cursor is absent on the last page. */
 enum err reply_list(struct call *c, struct json_object *array, struct str next_cursor);
 
-/* Writes c->reply, or the problem when code is not ERR_OK, into the response. */
-void reply_send(struct call *c, enum err code);
+/*
+ * Writes c->reply, or the problem when code is not ERR_OK, into the response, once: later calls do
+ * nothing. Returns code, or ERR_INTERNAL when the answer is too large; the response then says that.
+ */
+enum err reply_render(struct call *c, enum err code);
+
+/* Takes everything back that a handler has put into the response. */
+void reply_forget(struct call *c);
 
 #endif

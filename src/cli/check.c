@@ -3,7 +3,6 @@
 #include "cli/cmd.h"
 #include "master/scale.h"
 #include "net/listen.h"
-#include "worker/worker.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -38,14 +37,10 @@ judge_room(const struct conf *c, struct app *app)
 static int
 try_database(const struct conf *c)
 {
-	struct stats_slot  stats = { 0 };
-	struct app_options options;
-	struct app        *app;
-	int                code;
+	struct stats_slot stats = { 0 };
+	struct app       *app = app_new(c, &stats, NULL);
+	int               code = app_check(app);
 
-	worker_app_options(c, &stats, &options);
-	app = app_new(&options);
-	code = app_check(app);
 	if (code == 0)
 		judge_room(c, app);
 	app_free(app);

@@ -103,7 +103,7 @@ create(struct owner *o, bool json, int argc, char **argv)
 		at++;
 	api_key_make(livemode, &key);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[at].id);
-	b = tx_step(&tx, SQL_KEY_CREATE);
+	b = tx_step(&tx, SQL_API_KEY_CREATE);
 	bind_id(b, &environments[at].id);
 	bind_id(b, &id);
 	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
@@ -155,23 +155,23 @@ list(struct owner *o, bool json, int argc, char **argv)
 
 		tx_init(&tx, o->db, &o->arena);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
-		bind_id(tx_step(&tx, SQL_KEY_LIST_ALL), &environments[e].id);
+		bind_id(tx_step(&tx, SQL_API_KEY_LIST_ALL), &environments[e].id);
 		if ((code = owner_run(&tx)) != 0)
 			return code;
 		for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
 			struct row  row = tx_row(&tx, 1, i);
-			struct id   id = row_id(&row, 0);
+			struct id   id = row_id(&row, COL_API_KEY_ID);
 			struct str *cells = listing_row(&listing);
 
 			cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
 			cells[1] = environments[e].organization;
 			cells[2] = environments[e].livemode ? STR("live") : STR("sandbox");
-			cells[3] = arena_str(&o->arena, row_text(&row, 2));
-			cells[4] = arena_str(&o->arena, row_text(&row, 1));
-			cells[5] = owner_time(o, &row, 4);
-			cells[6] = owner_time(o, &row, 6);
-			cells[7] = owner_time(o, &row, 5);
-			cells[8] = arena_str(&o->arena, row_text(&row, 7));
+			cells[3] = arena_str(&o->arena, row_text(&row, COL_API_KEY_PREFIX));
+			cells[4] = arena_str(&o->arena, row_text(&row, COL_API_KEY_NAME));
+			cells[5] = owner_time(o, &row, COL_API_KEY_EXPIRES_AT);
+			cells[6] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
+			cells[7] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
+			cells[8] = arena_str(&o->arena, row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT));
 		}
 	}
 	listing_print(&listing, json);
@@ -221,7 +221,7 @@ revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
 
 	if (argc != 2)
 		return cmd_usage("clientele key revoke ID (of clientele key list)");
-	code = change(o, str_of(argv[1]), SQL_KEY_REVOKE, NULL);
+	code = change(o, str_of(argv[1]), SQL_API_KEY_REVOKE, NULL);
 	if (code == 0)
 		printf("%s stops working within a second\n", argv[1]);
 	return code;
@@ -241,7 +241,7 @@ limit(struct owner *o, bool json UNUSED, int argc, char **argv)
 		words = arena_fmt(&o->arena, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "", argv[i]);
 	if (!read_limit(words, text, &stored))
 		return EXIT_USAGE;
-	code = change(o, str_of(argv[1]), SQL_KEY_LIMIT, &stored);
+	code = change(o, str_of(argv[1]), SQL_API_KEY_LIMIT, &stored);
 	if (code == 0)
 		printf("%s: %.*s\n", argv[1], STR_ARGS(stored.ptr ? stored : STR("as configured")));
 	return code;

@@ -24,13 +24,13 @@ create(struct owner *o, bool json, char **argv)
 	bind_id(b, &live);
 	bind_id(b, &sandbox);
 	if ((code = owner_run(&tx)) != 0) {
-		if (tx.constraint == DB_CONSTRAINT_ORGANIZATION)
+		if (strcmp(tx.constraint, "organization_name_key") == 0)
 			log_error("there is an organization %s already", argv[0]);
 		return code;
 	}
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
 	cells = listing_row(&listing);
-	cells[0] = owner_id(o, ORGANIZATION_PREFIX, &id);
+	cells[0] = owner_id(o, ID_ORGANIZATION, &id);
 	cells[1] = str_of(argv[0]);
 	listing_print(&listing, json);
 	return 0;
@@ -51,13 +51,13 @@ list(struct owner *o, bool json, char **argv UNUSED)
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
 	for (size_t i = 0; i < tx_rows(&tx, 0); i++) {
 		struct row  row = tx_row(&tx, 0, i);
-		struct id   id = row_id(&row, 0);
+		struct id   id = row_id(&row, COL_ORG_LIST_ID);
 		struct str *cells = listing_row(&listing);
 
-		cells[0] = owner_id(o, ORGANIZATION_PREFIX, &id);
-		cells[1] = row_text(&row, 1);
-		cells[2] = row_text(&row, 2);
-		cells[3] = owner_time(o, &row, 3);
+		cells[0] = owner_id(o, ID_ORGANIZATION, &id);
+		cells[1] = row_text(&row, COL_ORG_LIST_NAME);
+		cells[2] = row_text(&row, COL_ORG_LIST_API_VERSION);
+		cells[3] = owner_time(o, &row, COL_ORG_LIST_CREATED_AT);
 	}
 	listing_print(&listing, json);
 	return 0;

@@ -5,16 +5,7 @@
 void
 owner_init(struct owner *o, const struct conf *conf)
 {
-	const struct db_options options = {
-		.url = *conf->database_owner_url ? conf->database_owner_url : conf->database_url,
-		.application_name = "clientele-cli",
-		.statement_timeout_ms = conf->statement_timeout_ms,
-		.lock_timeout_ms = conf->lock_timeout_ms,
-		.request_timeout_ms = conf->request_timeout_ms,
-		.unprepared = !conf->prepared_statements,
-	};
-
-	o->db = db_new(&options);
+	o->db = db_new(conf, DB_OWNER);
 	arena_init(&o->arena);
 }
 
@@ -32,7 +23,6 @@ owner_run(struct tx *tx)
 	case DB_OK:
 		return 0;
 	case DB_GONE:
-	case DB_UNKNOWN:
 		log_error("the database cannot be reached (%s)", tx->log);
 		return EXIT_DATABASE;
 	case DB_UNIQUE:
@@ -41,7 +31,7 @@ owner_run(struct tx *tx)
 	case DB_FAILED:
 		break;
 	}
-	log_error("%s%s", tx->log, tx->constraint == DB_CONSTRAINT_OTHER
+	log_error("%s%s", tx->log, tx->constraint[0] == '\0'
 	    ? "; is database_owner_url the owner's, and has clientele migrate been run?" : "");
 	return EXIT_CONFIG;
 }
@@ -49,10 +39,7 @@ owner_run(struct tx *tx)
 struct str
 owner_id(struct owner *o, struct str prefix, const struct id *id)
 {
-	char text[ID_TEXT_BYTES];
-
-	id_text(id, text);
-	return arena_fmt(&o->arena, "%.*s%.*s", STR_ARGS(prefix), ID_TEXT_BYTES, text);
+	return id_prefixed(prefix, id, ARENA_NEW(&o->arena, char, ID_PREFIXED_BYTES));
 }
 
 struct str
@@ -85,9 +72,9 @@ owner_environments(struct owner *o, struct str name, struct owner_environment **
 	for (size_t i = 0; i < *count; i++) {
 		struct row row = tx_row(&tx, 0, i);
 
-		(*out)[i].id = row_id(&row, 0);
-		(*out)[i].livemode = row_bool(&row, 1);
-		(*out)[i].organization = arena_str(&o->arena, row_text(&row, 2));
+		(*out)[i].id = row_id(&row, COL_ENVIRONMENT_LIST_ID);
+		(*out)[i].livemode = row_bool(&row, COL_ENVIRONMENT_LIST_LIVEMODE);
+		(*out)[i].organization = arena_str(&o->arena, row_text(&row, COL_ENVIRONMENT_LIST_NAME));
 	}
 	return 0;
 }

@@ -6,11 +6,18 @@
 static void
 put(struct bind *b, const char *value, size_t length)
 {
-	assert(b->n < BIND_PARAMETERS_MAX && length <= INT32_MAX);
+	assert(b->n < SQL_PARAMETERS_MAX && length <= INT32_MAX);
 	b->value[b->n] = value;
 	b->length[b->n] = (int)length;
 	b->format[b->n] = 1;
 	b->n++;
+}
+
+void
+bind_put_i64(char p[8], int64_t n)
+{
+	for (int i = 7; i >= 0; i--)
+		*p++ = (char)((uint64_t)n >> (8 * i));
 }
 
 static char *
@@ -57,9 +64,8 @@ bind_i64(struct bind *b, int64_t n)
 {
 	char *p = ARENA_NEW(b->arena, char, 8);
 
+	bind_put_i64(p, n);
 	put(b, p, 8);
-	p = put_i32(p, (int32_t)(n >> 32));
-	put_i32(p, (int32_t)n);
 }
 
 void
@@ -71,8 +77,7 @@ bind_bool(struct bind *b, bool v)
 void
 bind_time(struct bind *b, int64_t wall_ms)
 {
-	/* PostgreSQL counts microseconds from 2000-01-01. */
-	bind_i64(b, (wall_ms - INT64_C(946684800000)) * 1000);
+	bind_i64(b, (wall_ms - POSTGRES_EPOCH_MS) * 1000);
 }
 
 void

@@ -13,14 +13,14 @@
 #include "base/id.h"
 #include "base/str.h"
 
-enum { BIND_PARAMETERS_MAX = 16 };
+#include "sqlcat_ids.h"
 
 struct bind {
 	struct arena *arena;
 	int           n;
-	const char   *value[BIND_PARAMETERS_MAX];
-	int           length[BIND_PARAMETERS_MAX];
-	int           format[BIND_PARAMETERS_MAX];
+	const char   *value[SQL_PARAMETERS_MAX];
+	int           length[SQL_PARAMETERS_MAX];
+	int           format[SQL_PARAMETERS_MAX];
 };
 
 void bind_init(struct bind *b, struct arena *a);
@@ -31,8 +31,23 @@ void bind_bool(struct bind *b, bool v);
 void bind_time(struct bind *b, int64_t wall_ms);
 void bind_null(struct bind *b);
 
+/* What PostgreSQL calls a type (pg_type.oid). */
+enum bind_type {
+	BIND_BOOL = 16,
+	BIND_I64 = 20,
+	BIND_TEXT = 25,
+	BIND_JSON = 114,
+	BIND_TIME = 1184,
+	BIND_UUID = 2950,
+};
+
 /* One-dimensional array; cells are values in binary format, absent ones NULL. */
-enum bind_type { BIND_BOOL = 16, BIND_TEXT = 25, BIND_JSON = 114, BIND_UUID = 2950 }; /* pg_type.oid */
 void bind_array(struct bind *b, enum bind_type type, const struct str *cells, size_t count);
+
+/* A number in binary format. */
+void bind_put_i64(char p[8], int64_t n);
+
+/* PostgreSQL counts time from 2000-01-01. */
+#define POSTGRES_EPOCH_MS INT64_C(946684800000)
 
 #endif

@@ -5,11 +5,12 @@
  * Ownership  db_new() to db_free(). Never shared by two processes: connect
  *            after fork.
  * Timeouts   statement_timeout and lock_timeout are PostgreSQL's, per statement;
- *            request_timeout_ms is ours, for all of a transaction's answer: then
- *            the statement is cancelled and the connection closed. No second run begins after it either.
- * Watching   Who waits for the answer may leave: db_watch(). Then what runs is
- *            cancelled, and nothing more is sent. What was sent is done as a
- *            whole or not at all, as ever.
+ *            request_timeout is ours, for all of a transaction's answer: then
+ *            the statement is cancelled and the connection closed. No second run
+ *            begins after it either.
+ * Watching   The client may leave before the answer has come: db_watch(). Then what
+ *            runs is cancelled, and nothing more is sent. What was sent is done as
+ *            a whole or not at all, as ever.
  * Back-off   After a failed connect no other is tried for 100 ms to 2 s, with
  *            jitter, so that workers do not storm a database that starts.
  * Log        The call and the SQLSTATE; never PostgreSQL's own message about
@@ -21,38 +22,39 @@
 
 #include "base/base.h"
 #include "base/peer.h"
+#include "conf/conf.h"
 #include "db/tx.h"
 
-struct db_options {
-	const char *url;              /* libpq connection string */
-	const char *application_name;
-	int64_t     statement_timeout_ms;
-	int64_t     lock_timeout_ms;
-	int64_t     request_timeout_ms;
-	/*
-	 * Nothing is left in the session: statements are sent whole each time, and the
-	 * settings with each transaction. For a pooler that gives every transaction
-	 * another connection.
-	 */
-	bool        unprepared;
+/* What a connection is for: its keys of the configuration, its name in pg_stat_activity. */
+enum db_role {
+	DB_SERVE, /* database_url, for requests */
+	DB_WATCH, /* the same, to see whether the database is well: never waits longer than 2 s */
+	DB_OWNER, /* database_owner_url, or database_url where that is empty; for commands */
+	DB_ROLE__COUNT
+};
+
+/* conf must outlive it. Connects to nothing yet. */
+struct db *db_new(const struct conf *conf, enum db_role role);
+void       db_free(struct db *db);
+
+/* The bits of enum sql_id. */
+struct db_statements {
+	uint64_t word[SQL_WORDS];
 };
 
 /* What the database cost since the last db_meter_take(). */
 struct db_meter {
-	int64_t  us;         /* waiting for it, connecting included */
-	unsigned trips;      /* transactions, each of one round trip */
-	uint64_t statements; /* a bit for each enum sql_id that was sent */
-	bool     connected;  /* now, as far as is known */
-	bool     left;       /* the watched peer did: every transaction fails until this is taken */
+	int64_t  us;        /* waiting for it, connecting included */
+	unsigned trips;     /* round trips */
+	struct db_statements statements; /* that were sent */
+	bool     connected; /* now, as far as is known */
+	bool     left;      /* the watched peer has: every transaction fails until this is taken */
 };
 
 struct db_meter db_meter_take(struct db *db);
 
-/* The peer for whom all that follows is done; NULL: nobody who could leave. Must live until the next call. */
+/* Everything that follows is done for this peer; NULL: for nobody who could leave. Must live until the next call. */
 void db_watch(struct db *db, const struct peer *peer);
-
-struct db *db_new(const struct db_options *options);
-void       db_free(struct db *db);
 
 /*
  * Whether this connection may serve: its role is subject to row-level security
@@ -69,7 +71,7 @@ struct db_room {
 	int64_t of_database;
 };
 
-/* False when the database does not tell; out is untouched then. */
+/* False when the database does not answer; out is untouched then. */
 bool db_room(struct db *db, struct arena *a, struct db_room *out) MUSTCHECK;
 
 /*

@@ -148,7 +148,7 @@ migrate(PGconn *conn)
 int
 db_migrate(struct db *db)
 {
-	PGconn *conn = db_open(db);
+	PGconn *conn = conn_open(db);
 	int     code;
 
 	if (!conn)
@@ -156,80 +156,4 @@ db_migrate(struct db *db)
 	code = migrate(conn);
 	PQfinish(conn);
 	return code;
-}
-
-int
-db_check(struct db *db, struct arena *a, char *why, size_t size)
-{
-	struct tx  role, schema;
-	struct row row;
-	int64_t    version;
-
-	tx_init(&schema, db, a);
-	tx_init(&role, db, a);
-	tx_step(&role, SQL_ROLE_CHECK);
-	role.again = true;
-	switch (tx_run(&role)) {
-	case DB_OK:
-		break;
-	case DB_GONE:
-	case DB_UNKNOWN:
-	case DB_TIMEOUT:
-	case DB_LOCKED:
-		snprintf(why, size, "the database cannot be reached (%s)", role.log);
-		return EXIT_DATABASE;
-	case DB_UNIQUE:
-	case DB_FAILED:
-		snprintf(why, size, "%s", role.log);
-		return EXIT_CONFIG;
-	}
-	row = tx_row(&role, 0, 0);
-	if (row_bool(&row, 0) || row_bool(&row, 1) || row_bool(&row, 2)) {
-		snprintf(why, size, "database_url connects as %s, which is not subject to row-level security: "
-		    "use the role clientele_serve that sql/setup.sql makes",
-		    row_bool(&row, 0) ? "a superuser" : row_bool(&row, 1) ? "a role with BYPASSRLS" : "the owner of the tables");
-		return EXIT_CONFIG;
-	}
-	if (!db->checked && !row_bool(&row, 3))
-		log_warn("the database runs with fsync off: a crash of its machine loses acknowledged writes");
-	if (!db->checked && !db->options.unprepared && row_i64(&row, 4) != PQbackendPID(db->conn))
-		log_warn("database_url leads through a pooler: if it gives each transaction another connection, set "
-		    "prepared_statements = off");
-	db->checked = true;
-	tx_step(&schema, SQL_SCHEMA_VERSION);
-	schema.again = true;
-	if (tx_run(&schema) != DB_OK) {
-		snprintf(why, size, "the schema is missing or cannot be read (%s): run clientele migrate", schema.log);
-		return EXIT_CONFIG;
-	}
-	row = tx_row(&schema, 0, 0);
-	version = row_i64(&row, 0);
-	if ((size_t)version != sql_migrations_count) {
-		snprintf(why, size, "the schema is at migration %jd and this clientele knows %zu: %s",
-		    (intmax_t)version, sql_migrations_count,
-		    (size_t)version < sql_migrations_count ? "run clientele migrate" : "install the newer clientele");
-		return EXIT_CONFIG;
-	}
-	return 0;
-}
-
-bool
-db_room(struct db *db, struct arena *a, struct db_room *out)
-{
-	struct tx  tx;
-	struct row row;
-
-	tx_init(&tx, db, a);
-	tx_step(&tx, SQL_CONNECTION_ROOM);
-	tx.again = true;
-	if (tx_run(&tx) != DB_OK || tx_rows(&tx, 0) != 1)
-		return false;
-	row = tx_row(&tx, 0, 0);
-	*out = (struct db_room) {
-		.max_connections = row_i64(&row, 0),
-		.reserved = row_i64(&row, 1),
-		.of_role = row_i64(&row, 2),
-		.of_database = row_i64(&row, 3),
-	};
-	return true;
 }

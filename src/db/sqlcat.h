@@ -12,6 +12,8 @@
 struct sql_stmt {
 	const char *name;
 	int         nparams;
+	unsigned    marks;   /* of enum sql_mark */
+	const char *columns; /* names of the result's, with blanks between them; "": none that C reads */
 	const char *text;
 };
 

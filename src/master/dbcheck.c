@@ -18,16 +18,14 @@ look(const struct conf *c, const struct pool *p, int result)
 {
 	static struct stats_slot nobodys;
 
-	struct app_options options;
-	struct app        *app;
-	struct db_room     room;
-	int                code;
+	struct app    *app;
+	struct db_room room;
+	int            code;
 
 	log_init("check", (enum log_level)c->log_level);
 	pool_leave(p);
 	signals_restore();
-	worker_app_options(c, &nobodys, &options);
-	app = app_new(&options);
+	app = app_new(c, &nobodys, NULL);
 	code = app_check(app);
 	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
 		log_warn("the supervisor does not hear how many connections there may be");

@@ -1,6 +1,6 @@
 /* Obituaries of workers. */
 #include "master/obituary.h"
-#include "app/routes.h"
+#include "app/resources.h"
 #include "base/log.h"
 #include "guard/sandbox.h"
 

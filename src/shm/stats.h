@@ -23,11 +23,12 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "shm/routes_gen.h"
 
 #include <stdatomic.h>
 
 enum {
-	STATS_ROUTES_MAX = 24, /* rows of the table of routes, and one for what is no route */
+	STATS_ROUTES_MAX = ROUTES_COUNT + 1, /* of all resources, and one for what is no route */
 	STATS_CLASSES = 6,     /* status / 100 */
 	STATS_BUCKETS = 15,    /* of a histogram; the last one has no upper bound */
 };

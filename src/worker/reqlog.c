@@ -1,20 +1,19 @@
 /* The line of a request in the log. */
 #include "worker/reqlog.h"
-#include "app/routes.h"
+#include "app/resources.h"
 #include "base/log.h"
 #include "db/sqlcat.h"
 
 enum {
-	PREFIX_BYTES = 4, /* of "org_" */
 	STATEMENTS_MAX_BYTES = 512,
 };
 
 /* The names, in the order of the catalogue: which ones ran, not how often. */
 static struct str
-statements(uint64_t bits, struct buf *names)
+statements(const struct db_statements *sent, struct buf *names)
 {
 	for (size_t i = 0; i < SQL__COUNT; i++)
-		if (bits & UINT64_C(1) << i)
+		if (sent->word[i / 64] & UINT64_C(1) << i % 64)
 			buf_fmt(names, "%s%s", names->len ? "," : "", sql_catalogue[i].name);
 	return names->len ? buf_view(names) : STR_NONE;
 }
@@ -31,12 +30,10 @@ write_line(bool slow, const struct request *req, const struct response *res, con
 {
 	const struct route *route = route_at(facts->route);
 	bool                asked = facts->db_trips > 0, traced = facts->trace.id.ptr;
-	char                organization[PREFIX_BYTES + ID_TEXT_BYTES] = "org_";
+	char                room[ID_PREFIXED_BYTES];
 	struct buf          names;
 
 	buf_init(&names, STATEMENTS_MAX_BYTES);
-	if (facts->key.ptr)
-		id_text(&facts->organization, organization + PREFIX_BYTES);
 	const struct log_field fields[] = {
 		{ "request_id", LOG_TEXT, .text = facts->request_id },
 		{ "trace_id", LOG_TEXT, .text = facts->trace.id },
@@ -44,7 +41,7 @@ write_line(bool slow, const struct request *req, const struct response *res, con
 		{ "span_id", LOG_TEXT, .text = traced ? view(facts->trace.span, TRACE_SPAN_DIGITS) : STR_NONE },
 		{ "key", LOG_TEXT, .text = facts->key },
 		{ "organization", LOG_TEXT,
-		    .text = facts->key.ptr ? view(organization, sizeof(organization)) : STR_NONE },
+		    .text = facts->key.ptr ? id_prefixed(ID_ORGANIZATION, &facts->organization, room) : STR_NONE },
 		{ "method", LOG_TEXT, .text = str_of(req->method == METHOD_OTHER ? "other" : method_names[req->method]) },
 		{ "route", LOG_TEXT, .text = str_of(route ? route->pattern : NULL) },
 		{ "status", LOG_NUMBER, .number = res->status },
@@ -57,7 +54,7 @@ write_line(bool slow, const struct request *req, const struct response *res, con
 		{ "replayed", LOG_BOOL, .number = facts->replayed },
 		{ "left", LOG_BOOL, .number = facts->left },
 		{ "slow", LOG_BOOL, .number = slow },
-		{ "statements", LOG_TEXT, .text = slow ? statements(facts->statements, &names) : STR_NONE },
+		{ "statements", LOG_TEXT, .text = slow ? statements(&facts->statements, &names) : STR_NONE },
 	};
 	log_event(slow ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "request", fields, COUNTOF(fields));
 	buf_fini(&names);

@@ -12,7 +12,7 @@
 #define WORKER_REQLOG_H
 
 #include "conf/conf.h"
-#include "http/facts.h"
+#include "call/facts.h"
 #include "http/request.h"
 #include "http/response.h"
 

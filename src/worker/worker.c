@@ -80,23 +80,6 @@ take_signals(const struct heritage *h)
 	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void
-worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out)
-{
-	*out = (struct app_options) {
-		.database_url = c->database_url,
-		.stats = stats,
-		.docs_base_url = c->docs_base_url,
-		.statement_timeout_ms = c->statement_timeout_ms,
-		.lock_timeout_ms = c->lock_timeout_ms,
-		.request_timeout_ms = c->request_timeout_ms,
-		.auth_cache_ttl_ms = c->auth_cache_ttl_ms,
-		.idempotency_ttl_ms = c->idempotency_ttl_ms,
-		.metadata_max_bytes = (size_t)c->metadata_max_bytes,
-		.unprepared = !c->prepared_statements,
-	};
-}
-
 /* max_requests and up to a tenth more, so that workers do not all leave at once. */
 static uint64_t
 lifetime(int64_t max_requests)
@@ -471,7 +454,6 @@ int
 worker_run(const struct heritage *h)
 {
 	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .kept.fd = -1, .epoll_fd = -1, .statm_fd = -1 };
-	struct app_options options;
 	int                code = EXIT_OS;
 
 	memory_guard();
@@ -485,9 +467,7 @@ worker_run(const struct heritage *h)
 		arena_init(&w.arena);
 		response_init(&w.response);
 		queue_init(&w.queue, h->listen_fd, h->pool);
-		worker_app_options(h->conf, h->stats, &options);
-		options.buckets = h->buckets;
-		w.app = app_new(&options);
+		w.app = app_new(h->conf, h->stats, h->buckets);
 		code = run(&w);
 		app_free(w.app);
 		queue_fini(&w.queue);

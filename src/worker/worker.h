@@ -34,7 +34,4 @@ struct heritage {
 /* Returns the exit code of the process. */
 int worker_run(const struct heritage *h);
 
-/* The part of the configuration that the API needs; views into c. Without the buckets. */
-void worker_app_options(const struct conf *c, struct stats_slot *stats, struct app_options *out);
-
 #endif

@@ -9,6 +9,7 @@ struct db      *test_owner, *test_serve;
 struct arena    test_arena, test_kept;
 struct response test_response;
 struct facts    test_facts;
+struct conf     test_conf;
 struct id       test_environment[TENANTS];
 const char     *test_key[TENANTS];
 
@@ -33,7 +34,7 @@ make_key(enum tenant_name who)
 	test_key[who] = arena_str(&test_kept, str_of(key.text)).ptr;
 	tx_init(&tx, test_owner, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
-	b = tx_step(&tx, SQL_KEY_CREATE);
+	b = tx_step(&tx, SQL_API_KEY_CREATE);
 	bind_id(b, &test_environment[who]);
 	bind_id(b, &id);
 	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
@@ -63,44 +64,62 @@ make_organization(struct id *live, struct id *sandbox)
 	run(&tx);
 }
 
-void
-app_test_begin(void)
+static void
+set(const char *key, const char *value)
 {
-	static struct stats_slot        stats;
-	static const struct app_options options = {
-		.stats = &stats,
-		.docs_base_url = "https://docs.test",
-		.statement_timeout_ms = 5000,
-		.lock_timeout_ms = 1000,
-		.request_timeout_ms = 8000,
-		.auth_cache_ttl_ms = 1000,
-		.idempotency_ttl_ms = 24 * 3600 * 1000,
-		.metadata_max_bytes = 16 * 1024,
-	};
-	struct app_options with_url = options;
-	struct db_options  db = { .application_name = "test", .statement_timeout_ms = 5000,
-		.lock_timeout_ms = 1000, .request_timeout_ms = 8000 };
-	struct id unused;
+	struct buf err;
 
-	with_url.buckets = buckets_new();
-	with_url.database_url = getenv("CLIENTELE_TEST_SERVE_URL");
-	db.url = getenv("CLIENTELE_TEST_OWNER_URL");
-	if (!with_url.database_url || !db.url) {
+	buf_init(&err, 512);
+	if (!conf_set(&test_conf, key, value, &err)) {
+		fprintf(stderr, "%.*s\n", STR_ARGS(buf_view(&err)));
+		exit(99);
+	}
+	buf_fini(&err);
+}
+
+static const char *
+address(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	if (!value) {
 		printf("1..0 # SKIP no database: scripts/check app provides one\n");
 		exit(0); /* TAP tells of the skip */
 	}
+	return value;
+}
+
+/* As the defaults are, but for shorter waits. */
+static void
+configure(void)
+{
+	conf_init(&test_conf);
+	set("database_url", address("CLIENTELE_TEST_SERVE_URL"));
+	set("database_owner_url", address("CLIENTELE_TEST_OWNER_URL"));
+	set("docs_base_url", "https://docs.test");
+	set("statement_timeout", "5s");
+	set("lock_timeout", "1s");
+	set("request_timeout", "8s");
+}
+
+void
+app_test_begin(void)
+{
+	static struct stats_slot stats;
+	struct id                unused;
+
+	configure();
 	arena_init(&test_arena);
 	arena_init(&test_kept);
 	response_init(&test_response);
 	log_init("test", LOG_LEVEL_ERROR);
-	test_owner = db_new(&db);
-	db.url = with_url.database_url;
-	test_serve = db_new(&db);
+	test_owner = db_new(&test_conf, DB_OWNER);
+	test_serve = db_new(&test_conf, DB_SERVE);
 	make_organization(&test_environment[ACME_LIVE], &test_environment[ACME_SANDBOX]);
 	make_organization(&test_environment[OTHER_LIVE], &unused);
 	for (enum tenant_name who = 0; who < TENANTS; who++)
 		make_key(who);
-	test_app = app_new(&with_url);
+	test_app = app_new(&test_conf, &stats, buckets_new());
 	if (app_check(test_app) != 0)
 		exit(99);
 }
@@ -111,6 +130,7 @@ app_test_end(void)
 	app_free(test_app);
 	db_free(test_owner);
 	db_free(test_serve);
+	conf_fini(&test_conf);
 	response_fini(&test_response);
 	arena_fini(&test_arena);
 	arena_fini(&test_kept);

@@ -31,6 +31,7 @@ extern struct arena    test_arena;     /* reset by each send() */
 extern struct arena    test_kept;      /* never reset */
 extern struct response test_response;
 extern struct facts    test_facts;     /* of the last request */
+extern struct conf     test_conf;      /* may be changed between two requests */
 extern struct id       test_environment[TENANTS];
 extern const char     *test_key[TENANTS];
 

@@ -2,6 +2,8 @@
 #include "app_test.h"
 #include "db/sqlcat.h"
 
+#include <libpq-fe.h>
+
 /* A value for each parameter of the statements that read or change a tenant's rows. */
 static const struct {
 	enum sql_id id;
@@ -13,14 +15,11 @@ static const struct {
 	{ SQL_CUSTOMER_LIST, "em1" },
 	{ SQL_CUSTOMER_LIST_FILTERED, "em1nn" },
 	{ SQL_CUSTOMER_LIST_EXTERNAL, "em1nnx" },
-	{ SQL_CUSTOMER_UPDATE, "eix1xtnnnnnbznh" },
-	{ SQL_CUSTOMER_KEEP, "eixnh" },
-	{ SQL_CUSTOMER_KEPT, "ek" },
-	{ SQL_IDEMPOTENCY_FIND, "ek1" },
-	{ SQL_IDEMPOTENCY_DROP, "ek0" },
-	{ SQL_KEY_LIST, "em1" },
-	{ SQL_KEY_LIST_ALL, "e" },
-	{ SQL_KEY_REVOKE, "ei" },
+	{ SQL_CUSTOMER_UPDATE, "eix1xtnnnnnbz" },
+	{ SQL_CUSTOMER_FIND, "eix" },
+	{ SQL_API_KEY_LIST, "em1" },
+	{ SQL_API_KEY_LIST_ALL, "e" },
+	{ SQL_API_KEY_REVOKE, "ei" },
 	{ SQL_KEY_USED, "ei" },
 };
 
@@ -99,7 +98,7 @@ no_statement_reaches_into_another_environment(void **state UNUSED)
 	for (size_t i = 0; i < COUNTOF(statements); i++) {
 		enum sql_id id = statements[i].id;
 
-		if (id == SQL_KEY_REVOKE || id == SQL_KEY_USED || id == SQL_CUSTOMER_KEPT)
+		if (id == SQL_API_KEY_REVOKE || id == SQL_KEY_USED)
 			continue; /* there is no such row */
 		if (rows_as(OTHER_LIVE, i, &failed) == 0 || failed)
 			fail_msg("%s finds nothing", sql_catalogue[id].name);
@@ -109,18 +108,12 @@ no_statement_reaches_into_another_environment(void **state UNUSED)
 static void
 rows_cannot_be_put_into_another_environment(void **state UNUSED)
 {
-	struct tx    tx;
-	struct bind *b;
+	struct tx tx;
 
 	make_target();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	b = tx_step(&tx, SQL_IDEMPOTENCY_PUT);
-	bind_id(b, &test_environment[OTHER_LIVE]);
-	bind_array(b, BIND_UUID, NULL, 0);
-	bind_text(b, STR("ok"));
-	bind_text(b, str_of(fresh("key")));
-	bind_text(b, STR("hash"));
+	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb");
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
@@ -150,7 +143,7 @@ the_serving_role_changes_no_limit(void **state UNUSED)
 	make_target();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[OTHER_LIVE]);
-	b = tx_step(&tx, SQL_KEY_LIMIT);
+	b = tx_step(&tx, SQL_API_KEY_LIMIT);
 	bind_id(b, &test_environment[OTHER_LIVE]);
 	bind_id(b, &customer);
 	bind_text(b, STR("off"));
@@ -165,9 +158,11 @@ static const struct {
 } others[] = {
 	{ SQL_CUSTOMER_CREATE, "is refused, below" },
 	{ SQL_CUSTOMER_CREATE_MANY, "is refused, below" },
+	{ SQL_CUSTOMER_TAKEN, "finds nothing, below" },
 	{ SQL_CUSTOMER_SETTLE, "finds nothing, below" },
-	{ SQL_KEY_CREATE, "is refused, below" },
-	{ SQL_KEY_LIMIT, "is refused, below" },
+	{ SQL_IDEMPOTENCY_LOOK, "finds and removes nothing, below" },
+	{ SQL_API_KEY_CREATE, "is refused, below" },
+	{ SQL_API_KEY_LIMIT, "is refused, below" },
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
 	{ SQL_KEY_HOLDER, "touches no table" },
 	{ SQL_KEY_FIND, "finds the environment of who holds the key" },
@@ -220,6 +215,37 @@ every_statement_has_its_case(void **state UNUSED)
 	}
 }
 
+/* The names above a statement ("-- out:") are those of its result, in that order: C counts on it. */
+static void
+results_have_the_columns_that_are_named(void **state UNUSED)
+{
+	PGconn  *conn = PQconnectdb(getenv("CLIENTELE_TEST_OWNER_URL"));
+	unsigned named = 0;
+
+	assert_int_equal(PQstatus(conn), CONNECTION_OK);
+	for (enum sql_id id = 0; id < SQL__COUNT; id++) {
+		const struct sql_stmt *s = &sql_catalogue[id];
+		struct str             rest = str_of(s->columns);
+		PGresult              *res = PQprepare(conn, s->name, s->text, 0, NULL);
+
+		if (PQresultStatus(res) != PGRES_COMMAND_OK)
+			fail_msg("%s: %s", s->name, PQerrorMessage(conn));
+		PQclear(res);
+		res = PQdescribePrepared(conn, s->name);
+		assert_int_equal(PQnparams(res), s->nparams);
+		for (int column = 0; rest.len; column++, named++) {
+			struct str name = str_cut(&rest, ' ');
+
+			if (column >= PQnfields(res) || !str_is(name, PQfname(res, column)))
+				fail_msg("%s: column %d is %s and not %.*s", s->name, column,
+				    column < PQnfields(res) ? PQfname(res, column) : "missing", STR_ARGS(name));
+		}
+		PQclear(res);
+	}
+	assert_true(named > 100);
+	PQfinish(conn);
+}
+
 static void
 begin_as_acme(struct tx *tx)
 {
@@ -252,6 +278,38 @@ no_statement_changes_another_environment(void **state UNUSED)
 	bind_all(b, "ezixtnnnntjb"); /* an id and an external id of the other's own */
 	must_be_refused(&tx, "customer_create");
 
+	/* Nor is the customer in the way that has this external id there. */
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+	bind_id(b, &test_environment[ACME_LIVE]);
+	bind_all(b, "z");
+	{
+		struct id  id = id_new();
+		struct row row;
+
+		bind_id(b, &id);
+		bind_all(b, "xtnnnntjb");
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		row = tx_row(&tx, 1, 0);
+		assert_true(row_bool(&row, COL_CUSTOMER_CREATE_MADE));
+
+		/* Once more: now it is in the way, and the look for it goes to the other environment. */
+		id = id_new();
+		begin_as_acme(&tx);
+		b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+		bind_id(b, &test_environment[ACME_LIVE]);
+		bind_all(b, "z");
+		bind_id(b, &id);
+		bind_all(b, "xtnnnntjb");
+		bind_all(tx_step(&tx, SQL_CUSTOMER_TAKEN), "ex");
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		row = tx_row(&tx, 1, 0);
+		assert_false(row_bool(&row, COL_CUSTOMER_CREATE_MADE));
+		assert_int_equal(tx_rows(&tx, 2), 0);
+	}
+
 	begin_as_acme(&tx);
 	b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
 	bind_all(b, "ez");
@@ -275,43 +333,58 @@ no_statement_changes_another_environment(void **state UNUSED)
 	must_be_refused(&tx, "customer_create_many");
 
 	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_KEY_CREATE);
+	b = tx_step(&tx, SQL_API_KEY_CREATE);
 	bind_id(b, &test_environment[OTHER_LIVE]);
 	bind_id(b, &customer);
 	bind_text(b, STR("01234567890123456789012345678901"));
 	bind_all(b, "ttznn");
-	must_be_refused(&tx, "key_create");
+	must_be_refused(&tx, "api_key_create");
 
 	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_KEY_LIMIT);
+	b = tx_step(&tx, SQL_API_KEY_LIMIT);
 	bind_all(b, "ein");
-	must_be_refused(&tx, "key_limit");
+	must_be_refused(&tx, "api_key_limit");
 
-	/* Once as if another customer had been in the way, once with all made, when it writes the key's record. */
-	for (int with_key = 0; with_key < 2; with_key++) {
+	/* As if another customer had been in the way. */
+	begin_as_acme(&tx);
+	{
 		struct id  id = id_new();
 		struct str ids[] = { { (char *)id.b, ID_BYTES } }, names[] = { str_of(external) };
+		struct str none[] = { STR_NONE }, mail[] = { STR("a@b.co") }, json[] = { STR("{}") }, yes[] = { STR("\1") };
 
-		begin_as_acme(&tx);
-		b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+		b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
 		bind_id(b, &test_environment[ACME_LIVE]);
 		bind_time(b, 0);
-		bind_id(b, &id);
-		bind_all(b, "ntnnnntjb");
+		bind_array(b, BIND_UUID, ids, 1);
+		bind_array(b, BIND_TEXT, none, 1);
+		bind_array(b, BIND_TEXT, mail, 1);
+		bind_array(b, BIND_TEXT, none, 1);
+		bind_array(b, BIND_TEXT, none, 1);
+		bind_array(b, BIND_JSON, none, 1);
+		bind_array(b, BIND_UUID, none, 1);
+		bind_array(b, BIND_TEXT, mail, 1);
+		bind_array(b, BIND_JSON, json, 1);
+		bind_array(b, BIND_BOOL, yes, 1);
 		b = tx_step(&tx, SQL_CUSTOMER_SETTLE);
 		bind_id(b, &test_environment[OTHER_LIVE]);
-		bind_i64(b, with_key ? 1 : 2);
+		bind_i64(b, 2);
 		bind_array(b, BIND_TEXT, names, 1);
 		bind_array(b, BIND_UUID, ids, 1);
-		bind_text(b, with_key ? str_of(fresh("key")) : STR_NONE);
-		bind_text(b, STR("hash"));
-		if (with_key) {
-			must_be_refused(&tx, "customer_settle");
-		} else {
-			if (tx_run(&tx) != DB_OK)
-				fail_msg("%s", tx.log);
-			assert_int_equal(tx_rows(&tx, 2), 0);
-		}
+	}
+	if (tx_run(&tx) != DB_OK)
+		fail_msg("%s", tx.log);
+	assert_int_equal(tx_rows(&tx, 2), 0);
+
+	/* A record there is, and one that has expired by this look's measure. */
+	for (int ttl = 0; ttl < 2; ttl++) {
+		struct row row;
+
+		begin_as_acme(&tx);
+		bind_all(tx_step(&tx, SQL_IDEMPOTENCY_LOOK), ttl ? "ek1" : "ek0");
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		row = tx_row(&tx, 1, 0);
+		assert_false(row_bool(&row, COL_IDEMPOTENCY_LOOK_FOUND));
 	}
 	assert_true(str_eq(before, rows_of_the_other()));
 }
@@ -321,6 +394,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_statement_has_its_case),
+		cmocka_unit_test(results_have_the_columns_that_are_named),
 		cmocka_unit_test(no_statement_changes_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),

@@ -24,10 +24,11 @@ static struct {
 	struct arena       *arena;
 	struct str          script;
 	struct fake_db_seen seen;
-	struct str          hash;          /* of the last request that would leave a record */
 	struct str          externals[ROWS_MAX]; /* external ids of the last create */
 	size_t              externals_count;
 	struct id           ids[IDS_MAX];  /* that it was to make */
+	bool                replay;        /* the last look found a record */
+	struct str          hash;          /* of the last request that would have left one */
 	size_t              ids_count;
 	bool                made_none;
 } fake;
@@ -94,7 +95,7 @@ find_type(const char *text, int n)
 static enum type
 parameter_type(enum sql_id id, int n)
 {
-	static unsigned char known[SQL__COUNT][BIND_PARAMETERS_MAX]; /* 1 + type */
+	static unsigned char known[SQL__COUNT][SQL_PARAMETERS_MAX]; /* 1 + type */
 
 	if (!known[id][n])
 		known[id][n] = (unsigned char)(1 + find_type(sql_catalogue[id].text, n + 1));
@@ -238,14 +239,16 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_GET:
 	case SQL_CUSTOMER_GET_EXTERNAL:
 	case SQL_CUSTOMER_UPDATE:
-	case SQL_CUSTOMER_KEEP:
-	case SQL_IDEMPOTENCY_FIND:
-	case SQL_KEY_REVOKE:
+	case SQL_CUSTOMER_FIND:
+	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
+	case SQL_IDEMPOTENCY_LOOK:
+		fake.replay = next() & 1;
+		return 1;
 	case SQL_CUSTOMER_LIST:
 	case SQL_CUSTOMER_LIST_FILTERED:
 	case SQL_CUSTOMER_LIST_EXTERNAL:
-	case SQL_KEY_LIST:
+	case SQL_API_KEY_LIST:
 		return choose_rows(1, number(b->value[2] + 4)); /* LIMIT $3 */
 	case SQL_CUSTOMER_CREATE:
 	case SQL_CUSTOMER_CREATE_MANY:
@@ -253,7 +256,6 @@ rows_of(const struct tx_step *step)
 		fake.made_none = next() & 1;
 		return 1;
 	case SQL_CUSTOMER_SETTLE:
-	case SQL_CUSTOMER_KEPT:
 		return choose_rows(0, fake.externals_count < IDS_MAX ? fake.externals_count : IDS_MAX);
 	default:
 		return 0;
@@ -264,31 +266,31 @@ static bool
 writes(enum sql_id id)
 {
 	return id == SQL_CUSTOMER_CREATE || id == SQL_CUSTOMER_CREATE_MANY || id == SQL_CUSTOMER_UPDATE
-	    || id == SQL_KEY_CREATE || id == SQL_KEY_REVOKE || id == SQL_IDEMPOTENCY_PUT;
+	    || id == SQL_API_KEY_CREATE || id == SQL_API_KEY_REVOKE || id == SQL_IDEMPOTENCY_PUT;
 }
 
 static enum db_status
 run_step(struct tx *tx, size_t i)
 {
-	static const enum db_status   failures[] = { DB_UNIQUE, DB_UNIQUE, DB_LOCKED, DB_TIMEOUT, DB_GONE, DB_UNKNOWN, DB_FAILED };
-	static const enum db_constraint constraints[] = { DB_CONSTRAINT_IDEMPOTENCY_KEY, DB_CONSTRAINT_EXTERNAL_ID,
-		DB_CONSTRAINT_NEW_ID, DB_CONSTRAINT_OTHER };
+	static const enum db_status failures[] = { DB_UNIQUE, DB_UNIQUE, DB_LOCKED, DB_TIMEOUT, DB_GONE, DB_FAILED };
+	static const char *const    constraints[] = { "idempotency_key_pkey", "customer_external_id", "api_key_pkey", "" };
 	struct tx_step *step = &tx->step[i];
 	unsigned        b;
 
 	check_step(step);
 	if (writes(step->id))
 		fake.seen.writes++;
-	if (step->id == SQL_CUSTOMER_SETTLE || step->id == SQL_CUSTOMER_UPDATE || step->id == SQL_CUSTOMER_KEEP
-	    || step->id == SQL_IDEMPOTENCY_PUT)
-		fake.hash = parameter(&step->bind, step->bind.n - 1);
+	if (step->id == SQL_IDEMPOTENCY_PUT)
+		fake.hash = parameter(&step->bind, 2);
 	b = next();
 	if (b > 0x7F) {
+		const char *constraint = constraints[b / 8 % COUNTOF(constraints)];
+
 		tx->failed = i;
-		tx->constraint = constraints[b / 8 % COUNTOF(constraints)];
 		/* Creates have ON CONFLICT DO NOTHING for it. */
-		if (tx->constraint == DB_CONSTRAINT_EXTERNAL_ID && step->id != SQL_CUSTOMER_UPDATE)
-			tx->constraint = DB_CONSTRAINT_OTHER;
+		if (strcmp(constraint, "customer_external_id") == 0 && step->id != SQL_CUSTOMER_UPDATE)
+			constraint = "";
+		snprintf(tx->constraint, sizeof(tx->constraint), "%s", constraint);
 		snprintf(tx->log, sizeof(tx->log), "made up");
 		return failures[b % 8 % COUNTOF(failures)];
 	}
@@ -297,10 +299,10 @@ run_step(struct tx *tx, size_t i)
 	return DB_OK;
 }
 
-/* ---- the interface of db.c */
+/* ---- the interface of db/ */
 
 struct db *
-db_new(const struct db_options *options UNUSED)
+db_new(const struct conf *conf UNUSED, enum db_role role UNUSED)
 {
 	return must_alloc(sizeof(struct db));
 }
@@ -355,17 +357,48 @@ tx_step(struct tx *tx, enum sql_id id)
 	return &step->bind;
 }
 
-enum db_status
-tx_run(struct tx *tx)
+/* The steps from one on; what becomes of the whole when one of them fails is made up too. */
+static enum db_status
+run_steps(struct tx *tx, size_t from)
 {
 	enum db_status status = DB_OK;
 
+	for (size_t i = from; i < tx->steps && status == DB_OK; i++)
+		status = run_step(tx, i);
+	if (status != DB_OK) {
+		tx->outcome = tx->reads || !(next() & 1) ? TX_UNDONE : TX_UNKNOWN;
+		tx->last_undone = tx->outcome == TX_UNDONE || next() & 1;
+	}
+	return status;
+}
+
+enum db_status
+tx_run(struct tx *tx)
+{
+	size_t         first = tx->steps;
+	enum db_status status;
+
 	CHECK(tx->steps > 0 && ++fake.seen.runs < 64); /* it gives up some time */
 	tx->db->meter.trips++;
-	tx->log[0] = '\0';
-	for (size_t i = 0; i < tx->steps && status == DB_OK; i++)
-		status = run_step(tx, i);
+	tx->log[0] = tx->constraint[0] = '\0';
+	for (size_t i = 0; i < TX_STEPS_MAX; i++)
+		tx->step[i].result = NULL;
+	status = run_steps(tx, 0);
+	if (status == DB_OK && tx->then && !tx->then(tx, tx->with)) {
+		tx->outcome = TX_UNDONE;
+		return DB_OK;
+	}
+	if (status == DB_OK)
+		status = run_steps(tx, first);
+	if (status == DB_OK)
+		tx->outcome = TX_DONE;
 	return status;
+}
+
+bool
+tx_answered(const struct tx *tx, size_t step)
+{
+	return step < tx->steps && tx->step[step].result;
 }
 
 size_t
@@ -376,9 +409,10 @@ tx_rows(const struct tx *tx, size_t step)
 }
 
 size_t
-tx_affected(const struct tx *tx UNUSED, size_t step UNUSED)
+tx_affected(const struct tx *tx, size_t step)
 {
-	return 1;
+	/* The answer that was sent along is kept when all went as expected. */
+	return tx->step[step].id != SQL_IDEMPOTENCY_PUT || !(next() & 1);
 }
 
 struct row
@@ -418,43 +452,71 @@ any_json(void)
 static struct str
 customer_text(const struct row *r, int column)
 {
-	bool given = column == 2 || column == 6 || column == 7; /* NOT NULL in sql/migrate */
+	bool given = column == COL_CUSTOMER_EMAIL || column == COL_CUSTOMER_TIMEZONE
+	    || column == COL_CUSTOMER_METADATA; /* NOT NULL in sql/migrate */
 
 	/* Rows of a create are those that were in its way. */
-	if (column == 1 && (r->result->id == SQL_CUSTOMER_SETTLE || r->result->id == SQL_CUSTOMER_KEPT))
+	if (column == COL_CUSTOMER_EXTERNAL_ID && r->result->id == SQL_CUSTOMER_SETTLE)
 		return fake.externals[r->n];
 	if (!given && next() & 1)
 		return STR_NONE;
-	return column == 5 || column == 7 ? any_json() : column == 6 ? STR("UTC") : any_text();
+	return column == COL_CUSTOMER_ADDRESS || column == COL_CUSTOMER_METADATA ? any_json()
+	    : column == COL_CUSTOMER_TIMEZONE ? STR("UTC") : any_text();
+}
+
+static struct str
+key_text(int column)
+{
+	static const struct str pins[] = { STR_NONE, STR("2026-05-01"), STR("2026-06-07"), STR("2026-07-31"), STR("legacy"), STR("1999-01-01") };
+	static const struct str rates[] = { STR_NONE, STR_NONE, STR_NONE, STR("off"), STR("1/h"), STR("999999/s burst 999999") };
+	struct str              rate;
+
+	if (column == COL_KEY_FIND_API_VERSION)
+		return choose(pins, COUNTOF(pins));
+	CHECK(column == COL_KEY_FIND_RATE_LIMIT);
+	rate = choose(rates, COUNTOF(rates));
+	fake.seen.rated |= rate.ptr != NULL;
+	return rate;
+}
+
+/* Of a record; it is of this request when the script says so. */
+static struct str
+record_text(int column)
+{
+	static const struct str hashes[] = { STR("another request's 32 bytes, yes."), STR("too short") };
+	static const struct str versions[] = { STR("2026-07-31"), STR("legacy"), STR("no such version") };
+	static const struct str asked[] = { STR_NONE, STR("2026-07-31"), STR("") };
+	static const struct str headers[] = { STR(""), STR("Clientele-Result: created\n"), STR("no colon"), STR("A: b\nC: d\n") };
+	static const struct str answers[] = { STR("{\"stored\":true}"), STR("null") };
+
+	switch (column) {
+	case COL_IDEMPOTENCY_LOOK_REQUEST_HASH:
+		return fake.hash.ptr && !(next() & 1) ? fake.hash : choose(hashes, COUNTOF(hashes));
+	case COL_IDEMPOTENCY_LOOK_VERSION:
+		return choose(versions, COUNTOF(versions));
+	case COL_IDEMPOTENCY_LOOK_ASKED:
+		return choose(asked, COUNTOF(asked));
+	case COL_IDEMPOTENCY_LOOK_HEADERS:
+		return choose(headers, COUNTOF(headers));
+	default:
+		CHECK(column == COL_IDEMPOTENCY_LOOK_ANSWER);
+		return choose(answers, COUNTOF(answers));
+	}
 }
 
 struct str
 row_text(const struct row *r, int column)
 {
-	static const struct str pins[] = { STR_NONE, STR("2026-05-01"), STR("2026-06-07"), STR("2026-07-31"), STR("legacy"), STR("1999-01-01") };
-	static const struct str rates[] = { STR_NONE, STR_NONE, STR_NONE, STR("off"), STR("1/h"), STR("999999/s burst 999999") };
-	static const struct str outcomes[] = { STR("ok"), STR("duplicate"), STR("internal_error"), STR("no such code"), STR_NONE };
-	static const struct str other = STR("another request's 32 bytes, yes.");
-	struct str              rate;
-
 	switch ((int)r->result->id) {
 	case SQL_KEY_FIND:
-		if (column == 4)
-			return choose(pins, COUNTOF(pins));
-		CHECK(column == 6);
-		rate = choose(rates, COUNTOF(rates));
-		fake.seen.rated |= rate.ptr != NULL;
-		return rate;
-	case SQL_IDEMPOTENCY_FIND:
-		CHECK(column == 0 || column == 1);
-		if (column == 1)
-			return choose(outcomes, COUNTOF(outcomes));
-		return fake.hash.ptr && !(next() & 1) ? fake.hash : other;
-	case SQL_KEY_LIST:
-		CHECK(column == 1 || column == 2);
+		return key_text(column);
+	case SQL_IDEMPOTENCY_LOOK:
+		return record_text(column);
+	case SQL_API_KEY_LIST:
+		CHECK(column == COL_API_KEY_NAME || column == COL_API_KEY_PREFIX);
 		return any_text();
 	default:
-		CHECK(column >= 1 && column <= 7);
+		CHECK(column > COL_CUSTOMER_ID && column < COL_CUSTOMER_IS_ACTIVE);
 		return customer_text(r, column);
 	}
 }
@@ -464,7 +526,7 @@ row_id(const struct row *r, int column)
 {
 	struct id id = environment;
 
-	if (r->result->id == SQL_KEY_FIND && column == 0)
+	if (r->result->id == SQL_KEY_FIND && column == COL_KEY_FIND_ENVIRONMENT)
 		return id;
 	for (size_t i = 0; i < 2; i++)
 		id.b[i * 9] = (unsigned char)next();
@@ -472,14 +534,21 @@ row_id(const struct row *r, int column)
 }
 
 int64_t
-row_i64(const struct row *r UNUSED, int column UNUSED)
+row_i64(const struct row *r, int column UNUSED)
 {
-	return (int64_t)next();
+	static const int64_t statuses[] = { 201, 200, 409 };
+
+	return r->result->id == SQL_IDEMPOTENCY_LOOK ? statuses[next() % COUNTOF(statuses)] : (int64_t)next();
 }
 
 bool
-row_bool(const struct row *r UNUSED, int column UNUSED)
+row_bool(const struct row *r, int column)
 {
+	if (r->result->id == SQL_IDEMPOTENCY_LOOK && column == COL_IDEMPOTENCY_LOOK_FOUND)
+		return fake.replay;
+	/* Made, unless the script says that something was in the way. */
+	if (r->result->id == SQL_CUSTOMER_CREATE && column == COL_CUSTOMER_CREATE_MADE)
+		return !fake.made_none;
 	return next() & 1;
 }
 
@@ -502,9 +571,7 @@ row_ids(const struct row *r, int column UNUSED, struct arena *a, const struct id
 	struct id *ids = ARENA_NEW(a, struct id, IDS_MAX);
 
 	*out = NULL;
-	if (r->result->id == SQL_IDEMPOTENCY_FIND) {
-		count = choose_rows(count, IDS_MAX); /* of an API key: the key's, and a nonce */
-	} else if (fake.made_none)
+	if (r->result->id == SQL_CUSTOMER_CREATE_MANY && fake.made_none)
 		count = 0;
 	if (count == 0)
 		return 0;

@@ -19,20 +19,20 @@ static struct {
 	struct stats_slot  stats;
 	struct arena       arena;
 	struct response    res;
-	struct app_options options;
+	struct conf        conf;
 } fuzzed;
 
 static void
 begin(void)
 {
+	static char docs[] = "https://docs.test";
+
 	log_nowhere();
 	arena_init(&fuzzed.arena);
 	response_init(&fuzzed.res);
 	fuzzed.buckets = buckets_new();
-	fuzzed.options = (struct app_options) {
-		.stats = &fuzzed.stats,
-		.docs_base_url = "https://docs.test",
-		.buckets = fuzzed.buckets,
+	fuzzed.conf = (struct conf) {
+		.docs_base_url = docs,
 		.statement_timeout_ms = 1000,
 		.lock_timeout_ms = 1000,
 		.request_timeout_ms = 1000,
@@ -40,7 +40,7 @@ begin(void)
 		.idempotency_ttl_ms = 1000,
 		.metadata_max_bytes = 16 * 1024,
 	};
-	fuzzed.app = app_new(&fuzzed.options);
+	fuzzed.app = app_new(&fuzzed.conf, &fuzzed.stats, fuzzed.buckets);
 }
 
 /* The text up to the end of the line; *s moves behind it. */
@@ -142,8 +142,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* The rest of its tokens is no business of the next input. */
 		app_free(fuzzed.app);
 		buckets_free(fuzzed.buckets);
-		fuzzed.options.buckets = fuzzed.buckets = buckets_new();
-		fuzzed.app = app_new(&fuzzed.options);
+		fuzzed.buckets = buckets_new();
+		fuzzed.app = app_new(&fuzzed.conf, &fuzzed.stats, fuzzed.buckets);
 	}
 	return 0;
 }

@@ -47,17 +47,18 @@ static void
 idempotency_key(struct arena *a, struct str text)
 {
 	struct request req = { .arena = a, .uri = STR("/x?y"), .body = STR("{}"), .method = METHOD_POST };
-	struct call    c = { .arena = a, .req = &req };
+	struct route   route = { .flags = ROUTE_WRITES };
+	struct call    c = { .arena = a, .req = &req, .route = &route };
 
 	req.header[HEADER_IDEMPOTENCY_KEY] = text;
 	req.header_count[HEADER_IDEMPOTENCY_KEY] = 1;
 	if (idem_begin(&c) != ERR_OK) {
-		CHECK(!c.idem_key.ptr && c.problem.code == ERR_VALIDATION);
+		CHECK(!c.idem.key.ptr && c.problem.code == ERR_VALIDATION);
 		return;
 	}
-	CHECK(c.idem_key.len >= 1 && c.idem_key.len <= 255);
-	for (size_t i = 0; i < c.idem_key.len; i++)
-		CHECK(c.idem_key.ptr[i] >= ' ' && c.idem_key.ptr[i] <= '~');
+	CHECK(c.idem.key.len >= 1 && c.idem.key.len <= 255);
+	for (size_t i = 0; i < c.idem.key.len; i++)
+		CHECK(c.idem.key.ptr[i] >= ' ' && c.idem.key.ptr[i] <= '~');
 }
 
 static void

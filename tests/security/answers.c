@@ -90,7 +90,7 @@ compare(const char *name, const char *method, const char *text, const struct way
 		facts[which] = test_facts;
 	}
 	if (!str_eq(answers[0], answers[1]) || test_response.status / 100 != 4 || facts[0].db_trips != facts[1].db_trips
-	    || facts[0].statements != facts[1].statements) {
+	    || memcmp(&facts[0].statements, &facts[1].statements, sizeof(facts[0].statements)) != 0) {
 		fprintf(stderr, "%s: %u trips\n%.*s\nand not %u trips\n%.*s\n", name, facts[0].db_trips, STR_ARGS(answers[0]),
 		    facts[1].db_trips, STR_ARGS(answers[1]));
 		failures++;

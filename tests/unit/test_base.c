@@ -343,10 +343,9 @@ errors_have_a_code_of_their_own(void **state UNUSED)
 		const struct err_info *info = err_info(e);
 
 		assert_in_range(info->status, 400, 599);
-		assert_int_equal(err_find(info->code, strlen(info->code)), e);
+		for (enum err other = ERR_OK; other < e; other++)
+			assert_string_not_equal(info->code, err_info(other)->code);
 	}
-	assert_int_equal(err_find("ok", 2), ERR_OK);
-	assert_int_equal(err_find("nonsense", 8), ERR_OK);
 }
 
 int

@@ -1,6 +1,6 @@
 /* admin/tally, admin/metrics, admin/status: from the scoreboard to what people and Prometheus read. */
 #include "admin/metrics.h"
-#include "app/routes.h"
+#include "app/resources.h"
 #include "admin/status.h"
 
 #include <setjmp.h>

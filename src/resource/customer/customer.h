@@ -2,17 +2,27 @@
  * A customer.
  *
  * Lifetime   Views into the request, its arena, or a transaction's result.
- * Invariant  What comes from the database or has passed fields_read() obeys the
+ * Invariant  What comes from the database or has passed field_read() obeys the
  *            rules of contract section 3.
  */
 #ifndef RESOURCE_CUSTOMER_CUSTOMER_H
 #define RESOURCE_CUSTOMER_CUSTOMER_H
 
-#include "base/id.h"
-#include "base/str.h"
+#include "call/field.h"
+
+/* Contract section 3. Characters are Unicode code points. */
+enum {
+	CUSTOMER_EMAIL_MAX_CHARS = 200,
+	CUSTOMER_EXTERNAL_ID_MAX_CHARS = 100,
+	CUSTOMER_NAME_MAX_CHARS = 200,
+	CUSTOMER_TAX_DOCUMENT_MAX_CHARS = 100,
+	CUSTOMER_ADDRESS_MAX_CHARS = 200, /* of each line; the contract is silent: as long as the longest field that it names */
+	CUSTOMER_BATCH_MAX = 100,
+	CUSTOMER_SEARCH_MAX_CHARS = 200,
+};
 
 /* What a client can set. The order of the first eight is the order of bits in customer_update (sql/query). */
-enum member {
+enum member_of_customer {
 	MEMBER_EXTERNAL_ID,
 	MEMBER_EMAIL,
 	MEMBER_FULL_NAME,
@@ -22,7 +32,6 @@ enum member {
 	MEMBER_METADATA,
 	MEMBER_IS_ACTIVE,
 	MEMBER_ADDRESS_ID,
-	MEMBER__COUNT
 };
 
 struct customer {
@@ -35,7 +44,8 @@ struct customer {
 	struct str timezone;
 	struct str metadata;     /* JSON as it came */
 	bool       is_active;
-	struct id  address_id;   /* only on its way in */
+	struct str address_id;   /* 16 bytes; only on its way in, or absent */
+	struct str subscription; /* JSON; absent: none */
 	int64_t    created_ms, updated_ms;
 	unsigned   given;        /* a request's: bit of each member that it sets */
 	bool       existing;     /* a create's: it was there before */
@@ -43,10 +53,17 @@ struct customer {
 
 #define CUSTOMER_PREFIX STR("cus_")
 
-static inline bool
-customer_gives(const struct customer *c, enum member m)
-{
-	return c->given & (1u << m);
-}
+/* Where a field is shown. */
+enum customer_view {
+	CUSTOMER_PLAIN = 1,
+	CUSTOMER_DETAILED = 2, /* what GET of one shows */
+	CUSTOMER_BRIEF = 4,    /* an element of a batch's answer */
+	CUSTOMER_ALL = 7,
+};
+
+extern const struct fields customer_fields;
+
+/* What a create begins with: the defaults. */
+extern const struct customer customer_defaults;
 
 #endif

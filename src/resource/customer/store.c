@@ -1,32 +1,63 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
-#include "call/idem.h"
+#include "call/write.h"
+#include "db/member.h"
 
-enum {
-	VANISHED_RUNS_MAX = 3, /* of a create whose external id was taken and free again in between */
+#include <stddef.h>
+
+#define MEMBER(type, member) { BIND_##type, offsetof(struct customer, member), false }
+
+/* What customer_columns of sql/query/customer.sql fill. */
+static const struct member columns[] = {
+	[COL_CUSTOMER_ID] = MEMBER(UUID, id),
+	[COL_CUSTOMER_EXTERNAL_ID] = MEMBER(TEXT, external_id),
+	[COL_CUSTOMER_EMAIL] = MEMBER(TEXT, email),
+	[COL_CUSTOMER_FULL_NAME] = MEMBER(TEXT, full_name),
+	[COL_CUSTOMER_TAX_DOCUMENT] = MEMBER(TEXT, tax_document),
+	[COL_CUSTOMER_ADDRESS] = MEMBER(JSON, address),
+	[COL_CUSTOMER_TIMEZONE] = MEMBER(TEXT, timezone),
+	[COL_CUSTOMER_METADATA] = MEMBER(JSON, metadata),
+	[COL_CUSTOMER_IS_ACTIVE] = MEMBER(BOOL, is_active),
+	[COL_CUSTOMER_CREATED_AT] = MEMBER(TIME, created_ms),
+	[COL_CUSTOMER_UPDATED_AT] = MEMBER(TIME, updated_ms),
 };
 
-/* Columns of :customer in sql/query/customer.sql. */
+_Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
+
+/* $3 to $12 of customer_create and customer_create_many. */
+static const struct member created[] = {
+	MEMBER(UUID, id),
+	MEMBER(TEXT, external_id),
+	MEMBER(TEXT, email),
+	MEMBER(TEXT, full_name),
+	MEMBER(TEXT, tax_document),
+	MEMBER(JSON, address),
+	{ BIND_UUID, offsetof(struct customer, address_id), true },
+	MEMBER(TEXT, timezone),
+	MEMBER(JSON, metadata),
+	MEMBER(BOOL, is_active),
+};
+
+enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* rows of it */
+
+/* $5 to $12 of customer_update, in the order of enum member_of_customer. */
+static const struct member updated[] = {
+	[MEMBER_EXTERNAL_ID] = MEMBER(TEXT, external_id),
+	[MEMBER_EMAIL] = MEMBER(TEXT, email),
+	[MEMBER_FULL_NAME] = MEMBER(TEXT, full_name),
+	[MEMBER_TAX_DOCUMENT] = MEMBER(TEXT, tax_document),
+	[MEMBER_ADDRESS] = MEMBER(JSON, address),
+	[MEMBER_TIMEZONE] = MEMBER(TEXT, timezone),
+	[MEMBER_METADATA] = MEMBER(JSON, metadata),
+	[MEMBER_IS_ACTIVE] = MEMBER(BOOL, is_active),
+};
+
 static void
 read_row(const struct row *r, struct customer *out)
 {
-	struct customer read = {
-		.id = row_id(r, 0),
-		.external_id = row_text(r, 1),
-		.email = row_text(r, 2),
-		.full_name = row_text(r, 3),
-		.tax_document = row_text(r, 4),
-		.address = row_text(r, 5),
-		.timezone = row_text(r, 6),
-		.metadata = row_text(r, 7),
-		.is_active = row_bool(r, 8),
-		.created_ms = row_time(r, 9),
-		.updated_ms = row_time(r, 10),
-		.existing = true,
-	};
-
-	*out = read;
+	*out = (struct customer) { .existing = true };
+	member_read(r, columns, COUNTOF(columns), out);
 }
 
 static enum err
@@ -35,60 +66,51 @@ not_found(struct call *c)
 	return call_fail(c, ERR_CUSTOMER_NOT_FOUND, "id", "There is no customer with this id.");
 }
 
-static enum err
-find_by(struct call *c, enum sql_id statement, const struct id *id, struct str external_id, struct customer *out)
-{
-	struct tx      tx;
-	struct bind   *b;
-	struct row     row;
-	enum db_status status;
+/* ---- reading ---- */
 
-	tx_init(&tx, c->db, c->arena);
-	tx.again = true;
-	call_enter(c, &tx);
-	b = tx_step(&tx, statement);
-	bind_id(b, &c->tenant.environment);
-	if (id)
-		bind_id(b, id);
-	else
-		bind_text(b, external_id);
-	if ((status = tx_run(&tx)) != DB_OK)
-		return call_db_failed(c, &tx, status);
-	if (tx_rows(&tx, 1) == 0)
+static enum err
+find_one(struct call *c, struct tx *tx, struct customer *out)
+{
+	struct row row;
+	enum err   e = call_read_run(c, tx);
+
+	if (e != ERR_OK)
+		return e;
+	if (tx_rows(tx, READ_STEP) == 0)
 		return not_found(c);
-	row = tx_row(&tx, 1, 0);
+	row = tx_row(tx, READ_STEP, 0);
 	read_row(&row, out);
 	return ERR_OK;
 }
 
 enum err
-store_find(struct call *c, struct str ref, struct customer *out)
+customer_find(struct call *c, struct str ref, struct customer *out)
 {
+	struct tx tx;
 	struct id id;
 	enum err  e = ERR_CUSTOMER_NOT_FOUND;
 
-	if (id_parse(CUSTOMER_PREFIX, ref, &id))
-		e = find_by(c, SQL_CUSTOMER_GET, &id, STR_NONE, out);
-	if (e == ERR_CUSTOMER_NOT_FOUND)
-		e = find_by(c, SQL_CUSTOMER_GET_EXTERNAL, NULL, ref, out);
+	if (id_parse(CUSTOMER_PREFIX, ref, &id)) {
+		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
+		e = find_one(c, &tx, out);
+	}
+	if (e == ERR_CUSTOMER_NOT_FOUND) {
+		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
+		e = find_one(c, &tx, out);
+	}
 	return e;
 }
 
 enum err
-store_list(struct call *c, const struct list_filter *filter, struct customer **out, size_t *count)
+customer_list(struct call *c, const struct customer_filter *filter, struct customer **out, size_t *count)
 {
-	struct tx        tx;
-	struct bind     *b;
-	struct customer *list;
-	enum db_status   status;
 	bool             filtered = filter->by_active || filter->search.ptr;
-
-	tx_init(&tx, c->db, c->arena);
-	tx.again = true;
-	call_enter(c, &tx);
-	b = tx_step(&tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
+	struct tx        tx;
+	struct customer *list;
+	struct bind     *b = call_read(c, &tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
 	        : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST);
-	bind_id(b, &c->tenant.environment);
+	enum err         e;
+
 	bind_id(b, &filter->page.after);
 	bind_i64(b, page_rows(&filter->page));
 	if (filtered || filter->external_id.ptr) {
@@ -100,12 +122,12 @@ store_list(struct call *c, const struct list_filter *filter, struct customer **o
 	}
 	if (filter->external_id.ptr)
 		bind_text(b, filter->external_id);
-	if ((status = tx_run(&tx)) != DB_OK)
-		return call_db_failed(c, &tx, status);
-	*count = tx_rows(&tx, 1);
+	if ((e = call_read_run(c, &tx)) != ERR_OK)
+		return e;
+	*count = tx_rows(&tx, READ_STEP);
 	list = ARENA_NEW(c->arena, struct customer, *count);
 	for (size_t i = 0; i < *count; i++) {
-		struct row row = tx_row(&tx, 1, i);
+		struct row row = tx_row(&tx, READ_STEP, i);
 
 		read_row(&row, &list[i]);
 	}
@@ -113,248 +135,210 @@ store_list(struct call *c, const struct list_filter *filter, struct customer **o
 	return ERR_OK;
 }
 
-/* ---- writes ---- */
+/* ---- creating ---- */
 
-static struct str
-cell_id(const struct id *id)
+/* One time for all, which the first id tells: rows of one request are of one moment. */
+static int64_t
+stamp(struct customer *customers, size_t count)
 {
-	return (struct str) { (const char *)id->b, ID_BYTES };
-}
-
-static struct str
-cell_bool(bool v)
-{
-	return (struct str) { v ? "\1" : "\0", 1 };
-}
-
-/* A member of a customer as a cell of a binary parameter, in the order of customer_create's $3 to $12. */
-static const struct column {
-	enum bind_type type;
-	struct str (*cell)(const struct customer *c);
-} create_columns[];
-
-#define COLUMN(name, expression) \
-	static struct str name(const struct customer *c) { return (expression); }
-COLUMN(col_id, cell_id(&c->id))
-COLUMN(col_external_id, c->external_id)
-COLUMN(col_email, c->email)
-COLUMN(col_full_name, c->full_name)
-COLUMN(col_tax_document, c->tax_document)
-COLUMN(col_address, c->address)
-COLUMN(col_address_id, customer_gives(c, MEMBER_ADDRESS_ID) ? cell_id(&c->address_id) : STR_NONE)
-COLUMN(col_timezone, c->timezone)
-COLUMN(col_metadata, c->metadata)
-COLUMN(col_is_active, cell_bool(c->is_active))
-#undef COLUMN
-
-static const struct column create_columns[] = {
-	{ BIND_UUID, col_id },
-	{ BIND_TEXT, col_external_id },
-	{ BIND_TEXT, col_email },
-	{ BIND_TEXT, col_full_name },
-	{ BIND_TEXT, col_tax_document },
-	{ BIND_JSON, col_address },
-	{ BIND_UUID, col_address_id },
-	{ BIND_TEXT, col_timezone },
-	{ BIND_JSON, col_metadata },
-	{ BIND_BOOL, col_is_active },
-};
-
-static void
-bind_column(struct bind *b, enum bind_type type, struct str (*cell)(const struct customer *c),
-    const struct customer *customers, size_t count, bool skip_absent)
-{
-	struct str *cells = ARENA_NEW(b->arena, struct str, count);
-	size_t      n = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		cells[n] = cell(&customers[i]);
-		if (cells[n].ptr || !skip_absent)
-			n++;
-	}
-	bind_array(b, type, cells, n);
-}
-
-/* Marks each customer as created or replaces it by the row that existed; false when one is neither. */
-static bool
-settle(struct customer *customers, size_t count, const struct id *made, size_t mades,
-    const struct tx *tx, size_t step)
-{
-	size_t rows = step < tx->steps ? tx_rows(tx, step) : 0;
-	size_t settled = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		bool found = mades == count;
-
-		for (size_t k = 0; k < mades && !found; k++)
-			found = id_eq(&made[k], &customers[i].id);
-		for (size_t k = 0; k < rows && !found; k++) {
-			struct row row = tx_row(tx, step, k);
-			struct str external_id = row_text(&row, 1);
-
-			found = customers[i].external_id.ptr && str_eq(external_id, customers[i].external_id);
-			if (found) {
-				struct id meant = customers[i].id;
-
-				read_row(&row, &customers[i]);
-				/* Made by an earlier run of this transaction, whose answer was lost: it is new to who asked. */
-				customers[i].existing = !id_eq(&meant, &customers[i].id);
-			}
-		}
-		settled += found;
-	}
-	return settled == count;
-}
-
-/* The stored answer of a create: ids for what it made, rows for what existed. */
-static enum err
-replay_create(struct call *c, struct customer *customers, size_t count, const struct idem_stored *stored)
-{
-	size_t rows = tx_rows(&stored->tx, IDEM_CUSTOMERS_STEP);
-
-	if (stored->ids != count)
-		return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
-		    "The idempotency record cannot be read. Nothing was done; try again.");
-	idem_mark(c, stored, count ? &customers[0].id : NULL);
-	for (size_t i = 0; i < count; i++) {
-		customers[i].id = stored->id[i];
-		customers[i].created_ms = customers[i].updated_ms = id_ms(&stored->id[0]);
-		for (size_t k = 0; k < rows; k++) {
-			struct row row = tx_row(&stored->tx, IDEM_CUSTOMERS_STEP, k);
-			struct str external_id = row_text(&row, 1);
-
-			if (customers[i].external_id.ptr && str_eq(external_id, customers[i].external_id)) {
-				read_row(&row, &customers[i]);
-				break;
-			}
-		}
-	}
-	return ERR_OK;
-}
-
-static enum err
-create_once(struct call *c, struct customer *customers, size_t count, bool *settled)
-{
-	struct tx          tx;
-	struct idem_stored stored = { 0 };
-	struct bind       *b;
-	const struct id   *made;
-	size_t             externals = 0, mades;
-	struct row         row;
-	int64_t            now_ms = clock_wall_ms();
-	bool               taken;
-	enum err           e;
+	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = id_new();
-		/* One time for all, which the first id tells: so a replay can tell it again. */
 		if (i == 0)
 			now_ms = id_ms(&customers[0].id);
 		customers[i].created_ms = customers[i].updated_ms = now_ms;
 		customers[i].existing = false;
-		externals += customers[i].external_id.ptr != NULL;
 	}
-	tx_init(&tx, c->db, c->arena);
-	tx.again = c->idem_key.ptr || externals == count;
-	call_enter(c, &tx);
-	b = tx_step(&tx, count == 1 ? SQL_CUSTOMER_CREATE : SQL_CUSTOMER_CREATE_MANY);
-	bind_id(b, &c->tenant.environment);
-	bind_time(b, now_ms);
-	for (size_t i = 0; i < COUNTOF(create_columns); i++) {
-		if (count == 1)
-			bind_text(b, create_columns[i].cell(customers));
-		else
-			bind_column(b, create_columns[i].type, create_columns[i].cell, customers, count, false);
+	return now_ms;
+}
+
+struct creation {
+	const struct customer *meant;
+	struct customer       *stored;
+	enum err             (*reply)(struct call *c, const struct customer *customer);
+};
+
+static enum err
+expect_created(struct write *w, void *what)
+{
+	struct creation *creation = what;
+
+	*creation->stored = *creation->meant;
+	return creation->reply(w->call, creation->stored);
+}
+
+static void
+read_taken(struct write *w, void *what)
+{
+	struct creation *creation = what;
+
+	if (creation->meant->external_id.ptr)
+		bind_text(write_step(w, SQL_CUSTOMER_TAKEN), creation->meant->external_id);
+}
+
+static enum err
+make_created(struct write *w, void *what)
+{
+	struct creation *creation = what;
+	struct row       row = write_row(w, 0, 0);
+
+	if (row_bool(&row, COL_CUSTOMER_CREATE_MADE)) {
+		*creation->stored = *creation->meant;
+	} else if (!creation->meant->external_id.ptr || write_rows(w, 1) == 0) {
+		w->again = true; /* the customer that was in the way has gone */
+		return ERR_OK;
+	} else {
+		row = write_row(w, 1, 0);
+		read_row(&row, creation->stored);
+		/* Made by an earlier run of this transaction, whose answer was lost: it is new to the client. */
+		creation->stored->existing = !id_eq(&creation->stored->id, &creation->meant->id);
 	}
-	if (externals || c->idem_key.ptr) {
-		b = tx_step(&tx, SQL_CUSTOMER_SETTLE);
-		bind_id(b, &c->tenant.environment);
-		bind_i64(b, (int64_t)count);
-		bind_column(b, BIND_TEXT, col_external_id, customers, count, true);
-		bind_column(b, BIND_UUID, col_id, customers, count, false);
-		idem_bind(c, b);
-	}
-	e = idem_run(c, &tx, &stored, &taken);
-	if (e == ERR_OK && stored.found) {
-		*settled = true;
-		e = replay_create(c, customers, count, &stored);
-	} else if (e == ERR_OK) {
-		row = tx_row(&tx, 1, 0);
-		mades = row_ids(&row, 0, c->arena, &made);
-		*settled = settle(customers, count, made, mades, &tx, 2);
-	}
-	return e;
+	return creation->reply(w->call, creation->stored);
 }
 
 enum err
-store_create(struct call *c, struct customer *customers, size_t count)
+customer_create(struct call *c, const struct customer *customer,
+    enum err (*reply)(struct call *c, const struct customer *customer))
 {
-	for (int runs = 0; runs < VANISHED_RUNS_MAX; runs++) {
-		bool     settled = false;
-		enum err e = create_once(c, customers, count, &settled);
+	static const struct answers answers = {
+		.expect = expect_created, .read = read_taken, .make = make_created,
+	};
+	struct customer *meant = ARENA_NEW(c->arena, struct customer, 1);
+	struct creation  creation = { meant, ARENA_NEW(c->arena, struct customer, 1), reply };
+	struct write     w;
+	struct bind     *b;
 
-		if (e != ERR_OK || settled)
-			return e;
+	*meant = *customer;
+	write_begin(&w, c);
+	/* Without either a second run would make a second customer. */
+	w.tx.again |= meant->external_id.ptr != NULL;
+	b = write_step(&w, SQL_CUSTOMER_CREATE);
+	bind_time(b, stamp(meant, 1));
+	for (size_t i = 0; i < COUNTOF(created); i++)
+		member_bind(b, &created[i], meant);
+	return write_run(&w, &answers, &creation);
+}
+
+struct creations {
+	const struct customer *meant;
+	struct customer       *customers;
+	size_t                 count;
+	enum err             (*reply)(struct call *c, void *with);
+	void                  *with;
+};
+
+static bool
+is_among(const struct id *id, const struct id *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (id_eq(id, &ids[i]))
+			return true;
+	return false;
+}
+
+/* Replaces the customer by the row that has its external id; false when there is none. */
+static bool
+take_existing(const struct write *w, struct customer *customer)
+{
+	for (size_t i = 0; customer->external_id.ptr && i < write_rows(w, 1); i++) {
+		struct row row = write_row(w, 1, i);
+		struct id  meant = customer->id;
+
+		if (!str_eq(row_text(&row, COL_CUSTOMER_EXTERNAL_ID), customer->external_id))
+			continue;
+		read_row(&row, customer);
+		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
+		return true;
 	}
-	return call_fail(c, ERR_UNAVAILABLE, NULL,
-	    "Another request changed the customer at the same moment. Try again.");
+	return false;
+}
+
+static enum err
+make_created_many(struct write *w, void *what)
+{
+	struct creations *creations = what;
+	struct row        row = write_row(w, 0, 0);
+	const struct id  *made;
+	size_t            made_count = row_ids(&row, COL_CUSTOMER_CREATE_MANY_IDS, w->call->arena, &made);
+
+	for (size_t i = 0; i < creations->count; i++) {
+		struct customer *customer = &creations->customers[i];
+
+		*customer = creations->meant[i];
+		if (made_count < creations->count && !is_among(&customer->id, made, made_count)
+		    && !take_existing(w, customer)) {
+			w->again = true;
+			return ERR_OK;
+		}
+	}
+	return creations->reply(w->call, creations->with);
 }
 
 enum err
-store_update(struct call *c, struct str ref, const struct customer *change, struct customer *out)
+customer_create_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with)
 {
-	enum { UPDATE_BITS = (1 << (MEMBER_IS_ACTIVE + 1)) - 1 };
-	struct tx          tx;
-	struct idem_stored stored = { 0 };
-	struct bind       *b;
-	struct id          id;
-	struct row         row;
-	unsigned           given = change->given & UPDATE_BITS;
-	bool               taken;
-	enum err           e;
+	static const struct answers answers = { .make = make_created_many };
+	struct customer *meant = ARENA_NEW(c->arena, struct customer, count);
+	struct creations creations = { meant, customers, count, reply, with };
+	struct write     w;
+	struct bind     *b;
+	size_t           named = 0;
 
-	tx_init(&tx, c->db, c->arena);
-	tx.again = c->idem_key.ptr;
-	call_enter(c, &tx);
-	b = tx_step(&tx, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_KEEP);
-	bind_id(b, &c->tenant.environment);
+	memcpy(meant, customers, count * sizeof(*meant));
+	write_begin(&w, c);
+	/* Made as a whole or not at all, even when a customer that was in the way has gone meanwhile. */
+	w.careful = true;
+	for (size_t i = 0; i < count; i++)
+		named += meant[i].external_id.ptr != NULL;
+	w.tx.again |= named == count;
+	b = write_step(&w, SQL_CUSTOMER_CREATE_MANY);
+	bind_time(b, stamp(meant, count));
+	for (size_t i = 0; i < COUNTOF(created); i++)
+		member_bind_all(b, &created[i], meant, sizeof(*meant), count);
+	b = write_step(&w, SQL_CUSTOMER_SETTLE);
+	bind_i64(b, (int64_t)count);
+	member_bind_all(b, &created[CREATED_EXTERNAL_ID], meant, sizeof(*meant), count);
+	member_bind_all(b, &created[CREATED_ID], meant, sizeof(*meant), count);
+	return write_run(&w, &answers, &creations);
+}
+
+/* ---- updating ---- */
+
+static enum err
+make_updated(struct write *w, void *what)
+{
+	struct creation *update = what;
+	struct row       row;
+
+	if (write_rows(w, 0) == 0)
+		return not_found(w->call);
+	row = write_row(w, 0, 0);
+	read_row(&row, update->stored);
+	return update->reply(w->call, update->stored);
+}
+
+enum err
+customer_update(struct call *c, struct str ref, const struct customer *change,
+    enum err (*reply)(struct call *c, const struct customer *customer))
+{
+	static const struct answers answers = { .make = make_updated };
+	const unsigned   given = change->given & ((1u << COUNTOF(updated)) - 1);
+	struct creation  update = { change, ARENA_NEW(c->arena, struct customer, 1), reply };
+	struct write     w;
+	struct bind     *b;
+	struct id        id;
+
+	write_begin(&w, c);
+	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
 	bind_id(b, id_parse(CUSTOMER_PREFIX, ref, &id) ? &id : NULL);
 	bind_text(b, ref);
 	if (given) {
 		bind_i64(b, given);
-		bind_text(b, change->external_id);
-		bind_text(b, change->email);
-		bind_text(b, change->full_name);
-		bind_text(b, change->tax_document);
-		bind_text(b, change->address);
-		bind_text(b, change->timezone);
-		bind_text(b, change->metadata);
-		bind_bool(b, change->is_active);
+		for (size_t i = 0; i < COUNTOF(updated); i++)
+			member_bind(b, &updated[i], change);
 		bind_time(b, clock_wall_ms());
 	}
-	idem_bind(c, b);
-	e = idem_run(c, &tx, &stored, &taken);
-	if (taken)
-		e = idem_refused(c, ERR_DUPLICATE, &stored);
-	else if (e == ERR_OK && !stored.found && tx_rows(&tx, 1) == 0)
-		/* Perhaps this very update has taken the external id away that it is addressed to. */
-		e = idem_find(c, &stored);
-	if (e == ERR_OK && stored.found) {
-		idem_mark(c, &stored, NULL);
-		e = stored.outcome;
-	}
-	if (e == ERR_OK) {
-		const struct tx *answer = stored.found ? &stored.tx : &tx;
-		size_t           step = stored.found ? IDEM_CUSTOMERS_STEP : 1;
-
-		if (tx_rows(answer, step) == 0) {
-			e = not_found(c);
-		} else {
-			row = tx_row(answer, step, 0);
-			read_row(&row, out);
-		}
-	}
-	if (e == ERR_DUPLICATE)
-		call_fail(c, e, "externalId", "Another customer has this external id.");
-	return e;
+	return write_run(&w, &answers, &update);
 }

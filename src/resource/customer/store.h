@@ -3,6 +3,8 @@
  *
  * Errors     Failures of the database are filled into the call's problem.
  * Lifetime   Results are copied into the request's arena.
+ * Replies    A write makes its answer before it commits (call/write.h), so the writes
+ *            take the function that makes the reply; it may be called more than once.
  */
 #ifndef RESOURCE_CUSTOMER_STORE_H
 #define RESOURCE_CUSTOMER_STORE_H
@@ -11,9 +13,9 @@
 #include "resource/customer/customer.h"
 
 /* ref is a public id or the caller's own; a public id wins. ERR_CUSTOMER_NOT_FOUND. */
-enum err store_find(struct call *c, struct str ref, struct customer *out);
+enum err customer_find(struct call *c, struct str ref, struct customer *out);
 
-struct list_filter {
+struct customer_filter {
 	bool        by_active, active;
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
@@ -21,16 +23,22 @@ struct list_filter {
 };
 
 /* One row more than the page has, when there is one. */
+enum err customer_list(struct call *c, const struct customer_filter *filter, struct customer **out, size_t *count);
 
-enum err store_list(struct call *c, const struct list_filter *filter, struct customer **out, size_t *count);
+/* Replies with what is stored now; customer->existing says whether it was there before. */
+enum err customer_create(struct call *c, const struct customer *customer,
+    enum err (*reply)(struct call *c, const struct customer *customer));
 
 /*
  * Creates customers in one transaction; the external ids given are all different. Each element is
- * replaced by what is stored and tells whether it existed. None at all only writes the idempotency record.
+ * replaced by what is stored and says whether it existed; then reply is called. None at all only
+ * keeps the answer.
  */
-enum err store_create(struct call *c, struct customer *customers, size_t count);
+enum err customer_create_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with);
 
 /* Sets what 'change' gives. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE. */
-enum err store_update(struct call *c, struct str ref, const struct customer *change, struct customer *out);
+enum err customer_update(struct call *c, struct str ref, const struct customer *change,
+    enum err (*reply)(struct call *c, const struct customer *customer));
 
 #endif

@@ -3,12 +3,13 @@
  *
  * Filled by  app_handle(). Views live as long as the request's arena.
  */
-#ifndef HTTP_FACTS_H
-#define HTTP_FACTS_H
+#ifndef CALL_FACTS_H
+#define CALL_FACTS_H
 
 #include "base/err.h"
 #include "base/id.h"
 #include "base/str.h"
+#include "db/db.h"
 #include "http/trace.h"
 
 struct facts {
@@ -21,9 +22,9 @@ struct facts {
 	bool       replayed;     /* the stored answer of an Idempotency-Key was given */
 	int64_t    db_us;        /* waiting for PostgreSQL */
 	unsigned   db_trips;     /* round trips to it */
-	uint64_t   statements;   /* a bit for each enum sql_id that was sent */
-	int64_t    queue_us;     /* waited for a worker; -1: not told */
-	bool       left;         /* its sender did, while the database worked: the answer is for nobody */
+	struct db_statements statements; /* that were sent */
+	int64_t    queue_us;     /* waited for a worker; -1: not known */
+	bool       left;         /* the client did, while the database worked: the answer is for nobody */
 };
 
 #endif

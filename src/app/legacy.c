@@ -1,0 +1,64 @@
+/* What an answer on a path without a version says of its successor. */
+#include "app/legacy.h"
+#include "base/buf.h"
+
+enum {
+	/* nginx takes 4 KiB of response headers by default. */
+	LINK_MAX_BYTES = 1536,
+};
+
+/* One year after the version that ends the legacy paths' last differences. */
+static const struct str sunset = STR("Sat, 31 Jul 2027 00:00:00 GMT");
+
+/* Bytes at the beginning that need no escape in a path. */
+static size_t
+unreserved(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && (str_is_alnum(s.ptr[n]) || memchr("-._~", s.ptr[n], 4)))
+		n++;
+	return n;
+}
+
+/* The same path under /api/v1, escaped anew: no byte of a request goes into a header as it came. */
+static struct str
+successor(struct call *c)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	struct buf        link;
+	struct str        copy;
+
+	buf_init(&link, LINK_MAX_BYTES);
+	buf_str(&link, STR("</api/v1"));
+	for (size_t i = 0; i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
+		struct str segment = c->path.segment[i];
+
+		buf_str(&link, STR("/"));
+		for (;;) {
+			size_t        plain = unreserved(segment);
+			unsigned char b;
+
+			buf_add(&link, segment.ptr, plain);
+			if (plain == segment.len)
+				break;
+			b = (unsigned char)segment.ptr[plain];
+			buf_add(&link, (const char[]) { '%', hex[b >> 4], hex[b & 15] }, 3);
+			segment = (struct str) { segment.ptr + plain + 1, segment.len - plain - 1 };
+		}
+	}
+	buf_str(&link, STR(">; rel=\"successor-version\""));
+	copy = link.full ? STR("</api/v1>; rel=\"successor-version\"") : arena_str(c->arena, buf_view(&link));
+	buf_fini(&link);
+	return copy;
+}
+
+void
+legacy_headers(struct call *c)
+{
+	if (!c->legacy_path)
+		return;
+	response_header(c->res, "Deprecation", STR("true"));
+	response_header(c->res, "Sunset", sunset);
+	response_header(c->res, "Link", successor(c));
+}

@@ -1,0 +1,41 @@
+/* The resources of this API: a line each. */
+#include "app/resources.h"
+
+#define RESOURCES(RESOURCE) \
+	RESOURCE(customer) \
+	RESOURCE(api_key) \
+	RESOURCE(openapi)
+
+#define RESOURCE(name) extern const struct resource name##_resource;
+RESOURCES(RESOURCE)
+#undef RESOURCE
+
+static const struct resource *const resources[] = {
+#define RESOURCE(name) &name##_resource,
+	RESOURCES(RESOURCE)
+#undef RESOURCE
+};
+
+/* The resource that has row *i of all routes, which becomes its own row; NULL past the end. */
+static const struct resource *
+find(size_t *i)
+{
+	for (size_t r = 0; r < COUNTOF(resources); *i -= resources[r++]->routes_count)
+		if (*i < resources[r]->routes_count)
+			return resources[r];
+	return NULL;
+}
+
+const struct route *
+route_at(size_t i)
+{
+	const struct resource *owner = find(&i);
+
+	return owner ? &owner->routes[i] : NULL;
+}
+
+const struct resource *
+route_owner(size_t i)
+{
+	return find(&i);
+}

@@ -1,0 +1,129 @@
+/* From a request's method and path to its route. */
+#include "app/router.h"
+#include "app/resources.h"
+#include "shm/stats.h"
+
+#include <assert.h>
+
+/* Where the API can be found; the first one that fits. Some old clients lose their /api. */
+static const struct {
+	struct str prefix;
+	bool       legacy;
+} bases[] = {
+	{ STR("/api/v1"), false },
+	{ STR("/api"), true },
+	{ STR("/v1"), false },
+	{ STR(""), true },
+};
+
+/* A route with its pattern split at the slashes; an absent segment is a parameter. */
+struct rule {
+	const struct route    *route;
+	const struct resource *resource;
+	size_t                 count;
+	struct str             segment[PATH_SEGMENTS_MAX];
+};
+
+static struct rule rules[STATS_NO_ROUTE];
+static size_t      rules_count;
+
+static struct rule
+split(const struct route *route, const struct resource *resource)
+{
+	struct rule rule = { .route = route, .resource = resource };
+	size_t      params = 0;
+
+	for (struct str rest = str_of(route->pattern); rest.ptr;) {
+		struct str segment = str_cut(&rest, '/');
+
+		assert(rule.count < PATH_SEGMENTS_MAX);
+		if (segment.ptr[0] == '{') {
+			assert(params < PATH_PARAMETERS_MAX);
+			params++;
+			segment = STR_NONE;
+		}
+		rule.segment[rule.count++] = segment;
+	}
+	return rule;
+}
+
+void
+router_init(void)
+{
+	const struct route *route;
+
+	for (rules_count = 0; (route = route_at(rules_count)); rules_count++) {
+		assert(rules_count < COUNTOF(rules));
+		rules[rules_count] = split(route, route_owner(rules_count));
+	}
+}
+
+struct str
+router_base(struct call *c)
+{
+	struct str target = c->req->uri, rest = target;
+
+	for (size_t i = 0; i < COUNTOF(bases); i++) {
+		struct str prefix = bases[i].prefix;
+
+		if (!str_starts(target, prefix))
+			continue;
+		rest = (struct str) { target.ptr + prefix.len, target.len - prefix.len };
+		c->legacy_path = bases[i].legacy;
+		if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?')
+			break;
+	}
+	return rest;
+}
+
+static bool
+matches(const struct rule *rule, const struct path *path, struct str param[PATH_PARAMETERS_MAX])
+{
+	size_t params = 0;
+
+	if (rule->count != path->count)
+		return false;
+	for (size_t i = 0; i < rule->count; i++) {
+		if (!rule->segment[i].ptr)
+			param[params++] = path->segment[i];
+		else if (!str_eq(rule->segment[i], path->segment[i]))
+			return false;
+	}
+	return true;
+}
+
+static struct str
+print_methods(struct call *c, unsigned methods)
+{
+	struct str text = STR("");
+
+	for (enum method m = 0; m < METHOD_OTHER; m++)
+		if (methods & 1u << m)
+			text = arena_fmt(c->arena, "%s%s%s", text.ptr, text.len ? ", " : "", method_names[m]);
+	return text;
+}
+
+enum err
+router_find(struct call *c)
+{
+	enum method method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
+	unsigned    allowed = 0;
+
+	for (uint32_t i = 0; i < rules_count; i++) {
+		const struct route *route = rules[i].route;
+
+		if (!matches(&rules[i], &c->path, c->param))
+			continue;
+		if (route->method == method) {
+			c->route = route;
+			c->resource = rules[i].resource;
+			c->facts->route = i;
+			return ERR_OK;
+		}
+		allowed |= 1u << route->method | (route->method == METHOD_GET ? 1u << METHOD_HEAD : 0);
+	}
+	if (!allowed)
+		return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
+	c->problem.allow = print_methods(c, allowed);
+	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
+}

@@ -1,0 +1,392 @@
+/* The engine behind the tables of fields. */
+#include "call/field.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "call/body.h"
+#include "json/jwrite.h"
+
+#include <assert.h>
+
+/* ---- reading ---- */
+
+struct reader {
+	struct call         *call;
+	const struct fields *fields;
+	const struct jdoc   *doc;
+	enum field_use       use;
+	char                *out;
+	unsigned            *given;
+	struct faults       *faults;
+};
+
+static void
+fault(struct reader *r, const char *field, const char *message)
+{
+	assert(r->faults->count < FAULTS_MAX);
+	r->faults->fault[r->faults->count].field = field;
+	r->faults->fault[r->faults->count].message = message;
+	r->faults->count++;
+}
+
+static const char *
+too_long(struct reader *r, size_t max)
+{
+	return arena_fmt(r->call->arena, "must have at most %zu characters", max).ptr;
+}
+
+/* A label of letters, digits and hyphens, or characters beyond ASCII. */
+static bool
+is_label(struct str s)
+{
+	if (s.len == 0 || s.len > 63 * 4 || s.ptr[0] == '-' || s.ptr[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!str_is_alnum(s.ptr[i]) && s.ptr[i] != '-' && (unsigned char)s.ptr[i] < 0x80)
+			return false;
+	return true;
+}
+
+/* RFC 5321's dot-string at a domain of two labels or more; UTF-8 as in RFC 6531; no quoted strings, no literals. */
+static bool
+is_email(struct str s)
+{
+	struct str domain = s, local, part;
+	size_t     labels = 0;
+
+	local = str_cut(&domain, '@');
+	if (!domain.ptr || local.len == 0)
+		return false;
+	while (local.ptr) {
+		part = str_cut(&local, '.');
+		if (part.len == 0)
+			return false;
+		for (size_t i = 0; i < part.len; i++) {
+			unsigned char c = (unsigned char)part.ptr[i];
+
+			if (c <= ' ' || c == 0x7F || strchr("\"(),:;<>@[\\]", c))
+				return false;
+		}
+	}
+	while (domain.ptr) {
+		part = str_cut(&domain, '.');
+		if (!is_label(part))
+			return false;
+		labels++;
+	}
+	return labels >= 2;
+}
+
+static bool
+is_one_of(const struct field_in *f, struct str s)
+{
+	for (size_t i = 0; i < f->list->count; i++)
+		if (str_is(s, f->list->names[i]))
+			return true;
+	return false;
+}
+
+/* Writes the known parts in the order of the table, from the source text of their values. */
+static struct str
+read_object(struct reader *r, const struct field_in *f, const struct jnode *object)
+{
+	size_t before = r->faults->count, prefix = strlen(f->name) + 1;
+	/* A part takes no more room than in the source, where its name has quotes and a colon too. */
+	char  *text = ARENA_NEW(r->call->arena, char, object->len + 2), *end = text;
+
+	*end++ = '{';
+	for (size_t i = 0; i < f->list->count; i++) {
+		const struct field_part *part = &f->list->parts[i];
+		struct str               name = str_of(part->path + prefix), value;
+		const struct jnode      *n = jread_member(r->doc, object, name);
+
+		if (!n || n->type == JTYPE_NULL) {
+			if (part->required)
+				fault(r, part->path, "is required");
+			continue;
+		}
+		if (n->type != JTYPE_STRING) {
+			fault(r, part->path, "must be a string");
+			continue;
+		}
+		value = jread_string(r->call->arena, r->doc, n);
+		if (part->valid && !part->valid(value))
+			fault(r, part->path, part->fault);
+		else if (utf8_count(value) > f->max)
+			fault(r, part->path, too_long(r, f->max));
+		end = str_put(end, end == text + 1 ? STR("\"") : STR(",\""));
+		end = str_put(end, name);
+		end = str_put(end, STR("\":"));
+		end = str_put(end, jread_raw(r->doc, n));
+	}
+	*end++ = '}';
+	return r->faults->count == before ? (struct str) { text, (size_t)(end - text) } : STR_NONE;
+}
+
+static struct str
+read_metadata(struct reader *r, const struct field_in *f, const struct jnode *n)
+{
+	struct arena *a = r->call->arena;
+	size_t        max = f->max ? f->max : (size_t)r->call->conf->metadata_max_bytes;
+
+	if (n->len > max)
+		fault(r, f->name, arena_fmt(a, "must have at most %zu bytes", max).ptr);
+	if (n->height > METADATA_DEPTH_MAX)
+		fault(r, f->name, arena_fmt(a, "must be at most %d levels deep", METADATA_DEPTH_MAX).ptr);
+	if (n->values > METADATA_VALUES_MAX + 1) /* without the object itself */
+		fault(r, f->name, arena_fmt(a, "must hold at most %d values", METADATA_VALUES_MAX).ptr);
+	for (const struct jnode *v = n; v < n + n->values; v++) {
+		if (v->type == JTYPE_NUMBER && v->len > JSON_NUMBER_MAX_BYTES) {
+			fault(r, f->name, arena_fmt(a, "must not hold a number of more than %d characters",
+			    JSON_NUMBER_MAX_BYTES).ptr);
+			break;
+		}
+	}
+	return jread_raw(r->doc, n);
+}
+
+static void
+read_text(struct reader *r, const struct field_in *f, const struct jnode *n, struct str *at)
+{
+	struct str value = jread_string(r->call->arena, r->doc, n);
+
+	if (*r->given & 1u << f->member && !str_eq(*at, value)) {
+		fault(r, f->name, "is given twice with different values");
+		return;
+	}
+	*at = value;
+	if (value.len == 0 && f->flags & FIELD_NOT_EMPTY)
+		fault(r, f->name, "must not be empty");
+	else if (f->max && utf8_count(value) > f->max)
+		fault(r, f->name, too_long(r, f->max));
+	else if (f->type == FIELD_EMAIL && !is_email(value))
+		fault(r, f->name, "must be an e-mail address");
+	else if (f->type == FIELD_CHOICE && !is_one_of(f, value))
+		fault(r, f->name, f->list->fault);
+}
+
+static void
+read_uuid(struct reader *r, const struct field_in *f, const struct jnode *n, struct str *at)
+{
+	struct id *id = ARENA_NEW(r->call->arena, struct id, 1);
+
+	if (!id_parse_uuid(jread_string(r->call->arena, r->doc, n), id))
+		fault(r, f->name, "must be a UUID");
+	*at = (struct str) { (const char *)id->b, ID_BYTES };
+}
+
+static void
+read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
+{
+	void *at = r->out + f->at;
+
+	switch (f->type) {
+	case FIELD_TEXT:
+	case FIELD_EMAIL:
+	case FIELD_CHOICE:
+		read_text(r, f, n, at);
+		break;
+	case FIELD_UUID:
+		read_uuid(r, f, n, at);
+		break;
+	case FIELD_OBJECT:
+		*(struct str *)at = read_object(r, f, n);
+		break;
+	case FIELD_METADATA:
+		*(struct str *)at = read_metadata(r, f, n);
+		break;
+	case FIELD_BOOL:
+		*(bool *)at = n->truth;
+		break;
+	case FIELD_INT:
+		if (n->type != JTYPE_NUMBER || !str_to_i64(jread_raw(r->doc, n), 1, (int64_t)f->max, at))
+			fault(r, f->name,
+			    arena_fmt(r->call->arena, "must be a whole number from 1 to %zu", f->max).ptr);
+		break;
+	}
+}
+
+static void
+read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
+{
+	static const struct {
+		enum jtype  json;
+		const char *fault;
+	} expected[] = {
+		[FIELD_TEXT] = { JTYPE_STRING, "must be a string" },
+		[FIELD_EMAIL] = { JTYPE_STRING, "must be a string" },
+		[FIELD_CHOICE] = { JTYPE_STRING, "must be a string" },
+		[FIELD_UUID] = { JTYPE_STRING, "must be a UUID" },
+		[FIELD_OBJECT] = { JTYPE_OBJECT, "must be an object" },
+		[FIELD_METADATA] = { JTYPE_OBJECT, "must be an object" },
+		[FIELD_BOOL] = { JTYPE_BOOL, "must be true or false" },
+		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* one sentence for every other value */
+	};
+
+	if (f->flags & FIELD_LEGACY_EMPTY && r->use == FIELD_UPDATE && r->call->legacy_path
+	    && n->type == JTYPE_OBJECT && n->size == 0)
+		return;
+	if (n->type == expected[f->type].json || !expected[f->type].fault)
+		read_value(r, f, n);
+	else
+		fault(r, f->name, expected[f->type].fault);
+	*r->given |= 1u << f->member;
+}
+
+/* What the version calls a member that several rows spell: as it shows it. */
+static bool
+is_called(const struct call *c, const struct fields *f, const struct field_in *in)
+{
+	for (size_t i = 0; i < f->out_count; i++)
+		if (str_is(f->out[i].name, in->name))
+			return version_has(c->version, f->out[i].since, f->out[i].until);
+	return false;
+}
+
+void
+field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const struct jnode *object,
+    enum field_use use, void *out, struct faults *faults)
+{
+	void         *given = (char *)out + f->given_at;
+	struct reader r = { c, f, doc, use, out, given, faults };
+
+	faults->count = 0;
+	for (size_t i = 0; i < f->in_count; i++) {
+		const struct field_in *in = &f->in[i];
+		const struct jnode    *n = jread_member(doc, object, str_of(in->name));
+
+		if (n && n->type != JTYPE_NULL && version_has(c->version, in->since, in->until)
+		    && (use == FIELD_CREATE || !(in->flags & FIELD_CREATE_ONLY)))
+			read_field(&r, in, n);
+	}
+	for (size_t i = 0; i < f->in_count && use == FIELD_CREATE; i++) {
+		const struct field_in *in = &f->in[i];
+
+		if (in->flags & FIELD_REQUIRED && !(*r.given & 1u << in->member) && is_called(c, f, in))
+			fault(&r, in->name, "is required");
+	}
+}
+
+enum err
+field_read_body(struct call *c, const struct fields *f, enum field_use use, void *out)
+{
+	const struct jdoc *doc;
+	struct faults      faults;
+	enum err           e = body_object(c, use == FIELD_UPDATE ? BODY_MAY_BE_EMPTY : BODY_REQUIRED, &doc);
+
+	if (e != ERR_OK)
+		return e;
+	field_read(c, f, doc, doc->nodes, use, out, &faults);
+	for (size_t i = 0; i < faults.count; i++)
+		call_field(c, faults.fault[i].field, faults.fault[i].message);
+	return call_fields_done(c);
+}
+
+bool
+field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object, unsigned member)
+{
+	for (size_t i = 0; i < f->in_count; i++) {
+		const struct jnode *n = f->in[i].member == member
+		    ? jread_member(doc, object, str_of(f->in[i].name)) : NULL;
+
+		if (n && n->type == JTYPE_STRING)
+			return true;
+	}
+	return false;
+}
+
+/* ---- writing ---- */
+
+static void
+write_id(struct printbuf *out, struct str prefix, const struct id *id)
+{
+	char text[ID_PREFIXED_BYTES];
+
+	jout_str(out, id_prefixed(prefix, id, text));
+}
+
+static void
+write_time(struct printbuf *out, int64_t ms)
+{
+	char text[CLOCK_ISO_BYTES + 1];
+
+	if (ms)
+		clock_iso(ms, text);
+	jout_str(out, ms ? (struct str) { text, CLOCK_ISO_BYTES } : STR_NONE);
+}
+
+static void
+write_value(struct printbuf *out, struct call *c, const struct fields *f, const struct field_out *row,
+    const void *what)
+{
+	const void *at = (const char *)what + row->at;
+
+	switch (row->show) {
+	case SHOW_TEXT:
+		jout_str(out, *(const struct str *)at);
+		break;
+	case SHOW_JSON:
+		jout_raw(out, *(const struct str *)at);
+		break;
+	case SHOW_BOOL:
+		jout_bool(out, *(const bool *)at);
+		break;
+	case SHOW_TIME:
+		write_time(out, *(const int64_t *)at);
+		break;
+	case SHOW_ID:
+		write_id(out, f->prefix, at);
+		break;
+	case SHOW_OBJECT:
+		jout_str(out, str_of(f->object));
+		break;
+	case SHOW_LIVEMODE:
+		jout_bool(out, c->tenant.livemode);
+		break;
+	case SHOW_ORGANIZATION:
+		write_id(out, ID_ORGANIZATION, &c->tenant.organization);
+		break;
+	case SHOW_MADE:
+		jout_str(out, row->make(c, what));
+		break;
+	}
+}
+
+void
+field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what, unsigned view)
+{
+	for (size_t i = 0; i < f->out_count; i++) {
+		const struct field_out *row = &f->out[i];
+
+		if (!(row->views & view) || !version_has(c->version, row->since, row->until))
+			continue;
+		jout_key(out, row->key);
+		write_value(out, c, f, row, what);
+	}
+}
+
+struct shown {
+	struct call         *call;
+	const struct fields *fields;
+	const void          *what;
+	unsigned             view;
+};
+
+static void
+write_shown(struct printbuf *out, const void *what)
+{
+	const struct shown *s = what;
+
+	jout_open(out);
+	field_write_members(out, s->call, s->fields, s->what, s->view);
+	jout_close(out);
+}
+
+struct json_object *
+field_write(struct call *c, const struct fields *f, const void *what, unsigned view)
+{
+	struct shown *s = ARENA_NEW(c->arena, struct shown, 1);
+
+	*s = (struct shown) { c, f, what, view };
+	return jwrite_custom(write_shown, s);
+}

@@ -1,0 +1,137 @@
+/*
+ * The fields of a resource: what each version takes and shows, as two tables,
+ * and the engine that reads and writes by them. A resource has such tables in its
+ * fields.c; a new field is a row in each.
+ *
+ * Faults     field_read() reports every broken rule, not the first, and what it read is
+ *            then of no use.
+ * Lifetime   What is read are views into the request or its arena. What is written
+ *            must live until the reply is sent.
+ */
+#ifndef CALL_FIELD_H
+#define CALL_FIELD_H
+
+#include "call/call.h"
+
+struct printbuf;
+
+/* ---- what comes in ---- */
+
+/* The member of the struct that it fills. */
+enum field_type {
+	FIELD_TEXT,     /* struct str */
+	FIELD_EMAIL,    /* struct str */
+	FIELD_CHOICE,   /* struct str: one of the row's list */
+	FIELD_UUID,     /* struct str of its 16 bytes */
+	FIELD_OBJECT,   /* struct str: JSON of the known members, in the order of the row's list */
+	FIELD_METADATA, /* struct str: JSON as it came */
+	FIELD_BOOL,     /* bool */
+	FIELD_INT,      /* int64_t, 1 to max */
+};
+
+enum field_flags {
+	FIELD_NOT_EMPTY = 1,
+	FIELD_REQUIRED = 2,     /* on create */
+	FIELD_CREATE_ONLY = 4,  /* elsewhere an unknown key */
+	FIELD_LEGACY_EMPTY = 8, /* on legacy paths an empty object in an update is not given */
+};
+
+/* A member of an object: a string that is kept as it came. */
+struct field_part {
+	const char *path; /* "address.city" */
+	bool        required;
+	bool      (*valid)(struct str value); /* or NULL */
+	const char *fault;                    /* of what is not */
+};
+
+/* What a choice may be, or an object may have. */
+struct field_list {
+	const char *const       *names;
+	const struct field_part *parts;
+	size_t                   count;
+	const char              *fault; /* of what is none of the names */
+};
+
+/*
+ * One row a spelling. Several rows of one member are spellings of it: given
+ * twice they must agree, and the later row is the one to blame.
+ */
+struct field_in {
+	const char     *name;
+	unsigned        member; /* number of its bit in what is given */
+	size_t          at;     /* offsetof() of the member */
+	enum field_type type;
+	unsigned        flags;
+	size_t          max;    /* characters; of metadata bytes (0: as configured); of an object characters of each part */
+	enum version    since, until;
+	const struct field_list *list; /* of a choice or an object; else NULL */
+};
+
+/* ---- what goes out ---- */
+
+enum field_show {
+	SHOW_TEXT,         /* struct str; absent is null */
+	SHOW_JSON,         /* struct str, as it is; absent is null */
+	SHOW_BOOL,
+	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
+	SHOW_ID,           /* struct id, with the resource's prefix */
+	SHOW_OBJECT,       /* the resource's name */
+	SHOW_LIVEMODE,     /* these two: of the call's tenant */
+	SHOW_ORGANIZATION,
+	SHOW_MADE,         /* what the row's function makes: text */
+};
+
+struct field_out {
+	struct str      name;
+	struct str      key;   /* that, as it is written: FIELD_KEY() gives both */
+	enum field_show show;
+	size_t          at;    /* offsetof() of the member */
+	unsigned        views; /* the resource's own bits: the row is shown in those that have one of them */
+	enum version    since, until;
+	struct str    (*make)(struct call *c, const void *what);
+};
+
+#define FIELD_KEY(name) STR(name), JOUT_KEY(name)
+
+/* ---- both tables of a resource ---- */
+
+struct fields {
+	const char             *object; /* on the wire */
+	struct str              prefix; /* of its ids */
+	const struct field_in  *in;
+	size_t                  in_count;
+	const struct field_out *out;
+	size_t                  out_count;
+	size_t                  given_at; /* offsetof() of an unsigned that takes a bit for each member that is given */
+};
+
+/* Broken rules of one object. There are fewer rows than that in any table. */
+enum { FAULTS_MAX = 32 };
+
+struct faults {
+	size_t                count;
+	struct problem_detail fault[FAULTS_MAX]; /* field is relative to the object */
+};
+
+enum field_use { FIELD_CREATE, FIELD_UPDATE };
+
+/*
+ * Reads a JSON object (or an empty array, which clients send for an empty
+ * object) by the rules of the call's version into *out, which holds the defaults.
+ */
+void field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const struct jnode *object,
+    enum field_use use, void *out, struct faults *faults);
+
+/* The same with the whole body. ERR_TOO_LARGE, ERR_INVALID_JSON, ERR_VALIDATION. */
+enum err field_read_body(struct call *c, const struct fields *f, enum field_use use, void *out);
+
+/* Whether the object has that member, in any spelling, as a string. */
+bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object, unsigned member);
+
+/* The resource as a JSON value. */
+struct json_object *field_write(struct call *c, const struct fields *f, const void *what, unsigned view);
+
+/* Its members alone, for a jwrite_fn that has opened an object. */
+void field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what, unsigned view);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * What a resource is to the rest: one descriptor. src/resource/NAME/api.c defines
+ * it, a line in app/resources.c adds it, and nothing else outside its folder knows
+ * its name (tests/lint/resources.sh).
+ *
+ *	const struct resource customer_resource = {
+ *		.name = "customer",
+ *		.routes = routes, .routes_count = COUNTOF(routes),
+ *		.constraints = constraints, .constraints_count = COUNTOF(constraints),
+ *	};
+ *
+ * Lifetime   Constant tables.
+ */
+#ifndef CALL_RESOURCE_H
+#define CALL_RESOURCE_H
+
+#include "base/err.h"
+#include "http/request.h"
+#include "http/version.h"
+
+struct call;
+
+typedef enum err handler_fn(struct call *c);
+
+enum route_flags {
+	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
+	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
+	ROUTE_SECRET = 4, /* its answer shows a secret: stored sealed, for the same API key alone */
+};
+
+struct route {
+	enum method  method;  /* GET serves HEAD too */
+	const char  *pattern; /* behind the base ("/api/v1", "/api", ...); "{name}" stands for one segment of any text */
+	unsigned     flags;
+	enum version since;   /* before it the endpoint is not available */
+	handler_fn  *handle;
+};
+
+/* A unique constraint of its tables that a client can run into, and what the client is told. */
+struct constraint {
+	const char *name;    /* PostgreSQL's */
+	enum err    err;
+	const char *param;
+	const char *message;
+};
+
+struct resource {
+	const char              *name; /* of its folder, its file in sql/query and its part of doc/openapi */
+	const struct route      *routes;
+	size_t                   routes_count;
+	const struct constraint *constraints;
+	size_t                   constraints_count;
+};
+
+#endif

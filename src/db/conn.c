@@ -1,0 +1,202 @@
+/* The connection: made, made again, put in order for transactions. */
+#include "db/conn.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	CONNECT_TIMEOUT_S = 3,
+	WATCH_TIMEOUT_MS = 2000,
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_MAX_MS = 2000,
+};
+
+static const struct {
+	const char *application_name;
+	int64_t     timeout_ms; /* of statements, locks and transactions; 0: as configured */
+} roles[DB_ROLE__COUNT] = {
+	[DB_SERVE] = { "clientele", 0 },
+	[DB_WATCH] = { "clientele admin", WATCH_TIMEOUT_MS },
+	[DB_OWNER] = { "clientele-cli", 0 },
+};
+
+struct db *
+db_new(const struct conf *conf, enum db_role role)
+{
+	struct db *db = must_alloc(sizeof(*db));
+
+	db->conf = conf;
+	db->role = role;
+	return db;
+}
+
+void
+db_free(struct db *db)
+{
+	if (!db)
+		return;
+	conn_close(db);
+	free(db);
+}
+
+void
+db_watch(struct db *db, const struct peer *peer)
+{
+	db->peer = peer;
+}
+
+struct db_meter
+db_meter_take(struct db *db)
+{
+	struct db_meter taken = db->meter;
+
+	taken.connected = db->conn != NULL;
+	db->meter = (struct db_meter) { 0 };
+	return taken;
+}
+
+static int64_t
+timeout_ms(const struct db *db, int64_t configured_ms)
+{
+	return roles[db->role].timeout_ms ? roles[db->role].timeout_ms : configured_ms;
+}
+
+int64_t
+conn_timeout_ms(const struct db *db)
+{
+	return timeout_ms(db, db->conf->request_timeout_ms);
+}
+
+static const char *
+url_of(const struct db *db)
+{
+	const struct conf *c = db->conf;
+
+	return db->role == DB_OWNER && c->database_owner_url[0] ? c->database_owner_url
+								: c->database_url;
+}
+
+void
+conn_close(struct db *db)
+{
+	PQfinish(db->conn); /* takes NULL */
+	db->conn = NULL;
+	memset(db->prepared, 0, sizeof(db->prepared));
+}
+
+/*
+ * libpq's message on a failed connect holds host and role, no data; one line of
+ * it. About a string that it cannot read it may quote a piece, such as a password.
+ */
+static void
+log_connect(const char *url, const char *message)
+{
+	/* Without these it is the name of a database and no such string. */
+	bool              is_name = !strchr(url, '=') && !strstr(url, "://");
+	PQconninfoOption *parts = is_name ? NULL : PQconninfoParse(url, NULL);
+
+	if (is_name || parts)
+		log_warn("cannot connect to the database: %.*s", (int)strcspn(message, "\n"), message);
+	else
+		log_warn("cannot connect to the database: the connection string is not one that libpq can read");
+	PQconninfoFree(parts);
+}
+
+/* What PostgreSQL notices may hold a customer's values; libpq would print it. */
+static void
+ignore_notice(void *arg UNUSED, const char *message UNUSED)
+{
+}
+
+PGconn *
+conn_open(const struct db *db)
+{
+	char        seconds[16];
+	const char *keywords[] = { "connect_timeout", "application_name", "client_encoding", "dbname",
+		NULL };
+	const char *values[] = { seconds, roles[db->role].application_name, "UTF8", url_of(db), NULL };
+	PGconn     *conn;
+
+	snprintf(seconds, sizeof(seconds), "%d", CONNECT_TIMEOUT_S);
+	/* dbname comes last and is expanded, so that the operator's string wins. */
+	conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(conn) == CONNECTION_OK) {
+		PQsetNoticeProcessor(conn, ignore_notice, NULL);
+		return conn;
+	}
+	log_connect(url_of(db), PQerrorMessage(conn));
+	PQfinish(conn);
+	return NULL;
+}
+
+bool
+conn_send_settings(const struct db *db, PGconn *conn)
+{
+	char        statement_ms[24], lock_ms[24];
+	const char *values[] = { statement_ms, lock_ms,
+		db->conf->prepared_statements ? "false" : "true" };
+
+	snprintf(statement_ms, sizeof(statement_ms), "%jd",
+	    (intmax_t)timeout_ms(db, db->conf->statement_timeout_ms));
+	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)timeout_ms(db, db->conf->lock_timeout_ms));
+	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL,
+	    values, NULL, NULL, 0) == 1;
+}
+
+/* With a deadline: a server that falls silent between its login and this must not hold the worker. */
+static bool
+begin_session(struct db *db)
+{
+	bool lost = false, ok = PQsetnonblocking(db->conn, 1) == 0;
+
+	db->deadline_ms = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
+	if (db->conf->prepared_statements) {
+		ok = ok && conn_send_settings(db, db->conn);
+		for (PGresult *res; ok && (res = wait_result(db, &lost)); PQclear(res))
+			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	}
+	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
+}
+
+/* Half of the pause to all of it. */
+static void
+back_off(struct db *db)
+{
+	unsigned char jitter;
+
+	hash_random(&jitter, sizeof(jitter));
+	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
+	if (db->backoff_ms > BACKOFF_MAX_MS)
+		db->backoff_ms = BACKOFF_MAX_MS;
+	db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
+}
+
+PGconn *
+conn_ready(struct db *db)
+{
+	if (db->conn && PQstatus(db->conn) == CONNECTION_OK
+	    && PQtransactionStatus(db->conn) == PQTRANS_IDLE)
+		return db->conn;
+	conn_close(db);
+	if (clock_mono_ms() < db->next_try_ms)
+		return NULL;
+	db->conn = conn_open(db);
+	if (db->conn && !begin_session(db)) {
+		log_warn("the database does not take the session's settings");
+		conn_close(db);
+	}
+	if (!db->conn) {
+		back_off(db);
+		return NULL;
+	}
+	if (db->backoff_ms)
+		log_info("connected to the database again");
+	db->backoff_ms = 0;
+	db->meter.left |= peer_has_left(db->peer); /* that took a while */
+	return db->conn;
+}

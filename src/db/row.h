@@ -1,0 +1,34 @@
+/*
+ * Cells of a result, in PostgreSQL's binary format.
+ *
+ * Columns    by the names that stand above the statement in sql/query: "-- out: id name"
+ *            of key_find is COL_KEY_FIND_ID, COL_KEY_FIND_NAME.
+ * Errors     A cell of another shape than asked for is a defect of the statement
+ *            and ends the process: a wrong value must never reach a client. row_text()
+ *            gives an absent view for NULL, the others refuse NULL.
+ * Lifetime   That of the transaction's arena.
+ */
+#ifndef DB_ROW_H
+#define DB_ROW_H
+
+#include "base/arena.h"
+#include "base/id.h"
+#include "base/str.h"
+
+struct pg_result;
+
+struct row {
+	const struct pg_result *result;
+	int                     n;
+};
+
+struct str row_text(const struct row *r, int column);
+struct id  row_id(const struct row *r, int column);
+int64_t    row_i64(const struct row *r, int column);
+bool       row_bool(const struct row *r, int column);
+int64_t    row_time(const struct row *r, int column); /* wall ms */
+bool       row_is_null(const struct row *r, int column);
+/* A uuid[] without NULLs; returns the count, 0 for NULL. */
+size_t     row_ids(const struct row *r, int column, struct arena *a, const struct id **out);
+
+#endif

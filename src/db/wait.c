@@ -1,0 +1,99 @@
+/* Waiting for PostgreSQL: with a deadline, and with an eye on the client. */
+#include "base/clock.h"
+#include "db/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <time.h>
+
+enum {
+	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to take a cancellation, */
+	CANCEL_GRACE_MS = 1000, /* and then to end the statement */
+};
+
+static void *
+run_cancel(void *how)
+{
+	static char taken;
+	char        text[256];
+	bool        ok = PQcancel(how, text, sizeof(text)) == 1;
+
+	PQfreeCancel(how);
+	return ok ? &taken : NULL;
+}
+
+/*
+ * libpq connects for a cancellation and waits without a bound, so it does that in
+ * a thread, which is left behind when it takes too long.
+ */
+bool
+wait_cancel(PGconn *conn)
+{
+	PGcancel       *how = PQgetCancel(conn);
+	struct timespec end;
+	pthread_t       thread;
+	void           *taken = NULL;
+
+	if (!how)
+		return false;
+	if (pthread_create(&thread, NULL, run_cancel, how) != 0) {
+		PQfreeCancel(how);
+		return false;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += CANCEL_WAIT_MS / 1000;
+	if (pthread_clockjoin_np(thread, &taken, CLOCK_MONOTONIC, &end) != 0) {
+		pthread_detach(thread);
+		return false;
+	}
+	return taken != NULL;
+}
+
+/*
+ * Waits until libpq can go on; false when the deadline has passed or the socket is
+ * broken. When the watched peer leaves meanwhile, what runs is cancelled and its
+ * end is waited for, so that the connection can be used again.
+ */
+static bool
+wait_for(struct db *db)
+{
+	PGconn *conn = db->conn;
+
+	for (;;) {
+		int           unsent = PQflush(conn);
+		struct pollfd fd[] = {
+			{ PQsocket(conn), POLLIN, 0 },
+			peer_poll(db->meter.left ? NULL : db->peer),
+		};
+		int64_t left = db->deadline_ms - clock_mono_ms();
+
+		if (unsent == -1 || left <= 0)
+			return false;
+		if (unsent)
+			fd[0].events |= POLLOUT;
+		if (poll(fd, COUNTOF(fd), (int)(left < INT32_MAX ? left : INT32_MAX)) == -1
+		    && errno != EINTR)
+			return false;
+		if (fd[0].revents & ~POLLOUT)
+			return PQconsumeInput(conn) == 1;
+		if (fd[1].revents) {
+			db->meter.left = true;
+			if (!wait_cancel(conn))
+				return false;
+			db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
+		}
+	}
+}
+
+PGresult *
+wait_result(struct db *db, bool *lost)
+{
+	while (PQisBusy(db->conn)) {
+		if (!wait_for(db)) {
+			*lost = true;
+			return NULL;
+		}
+	}
+	return PQgetResult(db->conn);
+}

@@ -1,0 +1,233 @@
+/* POST /customers/batch. */
+#include "resource/customer/batch.h"
+#include "call/body.h"
+#include "call/reply.h"
+#include "json/jwrite.h"
+#include "resource/customer/store.h"
+
+#include <stdlib.h>
+
+struct item {
+	const struct jnode *node;
+	struct customer     customer;
+	struct faults       faults;
+	struct item        *first;  /* the earlier item with the same external id, or itself */
+	size_t              index;
+	size_t              stored; /* place among the customers that are sent to the store */
+};
+
+struct batch {
+	const struct jdoc *doc;
+	struct item       *items;
+	size_t             count;
+	struct customer   *customers; /* of the valid items that are the first with their external id */
+	size_t             stored;
+};
+
+/* How a batch shows what it stored, and what it calls itself. */
+static const struct shape {
+	enum version since;
+	unsigned     view;  /* full customers where clients build them */
+	struct str   object;
+} shapes[] = {
+	{ V_2026_07_31, CUSTOMER_BRIEF, STR("customer_batch") },
+	{ V_2026_06_07, CUSTOMER_BRIEF, STR("customer") },
+	{ V_FIRST,      CUSTOMER_PLAIN, STR("customer") },
+};
+
+static const struct shape *
+shape_of(const struct call *c)
+{
+	size_t i = 0;
+
+	while (c->version < shapes[i].since)
+		i++;
+	return &shapes[i];
+}
+
+/* ---- reading ---- */
+
+/* By external id, then by place; items without one last. */
+static int
+by_external_id(const void *a, const void *b)
+{
+	const struct item *const *x = a, *const *y = b;
+	struct str                p = (*x)->customer.external_id, q = (*y)->customer.external_id;
+	int                       order = p.ptr && q.ptr ? str_cmp(p, q) : !p.ptr - !q.ptr;
+
+	return order ? order : ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
+}
+
+/* Later items with an external id that an earlier one has are that one. */
+static void
+fold(struct call *c, struct batch *batch)
+{
+	struct item **sorted = ARENA_NEW(c->arena, struct item *, batch->count);
+	size_t        n = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		batch->items[i].first = &batch->items[i];
+		if (batch->items[i].faults.count == 0)
+			sorted[n++] = &batch->items[i];
+	}
+	qsort(sorted, n, sizeof(struct item *), by_external_id);
+	for (size_t i = 1; i < n; i++)
+		if (sorted[i]->customer.external_id.ptr
+		    && str_eq(sorted[i]->customer.external_id, sorted[i - 1]->customer.external_id))
+			sorted[i]->first = sorted[i - 1]->first;
+}
+
+static void
+read_item(struct call *c, const struct jdoc *doc, const struct jnode *n, struct item *item)
+{
+	item->node = n;
+	item->customer = customer_defaults;
+	if (n->type == JTYPE_OBJECT) {
+		field_read(c, &customer_fields, doc, n, FIELD_CREATE, &item->customer, &item->faults);
+	} else {
+		item->faults.count = 1;
+		item->faults.fault[0] = (struct problem_detail) { NULL, "must be an object" };
+	}
+}
+
+/* Whether the item can be reported in 'failed': strict clients want its e-mail there. */
+static bool
+is_presentable(const struct jdoc *doc, const struct item *item)
+{
+	return item->faults.count == 0
+	    || (item->node->type == JTYPE_OBJECT && field_has_text(&customer_fields, doc, item->node, MEMBER_EMAIL));
+}
+
+static void
+report_faults(struct call *c, const struct item *item)
+{
+	for (size_t i = 0; i < item->faults.count; i++) {
+		const struct problem_detail *fault = &item->faults.fault[i];
+
+		call_field(c, arena_fmt(c->arena, "customers.%zu%s%s", item->index, fault->field ? "." : "",
+		    fault->field ? fault->field : "").ptr, fault->message);
+	}
+}
+
+static enum err
+read_items(struct call *c, struct batch *batch)
+{
+	const struct jdoc  *doc = batch->doc;
+	const struct jnode *array = jread_member(doc, doc->nodes, STR("customers"));
+	struct item        *item;
+	bool                whole = true;
+
+	if (!array || array->type != JTYPE_ARRAY || array->size == 0 || array->size > CUSTOMER_BATCH_MAX) {
+		call_field(c, "customers", !array ? "is required"
+		    : array->type != JTYPE_ARRAY ? "must be an array" : "must have 1 to 100 items");
+		return call_fields_done(c);
+	}
+	batch->count = array->size;
+	batch->items = item = ARENA_NEW(c->arena, struct item, array->size);
+	for (const struct jnode *n = jread_first(doc, array); n; n = jread_next(doc, n), item++) {
+		item->index = (size_t)(item - batch->items);
+		read_item(c, doc, n, item);
+		whole = whole && is_presentable(doc, item);
+	}
+	for (size_t i = 0; i < batch->count && !whole; i++)
+		report_faults(c, &batch->items[i]);
+	return call_fields_done(c);
+}
+
+static void
+choose(struct call *c, struct batch *batch)
+{
+	fold(c, batch);
+	batch->customers = ARENA_NEW(c->arena, struct customer, batch->count);
+	for (size_t i = 0; i < batch->count; i++) {
+		struct item *item = &batch->items[i];
+
+		if (item->faults.count || item->first != item)
+			continue;
+		item->stored = batch->stored;
+		batch->customers[batch->stored++] = item->customer;
+	}
+}
+
+/* ---- answering ---- */
+
+struct stored_item {
+	struct call    *call;
+	struct customer customer;
+	size_t          index;
+};
+
+static void
+write_stored(struct printbuf *out, const void *what)
+{
+	const struct stored_item *s = what;
+	char                      number[STR_NUM_BYTES];
+
+	jout_open(out);
+	field_write_members(out, s->call, &customer_fields, &s->customer, shape_of(s->call)->view);
+	jout_key(out, JOUT_KEY("index"));
+	jout_raw(out, str_num(number, s->index));
+	jout_key(out, JOUT_KEY("status"));
+	jout_str(out, s->customer.existing ? STR("existing") : STR("created"));
+	jout_close(out);
+}
+
+static struct json_object *
+stored_item(struct call *c, const struct batch *batch, const struct item *item)
+{
+	struct stored_item *s = ARENA_NEW(c->arena, struct stored_item, 1);
+
+	*s = (struct stored_item) { c, batch->customers[item->first->stored], item->index };
+	s->customer.existing |= item->first != item;
+	return jwrite_custom(write_stored, s);
+}
+
+static struct json_object *
+failed_item(struct call *c, const struct jdoc *doc, const struct item *item)
+{
+	const struct problem_detail *fault = &item->faults.fault[0];
+	struct json_object          *failed = jwrite_object();
+
+	jwrite_put(failed, "index", jwrite_int((int64_t)item->index));
+	jwrite_put(failed, "error", jwrite_str(arena_fmt(c->arena, "%s: %s", fault->field, fault->message)));
+	jwrite_put(failed, "code", jwrite_str(str_of(err_info(ERR_VALIDATION)->code)));
+	jwrite_put(failed, "param", jwrite_str(str_of(fault->field)));
+	jwrite_put(failed, "data", jwrite_raw(jread_raw(doc, item->node)));
+	return failed;
+}
+
+static enum err
+reply_batch(struct call *c, void *with)
+{
+	const struct batch *batch = with;
+	struct json_object *successful = jwrite_array(), *failed = jwrite_array(), *body = jwrite_object();
+
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct item *item = &batch->items[i];
+
+		if (item->faults.count)
+			jwrite_push(failed, failed_item(c, batch->doc, item));
+		else
+			jwrite_push(successful, stored_item(c, batch, item));
+	}
+	jwrite_put(body, "successful", successful);
+	jwrite_put(body, "failed", failed);
+	jwrite_put(body, "object", jwrite_str(shape_of(c)->object));
+	jwrite_put(body, "livemode", jwrite_bool(c->tenant.livemode));
+	return reply_one(c, 200, body);
+}
+
+enum err
+customer_batch(struct call *c)
+{
+	struct batch batch = { 0 };
+	enum err     e;
+
+	if ((e = body_object(c, BODY_REQUIRED, &batch.doc)) != ERR_OK || (e = read_items(c, &batch)) != ERR_OK)
+		return e;
+	choose(c, &batch);
+	/* A batch without a valid item still uses up its idempotency key. */
+	if (batch.stored == 0 && !c->idem.key.ptr)
+		return reply_batch(c, &batch);
+	return customer_create_many(c, batch.customers, batch.stored, reply_batch, &batch);
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Prints what the build has to know of the resources, for automake: so that a new one is a folder and a line, and no
+# list of files. configure.ac calls it; run autoreconf after adding or removing a file here or in sql/.
+LC_ALL=C
+export LC_ALL
+list() {
+	name=$1
+	shift
+	printf '%s =' "$name"
+	for file; do
+		[ ! -f "$file" ] || printf ' \\\n\t%s' "$file"
+	done
+	printf '\n'
+}
+echo '# Written by src/resource/list.sh.'
+list resource_files src/resource/*/*.[ch]
+list resource_apis src/resource/*/api.c src/app/openapi.c
+list resource_errors src/resource/*/errors.def
+list sql_files sql/query/*.sql sql/migrate/*.sql
