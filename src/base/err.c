@@ -16,3 +16,12 @@ err_info(enum err e)
 	assert(e < ERR__COUNT);
 	return &infos[e];
 }
+
+enum err
+err_find(struct str code, enum err other)
+{
+	for (enum err e = ERR_OK + 1; e < ERR__COUNT; e++)
+		if (str_is(code, infos[e].code))
+			return e;
+	return other;
+}

@@ -5,7 +5,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#include "base/base.h"
+#include "base/str.h"
 
 enum err {
 	ERR_OK,
@@ -23,5 +23,8 @@ struct err_info {
 };
 
 const struct err_info *err_info(enum err e);
+
+/* The error with this wire code, or the other when there is none. */
+enum err err_find(struct str code, enum err other);
 
 #endif

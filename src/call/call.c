@@ -81,17 +81,16 @@ enum err
 call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 {
 	const struct constraint *broken = status == DB_UNIQUE ? find_constraint(c, tx->constraint) : NULL;
-	unsigned                 marks = sql_catalogue[tx->step[tx->failed].id].marks;
 
 	snprintf(c->problem.log, sizeof(c->problem.log), "%s%s", tx->log,
 	    tx->outcome == TX_UNKNOWN ? "; outcome unknown" : "");
 	if (tx->outcome == TX_UNDONE) {
 		if (broken)
 			return call_fail(c, broken->err, broken->param, broken->message);
-		if ((status == DB_LOCKED || status == DB_TIMEOUT) && marks & SQL_MARK_TWIN && c->idem.key.ptr)
+		if ((status == DB_LOCKED || status == DB_TIMEOUT) && tx_failed_at(tx, SQL_MARK_TWIN))
 			return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
 			    "A request with this idempotency key is still running.");
-		if (status == DB_FAILED && marks & SQL_MARK_RECORD)
+		if (status == DB_FAILED && tx_failed_at(tx, SQL_MARK_RECORD))
 			return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
 			    "The idempotency record cannot be read or written. Nothing was done; try again.");
 	}

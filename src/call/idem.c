@@ -2,6 +2,7 @@
 #include "call/idem.h"
 #include "base/limits.h"
 #include "base/seal.h"
+#include "call/reply.h"
 #include "json/jcanon.h"
 
 /* Steps of idem_enter(). */
@@ -163,6 +164,22 @@ is_same_version(const struct call *c, const struct row *row)
 	    || str_is(row_text(row, COL_IDEMPOTENCY_LOOK_VERSION), version_info(c->version)->name);
 }
 
+/* Which error an answer tells of, for the log. */
+static enum err
+stored_error(struct call *c, struct str answer)
+{
+	static const struct jlimits limits = { JSON_DEPTH_MAX, JSON_VALUES_MAX };
+	struct jread_error          why;
+	struct jdoc                 doc;
+	const struct jnode         *n;
+	enum err                    e = ERR_CONFLICT;
+
+	if (jread_parse(c->arena, answer, &limits, &doc, &why)
+	    && (n = jread_member(&doc, doc.nodes, STR("code"))) && n->type == JTYPE_STRING)
+		e = err_find(jread_string(c->arena, &doc, n), e);
+	return e;
+}
+
 enum err
 idem_replay(struct call *c, const struct tx *tx)
 {
@@ -171,6 +188,7 @@ idem_replay(struct call *c, const struct tx *tx)
 	struct str answer = row_text(&row, COL_IDEMPOTENCY_LOOK_ANSWER);
 	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
 
+	reply_forget(c); /* what was made beforehand, or by a run that was lost */
 	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
 	    || !is_same_version(c, &row))
 		return call_fail(c, ERR_IDEM_MISMATCH, header_name,
@@ -184,11 +202,11 @@ idem_replay(struct call *c, const struct tx *tx)
 	buf_str(&c->res->body, answer);
 	c->rendered = true;
 	/* Its own record, after a lost connection: this is the first answer. */
-	if (id_eq(&maker, &c->idem.maker))
-		return ERR_OK;
-	response_header(c->res, "Idempotent-Replayed", STR("true"));
-	c->facts->replayed = true;
-	return ERR_OK;
+	if (!id_eq(&maker, &c->idem.maker)) {
+		response_header(c->res, "Idempotent-Replayed", STR("true"));
+		c->facts->replayed = true;
+	}
+	return c->res->status < 400 ? ERR_OK : stored_error(c, answer);
 }
 
 /* Looks for the record alone. ERR_OK: *found tells, and the response is filled from it. */

@@ -83,12 +83,8 @@ keep_refusal(struct write *w, enum err refusal)
 	idem_enter(c, &tx);
 	reply_render(c, refusal);
 	idem_keep(c, &tx, false);
-	if ((status = tx_run(&tx)) == DB_OK) {
-		if (!idem_found(c, &tx))
-			return refusal;
-		reply_forget(c);
-		return idem_replay(c, &tx);
-	}
+	if ((status = tx_run(&tx)) == DB_OK)
+		return idem_found(c, &tx) ? idem_replay(c, &tx) : refusal;
 	/* The refusal changed nothing, so without a record it is still the right answer. */
 	log_info("the refusal was not recorded: %s", tx.log);
 	c->problem = problem;
@@ -116,8 +112,7 @@ fail(struct write *w, enum db_status status)
 static bool
 met_record(const struct write *w, enum db_status status)
 {
-	return status == DB_UNIQUE && w->tx.outcome == TX_UNDONE
-	    && sql_catalogue[w->tx.step[w->tx.failed].id].marks & SQL_MARK_RECORD;
+	return status == DB_UNIQUE && w->tx.outcome == TX_UNDONE && tx_failed_at(&w->tx, SQL_MARK_RECORD);
 }
 
 /* Sends the answer along. *as_expected: it was right, or the request was answered before. */
@@ -134,10 +129,8 @@ run_expected(struct write *w, bool *as_expected)
 		return e;
 	idem_keep(c, &w->tx, true);
 	status = tx_run(&w->tx);
-	if (status == DB_OK && idem_found(c, &w->tx)) {
-		reply_forget(c);
+	if (status == DB_OK && idem_found(c, &w->tx))
 		return idem_replay(c, &w->tx);
-	}
 	*as_expected = status == DB_OK && tx_affected(&w->tx, put) == 1;
 	if (status != DB_OK && !met_record(w, status))
 		return fail(w, status);

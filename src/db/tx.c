@@ -21,7 +21,7 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->then = NULL;
 	tx->with = NULL;
 	tx->steps = 0;
-	tx->failed = 0;
+	tx->failed = TX_STEPS_MAX;
 	tx->constraint[0] = '\0';
 	tx->log[0] = '\0';
 }
@@ -258,6 +258,7 @@ run_once(struct db *db, struct tx *tx)
 	for (size_t i = 0; i < TX_STEPS_MAX; i++)
 		tx->step[i].result = NULL; /* of an earlier run */
 	tx->constraint[0] = tx->log[0] = '\0';
+	tx->failed = TX_STEPS_MAX;
 	tx->last_undone = true;
 	if (db->meter.left)
 		return not_sent(tx, "not sent: the client has left");
@@ -329,6 +330,12 @@ bool
 tx_answered(const struct tx *tx, size_t step)
 {
 	return step < tx->steps && tx->step[step].result != NULL;
+}
+
+bool
+tx_failed_at(const struct tx *tx, enum sql_mark mark)
+{
+	return tx->failed < tx->steps && sql_catalogue[tx->step[tx->failed].id].marks & mark;
 }
 
 size_t

@@ -64,7 +64,7 @@ struct tx {
 	bool          (*then)(struct tx *tx, void *with);
 	void           *with;
 	size_t          steps;
-	size_t          failed; /* step that failed */
+	size_t          failed; /* step that failed; TX_STEPS_MAX: none of them did, the connection or the time was lost */
 	char            constraint[TX_CONSTRAINT_BYTES]; /* that it failed for, or "" */
 	char            log[200]; /* for the operator: what failed and its SQLSTATE; no data */
 	struct tx_step {
@@ -83,5 +83,8 @@ bool       tx_answered(const struct tx *tx, size_t step);
 size_t     tx_rows(const struct tx *tx, size_t step);
 size_t     tx_affected(const struct tx *tx, size_t step); /* rows that an INSERT, UPDATE or DELETE touched */
 struct row tx_row(const struct tx *tx, size_t step, size_t n); /* n < tx_rows() */
+
+/* Whether the step that failed has that mark in sql/query. */
+bool       tx_failed_at(const struct tx *tx, enum sql_mark mark);
 
 #endif

@@ -271,6 +271,36 @@ a_key_used_twice_gives_the_first_answer(void **state UNUSED)
 	}
 }
 
+/* Another worker, which has not met the key, sends the write's answer along, and must not give it. */
+static void
+a_key_is_known_to_a_worker_that_has_not_met_it(void **state UNUSED)
+{
+	struct app *first = test_app;
+	const char *key = fresh("key");
+	struct str  answer;
+	int64_t     before;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"w@b.co\"}", .idem = key), 201);
+	answer = kept(body());
+	before = count_customers(ACME_LIVE);
+	for (int i = 0; i < 2; i++) {
+		static struct stats_slot stats;
+
+		test_app = app_new(&test_conf, &stats, buckets_new());
+		if (i == 0) {
+			assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"w@b.co\"}", .idem = key), 201);
+			assert_true(str_eq(answer, body()));
+			assert_true(str_is(response_find_header(&test_response, "Idempotent-Replayed"), "true"));
+		} else {
+			assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"x@b.co\"}", .idem = key), 409);
+			assert_true(at_is("code", "\"idempotency_key_mismatch\""));
+		}
+		app_free(test_app);
+	}
+	test_app = first;
+	assert_int_equal(count_customers(ACME_LIVE), before);
+}
+
 static void
 a_refused_request_does_not_use_its_key_up(void **state UNUSED)
 {
@@ -333,6 +363,7 @@ main(void)
 		cmocka_unit_test(an_update_changes_what_is_given),
 		cmocka_unit_test(a_batch_tells_what_became_of_each_item),
 		cmocka_unit_test(a_key_used_twice_gives_the_first_answer),
+		cmocka_unit_test(a_key_is_known_to_a_worker_that_has_not_met_it),
 		cmocka_unit_test(a_refused_request_does_not_use_its_key_up),
 		cmocka_unit_test(a_wrong_key_is_unauthorized_in_one_way),
 		cmocka_unit_test(a_lost_connection_is_survived),

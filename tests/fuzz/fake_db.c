@@ -381,6 +381,7 @@ tx_run(struct tx *tx)
 	CHECK(tx->steps > 0 && ++fake.seen.runs < 64); /* it gives up some time */
 	tx->db->meter.trips++;
 	tx->log[0] = tx->constraint[0] = '\0';
+	tx->failed = TX_STEPS_MAX;
 	for (size_t i = 0; i < TX_STEPS_MAX; i++)
 		tx->step[i].result = NULL;
 	status = run_steps(tx, 0);
@@ -393,6 +394,12 @@ tx_run(struct tx *tx)
 	if (status == DB_OK)
 		tx->outcome = TX_DONE;
 	return status;
+}
+
+bool
+tx_failed_at(const struct tx *tx, enum sql_mark mark)
+{
+	return tx->failed < tx->steps && sql_catalogue[tx->step[tx->failed].id].marks & mark;
 }
 
 bool
@@ -487,7 +494,7 @@ record_text(int column)
 	static const struct str versions[] = { STR("2026-07-31"), STR("legacy"), STR("no such version") };
 	static const struct str asked[] = { STR_NONE, STR("2026-07-31"), STR("") };
 	static const struct str headers[] = { STR(""), STR("Clientele-Result: created\n"), STR("no colon"), STR("A: b\nC: d\n") };
-	static const struct str answers[] = { STR("{\"stored\":true}"), STR("null") };
+	static const struct str answers[] = { STR("{\"stored\":true}"), STR("null"), STR("{\"code\":\"duplicate\"}") };
 
 	switch (column) {
 	case COL_IDEMPOTENCY_LOOK_REQUEST_HASH:
@@ -536,7 +543,7 @@ row_id(const struct row *r, int column)
 int64_t
 row_i64(const struct row *r, int column UNUSED)
 {
-	static const int64_t statuses[] = { 201, 200, 409 };
+	static const int64_t statuses[] = { 201, 200, 409 }; /* all that a 409 may be: duplicate, conflict */
 
 	return r->result->id == SQL_IDEMPOTENCY_LOOK ? statuses[next() % COUNTOF(statuses)] : (int64_t)next();
 }
