@@ -20,18 +20,23 @@ function literal(s,    out, c, i) {
 function hex(digit) { return index("0123456789ABCDEF", digit) - 1 }
 function octal(n) { return sprintf("\\%o%o%o", int(n / 64), int(n / 8) % 8, n % 8) }
 
+# By halves: appending a piece at a time copies the whole text each time, and takes memory from the system for it.
+function repeated(s, n,    half) {
+	if (n < 2)
+		return n ? s : ""
+	half = repeated(s, int(n / 2))
+	return half half (n % 2 ? s : "")
+}
+
 # %(N:...) written out as quoted pieces.
-function pieces(s,    out, at, end, n, part, i) {
+function pieces(s,    out, n, part) {
 	out = ""
 	while (match(s, /%\([0-9]+:[^)]*\)/)) {
 		part = substr(s, RSTART + 2, RLENGTH - 3)
 		n = part + 0
 		sub(/^[0-9]+:/, "", part)
-		part = "\"" literal(part) "\" "
-		out = out "\"" literal(substr(s, 1, RSTART - 1)) "\" "
+		out = out "\"" literal(substr(s, 1, RSTART - 1)) "\" " repeated("\"" literal(part) "\" ", n)
 		s = substr(s, RSTART + RLENGTH)
-		for (i = 0; i < n; i++)
-			out = out part
 	}
 	return out "\"" literal(s) "\""
 }
