@@ -3,59 +3,19 @@ The Debian package: built from a copy of the source, judged by lintian, installe
 booted in a container, set up word for word as README.Debian says, used, upgraded, removed and purged.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from machine import Machine, apt_install, run, tools
 from stack import ROOT, binary, wait_until
 
 INSTALLED = Path(__file__).with_name("installed.txt")
-NOT_SOURCE = shutil.ignore_patterns(".git", "var", "build*", "autom4te.cache", "node_modules", "__pycache__", ".pytest_cache", "*.o")
 UNIT = "clientele.service"
-
-
-def tools(*names):
-    missing = [name for name in names if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-
-
-def run(*command, check=True, **more):
-    done = subprocess.run([str(part) for part in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          **{"timeout": 300, **more})
-    assert not check or done.returncode == 0, f"{command}:\n{done.stdout[-6000:]}"
-    return done
-
-
-@pytest.fixture(scope="session")
-def folder():
-    """Where apt's own user can read."""
-    folder = Path(tempfile.mkdtemp(prefix="clientele-package.", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def package(folder):
-    """The .deb."""
-    tools("dpkg-buildpackage", "dh")
-    source = folder / "source" / "clientele"
-    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
-    # What a checkout that was built in holds, and a fresh one does not.
-    if (source / "Makefile").exists():
-        pytest.skip("the source folder is configured itself")
-    env = {**os.environ, "DEB_BUILD_OPTIONS": "parallel=2 noautodbgsym nocheck"}
-    run("dpkg-buildpackage", "-us", "-uc", "-b", cwd=source, env=env)
-    (deb, ) = source.parent.glob("clientele_*.deb")
-    return deb
 
 
 def test_lintian_finds_no_error(package):
@@ -90,36 +50,8 @@ def test_the_packaged_configuration_is_the_sample_but_for_two_keys(package, tmp_
 # ---------------------------------------------------------------- a Debian of its own
 
 
-class Machine:
-    """A booted Debian; commands run in it as root."""
-
-    def __init__(self, root, log):
-        self.root = root
-        self.log = log
-        with open(log, "ab") as out:
-            self.process = subprocess.Popen(["systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--private-network",
-                                             f"--machine=clientele{os.getpid()}", "--boot"],
-                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-        try:
-            wait_until(self.is_up, 120, "its boot")
-        except BaseException:
-            print(self.run("systemctl is-system-running; systemctl list-jobs; systemctl --failed", check=False).stdout)
-            self.process.terminate()
-            self.process.wait()
-            raise
-
-    def is_up(self):
-        """Its first process has a parent for a moment, so it is looked for each time."""
-        assert self.process.poll() is None, self.log.read_text(errors="replace")[-3000:]
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        if not found:
-            return False
-        self.leader = found[0]
-        return self.run("systemctl is-system-running", check=False).stdout.split()[-1:] in (["running"], ["degraded"])
-
-    def run(self, script, check=True):
-        return run("nsenter", "-t", self.leader, "-a", "--wdns=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-                   "DEBIAN_FRONTEND=noninteractive", "bash", "-c", script, check=check)
+class Packaged(Machine):
+    """One with the service as its unit makes it."""
 
     def show(self, name, unit=UNIT):
         return self.run(f"systemctl show -P {name} {unit}").stdout.strip()
@@ -132,61 +64,19 @@ class Machine:
         done = self.run(f"curl -sS -o /dev/null -w '%{{http_code}}' http://localhost:8080{path} -H 'x-api-key: {key}'", check=False)
         return done.stdout
 
-    def end(self):
-        self.run("systemctl poweroff --force --force", check=False)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
-
 
 @pytest.fixture(scope="session")
-def debian(folder):
-    """A small Debian in a folder, with what the package recommends."""
-    tools("mmdebstrap", "systemd-nspawn", "nsenter")
-    if os.getuid() != 0:
-        pytest.skip("only root may boot a container")
-    if run("unshare", "-m", "--propagation", "private", "true", check=False).returncode != 0:
-        pytest.skip("no new namespaces can be made here")
-    sources = next((name for name in SOURCES if os.path.exists(name)), None)
-    release = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', Path("/etc/os-release").read_text()))
-    if sources is None or release.get("ID") != "debian":
-        pytest.skip("this is not a Debian whose archive is known")
-    root = folder / "root"
-    if "CLIENTELE_TEST_DEBIAN" in os.environ:  # a folder made by an earlier mmdebstrap, for those who work on this
-        run("cp", "-a", os.environ["CLIENTELE_TEST_DEBIAN"], root)
-        return root
-    done = run("mmdebstrap", "--variant=minbase", "--skip=cleanup/apt",
-               "--include=systemd,systemd-sysv,nginx-light,postgresql,curl", release["VERSION_CODENAME"], root, sources, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no Debian could be fetched: {done.stdout[-200:]}")
-    return root
-
-
-def readme_commands():
-    """The indented lines of README.Debian up to the first request, joined where they go on."""
-    text = (ROOT / "debian/README.Debian").read_text().split("Good to know")[0]
-    return "\n".join(line[5:] for line in text.splitlines() if line.startswith("     ")).replace("\\\n", " ").splitlines()
-
-
-@pytest.fixture(scope="session")
-def machine(package, debian):
-    """Installed and set up as README.Debian says; `key` is the API key that this gave."""
+def machine(package, bare_debian):
+    """Installed with what it recommends, and set up as README.Debian says; `key` is the API key that this gave."""
+    debian = bare_debian.with_name("debian")
+    run("cp", "-a", bare_debian, debian)
     shutil.copy(package, debian / "clientele.deb")
-    run("systemd-nspawn", "-q", "-D", debian, "--register=no", "--keep-unit", "env", "DEBIAN_FRONTEND=noninteractive",
-        "apt-get", "install", "-y", "-q", "--no-install-recommends", "./clientele.deb")
-    machine = Machine(debian, debian.parent / "boot.log")
+    apt_install(debian, "nginx-light", "postgresql", "./clientele.deb")
+    machine = Packaged(debian, debian.with_name("debian.log"))
     try:
         machine.users = machine.run("getent passwd clientele").stdout
         machine.at_first = machine.run(f"systemctl is-enabled {UNIT} clientele.socket; systemctl is-active {UNIT}", check=False).stdout.split()
-        *setup, last = readme_commands()
-        output = machine.run("set -e\n" + "\n".join(setup)).stdout
-        machine.key = re.search(r"^ck_live_\S+$", output, re.M).group(0)
-        machine.first = machine.run(last.replace("ck_live_...", machine.key)).stdout
+        machine.key, machine.first = machine.follow_readme()
         yield machine
     finally:
         machine.end()
