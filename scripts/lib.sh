@@ -182,9 +182,10 @@ PACKAGES_BUILD=(gcc libc6-dev make autoconf automake autoconf-archive pkg-config
 PACKAGES_RUN=(postgresql curl)
 
 # missing_packages NAME...: prints those that are not there. Things that often come from elsewhere
-# count by what they bring.
+# count by what they bring. On another system than Debian nothing is known to be missing.
 missing_packages() {
 	local name installed
+	command -v dpkg-query >/dev/null || return 0
 	installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null) || true
 	for name in "$@"; do
 		case $name in
@@ -192,52 +193,56 @@ missing_packages() {
 		nodejs) command -v node >/dev/null && continue ;;
 		prometheus) command -v promtool >/dev/null && continue ;; # its program that judges metrics
 		npm | clang | curl | shellcheck | caddy) command -v "$name" >/dev/null && continue ;;
+		python3-*) "${PYTHON:-python3}" -c "import ${name#python3-}" 2>/dev/null && continue ;;
 		esac
 		grep -qx "$name installed" <<<"$installed" || printf '%s\n' "$name"
 	done
 }
 
-# Installs without starting anything: no service of a package that is installed here is started, now or
-# at the next boot, and no PostgreSQL cluster is made for the system. What was there stays as it is. A
-# subshell, so that what holds the services back goes away however it ends.
+# Installs without starting anything: what would serve on this machine from now on does so from its next boot on.
+# Else all is as Debian's packages make it, so that the next package finds what it expects: services are enabled, and
+# PostgreSQL has its cluster. A subshell, so that what holds the services back goes away however it ends.
 apt_install() (
 	policy=/usr/sbin/policy-rc.d
-	no_cluster=/etc/postgresql-common/createcluster.d/clientele-none.conf
-	undo=()
-	trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"
-		as_root rmdir --ignore-fail-on-non-empty "${no_cluster%/*}" 2>/dev/null || true' EXIT
 	if [ ! -e $policy ]; then
-		undo+=("$policy")
+		trap 'as_root rm -f $policy' EXIT
 		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 0755 $policy || return
 	fi
-	if [ ! -e $no_cluster ]; then
-		undo+=("$no_cluster")
-		as_root mkdir -p "${no_cluster%/*}" &&
-			echo 'create_main_cluster = false' | as_root tee $no_cluster >/dev/null || return
-	fi
 	as_root apt-get update -qq || warn "apt-get update failed, trying with the lists that are there"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || return
-	for name in "$@"; do
-		case $name in
-		nginx | lighttpd | caddy | pgbouncer | prometheus) as_root update-rc.d "$name" disable 2>/dev/null || true ;;
-		php-fpm)
-			for service in /etc/init.d/php*-fpm; do
-				as_root update-rc.d "${service##*/}" disable 2>/dev/null || true
-			done
-			;;
-		esac
-	done
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 )
 
-# need_packages NAME...: installs what is missing, or says how.
+# What sql/ is written for. README.md and debian/control name it too.
+POSTGRESQL_OLDEST=15
+
+# judge_postgresql: dies when the one that is here, or that apt would install, is too old.
+judge_postgresql() {
+	local bin version
+	if bin=$(pg_bindir 2>/dev/null); then
+		version=$("$bin/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	else
+		version=$(apt-cache policy postgresql 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
+	fi
+	[ "${version:-$POSTGRESQL_OLDEST}" -ge $POSTGRESQL_OLDEST ] ||
+		die "PostgreSQL $version is too old: it must be $POSTGRESQL_OLDEST or newer." \
+			"Debian 12 has 15; apt.postgresql.org has newer ones for older systems."
+}
+
+# need_packages INSTALL NAME...: installs what is missing, or says how; when INSTALL is not "yes", only says what is missing.
 need_packages() {
-	local missing=() command
+	local install=$1 missing=() command
+	shift
+	[[ " $* " != *" postgresql "* ]] || judge_postgresql
 	command -v dpkg-query >/dev/null || {
 		warn "this is not a Debian: hoping that these are there: $*"
 		return
 	}
 	mapfile -t missing < <(missing_packages "$@")
 	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$install" != yes ]; then
+		warn "not installed: ${missing[*]}"
+		return
+	fi
 	command="apt-get install --no-install-recommends ${missing[*]}"
 	if [ "$(id -u)" -ne 0 ]; then
 		command -v sudo >/dev/null ||
@@ -249,6 +254,7 @@ need_packages() {
 	say "  missing packages: ${missing[*]}"
 	step "installing ${#missing[@]} packages" apt_install "${missing[@]}" ||
 		die "the packages could not be installed." "As root: apt-get update && $command"
+	[ ! -d /run/systemd/system ] || say "  Their services are not started now, but from the next boot on."
 }
 
 # ---- building

@@ -1,0 +1,83 @@
+"""
+scripts/demo on a bare Debian, booted in a container: what it finds out before it installs anything, that it needs no more
+than it installs, and that it leaves a machine on which the package is set up as README.Debian says.
+"""
+
+import re
+import shutil
+
+import pytest
+
+from machine import Machine, copy_source, run, run_in
+from stack import ROOT, wait_until
+
+
+@pytest.fixture(scope="module")
+def machine(package, bare_debian):
+    """The source is in /clientele. Without a network, apt has what is to be installed in its cache."""
+    root = bare_debian.with_name("demo")
+    run("cp", "-a", bare_debian, root)
+    copy_source(root / "clientele")
+    shutil.copy(package, root / "clientele.deb")
+    lists = '. /clientele/scripts/lib.sh && echo "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" nginx'
+    needed = run("bash", "-c", lists.replace("/clientele", str(ROOT), 1)).stdout.split()
+    run_in(root, "apt-get", "install", "-y", "-q", "--no-install-recommends", "--download-only", *needed, "./clientele.deb")
+    machine = Machine(root, root.with_name("demo.log"))
+    yield machine
+    machine.end()
+
+
+def packages(machine):
+    return machine.run("dpkg-query -W").stdout
+
+
+def demo(machine, arguments, check=True):
+    return machine.run(f"cd /clientele && scripts/demo {arguments}", check=check)
+
+
+def assert_refused(machine, words):
+    """`scripts/demo up` says so, and has installed and built nothing."""
+    before = packages(machine)
+    done = demo(machine, "up", check=False)
+    assert done.returncode == 1 and words in done.stdout, done.stdout
+    assert packages(machine) == before and machine.run("ls /clientele/configure /clientele/var/build", check=False).returncode != 0
+
+
+def test_a_busy_port_is_found_before_anything_is_installed(machine):
+    machine.run("systemd-run --unit=busy systemd-socket-activate --listen=127.0.0.1:8080 --listen=127.0.0.1:8081 /bin/sleep inf")
+    wait_until(lambda: machine.run("exec 3<>/dev/tcp/127.0.0.1/8081", check=False).returncode == 0, 10, "a busy port")
+    assert_refused(machine, "port 8080 is in use by something else.\n  Choose another: scripts/demo --port 8082\n")
+    machine.run("systemctl stop busy")
+
+
+def test_an_old_postgresql_is_found_before_anything_is_installed(machine):
+    folder = "/usr/lib/postgresql/13/bin"
+    machine.run(f"mkdir -p {folder} && printf '#!/bin/sh\\necho \"initdb (PostgreSQL) 13.21\"\\n' >{folder}/initdb && chmod +x {folder}/initdb")
+    assert_refused(machine, "PostgreSQL 13 is too old: it must be 15 or newer.")
+    machine.run("rm -r /usr/lib/postgresql")
+
+
+def test_it_installs_what_it_needs_and_answers(machine):
+    output = demo(machine, "up").stdout
+    first = re.search(r"^curl .*/customers/user_1 .*$", output, re.M).group(0)
+    assert '"fullName":"Ada Lovelace"' in machine.run(first).stdout, output
+
+
+def test_the_port_of_the_demo_that_runs_is_not_busy(machine):
+    assert "ready after" in demo(machine, "up").stdout
+
+
+def test_installing_starts_nothing_and_changes_nothing_else(machine):
+    demo(machine, "clean")
+    assert machine.run("systemctl is-active nginx postgresql@15-main", check=False).stdout.split() == ["inactive", "inactive"]
+    assert machine.run("systemctl is-enabled nginx postgresql", check=False).stdout.split() == ["enabled", "enabled"]
+    assert machine.run("pg_lsclusters --no-header").stdout.split()[:4] == ["15", "main", "5432", "down"]
+    # Nothing in /etc and /usr but what belongs to a package or is made by one.
+    assert machine.run("ls /usr/sbin/policy-rc.d /etc/postgresql-common/createcluster.d", check=False).returncode == 2
+    assert machine.run("grep -rIl clientele /etc /usr/local /usr/sbin", check=False).stdout == ""
+
+
+def test_the_package_is_set_up_after_it_as_readme_debian_says(machine):
+    machine.run("apt-get install -y -q --no-install-recommends /clientele.deb")
+    _, first = machine.follow_readme()
+    assert " 200 OK" in first and '"object":"list"' in first, first
