@@ -146,20 +146,19 @@ def plan(options):
     return steps + [("get", clients, "clientele") for clients in options.clients if clients != MAIN_CLIENTS and "get" in names]
 
 
-def take_part(everybody, name, who):
-    chosen = {"all": everybody, "limit": [c for c in everybody if c.name in ("clientele", "pgbench")],
-              "ours": [c for c in everybody if c.name in ("clientele", "kept", "lighttpd")],
-              "clientele": [c for c in everybody if c.name in ("clientele", "kept")]}[who]
-    # A repeated create runs into its key, which a script of pgbench cannot survive.
-    return [c for c in chosen if not (name == "repeat" and c.url is None)]
+def take_part(everybody, who):
+    return {"all": everybody, "limit": [c for c in everybody if c.name in ("clientele", "pgbench")],
+            "ours": [c for c in everybody if c.name in ("clientele", "kept", "lighttpd")],
+            "clientele": [c for c in everybody if c.name in ("clientele", "kept")]}[who]
 
 
 # ---- what is told beside
 
 
 def stored(stack):
-    """Customers made, and ids that idempotency records tell of: both grow alike, or an answer was a lie."""
-    return [int(stack.sql(text)) for text in ("SELECT coalesce(sum(cardinality(ids)), 0) FROM idempotency_key",
+    """Customers that kept answers call created, and customers that are there: both grow alike, or an answer was a lie."""
+    return [int(stack.sql(text)) for text in ("SELECT coalesce(sum(regexp_count(headers || convert_from(answer, 'UTF8'), "
+                                              "'Clientele-Result: created|\"status\":\"created\"')), 0) FROM idempotency_key",
                                               "SELECT count(*) FROM customer")]
 
 
@@ -249,10 +248,10 @@ def main():
         result["environment"]["peers"] = {**old["environment"]["peers"], **result["environment"]["peers"]}
         result.update(scaling=old["scaling"], memory=old["memory"], titles={**old["titles"], **result["titles"]},
                       comparisons=[c for c in old["comparisons"] if (c["workload"], c["clients"]) not in anew])
-    for contender in {name: c for step in steps for c in take_part(everybody, step[0], step[2]) if (name := c.url)}.values():
+    for contender in {name: c for step in steps for c in take_part(everybody, step[2]) if (name := c.url)}.values():
         stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
     for name, clients, who in steps:
-        result["comparisons"].append(compare(stack, take_part(everybody, name, who), name, clients, options.rounds, options.seconds))
+        result["comparisons"].append(compare(stack, take_part(everybody, who), name, clients, options.rounds, options.seconds))
         report.save(result, Path(options.results))
     if "memory" in options.only:
         result["memory"] = scaling.memory(stack, everybody[0], 10000 if options.quick else 100000)

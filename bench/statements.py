@@ -15,13 +15,14 @@ def read_statements():
     for path in sorted((ROOT / "sql/query").glob("*.sql")):
         for line in path.read_text().splitlines():
             if m := re.match(r"\\set (\w+) '(.*)'$", line):
-                variables[m[1]] = m[2]
+                variables[m[1]] = m[2].replace("''", "'")
             elif m := re.match(r"-- name: (\w+)", line):
                 name = m[1]
                 statements[name] = ""
             elif name and not line.lstrip().startswith("--"):
-                statements[name] += re.sub(r"(?<!:):([a-z_]+)", lambda m: variables[m[1]], line) + "\n"
-    return {name: text.strip().rstrip(";") for name, text in statements.items()}
+                statements[name] += line + "\n"
+    return {name: re.sub(r"(?<!:):([a-z_]+)", lambda m: variables[m[1]], text).strip().rstrip(";")
+            for name, text in statements.items()}
 
 
 def with_values(statement, *values):
@@ -62,27 +63,43 @@ GET_PUBLIC = with_values(SQL["customer_get"], ":environment", f":loaded_head::te
 LIST = with_values(SQL["customer_list"], ":environment", ":before", "26")
 FIRST = with_values(SQL["customer_list"], ":environment", ":first", "26")
 DEEP = with_values(SQL["customer_list"], ":environment", ":deep", "26")
+
+
+def look(environment, key):
+    """What a write with a key begins with."""
+    return (with_values(SQL["environment_enter_alone"], environment, key)
+            + with_values(SQL["idempotency_look"], environment, f"{key}::text", ":ttl"))
+
+
+def put(environment, key, answer, headers="''"):
+    """And what it ends with: the answer, kept."""
+    return with_values(SQL["idempotency_put"], environment, f"{key}::text", ":hash", ":maker", ":version", "NULL", "201",
+                       headers, f"convert_to({answer}, 'UTF8')", "false", "false")
+
+
 CREATE = (
-    with_values(SQL["environment_enter_alone"], ":environment", ":n")
+    look(":environment", ":n")
     + with_values(SQL["customer_create"], ":environment", ":time", ID, ":n", ":email", ":full_name", "NULL",
                   ":address", "NULL", ":timezone", ":metadata", ":active")
-    + with_values(SQL["customer_settle"], ":environment", "1", "ARRAY[:n::text]", f"ARRAY[{ID}]", ":n", ":hash")
+    + put(":environment", ":n", ":answer", ":headers")
 )
 # What makes a batch unique is an environment of its own, so that its arrays can be constant text: that is
 # less work for PostgreSQL than making a hundred ids would be.
 BATCHED = (
-    with_values(SQL["environment_enter_alone"], ID, ":n")
+    look(ID, ":n")
     + with_values(SQL["customer_create_many"], ID, ":time", ":ids", ":external_ids", ":emails", ":full_names",
                   ":nulls", ":addresses", ":nulls", ":timezones", ":metadatas", ":actives")
-    + with_values(SQL["customer_settle"], ID, str(BATCH), ":external_ids", ":ids", ":n", ":hash")
+    + with_values(SQL["customer_settle"], ID, str(BATCH), ":external_ids", ":ids")
+    + put(ID, ":n", f"repeat(:item, {BATCH})")
 )
 
 
 # One field, as wrk.lua sends it: bit 4 is the full name.
 UPDATE = (
-    with_values(SQL["environment_enter_alone"], ":environment", ":key")
+    look(":environment", ":key")
     + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":full_name",
-                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time", ":key", ":hash")
+                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time")
+    + put(":environment", ":key", ":answer")
 )
 # As NUMBER, but beside the number of the customer.
 KEY = "\\set made :made + 1\n\\set key :base + :client_id * 100000000 + :made\n"
@@ -114,6 +131,17 @@ VARIABLES = {
     "loaded_head": ID_HEAD,
     "fields": 4,
     "hash": "\\x" + "a5" * 32,
+    "ttl": 24 * 3600 * 1000,
+    "maker": "019ab1c2-d3e4-7000-8000-000000000000",
+    "version": "2026-07-31",
+    "headers": "Clientele-Result: created\n",
+    # As long as what Clientele answers; a batch's is an item repeated.
+    "answer": '{"id":"cus_0353yEeItpjm4T2nlL9mls","object":"customer","livemode":true,"externalId":"100010000000001",'
+              '"fullName":"Customer Number 1","email":"customer100010000000001@example.com","taxDocument":null,"documentType":null,'
+              '"timezone":"Europe/London","metadata":{"plan":"pro","seats":3,"source":"bench"},'
+              '"createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.123Z"}',
+    "item": '{"id":"cus_0353yEeItpjm4T2nlL9mls","externalId":"100010000000001","email":"customer100010000000001@example.com",'
+            '"index":10,"status":"created"},',
     **CUSTOMER,
     **{plural: array([CUSTOMER[one]] * BATCH) for one, plural in PLURALS.items()},
     "nulls": "{" + ",".join(["NULL"] * BATCH) + "}",
@@ -133,6 +161,7 @@ SCRIPTS = {
     "first": {BEGIN + pipeline(ENTER, FIRST): 1},
     "deep": {BEGIN + pipeline(ENTER, DEEP): 1},
     "create": {CREATE_SCRIPT: 1},
+    "repeat": {BEGIN + "\\set n :base + :client_id\n" + pipeline(CREATE): 1},
     "update": {BEGIN + PICK + KEY + pipeline(UPDATE): 1},
     "batch": {BEGIN + NUMBER + pipeline(BATCHED): 1},
     "mix": {GET_SCRIPT: 80, LIST_SCRIPT: 15, CREATE_SCRIPT: 5},
