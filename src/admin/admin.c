@@ -3,7 +3,6 @@
 #include "admin/admin_http.h"
 #include "admin/health.h"
 #include "base/log.h"
-#include "guard/memory.h"
 #include "guard/sandbox.h"
 
 #include <errno.h>
@@ -97,7 +96,6 @@ admin_run(const struct admin_heritage *h)
 
 	/* What it finds about the database is in /ready; the workers log the same already. */
 	log_init("admin", LOG_LEVEL_ERROR);
-	memory_guard();
 	/* A supervisor that takes no commands must not hold up the answers. */
 	if (signal_fd != -1 && fcntl(h->command_fd, F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)) {
 		confine(h);

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "guard/harden.h"
 
 #include "config.h"
 
@@ -189,6 +190,7 @@ main(int argc, char **argv)
 	struct arguments   a = { 0 };
 	int                code;
 
+	harden_process();
 	if (argc < 1 || !fill_standard_fds())
 		return EXIT_OS;
 	ctx.flags = must_alloc(((size_t)argc + 1) * sizeof(*ctx.flags));

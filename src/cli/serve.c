@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "cli/cmd.h"
-#include "guard/sandbox.h"
+#include "guard/harden.h"
 #include "master/scale.h"
 #include "master/supervisor.h"
 #include "net/listen.h"
@@ -53,8 +53,10 @@ become_user(const char *name, struct buf *err)
 		return false;
 	}
 	if (initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0
-	    && setuid(p->pw_uid) == 0)
+	    && setuid(p->pw_uid) == 0) {
+		harden_process();
 		return true;
+	}
 	buf_fmt(err, "user: cannot become \"%s\": %s", name, strerror(errno));
 	return false;
 }
@@ -201,7 +203,6 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
 		upgrade_init(&upgrade, ctx->argv);
 		announce(c, &listener, &admin);
-		sandbox_no_new_privileges(c);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
 		upgrade_fini(&upgrade);
 		remove_pidfile(pidfile);

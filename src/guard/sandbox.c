@@ -357,13 +357,6 @@ sandbox_call_name(uint32_t number)
 
 /* ---- all of it */
 
-void
-sandbox_no_new_privileges(const struct conf *c)
-{
-	if (c->sandbox != CONF_SANDBOX_OFF && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		log_warn("the sandbox is incomplete: new privileges cannot be given up: %s", strerror(errno));
-}
-
 /* What measures a process from inside itself writes files and makes calls of its own; NULL: nothing does. */
 static const char *
 measured_by(void)
@@ -398,7 +391,6 @@ sandbox_enter(const struct sandbox *s)
 
 	if (s->conf->sandbox == CONF_SANDBOX_OFF)
 		return;
-	sandbox_no_new_privileges(s->conf);
 	if (measured_by()) {
 		tell_once(s, "limits, Landlock and filter", measured_by());
 		return;

@@ -1,7 +1,6 @@
 /*
  * Leaves a process no more of the system than it needs once it serves.
  *
- *   no new privileges   nothing that is executed gains any
  *   limits              few descriptors; no files at all where the log is none
  *   Landlock            files only in the log's folder, TCP only to the database's ports
  *   seccomp             the system calls of one table (sandbox.c). Any other one ends the
@@ -30,9 +29,6 @@ struct sandbox {
 };
 
 void sandbox_enter(const struct sandbox *s);
-
-/* For the supervisor, whose children gain nothing by executing either. */
-void sandbox_no_new_privileges(const struct conf *c);
 
 /* The name of a call for the log, or its number; valid until the next call of this. */
 const char *sandbox_call_name(uint32_t number);

@@ -3,7 +3,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "fcgi/fcgi.h"
-#include "guard/memory.h"
 #include "guard/sandbox.h"
 #include "net/queue.h"
 #include "worker/reqlog.h"
@@ -456,7 +455,6 @@ worker_run(const struct heritage *h)
 	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .kept.fd = -1, .epoll_fd = -1, .statm_fd = -1 };
 	int                code = EXIT_OS;
 
-	memory_guard();
 	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
 	w.signal_fd = take_signals(h);
 	if (w.signal_fd == -1 || !open_epoll(&w))

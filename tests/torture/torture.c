@@ -12,6 +12,7 @@
  */
 #include "../app/app_test.h"
 #include "base/clock.h"
+#include "guard/harden.h"
 #include "json/jread.h"
 #include "memory.h"
 #include "worker/worker.h"
@@ -183,6 +184,7 @@ run_worker(int ready_fd)
 	if (traced)
 		tracer_me();
 	memory_join();
+	harden_process();
 	log_init("worker", LOG_LEVEL_INFO);
 	buf_init(&err, 256);
 	if (!log_open("stderr", LOG_FORMAT_TEXT, &err)) /* which is another one now */
