@@ -62,33 +62,33 @@ wait_for_the_end(struct admin_http *http, int signal_fd, int lifeline_fd)
 }
 
 static int
-serve(const struct admin_heritage *h, struct health *health, int signal_fd)
+serve(const struct heritage *h, struct health *health, int signal_fd)
 {
-	struct admin_http *http = admin_http_start(h->stats, health, h->listen_fd, h->command_fd);
+	struct admin_http *http = admin_http_start(h->stats, health, h->fd[HERITAGE_ADMIN], h->fd[HERITAGE_COMMAND]);
 
 	if (!http)
 		return EXIT_OS;
-	admin_http_stop(http, wait_for_the_end(http, signal_fd, h->lifeline_fd));
+	admin_http_stop(http, wait_for_the_end(http, signal_fd, h->fd[HERITAGE_LIFELINE]));
 	return 0;
 }
 
 /* Before there are threads. It can only read the scoreboard, so nobody hears which call was refused. */
 static void
-confine(const struct admin_heritage *h)
+confine(const struct heritage *h)
 {
 	static _Atomic(uint32_t) refused, told;
 
 	sandbox_enter(&(struct sandbox) {
 	    .who = SANDBOX_ADMIN,
 	    .conf = h->conf,
-	    .listen_fd = h->listen_fd,
+	    .listen_fd = h->fd[HERITAGE_ADMIN],
 	    .refused = &refused,
 	    .told = &told,
 	});
 }
 
 int
-admin_run(const struct admin_heritage *h)
+admin_run(const struct heritage *h)
 {
 	struct health *health = NULL;
 	int            signal_fd = take_signals();
@@ -97,7 +97,7 @@ admin_run(const struct admin_heritage *h)
 	/* What it finds about the database is in /ready; the workers log the same already. */
 	log_init("admin", LOG_LEVEL_ERROR);
 	/* A supervisor that takes no commands must not hold up the answers. */
-	if (signal_fd != -1 && fcntl(h->command_fd, F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)) {
+	if (signal_fd != -1 && fcntl(h->fd[HERITAGE_COMMAND], F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)) {
 		confine(h);
 		health = health_start(h->conf);
 	}

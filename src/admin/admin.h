@@ -10,19 +10,9 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
-#include "conf/conf.h"
-#include "shm/stats.h"
-
-/* All that it is given; everything else it inherited is closed. */
-struct admin_heritage {
-	const struct conf *conf;
-	struct stats      *stats;
-	int                listen_fd;
-	int                lifeline_fd; /* ends when the supervisor is gone */
-	int                command_fd;  /* takes struct command */
-};
+#include "guard/heritage.h"
 
 /* Returns the exit code of the process. */
-int admin_run(const struct admin_heritage *h);
+int admin_run(const struct heritage *h);
 
 #endif

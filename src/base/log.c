@@ -97,6 +97,12 @@ log_reopen(void)
 		log_error("the log stays in the old file: %s: %s", sink.path, strerror(errno));
 }
 
+int
+log_fd(void)
+{
+	return opened && sink.fd > STDERR_FILENO ? sink.fd : -1;
+}
+
 bool
 log_wants(enum log_level level)
 {

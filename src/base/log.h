@@ -46,6 +46,9 @@ bool log_check(const char *where, struct buf *err) MUSTCHECK;
  */
 void log_reopen(void);
 
+/* The descriptor that lines go to, for a process that closes all others; -1: standard error alone. */
+int log_fd(void);
+
 /* Whether lines of this level are written, for those that are dear to make. */
 bool log_wants(enum log_level level);
 

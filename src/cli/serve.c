@@ -7,6 +7,7 @@
 #include "master/scale.h"
 #include "master/supervisor.h"
 #include "net/listen.h"
+#include "shm/buckets.h"
 #include "shm/stats.h"
 #include "worker/worker.h"
 
@@ -149,28 +150,24 @@ prepare(const struct conf *c, const struct handover *h, struct listener *l, stru
 static int
 run_alone(const struct conf *c, const struct listener *l)
 {
-	static struct stats_slot stats;
-	static struct stats_pool pool;
-	struct allow             allow;
-	struct buf               err;
-	int                      code = EXIT_CONFIG;
+	struct heritage h;
+	struct allow    allow;
+	struct buf      err;
+	int             code = EXIT_CONFIG;
 
+	heritage_init(&h);
 	buf_init(&err, 1024);
 	if (allow_parse(c->listen_allow, &allow, &err)) {
-		struct heritage h = {
-			.conf = c,
-			.allow = &allow,
-			.stats = &stats,
-			.buckets = buckets_new(),
-			.pool = &pool,
-			.listen_fd = l->fd,
-			.lifeline_fd = -1,
-			.ready_fd = -1,
-		};
+		h.conf = c;
+		h.allow = &allow;
+		h.stats = stats_new(1);
+		h.buckets = buckets_new();
+		h.fd[HERITAGE_LISTEN] = l->fd;
 		buckets_configure(h.buckets, rate_unpack((uint64_t)c->rate_limit));
 		log_init("worker", (enum log_level)c->log_level);
 		code = worker_run(&h);
 		buckets_free(h.buckets);
+		stats_free(h.stats);
 	} else
 		log_error("%.*s", STR_ARGS(buf_view(&err)));
 	buf_fini(&err);

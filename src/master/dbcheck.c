@@ -1,7 +1,7 @@
 /* The child that looks at the database. */
 #include "master/dbcheck.h"
 #include "base/log.h"
-#include "master/signals.h"
+#include "master/child.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 enum { TIMEOUT_MS = 10000 };
 
 static NORETURN void
-look(const struct conf *c, const struct pool *p, int result)
+look(const struct conf *c, int result)
 {
 	static struct stats_slot nobodys;
 
@@ -22,9 +22,6 @@ look(const struct conf *c, const struct pool *p, int result)
 	struct db_room room;
 	int            code;
 
-	log_init("check", (enum log_level)c->log_level);
-	pool_leave(p);
-	signals_restore();
 	app = app_new(c, &nobodys, NULL);
 	code = app_check(app);
 	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
@@ -34,21 +31,22 @@ look(const struct conf *c, const struct pool *p, int result)
 }
 
 bool
-dbcheck_begin(struct dbcheck *d, const struct conf *c, const struct pool *p)
+dbcheck_begin(struct dbcheck *d, const struct heritage *h)
 {
-	int ends[2];
+	struct heritage given = *h;
+	int             ends[2];
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
 		log_error("pipe: %s", strerror(errno));
 		return false;
 	}
-	*d = (struct dbcheck) { .since_ms = clock_mono_ms(), .result = ends[0], .pid = fork() };
+	given.fd[HERITAGE_RESULT] = ends[1];
+	*d = (struct dbcheck) { .since_ms = clock_mono_ms(), .result = ends[0], .pid = child_fork(CHILD_CHECK, &given) };
 	if (d->pid == 0)
-		look(c, p, ends[1]);
+		look(given.conf, given.fd[HERITAGE_RESULT]);
 	close(ends[1]);
 	if (d->pid != -1)
 		return true;
-	log_error("no new process: %s", strerror(errno));
 	close(ends[0]);
 	d->pid = 0;
 	return false;

@@ -6,7 +6,9 @@
 #define MASTER_DBCHECK_H
 
 #include "db/db.h"
-#include "master/pool.h"
+#include "guard/heritage.h"
+
+#include <sys/types.h>
 
 struct dbcheck {
 	pid_t   pid; /* of the child; 0: none runs */
@@ -14,8 +16,8 @@ struct dbcheck {
 	int     result; /* the pipe's read end */
 };
 
-/* False, and a line in the log, when there is no process to do it. c is only read here. */
-bool dbcheck_begin(struct dbcheck *d, const struct conf *c, const struct pool *p) MUSTCHECK;
+/* h has the configuration to check. False, and a line in the log, when there is no process for it. */
+bool dbcheck_begin(struct dbcheck *d, const struct heritage *h) MUSTCHECK;
 
 /* Ends one that takes too long; dbcheck_end() follows as for every death. */
 void dbcheck_watch(const struct dbcheck *d);

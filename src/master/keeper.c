@@ -42,7 +42,6 @@ keeper_forked(struct keeper *k, pid_t pid)
 	k->pid = pid;
 	if (pid != -1)
 		return;
-	log_error("no new process: %s", strerror(errno));
 	k->pid = 0;
 	back_off(k);
 }

@@ -2,10 +2,10 @@
 #include "master/pool.h"
 #include "base/backoff.h"
 #include "base/log.h"
+#include "master/child.h"
 #include "master/obituary.h"
 #include "worker/worker.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,10 +26,16 @@ number(const struct pool *p, const struct place *w)
 	return (unsigned)(w - p->place) + 1;
 }
 
+static struct stats *
+board(const struct pool *p)
+{
+	return p->heritage->stats;
+}
+
 static struct stats_slot *
 own(const struct pool *p, const struct place *w)
 {
-	return &p->stats->slot[w - p->place].own;
+	return &board(p)->slot[w - p->place].own;
 }
 
 static uint64_t
@@ -53,7 +59,7 @@ is_old(const struct pool *p, const struct place *w)
 static void
 enter(struct pool *p, struct place *w, enum stats_life life)
 {
-	struct stats_worker *told = &p->stats->slot[w - p->place].worker;
+	struct stats_worker *told = &board(p)->slot[w - p->place].worker;
 
 	log_debug("worker %u: %s -> %s", number(p, w), stats_life_names[w->life], stats_life_names[life]);
 	w->life = life;
@@ -66,77 +72,26 @@ enter(struct pool *p, struct place *w, enum stats_life life)
 }
 
 bool
-pool_init(struct pool *p, const struct handover *from)
+pool_init(struct pool *p, struct heritage *h)
 {
-	p->patience = POOL_PATIENCE;
-	for (size_t i = 0; from && i < COUNTOF(p->lifeline); i++)
-		p->lifeline[i] = (int)from->lifeline[i];
-	if ((!from && pipe2(p->lifeline, O_CLOEXEC) == -1) || pipe2(p->ready, O_CLOEXEC | O_NONBLOCK) == -1) {
+	int ready[2];
+
+	if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) == -1) {
 		log_error("pipe: %s", strerror(errno));
 		return false;
 	}
-	p->stats = from ? stats_attach((int)from->stats, POOL_PLACES) : NULL;
-	if (from && !p->stats) {
-		log_info("counters begin anew: the former program had other ones");
-		close((int)from->stats);
-	}
-	if (!p->stats)
-		p->stats = stats_new(POOL_PLACES);
-	p->buckets = buckets_new();
-	/* With the lifeline's other end in them, siblings would never see the end. */
-	pool_hide(p, p->lifeline[1]);
-	pool_hide(p, p->ready[0]);
-	/* Children have it mapped; what they may do there is not for them to say. */
-	pool_hide(p, p->stats->fd);
+	p->patience = POOL_PATIENCE;
+	p->heritage = h;
+	p->ready_fd = ready[0];
+	h->fd[HERITAGE_READY] = ready[1];
 	return true;
 }
 
 void
 pool_fini(struct pool *p)
 {
-	stats_free(p->stats);
-	buckets_free(p->buckets);
-	for (size_t i = 0; i < 2; i++) {
-		close(p->lifeline[i]);
-		close(p->ready[i]);
-	}
-}
-
-void
-pool_hide(struct pool *p, int fd)
-{
-	assert(p->hidden_count < POOL_HIDDEN_MAX);
-	p->hidden[p->hidden_count++] = fd;
-}
-
-void
-pool_leave(const struct pool *p)
-{
-	for (size_t i = 0; i < p->hidden_count; i++)
-		close(p->hidden[i]);
-}
-
-/* ---- children */
-
-static NORETURN void
-be_worker(const struct pool *p, const struct place *w)
-{
-	struct heritage h = {
-		.conf = p->conf,
-		.allow = p->allow,
-		.stats = own(p, w),
-		.buckets = p->buckets,
-		.pool = &p->stats->pool,
-		.listen_fd = p->listen_fd,
-		.lifeline_fd = p->lifeline[0],
-		.ready_fd = p->ready[1],
-	};
-	char who[32];
-
-	snprintf(who, sizeof(who), "worker %u", number(p, w));
-	log_init(who, (enum log_level)p->conf->log_level);
-	pool_leave(p);
-	exit(worker_run(&h));
+	close(p->ready_fd);
+	close(p->heritage->fd[HERITAGE_READY]);
 }
 
 static void
@@ -149,21 +104,22 @@ wait_for_turn(struct pool *p, struct place *w, int64_t pause_ms)
 static void
 start(struct pool *p, struct place *w)
 {
+	struct heritage    h = *p->heritage;
 	struct stats_slot *stats = own(p, w);
 
+	h.place = (size_t)(w - p->place);
 	stats_begin(stats);
 	w->requests_before = atomic_load_explicit(&stats->requests, memory_order_relaxed);
 	w->forked_ms = clock_mono_ms();
 	w->generation = p->generation;
 	w->killed = false;
 	w->killed_for = STATS_CAUSE__COUNT;
-	w->pid = fork();
+	w->pid = child_fork(CHILD_WORKER, &h);
 	if (w->pid == 0)
-		be_worker(p, w);
-	if (w->pid == -1) {
-		log_error("no new process: %s", strerror(errno));
+		exit(worker_run(&h));
+	if (w->pid == -1)
 		wait_for_turn(p, w, backoff_after(w->backoff_ms));
-	} else
+	else
 		enter(p, w, STATS_STARTING);
 }
 
@@ -358,7 +314,7 @@ pool_take_ready(struct pool *p)
 {
 	pid_t pid;
 
-	while (read(p->ready[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
+	while (read(p->ready_fd, &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
 		for (size_t i = 0; i < POOL_PLACES; i++)
 			if (p->place[i].life == STATS_STARTING && p->place[i].pid == pid)
 				enter(p, &p->place[i], STATS_READY);
@@ -435,7 +391,7 @@ bury(struct pool *p, struct place *w, int status)
 	enum stats_cause cause = cause_of(p, w, status);
 
 	if (cause != STATS_CAUSE__COUNT)
-		stats_count(&p->stats->pool.restarts[cause]);
+		stats_count(&board(p)->pool.restarts[cause]);
 	if (!left && !told)
 		obituary_log(&(struct obituary) {
 		    .number = number(p, w),
@@ -468,7 +424,7 @@ void
 pool_watch(struct pool *p)
 {
 	int64_t now = clock_mono_ms();
-	int64_t hang_ms = p->conf->request_timeout_ms * HANG_FACTOR;
+	int64_t hang_ms = p->heritage->conf->request_timeout_ms * HANG_FACTOR;
 
 	for (size_t i = 0; i < POOL_PLACES; i++) {
 		struct place *w = &p->place[i];
@@ -485,7 +441,7 @@ pool_watch(struct pool *p)
 		} else if (w->life == STATS_STARTING && now - w->since_ms > READY_TIMEOUT_MS) {
 			why = "it does not become ready";
 			w->killed_for = STATS_CAUSE_START;
-		} else if (w->life == STATS_STOPPING && now - w->since_ms > p->conf->shutdown_timeout_ms)
+		} else if (w->life == STATS_STOPPING && now - w->since_ms > p->heritage->conf->shutdown_timeout_ms)
 			why = "it does not leave";
 		if (!why)
 			continue;

@@ -18,9 +18,10 @@
 #ifndef MASTER_POOL_H
 #define MASTER_POOL_H
 
+#include "conf/conf.h"
+#include "guard/heritage.h"
 #include "master/handover.h"
-#include "net/listen.h"
-#include "shm/buckets.h"
+#include "shm/stats.h"
 #include "shm/stats.h"
 
 #include <sys/types.h>
@@ -29,7 +30,6 @@ enum {
 	/* A worker more than configured while a generation replaces another. */
 	POOL_PLACES = CONF_WORKERS_MAX + 1,
 	POOL_PATIENCE = 8,
-	POOL_HIDDEN_MAX = 12,
 };
 
 struct place {
@@ -46,31 +46,18 @@ struct place {
 };
 
 struct pool {
-	const struct conf  *conf;  /* of the generation */
-	const struct allow *allow;
-	struct stats       *stats; /* POOL_PLACES slots */
-	struct buckets     *buckets;
-	int                 listen_fd;
-	int                 lifeline[2]; /* the workers see its end when the supervisor is gone */
-	int                 ready[2];    /* the workers write their pids into it */
-	int                 hidden[POOL_HIDDEN_MAX];
-	size_t              hidden_count;
-	unsigned            generation; /* 0: none is good yet */
-	unsigned            target;
-	unsigned            most;
-	unsigned            patience;
-	struct place        place[POOL_PLACES];
+	struct heritage *heritage;   /* of the workers, and more; its stats have POOL_PLACES slots */
+	int              ready_fd;   /* where the pids of HERITAGE_READY come out */
+	unsigned         generation; /* of the configuration; 0: none is good yet */
+	unsigned         target;
+	unsigned         most;
+	unsigned         patience;
+	struct place     place[POOL_PLACES];
 };
 
-/* from: another image whose lifeline and counters go on, or NULL. False, and a line in the log, when there are no pipes. */
-bool pool_init(struct pool *p, const struct handover *from) MUSTCHECK;
+/* Adds HERITAGE_READY to h, which must outlive the pool. False, and a line in the log, when there is no pipe. */
+bool pool_init(struct pool *p, struct heritage *h) MUSTCHECK;
 void pool_fini(struct pool *p);
-
-/* A descriptor of the supervisor that no child may keep. */
-void pool_hide(struct pool *p, int fd);
-
-/* For every child after fork(): closes what it may not keep. */
-void pool_leave(const struct pool *p);
 
 /*
  * To another program image: names the workers in h. Those that do not serve yet

@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "admin/command.h"
 #include "base/log.h"
+#include "master/child.h"
 #include "master/dbcheck.h"
 #include "master/keeper.h"
 #include "master/notify.h"
@@ -10,6 +11,7 @@
 #include "master/signals.h"
 #include "master/target.h"
 #include "net/queue.h"
+#include "shm/buckets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +31,9 @@ struct supervisor {
 	struct conf            *conf;
 	struct conf             next; /* while a reload is being checked */
 	struct allow            allow;
+	struct heritage         heritage;
+	int                     lifeline_fd; /* the end that nobody else has */
+	int                     command_fd;  /* where HERITAGE_COMMAND comes out */
 	struct pool             pool;
 	struct target           target;
 	struct db_room          room; /* max_connections 0: not known */
@@ -36,7 +41,6 @@ struct supervisor {
 	enum check_for          check_for;
 	int64_t                 room_due_ms;
 	struct notify           notify;
-	int                     command[2]; /* the admin process writes struct command into it */
 	struct keeper           admin;
 	bool                    rehearsal;
 	bool                    rolling; /* not all workers of this generation serve yet */
@@ -50,40 +54,22 @@ struct supervisor {
 static struct stats_pool *
 told(const struct supervisor *s)
 {
-	return &s->pool.stats->pool;
+	return &s->heritage.stats->pool;
 }
 
 /* ---- the admin process */
 
-static NORETURN void
-be_admin(const struct supervisor *s)
-{
-	/* Copies, because a child leaves the originals. */
-	struct admin_heritage h = {
-		.conf = s->conf,
-		.stats = s->pool.stats,
-		.listen_fd = fcntl(s->what->admin->fd, F_DUPFD_CLOEXEC, 0),
-		.lifeline_fd = s->pool.lifeline[0],
-		.command_fd = fcntl(s->command[1], F_DUPFD_CLOEXEC, 0),
-	};
-
-	pool_leave(&s->pool);
-	close(s->pool.ready[1]);
-	close(s->what->listener->fd);
-	buckets_free(s->pool.buckets); /* what keys have used up is not its business */
-	exit(admin_run(&h));
-}
-
 static void
 tend_admin(struct supervisor *s)
 {
-	pid_t pid;
+	struct heritage h = s->heritage;
+	pid_t           pid;
 
 	if (s->what->admin->fd == -1 || !keeper_due(&s->admin))
 		return;
-	pid = fork();
+	pid = child_fork(CHILD_ADMIN, &h);
 	if (pid == 0)
-		be_admin(s);
+		exit(admin_run(&h));
 	keeper_forked(&s->admin, pid);
 }
 
@@ -92,8 +78,11 @@ tend_admin(struct supervisor *s)
 static bool
 check(struct supervisor *s, const struct conf *c, enum check_for what)
 {
+	struct heritage h = s->heritage;
+
+	h.conf = c;
 	s->check_for = what;
-	return dbcheck_begin(&s->check, c, &s->pool);
+	return dbcheck_begin(&s->check, &h);
 }
 
 /* What the configuration says to the pool; kept as in target.h. */
@@ -106,7 +95,7 @@ configure(struct supervisor *s, unsigned kept)
 	if (!allow_parse(s->conf->listen_allow, &s->allow, &err))
 		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
 	buf_fini(&err);
-	buckets_configure(s->pool.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
+	buckets_configure(s->heritage.buckets, rate_unpack((uint64_t)s->conf->rate_limit));
 	target_measure(&s->target, s->conf, &s->room, kept);
 }
 
@@ -205,8 +194,8 @@ describe(const struct supervisor *s, struct handover *h)
 
 	*h = (struct handover) {
 		.pid = getpid(),
-		.lifeline = { s->pool.lifeline[0], s->pool.lifeline[1] },
-		.stats = s->pool.stats->fd,
+		.lifeline = { s->heritage.fd[HERITAGE_LIFELINE], s->lifeline_fd },
+		.stats = s->heritage.stats->fd,
 		.generation = s->pool.generation,
 		.started_wall_ms = atomic_load(&told(s)->started_wall_ms),
 		.target = s->pool.target,
@@ -350,15 +339,12 @@ act_reload(struct supervisor *s, int times UNUSED)
 static bool
 act_upgrade(struct supervisor *s, int times UNUSED)
 {
-	static struct handover h;
-
 	if (is_changing(s))
 		return false;
 	if (s->stopping || s->rehearsal)
 		return true;
-	describe(s, &h);
 	notify_reloading();
-	if (!upgrade_rehearse(s->what->upgrade, &h))
+	if (!upgrade_rehearse(s->what->upgrade, &s->heritage))
 		notify_ready();
 	return true;
 }
@@ -434,7 +420,7 @@ obey_commands(struct supervisor *s)
 {
 	struct command c;
 
-	while (command_receive(s->command[0], &c))
+	while (command_receive(s->command_fd, &c))
 		switch ((enum command_kind)c.kind) {
 		case COMMAND_WORKERS_SET:
 			change(s, c.value, "command");
@@ -470,8 +456,8 @@ wait_for_events(struct supervisor *s)
 	int64_t         least = due[0];
 	struct timespec timeout;
 	struct pollfd   fds[] = {
-		{ .fd = s->pool.ready[0], .events = POLLIN },
-		{ .fd = s->command[0], .events = POLLIN },
+		{ .fd = s->pool.ready_fd, .events = POLLIN },
+		{ .fd = s->command_fd, .events = POLLIN },
 	};
 
 	for (size_t i = 1; i < COUNTOF(due); i++)
@@ -556,19 +542,67 @@ supervise(struct supervisor *s)
 	keeper_end(&s->admin);
 }
 
-/* The read end alone must not block: a sender waits while the pipe is full. */
+/* ---- what children get */
+
 static bool
-open_commands(struct supervisor *s)
+open_pipe(int *read_fd, int *write_fd)
 {
-	if (pipe2(s->command, O_CLOEXEC) == -1 || fcntl(s->command[0], F_SETFL, O_NONBLOCK) == -1) {
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == -1) {
 		log_error("pipe: %s", strerror(errno));
 		return false;
 	}
-	pool_hide(&s->pool, s->command[0]);
-	pool_hide(&s->pool, s->command[1]);
-	if (s->what->admin->fd != -1)
-		pool_hide(&s->pool, s->what->admin->fd);
+	*read_fd = ends[0];
+	*write_fd = ends[1];
 	return true;
+}
+
+/* The reading end alone must not block: a sender waits while the pipe is full. */
+static bool
+open_commands(struct supervisor *s)
+{
+	return open_pipe(&s->command_fd, &s->heritage.fd[HERITAGE_COMMAND])
+	    && fcntl(s->command_fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* What workers of the former program have already, or what is new; from may be NULL. */
+static bool
+open_heritage(struct supervisor *s, const struct handover *from)
+{
+	struct heritage *h = &s->heritage;
+
+	heritage_init(h);
+	h->conf = s->conf;
+	h->allow = &s->allow;
+	h->fd[HERITAGE_LISTEN] = s->what->listener->fd;
+	h->fd[HERITAGE_ADMIN] = s->what->admin->fd;
+	if (from) {
+		h->fd[HERITAGE_LIFELINE] = (int)from->lifeline[0];
+		s->lifeline_fd = (int)from->lifeline[1];
+		h->stats = stats_attach((int)from->stats, POOL_PLACES);
+	} else if (!open_pipe(&h->fd[HERITAGE_LIFELINE], &s->lifeline_fd))
+		return false;
+	if (from && !h->stats) {
+		log_info("counters begin anew: the former program had other ones");
+		close((int)from->stats);
+	}
+	if (!h->stats)
+		h->stats = stats_new(POOL_PLACES);
+	h->buckets = buckets_new();
+	return open_commands(s) && pool_init(&s->pool, h);
+}
+
+static void
+close_heritage(struct supervisor *s)
+{
+	pool_fini(&s->pool);
+	stats_free(s->heritage.stats);
+	buckets_free(s->heritage.buckets);
+	close(s->lifeline_fd);
+	close(s->heritage.fd[HERITAGE_LIFELINE]);
+	close(s->command_fd);
+	close(s->heritage.fd[HERITAGE_COMMAND]);
 }
 
 int
@@ -585,10 +619,9 @@ supervisor_run(const struct supervise *what)
 		.rehearsal = h->rehearsal != 0,
 		.admin.name = "the admin process",
 		.target = { .pool = &s.pool, .single = h->rehearsal != 0 },
-		.pool = { .conf = what->conf, .allow = &s.allow, .listen_fd = what->listener->fd },
 	};
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);
-	if (!pool_init(&s.pool, from) || !open_commands(&s))
+	if (!open_heritage(&s, from))
 		return EXIT_OS;
 	queue_init(&s.queue, what->listener->fd, told(&s));
 	if (s.rehearsal)
@@ -606,8 +639,6 @@ supervisor_run(const struct supervise *what)
 		log_info("stopped");
 	conf_fini(&s.next);
 	queue_fini(&s.queue);
-	pool_fini(&s.pool);
-	for (size_t i = 0; i < 2; i++)
-		close(s.command[i]);
+	close_heritage(&s);
 	return s.exit_code;
 }

@@ -15,7 +15,7 @@ enum {
 static struct stats_pool *
 told(const struct target *t)
 {
-	return &t->pool->stats->pool;
+	return &t->pool->heritage->stats->pool;
 }
 
 static void

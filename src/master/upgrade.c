@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/child.h"
 #include "master/signals.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,20 +73,13 @@ upgrade_fini(struct upgrade *u)
 }
 
 static NORETURN void
-rehearse(const struct upgrade *u, const struct handover *given, pid_t parent)
+rehearse(const struct upgrade *u, const struct heritage *given)
 {
-	struct handover h = *given;
+	struct handover h = { .pid = getpid(), .rehearsal = 1 };
 
-	/* It says nothing to systemd, and does not survive us. */
-	unsetenv("NOTIFY_SOCKET");
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	h.pid = getpid();
-	h.rehearsal = 1;
-	/* The sockets are all that it needs; with the lifeline in it, our workers could not see us go. */
-	h.workers = 0;
-	h.lifeline[0] = h.lifeline[1] = h.stats = 0;
-	signals_restore();
-	if (getppid() == parent && handover_leave(&h)) {
+	unsetenv("NOTIFY_SOCKET"); /* it has nothing to say to systemd */
+	handover_add_socket(&h, "listen", given->fd[HERITAGE_LISTEN], false);
+	if (handover_leave(&h)) {
 		handover_keep_open(&h, true);
 		execv(u->path, u->argv);
 	}
@@ -95,9 +88,9 @@ rehearse(const struct upgrade *u, const struct handover *given, pid_t parent)
 }
 
 bool
-upgrade_rehearse(struct upgrade *u, const struct handover *h)
+upgrade_rehearse(struct upgrade *u, const struct heritage *h)
 {
-	pid_t self = getpid();
+	struct heritage given = *h;
 
 	if (!u->path) {
 		log_error("upgrade refused: the program's path is not known");
@@ -108,11 +101,11 @@ upgrade_rehearse(struct upgrade *u, const struct handover *h)
 		return false;
 	}
 	u->since_ms = clock_mono_ms();
-	u->rehearsal = fork();
+	u->rehearsal = child_fork(CHILD_REHEARSAL, &given);
 	if (u->rehearsal == 0)
-		rehearse(u, h, self);
+		rehearse(u, &given);
 	if (u->rehearsal == -1) {
-		log_error("upgrade refused: no new process: %s", strerror(errno));
+		log_error("upgrade refused");
 		u->rehearsal = 0;
 		return false;
 	}

@@ -14,6 +14,7 @@
 #ifndef MASTER_UPGRADE_H
 #define MASTER_UPGRADE_H
 
+#include "guard/heritage.h"
 #include "master/handover.h"
 
 #include <sys/stat.h>
@@ -31,8 +32,8 @@ struct upgrade {
 void upgrade_init(struct upgrade *u, char **argv);
 void upgrade_fini(struct upgrade *u);
 
-/* h names the sockets that the rehearsal needs. False, and a line in the log, when there is none. */
-bool upgrade_rehearse(struct upgrade *u, const struct handover *h) MUSTCHECK;
+/* False, and a line in the log, when there is no rehearsal. */
+bool upgrade_rehearse(struct upgrade *u, const struct heritage *h) MUSTCHECK;
 
 void upgrade_watch(const struct upgrade *u);
 

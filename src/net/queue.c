@@ -228,7 +228,6 @@ queue_tick(struct queue *q, int64_t shed_percent)
 {
 	if (queue_turn(&q->pool->looked_ms, LOOK_MS))
 		look(q, shed_percent);
-	queue_fini(q);
 	return atomic_load_explicit(&q->pool->queue_length, memory_order_relaxed) > 0 ? TICK_MS : INT64_MAX;
 }
 

@@ -31,10 +31,7 @@ void queue_fini(struct queue *q);
 /* What the kernel says; false when it does not. The limit is what listen() was told, one less than fits. */
 bool queue_ask(struct queue *q, int64_t *length, int64_t *limit);
 
-/*
- * By the supervisor, whenever it is awake; leaves no descriptor open that children would inherit. Returns the ms until it
- * should look again, INT64_MAX: any time will do.
- */
+/* By the supervisor, whenever it is awake. The ms until it should look again; INT64_MAX: at any time. */
 int64_t queue_tick(struct queue *q, int64_t shed_percent);
 
 /*

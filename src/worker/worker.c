@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "fcgi/fcgi.h"
 #include "guard/sandbox.h"
+#include "net/listen.h"
 #include "net/queue.h"
 #include "worker/reqlog.h"
 
@@ -36,6 +37,8 @@ enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
 
 struct worker {
 	const struct heritage *h;
+	struct stats_slot     *stats; /* its own */
+	struct stats_pool     *pool;
 	struct app            *app;
 	struct fcgi           *fcgi;
 	struct arena           arena;
@@ -68,7 +71,7 @@ take_signals(const struct heritage *h)
 	sigaddset(&obeyed, SIGTERM);
 	sigaddset(&obeyed, SIGUSR1); /* does not make it leave, see obey() */
 	/* Ctrl-C goes to the whole group; a watched worker leaves when the supervisor says so. */
-	if (h->lifeline_fd == -1)
+	if (h->fd[HERITAGE_LIFELINE] == -1)
 		sigaddset(&obeyed, SIGINT);
 	else
 		signal(SIGINT, SIG_IGN);
@@ -115,7 +118,7 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 static void
 measure(struct worker *w)
 {
-	int64_t    now = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+	int64_t    now = atomic_load_explicit(&w->stats->since_ms, memory_order_relaxed);
 	char       text[128];
 	struct str rest;
 	ssize_t    len;
@@ -129,7 +132,7 @@ measure(struct worker *w)
 	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
 	str_cut(&rest, ' ');
 	if (str_to_i64(str_cut(&rest, ' '), 0, INT32_MAX, &pages))
-		atomic_store_explicit(&w->h->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)),
+		atomic_store_explicit(&w->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)),
 		    memory_order_relaxed);
 }
 
@@ -138,12 +141,12 @@ static const char *
 refuse(struct worker *w, const struct request *req, bool waited)
 {
 	const struct conf *c = w->h->conf;
-	struct stats_slot *stats = w->h->stats;
+	struct stats_slot *stats = w->stats;
 
 	/* Times of another host's clock are good enough to look at, not to act on. */
 	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
 		stats_count(&stats->event[STATS_EXPIRED]);
-		if (queue_turn(&w->h->pool->told_expired_ms, TELL_EXPIRED_MS))
+		if (queue_turn(&w->pool->told_expired_ms, TELL_EXPIRED_MS))
 			log_warn("requests have waited for a worker longer than queue_timeout (%lld ms) and are refused with 503",
 			    (long long)c->queue_timeout_ms);
 		return "The request has waited too long for its turn. Nothing was done; try again.";
@@ -164,7 +167,7 @@ may_keep(const struct worker *w, const struct peer *peer)
 static void
 finish(struct worker *w, const struct request *req, const struct facts *facts, int64_t took_us)
 {
-	struct stats_slot *stats = w->h->stats;
+	struct stats_slot *stats = w->stats;
 
 	if (facts->left)
 		stats_count(&stats->event[STATS_CANCELLED]);
@@ -178,7 +181,7 @@ finish(struct worker *w, const struct request *req, const struct facts *facts, i
 static bool
 serve(struct worker *w, const struct peer *peer, bool waited)
 {
-	struct stats_slot *stats = w->h->stats;
+	struct stats_slot *stats = w->stats;
 	struct request     req = { .arena = &w->arena };
 	int64_t            begun_us = clock_mono_us();
 	bool               kept = false;
@@ -218,7 +221,7 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 static bool
 accept_one(const struct worker *w, struct peer *out)
 {
-	int64_t idle_ms = atomic_load_explicit(&w->h->stats->since_ms, memory_order_relaxed);
+	int64_t idle_ms = atomic_load_explicit(&w->stats->since_ms, memory_order_relaxed);
 
 	for (;;) {
 		struct sockaddr_storage address;
@@ -226,14 +229,14 @@ accept_one(const struct worker *w, struct peer *out)
 		int                     fd;
 
 		/* Before it has one: whoever dies with a request in hand shall have said so. */
-		stats_enter(w->h->stats, STATS_READING);
-		fd = accept4(w->h->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+		stats_enter(w->stats, STATS_READING);
+		fd = accept4(w->h->fd[HERITAGE_LISTEN], (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
 		if (fd == -1) {
 			/* Another worker was faster, or so: idle all the while. */
-			stats_enter(w->h->stats, STATS_IDLE);
-			atomic_store_explicit(&w->h->stats->since_ms, idle_ms, memory_order_relaxed);
+			stats_enter(w->stats, STATS_IDLE);
+			atomic_store_explicit(&w->stats->since_ms, idle_ms, memory_order_relaxed);
 		}
 		if (fd == -1 && errno == EAGAIN)
 			return false;
@@ -248,7 +251,7 @@ accept_one(const struct worker *w, struct peer *out)
 			return true;
 		}
 		log_warn("a connection was refused: its address is not in listen_allow");
-		stats_count(&w->h->stats->event[STATS_USELESS]);
+		stats_count(&w->stats->event[STATS_USELESS]);
 		close(fd);
 	}
 }
@@ -329,7 +332,7 @@ part(struct worker *w)
 static bool
 is_too_large(const struct worker *w)
 {
-	int64_t bytes = (int64_t)atomic_load_explicit(&w->h->stats->memory_bytes, memory_order_relaxed);
+	int64_t bytes = (int64_t)atomic_load_explicit(&w->stats->memory_bytes, memory_order_relaxed);
 	int64_t most = w->h->conf->max_memory_bytes;
 
 	if (most == 0 || bytes < most)
@@ -342,13 +345,13 @@ is_too_large(const struct worker *w)
 static void
 leave(const struct worker *w, enum stats_cause cause)
 {
-	atomic_store_explicit(&w->h->stats->leaves, cause + 1, memory_order_relaxed);
+	atomic_store_explicit(&w->stats->leaves, cause + 1, memory_order_relaxed);
 }
 
 static void
 serve_kept(struct worker *w, bool waited)
 {
-	stats_enter(w->h->stats, STATS_READING);
+	stats_enter(w->stats, STATS_READING);
 	if (!serve(w, &w->kept, waited))
 		w->kept.fd = -1;
 }
@@ -407,12 +410,12 @@ run(struct worker *w)
 	sandbox_enter(&(struct sandbox) {
 	    .who = SANDBOX_WORKER,
 	    .conf = w->h->conf,
-	    .listen_fd = w->h->listen_fd,
+	    .listen_fd = w->h->fd[HERITAGE_LISTEN],
 	    .netlink = w->queue.how == QUEUE_UNIX,
-	    .refused = &w->h->stats->refused,
-	    .told = &w->h->pool->told_sandbox,
+	    .refused = &w->stats->refused,
+	    .told = &w->pool->told_sandbox,
 	});
-	if (w->h->ready_fd != -1 && write(w->h->ready_fd, &self, sizeof(self)) != sizeof(self))
+	if (w->h->fd[HERITAGE_READY] != -1 && write(w->h->fd[HERITAGE_READY], &self, sizeof(self)) != sizeof(self))
 		return EXIT_OS; /* the supervisor is gone */
 	w->idle_ms = clock_mono_ms();
 	measure(w);
@@ -433,8 +436,8 @@ open_epoll(struct worker *w)
 		uint32_t events;
 	} sources[WAKE__COUNT] = {
 		[WAKE_SIGNAL] = { w->signal_fd, EPOLLIN },
-		[WAKE_LIFELINE] = { w->h->lifeline_fd, EPOLLIN },
-		[WAKE_LISTEN] = { w->h->listen_fd, EPOLLIN | EPOLLEXCLUSIVE },
+		[WAKE_LIFELINE] = { w->h->fd[HERITAGE_LIFELINE], EPOLLIN },
+		[WAKE_LISTEN] = { w->h->fd[HERITAGE_LISTEN], EPOLLIN | EPOLLEXCLUSIVE },
 		[WAKE_KEPT] = { -1, 0 }, /* comes later */
 	};
 
@@ -452,8 +455,16 @@ open_epoll(struct worker *w)
 int
 worker_run(const struct heritage *h)
 {
-	struct worker      w = { .h = h, .left = lifetime(h->conf->max_requests), .kept.fd = -1, .epoll_fd = -1, .statm_fd = -1 };
-	int                code = EXIT_OS;
+	struct worker w = {
+		.h = h,
+		.stats = &h->stats->slot[h->place].own,
+		.pool = &h->stats->pool,
+		.left = lifetime(h->conf->max_requests),
+		.kept.fd = -1,
+		.epoll_fd = -1,
+		.statm_fd = -1,
+	};
+	int code = EXIT_OS;
 
 	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
 	w.signal_fd = take_signals(h);
@@ -464,8 +475,8 @@ worker_run(const struct heritage *h)
 	if (w.fcgi) {
 		arena_init(&w.arena);
 		response_init(&w.response);
-		queue_init(&w.queue, h->listen_fd, h->pool);
-		w.app = app_new(h->conf, h->stats, h->buckets);
+		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], w.pool);
+		w.app = app_new(h->conf, w.stats, h->buckets);
 		code = run(&w);
 		app_free(w.app);
 		queue_fini(&w.queue);

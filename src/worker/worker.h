@@ -16,22 +16,13 @@
 
 #include "app/app.h"
 #include "conf/conf.h"
-#include "net/listen.h"
+#include "guard/heritage.h"
 #include "shm/stats.h"
 
-/* All that a worker is given; everything else it inherited is closed. */
-struct heritage {
-	const struct conf  *conf;
-	const struct allow *allow;
-	struct stats_slot  *stats;
-	struct buckets     *buckets;     /* of all workers */
-	struct stats_pool  *pool;        /* of all workers; without a supervisor this one's own */
-	int                 listen_fd;
-	int                 lifeline_fd; /* ends when the supervisor is gone; -1: there is none */
-	int                 ready_fd;    /* takes the worker's pid when it serves, or -1 */
-};
-
-/* Returns the exit code of the process. */
+/*
+ * Returns the exit code of the process. Without a supervisor h has neither HERITAGE_LIFELINE nor
+ * HERITAGE_READY, and stats and buckets are this worker's alone.
+ */
 int worker_run(const struct heritage *h);
 
 #endif

@@ -15,6 +15,7 @@
 #include "guard/harden.h"
 #include "json/jread.h"
 #include "memory.h"
+#include "net/listen.h"
 #include "worker/worker.h"
 #include "tracer.h"
 
@@ -174,11 +175,16 @@ wrong(const char *fmt, ...)
 static void
 run_worker(int ready_fd)
 {
-	struct heritage h = { .conf = &worker.conf, .allow = &worker.allow, .stats = &worker.stats->slot[0].own,
-		.buckets = worker.buckets, .pool = &worker.stats->pool, .listen_fd = worker.listen_fd, .lifeline_fd = -1,
-		.ready_fd = ready_fd };
+	struct heritage h;
 	struct buf      err;
 
+	heritage_init(&h);
+	h.conf = &worker.conf;
+	h.allow = &worker.allow;
+	h.stats = worker.stats;
+	h.buckets = worker.buckets;
+	h.fd[HERITAGE_LISTEN] = worker.listen_fd;
+	h.fd[HERITAGE_READY] = ready_fd;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(worker.log_fd, STDERR_FILENO);
 	if (traced)
