@@ -76,14 +76,14 @@ serve(const struct heritage *h, struct health *health, int signal_fd)
 static void
 confine(const struct heritage *h)
 {
-	static _Atomic(uint32_t) refused, told;
+	static _Atomic(uint32_t) refused, logged;
 
 	sandbox_enter(&(struct sandbox) {
 	    .who = SANDBOX_ADMIN,
 	    .conf = h->conf,
 	    .listen_fd = h->fd[HERITAGE_ADMIN],
 	    .refused = &refused,
-	    .told = &told,
+	    .logged = &logged,
 	});
 }
 
@@ -97,7 +97,7 @@ admin_run(const struct heritage *h)
 	/* What it finds about the database is in /ready; the workers log the same already. */
 	log_init("admin", LOG_LEVEL_ERROR);
 	/* A supervisor that takes no commands must not hold up the answers. */
-	if (signal_fd != -1 && fcntl(h->fd[HERITAGE_COMMAND], F_SETFL, O_NONBLOCK) == 0 && stats_read_only(h->stats)) {
+	if (signal_fd != -1 && fcntl(h->fd[HERITAGE_COMMAND], F_SETFL, O_NONBLOCK) == 0) {
 		confine(h);
 		health = health_start(h->conf);
 	}

@@ -3,6 +3,7 @@
 #include "admin/command.h"
 #include "admin/metrics.h"
 #include "admin/status.h"
+#include "admin/table.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "json/jwrite.h"
@@ -120,7 +121,7 @@ fail(struct exchange *x, unsigned status, const char *fmt, ...)
 static void
 get_status(struct exchange *x, const struct endpoint *e UNUSED)
 {
-	(x->text ? status_write_text : status_write_json)(x->http->stats, &x->tally, &x->body);
+	(x->text ? table_write : status_write)(x->http->stats, &x->tally, &x->body);
 }
 
 static void

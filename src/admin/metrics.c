@@ -71,7 +71,7 @@ write_figures(const struct tally *t, struct buf *out)
 static void
 write_events(const struct tally *t, struct buf *out)
 {
-	for (size_t i = 0; i < STATS__EVENTS; i++) {
+	for (size_t i = 0; i < STATS_EVENT__COUNT; i++) {
 		head(out, stats_event_names[i], "_total", "counter", stats_event_helps[i]);
 		buf_fmt(out, PREFIX "%s_total %ju\n", stats_event_names[i], (uintmax_t)t->event[i]);
 	}

@@ -1,9 +1,8 @@
 /*
- * What the pool and each of its workers is at, as JSON for programs and as a
- * table for people.
+ * What the pool and each of its workers is at, as JSON.
  *
- * Names      Members of "pool" are the rows of admin/tally.h; units end their names (Ms, Us, Bytes).
- *            Members are added, never renamed.
+ * Names      Members of "pool" are the rows of admin/tally.h; units end their names (Ms, Us,
+ *            Bytes). Members are added, never renamed.
  * Privacy    Nothing of a customer's; of a request its route and the id that its answer carries.
  */
 #ifndef ADMIN_STATUS_H
@@ -12,10 +11,10 @@
 #include "admin/tally.h"
 #include "base/buf.h"
 
-enum { STATUS_MAX_BYTES = 1024 * 1024 }; /* 512 workers take a quarter of it */
+/* Of status and table: 512 workers take a quarter of it. */
+enum { STATUS_MAX_BYTES = 1024 * 1024 };
 
-void status_write_json(const struct stats *s, const struct tally *t, struct buf *out);
-void status_write_text(const struct stats *s, const struct tally *t, struct buf *out);
+void status_write(const struct stats *s, const struct tally *t, struct buf *out);
 
 /* The pool's figures alone, {"startedMs":...,...}; the caller owns it. */
 struct json_object *status_pool(const struct tally *t);

@@ -20,107 +20,132 @@ const char *const tally_state_names[TALLY_STATE__COUNT] = {
 	[TALLY_GIVEN_UP] = "given_up",
 };
 
-static const enum tally_state of_state[STATS__COUNT] = {
-	[STATS_IDLE] = TALLY_IDLE,
-	[STATS_READING] = TALLY_READING,
-	[STATS_HANDLING] = TALLY_HANDLING,
-	[STATS_WRITING] = TALLY_WRITING,
+static const enum tally_state of_state[STATS_STATE__COUNT] = {
+	[STATS_STATE_IDLE] = TALLY_IDLE,
+	[STATS_STATE_READING] = TALLY_READING,
+	[STATS_STATE_HANDLING] = TALLY_HANDLING,
+	[STATS_STATE_WRITING] = TALLY_WRITING,
 };
 
 static const enum tally_state of_life[STATS_LIFE__COUNT] = {
-	[STATS_EMPTY] = TALLY_NOBODY,
-	[STATS_WAITING] = TALLY_WAITING,
-	[STATS_STARTING] = TALLY_STARTING,
-	[STATS_READY] = TALLY_IDLE, /* the worker itself knows better */
-	[STATS_STOPPING] = TALLY_STOPPING,
-	[STATS_GIVEN_UP] = TALLY_GIVEN_UP,
+	[STATS_LIFE_EMPTY] = TALLY_NOBODY,
+	[STATS_LIFE_WAITING] = TALLY_WAITING,
+	[STATS_LIFE_STARTING] = TALLY_STARTING,
+	[STATS_LIFE_READY] = TALLY_IDLE, /* or what the worker itself says */
+	[STATS_LIFE_STOPPING] = TALLY_STOPPING,
+	[STATS_LIFE_GIVEN_UP] = TALLY_GIVEN_UP,
 };
 
 enum tally_state
 tally_state(const struct stats *s, size_t place)
 {
-	uint32_t life = atomic_load(&s->slot[place].worker.life);
-	uint32_t state = atomic_load(&s->slot[place].own.state);
+	uint32_t            life = word_get(&s->worker[place].life);
+	struct stats_report report;
 
-	if (life == STATS_READY)
-		return of_state[state < STATS__COUNT ? state : STATS_IDLE];
-	return of_life[life < STATS_LIFE__COUNT ? life : STATS_EMPTY];
+	stats_read(stats_slot(s, place), clock_mono_ms(), &report);
+	if (life == STATS_LIFE_READY)
+		return of_state[report.state];
+	return of_life[life < STATS_LIFE__COUNT ? life : STATS_LIFE_EMPTY];
 }
 
 static void
 add_histogram(struct tally_histogram *sum, const struct stats_histogram *h)
 {
 	for (size_t i = 0; i < STATS_BUCKETS; i++)
-		sum->count[i] += atomic_load_explicit(&h->count[i], memory_order_relaxed);
-	sum->sum_us += atomic_load_explicit(&h->sum_us, memory_order_relaxed);
+		sum->count[i] += stats_counted(&h->count[i]);
+	sum->sum_us += stats_counted(&h->sum_us);
 }
 
 /* What a place has counted stays when its worker is gone. */
 static void
-add_counters(struct tally *t, const struct stats_slot *own)
+add_counters(struct tally *t, const struct stats_slot *slot)
 {
-	for (size_t i = 0; i < STATS__EVENTS; i++)
-		t->event[i] += atomic_load_explicit(&own->event[i], memory_order_relaxed);
+	for (size_t i = 0; i < STATS_EVENT__COUNT; i++)
+		t->event[i] += stats_counted(&slot->event[i]);
 	for (size_t r = 0; r < STATS_ROUTES_MAX; r++) {
 		for (size_t c = 0; c < STATS_CLASSES; c++)
-			t->answered[r][c] += atomic_load_explicit(&own->answered[r][c], memory_order_relaxed);
-		add_histogram(&t->took[r], &own->took[r]);
+			t->answered[r][c] += stats_counted(&slot->answered[r][c]);
+		add_histogram(&t->took[r], &slot->took[r]);
 	}
-	add_histogram(&t->database, &own->database);
-	add_histogram(&t->queued, &own->queued);
-	t->figure[FIGURE_REQUESTS] += (int64_t)atomic_load_explicit(&own->requests, memory_order_relaxed);
+	add_histogram(&t->database, &slot->database);
+	add_histogram(&t->queued, &slot->queued);
+	t->figure[FIGURE_REQUESTS] += (int64_t)stats_counted(&slot->requests);
 }
 
 static void
 add_worker(struct tally *t, const struct stats *s, size_t place)
 {
-	const struct stats_slot *own = &s->slot[place].own;
-	enum tally_state         state = tally_state(s, place);
-	bool                     serving = atomic_load(&s->slot[place].worker.life) == STATS_READY;
-	bool                     alive = state != TALLY_WAITING && state != TALLY_GIVEN_UP;
+	enum tally_state    state = tally_state(s, place);
+	bool                serving = word_get(&s->worker[place].life) == STATS_LIFE_READY;
+	bool                alive = state != TALLY_WAITING && state != TALLY_GIVEN_UP;
+	struct stats_report report;
 
 	if (state == TALLY_NOBODY)
 		return;
+	stats_read(stats_slot(s, place), clock_mono_ms(), &report);
 	t->state[state]++;
 	t->figure[FIGURE_SERVING] += serving;
 	t->figure[FIGURE_IDLE] += serving && state == TALLY_IDLE;
-	t->figure[FIGURE_ACTIVE] += alive && atomic_load(&own->busy_ms) != 0;
+	t->figure[FIGURE_ACTIVE] += alive && report.busy_ms != -1;
 	if (!alive)
 		return;
-	t->figure[FIGURE_MEMORY] += (int64_t)atomic_load(&own->memory_bytes);
-	t->figure[FIGURE_CONNECTED] += atomic_load(&own->db) == STATS_DB_CONNECTED;
+	t->figure[FIGURE_MEMORY] += (int64_t)report.memory_bytes;
+	t->figure[FIGURE_CONNECTED] += report.db == STATS_DB_CONNECTED;
+}
+
+/* What somebody has found the listen queue to be, or -1. */
+static int64_t
+length_of(const _Atomic(int64_t) *word)
+{
+	int64_t length = word_get(word);
+
+	return length < 0 || length > INT32_MAX ? -1 : length;
+}
+
+static void
+take_pool(const struct stats_pool *p, struct tally *out)
+{
+	int64_t *f = out->figure;
+	int64_t  started_ms = word_get(&p->started_wall_ms);
+
+	for (size_t i = 0; i < STATS_CAUSE__COUNT; i++)
+		out->restarts[i] = word_get(&p->restarts[i]);
+	f[FIGURE_UP] = 1;
+	f[FIGURE_STARTED] = started_ms;
+	f[FIGURE_UPTIME] = clock_age(started_ms, clock_wall_ms());
+	f[FIGURE_GENERATION] = word_get(&p->generation);
+	f[FIGURE_TARGET] = word_get(&p->target);
+	f[FIGURE_MIN] = word_get(&p->workers_min);
+	f[FIGURE_MAX] = word_get(&p->workers_max);
+	f[FIGURE_GIVEN_UP] = word_get(&p->given_up);
+	f[FIGURE_PEAK] = word_get(&p->busy_peak);
+	f[FIGURE_MAX_REACHED] = (int64_t)word_get(&p->max_reached);
+	f[FIGURE_STOPPING] = word_get(&p->stopping);
+}
+
+static void
+take_queue(const struct stats_shared *shared, struct tally *out)
+{
+	int64_t *f = out->figure;
+
+	f[FIGURE_SHEDDING] = word_get(&shared->shedding) != 0;
+	f[FIGURE_QUEUE_LENGTH] = length_of(&shared->queue_length);
+	f[FIGURE_QUEUE_LIMIT] = length_of(&shared->queue_limit);
+	f[FIGURE_QUEUE_PEAK] =
+	    f[FIGURE_QUEUE_LENGTH] == -1 ? -1 : length_of(&shared->queue_peak);
 }
 
 void
 tally_take(const struct stats *s, struct tally *out)
 {
-	const struct stats_pool *p = &s->pool;
-	int64_t                 *f = out->figure;
-	int64_t                  uptime_ms;
-
 	*out = (struct tally) { 0 };
 	for (size_t i = 0; i < s->slots; i++) {
-		add_counters(out, &s->slot[i].own);
+		add_counters(out, stats_slot(s, i));
 		add_worker(out, s, i);
 	}
-	for (size_t i = 0; i < STATS_CAUSE__COUNT; i++)
-		out->restarts[i] = atomic_load(&p->restarts[i]);
-	uptime_ms = clock_wall_ms() - atomic_load(&p->started_wall_ms);
-	f[FIGURE_UP] = 1;
-	f[FIGURE_STARTED] = atomic_load(&p->started_wall_ms);
-	f[FIGURE_UPTIME] = uptime_ms > 0 ? uptime_ms : 0;
-	f[FIGURE_GENERATION] = atomic_load(&p->generation);
-	f[FIGURE_TARGET] = atomic_load(&p->target);
-	f[FIGURE_MIN] = atomic_load(&p->workers_min);
-	f[FIGURE_MAX] = atomic_load(&p->workers_max);
-	f[FIGURE_GIVEN_UP] = atomic_load(&p->given_up);
-	f[FIGURE_PEAK] = atomic_load(&p->busy_peak);
-	f[FIGURE_MAX_REACHED] = (int64_t)atomic_load(&p->max_reached);
-	f[FIGURE_STOPPING] = atomic_load(&p->stopping);
-	f[FIGURE_SHEDDING] = atomic_load(&p->shedding);
-	f[FIGURE_QUEUE_LENGTH] = atomic_load(&p->queue_length);
-	f[FIGURE_QUEUE_LIMIT] = atomic_load(&p->queue_limit);
-	f[FIGURE_QUEUE_PEAK] = f[FIGURE_QUEUE_LENGTH] == -1 ? -1 : atomic_load(&p->queue_peak);
-	f[FIGURE_ACCEPTED] = f[FIGURE_REQUESTS] + (int64_t)out->event[STATS_USELESS]
-	    + (int64_t)out->event[STATS_ABANDONED] + (int64_t)out->event[STATS_CANCELLED];
+	take_pool(s->pool, out);
+	take_queue(s->shared, out);
+	out->figure[FIGURE_ACCEPTED] = out->figure[FIGURE_REQUESTS]
+	    + (int64_t)out->event[STATS_EVENT_USELESS] + (int64_t)out->event[STATS_EVENT_ABANDONED]
+	    + (int64_t)out->event[STATS_EVENT_CANCELLED];
 }

@@ -88,7 +88,7 @@ struct tally {
 	int64_t                figure[FIGURE__COUNT];
 	uint64_t               state[TALLY_STATE__COUNT]; /* workers */
 	uint64_t               restarts[STATS_CAUSE__COUNT];
-	uint64_t               event[STATS__EVENTS];
+	uint64_t               event[STATS_EVENT__COUNT];
 	uint64_t               answered[STATS_ROUTES_MAX][STATS_CLASSES];
 	struct tally_histogram took[STATS_ROUTES_MAX];
 	struct tally_histogram database;

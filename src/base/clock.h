@@ -16,6 +16,13 @@ int64_t clock_wall_ms(void);
 int64_t clock_wall_us(void);
 void    clock_freeze(int64_t wall_ms);
 
+/* From then to now, whatever somebody has written for then: 0 when it lies ahead, or is no time. */
+static inline int64_t
+clock_age(int64_t then, int64_t now)
+{
+	return then < 0 || then > now ? 0 : now - then;
+}
+
 enum { CLOCK_ISO_BYTES = 24 };
 
 /* "2026-07-31T12:34:56.789Z", 24 bytes and a NUL; years 0 to 9999. */

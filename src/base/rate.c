@@ -90,14 +90,17 @@ struct rate
 rate_unpack(uint64_t packed)
 {
 	const uint64_t mask = (1 << COUNT_BITS) - 1;
-
-	if (packed == 0)
-		return (struct rate) { 0 };
-	return (struct rate) {
+	uint64_t       unit = packed >> 2 * COUNT_BITS;
+	struct rate    r = {
 		.count = (uint32_t)(packed & mask),
 		.burst = (uint32_t)(packed >> COUNT_BITS & mask),
-		.per_s = units[packed >> 2 * COUNT_BITS & 3].seconds,
 	};
+
+	if (r.count == 0 || r.count > RATE_MAX || r.burst == 0 || r.burst > RATE_MAX
+	    || unit >= COUNTOF(units))
+		return (struct rate) { 0 };
+	r.per_s = units[unit].seconds;
+	return r;
 }
 
 /* In which one token comes back; rounded up, so that the rate is never more than was said. */
@@ -126,11 +129,13 @@ rate_look(const struct rate *r, int64_t full_at_ns, int64_t now_ns, struct rate_
 bool
 rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns, struct rate_view *out)
 {
-	int64_t step = step_ns(r), debt = debt_ns(*full_at_ns, now_ns);
-	bool    taken = debt + step <= step * r->burst;
+	int64_t step = step_ns(r), size = step * r->burst, debt = debt_ns(*full_at_ns, now_ns);
+	bool    taken = debt <= size - step;
 
 	if (taken)
 		*full_at_ns = now_ns + debt + step;
+	else if (debt > size)
+		*full_at_ns = now_ns + size;
 	rate_look(r, *full_at_ns, now_ns, out);
 	return taken;
 }

@@ -29,7 +29,7 @@ bool rate_parse(struct str text, struct rate *out) MUSTCHECK;
 /* The same in one spelling, with the burst. */
 struct str rate_text(const struct rate *r, char out[RATE_TEXT_BYTES]);
 
-/* In 42 bits; equal rates give equal numbers, and no limit gives 0. */
+/* In 42 bits; equal rates give equal numbers, and no limit gives 0. What is no rate is no limit. */
 uint64_t    rate_pack(const struct rate *r);
 struct rate rate_unpack(uint64_t packed);
 
@@ -42,7 +42,10 @@ struct rate_view {
 /* A look at the bucket that is full at full_at_ns. The rate is a limit. */
 void rate_look(const struct rate *r, int64_t full_at_ns, int64_t now_ns, struct rate_view *out);
 
-/* Takes a token: true, and *full_at_ns is later. False: there is none. out: the view after that. */
+/*
+ * Takes a token: true, and *full_at_ns is later. False: there is none, and a *full_at_ns that is
+ * further away than an empty bucket's becomes that. out: the view after that.
+ */
 bool rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns, struct rate_view *out) MUSTCHECK;
 
 /*

@@ -53,7 +53,7 @@ needs_of(const struct sandbox *s, const struct db_reach *reach)
 static void
 tell_once(const struct sandbox *s, const char *what, const char *why)
 {
-	if (!atomic_exchange(s->told, 1))
+	if (!atomic_exchange(s->logged, 1))
 		log_warn("the sandbox is incomplete: no %s: %s", what, why);
 }
 

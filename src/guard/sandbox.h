@@ -25,7 +25,7 @@ struct sandbox {
 	int                listen_fd;
 	bool               netlink; /* asks the kernel for the queue of listen_fd */
 	_Atomic(uint32_t) *refused; /* takes the number of the call that ended the process, and one */
-	_Atomic(uint32_t) *told;    /* of all processes: what is missing is in the log */
+	_Atomic(uint32_t) *logged;  /* of all processes: the log says what is missing */
 };
 
 void sandbox_enter(const struct sandbox *s);

@@ -6,6 +6,7 @@
 #include "guard/harden.h"
 #include "master/signals.h"
 #include "shm/buckets.h"
+#include "shm/stats.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,9 +17,12 @@
 
 #define KEEP(name) (1U << HERITAGE_##name)
 
+enum board { BOARD_NOTHING, BOARD_SLOT, BOARD_VIEW };
+
 static const struct kind {
 	const char *name;     /* in the log; a worker's has its number, too */
 	unsigned    fds;      /* KEEP() of those that stay open, besides 0, 1, 2 and the log's */
+	enum board  board;    /* what of the scoreboard stays mapped */
 	bool        buckets;  /* what keys have used up is its business */
 	bool        restored; /* signals are as the system has them, not blocked */
 	int         orphaned; /* the signal for one that does not watch the lifeline */
@@ -26,11 +30,13 @@ static const struct kind {
 	[CHILD_WORKER] = {
 		.name = "worker",
 		.fds = KEEP(LISTEN) | KEEP(LIFELINE) | KEEP(READY),
+		.board = BOARD_SLOT,
 		.buckets = true,
 	},
 	[CHILD_ADMIN] = {
 		.name = "admin",
 		.fds = KEEP(ADMIN) | KEEP(LIFELINE) | KEEP(COMMAND),
+		.board = BOARD_VIEW,
 	},
 	[CHILD_CHECK] = {
 		.name = "check",
@@ -38,7 +44,7 @@ static const struct kind {
 		.restored = true,
 		.orphaned = SIGKILL,
 	},
-	/* Without the lifeline: with its writing end kept open somewhere, workers would never see it end. */
+	/* It executes a program, so what it has is what that program has. */
 	[CHILD_REHEARSAL] = {
 		.name = "rehearsal",
 		.fds = KEEP(LISTEN),
@@ -72,13 +78,22 @@ drop_descriptors(const struct kind *k, struct heritage *h)
 	return descriptors_keep(keep, COUNTOF(keep));
 }
 
-static void
+static bool
 drop_memory(const struct kind *k, struct heritage *h)
 {
-	if (k->buckets)
-		return;
-	buckets_free(h->buckets);
-	h->buckets = NULL;
+	if (!k->buckets) {
+		buckets_free(h->buckets);
+		h->buckets = NULL;
+	}
+	switch (k->board) {
+	case BOARD_SLOT:
+		return stats_keep_slot(h->stats, h->place);
+	case BOARD_VIEW:
+		return stats_keep_view(h->stats);
+	case BOARD_NOTHING:
+		break;
+	}
+	return stats_keep_nothing(h->stats);
 }
 
 static void
@@ -90,9 +105,9 @@ become(enum child_kind kind, struct heritage *h, pid_t parent)
 	harden_process();
 	if (k->orphaned && (prctl(PR_SET_PDEATHSIG, k->orphaned) == -1 || getppid() != parent))
 		_exit(EXIT_OS);
-	drop_memory(k, h);
-	if (!drop_descriptors(k, h)) {
-		log_error("descriptors of the supervisor stay open: %s", strerror(errno));
+	/* In this order: a view of the scoreboard takes its descriptor. */
+	if (!drop_memory(k, h) || !drop_descriptors(k, h)) {
+		log_error("cannot give up what the supervisor has: %s", strerror(errno));
 		_exit(EXIT_OS);
 	}
 	if (k->restored)

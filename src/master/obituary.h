@@ -11,16 +11,17 @@
 enum { OBITUARY_DOING_BYTES = REQUEST_ID_MAX_BYTES + 160 };
 
 /* " request=... route=\"...\" age_ms=...", or nothing when it has no request in hand. */
-void obituary_doing(const struct stats_slot *own, char out[OBITUARY_DOING_BYTES]);
+void obituary_doing(const struct stats_slot *slot, char out[OBITUARY_DOING_BYTES]);
 
 struct obituary {
-	unsigned                 number;
-	pid_t                    pid;
-	int                      status; /* of waitpid() */
-	enum stats_life          life;
-	int64_t                  forked_ms;
-	uint64_t                 requests;
-	const struct stats_slot *own;
+	unsigned                   number;
+	pid_t                      pid;
+	int                        status; /* of waitpid() */
+	enum stats_life            life;
+	int64_t                    age_ms;
+	uint64_t                   requests;
+	const struct stats_report *last;
+	const struct stats_slot   *slot;
 };
 
 void obituary_log(const struct obituary *o);

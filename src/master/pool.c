@@ -1,75 +1,13 @@
-/* The places of workers. */
+/* All places of workers. */
 #include "master/pool.h"
-#include "base/backoff.h"
 #include "base/log.h"
-#include "master/child.h"
-#include "master/obituary.h"
-#include "worker/worker.h"
+#include "master/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-	READY_TIMEOUT_MS = 30000,
-	HANG_FACTOR = 3, /* a request is read, handled and written, each in request_timeout */
-};
-
-static unsigned
-number(const struct pool *p, const struct place *w)
-{
-	return (unsigned)(w - p->place) + 1;
-}
-
-static struct stats *
-board(const struct pool *p)
-{
-	return p->heritage->stats;
-}
-
-static struct stats_slot *
-own(const struct pool *p, const struct place *w)
-{
-	return &board(p)->slot[w - p->place].own;
-}
-
-static uint64_t
-requests(const struct pool *p, const struct place *w)
-{
-	return atomic_load_explicit(&own(p, w)->requests, memory_order_relaxed) - w->requests_before;
-}
-
-static bool
-is_alive(const struct place *w)
-{
-	return w->life == STATS_STARTING || w->life == STATS_READY || w->life == STATS_STOPPING;
-}
-
-static bool
-is_old(const struct pool *p, const struct place *w)
-{
-	return w->generation != p->generation;
-}
-
-static void
-enter(struct pool *p, struct place *w, enum stats_life life)
-{
-	struct stats_worker *told = &board(p)->slot[w - p->place].worker;
-
-	log_debug("worker %u: %s -> %s", number(p, w), stats_life_names[w->life], stats_life_names[life]);
-	w->life = life;
-	w->since_ms = clock_mono_ms();
-	atomic_store_explicit(&told->pid, is_alive(w) ? (int32_t)w->pid : 0, memory_order_relaxed);
-	atomic_store_explicit(&told->forked_ms, w->forked_ms, memory_order_relaxed);
-	atomic_store_explicit(&told->generation, w->generation, memory_order_relaxed);
-	atomic_store_explicit(&told->requests_before, w->requests_before, memory_order_relaxed);
-	atomic_store_explicit(&told->life, life, memory_order_relaxed);
-}
 
 bool
 pool_init(struct pool *p, struct heritage *h)
@@ -94,89 +32,33 @@ pool_fini(struct pool *p)
 	close(p->heritage->fd[HERITAGE_READY]);
 }
 
-static void
-wait_for_turn(struct pool *p, struct place *w, int64_t pause_ms)
-{
-	w->backoff_ms = pause_ms;
-	enter(p, w, STATS_WAITING);
-}
-
-static void
-start(struct pool *p, struct place *w)
-{
-	struct heritage    h = *p->heritage;
-	struct stats_slot *stats = own(p, w);
-
-	h.place = (size_t)(w - p->place);
-	stats_begin(stats);
-	w->requests_before = atomic_load_explicit(&stats->requests, memory_order_relaxed);
-	w->forked_ms = clock_mono_ms();
-	w->generation = p->generation;
-	w->killed = false;
-	w->killed_for = STATS_CAUSE__COUNT;
-	w->pid = child_fork(CHILD_WORKER, &h);
-	if (w->pid == 0)
-		exit(worker_run(&h));
-	if (w->pid == -1)
-		wait_for_turn(p, w, backoff_after(w->backoff_ms));
-	else
-		enter(p, w, STATS_STARTING);
-}
-
-static void
-kill_worker(struct place *w)
-{
-	if (is_alive(w))
-		kill(w->pid, SIGKILL);
-	w->killed = true;
-}
-
-/* Lets a worker finish; one that does not serve yet has nothing to finish. */
-static void
-retire(struct pool *p, struct place *w)
-{
-	switch (w->life) {
-	case STATS_EMPTY:
-	case STATS_STOPPING:
-		return;
-	case STATS_WAITING:
-	case STATS_GIVEN_UP:
-		enter(p, w, STATS_EMPTY);
-		return;
-	case STATS_STARTING:
-		kill_worker(w);
-		break;
-	case STATS_READY:
-		kill(w->pid, SIGTERM);
-		break;
-	case STATS_LIFE__COUNT:
-		break;
-	}
-	enter(p, w, STATS_STOPPING);
-}
-
 /* ---- how many there are, and how many there should be */
+
+static void
+count(const struct pool *p, const struct place *w, int64_t spare_idle_ms, struct pool_census *n)
+{
+	bool                serves = w->life == STATS_LIFE_READY;
+	struct stats_report report;
+	bool                busy;
+
+	place_read(p, w, &report);
+	busy = serves && report.busy_ms != -1;
+	n->serving += serves;
+	n->busy += busy;
+	n->spare += serves && !busy && report.state_ms >= spare_idle_ms;
+	n->old += serves && place_is_old(p, w);
+	n->coming += w->life == STATS_LIFE_STARTING || w->life == STATS_LIFE_WAITING;
+	n->stopping += w->life == STATS_LIFE_STOPPING;
+	n->given_up += w->life == STATS_LIFE_GIVEN_UP;
+}
 
 struct pool_census
 pool_count(const struct pool *p, int64_t spare_idle_ms)
 {
 	struct pool_census n = { 0 };
-	int64_t            now = clock_mono_ms();
 
-	for (size_t i = 0; i < POOL_PLACES; i++) {
-		const struct place *w = &p->place[i];
-		bool                serves = w->life == STATS_READY;
-		bool                busy = serves && atomic_load_explicit(&own(p, w)->busy_ms, memory_order_relaxed) != 0;
-
-		n.serving += serves;
-		n.busy += busy;
-		n.spare += serves && !busy
-		    && now - atomic_load_explicit(&own(p, w)->since_ms, memory_order_relaxed) >= spare_idle_ms;
-		n.old += serves && is_old(p, w);
-		n.coming += w->life == STATS_STARTING || w->life == STATS_WAITING;
-		n.stopping += w->life == STATS_STOPPING;
-		n.given_up += w->life == STATS_GIVEN_UP;
-	}
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		count(p, &p->place[i], spare_idle_ms, &n);
 	return n;
 }
 
@@ -190,46 +72,50 @@ static struct place *
 find_empty(struct pool *p)
 {
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (p->place[i].life == STATS_EMPTY)
+		if (p->place[i].life == STATS_LIFE_EMPTY)
 			return &p->place[i];
 	return NULL;
 }
 
-/* How gladly a worker is let go: first who does not serve yet, then who is idle; 0: not at all. */
+/* Retirement order, highest first: not serving yet, idle, busy; 0: not at all. */
 static int
-dispensable(const struct pool *p, const struct place *w)
+rank_of(const struct place *w, const struct stats_report *report)
 {
-	if (w->life == STATS_WAITING)
+	if (w->life == STATS_LIFE_WAITING)
 		return 4;
-	if (w->life == STATS_STARTING)
+	if (w->life == STATS_LIFE_STARTING)
 		return 3;
-	if (w->life != STATS_READY)
+	if (w->life != STATS_LIFE_READY)
 		return 0;
-	return atomic_load_explicit(&own(p, w)->busy_ms, memory_order_relaxed) == 0 ? 2 : 1;
+	return report->busy_ms == -1 ? 2 : 1;
 }
 
-enum who { ANYBODY, OLD };
+enum which { ANY, OLD };
 
 static struct place *
-find_dispensable(struct pool *p, enum who who)
+find_dispensable(struct pool *p, enum which which)
 {
 	struct place *best = NULL;
 	int           best_rank = 0;
-	int64_t       best_since = 0;
+	int64_t       best_ms = 0;
 
 	for (size_t i = 0; i < POOL_PLACES; i++) {
-		struct place *w = &p->place[i];
-		int           rank = who == OLD && (w->life != STATS_READY || !is_old(p, w)) ? 0 : dispensable(p, w);
-		int64_t       since;
+		struct place       *w = &p->place[i];
+		struct stats_report report;
+		int                 rank;
 
-		if (rank == 0)
+		if (which == OLD && (w->life != STATS_LIFE_READY || !place_is_old(p, w)))
 			continue;
-		/* Of the idle the longest idle: the kernel wakes those that came first, so they are the ones in use. */
-		since = atomic_load_explicit(&own(p, w)->since_ms, memory_order_relaxed);
-		if (rank > best_rank || (rank == best_rank && since < best_since)) {
+		place_read(p, w, &report);
+		rank = rank_of(w, &report);
+		/*
+		 * Of the idle the one that has been so for longest: the kernel wakes those that
+		 * began to wait first, so the others are the ones in use.
+		 */
+		if (rank > best_rank || (rank && rank == best_rank && report.state_ms > best_ms)) {
 			best = w;
 			best_rank = rank;
-			best_since = since;
+			best_ms = report.state_ms;
 		}
 	}
 	return best;
@@ -240,12 +126,8 @@ pool_aim(struct pool *p, unsigned target, unsigned most)
 {
 	p->target = target;
 	p->most = most;
-	for (size_t i = 0; i < POOL_PLACES; i++) {
-		struct place *w = &p->place[i];
-
-		if (w->life == STATS_GIVEN_UP)
-			enter(p, w, STATS_EMPTY);
-	}
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		place_forgive(p, &p->place[i]);
 }
 
 void
@@ -253,14 +135,14 @@ pool_renew(struct pool *p)
 {
 	p->generation++;
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (p->place[i].life != STATS_READY)
-			retire(p, &p->place[i]);
+		if (p->place[i].life != STATS_LIFE_READY)
+			place_retire(p, &p->place[i]);
 }
 
 /*
- * Those of an earlier generation leave first, each when its successor serves, so
- * that the pool is never smaller than the target and at most one larger. For a
- * place that was given up an old one stays.
+ * Those of an earlier generation leave first, each when its successor serves, so that the pool is
+ * never smaller than the target and at most one larger. For a place that was given up an old one
+ * stays.
  */
 static void
 send_away(struct pool *p)
@@ -268,9 +150,9 @@ send_away(struct pool *p)
 	struct pool_census n;
 
 	for (n = pool_count(p, 0); n.old > 0 && n.serving > p->target; n = pool_count(p, 0))
-		retire(p, find_dispensable(p, OLD));
+		place_retire(p, find_dispensable(p, OLD));
 	for (; n.old == 0 && n.serving + n.coming > pool_wanted(p, &n); n = pool_count(p, 0))
-		retire(p, find_dispensable(p, ANYBODY));
+		place_retire(p, find_dispensable(p, ANY));
 }
 
 static void
@@ -280,7 +162,8 @@ call_in(struct pool *p)
 	struct place      *w;
 	unsigned           limit = (p->most > p->target ? p->most : p->target) + 1;
 
-	for (n = pool_count(p, 0); n.serving - n.old + n.coming < pool_wanted(p, &n); n = pool_count(p, 0)) {
+	for (n = pool_count(p, 0); n.serving - n.old + n.coming < pool_wanted(p, &n);
+	     n = pool_count(p, 0)) {
 		if (n.serving + n.coming >= pool_wanted(p, &n) && (n.coming > 0 || n.stopping > 0))
 			return;
 		if (n.serving + n.coming + n.stopping >= limit)
@@ -290,7 +173,7 @@ call_in(struct pool *p)
 			return;
 		w->backoff_ms = 0;
 		w->deaths = 0;
-		start(p, w);
+		place_start(p, w);
 	}
 }
 
@@ -299,12 +182,9 @@ pool_balance(struct pool *p)
 {
 	int64_t now = clock_mono_ms();
 
-	for (size_t i = 0; i < POOL_PLACES; i++) {
-		struct place *w = &p->place[i];
-
-		if (w->life == STATS_WAITING && now - w->since_ms >= w->backoff_ms)
-			start(p, w);
-	}
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		if (place_due_ms(&p->place[i], now) == 0)
+			place_start(p, &p->place[i]);
 	send_away(p);
 	call_in(p);
 }
@@ -316,8 +196,8 @@ pool_take_ready(struct pool *p)
 
 	while (read(p->ready_fd, &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
 		for (size_t i = 0; i < POOL_PLACES; i++)
-			if (p->place[i].life == STATS_STARTING && p->place[i].pid == pid)
-				enter(p, &p->place[i], STATS_READY);
+			if (p->place[i].life == STATS_LIFE_STARTING && p->place[i].pid == pid)
+				place_set_ready(p, &p->place[i]);
 }
 
 int64_t
@@ -327,94 +207,19 @@ pool_due_ms(const struct pool *p)
 	int64_t due = INT64_MAX;
 
 	for (size_t i = 0; i < POOL_PLACES; i++) {
-		const struct place *w = &p->place[i];
-		int64_t             left = w->since_ms + w->backoff_ms - now;
+		int64_t left = place_due_ms(&p->place[i], now);
 
-		if (w->life == STATS_WAITING && left < due)
-			due = left > 0 ? left : 0;
+		due = left < due ? left : due;
 	}
 	return due;
-}
-
-/* ---- deaths */
-
-/* Why a place is empty; STATS_CAUSE__COUNT: because it was told so, or shall be. */
-static enum stats_cause
-cause_of(const struct pool *p, const struct place *w, int status)
-{
-	uint32_t leaves = atomic_load_explicit(&own(p, w)->leaves, memory_order_relaxed);
-
-	if (w->killed)
-		return w->killed_for;
-	if (w->life == STATS_STOPPING && status == 0)
-		return is_old(p, w) ? STATS_CAUSE_RELOAD : STATS_CAUSE__COUNT;
-	if (WIFSIGNALED(status))
-		return WTERMSIG(status) == SIGSYS ? STATS_CAUSE_SANDBOX : STATS_CAUSE_CRASH;
-	if (status == 0)
-		return leaves > 0 && leaves <= STATS_CAUSE__COUNT ? (enum stats_cause)(leaves - 1) : STATS_CAUSE__COUNT;
-	return WEXITSTATUS(status) == EXIT_CONFIG ? STATS_CAUSE_CONFIG : STATS_CAUSE_EXIT;
-}
-
-/* The one that died was needed. */
-static void
-succeed(struct pool *p, struct place *w, int status)
-{
-	bool unfit = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG;
-
-	/*
-	 * Who has answered died of something that came later. It does not count,
-	 * or requests that kill could keep a whole pool waiting.
-	 */
-	if (requests(p, w) > 0 || clock_mono_ms() - w->forked_ms >= BACKOFF_FORGET_MS) {
-		w->deaths = 0;
-		w->backoff_ms = 0;
-	}
-	if (!unfit && ++w->deaths >= p->patience) {
-		log_error("worker %u is given up: %u died in a row without an answer; a reload or a change of workers "
-			  "tries again",
-		    number(p, w), w->deaths);
-		enter(p, w, STATS_GIVEN_UP);
-		return;
-	}
-	/* What only a person can mend is tried slowly, and for ever. */
-	wait_for_turn(p, w, unfit ? BACKOFF_MAX_MS : backoff_after(w->backoff_ms));
-}
-
-static void
-bury(struct pool *p, struct place *w, int status)
-{
-	/* Leaving after max_requests or max_memory is no death. */
-	bool left = status == 0
-	    && (w->life == STATS_STOPPING || atomic_load_explicit(&own(p, w)->leaves, memory_order_relaxed) != 0);
-	bool told = w->life == STATS_STOPPING && w->killed;
-
-	enum stats_cause cause = cause_of(p, w, status);
-
-	if (cause != STATS_CAUSE__COUNT)
-		stats_count(&board(p)->pool.restarts[cause]);
-	if (!left && !told)
-		obituary_log(&(struct obituary) {
-		    .number = number(p, w),
-		    .pid = w->pid,
-		    .status = status,
-		    .life = w->life,
-		    .forked_ms = w->forked_ms,
-		    .requests = requests(p, w),
-		    .own = own(p, w),
-		});
-	stats_enter(own(p, w), STATS_IDLE);
-	if (left || w->life == STATS_STOPPING || p->target == 0 || is_old(p, w))
-		enter(p, w, STATS_EMPTY);
-	else
-		succeed(p, w, status);
 }
 
 bool
 pool_bury(struct pool *p, pid_t pid, int status)
 {
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (is_alive(&p->place[i]) && p->place[i].pid == pid) {
-			bury(p, &p->place[i], status);
+		if (place_is_alive(&p->place[i]) && p->place[i].pid == pid) {
+			place_bury(p, &p->place[i], status);
 			return true;
 		}
 	return false;
@@ -423,32 +228,8 @@ pool_bury(struct pool *p, pid_t pid, int status)
 void
 pool_watch(struct pool *p)
 {
-	int64_t now = clock_mono_ms();
-	int64_t hang_ms = p->heritage->conf->request_timeout_ms * HANG_FACTOR;
-
-	for (size_t i = 0; i < POOL_PLACES; i++) {
-		struct place *w = &p->place[i];
-		int64_t       busy_ms;
-		const char   *why = NULL;
-		char          doing[OBITUARY_DOING_BYTES];
-
-		if (!is_alive(w) || w->killed)
-			continue;
-		busy_ms = atomic_load(&own(p, w)->busy_ms);
-		if (busy_ms != 0 && now - busy_ms > hang_ms) {
-			why = "one request takes too long";
-			w->killed_for = STATS_CAUSE_HANG;
-		} else if (w->life == STATS_STARTING && now - w->since_ms > READY_TIMEOUT_MS) {
-			why = "it does not become ready";
-			w->killed_for = STATS_CAUSE_START;
-		} else if (w->life == STATS_STOPPING && now - w->since_ms > p->heritage->conf->shutdown_timeout_ms)
-			why = "it does not leave";
-		if (!why)
-			continue;
-		obituary_doing(own(p, w), doing);
-		log_error("worker %u is killed: %s pid=%d%s", number(p, w), why, (int)w->pid, doing);
-		kill_worker(w);
-	}
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		place_watch(p, &p->place[i]);
 }
 
 /* ---- from one program image to another */
@@ -460,13 +241,13 @@ pool_hand_over(struct pool *p, struct handover *h)
 	for (size_t i = 0; i < POOL_PLACES && h->workers < HANDOVER_WORKERS_MAX; i++) {
 		struct place *w = &p->place[i];
 
-		if (w->life == STATS_STARTING)
-			retire(p, w);
-		if (!is_alive(w) || w->killed)
+		if (w->life == STATS_LIFE_STARTING)
+			place_retire(p, w);
+		if (!place_is_alive(w) || w->killed)
 			continue;
 		h->worker[h->workers].place = (int64_t)i;
 		h->worker[h->workers].pid = w->pid;
-		h->worker[h->workers].ready = w->life == STATS_READY;
+		h->worker[h->workers].ready = w->life == STATS_LIFE_READY;
 		h->worker[h->workers].forked_ms = w->forked_ms;
 		h->worker[h->workers++].requests_before = (int64_t)w->requests_before;
 	}
@@ -486,9 +267,7 @@ pool_take_over(struct pool *p, const struct handover *h)
 		w->pid = (pid_t)h->worker[i].pid;
 		w->forked_ms = h->worker[i].forked_ms;
 		w->requests_before = (uint64_t)h->worker[i].requests_before;
-		w->generation = p->generation;
-		w->killed_for = STATS_CAUSE__COUNT;
-		enter(p, w, h->worker[i].ready ? STATS_READY : STATS_STOPPING);
+		place_adopt(p, w, h->worker[i].ready != 0);
 	}
 }
 
@@ -498,7 +277,7 @@ void
 pool_signal(const struct pool *p, int signal_number)
 {
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (is_alive(&p->place[i]))
+		if (place_is_alive(&p->place[i]))
 			kill(p->place[i].pid, signal_number);
 }
 
@@ -507,7 +286,7 @@ pool_stop(struct pool *p)
 {
 	pool_aim(p, 0, p->most);
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		retire(p, &p->place[i]);
+		place_retire(p, &p->place[i]);
 }
 
 void
@@ -516,8 +295,8 @@ pool_kill(struct pool *p)
 	unsigned n = 0;
 
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (is_alive(&p->place[i])) {
-			kill_worker(&p->place[i]);
+		if (place_is_alive(&p->place[i])) {
+			place_kill(&p->place[i]);
 			n++;
 		}
 	if (n)
@@ -528,7 +307,7 @@ bool
 pool_is_empty(const struct pool *p)
 {
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		if (p->place[i].life != STATS_EMPTY)
+		if (p->place[i].life != STATS_LIFE_EMPTY)
 			return false;
 	return true;
 }

@@ -46,7 +46,7 @@ struct place {
 };
 
 struct pool {
-	struct heritage *heritage;   /* of the workers, and more; its stats have POOL_PLACES slots */
+	struct heritage *heritage;   /* of all children; its stats have POOL_PLACES slots */
 	int              ready_fd;   /* where the pids of HERITAGE_READY come out */
 	unsigned         generation; /* of the configuration; 0: none is good yet */
 	unsigned         target;
@@ -55,7 +55,10 @@ struct pool {
 	struct place     place[POOL_PLACES];
 };
 
-/* Adds HERITAGE_READY to h, which must outlive the pool. False, and a line in the log, when there is no pipe. */
+/*
+ * Adds HERITAGE_READY to h, which must outlive the pool. False, and a line in the log, when there is
+ * no pipe.
+ */
 bool pool_init(struct pool *p, struct heritage *h) MUSTCHECK;
 void pool_fini(struct pool *p);
 
@@ -71,7 +74,7 @@ void pool_take_over(struct pool *p, const struct handover *h);
 /* Sets the number; places that were given up are tried again. */
 void pool_aim(struct pool *p, unsigned target, unsigned most);
 
-/* From now on workers are of a new generation; those that have not served yet have nothing to wait for. */
+/* Workers are of a new generation from now on; those that do not serve yet are not waited for. */
 void pool_renew(struct pool *p);
 
 void pool_balance(struct pool *p);

@@ -52,9 +52,9 @@ struct supervisor {
 };
 
 static struct stats_pool *
-told(const struct supervisor *s)
+board(const struct supervisor *s)
 {
-	return &s->heritage.stats->pool;
+	return s->heritage.stats->pool;
 }
 
 /* ---- the admin process */
@@ -121,7 +121,7 @@ renew(struct supervisor *s, unsigned kept)
 	configure(s, kept);
 	pool_renew(&s->pool);
 	s->rolling = true;
-	atomic_store(&told(s)->generation, s->pool.generation);
+	word_set(&board(s)->generation, s->pool.generation);
 }
 
 static void
@@ -197,7 +197,7 @@ describe(const struct supervisor *s, struct handover *h)
 		.lifeline = { s->heritage.fd[HERITAGE_LIFELINE], s->lifeline_fd },
 		.stats = s->heritage.stats->fd,
 		.generation = s->pool.generation,
-		.started_wall_ms = atomic_load(&told(s)->started_wall_ms),
+		.started_wall_ms = word_get(&board(s)->started_wall_ms),
 		.target = s->pool.target,
 		.asked = { s->conf->workers + 1, s->conf->workers_min, s->conf->workers_max },
 	};
@@ -214,7 +214,7 @@ take_over(struct supervisor *s)
 	    && h->asked[2] == s->conf->workers_max;
 
 	s->pool.generation = (unsigned)h->generation;
-	atomic_store(&told(s)->started_wall_ms, h->started_wall_ms);
+	word_set(&board(s)->started_wall_ms, h->started_wall_ms);
 	configure(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
 	signals_raise(SIGCHLD, 1); /* who died meanwhile */
@@ -246,7 +246,7 @@ static void
 begin_stop(struct supervisor *s)
 {
 	s->stopping = true;
-	atomic_store(&told(s)->stopping, 1);
+	word_set(&board(s)->stopping, 1);
 	log_info("stops");
 	notify_stopping();
 	/* First nobody new may come, then everybody who is there is served. */
@@ -504,9 +504,9 @@ tend(struct supervisor *s)
 	int64_t            now = clock_mono_ms();
 	struct pool_census n = pool_count(&s->pool, s->conf->spare_idle_ms);
 
-	if (n.busy > atomic_load(&told(s)->busy_peak))
-		atomic_store(&told(s)->busy_peak, n.busy);
-	atomic_store(&told(s)->given_up, n.given_up);
+	if (n.busy > word_get(&board(s)->busy_peak))
+		word_set(&board(s)->busy_peak, n.busy);
+	word_set(&board(s)->given_up, n.given_up);
 	target_count_full(&s->target, &n);
 	if (!s->stopping && s->pool.generation > 0) {
 		if (!s->rolling)
@@ -623,12 +623,12 @@ supervisor_run(const struct supervise *what)
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)what->conf->log_level);
 	if (!open_heritage(&s, from))
 		return EXIT_OS;
-	queue_init(&s.queue, what->listener->fd, told(&s));
+	queue_init(&s.queue, what->listener->fd, s.heritage.stats->shared);
 	if (s.rehearsal)
 		s.pool.patience = 1;
 	take_signals(&s);
 	notify_init(&s.notify);
-	atomic_store(&told(&s)->started_wall_ms, clock_wall_ms());
+	word_set(&board(&s)->started_wall_ms, clock_wall_ms());
 	if (from)
 		take_over(&s);
 	if (!check(&s, s.conf, FOR_START))

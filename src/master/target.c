@@ -13,18 +13,18 @@ enum {
 };
 
 static struct stats_pool *
-told(const struct target *t)
+board(const struct target *t)
 {
-	return &t->pool->heritage->stats->pool;
+	return t->pool->heritage->stats->pool;
 }
 
 static void
 aim(struct target *t, unsigned target)
 {
 	pool_aim(t->pool, target, t->scale.max);
-	atomic_store(&told(t)->target, target);
-	atomic_store(&told(t)->workers_min, t->scale.min);
-	atomic_store(&told(t)->workers_max, t->scale.max);
+	word_set(&board(t)->target, target);
+	word_set(&board(t)->workers_min, t->scale.min);
+	word_set(&board(t)->workers_max, t->scale.max);
 }
 
 void
@@ -104,7 +104,7 @@ target_count_full(struct target *t, const struct pool_census *n)
 	    && (!t->scale.dynamic || t->pool->target == t->scale.max);
 
 	if (full && !t->full)
-		stats_count(&told(t)->max_reached);
+		stats_count(&board(t)->max_reached);
 	t->full = full;
 }
 

@@ -25,13 +25,13 @@ enum {
 };
 
 void
-queue_init(struct queue *q, int listen_fd, struct stats_pool *pool)
+queue_init(struct queue *q, int listen_fd, struct stats_shared *shared)
 {
 	socklen_t   domain_len = sizeof(int), cookie_len = sizeof(q->cookie);
 	int         domain = 0;
 	struct stat st;
 
-	*q = (struct queue) { .pool = pool, .listen_fd = listen_fd, .netlink_fd = -1 };
+	*q = (struct queue) { .shared = shared, .listen_fd = listen_fd, .netlink_fd = -1 };
 	if (getsockopt(listen_fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) == -1)
 		return;
 	if (domain == AF_INET || domain == AF_INET6)
@@ -150,7 +150,7 @@ queue_ask(struct queue *q, int64_t *length, int64_t *limit)
 	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
 		return false;
 	/* What else the system refuses once it refuses always. */
-	if (!atomic_exchange(&q->pool->queue_silent, 1))
+	if (!atomic_exchange(&q->shared->logged_silent, 1))
 		log_info("the length of the listen queue cannot be told, so nothing is refused before it is full: %s",
 		    strerror(error));
 	q->how = QUEUE_SILENT;
@@ -162,94 +162,101 @@ bool
 queue_turn(_Atomic(int64_t) *last, int64_t every_ms)
 {
 	int64_t now = clock_mono_ms();
-	int64_t then = atomic_load_explicit(last, memory_order_relaxed);
+	int64_t then = word_get(last);
+	/* Another process may have been a moment later; more than that is nobody's honest time. */
+	bool    ahead = then > now && then - now > every_ms;
 
-	return (then == 0 || now - then >= every_ms) && atomic_compare_exchange_strong(last, &then, now);
+	return (then <= 0 || ahead || clock_age(then, now) >= every_ms)
+	    && atomic_compare_exchange_strong(last, &then, now);
 }
 
 static void
 raise_to(_Atomic(int64_t) *peak, int64_t value)
 {
-	int64_t before = atomic_load_explicit(peak, memory_order_relaxed);
+	int64_t before = word_get(peak);
 
 	while (before < value && !atomic_compare_exchange_weak(peak, &before, value))
 		;
 }
 
 static void
-begin_shedding(struct stats_pool *pool, int64_t length, int64_t limit)
+begin_shedding(struct stats_shared *shared, int64_t length, int64_t limit)
 {
 	int64_t none = 0;
 
-	if (atomic_exchange(&pool->shedding, 1) || !atomic_compare_exchange_strong(&pool->shed_since_ms, &none, clock_mono_ms()))
+	if (atomic_exchange(&shared->shedding, 1)
+	    || !atomic_compare_exchange_strong(&shared->shed_since_ms, &none, clock_mono_ms()))
 		return;
-	log_warn("the listen queue is nearly full (%lld of %lld connections): requests are refused with 503",
+	log_warn("the listen queue is nearly full (%lld of %lld connections): requests are refused "
+		 "with 503",
 	    (long long)length, (long long)limit);
 }
 
 /* The end of it in the log, when it does not begin again for a while. */
 static void
-end_episode(struct stats_pool *pool)
+end_episode(struct stats_shared *shared)
 {
 	int64_t now = clock_mono_ms();
-	int64_t since = atomic_load(&pool->shed_since_ms);
+	int64_t since = word_get(&shared->shed_since_ms);
 
-	if (since && !atomic_load(&pool->shedding) && now - atomic_load(&pool->shed_last_ms) >= QUIET_MS
-	    && atomic_compare_exchange_strong(&pool->shed_since_ms, &since, 0))
+	if (since && !word_get(&shared->shedding)
+	    && clock_age(word_get(&shared->shed_last_ms), now) >= QUIET_MS
+	    && atomic_compare_exchange_strong(&shared->shed_since_ms, &since, 0))
 		log_warn("the listen queue has room again: %llu requests were refused in %.1f s",
-		    (unsigned long long)atomic_exchange(&pool->shed_requests, 0),
-		    (double)(atomic_load(&pool->shed_last_ms) - since) / 1000);
+		    (unsigned long long)atomic_exchange(&shared->shed_requests, 0),
+		    (double)clock_age(since, word_get(&shared->shed_last_ms)) / 1000);
 }
 
 static void
 look(struct queue *q, int64_t shed_percent)
 {
-	struct stats_pool *pool = q->pool;
-	int64_t            length = -1, limit = -1;
+	struct stats_shared *shared = q->shared;
+	int64_t              length = -1, limit = -1;
 
 	if (!queue_ask(q, &length, &limit)) {
-		atomic_store(&pool->shedding, 0);
+		word_set(&shared->shedding, 0);
 		return;
 	}
-	atomic_store_explicit(&pool->queue_length, length, memory_order_relaxed);
-	atomic_store_explicit(&pool->queue_limit, limit, memory_order_relaxed);
-	raise_to(&pool->queue_peak, length);
+	word_set(&shared->queue_length, length);
+	word_set(&shared->queue_limit, limit);
+	raise_to(&shared->queue_peak, length);
 	if (shed_percent && length && length * 100 >= limit * shed_percent)
-		begin_shedding(pool, length, limit);
+		begin_shedding(shared, length, limit);
 	else if (!shed_percent || length * 200 <= limit * shed_percent) {
-		if (atomic_exchange(&pool->shedding, 0))
-			atomic_store(&pool->shed_last_ms, clock_mono_ms());
-		end_episode(pool);
+		if (atomic_exchange(&shared->shedding, 0))
+			word_set(&shared->shed_last_ms, clock_mono_ms());
+		end_episode(shared);
 	}
 }
 
 int64_t
 queue_tick(struct queue *q, int64_t shed_percent)
 {
-	if (queue_turn(&q->pool->looked_ms, LOOK_MS))
+	if (queue_turn(&q->shared->looked_ms, LOOK_MS))
 		look(q, shed_percent);
-	return atomic_load_explicit(&q->pool->queue_length, memory_order_relaxed) > 0 ? TICK_MS : INT64_MAX;
+	return word_get(&q->shared->queue_length) > 0 ? TICK_MS : INT64_MAX;
 }
 
 bool
 queue_sheds(struct queue *q, int64_t shed_percent, bool waited)
 {
-	bool shedding = atomic_load_explicit(&q->pool->shedding, memory_order_relaxed);
-	bool turn;
+	struct stats_shared *shared = q->shared;
+	bool                 shedding = word_get(&shared->shedding);
+	bool                 turn;
 
 	if (!shed_percent)
 		return false;
-	if (shedding)
-		turn = !waited || queue_turn(&q->pool->looked_ms, LOOK_SHEDDING_MS); /* not waited: it is empty by now */
+	if (shedding) /* and one that has not waited shows that the queue is empty by now */
+		turn = !waited || queue_turn(&shared->looked_ms, LOOK_SHEDDING_MS);
 	else
-		turn = waited && queue_turn(&q->pool->looked_ms, LOOK_MS);
+		turn = waited && queue_turn(&shared->looked_ms, LOOK_MS);
 	if (turn) {
 		look(q, shed_percent);
-		shedding = atomic_load_explicit(&q->pool->shedding, memory_order_relaxed);
+		shedding = word_get(&shared->shedding);
 	}
 	if (shedding) {
-		atomic_fetch_add_explicit(&q->pool->shed_requests, 1, memory_order_relaxed);
-		atomic_store_explicit(&q->pool->shed_last_ms, clock_mono_ms(), memory_order_relaxed);
+		atomic_fetch_add_explicit(&shared->shed_requests, 1, memory_order_relaxed);
+		word_set(&shared->shed_last_ms, clock_mono_ms());
 	}
 	return shedding;
 }

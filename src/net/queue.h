@@ -5,7 +5,7 @@
  * Asked      Unix sockets by NETLINK_SOCK_DIAG about this very socket, TCP by TCP_INFO. Where
  *            the kernel, a sandbox or another network namespace keeps it from telling, length and limit
  *            are -1 and nothing is ever refused; the log says so once.
- * Shared     What was found is in struct stats_pool. Every process may look; who looks next sees how
+ * Shared     What was found is in struct stats_shared. Every process may look; who looks next sees how
  *            long ago that was, so that together they look no more often than is of use.
  * Refusing   From shed_percent of the limit on, until half of that. The log has a line when it begins and one
  *            when there was none for a while.
@@ -17,15 +17,15 @@
 #include "shm/stats.h"
 
 struct queue {
-	struct stats_pool *pool;
-	int                listen_fd;
-	int                netlink_fd; /* -1: not open */
+	struct stats_shared *shared;
+	int                  listen_fd;
+	int                  netlink_fd; /* -1: not open */
 	enum { QUEUE_SILENT, QUEUE_UNIX, QUEUE_TCP } how;
 	uint32_t inode, cookie[2];     /* of the unix socket */
 	uint32_t number;               /* of the question */
 };
 
-void queue_init(struct queue *q, int listen_fd, struct stats_pool *pool);
+void queue_init(struct queue *q, int listen_fd, struct stats_shared *shared);
 void queue_fini(struct queue *q);
 
 /* What the kernel says; false when it does not. The limit is what listen() was told, one less than fits. */

@@ -1,10 +1,12 @@
 /* The scoreboard. */
 #include "shm/stats.h"
+#include "base/arena.h"
 #include "base/log.h"
 
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *const stats_state_names[STATS__COUNT] = {
-	[STATS_IDLE] = "idle",
-	[STATS_READING] = "reading",
-	[STATS_HANDLING] = "handling",
-	[STATS_WRITING] = "writing",
+const char *const stats_state_names[STATS_STATE__COUNT] = {
+	[STATS_STATE_IDLE] = "idle",
+	[STATS_STATE_READING] = "reading",
+	[STATS_STATE_HANDLING] = "handling",
+	[STATS_STATE_WRITING] = "writing",
 };
 
 const char *const stats_db_names[STATS_DB__COUNT] = {
@@ -32,129 +34,252 @@ const char *const stats_cause_names[STATS_CAUSE__COUNT] = {
 };
 
 const char *const stats_life_names[STATS_LIFE__COUNT] = {
-	[STATS_EMPTY] = "empty",
-	[STATS_WAITING] = "waiting",
-	[STATS_STARTING] = "starting",
-	[STATS_READY] = "ready",
-	[STATS_STOPPING] = "stopping",
-	[STATS_GIVEN_UP] = "given up",
+	[STATS_LIFE_EMPTY] = "empty",
+	[STATS_LIFE_WAITING] = "waiting",
+	[STATS_LIFE_STARTING] = "starting",
+	[STATS_LIFE_READY] = "ready",
+	[STATS_LIFE_STOPPING] = "stopping",
+	[STATS_LIFE_GIVEN_UP] = "given up",
 };
 
-const char *const stats_event_names[STATS__EVENTS] = {
-#define STATS(name, metric, help) [STATS_##name] = metric,
-	STATS_EVENTS(STATS)
-#undef STATS
+const char *const stats_event_names[STATS_EVENT__COUNT] = {
+#define EVENT(name, metric, help) [STATS_EVENT_##name] = metric,
+	STATS_EVENTS(EVENT)
+#undef EVENT
 };
 
-const char *const stats_event_helps[STATS__EVENTS] = {
-#define STATS(name, metric, help) [STATS_##name] = help,
-	STATS_EVENTS(STATS)
-#undef STATS
+const char *const stats_event_helps[STATS_EVENT__COUNT] = {
+#define EVENT(name, metric, help) [STATS_EVENT_##name] = help,
+	STATS_EVENTS(EVENT)
+#undef EVENT
 };
 
 /* From half a millisecond, the best that a request can do, to what ends it anyway. */
-const int64_t stats_bound_us[STATS_BUCKETS - 1] = { 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
-	1000000, 2500000, 5000000, 10000000 };
+const int64_t stats_bound_us[STATS_BUCKETS - 1] = { 500, 1000, 2500, 5000, 10000, 25000, 50000,
+	100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
+
+/* ---- the memory: the supervisor's part, 'shared', and the slots, each on pages of its own */
+
+enum { STAMP_BYTES = 64 };
+
+struct head {
+	char                stamp[STAMP_BYTES]; /* of version and layout */
+	struct stats_pool   pool;
+	struct stats_worker worker[];
+};
 
 static size_t
-bytes(size_t slots)
+whole_pages(size_t bytes)
 {
-	const struct stats *s = NULL;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	return sizeof(*s) + slots * sizeof(s->slot[0]);
+	return (bytes + page - 1) / page * page;
+}
+
+static size_t
+head_bytes(size_t slots)
+{
+	return whole_pages(sizeof(struct head) + slots * sizeof(struct stats_worker));
+}
+
+static size_t
+shared_bytes(void)
+{
+	return whole_pages(sizeof(struct stats_shared));
+}
+
+static size_t
+slot_bytes(void)
+{
+	return whole_pages(sizeof(struct stats_slot));
+}
+
+static size_t
+slots_at(size_t slots)
+{
+	return head_bytes(slots) + shared_bytes();
+}
+
+static size_t
+all_bytes(size_t slots)
+{
+	return slots_at(slots) + slots * slot_bytes();
 }
 
 static void
-print_stamp(char out[STATS_STAMP_BYTES], size_t slots)
+print_stamp(char out[STAMP_BYTES], size_t slots)
 {
-	memset(out, 0, STATS_STAMP_BYTES);
-	snprintf(out, STATS_STAMP_BYTES, "%s/%zu/%zu/%d/%d", PACKAGE_STRING, slots, bytes(slots), STATS__EVENTS,
-	    STATS_CAUSE__COUNT);
+	memset(out, 0, STAMP_BYTES);
+	snprintf(out, STAMP_BYTES, "%s/%zu/%zu/%d/%d", PACKAGE_STRING, slots, all_bytes(slots),
+	    STATS_EVENT__COUNT, STATS_CAUSE__COUNT);
 }
 
-static struct stats *
-map(int fd, size_t slots)
+static bool
+map(struct stats *s, int fd, int protection)
 {
-	void *at = mmap(NULL, bytes(slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void        *at = mmap(NULL, all_bytes(s->slots), protection, MAP_SHARED, fd, 0);
+	struct head *head = at;
 
-	return at == MAP_FAILED ? NULL : at;
+	if (at == MAP_FAILED)
+		return false;
+	s->memory = at;
+	s->pool = &head->pool;
+	s->worker = head->worker;
+	s->shared = (struct stats_shared *)(void *)(s->memory + head_bytes(s->slots));
+	return true;
 }
 
+/* Of a size that nobody can change any more: who maps what is cut off dies when it looks there. */
 static int
-open_memory(void)
+open_memory(size_t bytes)
 {
 	enum { NOEXEC_SEAL = 8 }; /* Linux 6.3; a system may insist on it */
 
-	int fd = memfd_create("clientele-stats", MFD_CLOEXEC | NOEXEC_SEAL);
+	static const char name[] = "clientele-stats";
+	int               flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int               fd = memfd_create(name, (unsigned)flags | NOEXEC_SEAL);
 
-	return fd == -1 && errno == EINVAL ? memfd_create("clientele-stats", MFD_CLOEXEC) : fd;
+	if (fd == -1 && errno == EINVAL)
+		fd = memfd_create(name, (unsigned)flags);
+	if (fd != -1 && ftruncate(fd, (off_t)bytes) == 0
+	    && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+static struct stats *
+allocate(int fd, size_t slots)
+{
+	struct stats *s = must_alloc(sizeof(*s));
+
+	*s = (struct stats) { .slots = slots, .fd = fd };
+	if (fd != -1 && map(s, fd, PROT_READ | PROT_WRITE))
+		return s;
+	free(s);
+	return NULL;
+}
+
+static struct head *
+head_of(const struct stats *s)
+{
+	return (struct head *)(void *)s->memory;
 }
 
 struct stats *
 stats_new(size_t slots)
 {
-	int           fd = open_memory();
-	struct stats *s = NULL;
+	struct stats *s = allocate(open_memory(all_bytes(slots)), slots);
 
-	if (fd != -1 && ftruncate(fd, (off_t)bytes(slots)) == 0)
-		s = map(fd, slots);
 	if (!s) {
 		log_error("no shared memory: %s", strerror(errno));
 		exit(EXIT_OS);
 	}
-	print_stamp(s->stamp, slots);
-	s->fd = fd;
-	s->slots = slots;
-	atomic_store(&s->pool.queue_length, -1);
-	atomic_store(&s->pool.queue_limit, -1);
+	print_stamp(head_of(s)->stamp, slots);
+	word_set(&s->shared->queue_length, -1);
+	word_set(&s->shared->queue_limit, -1);
 	return s;
 }
 
 struct stats *
 stats_attach(int fd, size_t slots)
 {
-	char          stamp[STATS_STAMP_BYTES];
+	char          stamp[STAMP_BYTES];
 	struct stats *s;
 	struct stat   st;
 
-	if (fstat(fd, &st) == -1 || st.st_size != (off_t)bytes(slots))
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)all_bytes(slots))
 		return NULL;
-	s = map(fd, slots);
+	s = allocate(fd, slots);
 	if (!s)
 		return NULL;
 	print_stamp(stamp, slots);
-	if (memcmp(s->stamp, stamp, sizeof(stamp)) == 0) {
-		s->fd = fd;
+	if (memcmp(head_of(s)->stamp, stamp, sizeof(stamp)) == 0)
 		return s;
-	}
-	munmap(s, bytes(slots));
+	munmap(s->memory, all_bytes(slots));
+	free(s);
 	return NULL;
 }
 
 void
 stats_free(struct stats *s)
 {
-	int fd = s->fd;
+	munmap(s->memory, all_bytes(s->slots));
+	if (s->fd != -1)
+		close(s->fd);
+	free(s);
+}
 
-	munmap(s, bytes(s->slots));
-	close(fd);
+struct stats_slot *
+stats_slot(const struct stats *s, size_t place)
+{
+	return (struct stats_slot *)(void *)(s->memory + slots_at(s->slots) + place * slot_bytes());
+}
+
+/*
+ * What was there can come back only through a descriptor. Nothing takes its place, so that a stray
+ * pointer is a crash and does not lead to other memory.
+ */
+static bool
+drop(struct stats *s, size_t from, size_t to)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+
+	return from == to
+	    || mmap(s->memory + from, to - from, PROT_NONE, flags, -1, 0) != MAP_FAILED;
 }
 
 bool
-stats_read_only(struct stats *s)
+stats_keep_slot(struct stats *s, size_t place)
 {
-	return mprotect(s, bytes(s->slots), PROT_READ) == 0;
+	size_t own = slots_at(s->slots) + place * slot_bytes();
+
+	s->fd = -1;
+	s->pool = NULL;
+	s->worker = NULL;
+	return drop(s, 0, head_bytes(s->slots)) && drop(s, slots_at(s->slots), own)
+	    && drop(s, own + slot_bytes(), all_bytes(s->slots));
 }
+
+bool
+stats_keep_nothing(struct stats *s)
+{
+	s->fd = -1;
+	s->pool = NULL;
+	s->worker = NULL;
+	s->shared = NULL;
+	return drop(s, 0, all_bytes(s->slots));
+}
+
+/* By another descriptor, because mprotect() would undo what mprotect() did. */
+bool
+stats_keep_view(struct stats *s)
+{
+	char path[32];
+	int  fd;
+	bool mapped;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 || !stats_keep_nothing(s))
+		return false;
+	mapped = map(s, fd, PROT_READ);
+	close(fd);
+	return mapped;
+}
+
+/* ---- writing */
 
 void
 stats_begin(struct stats_slot *s)
 {
-	stats_enter(s, STATS_IDLE);
-	atomic_store(&s->leaves, 0);
-	atomic_store(&s->refused, 0);
-	atomic_store(&s->last_status, 0);
-	atomic_store(&s->db, STATS_DB_NONE);
-	atomic_store(&s->memory_bytes, 0);
+	stats_enter(s, STATS_STATE_IDLE);
+	word_set(&s->leaves, 0);
+	word_set(&s->refused, 0);
+	word_set(&s->last_status, 0);
+	word_set(&s->db, STATS_DB_NONE);
+	word_set(&s->memory_bytes, 0);
 }
 
 void
@@ -165,26 +290,72 @@ stats_observe(struct stats_histogram *h, int64_t us)
 	while (i < STATS_BUCKETS - 1 && us > stats_bound_us[i])
 		i++;
 	stats_count(&h->count[i]);
-	atomic_store_explicit(&h->sum_us,
-	    atomic_load_explicit(&h->sum_us, memory_order_relaxed) + (us > 0 ? (uint64_t)us : 0), memory_order_relaxed);
+	word_add(&h->sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
 void
 stats_do(struct stats_slot *s, uint32_t route, struct str request_id)
 {
-	uint32_t turn = atomic_load_explicit(&s->doing_turn, memory_order_relaxed);
-	size_t   len = request_id.len < REQUEST_ID_MAX_BYTES ? request_id.len : REQUEST_ID_MAX_BYTES;
+	uint32_t turn = word_get(&s->doing_turn);
+	size_t   len = request_id.len;
 
+	if (len > REQUEST_ID_MAX_BYTES)
+		len = REQUEST_ID_MAX_BYTES;
 	/* A writer that was killed half-way left an odd turn. */
 	turn |= 1;
-	atomic_store_explicit(&s->doing_turn, turn, memory_order_relaxed);
+	word_set(&s->doing_turn, turn);
 	atomic_thread_fence(memory_order_release);
-	s->doing.since_ms = atomic_load_explicit(&s->busy_ms, memory_order_relaxed);
+	s->doing.since_ms = word_get(&s->busy_ms);
 	s->doing.route = route;
 	if (len)
 		memcpy(s->doing.request_id, request_id.ptr, len);
 	s->doing.request_id[len] = '\0';
 	atomic_store_explicit(&s->doing_turn, turn + 1, memory_order_release);
+}
+
+/* ---- reading a slot, by others */
+
+uint64_t
+stats_counted(const _Atomic(uint64_t) *counter)
+{
+	/* A thousand of these fit int64_t; a million a second for 35 years are fewer. */
+	const uint64_t most = UINT64_C(1) << 50;
+	uint64_t       n = word_get(counter);
+
+	return n < most ? n : most;
+}
+
+void
+stats_read(const struct stats_slot *s, int64_t now_ms, struct stats_report *out)
+{
+	uint32_t state = word_get(&s->state), db = word_get(&s->db);
+	uint32_t leaves = word_get(&s->leaves) - 1; /* 0 becomes the largest number there is */
+	int64_t  busy_ms = word_get(&s->busy_ms), last_us = word_get(&s->last_us);
+
+	*out = (struct stats_report) {
+		.state = state < STATS_STATE__COUNT ? (enum stats_state)state : STATS_STATE_IDLE,
+		.db = db < STATS_DB__COUNT ? (enum stats_db)db : STATS_DB_NONE,
+		.state_ms = clock_age(word_get(&s->since_ms), now_ms),
+		.busy_ms = busy_ms == 0 ? -1 : clock_age(busy_ms, now_ms),
+		.requests = stats_counted(&s->requests),
+		.memory_bytes = stats_counted(&s->memory_bytes),
+		.leaves = leaves < STATS_CAUSE__COUNT ? (enum stats_cause)leaves
+						      : STATS_CAUSE__COUNT,
+		.refused = word_get(&s->refused),
+		.last_route = word_get(&s->last_route),
+		.last_status = word_get(&s->last_status),
+		.last_us = last_us > 0 ? last_us : 0,
+	};
+}
+
+/* It goes to logs and terminals. */
+static void
+clean(char *id, size_t size)
+{
+	id[size - 1] = '\0';
+	for (; *id; id++)
+		if (*id <= ' ' || *id > '~')
+			*id = '?';
 }
 
 bool
@@ -195,10 +366,9 @@ stats_read_doing(const struct stats_slot *s, struct stats_doing *out)
 
 		*out = s->doing;
 		atomic_thread_fence(memory_order_acquire);
-		if (!(turn & 1) && atomic_load_explicit(&s->doing_turn, memory_order_relaxed) == turn) {
-			out->request_id[sizeof(out->request_id) - 1] = '\0';
-			return out->since_ms != 0
-			    && out->since_ms == atomic_load_explicit(&s->busy_ms, memory_order_relaxed);
+		if (!(turn & 1) && word_get(&s->doing_turn) == turn) {
+			clean(out->request_id, sizeof(out->request_id));
+			return out->since_ms != 0 && out->since_ms == word_get(&s->busy_ms);
 		}
 	}
 	return false;

@@ -38,7 +38,6 @@ enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
 struct worker {
 	const struct heritage *h;
 	struct stats_slot     *stats; /* its own */
-	struct stats_pool     *pool;
 	struct app            *app;
 	struct fcgi           *fcgi;
 	struct arena           arena;
@@ -103,9 +102,9 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 	if (facts->db_trips)
 		stats_observe(&stats->database, facts->db_us);
 	if (facts->replayed)
-		stats_count(&stats->event[STATS_REPLAYED]);
+		stats_count(&stats->event[STATS_EVENT_REPLAYED]);
 	if (facts->error == ERR_RATE_LIMITED)
-		stats_count(&stats->event[STATS_LIMITED]);
+		stats_count(&stats->event[STATS_EVENT_LIMITED]);
 	atomic_store_explicit(&stats->last_route, facts->route, memory_order_relaxed);
 	atomic_store_explicit(&stats->last_status, (uint32_t)status, memory_order_relaxed);
 	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
@@ -145,15 +144,15 @@ refuse(struct worker *w, const struct request *req, bool waited)
 
 	/* Times of another host's clock are good enough to look at, not to act on. */
 	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
-		stats_count(&stats->event[STATS_EXPIRED]);
-		if (queue_turn(&w->pool->told_expired_ms, TELL_EXPIRED_MS))
+		stats_count(&stats->event[STATS_EVENT_EXPIRED]);
+		if (queue_turn(&w->h->stats->shared->logged_expired_ms, TELL_EXPIRED_MS))
 			log_warn("requests have waited for a worker longer than queue_timeout (%lld ms) and are refused with 503",
 			    (long long)c->queue_timeout_ms);
 		return "The request has waited too long for its turn. Nothing was done; try again.";
 	}
 	if (!queue_sheds(&w->queue, c->queue_shed, waited))
 		return NULL;
-	stats_count(&stats->event[STATS_SHED]);
+	stats_count(&stats->event[STATS_EVENT_SHED]);
 	return "The service has more requests than it can answer. Nothing was done; try again.";
 }
 
@@ -170,11 +169,11 @@ finish(struct worker *w, const struct request *req, const struct facts *facts, i
 	struct stats_slot *stats = w->stats;
 
 	if (facts->left)
-		stats_count(&stats->event[STATS_CANCELLED]);
+		stats_count(&stats->event[STATS_EVENT_CANCELLED]);
 	else
 		count_answer(stats, facts, w->response.status, took_us);
 	if (reqlog_write(w->h->conf, req, &w->response, facts, took_us))
-		stats_count(&stats->event[STATS_SLOW]);
+		stats_count(&stats->event[STATS_EVENT_SLOW]);
 }
 
 /* waited: the connection did, not this worker. True: it is kept. */
@@ -191,13 +190,13 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 	got = fcgi_read(w->fcgi, peer, &req);
 	if (got == READ_REQUEST) {
 		if (peer->fd == w->kept.fd)
-			stats_count(&stats->event[STATS_REUSED]);
+			stats_count(&stats->event[STATS_EVENT_REUSED]);
 		if (req.queue_us >= 0)
 			stats_observe(&stats->queued, req.queue_us);
 		req.refused = refuse(w, &req, waited);
-		stats_enter(stats, STATS_HANDLING);
+		stats_enter(stats, STATS_STATE_HANDLING);
 		app_handle(w->app, &req, &w->response, &facts);
-		stats_enter(stats, STATS_WRITING);
+		stats_enter(stats, STATS_STATE_WRITING);
 		if (facts.left)
 			fcgi_drop(w->fcgi);
 		else
@@ -209,10 +208,10 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 	} else if (got != READ_CLOSED || peer->fd != w->kept.fd) {
 		log_debug("%s", got == READ_ABANDONED ? "a request is not begun: its sender has left"
 						      : "a connection without a request");
-		stats_count(&stats->event[got == READ_ABANDONED ? STATS_ABANDONED : STATS_USELESS]);
+		stats_count(&stats->event[got == READ_ABANDONED ? STATS_EVENT_ABANDONED : STATS_EVENT_USELESS]);
 	}
 	arena_reset(&w->arena);
-	stats_enter(stats, STATS_IDLE);
+	stats_enter(stats, STATS_STATE_IDLE);
 	measure(w);
 	return kept;
 }
@@ -229,13 +228,13 @@ accept_one(const struct worker *w, struct peer *out)
 		int                     fd;
 
 		/* Before it has one: whoever dies with a request in hand shall have said so. */
-		stats_enter(w->stats, STATS_READING);
+		stats_enter(w->stats, STATS_STATE_READING);
 		fd = accept4(w->h->fd[HERITAGE_LISTEN], (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
 		if (fd == -1) {
 			/* Another worker was faster, or so: idle all the while. */
-			stats_enter(w->stats, STATS_IDLE);
+			stats_enter(w->stats, STATS_STATE_IDLE);
 			atomic_store_explicit(&w->stats->since_ms, idle_ms, memory_order_relaxed);
 		}
 		if (fd == -1 && errno == EAGAIN)
@@ -251,7 +250,7 @@ accept_one(const struct worker *w, struct peer *out)
 			return true;
 		}
 		log_warn("a connection was refused: its address is not in listen_allow");
-		stats_count(&w->stats->event[STATS_USELESS]);
+		stats_count(&w->stats->event[STATS_EVENT_USELESS]);
 		close(fd);
 	}
 }
@@ -351,7 +350,7 @@ leave(const struct worker *w, enum stats_cause cause)
 static void
 serve_kept(struct worker *w, bool waited)
 {
-	stats_enter(w->stats, STATS_READING);
+	stats_enter(w->stats, STATS_STATE_READING);
 	if (!serve(w, &w->kept, waited))
 		w->kept.fd = -1;
 }
@@ -413,7 +412,7 @@ run(struct worker *w)
 	    .listen_fd = w->h->fd[HERITAGE_LISTEN],
 	    .netlink = w->queue.how == QUEUE_UNIX,
 	    .refused = &w->stats->refused,
-	    .told = &w->pool->told_sandbox,
+	    .logged = &w->h->stats->shared->logged_sandbox,
 	});
 	if (w->h->fd[HERITAGE_READY] != -1 && write(w->h->fd[HERITAGE_READY], &self, sizeof(self)) != sizeof(self))
 		return EXIT_OS; /* the supervisor is gone */
@@ -457,8 +456,7 @@ worker_run(const struct heritage *h)
 {
 	struct worker w = {
 		.h = h,
-		.stats = &h->stats->slot[h->place].own,
-		.pool = &h->stats->pool,
+		.stats = stats_slot(h->stats, h->place),
 		.left = lifetime(h->conf->max_requests),
 		.kept.fd = -1,
 		.epoll_fd = -1,
@@ -475,7 +473,7 @@ worker_run(const struct heritage *h)
 	if (w.fcgi) {
 		arena_init(&w.arena);
 		response_init(&w.response);
-		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], w.pool);
+		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], h->stats->shared);
 		w.app = app_new(h->conf, w.stats, h->buckets);
 		code = run(&w);
 		app_free(w.app);

@@ -13,7 +13,7 @@ def source(path, pattern):
     return re.findall(pattern, pathlib.Path(path).read_text())
 
 
-events = source("src/shm/stats.h", r'STATS\(\w+,\s*"(\w+)"')
+events = source("src/shm/stats.h", r'EVENT\(\w+,\s*"(\w+)"')
 causes = set(source("src/shm/stats.h", r'CAUSE\(\w+,\s*"(\w+)"'))
 states = set(source("src/admin/tally.c", r'\[TALLY_\w+\] = "(\w+)"'))
 figures = source("src/admin/tally.h", r'FIGURE\(\w+, (?:NULL|"\w*"), "(\w+)"')

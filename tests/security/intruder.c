@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
@@ -84,6 +85,97 @@ fill_up(void)
 	return ftruncate(STDIN_FILENO, 0);
 }
 
+/* ---- memory that the service shares: what the supervisor mapped before it forked this worker */
+
+enum { SHARED_MAX = 8 };
+
+static struct {
+	unsigned char *at;
+	size_t         bytes;
+	int            fd; /* the scoreboard has one */
+} shared[SHARED_MAX];
+
+void *
+mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	void *at = (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
+
+	for (size_t i = 0; at != MAP_FAILED && (flags & MAP_SHARED) && (protection & PROT_WRITE) && i < SHARED_MAX; i++)
+		if (!shared[i].at) {
+			shared[i].at = at;
+			shared[i].bytes = bytes;
+			shared[i].fd = fd;
+			break;
+		}
+	return at;
+}
+
+/* To the first byte of the scoreboard, which is the supervisor's, or the last one, which is the last worker's. */
+static long
+touch_board(int last)
+{
+	for (size_t i = 0; i < SHARED_MAX; i++)
+		if (shared[i].at && shared[i].fd != -1) {
+			shared[i].at[last ? shared[i].bytes - 1 : 0]++;
+			return 0;
+		}
+	errno = ENOENT;
+	return -1;
+}
+
+static long
+touch_supervisor(void)
+{
+	return touch_board(0);
+}
+
+static long
+touch_neighbour(void)
+{
+	return touch_board(1);
+}
+
+/* The kernel says where it can write, without a signal. */
+static int
+can_write(unsigned char *page)
+{
+	return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, page) == 0;
+}
+
+/* Every page of it that can be written from here, each time with something else, until the process ends. */
+static void *
+keep_scribbling(void *arg)
+{
+	const size_t    page = (size_t)sysconf(_SC_PAGESIZE);
+	struct timespec pause = { .tv_nsec = 1000000 };
+	unsigned        random = 1;
+
+	for (unsigned turn = 0;; turn++) {
+		for (size_t i = 0; i < SHARED_MAX && shared[i].at; i++)
+			for (size_t at = 0; at < shared[i].bytes; at += page) {
+				static const unsigned char patterns[] = { 0x00, 0xff, 0x7f, 0x80, 0x01, 0x1b };
+
+				if (!can_write(shared[i].at + at))
+					continue;
+				if (turn % 8 < COUNTOF(patterns))
+					memset(shared[i].at + at, patterns[turn % 8], page);
+				else
+					for (size_t b = 0; b < page; b++)
+						shared[i].at[at + b] = (unsigned char)((random = random * 1103515245 + 12345) >> 16);
+			}
+		nanosleep(&pause, NULL);
+	}
+	return arg;
+}
+
+static long
+scribble(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, keep_scribbling, NULL) == 0 ? 0 : -1;
+}
+
 static const struct {
 	const char *name;
 	long (*function)(void); /* or the call itself */
@@ -94,6 +186,9 @@ static const struct {
 	{ "connect-elsewhere", connect_elsewhere, 0, { 0 } },
 	{ "catch-refusals", catch_refusals, 0, { 0 } },
 	{ "truncate", fill_up, 0, { 0 } },
+	{ "touch-supervisor", touch_supervisor, 0, { 0 } },
+	{ "touch-neighbour", touch_neighbour, 0, { 0 } },
+	{ "scribble", scribble, 0, { 0 } },
 #define PATH PATH_MARK
 	{ "open-to-read", NULL, SYS_openat, { AT_FDCWD, PATH, O_RDONLY } },
 	{ "open-to-write", NULL, SYS_openat, { AT_FDCWD, PATH, O_WRONLY } },

@@ -4,11 +4,13 @@ where the worker takes a connection. A call that is not in the table ends the pr
 """
 
 import ctypes
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -210,6 +212,37 @@ def test_where_the_log_is_no_file_none_can_be_written(place, proc_database):
     finally:
         service.stop()
         os.close(reader)
+
+
+@pytest.mark.parametrize("name", ["touch-supervisor", "touch-neighbour"])
+def test_the_memory_of_the_supervisor_and_of_other_workers_is_not_there(local, name):
+    assert local.intrude(name) == "signal 11 (SIGSEGV)"
+
+
+def test_nonsense_in_all_memory_that_a_worker_can_write_harms_no_other_process(place, proc_database, key, intruder):
+    """Its slot of the scoreboard, the words about the queue, the buckets: all of it over and over, from a thread."""
+    p = invaded(proc_database, key, intruder, workers=3, admin_listen=f"unix:{place.new('a') / 'admin'}", rate_limit="10000/s")
+    p.start()
+    try:
+        wait_until(lambda: len(p.workers()) == 4, what="workers and the admin process")
+        p.ask(uri="/intrude/scribble/")
+        wait_until(lambda: "intruder: scribble: done" in p.log(), what="the thread")
+        before, end = p.workers(), time.monotonic() + 3
+        while time.monotonic() < end:
+            p.ask()
+            assert place.run(place.bin, "-c", p.conf, "status").stdout.isascii()
+            assert json.loads(place.run(place.bin, "-c", p.conf, "--json", "status").stdout)["pool"]["serving"] == 3
+        assert p.workers() == before
+        # An upgrade trusts none of it, and goes on with the counters.
+        readies = p.readies()
+        p.signal(signal.SIGUSR2)
+        p.wait_ready(readies)
+        assert "took over 3 workers" in p.log() and "counters begin anew" not in p.log()
+        wait_until(lambda: not set(p.workers()) & set(before), what="the end of the former workers")
+        assert " died" not in p.log() and "killed" not in p.log()
+        assert {p.ask().status for _ in range(50)} == {200}
+    finally:
+        p.stop()
 
 
 @pytest.mark.parametrize("mode", ["off", "log"])

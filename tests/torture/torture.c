@@ -201,7 +201,7 @@ run_worker(int ready_fd)
 static bool
 worker_idle(void)
 {
-	return atomic_load(&worker.stats->slot[0].own.state) == STATS_IDLE;
+	return atomic_load(&stats_slot(worker.stats, 0)->state) == STATS_STATE_IDLE;
 }
 
 /*
@@ -234,7 +234,7 @@ start_worker(void)
 	int   status, ready[2];
 	pid_t told;
 
-	stats_begin(&worker.stats->slot[0].own);
+	stats_begin(stats_slot(worker.stats, 0));
 	if (pipe(ready) == -1 || ftruncate(worker.log_fd, 0) == -1)
 		exit(99);
 	fflush(stdout);

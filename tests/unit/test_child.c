@@ -29,6 +29,7 @@ enum { FDS_MAX = 1024, ENDS_WITHIN_MS = 10000 };
 struct finding {
 	bool            open[FDS_MAX];
 	struct heritage heritage;
+	bool            board, shared; /* what of the scoreboard is mapped */
 	int             dumpable, new_privileges;
 	bool            term_blocked, term_caught;
 };
@@ -84,6 +85,8 @@ look(const struct heritage *h)
 	sigset_t         mask;
 
 	found->heritage = *h;
+	found->board = h->stats->pool != NULL;
+	found->shared = h->stats->shared != NULL;
 	look_at_descriptors();
 	found->dumpable = prctl(PR_GET_DUMPABLE);
 	found->new_privileges = !prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
@@ -103,8 +106,6 @@ prepare(struct heritage *h)
 
 	heritage_init(h);
 	h->conf = &conf;
-	h->stats = stats_new(2);
-	h->buckets = buckets_new();
 	for (size_t i = 0; i < COUNTOF(forgotten); i++)
 		assert_int_equal(dup2(STDIN_FILENO, forgotten[i]), forgotten[i]);
 	for (size_t i = 0; i < HERITAGE__FDS; i++) {
@@ -112,6 +113,8 @@ prepare(struct heritage *h)
 		/* Out of order, and with gaps between. */
 		h->fd[i] = fcntl(ends[1], F_DUPFD, 10 + (int)(HERITAGE__FDS - i) * 20);
 	}
+	h->stats = stats_new(2);
+	h->buckets = buckets_new();
 }
 
 static void
@@ -139,14 +142,17 @@ fork_one(enum child_kind kind, struct heritage *h)
 
 static const struct {
 	bool fds[HERITAGE__FDS];
-	bool buckets, signals_of_the_system;
+	bool board, shared, buckets, signals_of_the_system;
 } expected[CHILD__COUNT] = {
 	[CHILD_WORKER] = {
 		.fds = { [HERITAGE_LISTEN] = true, [HERITAGE_LIFELINE] = true, [HERITAGE_READY] = true },
+		.shared = true,
 		.buckets = true,
 	},
 	[CHILD_ADMIN] = {
 		.fds = { [HERITAGE_ADMIN] = true, [HERITAGE_LIFELINE] = true, [HERITAGE_COMMAND] = true },
+		.board = true,
+		.shared = true,
 	},
 	[CHILD_CHECK] = {
 		.fds = { [HERITAGE_RESULT] = true },
@@ -181,6 +187,8 @@ each_kind_keeps_what_its_row_names_and_nothing_else(void **state UNUSED)
 				if (found->open[fd] != open[fd])
 					fail_msg("child %d: descriptor %d is %s", kind, fd, open[fd] ? "closed" : "open");
 			assert_int_equal(found->heritage.buckets != NULL, expected[kind].buckets);
+			assert_int_equal(found->board, expected[kind].board);
+			assert_int_equal(found->shared, expected[kind].shared);
 		}
 	}
 	assert_memory_equal(&h, &all, sizeof(h)); /* the supervisor's own is as it was */
@@ -263,6 +271,7 @@ none_outlives_the_supervisor(void **state UNUSED)
 		assert_int_equal(pipe(ends), 0);
 		supervisor = fork();
 		if (supervisor == 0) {
+			h.stats = stats_new(1);
 			h.buckets = buckets_new();
 			h.fd[orphans[i].keeps] = ends[1];
 			if (child_fork(orphans[i].kind, &h) == 0) {

@@ -2,6 +2,7 @@
 #include "admin/metrics.h"
 #include "app/resources.h"
 #include "admin/status.h"
+#include "admin/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,13 +47,13 @@ tear_down(void **state)
 static struct stats_slot *
 worker(struct state *s, size_t place, enum stats_life life, enum stats_state state)
 {
-	struct stats_slot *own = &s->stats->slot[place].own;
+	struct stats_slot *own = stats_slot(s->stats, place);
 
 	stats_begin(own);
-	atomic_store(&s->stats->slot[place].worker.pid, getpid());
-	atomic_store(&s->stats->slot[place].worker.life, life);
-	if (state != STATS_IDLE) {
-		stats_enter(own, STATS_READING);
+	atomic_store(&s->stats->worker[place].pid, getpid());
+	atomic_store(&s->stats->worker[place].life, life);
+	if (state != STATS_STATE_IDLE) {
+		stats_enter(own, STATS_STATE_READING);
 		stats_enter(own, state);
 	}
 	return own;
@@ -96,17 +97,17 @@ counters_of_all_places_are_added_up_also_of_empty_ones(void **state)
 	uint32_t      get = route_of("customers/{id}", METHOD_GET);
 	const char   *text;
 
-	stats_count(&worker(s, 0, STATS_READY, STATS_IDLE)->answered[get][4]);
-	stats_count(&worker(s, 1, STATS_EMPTY, STATS_IDLE)->answered[get][4]);
-	stats_count(&worker(s, 3, STATS_WAITING, STATS_IDLE)->answered[get][4]);
-	stats_count(&s->stats->slot[1].own.answered[STATS_NO_ROUTE][4]);
-	stats_count(&s->stats->slot[1].own.event[STATS_SLOW]);
-	stats_count(&s->stats->slot[3].own.event[STATS_SLOW]);
-	stats_count(&s->stats->slot[3].own.requests);
-	stats_count(&s->stats->slot[3].own.event[STATS_USELESS]);
-	stats_count(&s->stats->slot[3].own.event[STATS_ABANDONED]);
-	stats_count(&s->stats->slot[3].own.event[STATS_CANCELLED]);
-	stats_count(&s->stats->pool.restarts[STATS_CAUSE_CRASH]);
+	stats_count(&worker(s, 0, STATS_LIFE_READY, STATS_STATE_IDLE)->answered[get][4]);
+	stats_count(&worker(s, 1, STATS_LIFE_EMPTY, STATS_STATE_IDLE)->answered[get][4]);
+	stats_count(&worker(s, 3, STATS_LIFE_WAITING, STATS_STATE_IDLE)->answered[get][4]);
+	stats_count(&stats_slot(s->stats, 1)->answered[STATS_NO_ROUTE][4]);
+	stats_count(&stats_slot(s->stats, 1)->event[STATS_EVENT_SLOW]);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_SLOW]);
+	stats_count(&stats_slot(s->stats, 3)->requests);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_USELESS]);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_ABANDONED]);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_CANCELLED]);
+	stats_count(&s->stats->pool->restarts[STATS_CAUSE_CRASH]);
 	text = metrics(s);
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"4xx\"} 3");
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"2xx\"} 0");
@@ -123,9 +124,9 @@ buckets_are_cumulative_and_times_are_seconds(void **state)
 	struct state *s = *state;
 	const char   *text;
 
-	stats_observe(&s->stats->slot[0].own.database, 500);
-	stats_observe(&s->stats->slot[1].own.database, 501);
-	stats_observe(&s->stats->slot[1].own.database, 11000000);
+	stats_observe(&stats_slot(s->stats, 0)->database, 500);
+	stats_observe(&stats_slot(s->stats, 1)->database, 501);
+	stats_observe(&stats_slot(s->stats, 1)->database, 11000000);
 	text = metrics(s);
 	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"0.0005\"} 1");
 	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"0.001\"} 2");
@@ -133,7 +134,7 @@ buckets_are_cumulative_and_times_are_seconds(void **state)
 	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"+Inf\"} 3");
 	assert_line(text, "clientele_database_duration_seconds_sum 11.001001");
 	assert_line(text, "clientele_database_duration_seconds_count 3");
-	stats_observe(&s->stats->slot[0].own.took[STATS_NO_ROUTE], 1);
+	stats_observe(&stats_slot(s->stats, 0)->took[STATS_NO_ROUTE], 1);
 	text = metrics(s);
 	assert_line(text,
 	    "clientele_request_duration_seconds_bucket{route=\"none\",method=\"none\",le=\"0.0005\"} 1");
@@ -146,9 +147,9 @@ what_is_not_known_is_left_out(void **state)
 	struct state *s = *state;
 
 	assert_null(strstr(metrics(s), "listen_queue"));
-	atomic_store(&s->stats->pool.queue_length, 3);
-	atomic_store(&s->stats->pool.queue_limit, 128);
-	atomic_store(&s->stats->pool.queue_peak, 7);
+	atomic_store(&s->stats->shared->queue_length, 3);
+	atomic_store(&s->stats->shared->queue_limit, 128);
+	atomic_store(&s->stats->shared->queue_peak, 7);
 	assert_line(metrics(s), "clientele_listen_queue_length 3");
 	assert_line(metrics(s), "clientele_listen_queue_limit 128");
 	assert_line(metrics(s), "clientele_listen_queue_peak 7");
@@ -160,10 +161,10 @@ workers_are_counted_by_what_they_are_at(void **state)
 	struct state *s = *state;
 	const char   *text;
 
-	worker(s, 0, STATS_READY, STATS_IDLE);
-	worker(s, 1, STATS_READY, STATS_HANDLING);
-	worker(s, 2, STATS_STOPPING, STATS_WRITING);
-	worker(s, 3, STATS_WAITING, STATS_IDLE);
+	worker(s, 0, STATS_LIFE_READY, STATS_STATE_IDLE);
+	worker(s, 1, STATS_LIFE_READY, STATS_STATE_HANDLING);
+	worker(s, 2, STATS_LIFE_STOPPING, STATS_STATE_WRITING);
+	worker(s, 3, STATS_LIFE_WAITING, STATS_STATE_IDLE);
 	text = metrics(s);
 	assert_line(text, "clientele_workers{state=\"idle\"} 1");
 	assert_line(text, "clientele_workers{state=\"handling\"} 1");
@@ -181,15 +182,15 @@ values_out_of_bounds_do_no_harm(void **state)
 {
 	struct state *s = *state;
 
-	atomic_store(&worker(s, 0, STATS_READY, STATS_IDLE)->state, 77);
-	atomic_store(&worker(s, 1, STATS_READY, STATS_IDLE)->db, 77);
-	atomic_store(&worker(s, 2, STATS_READY, STATS_IDLE)->last_route, 77777);
-	atomic_store(&s->stats->slot[2].own.last_status, 200);
-	atomic_store(&s->stats->slot[3].worker.life, 77);
+	atomic_store(&worker(s, 0, STATS_LIFE_READY, STATS_STATE_IDLE)->state, 77);
+	atomic_store(&worker(s, 1, STATS_LIFE_READY, STATS_STATE_IDLE)->db, 77);
+	atomic_store(&worker(s, 2, STATS_LIFE_READY, STATS_STATE_IDLE)->last_route, 77777);
+	atomic_store(&stats_slot(s->stats, 2)->last_status, 200);
+	atomic_store(&s->stats->worker[3].life, 77);
 	assert_line(metrics(s), "clientele_workers{state=\"idle\"} 3");
 	buf_reset(&s->text, 0);
-	status_write_json(s->stats, &s->tally, &s->text);
-	status_write_text(s->stats, &s->tally, &s->text);
+	status_write(s->stats, &s->tally, &s->text);
+	table_write(s->stats, &s->tally, &s->text);
 	assert_false(s->text.full);
 }
 
@@ -230,8 +231,8 @@ static void
 status_shows_the_request_in_hand_and_the_last_one(void **state)
 {
 	struct state      *s = *state;
-	struct stats_slot *busy = worker(s, 0, STATS_READY, STATS_HANDLING);
-	struct stats_slot *idle = worker(s, 1, STATS_READY, STATS_IDLE);
+	struct stats_slot *busy = worker(s, 0, STATS_LIFE_READY, STATS_STATE_HANDLING);
+	struct stats_slot *idle = worker(s, 1, STATS_LIFE_READY, STATS_STATE_IDLE);
 
 	stats_do(busy, route_of("customers", METHOD_POST), STR("req_7"));
 	atomic_store(&idle->last_route, route_of("api-keys", METHOD_GET));
@@ -239,14 +240,14 @@ status_shows_the_request_in_hand_and_the_last_one(void **state)
 	atomic_store(&idle->last_us, 1234);
 	metrics(s);
 	buf_reset(&s->text, 0);
-	status_write_json(s->stats, &s->tally, &s->text);
+	status_write(s->stats, &s->tally, &s->text);
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "\"doing\":{\"route\":\"POST /customers\",\"requestId\":\"req_7\",\"ms\":"));
 	assert_non_null(strstr(s->text.ptr, "\"last\":{\"route\":\"GET /api-keys\",\"status\":503,\"us\":1234}"));
 	assert_non_null(strstr(s->text.ptr, "\"place\":2"));
 	assert_null(strstr(s->text.ptr, "\"place\":3"));
 	buf_reset(&s->text, 0);
-	status_write_text(s->stats, &s->tally, &s->text);
+	table_write(s->stats, &s->tally, &s->text);
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "POST /customers req_7 "));
 	assert_non_null(strstr(s->text.ptr, "     503  1.23ms  GET /api-keys  -\n"));
@@ -256,18 +257,18 @@ static void
 a_new_worker_does_not_inherit_what_the_old_one_did(void **state)
 {
 	struct state      *s = *state;
-	struct stats_slot *own = worker(s, 0, STATS_READY, STATS_HANDLING);
+	struct stats_slot *own = worker(s, 0, STATS_LIFE_READY, STATS_STATE_HANDLING);
 
 	atomic_store(&own->requests, 10);
 	atomic_store(&own->last_status, 200);
 	atomic_store(&own->memory_bytes, 1);
-	worker(s, 0, STATS_READY, STATS_IDLE);
-	atomic_store(&s->stats->slot[0].worker.requests_before, 10);
+	worker(s, 0, STATS_LIFE_READY, STATS_STATE_IDLE);
+	atomic_store(&s->stats->worker[0].requests_before, 10);
 	metrics(s);
 	assert_int_equal(s->tally.figure[FIGURE_REQUESTS], 10);
 	assert_int_equal(s->tally.figure[FIGURE_MEMORY], 0);
 	buf_reset(&s->text, 0);
-	status_write_json(s->stats, &s->tally, &s->text);
+	status_write(s->stats, &s->tally, &s->text);
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "\"state\":\"idle\""));
 	assert_non_null(strstr(s->text.ptr, "\"requests\":0,\"doing\":null,\"last\":null"));

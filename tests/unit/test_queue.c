@@ -18,11 +18,11 @@ enum { LIMIT = 10, PERCENT = 80 };
 
 /* A listening socket and those that connect to it. */
 struct setup {
-	struct stats_pool pool;
-	struct queue      queue;
-	int               listen_fd;
-	int               client[LIMIT + 2];
-	size_t            clients;
+	struct stats_shared shared;
+	struct queue        queue;
+	int                 listen_fd;
+	int                 client[LIMIT + 2];
+	size_t              clients;
 	union {
 		struct sockaddr    any;
 		struct sockaddr_un un;
@@ -35,7 +35,7 @@ static void
 begin(struct setup *s, int family)
 {
 	*s = (struct setup) { .length = sizeof(s->address.un) };
-	atomic_store(&s->pool.queue_length, -1);
+	atomic_store(&s->shared.queue_length, -1);
 	s->address.any.sa_family = (sa_family_t)family;
 	if (family == AF_INET) {
 		s->address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -46,7 +46,7 @@ begin(struct setup *s, int family)
 	assert_int_equal(bind(s->listen_fd, &s->address.any, s->length), 0);
 	assert_int_equal(listen(s->listen_fd, LIMIT), 0);
 	assert_int_equal(getsockname(s->listen_fd, &s->address.any, &s->length), 0);
-	queue_init(&s->queue, s->listen_fd, &s->pool);
+	queue_init(&s->queue, s->listen_fd, &s->shared);
 }
 
 static void
@@ -96,13 +96,13 @@ length_and_limit_are_told(void **state UNUSED)
 			grow_to(&s, length);
 		shrink_to(&s, 3);
 		assert_int_equal(queue_tick(&s.queue, PERCENT), 100); /* ms, as long as somebody waits */
-		assert_int_equal(atomic_load(&s.pool.queue_length), 3);
-		assert_int_equal(atomic_load(&s.pool.queue_limit), LIMIT);
-		atomic_store(&s.pool.looked_ms, 0);
+		assert_int_equal(atomic_load(&s.shared.queue_length), 3);
+		assert_int_equal(atomic_load(&s.shared.queue_limit), LIMIT);
+		atomic_store(&s.shared.looked_ms, 0);
 		shrink_to(&s, 0);
 		assert_true(queue_tick(&s.queue, PERCENT) == INT64_MAX);
-		assert_int_equal(atomic_load(&s.pool.queue_length), 0);
-		assert_int_equal(atomic_load(&s.pool.queue_peak), 3);
+		assert_int_equal(atomic_load(&s.shared.queue_length), 0);
+		assert_int_equal(atomic_load(&s.shared.queue_peak), 3);
 		end(&s);
 	}
 }
@@ -117,14 +117,14 @@ another_socket_of_the_same_number_is_not_taken_for_it(void **state UNUSED)
 	s.queue.cookie[0]++;
 	assert_false(queue_ask(&s.queue, &length, &limit));
 	assert_int_equal(length, 7);
-	assert_int_equal(atomic_load(&s.pool.queue_silent), 1);
+	assert_int_equal(atomic_load(&s.shared.logged_silent), 1);
 	assert_int_equal(s.queue.netlink_fd, -1);
 	/* And from then on nobody asks. */
 	s.queue.cookie[0]--;
 	assert_false(queue_ask(&s.queue, &length, &limit));
 	assert_true(queue_tick(&s.queue, PERCENT) == INT64_MAX);
 	assert_false(queue_sheds(&s.queue, PERCENT, true));
-	assert_int_equal(atomic_load(&s.pool.queue_length), -1);
+	assert_int_equal(atomic_load(&s.shared.queue_length), -1);
 	end(&s);
 }
 
@@ -132,7 +132,7 @@ another_socket_of_the_same_number_is_not_taken_for_it(void **state UNUSED)
 static bool
 sheds(struct setup *s, int64_t percent, bool waited)
 {
-	atomic_store(&s->pool.looked_ms, 0);
+	atomic_store(&s->shared.looked_ms, 0);
 	return queue_sheds(&s->queue, percent, waited);
 }
 
@@ -156,8 +156,8 @@ refusing_begins_at_the_threshold_and_ends_at_half_of_it(void **state UNUSED)
 	assert_false(sheds(&s, PERCENT, true));
 	grow_to(&s, 7);
 	assert_false(sheds(&s, PERCENT, true));
-	assert_int_equal(atomic_load(&s.pool.shed_requests), 3);
-	assert_int_equal(atomic_load(&s.pool.queue_peak), 8);
+	assert_int_equal(atomic_load(&s.shared.shed_requests), 3);
+	assert_int_equal(atomic_load(&s.shared.queue_peak), 8);
 	end(&s);
 }
 
@@ -180,6 +180,11 @@ one_of_all_has_the_turn(void **state UNUSED)
 	assert_true(queue_turn(&last, 100000));
 	assert_false(queue_turn(&last, 100000));
 	assert_true(queue_turn(&last, 0));
+	/* What a worker that was taken over may leave there keeps nobody from looking. */
+	atomic_store(&last, INT64_MAX);
+	assert_true(queue_turn(&last, 100000));
+	atomic_store(&last, INT64_MIN);
+	assert_true(queue_turn(&last, 100000));
 }
 
 static void

@@ -389,6 +389,85 @@ killed_processes_hold_nobody_up(void **state UNUSED)
 	}
 }
 
+/* One that is stopped half-way may go on when its place has another key: then nobody gets the mixture of both. */
+static void
+stopped_processes_hold_nobody_up_either(void **state UNUSED)
+{
+	struct terms quick = { .rate = rate("999999/s burst 1"), .own = true };
+
+	for (int round = 0; round < 60; round++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			for (uint64_t k = 0;; k++)
+				ask(k % 3, k % 64, &quick, true, now_ns());
+		usleep(1000);
+		kill(pid, SIGSTOP);
+		for (uint64_t name = 0; name < 64; name++) {
+			int64_t begun = now_ns();
+
+			ask(name % 3, name, &quick, true, begun);
+			assert_true(now_ns() - begun < 20 * BUCKETS_LEASE_MS * MS);
+		}
+		kill(pid, SIGCONT);
+		usleep(1000);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(0, 1000, &ten, true, now_ns()), BUCKET_TAKEN);
+}
+
+/* What a worker that was taken over may leave there. */
+static void
+nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
+{
+	static const unsigned char patterns[] = { 0x00, 0xff, 0x7f, 0x80, 0x01, 0xa5 };
+	const size_t               bytes = (size_t)BUCKETS * 64;
+	unsigned char             *memory = (unsigned char *)buckets;
+
+	log_init("test", LOG_LEVEL_ERROR);
+	srand(1);
+	for (size_t pattern = 0; pattern < 3 * COUNTOF(patterns); pattern++) {
+		int64_t begun = now_ns(), now = begun;
+
+		for (size_t i = 0; i < bytes; i++)
+			memory[i] = pattern < COUNTOF(patterns) ? patterns[pattern] : (unsigned char)rand();
+		for (uint64_t name = 0; name < 100; name++) {
+			for (int i = 0; i < 3; i++)
+				assert_int_equal(ask(name * 50, name, &ten, i == 0, now), BUCKET_TAKEN);
+			assert_int_equal(look(name * 50, name, now), BUCKET_EMPTY);
+			assert_int_equal(look(name * 50, name, now + 100 * MS), BUCKET_TAKEN);
+		}
+		assert_true(now_ns() - begun < 2 * S);
+		buckets_configure(buckets, rate("5/s"));
+		assert_int_equal(buckets_configured(buckets).count, 5);
+	}
+}
+
+static void
+a_bucket_that_is_emptier_than_empty_fills_again(void **state UNUSED)
+{
+	struct rate      r = rate("10/s burst 3");
+	int64_t          now = 50 * S, full_at = INT64_MAX;
+	struct rate_view view;
+
+	assert_false(rate_take(&r, &full_at, now, &view));
+	assert_true(rate_take(&r, &full_at, now + 100 * MS, &view));
+}
+
+static void
+what_is_no_rate_is_no_limit(void **state UNUSED)
+{
+	static const uint64_t packed[] = { 1, UINT64_C(1) << 20, UINT64_MAX, UINT64_C(3) << 40 | 1 << 20 | 1,
+		UINT64_C(1) << 42 | 1 << 20 | 1, 1048575 | 1 << 20 };
+	struct rate           r = rate("7/h burst 9");
+
+	for (size_t i = 0; i < COUNTOF(packed); i++)
+		assert_int_equal(rate_unpack(packed[i]).count, 0);
+	assert_int_equal(rate_unpack(rate_pack(&r)).per_s, 3600);
+}
+
 int
 main(void)
 {
@@ -404,6 +483,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_full_bucket_s_place_is_taken_and_no_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_processes_take_no_token_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(killed_processes_hold_nobody_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stopped_processes_hold_nobody_up_either, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nonsense_in_the_shared_memory_does_no_lasting_harm, set_up, tear_down),
+		cmocka_unit_test(a_bucket_that_is_emptier_than_empty_fills_again),
+		cmocka_unit_test(what_is_no_rate_is_no_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,249 @@
+/* The same as status.c, for people. */
+#include "admin/table.h"
+#include "admin/view.h"
+
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SECOND_MS = 1000,
+	MINUTE_MS = 60 * SECOND_MS,
+	HOUR_MS = 60 * MINUTE_MS,
+	DAY_MS = 24 * HOUR_MS,
+	CELL_BYTES = 256, /* a route and the longest request id fit */
+};
+
+/* Two units at most: 312ms, 3.2s, 5m12s, 3h05m, 2d03h. */
+static void
+print_ms(int64_t ms, char *out, size_t size)
+{
+	if (ms < SECOND_MS)
+		snprintf(out, size, "%jdms", (intmax_t)(ms > 0 ? ms : 0));
+	else if (ms < MINUTE_MS)
+		snprintf(out, size, "%jd.%jds", (intmax_t)(ms / SECOND_MS), (intmax_t)(ms % SECOND_MS / 100));
+	else if (ms < HOUR_MS)
+		snprintf(out, size, "%jdm%02jds", (intmax_t)(ms / MINUTE_MS), (intmax_t)(ms % MINUTE_MS / SECOND_MS));
+	else if (ms < DAY_MS)
+		snprintf(out, size, "%jdh%02jdm", (intmax_t)(ms / HOUR_MS), (intmax_t)(ms % HOUR_MS / MINUTE_MS));
+	else
+		snprintf(out, size, "%jdd%02jdh", (intmax_t)(ms / DAY_MS), (intmax_t)(ms % DAY_MS / HOUR_MS));
+}
+
+static void
+cell_place(const struct view *v, char *out, size_t size)
+{
+	snprintf(out, size, "%zu", v->place);
+}
+
+static void
+cell_pid(const struct view *v, char *out, size_t size)
+{
+	if (v->alive)
+		snprintf(out, size, "%d", v->pid);
+}
+
+static void
+cell_life(const struct view *v, char *out, size_t size)
+{
+	snprintf(out, size, "%s", stats_life_names[v->life]);
+}
+
+static void
+cell_age(const struct view *v, char *out, size_t size)
+{
+	print_ms(v->age_ms, out, size);
+}
+
+static void
+cell_state(const struct view *v, char *out, size_t size)
+{
+	if (v->life == STATS_LIFE_READY || v->life == STATS_LIFE_STOPPING)
+		snprintf(out, size, "%s", stats_state_names[v->own.state]);
+}
+
+static void
+cell_for(const struct view *v, char *out, size_t size)
+{
+	print_ms(v->state_ms, out, size);
+}
+
+static void
+cell_requests(const struct view *v, char *out, size_t size)
+{
+	snprintf(out, size, "%ju", (uintmax_t)v->requests);
+}
+
+static void
+cell_cpu(const struct view *v, char *out, size_t size)
+{
+	if (v->cpu_ms != -1)
+		print_ms(v->cpu_ms, out, size);
+}
+
+static void
+cell_memory(const struct view *v, char *out, size_t size)
+{
+	uint64_t tenths = v->own.memory_bytes / (1024 * 1024 / 10);
+
+	if (v->own.memory_bytes && v->alive)
+		snprintf(out, size, "%ju.%juM", (uintmax_t)(tenths / 10), (uintmax_t)(tenths % 10));
+}
+
+static void
+cell_database(const struct view *v, char *out, size_t size)
+{
+	snprintf(out, size, "%s", stats_db_names[v->own.db]);
+}
+
+static void
+cell_status(const struct view *v, char *out, size_t size)
+{
+	if (v->own.last_status)
+		snprintf(out, size, "%u", v->own.last_status);
+}
+
+static void
+cell_took(const struct view *v, char *out, size_t size)
+{
+	if (v->own.last_status && v->own.last_us < 100 * 1000)
+		snprintf(out, size, "%jd.%02jdms", (intmax_t)(v->own.last_us / 1000), (intmax_t)(v->own.last_us % 1000 / 10));
+	else if (v->own.last_status)
+		print_ms(v->own.last_us / 1000, out, size);
+}
+
+static void
+cell_last(const struct view *v, char *out, size_t size)
+{
+	if (v->own.last_status)
+		view_route(v->own.last_route, out, size);
+}
+
+static void
+cell_now(const struct view *v, char *out, size_t size)
+{
+	char route[64], age[32];
+
+	if (!v->busy)
+		return;
+	view_route(v->doing.route, route, sizeof(route));
+	print_ms(v->doing_ms, age, sizeof(age));
+	snprintf(out, size, "%s %s %s", route, v->doing.request_id, age);
+}
+
+static const struct {
+	const char *title;
+	bool        left; /* numbers stand at the right of their column */
+	void (*print)(const struct view *v, char *out, size_t size); /* leaves "-" when there is nothing */
+} columns[] = {
+	{ "#", false, cell_place },
+	{ "pid", false, cell_pid },
+	{ "life", true, cell_life },
+	{ "age", false, cell_age },
+	{ "state", true, cell_state },
+	{ "for", false, cell_for },
+	{ "requests", false, cell_requests },
+	{ "cpu", false, cell_cpu },
+	{ "memory", false, cell_memory },
+	{ "database", true, cell_database },
+	{ "status", false, cell_status },
+	{ "took", false, cell_took },
+	{ "last route", true, cell_last },
+	{ "now", true, cell_now },
+};
+
+/* Text of a cell; without a worker the title. */
+static void
+print_cell(const struct view *v, size_t column, char *out, size_t size)
+{
+	snprintf(out, size, "%s", v ? "-" : columns[column].title);
+	if (v)
+		columns[column].print(v, out, size);
+}
+
+static void
+widen(const struct view *v, int *widths)
+{
+	char cell[CELL_BYTES];
+
+	for (size_t i = 0; i < COUNTOF(columns); i++) {
+		print_cell(v, i, cell, sizeof(cell));
+		if ((int)strlen(cell) > widths[i])
+			widths[i] = (int)strlen(cell);
+	}
+}
+
+static void
+write_row(const struct view *v, const int *widths, struct buf *out)
+{
+	char cell[CELL_BYTES];
+
+	for (size_t i = 0; i < COUNTOF(columns); i++) {
+		bool last = i + 1 == COUNTOF(columns);
+
+		print_cell(v, i, cell, sizeof(cell));
+		buf_fmt(out, "%*s%s", last ? 0 : columns[i].left ? -widths[i] : widths[i], cell, last ? "\n" : "  ");
+	}
+}
+
+static void
+write_counts(struct buf *out, const char *title, const uint64_t *count, const char *const *names, size_t n)
+{
+	const char *separator = "";
+
+	buf_fmt(out, "%-10s", title);
+	for (size_t i = 0; i < n; i++)
+		if (count[i]) {
+			buf_fmt(out, "%s%ju %s", separator, (uintmax_t)count[i], names[i]);
+			separator = ", ";
+		}
+	buf_fmt(out, "%s\n", separator[0] ? "" : "none");
+}
+
+static void
+write_pool(const struct tally *t, struct buf *out)
+{
+	const int64_t *f = t->figure;
+	char           up[32];
+
+	print_ms(f[FIGURE_UPTIME], up, sizeof(up));
+	buf_fmt(out, "clientele " PACKAGE_VERSION "  up %s, generation %jd, %s%s\n", up, (intmax_t)f[FIGURE_GENERATION],
+	    f[FIGURE_READY] ? "ready" : "not ready", f[FIGURE_STOPPING] ? ", stopping" : "");
+	buf_fmt(out, "%-10s%jd serve of %jd (%jd to %jd), %jd idle, %jd active; most at once %jd, "
+	    "maximum reached %jdx\n",
+	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET], (intmax_t)f[FIGURE_MIN],
+	    (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE], (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK],
+	    (intmax_t)f[FIGURE_MAX_REACHED]);
+	buf_fmt(out, "%-10s%jd accepted, %jd answered, %ju slow\n", "requests", (intmax_t)f[FIGURE_ACCEPTED],
+	    (intmax_t)f[FIGURE_REQUESTS], (uintmax_t)t->event[STATS_EVENT_SLOW]);
+	if (f[FIGURE_QUEUE_LENGTH] == -1)
+		buf_fmt(out, "%-10snot known\n", "queue");
+	else
+		buf_fmt(out, "%-10s%jd of %jd wait, at most %jd%s\n", "queue", (intmax_t)f[FIGURE_QUEUE_LENGTH],
+		    (intmax_t)f[FIGURE_QUEUE_LIMIT], (intmax_t)f[FIGURE_QUEUE_PEAK],
+		    f[FIGURE_SHEDDING] ? "; requests are refused" : "");
+	buf_fmt(out, "%-10s%s, %jd workers connected\n", "database", f[FIGURE_DATABASE] ? "reachable" : "not reachable",
+	    (intmax_t)f[FIGURE_CONNECTED]);
+	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
+	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);
+}
+
+void
+table_write(const struct stats *s, const struct tally *t, struct buf *out)
+{
+	int64_t     now = clock_mono_ms();
+	int         widths[COUNTOF(columns)] = { 0 };
+	struct view v;
+
+	write_pool(t, out);
+	buf_str(out, STR("\n"));
+	widen(NULL, widths);
+	for (size_t i = 0; i < s->slots; i++)
+		if (view_read(s, i, now, &v))
+			widen(&v, widths);
+	write_row(NULL, widths, out);
+	for (size_t i = 0; i < s->slots; i++)
+		if (view_read(s, i, now, &v))
+			write_row(&v, widths, out);
+}
