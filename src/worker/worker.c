@@ -2,7 +2,7 @@
 #include "worker/worker.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "fcgi/fcgi.h"
+#include "fcgi/conn.h"
 #include "guard/sandbox.h"
 #include "net/listen.h"
 #include "net/queue.h"
@@ -39,7 +39,7 @@ struct worker {
 	const struct heritage *h;
 	struct stats_slot     *stats; /* its own */
 	struct app            *app;
-	struct fcgi           *fcgi;
+	struct conn           *conn;
 	struct arena           arena;
 	struct response        response;
 	struct queue           queue;
@@ -185,10 +185,10 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 	int64_t            begun_us = clock_mono_us();
 	bool               kept = false;
 	struct facts       facts;
-	enum fcgi_read     got;
+	enum conn_read     got;
 
-	got = fcgi_read(w->fcgi, peer, &req);
-	if (got == READ_REQUEST) {
+	got = conn_read(w->conn, peer, &req);
+	if (got == CONN_REQUEST) {
 		if (peer->fd == w->kept.fd)
 			stats_count(&stats->event[STATS_EVENT_REUSED]);
 		if (req.queue_us >= 0)
@@ -198,17 +198,17 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 		app_handle(w->app, &req, &w->response, &facts);
 		stats_enter(stats, STATS_STATE_WRITING);
 		if (facts.left)
-			fcgi_drop(w->fcgi);
+			conn_drop(w->conn);
 		else
-			kept = fcgi_write(w->fcgi, &w->response, may_keep(w, peer));
+			kept = conn_write(w->conn, &w->response, may_keep(w, peer));
 		finish(w, &req, &facts, clock_mono_us() - begun_us);
 		response_reset(&w->response);
 		app_after(w->app);
 		w->left--;
-	} else if (got != READ_CLOSED || peer->fd != w->kept.fd) {
-		log_debug("%s", got == READ_ABANDONED ? "a request is not begun: its sender has left"
+	} else if (got != CONN_CLOSED || peer->fd != w->kept.fd) {
+		log_debug("%s", got == CONN_ABANDONED ? "a request is not begun: its sender has left"
 						      : "a connection without a request");
-		stats_count(&stats->event[got == READ_ABANDONED ? STATS_EVENT_ABANDONED : STATS_EVENT_USELESS]);
+		stats_count(&stats->event[got == CONN_ABANDONED ? STATS_EVENT_ABANDONED : STATS_EVENT_USELESS]);
 	}
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_STATE_IDLE);
@@ -469,8 +469,8 @@ worker_run(const struct heritage *h)
 	if (w.signal_fd == -1 || !open_epoll(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
 	else
-		w.fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
-	if (w.fcgi) {
+		w.conn = conn_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+	if (w.conn) {
 		arena_init(&w.arena);
 		response_init(&w.response);
 		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], h->stats->shared);
@@ -480,7 +480,7 @@ worker_run(const struct heritage *h)
 		queue_fini(&w.queue);
 		response_fini(&w.response);
 		arena_fini(&w.arena);
-		fcgi_free(w.fcgi);
+		conn_free(w.conn);
 	}
 	if (w.statm_fd != -1)
 		close(w.statm_fd);

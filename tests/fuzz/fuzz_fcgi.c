@@ -6,7 +6,7 @@
 #include "fuzz.h"
 #include "base/arena.h"
 #include "base/clock.h"
-#include "fcgi/fcgi.h"
+#include "fcgi/conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ __lsan_default_suppressions(void)
 }
 
 static struct {
-	struct fcgi    *f;
+	struct conn    *f;
 	struct arena    arena;
 	struct response res;
 	struct buf      wire;
@@ -105,7 +105,7 @@ answer(const struct request *req, unsigned how, int front, int back)
 		memset(buf_room(&res->body, LARGE_BYTES), ' ', LARGE_BYTES), res->body.len = LARGE_BYTES;
 	else
 		buf_str(&res->body, STR("{}"));
-	if (fcgi_write(fuzzed.f, res, true))
+	if (conn_write(fuzzed.f, res, true))
 		close(back);
 	/* What has lasted longer, on a busy machine, may have been cut off. */
 	if (!(how & (NEVER_READS | LEAVES)) && clock_mono_ms() - begun_ms < TIMEOUT_MS)
@@ -116,7 +116,7 @@ static void
 begin(void)
 {
 	log_nowhere();
-	fuzzed.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	fuzzed.f = conn_new(BODY_MAX_BYTES, TIMEOUT_MS);
 	CHECK(fuzzed.f);
 	arena_init(&fuzzed.arena);
 	response_init(&fuzzed.res);
@@ -145,7 +145,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (!(how & KEEPS_OPEN))
 		shutdown(ends[0], SHUT_WR);
 	begun_ms = clock_mono_ms();
-	if (fcgi_read(fuzzed.f, &(struct peer) { .fd = ends[1], .same_host = true }, &req) == READ_REQUEST)
+	if (conn_read(fuzzed.f, &(struct peer) { .fd = ends[1], .same_host = true }, &req) == CONN_REQUEST)
 		answer(&req, how, ends[0], ends[1]);
 	CHECK(clock_mono_ms() - begun_ms < HELD_MAX_MS);
 	CHECK(fcntl(ends[1], F_GETFD) == -1 && errno == EBADF);
