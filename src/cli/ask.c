@@ -2,7 +2,7 @@
 #include "cli/ask.h"
 #include "admin/status.h"
 #include "base/clock.h"
-#include "net/listen.h"
+#include "net/connect.h"
 
 #include <errno.h>
 #include <string.h>
@@ -80,7 +80,7 @@ ask(const struct conf *c, const char *method, const char *target, struct buf *ou
 		buf_fmt(err, "admin_listen is not set: the service has nowhere to be asked");
 		return 0;
 	}
-	fd = listener_connect_admin(c, TIMEOUT_MS, err);
+	fd = connect_admin(c, TIMEOUT_MS, err);
 	if (fd == -1)
 		return 0;
 	buf_init(&request, 1024);

@@ -1,7 +1,7 @@
 /* clientele conf: a front server's file, as shipped in conf/ but with the values of this configuration. */
 #include "cli/cmd.h"
 #include "cli/front.h"
-#include "net/listen.h"
+#include "net/address.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ backend_of(const char *listen)
 	struct backend b = { 0 };
 	struct str     host = str_of(listen);
 
-	b.path = host.len ? str_of(listener_path(listen)) : STR(SHIPPED_SOCKET);
+	b.path = host.len ? str_of(address_path(listen)) : STR(SHIPPED_SOCKET);
 	if (b.path.ptr)
 		return b;
 	while (host.len > 0 && host.ptr[host.len - 1] != ':')

@@ -6,6 +6,7 @@
 #include "guard/harden.h"
 #include "master/scale.h"
 #include "master/supervisor.h"
+#include "net/allow.h"
 #include "net/listen.h"
 #include "shm/buckets.h"
 #include "shm/stats.h"

@@ -10,6 +10,7 @@
 #include "master/pool.h"
 #include "master/signals.h"
 #include "master/target.h"
+#include "net/allow.h"
 #include "net/queue.h"
 #include "shm/buckets.h"
 

@@ -1,28 +1,26 @@
-/* The listening socket, and who may connect to it. */
+/* The listening sockets. */
 #include "net/listen.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "net/address.h"
+#include "net/allow.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <pwd.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
-	V4_PREFIX_BITS = 96,
-	ADMIN_BACKLOG = 64, /* people and their tools, not customers */
-	SHOWN_BYTES = 60,
+	ADMIN_BACKLOG = 64,   /* people and their tools, not customers */
+	/* Another instance that starts holds the lock for milliseconds. */
+	LOCK_WAIT_MS = 2000,
+	LOCK_LOOK_MS = 20,
 };
 
 /* What is configured for one socket, and the names of its keys for messages. */
@@ -36,163 +34,42 @@ struct wanted {
 static struct wanted
 wanted_front(const struct conf *c)
 {
-	return (struct wanted) { "listen", "listen_owner", c->listen, c->listen_owner, (mode_t)c->listen_mode,
-		(int)c->listen_backlog };
+	return (struct wanted) {
+		.listen_key = "listen",
+		.owner_key = "listen_owner",
+		.address = c->listen,
+		.owner = c->listen_owner,
+		.mode = (mode_t)c->listen_mode,
+		.backlog = (int)c->listen_backlog,
+	};
 }
 
 static struct wanted
 wanted_admin(const struct conf *c)
 {
-	return (struct wanted) { "admin_listen", "admin_owner", c->admin_listen, c->admin_owner, (mode_t)c->admin_mode,
-		ADMIN_BACKLOG };
+	return (struct wanted) {
+		.listen_key = "admin_listen",
+		.owner_key = "admin_owner",
+		.address = c->admin_listen,
+		.owner = c->admin_owner,
+		.mode = (mode_t)c->admin_mode,
+		.backlog = ADMIN_BACKLOG,
+	};
 }
 
-static const unsigned char v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-/* ---- who may connect */
-
+/* A sentence about errno at an address; false, for the caller to return. */
 static bool
-address_parse(struct str text, unsigned char out[16], bool *is_v4)
+fail(const char *key, const char *address, struct buf *err)
 {
-	char z[INET6_ADDRSTRLEN];
+	const char *hint = errno == EAFNOSUPPORT
+	    ? " (the systemd unit allows unix sockets only; clientele-tcp.conf opens it)"
+	    : "";
 
-	if (text.len >= sizeof(z))
-		return false;
-	snprintf(z, sizeof(z), "%.*s", STR_ARGS(text));
-	memcpy(out, v4_prefix, sizeof(v4_prefix));
-	*is_v4 = inet_pton(AF_INET, z, out + sizeof(v4_prefix)) == 1;
-	return *is_v4 || inet_pton(AF_INET6, z, out) == 1;
-}
-
-bool
-allow_parse(const char *list, struct allow *out, struct buf *err)
-{
-	struct str   rest = str_of(list);
-	struct allow a = { 0 };
-
-	while (rest.ptr) {
-		struct str item = str_trim(str_cut(&rest, ','));
-		struct str bits = item;
-		struct str address = str_trim(str_cut(&bits, '/'));
-		bool       is_v4 = false;
-		int64_t    n = 128;
-
-		if (item.len == 0)
-			continue;
-		if (a.n == ALLOW_NETS_MAX) {
-			buf_fmt(err, "listen_allow has more than %d entries", ALLOW_NETS_MAX);
-			return false;
-		}
-		if (!address_parse(address, a.net[a.n].address, &is_v4)
-		    || (bits.ptr && !str_to_i64(bits, 0, is_v4 ? 32 : 128, &n))) {
-			/* Its beginning is enough: all of a long one would leave no room for the message. */
-			buf_fmt(err, "listen_allow: \"%.*s\" is no address or network",
-			    (int)(item.len < SHOWN_BYTES ? item.len : SHOWN_BYTES), item.ptr);
-			return false;
-		}
-		a.net[a.n++].bits = (unsigned)n + (is_v4 && bits.ptr ? V4_PREFIX_BITS : 0);
-	}
-	*out = a;
-	return true;
-}
-
-static bool
-in_net(const unsigned char address[16], const unsigned char net[16], unsigned bits)
-{
-	unsigned      whole = bits / 8;
-	unsigned char mask = (unsigned char)(0xff00u >> (bits % 8));
-
-	return memcmp(address, net, whole) == 0
-	    && (bits % 8 == 0 || ((address[whole] ^ net[whole]) & mask) == 0);
-}
-
-bool
-allow_has(const struct allow *a, const struct sockaddr_storage *peer)
-{
-	unsigned char address[16];
-
-	if (peer->ss_family == AF_UNIX)
-		return true;
-	if (peer->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-
-		memcpy(address, v4_prefix, sizeof(v4_prefix));
-		memcpy(address + sizeof(v4_prefix), &v4->sin_addr, sizeof(v4->sin_addr));
-	} else if (peer->ss_family == AF_INET6)
-		memcpy(address, &((const struct sockaddr_in6 *)peer)->sin6_addr, sizeof(address));
-	else
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (in_net(address, a->net[i].address, a->net[i].bits))
-			return true;
+	buf_fmt(err, "%s: %s: %s%s", key, address, strerror(errno), hint);
 	return false;
 }
 
-/* ---- "user:group" */
-
-struct owner {
-	uid_t uid;
-	gid_t gid;
-};
-
-static bool
-owner_parse(const struct wanted *w, struct owner *out, struct buf *err)
-{
-	struct owner o = { (uid_t)-1, (gid_t)-1 };
-	char        *user = must_strdup(w->owner);
-	char        *group = strchr(user, ':');
-	bool         good = true;
-
-	if (group)
-		*group++ = '\0';
-	if (*user) {
-		const struct passwd *p = getpwnam(user);
-
-		good = p != NULL;
-		if (p)
-			o.uid = p->pw_uid;
-		else
-			buf_fmt(err, "%s: there is no user \"%s\"", w->owner_key, user);
-	}
-	if (good && group && *group) {
-		const struct group *g = getgrnam(group);
-
-		good = g != NULL;
-		if (g)
-			o.gid = g->gr_gid;
-		else
-			buf_fmt(err, "%s: there is no group \"%s\"", w->owner_key, group);
-	}
-	free(user);
-	if (good)
-		*out = o;
-	return good;
-}
-
 /* ---- unix sockets */
-
-const char *
-listener_path(const char *listen)
-{
-	if (strncmp(listen, "unix:", 5) == 0)
-		return listen + 5;
-	return listen[0] == '/' ? listen : NULL;
-}
-
-static bool
-unix_address(const struct wanted *w, struct sockaddr_un *out, struct buf *err)
-{
-	const char *path = listener_path(w->address);
-
-	*out = (struct sockaddr_un) { .sun_family = AF_UNIX };
-	if (path[0] != '/' || strlen(path) >= sizeof(out->sun_path)) {
-		buf_fmt(err, "%s: a socket path begins with / and has at most %zu bytes: %s",
-		    w->listen_key, sizeof(out->sun_path) - 1, path);
-		return false;
-	}
-	memcpy(out->sun_path, path, strlen(path) + 1);
-	return true;
-}
 
 /* Removes a socket file that a dead process left behind; false when it is anything else. */
 static bool
@@ -200,26 +77,41 @@ remove_leftover(const struct wanted *w, const struct sockaddr_un *address, struc
 {
 	const char *path = address->sun_path;
 	struct stat st;
-	int         fd, error;
+	int         fd, error = 0;
 
 	if (lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode)) {
 		buf_fmt(err, "%s: %s exists and is not a socket", w->listen_key, path);
 		return false;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	error = fd == -1 ? errno
-	    : connect(fd, (const struct sockaddr *)address, sizeof(*address)) == -1 ? errno : 0;
+	if (fd == -1 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == -1)
+		error = errno;
 	if (fd != -1)
 		close(fd);
 	if (error == ECONNREFUSED && unlink(path) == 0)
 		return true;
 	/* EAGAIN: someone listens, and has too much to do. */
-	if (error == 0 || error == EAGAIN)
+	if (error == 0 || error == EAGAIN) {
 		buf_fmt(err, "%s: another process answers on %s", w->listen_key, path);
-	else
-		buf_fmt(err, "%s: %s: %s", w->listen_key, path,
-		    strerror(error == ECONNREFUSED ? errno : error));
-	return false;
+		return false;
+	}
+	if (error != ECONNREFUSED)
+		errno = error;
+	return fail(w->listen_key, path, err);
+}
+
+/* The file is there now, and is ours. */
+static bool
+own_file(struct listener *l, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode))
+		return false;
+	l->path = must_strdup(path);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return true;
 }
 
 /* Binds and listens while nobody else does so in the same folder, see open_unix(). */
@@ -228,13 +120,10 @@ bind_unix(struct listener *l, const struct wanted *w, const struct sockaddr_un *
     const struct owner *owner, struct buf *err)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)address;
-	struct stat            st;
-	mode_t                 before;
-	int                    bound;
-
 	/* A chmod after the bind would leave a moment with other permissions. */
-	before = umask(0777 & ~w->mode);
-	bound = bind(l->fd, sa, sizeof(*address));
+	mode_t                 before = umask(0777 & ~w->mode);
+	int                    bound = bind(l->fd, sa, sizeof(*address));
+
 	if (bound == -1 && errno == EADDRINUSE) {
 		if (!remove_leftover(w, address, err)) {
 			umask(before);
@@ -243,24 +132,41 @@ bind_unix(struct listener *l, const struct wanted *w, const struct sockaddr_un *
 		bound = bind(l->fd, sa, sizeof(*address));
 	}
 	umask(before);
-	if (bound == -1 || lstat(address->sun_path, &st) == -1) {
-		buf_fmt(err, "%s: %s: %s", w->listen_key, address->sun_path, strerror(errno));
-		return false;
-	}
-	l->path = must_strdup(address->sun_path);
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
+	if (bound == -1 || !own_file(l, address->sun_path))
+		return fail(w->listen_key, address->sun_path, err);
 	/* Nothing to change is no call: a sandbox may not have it. */
 	if ((owner->uid != (uid_t)-1 || owner->gid != (gid_t)-1)
-	    && lchown(l->path, owner->uid, owner->gid) == -1) {
-		buf_fmt(err, "%s: %s: %s", w->owner_key, l->path, strerror(errno));
-		return false;
+	    && lchown(l->path, owner->uid, owner->gid) == -1)
+		return fail(w->owner_key, l->path, err);
+	return listen(l->fd, w->backlog) == 0 || fail(w->listen_key, l->path, err);
+}
+
+/* Locks the folder of a path; -1: err says why. Anybody who can read it can hold its lock. */
+static int
+lock_folder(const struct wanted *w, const char *path, struct buf *err)
+{
+	int64_t end = clock_mono_ms() + LOCK_WAIT_MS;
+	char   *folder = must_strdup(path);
+	char   *slash = strrchr(folder, '/');
+	int     fd;
+
+	slash[slash == folder] = '\0';
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno == EWOULDBLOCK && clock_mono_ms() < end) {
+			poll(NULL, 0, LOCK_LOOK_MS);
+			continue;
+		}
+		close(fd);
+		fd = -1;
 	}
-	if (listen(l->fd, w->backlog) == -1) {
-		buf_fmt(err, "%s: %s: %s", w->listen_key, l->path, strerror(errno));
-		return false;
-	}
-	return true;
+	if (fd == -1 && errno == EWOULDBLOCK)
+		buf_fmt(err, "%s: another process holds a lock on the folder %s; "
+			     "fuser -v %s names it", w->listen_key, folder, folder);
+	else if (fd == -1)
+		fail(w->listen_key, folder, err);
+	free(folder);
+	return fd;
 }
 
 static bool
@@ -268,70 +174,29 @@ open_unix(struct listener *l, const struct wanted *w, struct buf *err)
 {
 	struct sockaddr_un address;
 	struct owner       owner;
-	char              *folder, *slash;
 	int                lock;
 	bool               good;
 
-	if (!unix_address(w, &address, err) || !owner_parse(w, &owner, err))
+	if (!address_unix(w->listen_key, w->address, &address, err)
+	    || !address_owner(w->owner_key, w->owner, &owner, err))
 		return false;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd == -1) {
-		buf_fmt(err, "%s: %s", w->listen_key, strerror(errno));
-		return false;
-	}
+	if (l->fd == -1)
+		return fail(w->listen_key, w->address, err);
 	/*
-	 * Between the look at a left-over file and our own listen() no other
-	 * starting instance may do the same, or one would remove the other's
-	 * socket. The folder is there anyway, so it is what gets locked.
+	 * Between the look at a left-over file and our own listen() no other starting instance may
+	 * do the same, or one would remove the other's socket. The folder is there anyway, so it is
+	 * what gets locked.
 	 */
-	folder = must_strdup(address.sun_path);
-	slash = strrchr(folder, '/');
-	slash[slash == folder] = '\0';
-	lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	good = lock != -1 && flock(lock, LOCK_EX) == 0;
-	if (!good)
-		buf_fmt(err, "%s: %s: %s", w->listen_key, folder, strerror(errno));
-	else
-		good = bind_unix(l, w, &address, &owner, err);
-	if (lock != -1)
-		close(lock);
-	free(folder);
+	lock = lock_folder(w, address.sun_path, err);
+	if (lock == -1)
+		return false;
+	good = bind_unix(l, w, &address, &owner, err);
+	close(lock);
 	return good;
 }
 
 /* ---- TCP */
-
-static bool
-tcp_address(const struct wanted *w, struct addrinfo **out, struct buf *err)
-{
-	struct addrinfo hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	};
-	char   *host = must_strdup(w->address);
-	char   *port = strrchr(host, ':');
-	char   *name = host;
-	int64_t number;
-	int     failed = EAI_NONAME;
-
-	if (port && port != host) {
-		*port++ = '\0';
-		/* "[::1]:9000": without brackets the last part of an address would be its port. */
-		if (host[0] == '[' && port[-2] == ']') {
-			name = host + 1;
-			port[-2] = '\0';
-		}
-		if ((name != host || !strchr(host, ':'))
-		    && str_to_i64(str_of(port), 1, 65535, &number))
-			failed = getaddrinfo(name, port, &hints, out);
-	}
-	if (failed)
-		buf_fmt(err, "%s: \"%s\" is neither unix:/path, /path, host:port nor [v6]:port",
-		    w->listen_key, w->address);
-	free(host);
-	return failed == 0;
-}
 
 static bool
 open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
@@ -340,7 +205,7 @@ open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
 	int              one = 1;
 	bool             good = false;
 
-	if (!tcp_address(w, &a, err))
+	if (!address_tcp(w->listen_key, w->address, &a, err))
 		return false;
 	l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd != -1 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0
@@ -350,7 +215,7 @@ open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
 	    && listen(l->fd, w->backlog) == 0)
 		good = true;
 	else
-		buf_fmt(err, "%s: %s: %s", w->listen_key, w->address, strerror(errno));
+		fail(w->listen_key, w->address, err);
 	freeaddrinfo(a);
 	return good;
 }
@@ -406,7 +271,7 @@ systemd_fds(void)
 static bool
 open_own(struct listener *l, const struct wanted *w, struct buf *err)
 {
-	return listener_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
+	return address_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
 }
 
 static bool
@@ -430,7 +295,8 @@ open_any(struct listener *l, const struct conf *c, struct buf *err)
 		l->alone = true;
 		return adopt(l, STDIN_FILENO, err);
 	}
-	buf_fmt(err, "nothing to listen on: set listen, or pass a socket (systemd, spawn-fcgi)");
+	buf_fmt(err, "nothing to listen on: set listen, or pass a socket (under systemd: "
+		     "systemctl start clientele.socket)");
 	return false;
 }
 
@@ -450,7 +316,6 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 {
 	struct sockaddr_un address = { 0 };
 	socklen_t          len = sizeof(address) - 1;
-	struct stat        st;
 
 	*l = (struct listener) { .fd = fd, .inherited = !made };
 	if (!is_listening(fd)) {
@@ -458,12 +323,9 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 		return false;
 	}
 	/* The file of that name may be somebody else's by now; then it is not ours to remove. */
-	if (made && getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.sun_family == AF_UNIX
-	    && lstat(address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		l->path = must_strdup(address.sun_path);
-		l->dev = st.st_dev;
-		l->ino = st.st_ino;
-	}
+	if (made && getsockname(fd, (struct sockaddr *)&address, &len) == 0
+	    && address.sun_family == AF_UNIX)
+		(void)own_file(l, address.sun_path);
 	return true;
 }
 
@@ -478,35 +340,6 @@ listener_open_admin(struct listener *l, const struct conf *c, struct buf *err)
 	listener_remove_file(l);
 	listener_close(l);
 	return false;
-}
-
-int
-listener_connect_admin(const struct conf *c, int64_t timeout_ms, struct buf *err)
-{
-	struct wanted      w = wanted_admin(c);
-	struct timeval     timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
-	struct sockaddr_un path;
-	struct addrinfo   *a = NULL;
-	bool               is_unix = listener_path(w.address) != NULL;
-	int                fd, connected = -1;
-
-	if (is_unix ? !unix_address(&w, &path, err) : !tcp_address(&w, &a, err))
-		return -1;
-	fd = socket(is_unix ? AF_UNIX : a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The timeout to send bounds connect() too. */
-	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0
-	    && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0)
-		connected = is_unix ? connect(fd, (const struct sockaddr *)&path, sizeof(path))
-				    : connect(fd, a->ai_addr, a->ai_addrlen);
-	if (a)
-		freeaddrinfo(a);
-	if (connected == 0)
-		return fd;
-	buf_fmt(err, "%s: %s%s", w.address, strerror(errno),
-	    errno == ENOENT || errno == ECONNREFUSED ? " (does clientele serve run with this configuration?)" : "");
-	if (fd != -1)
-		close(fd);
-	return -1;
 }
 
 void
@@ -539,13 +372,13 @@ check_one(const struct wanted *w, struct buf *err)
 	struct addrinfo   *a;
 	struct owner       owner;
 
-	if (!owner_parse(w, &owner, err))
+	if (!address_owner(w->owner_key, w->owner, &owner, err))
 		return false;
-	if (listener_path(w->address))
-		return unix_address(w, &address, err);
+	if (address_path(w->address))
+		return address_unix(w->listen_key, w->address, &address, err);
 	if (!w->address[0])
 		return true;
-	if (!tcp_address(w, &a, err))
+	if (!address_tcp(w->listen_key, w->address, &a, err))
 		return false;
 	freeaddrinfo(a);
 	return true;
@@ -557,5 +390,6 @@ listener_check(const struct conf *c, struct buf *err)
 	struct wanted front = wanted_front(c), admin = wanted_admin(c);
 	struct allow  allow;
 
-	return allow_parse(c->listen_allow, &allow, err) && check_one(&front, err) && check_one(&admin, err);
+	return allow_parse(c->listen_allow, &allow, err) && check_one(&front, err)
+	    && check_one(&admin, err);
 }

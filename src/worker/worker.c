@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "fcgi/conn.h"
 #include "guard/sandbox.h"
-#include "net/listen.h"
+#include "net/allow.h"
 #include "net/queue.h"
 #include "worker/reqlog.h"
 

@@ -8,7 +8,7 @@
 #include "call/idem.h"
 #include "http/trace.h"
 #include "http/version.h"
-#include "net/listen.h"
+#include "net/allow.h"
 
 #include <arpa/inet.h>
 

@@ -15,7 +15,7 @@
 #include "guard/harden.h"
 #include "json/jread.h"
 #include "memory.h"
-#include "net/listen.h"
+#include "net/allow.h"
 #include "worker/worker.h"
 #include "tracer.h"
 
