@@ -1,8 +1,7 @@
 /* Configuration: the table of keys, and its readers. */
 #include "conf/conf.h"
-#include "base/arena.h"
+#include "conf/key.h"
 #include "base/rate.h"
-#include "base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,59 +12,10 @@
 enum {
 	FILE_MAX_BYTES = 64 * 1024, /* the sample is a tenth of it */
 	NAME_MAX_BYTES = 40,
-	CLIP_BYTES = 60,
 };
 
-enum type {
-	TYPE_INT,     /* digits */
-	TYPE_COUNT,   /* digits, or "auto", which is 0 */
-	TYPE_WORKERS, /* the same, "static" and digits, or "dynamic" */
-	TYPE_BYTES,   /* digits with K or M */
-	TYPE_MS,      /* digits with ms, s, m or h */
-	TYPE_OCTAL,   /* octal digits */
-	TYPE_LEVEL,   /* these four: one of a list of names */
-	TYPE_FORMAT,
-	TYPE_SANDBOX,
-	TYPE_SWITCH,
-	TYPE_RATE, /* "off", or "100/s burst 200" */
-	TYPE_TEXT,
-	TYPE_URL, /* http or https, no slash at the end */
-};
-
-enum flags {
-	FIXED = 0,
-	RELOAD = 1, /* a reload applies it */
-	SECRET = 2, /* never printed */
-};
-
-static const char *const off_on[] = { "off", "on" };
-static const char *const off_on_log[] = { "off", "on", "log" }; /* CONF_SANDBOX_ */
-
-/* The names of a type, as many as the key's max says, and one; NULL: it has none. */
-static const char *const *
-names_of(enum type type)
-{
-	return type == TYPE_LEVEL ? log_level_names
-	    : type == TYPE_FORMAT ? log_format_names
-	    : type == TYPE_SWITCH ? off_on
-	    : type == TYPE_SANDBOX ? off_on_log
-				  : NULL;
-}
-
-static const struct key {
-	const char *name, *dflt;
-	enum type   type;
-	int         flags;
-	int64_t     min, max; /* of texts: bytes */
-	size_t      at;
-	const char *sentence;
-} keys[] = {
+static const struct key keys[] = {
 #define AT(member) offsetof(struct conf, member)
-#define SECOND INT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define KIB    1024
-#define MIB    (1024 * KIB)
 	{ "database_url", "dbname=clientele user=clientele_serve", TYPE_TEXT, RELOAD | SECRET, 1,
 	    4096, AT(database_url),
 	    "libpq connection string or URL of the role that serves; it may name several hosts." },
@@ -170,241 +120,13 @@ static const struct key {
 #undef AT
 };
 
-struct unit {
-	const char *suffix;
-	int64_t     factor;
-};
-
-/* Largest first: a value is printed in the first unit that divides it. */
-static const struct unit byte_units[] = { { "M", MIB }, { "K", KIB }, { "", 1 }, { NULL, 0 } };
-static const struct unit ms_units[] = { { "h", HOUR }, { "m", MINUTE }, { "s", SECOND },
-	{ "ms", 1 }, { NULL, 0 } };
-static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
-
 static const struct key *
-key_find(struct str name)
+find_key(struct str name)
 {
 	for (size_t i = 0; i < COUNTOF(keys); i++)
 		if (str_is(name, keys[i].name))
 			return &keys[i];
 	return NULL;
-}
-
-static char **
-text_of(const struct conf *c, const struct key *k)
-{
-	/* The struct is ours and never const where it is made; only conf_set() writes. */
-	return (char **)((uintptr_t)c + k->at);
-}
-
-static int64_t *
-number_of(const struct conf *c, const struct key *k)
-{
-	return (int64_t *)((uintptr_t)c + k->at);
-}
-
-static const struct unit *
-units_of(enum type type)
-{
-	return type == TYPE_BYTES ? byte_units : type == TYPE_MS ? ms_units : plain_units;
-}
-
-static bool
-is_text(enum type type)
-{
-	return type == TYPE_TEXT || type == TYPE_URL;
-}
-
-static void
-print_rate(int64_t packed, struct buf *out)
-{
-	const struct rate r = rate_unpack((uint64_t)packed);
-	char              text[RATE_TEXT_BYTES];
-
-	buf_str(out, rate_text(&r, text));
-}
-
-static void
-print_number(const struct key *k, int64_t n, struct buf *out)
-{
-	const struct unit *u = units_of(k->type);
-
-	if (names_of(k->type))
-		buf_fmt(out, "%s", names_of(k->type)[n]);
-	else if (k->type == TYPE_RATE)
-		print_rate(n, out);
-	else if (k->type == TYPE_OCTAL)
-		buf_fmt(out, "%04o", (unsigned)n);
-	else if (k->type == TYPE_WORKERS && n == CONF_WORKERS_DYNAMIC)
-		buf_fmt(out, "dynamic");
-	else if ((k->type == TYPE_COUNT || k->type == TYPE_WORKERS) && n == CONF_WORKERS_AUTO)
-		buf_fmt(out, "auto");
-	else if (n == 0)
-		buf_fmt(out, "0");
-	else {
-		while (n % u->factor != 0)
-			u++;
-		buf_fmt(out, "%lld%s", (long long)(n / u->factor), u->suffix);
-	}
-}
-
-static bool
-parse_units(const struct key *k, struct str value, int64_t *out)
-{
-	struct str digits = value;
-	struct str suffix;
-	int64_t    n;
-
-	while (digits.len && (digits.ptr[digits.len - 1] < '0' || digits.ptr[digits.len - 1] > '9'))
-		digits.len--;
-	suffix = (struct str) { value.ptr + digits.len, value.len - digits.len };
-	if (!str_to_i64(digits, 0, INT64_MAX, &n))
-		return false;
-	/* A time without a unit is a guess waiting to be wrong; only 0 needs none. */
-	for (const struct unit *u = units_of(k->type); u->suffix; u++)
-		if (str_is(suffix, u->suffix) || (n == 0 && suffix.len == 0)) {
-			if (__builtin_mul_overflow(n, u->factor, &n) || n < k->min || n > k->max)
-				return false;
-			*out = n;
-			return true;
-		}
-	return false;
-}
-
-static bool
-parse_number(const struct key *k, struct str value, int64_t *out)
-{
-	struct rate rate;
-	int64_t     n = 0;
-
-	switch (k->type) {
-	case TYPE_WORKERS:
-	case TYPE_COUNT:
-		if (k->type == TYPE_WORKERS && str_is(value, "dynamic")) {
-			*out = CONF_WORKERS_DYNAMIC;
-			return true;
-		}
-		if (k->type == TYPE_WORKERS && str_starts(value, STR("static ")))
-			value = str_trim((struct str) { value.ptr + 7, value.len - 7 });
-		if (str_is(value, "auto")) {
-			*out = 0;
-			return true;
-		}
-		return parse_units(k, value, out);
-	case TYPE_INT:
-	case TYPE_BYTES:
-	case TYPE_MS:
-		return parse_units(k, value, out);
-	case TYPE_OCTAL:
-		if (value.len < 3 || value.len > 4)
-			return false;
-		for (size_t i = 0; i < value.len; i++) {
-			if (value.ptr[i] < '0' || value.ptr[i] > '7')
-				return false;
-			n = n * 8 + (value.ptr[i] - '0');
-		}
-		if (n > k->max)
-			return false;
-		*out = n;
-		return true;
-	case TYPE_LEVEL:
-	case TYPE_FORMAT:
-	case TYPE_SANDBOX:
-	case TYPE_SWITCH:
-		while (n <= k->max && !str_is(value, names_of(k->type)[n]))
-			n++;
-		if (n > k->max)
-			return false;
-		*out = n;
-		return true;
-	case TYPE_RATE:
-		if (!rate_parse(value, &rate))
-			return false;
-		*out = (int64_t)rate_pack(&rate);
-		return true;
-	case TYPE_TEXT:
-	case TYPE_URL:
-		break;
-	}
-	return false;
-}
-
-static bool
-text_fits(const struct key *k, struct str value)
-{
-	if ((int64_t)value.len < k->min || (int64_t)value.len > k->max || !utf8_valid(value))
-		return false;
-	for (size_t i = 0; i < value.len; i++)
-		if ((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
-			return false;
-	if (k->type == TYPE_URL)
-		return (str_starts(value, STR("https://")) || str_starts(value, STR("http://")))
-		    && value.ptr[value.len - 1] != '/';
-	return true;
-}
-
-/* The beginning of what came from outside, for a message. */
-static struct str
-clip(struct str s)
-{
-	return (struct str) { s.ptr, s.len < CLIP_BYTES ? s.len : CLIP_BYTES };
-}
-
-/* What the key takes, for the message about what it did not take. */
-static void
-print_expected(const struct key *k, struct buf *err)
-{
-	static const char *const what[] = {
-		[TYPE_INT] = "a whole number",
-		[TYPE_COUNT] = "auto or a whole number",
-		[TYPE_WORKERS] = "auto, dynamic or a whole number",
-		[TYPE_BYTES] = "a size such as 16K or 2M,",
-		[TYPE_MS] = "a time such as 500ms, 5s, 1m or 24h,",
-		[TYPE_OCTAL] = "octal permissions such as 0660",
-		[TYPE_RATE] = "off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers",
-		[TYPE_TEXT] = "plain text",
-		[TYPE_URL] = "an http or https URL without a slash at its end",
-	};
-
-	for (int64_t i = 0; names_of(k->type) && i <= k->max; i++)
-		buf_fmt(err, "%s%s", i == 0 ? "" : i == k->max ? " or " : ", ", names_of(k->type)[i]);
-	if (names_of(k->type))
-		return;
-	buf_fmt(err, "%s", what[k->type]);
-	if (k->type == TYPE_OCTAL)
-		return;
-	if (is_text(k->type)) {
-		buf_fmt(err, " of %d to %d bytes", (int)k->min, (int)k->max);
-		return;
-	}
-	if (k->type == TYPE_RATE) {
-		buf_fmt(err, " from %d to %d", (int)k->min, (int)k->max);
-		return;
-	}
-	buf_fmt(err, " from ");
-	print_number(k, k->min, err);
-	buf_fmt(err, " to ");
-	print_number(k, k->max, err);
-}
-
-static bool
-set(struct conf *c, const struct key *k, struct str value, struct buf *err)
-{
-	char **text = text_of(c, k);
-
-	if (is_text(k->type) && text_fits(k, value)) {
-		free(*text);
-		*text = must_alloc(value.len + 1);
-		memcpy(*text, value.ptr, value.len);
-		return true;
-	}
-	if (!is_text(k->type) && parse_number(k, value, number_of(c, k)))
-		return true;
-	buf_fmt(err, "%s must be ", k->name);
-	print_expected(k, err);
-	if (!(k->flags & SECRET))
-		buf_fmt(err, ", not \"%.*s\"", STR_ARGS(clip(value)));
-	return false;
 }
 
 void
@@ -416,7 +138,7 @@ conf_init(struct conf *c)
 		bool       fits;
 
 		buf_init(&none, 512);
-		fits = set(c, &keys[i], str_of(keys[i].dflt), &none);
+		fits = key_set(&keys[i], c, str_of(keys[i].dflt), &none);
 		buf_fini(&none);
 		assert(fits); /* a default that breaks its own row */
 	}
@@ -426,21 +148,20 @@ void
 conf_fini(struct conf *c)
 {
 	for (size_t i = 0; i < COUNTOF(keys); i++)
-		if (is_text(keys[i].type))
-			free(*text_of(c, &keys[i]));
+		key_free(&keys[i], c);
 	*c = (struct conf) { 0 };
 }
 
 static bool
 set_named(struct conf *c, struct str name, struct str value, struct buf *err)
 {
-	const struct key *k = key_find(name);
+	const struct key *k = find_key(name);
 
 	if (!k) {
-		buf_fmt(err, "there is no key \"%.*s\"", STR_ARGS(clip(name)));
+		buf_fmt(err, "there is no key \"%.*s\"", STR_ARGS(key_clip(name)));
 		return false;
 	}
-	return set(c, k, value, err);
+	return key_set(k, c, value, err);
 }
 
 bool
@@ -464,7 +185,7 @@ flag_split(const char *flag, const struct key **key, const char **value)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		name[i] = flag[2 + i] == '-' ? '_' : flag[2 + i];
-	*key = key_find((struct str) { name, len });
+	*key = find_key((struct str) { name, len });
 	*value = end + 1;
 	return *key != NULL;
 }
@@ -490,7 +211,7 @@ conf_set_flag(struct conf *c, const char *flag, struct buf *err)
 		return false;
 	}
 	buf_fmt(err, "command line: ");
-	if (!set(c, k, str_of(value), err))
+	if (!key_set(k, c, str_of(value), err))
 		return false;
 	err->len = before;
 	return true;
@@ -509,7 +230,7 @@ read_line(struct conf *c, struct str line, unsigned number, unsigned first_line[
 	}
 	if (!set_named(c, name, str_trim(rest), err))
 		return false;
-	k = key_find(name);
+	k = find_key(name);
 	if (first_line[k - keys]) {
 		buf_fmt(err, "%s was set in line %u already", k->name, first_line[k - keys]);
 		return false;
@@ -581,19 +302,11 @@ conf_read_env(struct conf *c, struct buf *err)
 		if (!value)
 			continue;
 		buf_fmt(err, "environment %s: ", name);
-		if (!set(c, &keys[i], str_of(value), err))
+		if (!key_set(&keys[i], c, str_of(value), err))
 			return false;
 		err->len = before;
 	}
 	return true;
-}
-
-static bool
-same(const struct key *k, const struct conf *a, const struct conf *b)
-{
-	if (is_text(k->type))
-		return strcmp(*text_of(a, k), *text_of(b, k)) == 0;
-	return *number_of(a, k) == *number_of(b, k);
 }
 
 void
@@ -602,14 +315,10 @@ conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *kept)
 	for (size_t i = 0; i < COUNTOF(keys); i++) {
 		const struct key *k = &keys[i];
 
-		if ((k->flags & RELOAD) || same(k, next, running))
+		if ((k->flags & RELOAD) || key_same(k, next, running))
 			continue;
 		buf_fmt(kept, "%s%s", kept->len ? ", " : "", k->name);
-		if (is_text(k->type)) {
-			free(*text_of(next, k));
-			*text_of(next, k) = must_strdup(*text_of(running, k));
-		} else
-			*number_of(next, k) = *number_of(running, k);
+		key_copy(k, next, running);
 	}
 }
 
@@ -617,15 +326,8 @@ void
 conf_print(const struct conf *c, struct buf *out)
 {
 	for (size_t i = 0; i < COUNTOF(keys); i++) {
-		const struct key *k = &keys[i];
-
-		buf_fmt(out, "%s = ", k->name);
-		if (!is_text(k->type))
-			print_number(k, *number_of(c, k), out);
-		else if ((k->flags & SECRET) && **text_of(c, k))
-			buf_fmt(out, "********");
-		else
-			buf_fmt(out, "%s", *text_of(c, k));
+		buf_fmt(out, "%s = ", keys[i].name);
+		key_print(&keys[i], c, out);
 		buf_fmt(out, "\n");
 	}
 }

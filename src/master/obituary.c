@@ -2,7 +2,7 @@
 #include "master/obituary.h"
 #include "app/resources.h"
 #include "base/log.h"
-#include "guard/sandbox.h"
+#include "guard/filter.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ print_end(int status, uint32_t refused, char *out, size_t size)
 
 	if (refused)
 		snprintf(out, size, "the sandbox does not allow the system call %s",
-		    sandbox_call_name(refused - 1));
+		    filter_call_name(refused - 1));
 	else if (WIFSIGNALED(status))
 		snprintf(out, size, "signal %d (SIG%s)%s", WTERMSIG(status), name ? name : "?",
 		    WCOREDUMP(status) ? ", core" : "");

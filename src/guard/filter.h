@@ -1,0 +1,35 @@
+/*
+ * The system calls that a process may make once it serves: one table (filter.c), loaded into the
+ * kernel by seccomp. Any other call ends the process with SIGSYS before the kernel does it.
+ */
+#ifndef GUARD_FILTER_H
+#define GUARD_FILTER_H
+
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+/* What of the table applies; a row names all that it is for. */
+enum {
+	FOR_WORKER = 1,
+	FOR_ADMIN = 2,
+	FOR_NETWORK = 4, /* the database is not behind a unix socket */
+	FOR_FILES = 8,   /* connecting reads files */
+	FOR_LOG = 16,    /* the log is a file, to be opened again */
+	FOR_NETLINK = 32, /* the kernel is asked for the queue of listen_fd */
+};
+
+struct filter {
+	unsigned           needs; /* FOR_ */
+	int                listen_fd;
+	bool               only_logs; /* lets through what it would kill for; the kernel's log has it */
+	_Atomic(uint32_t) *refused; /* takes the number of the call that ended the process, and one */
+};
+
+/* Before there are other threads; there is no way back. False: errno says why. */
+bool filter_load(const struct filter *f) MUSTCHECK;
+
+/* The name of a call for the log, or its number; valid until the next call of this. */
+const char *filter_call_name(uint32_t number);
+
+#endif
