@@ -128,13 +128,14 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(getdents64, FOR_FILES),
 		WHEN(openat, FOR_LOG, IS(2, LOG_FLAGS)),
 
-		/* Memory. Code is mapped only where names or TLS may load a library of theirs. */
+		/* Memory. Code is mapped from files, and only where names or TLS may load a library. */
 		CALL(brk, 0),
 		CALL(munmap, 0),
 		CALL(mremap, 0),
 		CALL(madvise, 0),
 		WHEN(mmap, 0, BITS(2, PROT_EXEC, 0)),
-		CALL(mmap, FOR_NETWORK),
+		BOTH(mmap, FOR_NETWORK, BITS(2, PROT_WRITE | PROT_EXEC, PROT_EXEC),
+		    BITS(3, MAP_ANONYMOUS, 0)),
 		WHEN(mprotect, 0, BITS(2, PROT_EXEC, 0)),
 
 		/* The thread that cancels. clone3 hides its flags from a filter, so the C library is to use clone. */

@@ -218,6 +218,7 @@ static const struct {
 	{ "prctl", NULL, SYS_prctl, { PR_SET_DUMPABLE, 1, 0, 0, 0 } },
 	{ "setrlimit", NULL, SYS_prlimit64, { 0, RLIMIT_CORE, 0, 0 } },
 	{ "run-data", NULL, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
+	{ "run-nothing", NULL, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
 	{ "run-data-later", NULL, SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC } },
 	{ "inet", NULL, SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
 	{ "inet6", NULL, SYS_socket, { AF_INET6, SOCK_DGRAM, 0 } },

@@ -97,12 +97,12 @@ NEVER = {
     "memfd": "memfd_create", "exec": "execve", "exec-at": "execveat", "fork": "clone", "clone-namespace": "clone",
     "unshare": "unshare", "ptrace": "ptrace", "read-process": "process_vm_readv", "kill": "kill", "tgkill-other": "tgkill",
     "mount": "mount", "bpf": "bpf", "setuid": "setuid", "prctl": "prctl", "setrlimit": "prlimit64",
-    "catch-refusals": "rt_sigaction", "run-data-later": "mprotect", "raw": "socket", "netlink": "socket", "packet": "socket",
+    "catch-refusals": "rt_sigaction", "run-data": "mmap", "run-nothing": "mmap", "run-data-later": "mprotect", "raw": "socket", "netlink": "socket", "packet": "socket",
     "vsock": "socket", "socketpair": "socketpair", "listen": "listen", "accept-elsewhere": "accept4",
 }
 # These only where the database is behind a unix socket.
 NOT_LOCALLY = {"open-to-read": "openat", "open-as-log": "openat", "inet": "socket", "inet6": "socket", "connect-elsewhere": "socket",
-               "routes": "socket", "run-data": "mmap", "keyring": "keyctl"}
+               "routes": "socket", "keyring": "keyctl"}
 
 
 def refused(call):
