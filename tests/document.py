@@ -1,7 +1,7 @@
 """
 The description of the API (doc/openapi.json): what it says about each version, and whether a reply is as it says.
 
-The document is exact for the current version and has extensions for the others; the head of doc/openapi.yaml
+The document is exact for the current version and has extensions for the others; the head of doc/openapi/api.yaml
 explains them. at_version() makes the plain document of any version of them.
 """
 

@@ -26,17 +26,12 @@ enum {
 	/* 100 items with full metadata and every field are under 105,000 values. */
 	JSON_VALUES_MAX = 120000,
 
-	/* Contract section 3. Those of one resource alone stand in its folder. */
+	/* Those of one resource alone stand in its folder. */
 	METADATA_DEPTH_MAX = 8,
 	METADATA_VALUES_MAX = 1000,
 	JSON_NUMBER_MAX_BYTES = 64, /* jsonb and doubles make monsters of longer ones */
 	LIST_LIMIT_MAX = 100,
 	LIST_LIMIT_DEFAULT = 25,
-
-	/* Contract section 7. */
-	API_KEY_NAME_MAX_CHARS = 100,
-	API_KEY_DAYS_MAX = 3650,
-	API_KEY_DAYS_DEFAULT = 365,
 
 	/* Contract sections 5 and 6. */
 	IDEMPOTENCY_KEY_MAX_BYTES = 255,

@@ -1,7 +1,6 @@
 /* clientele key: API keys. */
 #include "auth/api_key.h"
 #include "base/clock.h"
-#include "base/limits.h"
 #include "base/rate.h"
 #include "cli/listing.h"
 #include "cli/owner.h"

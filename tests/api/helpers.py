@@ -78,17 +78,7 @@ TIMEZONES = [
 
 # ---------------------------------------------------------------- errors (contract section 4)
 
-ERRORS = {
-    "validation_error": ("validation_error", 400), "invalid_json": ("validation_error", 400),
-    "unauthorized": ("authentication_error", 401), "forbidden": ("authentication_error", 403),
-    "customer_not_found": ("not_found_error", 404), "not_found": ("not_found_error", 404),
-    "api_key_not_found": ("not_found_error", 404), "endpoint_not_available": ("not_found_error", 404),
-    "method_not_allowed": ("validation_error", 405), "duplicate": ("conflict_error", 409),
-    "conflict": ("conflict_error", 409), "idempotency_in_progress": ("conflict_error", 409),
-    "idempotency_key_mismatch": ("conflict_error", 409), "request_too_large": ("validation_error", 413),
-    "rate_limited": ("rate_limit_error", 429), "internal_error": ("internal_error", 500),
-    "idempotency_unavailable": ("internal_error", 503), "service_unavailable": ("internal_error", 503),
-}
+ERRORS = {row["code"]: (row["type"], row["status"]) for row in document.document()["x-errors"]}
 # What the front servers say of their own accord; they know neither the version nor a request's id.
 FRONT_STATUS = {413, 414, 431, 502, 503, 504}
 
@@ -346,7 +336,7 @@ def check_document(reply):
     problem = document.check_reply(reply.version or CURRENT, is_legacy_path(reply.path), not reply.by_front_server,
                                    reply.method, reply.path, reply.status, reply.headers,
                                    reply.json if reply.body else None)
-    assert problem is None, f"not as in doc/openapi.yaml: {problem}: {reply!r}"
+    assert problem is None, f"not as in doc/openapi: {problem}: {reply!r}"
 
 
 # ---------------------------------------------------------------- clients
@@ -421,7 +411,7 @@ class Client:
         check(reply)
         if body and version is not None:
             problem = document.check_request(version, method, full, body, reply.status, reply.json)
-            assert problem is None, f"not as in doc/openapi.yaml: {problem}: {body[:500]!r} {reply!r}"
+            assert problem is None, f"not as in doc/openapi: {problem}: {body[:500]!r} {reply!r}"
         return reply
 
     def get(self, path, **more):

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import document
+from stack import ROOT
 
 # Shorter ones stand in any log by chance.
 LEAST = 6
@@ -35,10 +36,13 @@ REPLACED = re.compile(rb'["\\\x00-\x1f\x7f]+')
 
 
 def vocabulary():
-    """Words that are the API's own: members, paths, codes; the log has some of them."""
+    """Words that are our own: members, paths, codes, statements; the log has some of them."""
     words = set(re.findall(r"[\w.-]+", json.dumps([list(document.document()["paths"]), document.document()["x-errors"]])))
     document.walk(document.document()["components"]["schemas"], lambda node: words.update(
         node["properties"] if isinstance(node.get("properties"), dict) else ()))
+    for path in (ROOT / "sql" / "query").glob("*.sql"):
+        for name in re.findall(r"(?m)^-- name: (\w+)", path.read_text()):
+            words.update(name.split("_"))
     return {word.encode() for word in words}
 
 

@@ -1,6 +1,7 @@
 """The description of the API: what is served is what the other tests check each reply against."""
 
 import json
+import re
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_only_the_description_is_public(live):
     for path, item in document.document()["paths"].items():
         for method in document.METHODS:
             if method in item and path != "/openapi.json":
-                nobody.call(method.upper(), path.replace("{id}", uid())).error("unauthorized", 401)
+                nobody.call(method.upper(), re.sub(r"\{\w+\}", lambda _: uid(), path)).error("unauthorized", 401)
 
 
 def test_a_reply_that_differs_from_it_is_noticed():
@@ -62,11 +63,11 @@ def test_a_reply_that_differs_from_it_is_noticed():
     assert problem(good, headers=[sent[0], ("Clientele-Result", "existing")])
     assert problem(good, status=202) and problem(good, path="/api/v1/customers/x")
 
-    wrong = examples["InvalidFields"]["value"]
+    wrong = examples["validation_error"]["value"]
     assert problem(wrong, status=400, headers=sent[:1]) is None
     assert problem({**wrong, "errors": {}}, status=400, headers=sent[:1])
     assert problem({**wrong, "errors": {}}, status=400, headers=sent[:1], unversioned=True) is None
-    assert problem(examples["CustomerNotFound"]["value"], status=400, headers=sent[:1])
+    assert problem(examples["customer_not_found"]["value"], status=400, headers=sent[:1])
 
     def request(body, status):
         return document.check_request(CURRENT, "POST", "/api/v1/customers", json.dumps(body).encode(), status, wrong)

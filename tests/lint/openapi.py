@@ -1,19 +1,34 @@
 """
-Compares doc/openapi.json with the tables in C, both ways: versions, routes, fields, limits, error codes, time zones,
-countries. Prints what differs; run by openapi.sh, in the source folder.
+Compares the description of the API (doc/openapi/) with the tables in C, both ways: versions, routes, fields, filters,
+limits, errors; each resource of src/resource with the file of its name. What one resource alone has is compared by its
+own tests/api/NAME/lint_openapi.py. Prints what differs; run by openapi.sh, in the source folder.
 """
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, "tests")
+sys.path[:0] = ["tests", "tests/lint"]
 
+import descriptors  # noqa: E402
+from descriptors import COMMON_ERRORS, code, constants, number, others, resources  # noqa: E402
 from document import METHODS, at_version, document, resolved, versions, walk  # noqa: E402
 
-DOCUMENT = document()
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem + "_of_" + Path(path).parent.name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+joiner = load("doc/openapi.py")
+FILES = joiner.read()
+# With the marks that say what a schema is to be compared with.
+DOCUMENT = joiner.join(FILES, marks=True)
 SCHEMAS = DOCUMENT["components"]["schemas"]
-bad = []
+bad = descriptors.bad
 
 
 def same(what, table, described):
@@ -27,31 +42,14 @@ def same(what, table, described):
             bad.append(f"{what} {key}: {table[key]} in src, {described[key]} in the document")
 
 
-def source(name):
-    return Path("src", name).read_text()
-
-
-def rows(name, table, pattern):
-    """Matches of the pattern in that table of that file."""
-    text = re.search(rf"\b{table}\[\] = \{{\n(.*?)\n\}}", source(name), re.S)
-    found = re.findall(pattern, text.group(1)) if text else []
-    if not found:
-        bad.append(f"src/{name}: no rows of {table} found")
-    return found
-
-
 # ---- versions
 
-VERSIONS = re.findall(r'VERSION\((\w+), +"([^"]+)", +ENVELOPE_(\w+)\)', source("http/version.h"))
+VERSIONS = re.findall(r'VERSION\((\w+), +"([^"]+)", +ENVELOPE_(\w+)\)', Path("src/http/version.h").read_text())
 NAME = {f"V_{name}": text for name, text, _ in VERSIONS} | {"V_FIRST": VERSIONS[0][1], "V_ENDLESS": None}
 same("version", {text: envelope.lower() for _, text, envelope in VERSIONS},
      {row["version"]: row["envelope"] for row in DOCUMENT["x-versions"]})
 if [text for _, text, _ in VERSIONS] != versions():
     bad.append("the versions have another order in the document")
-if DOCUMENT["info"]["version"] != VERSIONS[-1][1]:
-    bad.append(f"info.version: the current version is {VERSIONS[-1][1]}")
-same("version (description)", {text for _, text, _ in VERSIONS},
-     set(re.findall(r"^\| (legacy|[0-9-]{10}) \|", DOCUMENT["info"]["description"], re.M)))
 
 
 def has(version, since, until):
@@ -61,135 +59,173 @@ def has(version, since, until):
 
 # ---- routes
 
-routes = {}
-for method, pattern, flags, since in rows("app/routes.c", "routes", r'METHOD_(\w+), +"([^"]+)", +(\w+), +(\w+), +\w+ \}'):
-    routes[f"{method} /{pattern}"] = (NAME[since], flags == "ROUTE_WRITES", flags == "ROUTE_PUBLIC")
-described = {}
-for path, item in DOCUMENT["paths"].items():
-    for method in METHODS:
-        if method in item:
-            names = [p.get("$ref", "") for p in item[method].get("parameters", [])]
-            described[f"{method.upper()} {path}"] = (
-                item[method].get("x-since", versions()[0]), "#/components/parameters/IdempotencyKey" in names,
-                item[method].get("security") == [])
-same("route (since, takes an Idempotency-Key, needs no API key)", routes, described)
+
+def check_routes(resource, paths):
+    table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags)
+             for method, pattern, flags, since in resource.routes}
+    described = {}
+    for path in paths:
+        for method in METHODS:
+            operation = DOCUMENT["paths"][path].get(method)
+            if operation:
+                names = [p.get("$ref", "") for p in operation.get("parameters", [])]
+                described[f"{method.upper()} {path}"] = (
+                    operation.get("x-since", versions()[0]), "#/components/parameters/IdempotencyKey" in names,
+                    operation.get("security") == [])
+    same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key)", table, described)
+
+
+# ---- numbers
+
+numbers_known = set()  # places of numbers that were compared
+
+
+def place_of(schema, place):
+    """The schema that a reference leads to, and where it stands."""
+    while "$ref" in schema:
+        place = schema["$ref"][1:]
+        schema = SCHEMAS[place.split("/")[-1]] | {key: value for key, value in schema.items() if key != "$ref"}
+    return schema, place
+
+
+def facts(schema, place):
+    """What a schema says: (JSON types without null, whether null, least, most, values)."""
+    schema, place = place_of(schema, place)
+    kinds, null, least, most, values = set(), False, 0, 0, None
+    for i, option in enumerate(schema.get("anyOf", ())):
+        inner = facts(option, f"{place}/anyOf/{i}")
+        kinds, null, least, most, values = kinds | inner[0], null or inner[1], least or inner[2], most or inner[3], values or inner[4]
+    kind = schema.get("type", [])
+    if "const" in schema:
+        kind, values = {bool: "boolean", str: "string"}[type(schema["const"])], (schema["const"],)
+    kinds |= {kind} if isinstance(kind, str) else set(kind)
+    for name in ("minLength", "minimum"):
+        least = schema.get(name, least)
+    for name in ("maxLength", "maximum"):
+        if name in schema:
+            most = schema[name]
+            numbers_known.add(f"{place}/{name}")
+    if "enum" in schema:
+        values = tuple(value for value in schema["enum"] if value is not None)
+    return kinds - {"null"}, null or "null" in kinds, least, most, values
+
 
 # ---- fields that come in
 
-LIMITS = {name: eval(value, {}) for name, value in
-          re.findall(r"^\t(\w+) = ([0-9 *]+),", source("base/limits.h"), re.M)}
-FIELDS_IN = rows("resource/customer/fields.c", "fields_in", r'"(\w+)", +MEMBER_\w+, +TYPE_(\w+), +([A-Z_ |0]+), +(\w+), +(\w+), +(\w+) \}')
-ADDRESS = dict(rows("resource/customer/fields.c", "address_members", r'"(\w+)", (true|false)'))
-TIMEZONES = rows("resource/customer/fields.c", "timezones", r'"([^"]+)"')
-JSON_TYPE = {"ADDRESS": "object", "METADATA": "object", "BOOL": "boolean"}
+JSON_TYPE = {"OBJECT": "object", "METADATA": "object", "BOOL": "boolean", "INT": "integer"}
 
 
-def facts(schema):
-    """(JSON type, may be null, minLength, maxLength) of a field's schema."""
-    options = [option for part in schema.get("anyOf", [schema]) for option in [part]]
-    kinds = {kind for option in options for kind in ([option["type"]] if isinstance(option["type"], str) else option["type"])}
-    (kind,) = kinds - {"null"}
-    return kind, "null" in kinds, schema.get("minLength", 0), schema.get("maxLength", 0)
+def check_parts(where, field, schema, place):
+    """The members of an object."""
+    schema, place = place_of(schema, place)
+    same(f"{where} (required)", {name: row[1] == "true" for name, row in field.parts.items()},
+         {name: name in schema["required"] for name in schema["properties"]})
+    for name, row in field.parts.items():
+        _, null, _, most, values = facts(schema["properties"].get(name, {}), f"{place}/properties/{name}")
+        if not values and most != field.most:
+            bad.append(f"{where}.{name}: at most {field.most} in src, {most} in the document")
+        if null and row[1] == "true":
+            bad.append(f"{where}.{name}: may be null in the document")
 
 
-for version in versions():
-    made = at_version(version)
-    for use, schema in (("create", "CustomerCreate"), ("update", "CustomerUpdate")):
-        table = {}
-        for name, kind, flags, limit, since, until in FIELDS_IN:
-            if has(version, since, until) and not (use == "update" and "CREATE_ONLY" in flags):
-                table[name] = (JSON_TYPE.get(kind, "string"), True, int("NOT_EMPTY" in flags), LIMITS.get(limit, 0))
-        schema = resolved(made["components"]["schemas"][schema], made)
-        same(f"{version}, field on {use} (type, null, least, most)", table,
-             {name: facts(part) for name, part in schema["properties"].items()})
-required = {name for name, _, flags, *_ in FIELDS_IN if "REQUIRED" in flags}
-same("field that is required on create", required,
-     {part["required"][0] for part in SCHEMAS["CustomerCreate"]["anyOf"]})
-same("field that makes a broken item bearable", required, {part["required"][0] for part in SCHEMAS["BrokenItem"]["anyOf"]})
-for name in ("AddressInput", "Address"):
-    same(f"{name} (required)", {key: value == "true" for key, value in ADDRESS.items()},
-         {key: key in SCHEMAS[name]["required"] for key in SCHEMAS[name]["properties"]})
-same("time zone", set(TIMEZONES), set(SCHEMAS["Timezone"]["enum"]))
-COUNTRIES = re.findall(r'\{ "((?:[A-Z]{2} )+)", "(\w+)" \}', source("resource/customer/country.c"))
-same("country", {code for codes, _ in COUNTRIES for code in codes.split()}, set(SCHEMAS["Country"]["enum"]))
-same("kind of tax document", {kind for _, kind in COUNTRIES} | set(re.findall(r'return STR\("(\w+)"\)', source("resource/customer/country.c"))),
-     set(SCHEMAS["Customer"]["properties"]["documentType"]["enum"]) - {None})
+def check_takes(resource, name, use):
+    """The schema with the mark x-takes, in each version."""
+    spellings = [field.member for field in resource.fields_in]
+    for version in versions():
+        schema, where = at_version_schema(name, version), f"{version}, {name}"
+        there = {field.name: field for field in resource.fields_in
+                 if has(version, field.since, field.until) and not (use == "update" and "CREATE_ONLY" in field.flags)}
+        same(f"{where}: field", set(there), set(schema["properties"]))
+        alone = {field.name for field in there.values()
+                 if use == "create" and "REQUIRED" in field.flags and spellings.count(field.member) == 1}
+        same(f"{where}: required field", alone, set(schema.get("required", [])))
+        several = {field.name for field in there.values()
+                   if use == "create" and "REQUIRED" in field.flags and spellings.count(field.member) > 1}
+        same(f"{where}: spelling of a required field", several, {part["required"][0] for part in schema.get("anyOf", [])})
+        for field in there.values():
+            if field.name in schema["properties"]:
+                check_field(where, field, schema["properties"][field.name], field.name in alone,
+                            f"/components/schemas/{name}/properties/{field.name}")
 
-# ---- filters of a list
 
-FILTERS = rows("resource/customer/api.c", "filters", r'"(\w+)", +\w+, +(\w+), +(\w+) \}')
-for version in versions():
-    names = [resolved(part, DOCUMENT)["name"] for part in at_version(version)["paths"]["/customers"]["get"]["parameters"]]
-    same(f"{version}, filter", {name for name, since, until in FILTERS if has(version, since, until)}, set(names) - {"limit", "cursor"})
+def check_field(where, field, schema, is_required, place):
+    kinds, null, least, most, values = facts(schema, place)
+    is_number = field.kind == "INT"
+    expected = ({JSON_TYPE.get(field.kind, "string")}, not is_required, 1 if is_number else int("NOT_EMPTY" in field.flags),
+                0 if field.parts else field.most)
+    same(f"{where}: (type, null, least, most) of", {field.name: expected}, {field.name: (kinds, null, least, most)})
+    if field.names is not None:
+        same(f"{where}: value of {field.name}:", set(field.names), set(values or ()))
+    if field.parts:
+        check_parts(f"{where}: {field.name}", field, next(part for part in schema.get("anyOf", [schema]) if part != {"type": "null"}), place)
+
+
+def at_version_schema(name, version):
+    """Of that version, with references to other schemas where a property has them."""
+    made = at_version(version)["components"]["schemas"]
+    schema = made[name]
+    if "allOf" in schema:
+        whole = {"properties": {}, "required": []}
+        for part in schema["allOf"]:
+            part = made[part["$ref"].split("/")[-1]] if "$ref" in part else part
+            whole["properties"] |= part["properties"]
+            whole["required"] += part["required"]
+        return whole
+    return schema
+
 
 # ---- fields that go out
 
-FIELDS_OUT = rows("resource/customer/fields.c", "fields_out", r'OUT\("(\w+)"\), +OUT_(\w+), +FIELDS_(\w+), +(\w+), +(\w+) \}')
-BATCHES = rows("resource/customer/fields.c", "batch_shapes", r'\{ (\w+), +(true|false), +STR\("(\w+)"\) \}')
-IN_BATCHES = set(re.findall(r"f->what != OUT_(\w+)", source("resource/customer/fields.c")))
-for version in versions():
-    made = at_version(version)
-    there = [row for row in FIELDS_OUT if has(version, row[3], row[4])]
-    plain = {name for name, _, view, *_ in there if view == "PLAIN"}
-    whole, name_of_batch = next(row[1:] for row in BATCHES if has(version, row[0], "V_ENDLESS"))
-    batched = plain if whole == "true" else {name for name, what, *_ in there if what in IN_BATCHES}
-    for name, table in (("Customer", plain), ("CustomerDetails", {row[0] for row in there}),
-                        ("BatchedCustomer", batched | {"index", "status"})):
-        schema = resolved(made["components"]["schemas"][name], made)
-        same(f"{version}, member of {name}", table, set(schema["properties"]))
-        same(f"{version}, member of {name} that is always there", table, set(schema["required"]))
-    described = made["components"]["schemas"]["CustomerBatchResult"]["properties"]["object"]["const"]
-    if described != name_of_batch:
-        bad.append(f"{version}: the object of a batch is {name_of_batch}, in the document {described}")
+SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "ID": "string", "INT": "integer",
+            "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string"}
+
+
+def check_shows(resource, name, view):
+    """The schema with the mark x-shows, in each version."""
+    bits = number(view, resource.constants)
+    if bits is None:
+        bad.append(f"{name}: there is no view {view} of {resource.name}")
+        return 0
+    for version in versions():
+        schema = at_version_schema(name, version)
+        there = {row.name: row for row in resource.fields_out if row.views & bits and has(version, row.since, row.until)}
+        same(f"{version}, member of {name}", set(there), set(schema["properties"]))
+        same(f"{version}, member of {name} that is always there:", set(there), set(schema["required"]))
+        for row in there.values():
+            kinds, _, _, _, values = facts(schema["properties"].get(row.name, {}), f"/components/schemas/{name}/properties/{row.name}")
+            if kinds != {SHOWN_AS[row.show]}:
+                bad.append(f"{version}, {name}.{row.name}: shown as {SHOWN_AS[row.show]}, {kinds} in the document")
+            if row.show == "OBJECT" and values != (resource.object,):
+                bad.append(f"{version}, {name}.{row.name}: is {resource.object}, {values} in the document")
+            pattern = place_of(schema["properties"].get(row.name, {}), "")[0].get("pattern", "")
+            if row.show == "ID" and not pattern.startswith(f"^{resource.prefix}"):
+                bad.append(f"{version}, {name}.{row.name}: begins with {resource.prefix}, {pattern} in the document")
+    return bits
+
+
+# ---- filters of a list
+
+
+def check_filters(resource, paths):
+    lists = [path for path in paths if any("#/components/parameters/Cursor" == p.get("$ref")
+                                           for p in DOCUMENT["paths"][path].get("get", {}).get("parameters", []))]
+    if resource.filters and not lists:
+        bad.append(f"{resource.name}: has filters, but no list in the document")
+    for path in lists:
+        for version in versions():
+            operation = at_version(version)["paths"].get(path, {}).get("get")
+            if operation:
+                names = {resolved(part, DOCUMENT)["name"] for part in operation["parameters"] if part.get("in", "query") == "query"}
+                same(f"{version}, filter of {path}", {name for name, since, until in resource.filters if has(version, since, until)},
+                     names - {"limit", "cursor"})
+
 
 # ---- limits
-
-CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, unit in
-        re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', source("conf/conf.c"), re.M)}
-# Where each limit stands in the document: places are below components, or in x-limits.
-PLACES = {
-    "EMAIL_MAX_CHARS": ["schemas/Email/maxLength"],
-    "EXTERNAL_ID_MAX_CHARS": ["schemas/ExternalId/maxLength"],
-    "NAME_MAX_CHARS": ["schemas/FullName/maxLength"],
-    "TAX_DOCUMENT_MAX_CHARS": ["schemas/TaxDocument/maxLength"],
-    "ADDRESS_LINE_MAX_CHARS": ["schemas/AddressLine/maxLength", "schemas/AddressLineOrNull/maxLength"],
-    "BATCH_ITEMS_MAX": ["schemas/CustomerBatch/properties/customers/maxItems",
-                        "schemas/CustomerBatchResult/properties/successful/maxItems",
-                        "schemas/CustomerBatchResult/properties/failed/maxItems"],
-    "LIST_LIMIT_MAX": ["parameters/Limit/schema/maximum", "schemas/CustomerList/properties/data/maxItems",
-                       "schemas/ApiKeyList/properties/data/maxItems"],
-    "LIST_LIMIT_DEFAULT": ["parameters/Limit/schema/default"],
-    "SEARCH_MAX_CHARS": ["/paths/~1customers/get/x-earlier-parameters/0/parameter/schema/maxLength"],
-    "API_KEY_NAME_MAX_CHARS": ["schemas/ApiKeyCreate/properties/name/maxLength"],
-    "API_KEY_DAYS_MAX": ["schemas/ApiKeyCreate/properties/expiresInDays/maximum"],
-    "API_KEY_DAYS_DEFAULT": ["schemas/ApiKeyCreate/properties/expiresInDays/default"],
-    "IDEMPOTENCY_KEY_MAX_BYTES": ["parameters/IdempotencyKey/schema/maxLength"],
-    "REQUEST_ID_MAX_BYTES": ["headers/RequestId/schema/maxLength"],
-    "PROBLEM_DETAILS_MAX": ["schemas/ErrorDetails/maxItems", "/x-limits/problemDetails"],
-    "URI_MAX_BYTES": ["/x-limits/pathAndQueryBytes"],
-    "QUERY_PARAMETERS_MAX": ["/x-limits/queryParameters"],
-    "HEADER_VALUE_MAX_BYTES": ["/x-limits/headerValueBytes"],
-    "JSON_DEPTH_MAX": ["/x-limits/jsonDepth"],
-    "JSON_VALUES_MAX": ["/x-limits/jsonValues"],
-    "METADATA_DEPTH_MAX": ["/x-limits/metadataDepth"],
-    "METADATA_VALUES_MAX": ["/x-limits/metadataValues"],
-    "JSON_NUMBER_MAX_BYTES": ["/x-limits/numberCharacters"],
-    "body_max": ["/x-limits/bodyBytes"],
-    "metadata_max": ["/x-limits/metadataBytes"],
-    # Limits that follow from others.
-    "index": ["schemas/BatchedCustomer/properties/index/maximum", "schemas/FailedItem/properties/index/maximum"],
-    "id": ["/paths/~1customers~1{id}/parameters/0/schema/maxLength"],
-}
-DERIVED = {"index": LIMITS["BATCH_ITEMS_MAX"] - 1, "id": LIMITS["EXTERNAL_ID_MAX_CHARS"]}
-# Of no use to a client.
-INTERNAL = {"ARENA_KEEP_BYTES", "PARAMS_MAX_BYTES", "RESPONSE_MAX_BYTES", "RESPONSE_KEEP_BYTES"}
-values = LIMITS | DERIVED | {key: CONF[key] for key in ("body_max", "metadata_max")}
-same("limit", set(values) - INTERNAL, set(PLACES))
 
 
 def at(place):
     node = DOCUMENT
-    for part in (place[1:] if place.startswith("/") else "components/" + place).split("/"):
+    for part in place[1:].split("/"):
         part = part.replace("~1", "/").replace("~0", "~")
         node = node[int(part)] if isinstance(node, list) else node.get(part) if isinstance(node, dict) else None
         if node is None:
@@ -197,12 +233,23 @@ def at(place):
     return node
 
 
-known = set()
-for limit, places in PLACES.items():
-    for place in places:
-        known.add(place if place.startswith("/") else "/components/" + place)
-        if at(place) != values.get(limit):
-            bad.append(f"{limit} = {values.get(limit)}, in the document {place} = {at(place)}")
+def check_limits(file, names, own, values=()):
+    """own: constants that must be told of; names: all that may be; values: further limits with their values."""
+    told = FILES[file].get("x-limits-in", {})
+    values = dict(values)
+    for limit, places in told.items():
+        value = values.get(limit, number(limit, names))
+        if value is None:
+            bad.append(f"doc/openapi/{file}.yaml: there is no limit {limit} in src")
+            continue
+        for place in places:
+            place = place if place.startswith("/") else "/components/" + place
+            numbers_known.add(place)
+            if at(place) != value:
+                bad.append(f"{limit} = {value}, in the document {place} = {at(place)}")
+    words = set(re.findall(r"\w+", " ".join(told)))
+    for limit in sorted({*own, *values} - words):
+        bad.append(f"{limit}: doc/openapi/{file}.yaml does not say where it stands (x-limits-in)")
 
 
 def numbers(node, place=""):
@@ -218,7 +265,49 @@ def numbers(node, place=""):
             yield from numbers(value, here)
 
 
-same("number", {place for place in known if not place.startswith("/x-limits/")}, set(numbers(DOCUMENT)))
+IS_LIMIT = re.compile(r"\w+_(MAX|MAX_CHARS|MAX_BYTES|DEFAULT)\Z")
+
+
+def check_resource(resource):
+    file = FILES.get(resource.name)
+    if file is None:
+        return  # descriptors.py says so
+    check_routes(resource, file["paths"])
+    check_filters(resource, file["paths"])
+    shown = 0
+    for name, schema in file["components"].get("schemas", {}).items():
+        if "x-takes" in schema:
+            check_takes(resource, name, schema["x-takes"])
+        if "x-shows" in schema:
+            shown |= check_shows(resource, name, schema["x-shows"])
+    takes = {schema.get("x-takes") for schema in file["components"].get("schemas", {}).values()}
+    if resource.fields_in and "create" not in takes:
+        bad.append(f"{resource.name}: no schema says x-takes: create")
+    for row in resource.fields_out:
+        if not row.views & shown:
+            bad.append(f"{resource.name}: no schema with x-shows has {row.name}")
+    in_fields = {field.limit for field in resource.fields_in}
+    check_limits(resource.name, resource.constants, {name for name in resource.own_constants if IS_LIMIT.match(name)} - in_fields)
+    same(f"{resource.name}: error (type, status)", {name: rest for name, *rest in resource.errors.values()},
+         {row["code"]: [row["type"], row["status"]] for row in file.get("x-errors", []) if "status" in row})
+
+
+# ---- what is of no resource
+
+LIMITS = constants(Path("src/base/limits.h"))
+CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, unit in
+        re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', Path("src/conf/conf.c").read_text(), re.M)}
+check_routes(others()["openapi"], FILES["api"]["paths"])
+check_limits("api", LIMITS, LIMITS, {key: CONF[key] for key in ("body_max", "metadata_max")})
+for resource in resources().values():
+    check_resource(resource)
+for path in sorted(Path("tests/api").glob("*/lint_openapi.py")):
+    load(path).check(sys.modules[__name__])
+for name, schema in SCHEMAS.items():
+    if name.endswith("List") and schema["properties"].get("object", {}).get("const") == "list":
+        numbers_known.add(f"/components/schemas/{name}/properties/data/maxItems")  # made of the limit of lists
+same("number", {place for place in numbers_known if not place.startswith("/x-limits/")}, set(numbers(DOCUMENT)))
+
 prose = []
 walk(DOCUMENT, lambda node: prose.append(node.get("description", "")) if isinstance(node.get("description"), str) else None)
 prose = " ".join(" ".join(prose).split())
@@ -236,35 +325,25 @@ for name, sentence in SENTENCES.items():
 
 # ---- errors
 
-ERRORS = {code: (kind, int(status)) for status, code, kind in
-          re.findall(r'^ERR\(\w+,\s*(\d+),\s*"(\w+)",\s*"(\w+)"', source("base/err.def"), re.M)}
-same("error (type, status)", ERRORS, {row["code"]: (row["type"], row["status"]) for row in DOCUMENT["x-errors"]})
-same("error of the enum", set(ERRORS), set(SCHEMAS["ErrorCode"]["enum"]))
+same("error (type, status)", {name: rest for name, *rest in COMMON_ERRORS.values()},
+     {row["code"]: [row["type"], row["status"]] for row in FILES["api"]["x-errors"]})
+ERRORS = {row["code"]: (row["type"], row["status"]) for row in DOCUMENT["x-errors"]}
 same("type of error", {kind for kind, _ in ERRORS.values()}, set(SCHEMAS["Error"]["properties"]["error"]["properties"]["type"]["enum"]))
 # What no documented operation can answer: the description tells of it.
 answered = {"not_found", "method_not_allowed"}
-for code in answered:
-    if f"`{code}`" not in DOCUMENT["info"]["description"]:
-        bad.append(f"error {code}: info.description does not tell of it")
+for name in answered:
+    if f"`{name}`" not in DOCUMENT["info"]["description"]:
+        bad.append(f"error {name}: info.description does not tell of it")
 for path, item in DOCUMENT["paths"].items():
     for method in METHODS:
         for status, response in item.get(method, {}).get("responses", {}).items():
             if int(status) < 400:
                 continue
-            response = DOCUMENT["components"]["responses"][response["$ref"].split("/")[-1]]
-            media = response["content"]["application/json"]
-            codes = media["schema"]["allOf"][1]["properties"]["code"]["enum"]
+            response = DOCUMENT["components"]["responses"][response["$ref"].split("/")[-1]] if "$ref" in response else response
+            codes = response["content"]["application/json"]["schema"]["allOf"][1]["properties"]["code"]["enum"]
             answered |= set(codes)
-            for code in codes:
-                if ERRORS.get(code, (None, None))[1] != int(status):
-                    bad.append(f"{method.upper()} {path}: {code} under the status {status}")
-            for name, example in media["examples"].items():
-                example = DOCUMENT["components"]["examples"][example["$ref"].split("/")[-1]]["value"]
-                inner = example["error"]
-                if (name, inner["code"], inner["type"]) != (example["code"], name, ERRORS.get(name, (None,))[0]) or any(
-                        inner[key] != example[key] for key in ("message", "details")):
-                    bad.append(f"{method.upper()} {path}: the example {name} contradicts itself")
-same("error that an operation answers", set(ERRORS), answered)
+            bad += [f"{method.upper()} {path}: {name} under the status {status}" for name in codes if ERRORS[name][1] != int(status)]
+same("error that an operation answers:", set(ERRORS), answered)
 
 print("\n".join(dict.fromkeys(bad)))
 sys.exit(bool(bad))

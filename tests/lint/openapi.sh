@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# doc/openapi.yaml and the tables in src say the same, both ways; doc/openapi.json is made of it.
+# doc/openapi/ and the tables in src say the same, both ways; doc/openapi.json is made of it.
 . "$(dirname "$0")/list.inc"
 # Another Python may come first in PATH, without what the tests need.
 for python in /usr/bin/python3 python3; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# doc/openapi.yaml passes Redocly's linter. The linter is installed once, below var/check.
+# doc/openapi.json passes Redocly's linter. The linter is installed once, below var/check.
 . "$(dirname "$0")/list.inc"
 skip() {
 	echo "$*"
@@ -21,4 +21,4 @@ if ! cmp -s tests/lint/redocly/package-lock.json "$place/package-lock.json" || [
 	[ "$(id -u)" -ne 0 ] || chown -R --reference=. "$place"
 fi
 REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true NO_COLOR=1 \
-	"$place/node_modules/.bin/redocly" lint --config tests/lint/redocly/redocly.yaml doc/openapi.yaml 2>&1
+	"$place/node_modules/.bin/redocly" lint --config tests/lint/redocly/redocly.yaml doc/openapi.json 2>&1

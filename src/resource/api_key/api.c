@@ -1,6 +1,5 @@
 /* The API key calls (contract section 7), and the resource's descriptor. */
 #include "auth/api_key.h"
-#include "base/limits.h"
 #include "call/field.h"
 #include "call/page.h"
 #include "call/reply.h"
