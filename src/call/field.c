@@ -4,9 +4,10 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "call/body.h"
-#include "json/jwrite.h"
+#include "call/reply.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* ---- reading ---- */
 
@@ -302,7 +303,15 @@ write_id(struct printbuf *out, struct str prefix, const struct id *id)
 {
 	char text[ID_PREFIXED_BYTES];
 
-	jout_str(out, id_prefixed(prefix, id, text));
+	jout_str(out, id_is_nil(id) ? STR_NONE : id_prefixed(prefix, id, text));
+}
+
+static void
+write_int(struct printbuf *out, int64_t n)
+{
+	char text[24];
+
+	jout_raw(out, (struct str) { text, (size_t)snprintf(text, sizeof(text), "%jd", (intmax_t)n) });
 }
 
 static void
@@ -330,6 +339,9 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f, const 
 		break;
 	case SHOW_BOOL:
 		jout_bool(out, *(const bool *)at);
+		break;
+	case SHOW_INT:
+		write_int(out, *(const int64_t *)at);
 		break;
 	case SHOW_TIME:
 		write_time(out, *(const int64_t *)at);
@@ -389,4 +401,10 @@ field_write(struct call *c, const struct fields *f, const void *what, unsigned v
 
 	*s = (struct shown) { c, f, what, view };
 	return jwrite_custom(write_shown, s);
+}
+
+enum err
+field_reply(struct call *c, int status, const struct fields *f, const void *what, unsigned view)
+{
+	return reply_one(c, status, field_write(c, f, what, view));
 }

@@ -1,7 +1,7 @@
 /*
- * The fields of a resource: what each version takes and shows, as two tables,
- * and the engine that reads and writes by them. A resource has such tables in its
- * fields.c; a new field is a row in each.
+ * The fields of a resource: what each version takes and shows and what is kept, as three
+ * tables, and the engine that reads and writes by them (call/stored.h has what is kept). A
+ * resource has such tables in its fields.c; a new field is a row in each.
  *
  * Faults     field_read() reports every broken rule, not the first, and what it read is
  *            then of no use.
@@ -12,6 +12,10 @@
 #define CALL_FIELD_H
 
 #include "call/call.h"
+#include "db/member.h"
+#include "json/jwrite.h"
+
+#include <stddef.h>
 
 struct printbuf;
 
@@ -73,8 +77,9 @@ enum field_show {
 	SHOW_TEXT,         /* struct str; absent is null */
 	SHOW_JSON,         /* struct str, as it is; absent is null */
 	SHOW_BOOL,
+	SHOW_INT,          /* int64_t */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
-	SHOW_ID,           /* struct id, with the resource's prefix */
+	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
 	SHOW_OBJECT,       /* the resource's name */
 	SHOW_LIVEMODE,     /* these two: of the call's tenant */
 	SHOW_ORGANIZATION,
@@ -93,17 +98,38 @@ struct field_out {
 
 #define FIELD_KEY(name) STR(name), JOUT_KEY(name)
 
-/* ---- both tables of a resource ---- */
+/* ---- the tables of a resource ---- */
 
 struct fields {
-	const char             *object; /* on the wire */
-	struct str              prefix; /* of its ids */
+	const char             *object;   /* on the wire */
+	struct str              prefix;   /* of its ids */
+	enum err                missing;  /* what is answered when there is none, and how that is said */
+	const char             *missing_message;
 	const struct field_in  *in;
 	size_t                  in_count;
 	const struct field_out *out;
 	size_t                  out_count;
-	size_t                  given_at; /* offsetof() of an unsigned that takes a bit for each member that is given */
+	const struct member    *columns;  /* what :NAME_columns of its statements fill, in that order */
+	size_t                  columns_count;
+	size_t                  size;     /* of the struct */
+	size_t                  id_at;    /* offsetof() */
+	size_t                  given_at; /* of an unsigned that takes a bit for each member that is given */
 };
+
+/* For rows, where FIELD_STRUCT is defined as the resource's struct, and an enum as its MEMBER_s. */
+#define FIELD_IN(name, member)        MEMBER_##name, offsetof(FIELD_STRUCT, member)
+#define FIELD_OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(FIELD_STRUCT, member)
+#define FIELD_OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
+#define FIELD_KEPT(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), false }
+
+/* Tables of the names fields_in, fields_out and columns, and a struct with id and given. */
+#define FIELD_TABLES \
+	.in = fields_in, .in_count = COUNTOF(fields_in), \
+	.out = fields_out, .out_count = COUNTOF(fields_out), \
+	.columns = columns, .columns_count = COUNTOF(columns), \
+	.size = sizeof(FIELD_STRUCT), \
+	.id_at = offsetof(FIELD_STRUCT, id), \
+	.given_at = offsetof(FIELD_STRUCT, given)
 
 /* Broken rules of one object. There are fewer rows than that in any table. */
 enum { FAULTS_MAX = 32 };
@@ -130,6 +156,9 @@ bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct
 
 /* The resource as a JSON value. */
 struct json_object *field_write(struct call *c, const struct fields *f, const void *what, unsigned view);
+
+/* That as the answer. */
+enum err field_reply(struct call *c, int status, const struct fields *f, const void *what, unsigned view);
 
 /* Its members alone, for a jwrite_fn that has opened an object. */
 void field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what, unsigned view);

@@ -111,7 +111,8 @@ class Resource:
         fields = re.search(r"struct fields \w+ = \{", self.code)
         description = braced(self.code, fields.end() - 1) if fields else ""
         self.object = string(next(iter(re.findall(r"\.object = (\"\w+\")", description)), ""))
-        self.prefix = string(next(iter(re.findall(r"\.prefix = \{ (\"\w+\")", description)), ""))
+        prefix = next(iter(re.findall(r"\.prefix = ([^,]+),", description)), "")
+        self.prefix = string(str(self.constants.get(prefix, prefix)))
 
     def list(self, name):
         """(names, parts) of a field_list: one of them is there."""
@@ -143,7 +144,7 @@ class FieldOut:
     """A row of fields_out."""
 
     def __init__(self, resource, row):
-        cells = split(row[0].split("(", 1)[1].removesuffix(")"))
+        cells = split(row[0].split("(", 1)[1].removesuffix(")"))  # FIELD_OUT(name, show, member)
         self.name, self.show = string(cells[0]), cells[1]
         self.views, self.since, self.until = number(row[1], resource.constants), row[2], row[3]
         if self.views is None:

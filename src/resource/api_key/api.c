@@ -1,13 +1,6 @@
 /* The API key calls (contract section 7), and the resource's descriptor. */
 #include "auth/api_key.h"
-#include "call/field.h"
-#include "call/page.h"
-#include "call/reply.h"
-#include "call/write.h"
-#include "db/member.h"
-#include "json/jwrite.h"
-
-#include <stddef.h>
+#include "call/stored.h"
 
 enum { MS_PER_DAY = 24 * 3600 * 1000 };
 
@@ -26,92 +19,56 @@ enum { MEMBER_NAME, MEMBER_DAYS };
 /* Where a field is shown. */
 enum { LISTED = 1, CREATED = 2, DELETED = 4 };
 
-#define IN(name, member) MEMBER_##name, offsetof(struct shown_key, member)
-#define OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(struct shown_key, member)
-#define OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
+#define FIELD_STRUCT struct shown_key
 
 static const struct field_in fields_in[] = {
-	{ "name", IN(NAME, name), FIELD_TEXT, FIELD_NOT_EMPTY | FIELD_REQUIRED,
+	{ "name", FIELD_IN(NAME, name), FIELD_TEXT, FIELD_NOT_EMPTY | FIELD_REQUIRED,
 	    API_KEY_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "expiresInDays", IN(DAYS, days), FIELD_INT, 0, API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
+	{ "expiresInDays", FIELD_IN(DAYS, days), FIELD_INT, 0, API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
 };
 
 static const struct field_out fields_out[] = {
-	{ OUT("id", ID, id), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
-	{ OURS("object", OBJECT), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
-	{ OURS("livemode", LIVEMODE), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("name", TEXT, name), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("apiKey", TEXT, secret), CREATED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("prefix", TEXT, prefix), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("expiresAt", TIME, expires_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("lastUsedAt", TIME, last_used_ms), LISTED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("createdAt", TIME, created_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("deleted", BOOL, deleted), DELETED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("id", ID, id), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("object", OBJECT), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("livemode", LIVEMODE), LISTED | CREATED | DELETED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("name", TEXT, name), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("apiKey", TEXT, secret), CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("prefix", TEXT, prefix), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("expiresAt", TIME, expires_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("lastUsedAt", TIME, last_used_ms), LISTED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("createdAt", TIME, created_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("deleted", BOOL, deleted), DELETED, V_FIRST, V_ENDLESS, NULL },
 };
 
-static const struct fields fields = {
-	.object = "api_key",
-	.prefix = { "key_", 4 },
-	.in = fields_in,
-	.in_count = COUNTOF(fields_in),
-	.out = fields_out,
-	.out_count = COUNTOF(fields_out),
-	.given_at = offsetof(struct shown_key, given),
-};
-
-#define MEMBER(type, member) { BIND_##type, offsetof(struct shown_key, member), false }
-
-/* What api_key_columns of sql/query/api_key.sql fill. */
 static const struct member columns[] = {
-	[COL_API_KEY_ID] = MEMBER(UUID, id),
-	[COL_API_KEY_NAME] = MEMBER(TEXT, name),
-	[COL_API_KEY_PREFIX] = MEMBER(TEXT, prefix),
-	[COL_API_KEY_CREATED_AT] = MEMBER(TIME, created_ms),
-	[COL_API_KEY_EXPIRES_AT] = MEMBER(TIME, expires_ms),
-	[COL_API_KEY_LAST_USED_AT] = MEMBER(TIME, last_used_ms),
+	[COL_API_KEY_ID] = FIELD_KEPT(UUID, id),
+	[COL_API_KEY_NAME] = FIELD_KEPT(TEXT, name),
+	[COL_API_KEY_PREFIX] = FIELD_KEPT(TEXT, prefix),
+	[COL_API_KEY_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
+	[COL_API_KEY_EXPIRES_AT] = FIELD_KEPT(TIME, expires_ms),
+	[COL_API_KEY_LAST_USED_AT] = FIELD_KEPT(TIME, last_used_ms),
 };
 
 _Static_assert(COUNTOF(columns) == COL_API_KEY__COUNT, "a column without a member");
 
+static const struct fields fields = {
+	.object = "api_key",
+	.prefix = API_KEY_ID_PREFIX,
+	.missing = ERR_API_KEY_NOT_FOUND,
+	.missing_message = "There is no API key with this id.",
+	FIELD_TABLES,
+};
+
 static enum err
 list(struct call *c)
 {
-	struct tx           tx;
-	struct page         page;
-	struct bind        *b;
-	struct shown_key   *keys;
-	struct json_object *array;
-	struct str          next = STR_NONE;
-	size_t              count;
-	enum err            e;
-
-	page_read(c, &page);
-	if ((e = call_fields_done(c)) != ERR_OK)
-		return e;
-	b = call_read(c, &tx, SQL_API_KEY_LIST);
-	bind_id(b, &page.after);
-	bind_i64(b, page_rows(&page));
-	if ((e = call_read_run(c, &tx)) != ERR_OK)
-		return e;
-	count = tx_rows(&tx, READ_STEP);
-	keys = ARENA_NEW(c->arena, struct shown_key, count);
-	for (size_t i = 0; i < count; i++) {
-		struct row row = tx_row(&tx, READ_STEP, i);
-
-		member_read(&row, columns, COUNTOF(columns), &keys[i]);
-	}
-	if (page_cut(&page, &count))
-		next = page_cursor(c, &keys[count - 1].id);
-	array = jwrite_array();
-	for (size_t i = 0; i < count; i++)
-		jwrite_push(array, field_write(c, &fields, &keys[i], LISTED));
-	return reply_list(c, array, next);
+	return stored_list(c, &fields, SQL_API_KEY_LIST, LISTED);
 }
 
 static enum err
 reply_created(struct write *w, void *what)
 {
-	return reply_one(w->call, 201, field_write(w->call, &fields, what, CREATED));
+	return field_reply(w->call, 201, &fields, what, CREATED);
 }
 
 static enum err
@@ -152,8 +109,8 @@ static enum err
 reply_deleted(struct write *w, void *what)
 {
 	if (write_rows(w, 0) == 0)
-		return call_fail(w->call, ERR_API_KEY_NOT_FOUND, "id", "There is no API key with this id.");
-	return reply_one(w->call, 200, field_write(w->call, &fields, what, DELETED));
+		return stored_missing(w->call, &fields);
+	return field_reply(w->call, 200, &fields, what, DELETED);
 }
 
 static enum err
@@ -164,7 +121,7 @@ delete(struct call *c)
 	struct write      w;
 
 	if (!id_parse(API_KEY_ID_PREFIX, c->param[0], &key->id))
-		return call_fail(c, ERR_API_KEY_NOT_FOUND, "id", "There is no API key with this id.");
+		return stored_missing(c, &fields);
 	if (id_eq(&key->id, &c->tenant.key))
 		return call_fail(c, ERR_CONFLICT, "id", "An API key cannot delete itself.");
 	key->deleted = true;

@@ -1,8 +1,5 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
-#include "call/page.h"
-#include "call/reply.h"
-#include "json/jwrite.h"
 #include "resource/customer/batch.h"
 #include "resource/customer/store.h"
 
@@ -10,8 +7,7 @@ static enum err
 reply_created(struct call *c, const struct customer *customer)
 {
 	response_header(c->res, "Clientele-Result", customer->existing ? STR("existing") : STR("created"));
-	return reply_one(c, customer->existing ? 200 : 201,
-	    field_write(c, &customer_fields, customer, CUSTOMER_PLAIN));
+	return field_reply(c, customer->existing ? 200 : 201, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
 static enum err
@@ -31,13 +27,7 @@ get(struct call *c)
 
 	if (e != ERR_OK)
 		return e;
-	return reply_one(c, 200, field_write(c, &customer_fields, customer, CUSTOMER_DETAILED));
-}
-
-static enum err
-reply_updated(struct call *c, const struct customer *customer)
-{
-	return reply_one(c, 200, field_write(c, &customer_fields, customer, CUSTOMER_PLAIN));
+	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_DETAILED);
 }
 
 static enum err
@@ -46,7 +36,7 @@ update(struct call *c)
 	struct customer change = customer_defaults;
 	enum err        e = field_read_body(c, &customer_fields, FIELD_UPDATE, &change);
 
-	return e != ERR_OK ? e : customer_update(c, c->param[0], &change, reply_updated);
+	return e != ERR_OK ? e : customer_update(c, c->param[0], &change);
 }
 
 /* ---- list ---- */
@@ -110,21 +100,13 @@ static enum err
 list(struct call *c)
 {
 	struct customer_filter filter;
-	struct customer       *customers;
-	struct json_object    *array;
-	struct str             next = STR_NONE;
-	size_t                 count;
-	enum err               e;
+	struct tx              tx;
+	enum err               e = read_filter(c, &filter);
 
-	if ((e = read_filter(c, &filter)) != ERR_OK
-	    || (e = customer_list(c, &filter, &customers, &count)) != ERR_OK)
+	if (e != ERR_OK)
 		return e;
-	if (page_cut(&filter.page, &count))
-		next = page_cursor(c, &customers[count - 1].id);
-	array = jwrite_array();
-	for (size_t i = 0; i < count; i++)
-		jwrite_push(array, field_write(c, &customer_fields, &customers[i], CUSTOMER_PLAIN));
-	return reply_list(c, array, next);
+	customer_list(c, &filter, &tx);
+	return stored_page(c, &customer_fields, &tx, &filter.page, CUSTOMER_PLAIN);
 }
 
 /* ---- the descriptor ---- */

@@ -51,8 +51,6 @@ struct customer {
 	bool       existing;     /* a create's: it was there before */
 };
 
-#define CUSTOMER_PREFIX STR("cus_")
-
 /* Where a field is shown. */
 enum customer_view {
 	CUSTOMER_PLAIN = 1,

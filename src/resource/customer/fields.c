@@ -1,10 +1,9 @@
 /* The fields of a customer: what each version takes and shows. */
 #include "base/limits.h"
-#include "json/jwrite.h"
 #include "resource/customer/country.h"
 #include "resource/customer/customer.h"
 
-#include <stddef.h>
+#define FIELD_STRUCT struct customer
 
 const struct customer customer_defaults = {
 	.timezone = { "UTC", 3 },
@@ -46,28 +45,26 @@ static const struct field_list timezones = {
 	.fault = "must be one of the supported time zones",
 };
 
-#define IN(name, member) MEMBER_##name, offsetof(struct customer, member)
-
 static const struct field_in fields_in[] = {
-	{ "id", IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
+	{ "id", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
 	    CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "externalId", IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
+	{ "externalId", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
 	    CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "billingEmail", IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
+	{ "billingEmail", FIELD_IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
 	    CUSTOMER_EMAIL_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "email", IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
+	{ "email", FIELD_IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
 	    CUSTOMER_EMAIL_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "fullName", IN(FULL_NAME, full_name), FIELD_TEXT, 0,
+	{ "fullName", FIELD_IN(FULL_NAME, full_name), FIELD_TEXT, 0,
 	    CUSTOMER_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "taxDocument", IN(TAX_DOCUMENT, tax_document), FIELD_TEXT, 0,
+	{ "taxDocument", FIELD_IN(TAX_DOCUMENT, tax_document), FIELD_TEXT, 0,
 	    CUSTOMER_TAX_DOCUMENT_MAX_CHARS, V_2026_06_23, V_ENDLESS, NULL },
-	{ "address", IN(ADDRESS, address), FIELD_OBJECT, 0,
+	{ "address", FIELD_IN(ADDRESS, address), FIELD_OBJECT, 0,
 	    CUSTOMER_ADDRESS_MAX_CHARS, V_FIRST, V_ENDLESS, &address },
-	{ "addressId", IN(ADDRESS_ID, address_id), FIELD_UUID, FIELD_CREATE_ONLY, 0, V_2026_06_07, V_ENDLESS, NULL },
-	{ "timezone", IN(TIMEZONE, timezone), FIELD_CHOICE, 0, 0, V_FIRST, V_ENDLESS, &timezones },
+	{ "addressId", FIELD_IN(ADDRESS_ID, address_id), FIELD_UUID, FIELD_CREATE_ONLY, 0, V_2026_06_07, V_ENDLESS, NULL },
+	{ "timezone", FIELD_IN(TIMEZONE, timezone), FIELD_CHOICE, 0, 0, V_FIRST, V_ENDLESS, &timezones },
 	/* One old client sends an empty object with every update. */
-	{ "metadata", IN(METADATA, metadata), FIELD_METADATA, FIELD_LEGACY_EMPTY, 0, V_FIRST, V_ENDLESS, NULL },
-	{ "isActive", IN(IS_ACTIVE, is_active), FIELD_BOOL, 0, 0, V_LEGACY, V_2026_05_12, NULL },
+	{ "metadata", FIELD_IN(METADATA, metadata), FIELD_METADATA, FIELD_LEGACY_EMPTY, 0, V_FIRST, V_ENDLESS, NULL },
+	{ "isActive", FIELD_IN(IS_ACTIVE, is_active), FIELD_BOOL, 0, 0, V_LEGACY, V_2026_05_12, NULL },
 };
 
 /* ---- what goes out ---- */
@@ -89,36 +86,50 @@ document_type(struct call *c, const void *what)
 	return country_document(jread_string(c->arena, &doc, n), customer->tax_document);
 }
 
-#define OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(struct customer, member)
-#define OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
-#define WIDE                    (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
+#define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
 
 static const struct field_out fields_out[] = {
-	{ OUT("id", ID, id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
-	{ OURS("object", OBJECT), WIDE, V_2026_05_25, V_ENDLESS, NULL },
-	{ OURS("livemode", LIVEMODE), WIDE, V_2026_05_25, V_ENDLESS, NULL },
-	{ OURS("organizationId", ORGANIZATION), WIDE, V_FIRST, V_2026_06_07, NULL },
-	{ OUT("externalId", TEXT, external_id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("fullName", TEXT, full_name), WIDE, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("billingEmail", TEXT, email), CUSTOMER_ALL, V_FIRST, V_2026_06_07, NULL },
-	{ OUT("email", TEXT, email), CUSTOMER_ALL, V_2026_06_07, V_ENDLESS, NULL },
-	{ OUT("taxDocument", TEXT, tax_document), WIDE, V_2026_06_23, V_ENDLESS, NULL },
-	{ OURS("documentType", MADE), WIDE, V_2026_06_23, V_ENDLESS, document_type },
-	{ OUT("address", JSON, address), CUSTOMER_DETAILED, V_2026_07_24, V_ENDLESS, NULL },
-	{ OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },
-	{ OUT("subscription", JSON, subscription), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
-	{ OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("id", ID, id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("object", OBJECT), WIDE, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OURS("livemode", LIVEMODE), WIDE, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OURS("organizationId", ORGANIZATION), WIDE, V_FIRST, V_2026_06_07, NULL },
+	{ FIELD_OUT("externalId", TEXT, external_id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("fullName", TEXT, full_name), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("billingEmail", TEXT, email), CUSTOMER_ALL, V_FIRST, V_2026_06_07, NULL },
+	{ FIELD_OUT("email", TEXT, email), CUSTOMER_ALL, V_2026_06_07, V_ENDLESS, NULL },
+	{ FIELD_OUT("taxDocument", TEXT, tax_document), WIDE, V_2026_06_23, V_ENDLESS, NULL },
+	{ FIELD_OURS("documentType", MADE), WIDE, V_2026_06_23, V_ENDLESS, document_type },
+	{ FIELD_OUT("address", JSON, address), CUSTOMER_DETAILED, V_2026_07_24, V_ENDLESS, NULL },
+	{ FIELD_OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },
+	{ FIELD_OUT("subscription", JSON, subscription), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 };
+
+/* ---- what is kept ---- */
+
+static const struct member columns[] = {
+	[COL_CUSTOMER_ID] = FIELD_KEPT(UUID, id),
+	[COL_CUSTOMER_EXTERNAL_ID] = FIELD_KEPT(TEXT, external_id),
+	[COL_CUSTOMER_EMAIL] = FIELD_KEPT(TEXT, email),
+	[COL_CUSTOMER_FULL_NAME] = FIELD_KEPT(TEXT, full_name),
+	[COL_CUSTOMER_TAX_DOCUMENT] = FIELD_KEPT(TEXT, tax_document),
+	[COL_CUSTOMER_ADDRESS] = FIELD_KEPT(JSON, address),
+	[COL_CUSTOMER_TIMEZONE] = FIELD_KEPT(TEXT, timezone),
+	[COL_CUSTOMER_METADATA] = FIELD_KEPT(JSON, metadata),
+	[COL_CUSTOMER_IS_ACTIVE] = FIELD_KEPT(BOOL, is_active),
+	[COL_CUSTOMER_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
+	[COL_CUSTOMER_UPDATED_AT] = FIELD_KEPT(TIME, updated_ms),
+};
+
+_Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
 
 const struct fields customer_fields = {
 	.object = "customer",
-	.prefix = { "cus_", 4 },
-	.in = fields_in,
-	.in_count = COUNTOF(fields_in),
-	.out = fields_out,
-	.out_count = COUNTOF(fields_out),
-	.given_at = offsetof(struct customer, given),
+	.prefix = STR("cus_"),
+	.missing = ERR_CUSTOMER_NOT_FOUND,
+	.missing_message = "There is no customer with this id.",
+	FIELD_TABLES,
 };

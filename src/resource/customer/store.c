@@ -1,87 +1,38 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
-#include "call/write.h"
-#include "db/member.h"
 
-#include <stddef.h>
-
-#define MEMBER(type, member) { BIND_##type, offsetof(struct customer, member), false }
-
-/* What customer_columns of sql/query/customer.sql fill. */
-static const struct member columns[] = {
-	[COL_CUSTOMER_ID] = MEMBER(UUID, id),
-	[COL_CUSTOMER_EXTERNAL_ID] = MEMBER(TEXT, external_id),
-	[COL_CUSTOMER_EMAIL] = MEMBER(TEXT, email),
-	[COL_CUSTOMER_FULL_NAME] = MEMBER(TEXT, full_name),
-	[COL_CUSTOMER_TAX_DOCUMENT] = MEMBER(TEXT, tax_document),
-	[COL_CUSTOMER_ADDRESS] = MEMBER(JSON, address),
-	[COL_CUSTOMER_TIMEZONE] = MEMBER(TEXT, timezone),
-	[COL_CUSTOMER_METADATA] = MEMBER(JSON, metadata),
-	[COL_CUSTOMER_IS_ACTIVE] = MEMBER(BOOL, is_active),
-	[COL_CUSTOMER_CREATED_AT] = MEMBER(TIME, created_ms),
-	[COL_CUSTOMER_UPDATED_AT] = MEMBER(TIME, updated_ms),
-};
-
-_Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
+#define FIELD_STRUCT struct customer
 
 /* $3 to $12 of customer_create and customer_create_many. */
 static const struct member created[] = {
-	MEMBER(UUID, id),
-	MEMBER(TEXT, external_id),
-	MEMBER(TEXT, email),
-	MEMBER(TEXT, full_name),
-	MEMBER(TEXT, tax_document),
-	MEMBER(JSON, address),
+	FIELD_KEPT(UUID, id),
+	FIELD_KEPT(TEXT, external_id),
+	FIELD_KEPT(TEXT, email),
+	FIELD_KEPT(TEXT, full_name),
+	FIELD_KEPT(TEXT, tax_document),
+	FIELD_KEPT(JSON, address),
 	{ BIND_UUID, offsetof(struct customer, address_id), true },
-	MEMBER(TEXT, timezone),
-	MEMBER(JSON, metadata),
-	MEMBER(BOOL, is_active),
+	FIELD_KEPT(TEXT, timezone),
+	FIELD_KEPT(JSON, metadata),
+	FIELD_KEPT(BOOL, is_active),
 };
 
 enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* rows of it */
 
 /* $5 to $12 of customer_update, in the order of enum member_of_customer. */
 static const struct member updated[] = {
-	[MEMBER_EXTERNAL_ID] = MEMBER(TEXT, external_id),
-	[MEMBER_EMAIL] = MEMBER(TEXT, email),
-	[MEMBER_FULL_NAME] = MEMBER(TEXT, full_name),
-	[MEMBER_TAX_DOCUMENT] = MEMBER(TEXT, tax_document),
-	[MEMBER_ADDRESS] = MEMBER(JSON, address),
-	[MEMBER_TIMEZONE] = MEMBER(TEXT, timezone),
-	[MEMBER_METADATA] = MEMBER(JSON, metadata),
-	[MEMBER_IS_ACTIVE] = MEMBER(BOOL, is_active),
+	[MEMBER_EXTERNAL_ID] = FIELD_KEPT(TEXT, external_id),
+	[MEMBER_EMAIL] = FIELD_KEPT(TEXT, email),
+	[MEMBER_FULL_NAME] = FIELD_KEPT(TEXT, full_name),
+	[MEMBER_TAX_DOCUMENT] = FIELD_KEPT(TEXT, tax_document),
+	[MEMBER_ADDRESS] = FIELD_KEPT(JSON, address),
+	[MEMBER_TIMEZONE] = FIELD_KEPT(TEXT, timezone),
+	[MEMBER_METADATA] = FIELD_KEPT(JSON, metadata),
+	[MEMBER_IS_ACTIVE] = FIELD_KEPT(BOOL, is_active),
 };
 
-static void
-read_row(const struct row *r, struct customer *out)
-{
-	*out = (struct customer) { .existing = true };
-	member_read(r, columns, COUNTOF(columns), out);
-}
-
-static enum err
-not_found(struct call *c)
-{
-	return call_fail(c, ERR_CUSTOMER_NOT_FOUND, "id", "There is no customer with this id.");
-}
-
 /* ---- reading ---- */
-
-static enum err
-find_one(struct call *c, struct tx *tx, struct customer *out)
-{
-	struct row row;
-	enum err   e = call_read_run(c, tx);
-
-	if (e != ERR_OK)
-		return e;
-	if (tx_rows(tx, READ_STEP) == 0)
-		return not_found(c);
-	row = tx_row(tx, READ_STEP, 0);
-	read_row(&row, out);
-	return ERR_OK;
-}
 
 enum err
 customer_find(struct call *c, struct str ref, struct customer *out)
@@ -90,49 +41,33 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 	struct id id;
 	enum err  e = ERR_CUSTOMER_NOT_FOUND;
 
-	if (id_parse(CUSTOMER_PREFIX, ref, &id)) {
+	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = find_one(c, &tx, out);
+		e = stored_find(c, &customer_fields, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = find_one(c, &tx, out);
+		e = stored_find(c, &customer_fields, &tx, out);
 	}
 	return e;
 }
 
-enum err
-customer_list(struct call *c, const struct customer_filter *filter, struct customer **out, size_t *count)
+void
+customer_list(struct call *c, const struct customer_filter *filter, struct tx *tx)
 {
-	bool             filtered = filter->by_active || filter->search.ptr;
-	struct tx        tx;
-	struct customer *list;
-	struct bind     *b = call_read(c, &tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
-	        : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST);
-	enum err         e;
+	bool         filtered = filter->by_active || filter->search.ptr || filter->external_id.ptr;
+	struct bind *b = stored_ask(c, tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
+	        : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST, &filter->page);
 
-	bind_id(b, &filter->page.after);
-	bind_i64(b, page_rows(&filter->page));
-	if (filtered || filter->external_id.ptr) {
-		if (filter->by_active)
-			bind_bool(b, filter->active);
-		else
-			bind_null(b);
-		bind_text(b, filter->search);
-	}
+	if (!filtered)
+		return;
+	if (filter->by_active)
+		bind_bool(b, filter->active);
+	else
+		bind_null(b);
+	bind_text(b, filter->search);
 	if (filter->external_id.ptr)
 		bind_text(b, filter->external_id);
-	if ((e = call_read_run(c, &tx)) != ERR_OK)
-		return e;
-	*count = tx_rows(&tx, READ_STEP);
-	list = ARENA_NEW(c->arena, struct customer, *count);
-	for (size_t i = 0; i < *count; i++) {
-		struct row row = tx_row(&tx, READ_STEP, i);
-
-		read_row(&row, &list[i]);
-	}
-	*out = list;
-	return ERR_OK;
 }
 
 /* ---- creating ---- */
@@ -190,7 +125,7 @@ make_created(struct write *w, void *what)
 		return ERR_OK;
 	} else {
 		row = write_row(w, 1, 0);
-		read_row(&row, creation->stored);
+		stored_read(&row, &customer_fields, creation->stored);
 		/* Made by an earlier run of this transaction, whose answer was lost: it is new to the client. */
 		creation->stored->existing = !id_eq(&creation->stored->id, &creation->meant->id);
 	}
@@ -247,7 +182,7 @@ take_existing(const struct write *w, struct customer *customer)
 
 		if (!str_eq(row_text(&row, COL_CUSTOMER_EXTERNAL_ID), customer->external_id))
 			continue;
-		read_row(&row, customer);
+		stored_read(&row, &customer_fields, customer);
 		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
 		return true;
 	}
@@ -307,32 +242,23 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 /* ---- updating ---- */
 
 static enum err
-make_updated(struct write *w, void *what)
+make_updated(struct write *w, void *what UNUSED)
 {
-	struct creation *update = what;
-	struct row       row;
-
-	if (write_rows(w, 0) == 0)
-		return not_found(w->call);
-	row = write_row(w, 0, 0);
-	read_row(&row, update->stored);
-	return update->reply(w->call, update->stored);
+	return stored_returned(w, &customer_fields, CUSTOMER_PLAIN);
 }
 
 enum err
-customer_update(struct call *c, struct str ref, const struct customer *change,
-    enum err (*reply)(struct call *c, const struct customer *customer))
+customer_update(struct call *c, struct str ref, const struct customer *change)
 {
 	static const struct answers answers = { .make = make_updated };
 	const unsigned   given = change->given & ((1u << COUNTOF(updated)) - 1);
-	struct creation  update = { change, ARENA_NEW(c->arena, struct customer, 1), reply };
 	struct write     w;
 	struct bind     *b;
 	struct id        id;
 
 	write_begin(&w, c);
 	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
-	bind_id(b, id_parse(CUSTOMER_PREFIX, ref, &id) ? &id : NULL);
+	bind_id(b, id_parse(customer_fields.prefix, ref, &id) ? &id : NULL);
 	bind_text(b, ref);
 	if (given) {
 		bind_i64(b, given);
@@ -340,5 +266,5 @@ customer_update(struct call *c, struct str ref, const struct customer *change,
 			member_bind(b, &updated[i], change);
 		bind_time(b, clock_wall_ms());
 	}
-	return write_run(&w, &answers, &update);
+	return write_run(&w, &answers, NULL);
 }

@@ -3,13 +3,13 @@
  *
  * Errors     Failures of the database are filled into the call's problem.
  * Lifetime   Results are copied into the request's arena.
- * Replies    A write makes its answer before it commits (call/write.h), so the writes
- *            take the function that makes the reply; it may be called more than once.
+ * Replies    A write makes its answer before it commits (call/write.h), so those of which a handler
+ *            says more take the function that makes the reply; it may be called more than once.
  */
 #ifndef RESOURCE_CUSTOMER_STORE_H
 #define RESOURCE_CUSTOMER_STORE_H
 
-#include "call/page.h"
+#include "call/stored.h"
 #include "resource/customer/customer.h"
 
 /* ref is a public id or the caller's own; a public id wins. ERR_CUSTOMER_NOT_FOUND. */
@@ -22,8 +22,8 @@ struct customer_filter {
 	struct page page;
 };
 
-/* One row more than the page has, when there is one. */
-enum err customer_list(struct call *c, const struct customer_filter *filter, struct customer **out, size_t *count);
+/* Asks for a page: what stored_page() then runs. */
+void customer_list(struct call *c, const struct customer_filter *filter, struct tx *tx);
 
 /* Replies with what is stored now; customer->existing says whether it was there before. */
 enum err customer_create(struct call *c, const struct customer *customer,
@@ -37,8 +37,7 @@ enum err customer_create(struct call *c, const struct customer *customer,
 enum err customer_create_many(struct call *c, struct customer *customers, size_t count,
     enum err (*reply)(struct call *c, void *with), void *with);
 
-/* Sets what 'change' gives. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE. */
-enum err customer_update(struct call *c, struct str ref, const struct customer *change,
-    enum err (*reply)(struct call *c, const struct customer *customer));
+/* Sets what 'change' gives, and replies with the customer. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE. */
+enum err customer_update(struct call *c, struct str ref, const struct customer *change);
 
 #endif

@@ -1,0 +1,131 @@
+/* Rows of a resource on their way to an answer. */
+#include "call/stored.h"
+#include "call/reply.h"
+#include "json/jwrite.h"
+
+/* Room for that many of the resource's structs. */
+static char *
+room(struct call *c, const struct fields *f, size_t count)
+{
+	return arena_alloc(c->arena, f->size, _Alignof(max_align_t), count);
+}
+
+const struct id *
+stored_id(struct call *c, const struct fields *f, size_t n)
+{
+	struct id *id = ARENA_NEW(c->arena, struct id, 1);
+
+	return id_parse(f->prefix, c->param[n], id) ? id : NULL;
+}
+
+enum err
+stored_missing(struct call *c, const struct fields *f)
+{
+	return call_fail(c, f->missing, "id", f->missing_message);
+}
+
+void
+stored_read(const struct row *r, const struct fields *f, void *out)
+{
+	memset(out, 0, f->size);
+	member_read(r, f->columns, f->columns_count, out);
+}
+
+void
+stored_bind(struct bind *b, const struct fields *f, const void *from)
+{
+	for (size_t i = 0; i < f->columns_count; i++)
+		member_bind(b, &f->columns[i], from);
+}
+
+/* ---- one ---- */
+
+enum err
+stored_find(struct call *c, const struct fields *f, struct tx *tx, void *out)
+{
+	struct row row;
+	enum err   e = call_read_run(c, tx);
+
+	if (e != ERR_OK)
+		return e;
+	if (tx_rows(tx, READ_STEP) == 0)
+		return stored_missing(c, f);
+	row = tx_row(tx, READ_STEP, 0);
+	stored_read(&row, f, out);
+	return ERR_OK;
+}
+
+enum err
+stored_get(struct call *c, const struct fields *f, struct tx *tx, unsigned view)
+{
+	void    *found = room(c, f, 1);
+	enum err e = stored_find(c, f, tx, found);
+
+	return e != ERR_OK ? e : field_reply(c, 200, f, found, view);
+}
+
+enum err
+stored_returned(struct write *w, const struct fields *f, unsigned view)
+{
+	struct call *c = w->call;
+	void        *returned = room(c, f, 1);
+	struct row   row;
+
+	if (write_rows(w, 0) == 0)
+		return stored_missing(c, f);
+	row = write_row(w, 0, 0);
+	stored_read(&row, f, returned);
+	return field_reply(c, 200, f, returned, view);
+}
+
+/* ---- a page of a list ---- */
+
+struct bind *
+stored_ask(struct call *c, struct tx *tx, enum sql_id statement, const struct page *page)
+{
+	struct bind *b = call_read(c, tx, statement);
+
+	bind_id(b, &page->after);
+	bind_i64(b, page_rows(page));
+	return b;
+}
+
+enum err
+stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page, unsigned view)
+{
+	struct json_object *array;
+	struct str          next = STR_NONE;
+	char               *rows;
+	size_t              count;
+	enum err            e = call_read_run(c, tx);
+
+	if (e != ERR_OK)
+		return e;
+	count = tx_rows(tx, READ_STEP);
+	rows = room(c, f, count);
+	for (size_t i = 0; i < count; i++) {
+		struct row row = tx_row(tx, READ_STEP, i);
+
+		stored_read(&row, f, rows + i * f->size);
+	}
+	if (page_cut(page, &count))
+		next = page_cursor(c, (const void *)(rows + (count - 1) * f->size + f->id_at));
+	array = jwrite_array();
+	for (size_t i = 0; i < count; i++)
+		jwrite_push(array, field_write(c, f, rows + i * f->size, view));
+	return reply_list(c, array, next);
+}
+
+enum err
+stored_list(struct call *c, const struct fields *f, enum sql_id statement, unsigned view)
+{
+	struct tx   tx;
+	struct page page;
+	enum err    e;
+
+	page_read(c, &page);
+	if ((e = call_fields_done(c)) != ERR_OK)
+		return e;
+	stored_ask(c, &tx, statement, &page);
+	return stored_page(c, f, &tx, &page, view);
+}
