@@ -14,7 +14,7 @@ head(struct buf *out, const char *name, const char *suffix, const char *type, co
 	buf_fmt(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", name, suffix, help, name, suffix, type);
 }
 
-/* route="/customers/{id}",method="GET"; for what is no route both are "none". */
+/* route="/things/{id}",method="GET"; for what is no route both are "none". */
 static void
 route_labels(size_t number, char *out, size_t size)
 {

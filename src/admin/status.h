@@ -3,7 +3,7 @@
  *
  * Names      Members of "pool" are the rows of admin/tally.h; units end their names (Ms, Us,
  *            Bytes). Members are added, never renamed.
- * Privacy    Nothing of a customer's; of a request its route and the id that its answer carries.
+ * Privacy    None of the API's data; of a request its route and the id that its answer carries.
  */
 #ifndef ADMIN_STATUS_H
 #define ADMIN_STATUS_H

@@ -4,7 +4,7 @@
  * Rows       FIGURES() is the one list of single numbers: what JSON and Prometheus
  *            call them, and what they mean. A new figure is a row here and a line in tally_take().
  * Moment     Others write while it is read: numbers may be a request apart.
- * Privacy    Nothing of a customer's.
+ * Privacy    None of the API's data.
  */
 #ifndef ADMIN_TALLY_H
 #define ADMIN_TALLY_H

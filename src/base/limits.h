@@ -6,7 +6,7 @@
 #define BASE_LIMITS_H
 
 enum {
-	/* Memory of a request that is kept by the worker; a batch of 100 plain customers fits. */
+	/* Memory of a request that is kept by the worker; a batch of 100 small items fits. */
 	ARENA_KEEP_BYTES = 128 * 1024,
 
 	/*
@@ -41,7 +41,7 @@ enum {
 	PROBLEM_DETAILS_MAX = 1000,
 
 	/*
-	 * The largest answer: 100 customers with 16 KiB of metadata each are
+	 * The largest answer: a page of 100 rows with 16 KiB of metadata each is
 	 * 1.7 MiB; a failed batch echoes its body.
 	 */
 	RESPONSE_MAX_BYTES = 8 * 1024 * 1024,

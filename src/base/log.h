@@ -6,7 +6,7 @@
  *            there the line begins with the process.
  * json       {"time":...,"level":...,"process":...,"pid":...,"message":...,"name":value,...}
  * Where      Standard error, until log_open() says something else (base/sink.h).
- * Never      API keys, bodies, or anything that a customer's record holds.
+ * Never      API keys, bodies, or any of the API's data.
  * Outside    Whatever a text holds, it is one line, and valid JSON: control characters and
  *            what is not UTF-8 are replaced, what is too long is cut and ends in "...".
  * Keeps      errno. A line is one write(), so lines of processes do not mix.

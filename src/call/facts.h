@@ -1,5 +1,5 @@
 /*
- * What one request was, for the log and the counters. Nothing of a customer's.
+ * What one request was, for the log and the counters. None of the API's data.
  *
  * Filled by  app_handle(). Views live as long as the request's arena.
  */

@@ -136,7 +136,7 @@ reply_render(struct call *c, enum err code)
 		jwrite_free(c->reply);
 	c->reply = NULL;
 	if (code == ERR_OK && c->res->body.full) {
-		/* Only a page of the largest customers could come near; better no half JSON. */
+		/* Only a page of the largest rows could come near; better no half JSON. */
 		buf_reset(&c->res->body, 0);
 		c->problem = (struct problem) { 0 };
 		code = call_fail(c, ERR_INTERNAL, NULL, "The answer is too large.");

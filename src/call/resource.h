@@ -3,8 +3,8 @@
  * it, a line in app/resources.c adds it, and nothing else outside its folder knows
  * its name (tests/lint/resources.sh).
  *
- *	const struct resource customer_resource = {
- *		.name = "customer",
+ *	const struct resource thing_resource = {
+ *		.name = "thing",
  *		.routes = routes, .routes_count = COUNTOF(routes),
  *		.constraints = constraints, .constraints_count = COUNTOF(constraints),
  *	};

@@ -2,8 +2,8 @@
  * Rows of a resource on their way to an answer: what resources do alike with the columns of their
  * tables (call/field.h). Results of the statements that are named here begin with these columns.
  *
- *	bind_id(call_read(c, &tx, SQL_GADGET_GET), stored_id(c, &gadget_fields, 0));
- *	return stored_get(c, &gadget_fields, &tx, GADGET_SHOWN);
+ *	bind_id(call_read(c, &tx, SQL_THING_GET), stored_id(c, &thing_fields, 0));
+ *	return stored_get(c, &thing_fields, &tx, THING_SHOWN);
  *
  * Missing    Where there is no row, the problem is what the fields say.
  * Lifetime   What is read lives as long as the request's arena.

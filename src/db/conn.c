@@ -107,7 +107,7 @@ log_connect(const char *url, const char *message)
 	PQconninfoFree(parts);
 }
 
-/* What PostgreSQL notices may hold a customer's values; libpq would print it. */
+/* PostgreSQL's notices may hold data; libpq would print it. */
 static void
 ignore_notice(void *arg UNUSED, const char *message UNUSED)
 {

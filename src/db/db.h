@@ -14,8 +14,8 @@
  * Back-off   After a failed connect no other is tried for 100 ms to 2 s, with
  *            jitter, so that workers do not storm a database that starts.
  * Log        The call and the SQLSTATE; never PostgreSQL's own message about
- *            data, which may hold a customer's values. Messages about the
- *            connection (class 08, a pooler's too) hold none and are logged.
+ *            data, which may hold values of it. Messages about the connection
+ *            (class 08, a pooler's too) hold none and are logged.
  */
 #ifndef DB_DB_H
 #define DB_DB_H

@@ -3,7 +3,7 @@
  * statements in both directions.
  *
  *	static const struct member columns[] = {
- *		[COL_CUSTOMER_ID] = { BIND_UUID, offsetof(struct customer, id) },
+ *		[COL_THING_ID] = { BIND_UUID, offsetof(struct thing, id) },
  *		...
  *
  * A type is held as

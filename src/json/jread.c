@@ -19,8 +19,8 @@ enum {
 	HEIGHT_MAX = UINT8_MAX,
 
 	/*
-	 * Nodes to begin with. Customers and batches of them have a value for 17
-	 * bytes or more; a body of long strings must not cost more than 72 KiB.
+	 * Nodes to begin with. Bodies of the API have a value for 17 bytes or more
+	 * (measured with batches); a body of long strings must not cost more than 72 KiB.
 	 */
 	NODE_BYTES = 14,
 	NODES_MIN = 8,

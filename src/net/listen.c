@@ -17,7 +17,7 @@
 
 enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
-	ADMIN_BACKLOG = 64,   /* people and their tools, not customers */
+	ADMIN_BACKLOG = 64,   /* people and their tools, not clients of the API */
 	/* Another instance that starts holds the lock for milliseconds. */
 	LOCK_WAIT_MS = 2000,
 	LOCK_LOOK_MS = 20,

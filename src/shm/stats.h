@@ -23,7 +23,7 @@
  *            that has another layout.
  * Units      _ms is clock_mono_ms(), _us a duration in microseconds; the clock is the same in all
  *            processes.
- * Privacy    Nothing of a customer's; of a request only the id that its answer carries.
+ * Privacy    None of the API's data; of a request only the id that its answer carries.
  */
 #ifndef SHM_STATS_H
 #define SHM_STATS_H
