@@ -27,7 +27,7 @@ struct view {
 /* False: the place is empty. */
 bool view_read(const struct stats *s, size_t place, int64_t now_ms, struct view *v);
 
-/* "GET /customers/{id}", or "none" for what is no route. */
+/* "GET /things/{id}", or "none" for what is no route. */
 void view_route(uint32_t number, char *out, size_t size);
 
 #endif

@@ -8,7 +8,7 @@ from stack import Front, Fronts, Service
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="write the kept answers (api/golden) anew")
+    parser.addoption("--update-golden", action="store_true", help="write the kept answers (customer/golden) anew")
 
 
 def pytest_configure(config):

@@ -13,7 +13,7 @@ sys.path[:0] = ["tests", "tests/lint"]
 
 import descriptors  # noqa: E402
 from descriptors import COMMON_ERRORS, code, constants, number, others, resources  # noqa: E402
-from document import METHODS, at_version, document, resolved, versions, walk  # noqa: E402
+from document import METHODS, at_version, resolved, versions, walk  # noqa: E402
 
 
 def load(path):

@@ -4,7 +4,7 @@ The exact bytes of one answer of each kind, for each row of the table of version
 Ids and times are replaced by others of the same shape: ids by their order of appearance. After a change that is meant,
 the files are written anew by
 
-    CLIENTELE_BIN=path/to/clientele python3 -m pytest -c tests/pytest.ini --rootdir tests tests/api/test_golden.py \\
+    CLIENTELE_BIN=path/to/clientele python3 -m pytest -c tests/pytest.ini --rootdir tests tests/api/customer/test_golden.py \\
         --update-golden
 
 and the difference is read against the contract before it is committed.
