@@ -1,8 +1,8 @@
 /* Canonical JSON. */
 #include "json/jcanon.h"
+#include "base/sort.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 struct writer {
 	struct arena      *arena;
@@ -55,12 +55,12 @@ by_key(const void *a, const void *b)
 }
 
 static void
-sort(struct pair *pairs, size_t count)
+sort_pairs(struct writer *w, struct pair *pairs, size_t count)
 {
 	enum { FEW = 16 };
 
 	if (count > FEW) {
-		qsort(pairs, count, sizeof(*pairs), by_key);
+		sort(pairs, count, sizeof(*pairs), by_key, ARENA_NEW(w->arena, struct pair, count));
 		return;
 	}
 	for (size_t i = 1; i < count; i++)
@@ -81,7 +81,7 @@ put_object(struct writer *w, const struct jnode *object)
 
 	for (const struct jnode *n = jread_first(w->doc, object); n; n = jread_next(w->doc, n), p++)
 		*p = (struct pair) { jread_key(w->arena, w->doc, n), n };
-	sort(pairs, object->size);
+	sort_pairs(w, pairs, object->size);
 	*w->end++ = '{';
 	for (size_t i = 0; i < object->size; i++) {
 		if (i > 0)

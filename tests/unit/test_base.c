@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -349,6 +350,35 @@ errors_have_a_code_of_their_own(void **state UNUSED)
 	assert_int_equal(err_find(STR("nonsense"), ERR_CONFLICT), ERR_CONFLICT);
 }
 
+struct card {
+	int key, place;
+};
+
+static int
+by_card_key(const void *a, const void *b)
+{
+	return ((const struct card *)a)->key - ((const struct card *)b)->key;
+}
+
+static void
+sort_is_stable_for_any_number_of_elements(void **state UNUSED)
+{
+	static struct card cards[1000], spare[1000];
+	unsigned           seed = 1;
+
+	for (size_t count = 0; count <= COUNTOF(cards); count += count < 70 ? 1 : 93) {
+		for (size_t i = 0; i < count; i++) {
+			seed = seed * 1103515245 + 12345;
+			cards[i] = (struct card) { (int)(seed >> 16) % 50, (int)i };
+		}
+		sort(cards, count, sizeof(*cards), by_card_key, spare);
+		for (size_t i = 1; i < count; i++)
+			if (cards[i - 1].key > cards[i].key
+			    || (cards[i - 1].key == cards[i].key && cards[i - 1].place >= cards[i].place))
+				fail_msg("%zu elements: %zu is out of order", count, i);
+	}
+}
+
 int
 main(void)
 {
@@ -369,6 +399,7 @@ main(void)
 		cmocka_unit_test(hash_parts_are_told_apart),
 		cmocka_unit_test(random_text_uses_the_whole_alphabet),
 		cmocka_unit_test(errors_have_a_code_of_their_own),
+		cmocka_unit_test(sort_is_stable_for_any_number_of_elements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,10 @@
 /* POST /customers/batch. */
 #include "resource/customer/batch.h"
+#include "base/sort.h"
 #include "call/body.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
 #include "resource/customer/store.h"
-
-#include <stdlib.h>
 
 struct item {
 	const struct jnode *node;
@@ -70,7 +69,7 @@ fold(struct call *c, struct batch *batch)
 		if (batch->items[i].faults.count == 0)
 			sorted[n++] = &batch->items[i];
 	}
-	qsort(sorted, n, sizeof(struct item *), by_external_id);
+	sort(sorted, n, sizeof(struct item *), by_external_id, ARENA_NEW(c->arena, struct item *, n));
 	for (size_t i = 1; i < n; i++)
 		if (sorted[i]->customer.external_id.ptr
 		    && str_eq(sorted[i]->customer.external_id, sorted[i - 1]->customer.external_id))

@@ -1,0 +1,16 @@
+/*
+ * Sorting in the caller's memory. Not with libc's qsort(), which asks the kernel how much memory there is
+ * as soon as it has a kilobyte to sort, and a worker may make no such call (guard/sandbox.c).
+ *
+ * Order      Stable.
+ * Cost       At most count * log2(count) comparisons, whatever the input.
+ */
+#ifndef BASE_SORT_H
+#define BASE_SORT_H
+
+#include "base/base.h"
+
+/* count elements of size bytes each; spare has room for as many. */
+void sort(void *elements, size_t count, size_t size, int (*order)(const void *a, const void *b), void *spare);
+
+#endif
