@@ -1,6 +1,8 @@
 /* Closes what a process was not meant to have. */
 #include "guard/descriptors.h"
+#include "base/sort.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -51,8 +53,10 @@ bool
 descriptors_keep(int *keep, size_t count)
 {
 	unsigned next = STDERR_FILENO + 1;
+	int      spare[DESCRIPTORS_MAX];
 
-	qsort(keep, count, sizeof(*keep), by_number);
+	assert(count <= DESCRIPTORS_MAX);
+	sort(keep, count, sizeof(*keep), by_number, spare);
 	for (size_t i = 0; i < count; i++) {
 		if (keep[i] < (int)next)
 			continue;

@@ -6,6 +6,8 @@
 
 #include "base/base.h"
 
+enum { DESCRIPTORS_MAX = 32 }; /* that can be kept */
+
 /*
  * Closes all descriptors but 0, 1, 2 and those of keep, which may hold -1 and may name one twice;
  * sorts keep. False, and errno says why, when some may still be open.
