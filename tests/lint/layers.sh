@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Includes go downwards only, and foreign headers stay in their folder (layers.txt).
+# Includes go downwards only, and foreign headers stay in their folder (layers.txt). The drawing at the head of HACKING.md
+# has the folders that there are, in the order of the layers, and none of them has grown out of proportion.
 . "$(dirname "$0")/list.inc"
+bad=0
 own_files src | grep '\.[ch]$' | xargs awk '
 	FNR == NR && FILENAME ~ /layers.txt$/ {
 		if ($1 == "foreign") { home[$2] = $3; next }
@@ -28,4 +30,40 @@ own_files src | grep '\.[ch]$' | xargs awk '
 			}
 	}
 	END { exit bad }
-' tests/lint/layers.txt
+' tests/lint/layers.txt || bad=1
+FILES=$(own_files src) PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY' || bad=1
+import collections, os, pathlib, re, sys
+
+SHARE = 6  # no folder has more than one line in so many
+
+bad = []
+files = [pathlib.Path(name) for name in os.environ["FILES"].split()]
+folders = {str(folder.relative_to("src")) for path in files for folder in path.parents if "src" in folder.parts} - {"."}
+
+rules = re.findall(r"^(\w+):(.*)$", pathlib.Path("tests/lint/layers.txt").read_text(), re.M)
+layers = [name for name, _ in rules]
+for number, (name, below) in enumerate(rules):
+    bad += [f"layers.txt: {name} may include {other}, which does not stand further up" for other in below.split() if other not in layers[:number]]
+bad += [f"layers.txt: there is no folder src/{name}" for name in layers if name not in folders]
+
+drawing = re.search(r"^```text\nsrc/\n(.*?)^```$", pathlib.Path("HACKING.md").read_text(), re.M | re.S)
+drawn, above = [], ""
+for indent, name in re.findall(r"^( +)(\w+)/", drawing.group(1) if drawing else "", re.M):
+    above = name if len(indent) == 2 else above
+    drawn.append(name if len(indent) == 2 else f"{above}/{name}")
+bad += [f"HACKING.md: the drawing lacks src/{name}" for name in sorted(folders - set(drawn))]
+bad += [f"HACKING.md: the drawing has src/{name}, which is not there" for name in drawn if name not in folders]
+if [name for name in drawn if "/" not in name] != layers:
+    bad.append("HACKING.md: the drawing does not have the layers of layers.txt in their order")
+
+lines = collections.Counter()
+for path in files:
+    if path.suffix in (".c", ".h", ".def"):
+        lines[path.parent] += len(path.read_text().splitlines())
+bad += [f"{folder}: {count} of {lines.total()} lines, more than one in {SHARE}" for folder, count in lines.items()
+        if count * SHARE > lines.total()]
+
+print("\n".join(bad))
+sys.exit(bool(bad))
+PY
+exit $bad
