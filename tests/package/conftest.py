@@ -1,13 +1,16 @@
-"""What the tests of the package share: the package, and a Debian to install it into."""
+"""The Debian package, and Debians of their own to put it into."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from machine import copy_source, make_debian, run, tools
+from machine import copy_source, in_folder, run, tools
+
+SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +35,41 @@ def package(folder):
 
 
 @pytest.fixture(scope="session")
-def bare_debian(folder):
-    """A small Debian in a folder. It is for copies."""
+def bare(folder):
+    """A Debian in a folder that can do no more than boot, and install with apt-get while it has a network."""
+    tools("mmdebstrap", "systemd-nspawn", "nsenter")
+    if os.getuid() != 0:
+        pytest.skip("only root may boot a container")
+    if run("unshare", "-m", "--propagation", "private", "true", check=False).returncode != 0:
+        pytest.skip("no new namespaces can be made here")
+    sources = next((name for name in SOURCES if os.path.exists(name)), None)
+    release = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', Path("/etc/os-release").read_text()))
+    if sources is None or release.get("ID") != "debian":
+        pytest.skip("this is not a Debian whose archive is known")
     root = folder / "bare"
-    make_debian(root)
+    if "CLIENTELE_TEST_DEBIAN" in os.environ:  # a folder made by an earlier mmdebstrap, for those who work on this
+        run("cp", "-a", os.environ["CLIENTELE_TEST_DEBIAN"], root)
+    else:
+        done = run("mmdebstrap", "--variant=minbase", "--skip=cleanup/apt", "--include=systemd,systemd-sysv",
+                   release["VERSION_CODENAME"], root, sources, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no Debian could be fetched: {done.stdout[-200:]}")
+    (root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')  # where a reader answers
     return root
+
+
+@pytest.fixture(scope="session")
+def new_debian(folder, bare):
+    """A function: a copy of the bare Debian in which this script was run with a network; clone: where it has the source."""
+
+    def new(name, script, clone=None):
+        root = folder / name
+        run("cp", "-a", bare, root)
+        if clone:
+            copy_source(root / clone)
+        done = in_folder(root, script, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"packages could not be fetched: {done.stdout[-200:]}")
+        return root
+
+    return new

@@ -1,18 +1,20 @@
-"""A Debian of its own in a folder, and booted in a container."""
+"""A booted Debian in a folder, and a shell in it that stays, as a reader's does."""
 
+import itertools
 import os
-import re
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from stack import ROOT, wait_until
 
-SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
-NOT_SOURCE = shutil.ignore_patterns(".git", "var", "build*", "autom4te.cache", "aclocal.m4", "configure", "config.h.in", "Makefile.in",
-                                    "node_modules", "__pycache__", ".pytest_cache", "*.o", "*~")
+UNIT = "clientele.service"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = ("env", "-i", f"PATH={PATH}", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
 
 
 def tools(*names):
@@ -29,55 +31,29 @@ def run(*command, check=True, **more):
 
 
 def copy_source(target):
-    """As a fresh checkout has it, also of one that was built in."""
-    shutil.copytree(ROOT, target, ignore=NOT_SOURCE)
-    if (target / "Makefile").exists():
-        pytest.skip("the source folder is configured itself")
+    """What a fresh clone has: nothing that was built."""
+    for name in run("bash", "-c", ". tests/lint/list.inc; own_files .", cwd=ROOT).stdout.splitlines():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
 
 
-def make_debian(root):
-    """The smallest Debian that can be booted, of this machine's release and archive."""
-    tools("mmdebstrap", "systemd-nspawn", "nsenter")
-    if os.getuid() != 0:
-        pytest.skip("only root may boot a container")
-    if run("unshare", "-m", "--propagation", "private", "true", check=False).returncode != 0:
-        pytest.skip("no new namespaces can be made here")
-    sources = next((name for name in SOURCES if os.path.exists(name)), None)
-    release = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', Path("/etc/os-release").read_text()))
-    if sources is None or release.get("ID") != "debian":
-        pytest.skip("this is not a Debian whose archive is known")
-    if "CLIENTELE_TEST_DEBIAN" in os.environ:  # a folder that this function made earlier, for those who work on this
-        run("cp", "-a", os.environ["CLIENTELE_TEST_DEBIAN"], root)
-        return
-    done = run("mmdebstrap", "--variant=minbase", "--skip=cleanup/apt", "--include=systemd,systemd-sysv,curl",
-               release["VERSION_CODENAME"], root, sources, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no Debian could be fetched: {done.stdout[-200:]}")
-
-
-def run_in(root, *command):
-    """A command in that Debian while it is not booted, with this machine's network."""
-    return run("systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "env", "DEBIAN_FRONTEND=noninteractive", *command)
-
-
-def apt_install(root, *packages):
-    """Installs them before that Debian is booted, so nothing may be started."""
-    policy = root / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    run_in(root, "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages)
-    policy.unlink()
+def in_folder(root, script, check=True):
+    """Runs it in a Debian that is not booted; it has the network of this machine."""
+    return run("systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", *ENVIRONMENT, "bash", "-c", script, check=check,
+               timeout=900)
 
 
 class Machine:
-    """A booted Debian; commands run in it as root. It has no network but its own."""
+    """A booted Debian without a network; commands run in it as root."""
+
+    numbers = itertools.count(1)
 
     def __init__(self, root, log):
         self.root = root
         self.log = log
         with open(log, "ab") as out:
             self.process = subprocess.Popen(["systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--private-network",
-                                             f"--machine=clientele{os.getpid()}", "--boot"],
+                                             f"--machine=clientele{os.getpid()}-{next(self.numbers)}", "--boot"],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
         try:
             wait_until(self.is_up, 120, "its boot")
@@ -96,16 +72,23 @@ class Machine:
         self.leader = found[0]
         return self.run("systemctl is-system-running", check=False).stdout.split()[-1:] in (["running"], ["degraded"])
 
-    def run(self, script, check=True):
-        return run("nsenter", "-t", self.leader, "-a", "--wdns=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-                   "DEBIAN_FRONTEND=noninteractive", "bash", "-c", script, check=check)
+    def enter(self, *command):
+        """The command line that runs this command in it."""
+        return ["nsenter", "-t", self.leader, "-a", "--wdns=/root", *ENVIRONMENT, *command]
 
-    def follow_readme(self):
-        """Sets Clientele up word for word as README.Debian says; returns the API key and the output of the first request."""
-        *setup, last = readme_commands()
-        output = self.run("set -e\n" + "\n".join(setup)).stdout
-        key = re.search(r"^ck_live_\S+$", output, re.M).group(0)
-        return key, self.run(last.replace("ck_live_...", key)).stdout
+    def run(self, script, check=True):
+        return run(*self.enter("bash", "-c", script), check=check)
+
+    def show(self, name, unit=UNIT):
+        return self.run(f"systemctl show -P {name} {unit}").stdout.strip()
+
+    def journal(self):
+        return self.run(f"journalctl -u {UNIT} --no-pager -o cat", check=False).stdout
+
+    def get(self, path="/api/v1/customers", key=""):
+        """The status, or why there is none."""
+        done = self.run(f"curl -sS -o /dev/null -w '%{{http_code}}' http://localhost:8080{path} -H 'x-api-key: {key}'", check=False)
+        return done.stdout
 
     def end(self):
         self.run("systemctl poweroff --force --force", check=False)
@@ -116,7 +99,37 @@ class Machine:
             self.process.wait()
 
 
-def readme_commands():
-    """The indented lines of README.Debian up to the first request, joined where they go on."""
-    text = (ROOT / "debian/README.Debian").read_text().split("Good to know")[0]
-    return "\n".join(line[5:] for line in text.splitlines() if line.startswith("     ")).replace("\\\n", " ").splitlines()
+class Shell:
+    """What is pasted into it one after the other shares its folder and its variables."""
+
+    END = "-- that was all --"
+
+    def __init__(self, machine):
+        self.file = machine.root / "root/.pasted"
+        self.process = subprocess.Popen(machine.enter("bash"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.paste("trap 'failed=$?; echo \"[$failed] $BASH_COMMAND\"' ERR")
+
+    def paste(self, text, timeout=600):
+        """Its output; fails when one of its commands does, as a reader would stop there."""
+        self.file.write_text(text + "\n")
+        self.process.stdin.write(f". /root/.pasted </dev/null; echo; echo \"{self.END} ${{failed:-0}}\"; failed=0\n".encode())
+        self.process.stdin.flush()
+        output, status = self.read(timeout).rsplit(f"\n{self.END} ", 1)
+        assert status == "0\n", f"{text}\n---- says\n{output[-6000:]}"
+        return output
+
+    def read(self, timeout):
+        end, output = time.monotonic() + timeout, b""
+        while f"\n{self.END} ".encode() not in output or not output.endswith(b"\n"):
+            left = end - time.monotonic()
+            assert left > 0, f"nothing more within {timeout} s:\n{output[-6000:].decode(errors='replace')}"
+            if select.select([self.process.stdout], [], [], left)[0]:
+                more = self.process.stdout.read()
+                assert more != b"", f"the shell ended:\n{output[-6000:].decode(errors='replace')}"
+                output += more or b""
+        return output.decode(errors="replace")
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(20)

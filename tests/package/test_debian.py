@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from machine import Machine, apt_install, run, tools
+from blocks import follow_readme
+from machine import UNIT, Machine, in_folder, run, tools
 from stack import ROOT, binary, wait_until
 
 INSTALLED = Path(__file__).with_name("installed.txt")
-UNIT = "clientele.service"
 
 
 def test_lintian_finds_no_error(package):
@@ -50,33 +50,17 @@ def test_the_packaged_configuration_is_the_sample_but_for_two_keys(package, tmp_
 # ---------------------------------------------------------------- a Debian of its own
 
 
-class Packaged(Machine):
-    """One with the service as its unit makes it."""
-
-    def show(self, name, unit=UNIT):
-        return self.run(f"systemctl show -P {name} {unit}").stdout.strip()
-
-    def journal(self):
-        return self.run(f"journalctl -u {UNIT} --no-pager -o cat", check=False).stdout
-
-    def get(self, path="/api/v1/customers", key=""):
-        """The status, or why there is none."""
-        done = self.run(f"curl -sS -o /dev/null -w '%{{http_code}}' http://localhost:8080{path} -H 'x-api-key: {key}'", check=False)
-        return done.stdout
-
-
 @pytest.fixture(scope="session")
-def machine(package, bare_debian):
-    """Installed with what it recommends, and set up as README.Debian says; `key` is the API key that this gave."""
-    debian = bare_debian.with_name("debian")
-    run("cp", "-a", bare_debian, debian)
-    shutil.copy(package, debian / "clientele.deb")
-    apt_install(debian, "nginx-light", "postgresql", "./clientele.deb")
-    machine = Packaged(debian, debian.with_name("debian.log"))
+def machine(package, new_debian):
+    """Installed and set up as README.Debian says; `key` is the API key that this gave."""
+    root = new_debian("installed", "apt-get install -q --no-install-recommends nginx-light postgresql curl")
+    shutil.copy(package, root / "clientele.deb")
+    in_folder(root, "apt-get install -q --no-install-recommends /clientele.deb")
+    machine = Machine(root, root.parent / "boot.log")
     try:
         machine.users = machine.run("getent passwd clientele").stdout
         machine.at_first = machine.run(f"systemctl is-enabled {UNIT} clientele.socket; systemctl is-active {UNIT}", check=False).stdout.split()
-        machine.key, machine.first = machine.follow_readme()
+        machine.key, machine.first = follow_readme(machine)
         yield machine
     finally:
         machine.end()

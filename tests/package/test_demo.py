@@ -8,20 +8,20 @@ import shutil
 
 import pytest
 
-from machine import Machine, copy_source, run, run_in
+from blocks import follow_readme
+from machine import Machine, in_folder, run
 from stack import ROOT, wait_until
 
 
 @pytest.fixture(scope="module")
-def machine(package, bare_debian):
+def machine(package, new_debian):
     """The source is in /clientele. Without a network, apt has what is to be installed in its cache."""
-    root = bare_debian.with_name("demo")
-    run("cp", "-a", bare_debian, root)
-    copy_source(root / "clientele")
-    shutil.copy(package, root / "clientele.deb")
     lists = '. /clientele/scripts/lib.sh && echo "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" nginx'
     needed = run("bash", "-c", lists.replace("/clientele", str(ROOT), 1)).stdout.split()
-    run_in(root, "apt-get", "install", "-y", "-q", "--no-install-recommends", "--download-only", *needed, "./clientele.deb")
+    download = "apt-get install -q --no-install-recommends --download-only"
+    root = new_debian("demo", f"{download} {' '.join(needed)}", clone="clientele")
+    shutil.copy(package, root / "clientele.deb")
+    in_folder(root, f"{download} /clientele.deb")
     machine = Machine(root, root.with_name("demo.log"))
     yield machine
     machine.end()
@@ -78,6 +78,6 @@ def test_installing_starts_nothing_and_changes_nothing_else(machine):
 
 
 def test_the_package_is_set_up_after_it_as_readme_debian_says(machine):
-    machine.run("apt-get install -y -q --no-install-recommends /clientele.deb")
-    _, first = machine.follow_readme()
+    machine.run("apt-get install -q --no-install-recommends /clientele.deb")
+    _, first = follow_readme(machine)
     assert " 200 OK" in first and '"object":"list"' in first, first
