@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import binary
+from stack import ROOT, binary
 
 LIST = Path(__file__).with_name("installed.txt")
 
@@ -35,6 +35,11 @@ def test_every_file_lands_below_destdir_and_prefix_and_no_other(build, tmp_path)
     assert files(tmp_path) == [f"opt/some/{name}" for name in wanted()]
     site = (tmp_path / "opt/some/share/clientele/conf/lighttpd-site.conf").read_text()
     assert '"/opt/some/share/clientele/conf/lighttpd-errors"' in site
+
+
+def test_every_document_is_installed():
+    documents = ["README.md", "CHANGELOG.md", "SECURITY.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "doc").rglob("*.md"))]
+    assert [name for name in documents if f"share/doc/clientele/{name}" not in wanted()] == []
 
 
 def test_installing_twice_and_uninstalling_leaves_nothing(build, tmp_path):
