@@ -183,7 +183,15 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	struct conf     *c = &ctx->conf;
 	struct listener  listener, admin;
 	struct upgrade   upgrade;
-	struct supervise what = { &listener, &admin, c, load_again, ctx, &handover, &upgrade };
+	struct supervisor_args what = {
+		.listener = &listener,
+		.admin = &admin,
+		.conf = c,
+		.load = load_again,
+		.load_with = ctx,
+		.handover = &handover,
+		.upgrade = &upgrade,
+	};
 	struct buf       err;
 	char            *pidfile = NULL;
 	int              code = EXIT_CONFIG;

@@ -56,8 +56,8 @@ struct pool {
 };
 
 /*
- * Adds HERITAGE_READY to h, which must outlive the pool. False, and a line in the log, when there is
- * no pipe.
+ * Adds HERITAGE_READY to h, which must outlive the pool. False, and a line in the log, when there
+ * is no pipe.
  */
 bool pool_init(struct pool *p, struct heritage *h) MUSTCHECK;
 void pool_fini(struct pool *p);

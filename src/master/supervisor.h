@@ -1,20 +1,20 @@
 /*
- * The supervisor: holds the listening socket, keeps the workers alive, and
- * neither speaks to the database nor parses what comes from the network.
+ * The supervisor: holds the listening socket, keeps the workers alive, and neither speaks to the
+ * database nor parses what comes from the network.
  *
- * Start      A child of its own checks role and schema first: EXIT_CONFIG ends
- *            the service before a worker was started.
- * Signals    SIGTERM, SIGINT  stop; requests in hand and in the queue are answered
- *            the second one, SIGQUIT  stop at once
- *            SIGHUP  read the configuration again; when it is good, replace the
- *            workers one by one, each after its successor serves
- *            SIGUSR1  open the log again, here and in the workers
- *            SIGUSR2  become another program image, see upgrade.h
- *            SIGTTIN, SIGTTOU  one worker more, one less
- * Commands   Those of command.h, from the admin process, which is kept alive like a worker.
- * Workers    pool.h says what becomes of them, scale.h how many there are. When all
- *            places are given up, the service ends with EXIT_DEFECT: a service
- *            manager sees that, and front servers get an error at once.
+ * Start      A child of its own checks role and schema first: EXIT_CONFIG ends the service before
+ *            a worker was started.
+ * Signals    SIGTERM, SIGINT   stop; requests in hand and in the queue are answered
+ *            a second one, SIGQUIT   stop at once
+ *            SIGHUP    read the configuration again; when it is good, replace the workers one by
+ *                      one, each after its successor serves
+ *            SIGUSR1   open the log again, here and in the children
+ *            SIGUSR2   become another program image, see upgrade.h
+ *            SIGTTIN, SIGTTOU   one worker more, one less
+ * Commands   Those of admin/command.h, from the admin process, which is kept alive like a worker.
+ * Workers    pool.h says what becomes of them, scale.h how many there are. When all places are
+ *            given up, the service ends with EXIT_DEFECT: a service manager sees that, and front
+ *            servers get an error at once.
  * Idle       One wake-up a second.
  */
 #ifndef MASTER_SUPERVISOR_H
@@ -25,7 +25,7 @@
 #include "master/upgrade.h"
 #include "net/listen.h"
 
-struct supervise {
+struct supervisor_args {
 	struct listener *listener; /* open; its file is removed at the stop */
 	struct listener *admin;    /* the same for administration; its fd may be -1 */
 	struct conf     *conf;     /* replaced in place by a reload */
@@ -39,6 +39,6 @@ struct supervise {
 };
 
 /* Returns the exit code of the service. */
-int supervisor_run(const struct supervise *what);
+int supervisor_run(const struct supervisor_args *args);
 
 #endif

@@ -1,0 +1,59 @@
+/*
+ * What the supervisor knows. For supervisor.c and the files that tell its parts: generation.h,
+ * orders.h, stop.h.
+ */
+#ifndef MASTER_STATE_H
+#define MASTER_STATE_H
+
+#include "db/db.h"
+#include "master/dbcheck.h"
+#include "master/keeper.h"
+#include "master/notify.h"
+#include "master/pool.h"
+#include "master/supervisor.h"
+#include "master/target.h"
+#include "net/allow.h"
+#include "net/queue.h"
+
+#include <signal.h>
+
+/* Why the database is being checked. */
+enum check_for {
+	FOR_START,
+	FOR_RELOAD,
+	FOR_ROOM, /* only how many connections it allows */
+};
+
+struct supervisor {
+	const struct supervisor_args *args;
+	struct conf                  *conf;
+	struct conf                   next; /* while a reload is being checked */
+	struct allow                  allow;
+	struct heritage               heritage;
+	int                           lifeline_fd; /* the end that no child has */
+	int                           command_fd;  /* where HERITAGE_COMMAND comes out */
+	struct pool                   pool;
+	struct target                 target;
+	struct db_room                room; /* max_connections 0: not known */
+	struct dbcheck                check;
+	enum check_for                check_for;
+	int64_t                       room_due_ms; /* when to ask for the room again */
+	struct notify                 notify;
+	struct keeper                 admin;
+	bool                          rehearsal;
+	bool                          rolling; /* not all workers of this generation serve yet */
+	bool                          stopping;
+	int                           exit_code;
+	sigset_t                      while_waiting;
+	struct queue                  queue;
+	int64_t                       queue_due_ms; /* until it wants to be looked at again */
+};
+
+/* What the supervisor shows of the pool. */
+static inline struct stats_pool *
+board(const struct supervisor *s)
+{
+	return s->heritage.stats->pool;
+}
+
+#endif
