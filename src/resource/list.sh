@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints what the build has to know of the resources, for automake: so that a new one is a folder and a line, and no
-# list of files. configure.ac calls it; run autoreconf after adding or removing a file here or in sql/.
+# list of files. configure.ac calls it; run autoreconf after adding or removing a file here, in sql/ or in
+# tests/app/statements.
 LC_ALL=C
 export LC_ALL
 list() {
@@ -16,4 +17,5 @@ echo '# Written by src/resource/list.sh.'
 list resource_files src/resource/*/*.[ch]
 list resource_apis src/resource/*/api.c src/app/openapi.c
 list resource_errors src/resource/*/errors.def
+list resource_cases tests/app/statements/*.def
 list sql_files sql/query/*.sql sql/migrate/*.sql

@@ -4,30 +4,47 @@
 
 #include <libpq-fe.h>
 
-/* A value for each parameter of the statements that read or change a tenant's rows. */
-static const struct {
+/*
+ * How each statement of a resource is tried across environments: the files in tests/app/statements. Before the
+ * rows of a resource stands the TARGET: a call, with a text of its own for the '$', that makes a row of
+ * another environment, twice; and the prefix of its id. Then
+ *
+ *	CASE(id, parameters)     finds the target from inside its environment, and nothing from another one
+ *	REFUSED(id, parameters)  is refused by row-level security, or by what is granted
+ *	APART(id, why)           is in none of these two ways; why says where else
+ *
+ * parameters: a letter each. e foreign environment, i its target, I the other one, x the target's own text, N NULL by n,
+ * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id.
+ */
+enum way { WAY_TARGET, WAY_CASE, WAY_REFUSED, WAY_APART };
+
+static const struct trial {
+	enum way    way;
 	enum sql_id id;
-	const char *parameters; /* a letter each: e foreign environment, i its customer, x external id, n NULL, 1 number,
-	                         * t text, j JSON, b bool, z time, k key, h hash, I and X arrays, m a high id */
-} statements[] = {
-	{ SQL_CUSTOMER_GET, "ei" },
-	{ SQL_CUSTOMER_GET_EXTERNAL, "ex" },
-	{ SQL_CUSTOMER_LIST, "em1" },
-	{ SQL_CUSTOMER_LIST_FILTERED, "em1nn" },
-	{ SQL_CUSTOMER_LIST_EXTERNAL, "em1nnx" },
-	{ SQL_CUSTOMER_UPDATE, "eix1xtnnnnnbz" },
-	{ SQL_CUSTOMER_FIND, "eix" },
-	{ SQL_API_KEY_LIST, "em1" },
-	{ SQL_API_KEY_LIST_ALL, "e" },
-	{ SQL_API_KEY_REVOKE, "ei" },
-	{ SQL_KEY_USED, "ei" },
+	const char *parameters; /* of a target its path; why it is apart */
+	const char *body, *prefix;
+} trials[] = {
+#define TARGET(path, body, prefix) { WAY_TARGET, SQL__COUNT, path, body, prefix },
+#define CASE(id, parameters)       { WAY_CASE, id, parameters, NULL, NULL },
+#define REFUSED(id, parameters)    { WAY_REFUSED, id, parameters, NULL, NULL },
+#define APART(id, why)             { WAY_APART, id, why, NULL, NULL },
+#include "statements_gen.def"
+#undef TARGET
+#undef CASE
+#undef REFUSED
+#undef APART
 };
 
-static struct id customer;
-static const char *external, *key;
+/* What was made for the TARGET before each row. */
+static struct target {
+	struct id   id[2];
+	const char *text;
+} targets[COUNTOF(trials)];
+
+static const char *key;
 
 static void
-bind_all(struct bind *b, const char *parameters)
+bind_all(struct bind *b, const char *parameters, const struct target *target)
 {
 	static struct id high;
 
@@ -35,12 +52,13 @@ bind_all(struct bind *b, const char *parameters)
 	for (const char *p = parameters; *p; p++) {
 		switch (*p) {
 		case 'e': bind_id(b, &test_environment[OTHER_LIVE]); break;
-		case 'i': bind_id(b, &customer); break;
+		case 'i': bind_id(b, &target->id[0]); break;
+		case 'I': bind_id(b, &target->id[1]); break;
 		case 'm': bind_id(b, &high); break;
-		case 'x': bind_text(b, str_of(external)); break;
+		case 'x': bind_text(b, str_of(target->text)); break;
 		case 'k': bind_text(b, str_of(key)); break;
 		case 't': bind_text(b, STR("hacked@b.co")); break;
-		case 'h': bind_text(b, STR("hash")); break;
+		case 'h': bind_text(b, STR("01234567890123456789012345678901")); break;
 		case '1': bind_i64(b, 3); break;
 		case '0': bind_i64(b, -1000000); break;
 		case 'b': bind_bool(b, true); break;
@@ -51,58 +69,73 @@ bind_all(struct bind *b, const char *parameters)
 	}
 }
 
-static size_t
-rows_as(enum tenant_name who, size_t statement, bool *failed)
+/* Runs the trial's statement; *touched rows were read or changed. */
+static enum db_status
+run_as(enum tenant_name who, size_t trial, size_t *touched, const char **log)
 {
-	struct tx      tx;
-	size_t         rows;
-	struct db     *db = test_serve;
+	struct tx     *tx = ARENA_NEW(&test_kept, struct tx, 1);
+	enum db_status status;
 
-	tx_init(&tx, db, &test_kept);
-	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
-	bind_all(tx_step(&tx, statements[statement].id), statements[statement].parameters);
-	*failed = tx_run(&tx) != DB_OK;
-	if (*failed)
-		print_message("%s\n", tx.log);
-	rows = *failed ? 0 : tx_rows(&tx, 1) + tx_affected(&tx, 1);
-	return rows;
+	tx_init(tx, test_serve, &test_kept);
+	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
+	bind_all(tx_step(tx, trials[trial].id), trials[trial].parameters, &targets[trial]);
+	status = tx_run(tx);
+	*touched = status == DB_OK ? tx_rows(tx, 1) + tx_affected(tx, 1) : 0;
+	*log = tx->log;
+	return status;
 }
 
-static void
-make_target(void)
+static struct id
+make_row(const struct trial *target, const char *text)
 {
+	size_t    head = strcspn(target->body, "$");
+	struct id made;
 	struct str id;
 
-	external = fresh("ext");
-	key = fresh("key");
-	assert_int_equal(SEND(OTHER_LIVE, "POST", "/api/v1/customers",
-	    arena_fmt(&test_kept, "{\"email\":\"target@b.co\",\"id\":\"%s\"}", external).ptr, .idem = key), 201);
+	assert_int_equal(SEND(OTHER_LIVE, "POST", target->parameters, arena_fmt(&test_kept, "%.*s%s%s", (int)head,
+	    target->body, text, target->body + head + 1).ptr, .idem = fresh("key")), 201);
 	id = at("id");
-	assert_true(id_parse(STR("cus_"), (struct str) { id.ptr + 1, id.len - 2 }, &customer));
+	assert_true(id_parse(str_of(target->prefix), (struct str) { id.ptr + 1, id.len - 2 }, &made));
+	return made;
+}
+
+/* Rows of another environment, and the key of a record that it has. */
+static void
+make_targets(void)
+{
+	struct target made = { .text = NULL };
+
+	for (size_t i = 0; i < COUNTOF(trials); i++) {
+		if (trials[i].way == WAY_TARGET) {
+			made.text = fresh("ext");
+			made.id[0] = make_row(&trials[i], made.text);
+			made.id[1] = make_row(&trials[i], fresh("ext"));
+		}
+		targets[i] = made;
+	}
+	key = fresh("key");
+	assert_int_equal(SEND(OTHER_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
 }
 
 static void
 no_statement_reaches_into_another_environment(void **state UNUSED)
 {
-	bool failed;
+	size_t      touched;
+	const char *log;
 
-	make_target();
-	for (size_t i = 0; i < COUNTOF(statements); i++) {
+	make_targets();
+	for (size_t i = 0; i < COUNTOF(trials); i++) {
 		/* The WHERE clause names the target's environment: row-level security alone says no. */
-		if (rows_as(ACME_LIVE, i, &failed) != 0 || failed)
-			fail_msg("%s", sql_catalogue[statements[i].id].name);
+		if (trials[i].way == WAY_CASE && (run_as(ACME_LIVE, i, &touched, &log) != DB_OK || touched))
+			fail_msg("%s: %zu rows %s", sql_catalogue[trials[i].id].name, touched, log);
+		if (trials[i].way == WAY_REFUSED
+		    && (run_as(ACME_LIVE, i, &touched, &log) != DB_FAILED || !strstr(log, "42501")))
+			fail_msg("%s was not refused: %s", sql_catalogue[trials[i].id].name, log);
 	}
-	assert_int_equal(SEND(OTHER_LIVE, "GET", arena_fmt(&test_kept, "/api/v1/customers/%s", external).ptr), 200);
-	assert_true(at_is("email", "\"target@b.co\""));
 	/* The same statements do find it from inside, or this test proves nothing. */
-	for (size_t i = 0; i < COUNTOF(statements); i++) {
-		enum sql_id id = statements[i].id;
-
-		if (id == SQL_API_KEY_REVOKE || id == SQL_KEY_USED)
-			continue; /* there is no such row */
-		if (rows_as(OTHER_LIVE, i, &failed) == 0 || failed)
-			fail_msg("%s finds nothing", sql_catalogue[id].name);
-	}
+	for (size_t i = 0; i < COUNTOF(trials); i++)
+		if (trials[i].way == WAY_CASE && (run_as(OTHER_LIVE, i, &touched, &log) != DB_OK || !touched))
+			fail_msg("%s finds nothing %s", sql_catalogue[trials[i].id].name, log);
 }
 
 static void
@@ -110,10 +143,10 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 {
 	struct tx tx;
 
-	make_target();
+	make_targets();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb");
+	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb", &targets[0]);
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
@@ -121,15 +154,16 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 static void
 nothing_is_seen_without_an_environment(void **state UNUSED)
 {
-	make_target();
-	for (size_t i = 0; i < COUNTOF(statements); i++) {
-		struct tx  tx;
-		struct db *db = test_serve;
+	make_targets();
+	for (size_t i = 0; i < COUNTOF(trials); i++) {
+		struct tx tx;
 
-		tx_init(&tx, db, &test_kept);
-		bind_all(tx_step(&tx, statements[i].id), statements[i].parameters);
+		if (trials[i].way != WAY_CASE)
+			continue;
+		tx_init(&tx, test_serve, &test_kept);
+		bind_all(tx_step(&tx, trials[i].id), trials[i].parameters, &targets[i]);
 		if (tx_run(&tx) != DB_OK || tx_rows(&tx, 0) + tx_affected(&tx, 0) != 0)
-			fail_msg("%s %s", sql_catalogue[statements[i].id].name, tx.log);
+			fail_msg("%s %s", sql_catalogue[trials[i].id].name, tx.log);
 	}
 }
 
@@ -140,32 +174,24 @@ the_serving_role_changes_no_limit(void **state UNUSED)
 	struct tx    tx;
 	struct bind *b;
 
-	make_target();
+	make_targets();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[OTHER_LIVE]);
 	b = tx_step(&tx, SQL_API_KEY_LIMIT);
 	bind_id(b, &test_environment[OTHER_LIVE]);
-	bind_id(b, &customer);
+	bind_id(b, &targets[0].id[0]);
 	bind_text(b, STR("off"));
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
 
-/* What is not in the table above, and why; a statement that is in neither fails the test. */
+/* What is of no resource, and why it is not tried like those; a statement that has no row anywhere fails the test. */
 static const struct {
 	enum sql_id id;
 	const char *why;
 } others[] = {
-	{ SQL_CUSTOMER_CREATE, "is refused, below" },
-	{ SQL_CUSTOMER_CREATE_MANY, "is refused, below" },
-	{ SQL_CUSTOMER_TAKEN, "finds nothing, below" },
-	{ SQL_CUSTOMER_SETTLE, "finds nothing, below" },
 	{ SQL_IDEMPOTENCY_LOOK, "finds and removes nothing, below" },
-	{ SQL_API_KEY_CREATE, "is refused, below" },
-	{ SQL_API_KEY_LIMIT, "is refused, below" },
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
-	{ SQL_KEY_HOLDER, "touches no table" },
-	{ SQL_KEY_FIND, "finds the environment of who holds the key" },
 	{ SQL_HOUSEKEEPING_ENTER, "touches no table" },
 	{ SQL_HOUSEKEEPING_EXPIRE, "is for all environments; tells how many, and of what age" },
 	{ SQL_SESSION_BEGIN, "touches no table" },
@@ -180,19 +206,18 @@ static const struct {
 	{ SQL_ENVIRONMENT_LIST, "is the command line's, of all organizations" },
 };
 
-/* All that the other environment has, as one number; the superuser sees it. */
+/* All that the other environment has in any table, as one number; the superuser sees it. */
 static struct str
 rows_of_the_other(void)
 {
-	static const char query[] = "psql -X -q -At -c \"SELECT md5(string_agg(r, '' ORDER BY r)) FROM ("
-	    "SELECT (c.*)::text FROM customer c WHERE environment_id = '%s' UNION ALL SELECT (e.*)::text FROM event e WHERE environment_id = '%s'"
-	    " UNION ALL SELECT (i.*)::text FROM idempotency_key i WHERE environment_id = '%s'"
-	    " UNION ALL SELECT (k.*)::text FROM api_key k WHERE environment_id = '%s') AS all_rows (r)\"";
+	static const char query[] = "psql -X -q -At -c \"SELECT md5(string_agg(query_to_xml(format("
+	    "'SELECT t FROM %%I t WHERE environment_id = ''%s'' ORDER BY t::text', table_name), true, true, '')::text, '' ORDER BY table_name))"
+	    " FROM information_schema.columns WHERE column_name = 'environment_id' AND table_schema = 'public'\"";
 	char  uuid[ID_UUID_BYTES + 1] = "", out[64] = "";
 	FILE *psql;
 
 	id_uuid(&test_environment[OTHER_LIVE], uuid);
-	psql = popen(arena_fmt(&test_kept, query, uuid, uuid, uuid, uuid).ptr, "r");
+	psql = popen(arena_fmt(&test_kept, query, uuid).ptr, "r");
 	assert_non_null(psql);
 	assert_non_null(fgets(out, sizeof(out), psql));
 	assert_int_equal(pclose(psql), 0);
@@ -206,8 +231,8 @@ every_statement_has_its_case(void **state UNUSED)
 	for (enum sql_id id = 0; id < SQL__COUNT; id++) {
 		unsigned n = 0;
 
-		for (size_t i = 0; i < COUNTOF(statements); i++)
-			n += statements[i].id == id;
+		for (size_t i = 0; i < COUNTOF(trials); i++)
+			n += trials[i].id == id;
 		for (size_t i = 0; i < COUNTOF(others); i++)
 			n += others[i].id == id;
 		if (n != 1)
@@ -254,133 +279,25 @@ begin_as_acme(struct tx *tx)
 }
 
 static void
-must_be_refused(struct tx *tx, const char *name)
-{
-	if (tx_run(tx) != DB_FAILED || !strstr(tx->log, "42501"))
-		fail_msg("%s was not refused: %s", name, tx->log);
-}
-
-static void
 no_statement_changes_another_environment(void **state UNUSED)
 {
 	struct str  before;
-	struct tx   tx;
-	struct bind *b;
-	bool        failed;
+	size_t      touched;
+	const char *log;
 
-	make_target();
+	make_targets();
 	before = rows_of_the_other();
-	for (size_t i = 0; i < COUNTOF(statements); i++)
-		rows_as(ACME_LIVE, i, &failed);
-
-	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_CUSTOMER_CREATE);
-	bind_all(b, "ezixtnnnntjb"); /* an id and an external id of the other's own */
-	must_be_refused(&tx, "customer_create");
-
-	/* Nor is the customer in the way that has this external id there. */
-	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_CUSTOMER_CREATE);
-	bind_id(b, &test_environment[ACME_LIVE]);
-	bind_all(b, "z");
-	{
-		struct id  id = id_new();
-		struct row row;
-
-		bind_id(b, &id);
-		bind_all(b, "xtnnnntjb");
-		if (tx_run(&tx) != DB_OK)
-			fail_msg("%s", tx.log);
-		row = tx_row(&tx, 1, 0);
-		assert_true(row_bool(&row, COL_CUSTOMER_CREATE_MADE));
-
-		/* Once more: now it is in the way, and the look for it goes to the other environment. */
-		id = id_new();
-		begin_as_acme(&tx);
-		b = tx_step(&tx, SQL_CUSTOMER_CREATE);
-		bind_id(b, &test_environment[ACME_LIVE]);
-		bind_all(b, "z");
-		bind_id(b, &id);
-		bind_all(b, "xtnnnntjb");
-		bind_all(tx_step(&tx, SQL_CUSTOMER_TAKEN), "ex");
-		if (tx_run(&tx) != DB_OK)
-			fail_msg("%s", tx.log);
-		row = tx_row(&tx, 1, 0);
-		assert_false(row_bool(&row, COL_CUSTOMER_CREATE_MADE));
-		assert_int_equal(tx_rows(&tx, 2), 0);
-	}
-
-	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
-	bind_all(b, "ez");
-	{
-		struct id  ids[] = { id_new(), id_new() };
-		struct str id[] = { { (char *)ids[0].b, ID_BYTES }, { (char *)ids[1].b, ID_BYTES } };
-		struct str none[] = { STR_NONE, STR_NONE }, mail[] = { STR("a@b.co"), STR("b@b.co") };
-		struct str json[] = { STR("{}"), STR("{}") }, yes[] = { STR("\1"), STR("\1") };
-
-		bind_array(b, BIND_UUID, id, 2);
-		bind_array(b, BIND_TEXT, none, 2);
-		bind_array(b, BIND_TEXT, mail, 2);
-		bind_array(b, BIND_TEXT, none, 2);
-		bind_array(b, BIND_TEXT, none, 2);
-		bind_array(b, BIND_JSON, none, 2);
-		bind_array(b, BIND_UUID, none, 2);
-		bind_array(b, BIND_TEXT, mail, 2);
-		bind_array(b, BIND_JSON, json, 2);
-		bind_array(b, BIND_BOOL, yes, 2);
-	}
-	must_be_refused(&tx, "customer_create_many");
-
-	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_API_KEY_CREATE);
-	bind_id(b, &test_environment[OTHER_LIVE]);
-	bind_id(b, &customer);
-	bind_text(b, STR("01234567890123456789012345678901"));
-	bind_all(b, "ttznn");
-	must_be_refused(&tx, "api_key_create");
-
-	begin_as_acme(&tx);
-	b = tx_step(&tx, SQL_API_KEY_LIMIT);
-	bind_all(b, "ein");
-	must_be_refused(&tx, "api_key_limit");
-
-	/* As if another customer had been in the way. */
-	begin_as_acme(&tx);
-	{
-		struct id  id = id_new();
-		struct str ids[] = { { (char *)id.b, ID_BYTES } }, names[] = { str_of(external) };
-		struct str none[] = { STR_NONE }, mail[] = { STR("a@b.co") }, json[] = { STR("{}") }, yes[] = { STR("\1") };
-
-		b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
-		bind_id(b, &test_environment[ACME_LIVE]);
-		bind_time(b, 0);
-		bind_array(b, BIND_UUID, ids, 1);
-		bind_array(b, BIND_TEXT, none, 1);
-		bind_array(b, BIND_TEXT, mail, 1);
-		bind_array(b, BIND_TEXT, none, 1);
-		bind_array(b, BIND_TEXT, none, 1);
-		bind_array(b, BIND_JSON, none, 1);
-		bind_array(b, BIND_UUID, none, 1);
-		bind_array(b, BIND_TEXT, mail, 1);
-		bind_array(b, BIND_JSON, json, 1);
-		bind_array(b, BIND_BOOL, yes, 1);
-		b = tx_step(&tx, SQL_CUSTOMER_SETTLE);
-		bind_id(b, &test_environment[OTHER_LIVE]);
-		bind_i64(b, 2);
-		bind_array(b, BIND_TEXT, names, 1);
-		bind_array(b, BIND_UUID, ids, 1);
-	}
-	if (tx_run(&tx) != DB_OK)
-		fail_msg("%s", tx.log);
-	assert_int_equal(tx_rows(&tx, 2), 0);
+	for (size_t i = 0; i < COUNTOF(trials); i++)
+		if (trials[i].way == WAY_CASE || trials[i].way == WAY_REFUSED)
+			run_as(ACME_LIVE, i, &touched, &log);
 
 	/* A record there is, and one that has expired by this look's measure. */
 	for (int ttl = 0; ttl < 2; ttl++) {
 		struct row row;
+		struct tx  tx;
 
 		begin_as_acme(&tx);
-		bind_all(tx_step(&tx, SQL_IDEMPOTENCY_LOOK), ttl ? "ek1" : "ek0");
+		bind_all(tx_step(&tx, SQL_IDEMPOTENCY_LOOK), ttl ? "ek1" : "ek0", &targets[0]);
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
 		row = tx_row(&tx, 1, 0);
@@ -389,6 +306,97 @@ no_statement_changes_another_environment(void **state UNUSED)
 	assert_true(str_eq(before, rows_of_the_other()));
 }
 
+/* What was made for the resource of that statement. */
+static const struct target *
+target_of(enum sql_id id)
+{
+	size_t i = 0;
+
+	while (trials[i].id != id)
+		i++;
+	return &targets[i];
+}
+
+/* Arrays of one customer, as customer_create_many takes them. */
+static void
+bind_one_customer(struct bind *b, const struct id *id)
+{
+	static const struct str none = { NULL, 0 }, mail = STR("a@b.co"), json = STR("{}"), yes = STR("\1");
+	struct str ids = { (const char *)id->b, ID_BYTES };
+
+	ids = kept(ids);
+	bind_time(b, 0);
+	bind_array(b, BIND_UUID, &ids, 1);
+	bind_array(b, BIND_TEXT, &none, 1);
+	bind_array(b, BIND_TEXT, &mail, 1);
+	bind_array(b, BIND_TEXT, &none, 1);
+	bind_array(b, BIND_TEXT, &none, 1);
+	bind_array(b, BIND_JSON, &none, 1);
+	bind_array(b, BIND_UUID, &none, 1);
+	bind_array(b, BIND_TEXT, &mail, 1);
+	bind_array(b, BIND_JSON, &json, 1);
+	bind_array(b, BIND_BOOL, &yes, 1);
+}
+
+/* What is in the way of a create is looked for in the environment alone, though the look names another one. */
+static void
+a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
+{
+	const struct target *customer;
+	struct str           before, ids, names;
+	struct tx            tx;
+	struct bind         *b;
+	struct id            id;
+
+	make_targets();
+	customer = target_of(SQL_CUSTOMER_CREATE);
+	before = rows_of_the_other();
+
+	/* Its external id is free here, and then in the way: the look for it goes to the other environment. */
+	for (int made = 1; made >= 0; made--) {
+		struct row row;
+
+		id = id_new();
+		begin_as_acme(&tx);
+		b = tx_step(&tx, SQL_CUSTOMER_CREATE);
+		bind_id(b, &test_environment[ACME_LIVE]);
+		bind_all(b, "z", customer);
+		bind_id(b, &id);
+		bind_all(b, "xtnnnntjb", customer);
+		bind_all(tx_step(&tx, SQL_CUSTOMER_TAKEN), "ex", customer);
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		row = tx_row(&tx, 1, 0);
+		assert_int_equal(row_bool(&row, COL_CUSTOMER_CREATE_MADE), made);
+		assert_int_equal(tx_rows(&tx, 2), 0);
+	}
+
+	id = id_new();
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
+	bind_id(b, &test_environment[OTHER_LIVE]);
+	bind_one_customer(b, &id);
+	assert_int_equal(tx_run(&tx), DB_FAILED);
+	assert_non_null(strstr(tx.log, "42501"));
+
+	/* As if another customer had been in the way. */
+	id = id_new();
+	ids = (struct str) { (char *)id.b, ID_BYTES };
+	names = str_of(customer->text);
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_CUSTOMER_CREATE_MANY);
+	bind_id(b, &test_environment[ACME_LIVE]);
+	bind_one_customer(b, &id);
+	b = tx_step(&tx, SQL_CUSTOMER_SETTLE);
+	bind_id(b, &test_environment[OTHER_LIVE]);
+	bind_i64(b, 2);
+	bind_array(b, BIND_TEXT, &names, 1);
+	bind_array(b, BIND_UUID, &ids, 1);
+	if (tx_run(&tx) != DB_OK)
+		fail_msg("%s", tx.log);
+	assert_int_equal(tx_rows(&tx, 2), 0);
+	assert_true(str_eq(before, rows_of_the_other()));
+}
 int
 main(void)
 {
@@ -396,6 +404,7 @@ main(void)
 		cmocka_unit_test(every_statement_has_its_case),
 		cmocka_unit_test(results_have_the_columns_that_are_named),
 		cmocka_unit_test(no_statement_changes_another_environment),
+		cmocka_unit_test(a_customer_in_the_way_is_never_one_of_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),

@@ -180,6 +180,12 @@ SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "stri
             "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string"}
 
 
+def patterns_of(schema):
+    schema = place_of(schema, "")[0]
+    options = [place_of(option, "")[0] for option in (schema, *schema.get("anyOf", ()))]
+    return [option["pattern"] for option in options if "pattern" in option]
+
+
 def check_shows(resource, name, view):
     """The schema with the mark x-shows, in each version."""
     bits = number(view, resource.constants)
@@ -197,9 +203,9 @@ def check_shows(resource, name, view):
                 bad.append(f"{version}, {name}.{row.name}: shown as {SHOWN_AS[row.show]}, {kinds} in the document")
             if row.show == "OBJECT" and values != (resource.object,):
                 bad.append(f"{version}, {name}.{row.name}: is {resource.object}, {values} in the document")
-            pattern = place_of(schema["properties"].get(row.name, {}), "")[0].get("pattern", "")
-            if row.show == "ID" and not pattern.startswith(f"^{resource.prefix}"):
-                bad.append(f"{version}, {name}.{row.name}: begins with {resource.prefix}, {pattern} in the document")
+            patterns = patterns_of(schema["properties"].get(row.name, {}))
+            if row.show == "ID" and not any(pattern.startswith(f"^{resource.prefix}") for pattern in patterns):
+                bad.append(f"{version}, {name}.{row.name}: begins with {resource.prefix}, {patterns} in the document")
     return bits
 
 
