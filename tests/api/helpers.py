@@ -191,7 +191,14 @@ class Reply:
         return customer
 
     def page(self):
-        """(rows, next cursor or None)"""
+        """(customers, next cursor or None)"""
+        rows, cursor = self.rows()
+        for row in rows:
+            check_customer(row, self.version)
+        return rows, cursor
+
+    def rows(self):
+        """(rows of any list, next cursor or None)"""
         self.ok(200)
         rows, body = self.data, self.json
         if at_least(self.version, "2026-07-24"):
@@ -201,8 +208,6 @@ class Reply:
             assert set(body) - {"nextCursor"} == {"success", "data", "hasMore"}, repr(self)
         assert isinstance(rows, list)
         assert isinstance(body["hasMore"], bool)
-        for row in rows:
-            check_customer(row, self.version)
         assert ("nextCursor" in body) == body["hasMore"], "nextCursor stands exactly where more follows"
         if body["hasMore"]:
             assert isinstance(body["nextCursor"], str) and body["nextCursor"]
@@ -340,6 +345,32 @@ def check_document(reply):
 
 
 # ---------------------------------------------------------------- clients
+
+
+def replayed(reply):
+    value = reply.header("Idempotent-Replayed")
+    assert value in (None, "true")
+    return value == "true"
+
+
+def first(reply, status):
+    assert reply.status == status, repr(reply)
+    assert not replayed(reply)
+    return reply
+
+
+def same_again(reply, original):
+    assert (reply.status, reply.body) == (original.status, original.body)
+    assert replayed(reply)
+    return reply
+
+
+def anonymous(reply):
+    """The answer without what is random in every answer."""
+    request_id = reply.header("X-Request-Id")
+    return (reply.status, reply.body.replace(request_id.encode(), b"?"),
+            sorted((n.lower(), v) for n, v in reply.headers
+                   if n.lower() not in ("x-request-id", "date", "content-length")))
 
 
 class Client:
@@ -532,15 +563,15 @@ def execute(db, sql, *args):
         return cursor.rowcount
 
 
-WRITTEN = ("customer", "event", "idempotency_key")
-
-
 def row_counts(db):
-    return {table: scalar(db, f"SELECT count(*) FROM {table}") for table in WRITTEN}
+    """Rows of each table that belongs to environments."""
+    with db.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'environment_id' AND table_schema = 'public'")
+        return {table: scalar(db, f"SELECT count(*) FROM {table}") for table, in cursor.fetchall()}
 
 
 class nothing_written:
-    """with nothing_written(db): ... no table of customers has more or fewer rows afterwards."""
+    """with nothing_written(db): ... no table of an environment has more or fewer rows afterwards."""
     def __init__(self, db):
         self.db = db
 
@@ -550,6 +581,23 @@ class nothing_written:
     def __exit__(self, kind, value, trace):
         if kind is None:
             assert row_counts(self.db) == self.before
+
+
+def hold_key(connection, db, key):
+    """
+    Somebody is at work with that key: a copy of the record of KEY-pattern, inserted and not committed by the connection.
+    """
+    with db.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'idempotency_key' ORDER BY ordinal_position"
+        )
+        columns = [row[0] for row in cursor.fetchall()]
+    values = ", ".join("%s" if column == "key" else column for column in columns)
+    held = execute(
+        connection,
+        f"INSERT INTO idempotency_key ({', '.join(columns)}) SELECT {values} FROM idempotency_key WHERE key = %s", key,
+        key + "-pattern")
+    assert held == 1
 
 
 def in_parallel(functions):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from helpers import LEGACY, escape, execute, mail, nothing_written, raw, raw_get, uid
+from helpers import LEGACY, anonymous, escape, execute, mail, nothing_written, raw, raw_get, uid
 
 UNKNOWN = "ck_live_" + "A" * 40
 
@@ -14,14 +14,6 @@ MALFORMED = [
     "Bearer ck_live_" + "a" * 40, "ck_live_" + "a" * 39 + "'", "ck_live_' OR '1'='1", "ck_live_%00", "*", "null",
     "x" * 1000, "ck_live_" + "a" * 900,
 ]
-
-
-def anonymous(reply):
-    """The answer without what is random in every answer."""
-    request_id = reply.header("X-Request-Id")
-    return (reply.status, reply.body.replace(request_id.encode(), b"?"),
-            sorted((n.lower(), v) for n, v in reply.headers
-                   if n.lower() not in ("x-request-id", "date", "content-length")))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 POOL = Path(__file__).resolve().parent.parent / "pool"
-sys.path.insert(0, str(POOL))
+sys.path[:0] = [str(POOL), str(POOL.parent / "api")]  # of the latter: resources, what there is of each
 spec = importlib.util.spec_from_file_location("pool_conftest", POOL / "conftest.py")
 pool_conftest = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pool_conftest)

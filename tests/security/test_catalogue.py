@@ -5,18 +5,20 @@ import contextlib
 import psycopg2
 import pytest
 
+from resources import RESOURCES
+
 SERVE = "clientele_serve"
-# What the serving role may do, and why there is no more: sql/migrate/0001_base.sql. Columns stand behind a dot.
+# What the serving role may do, and why there is no more: sql/migrate/0001_base.sql. Columns stand behind a dot. Of the
+# resources' tables: tests/api/NAME/resource.py.
 GRANTS = {
     "organization": {"SELECT"},
     "environment": {"SELECT"},
     "schema_migration": {"SELECT"},
-    "api_key": {"SELECT", "INSERT", "UPDATE.last_used_at", "UPDATE.revoked_at"},
-    "customer": {"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in (
-        "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at")},
     "event": {"INSERT"},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"},
-}
+} | {resource.table: resource.grants for resource in RESOURCES}
+# Those whose rows belong to an environment.
+TENANTS = sorted({"event", "idempotency_key"} | {resource.table for resource in RESOURCES})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
                         AND coalesce(pg_get_expr(p.polwithcheck, c.oid), pg_get_expr(p.polqual, c.oid)) = '(environment_id = app_environment())')
           FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'environment_id' AND NOT a.attisdropped
          WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1""")
-    assert [row[0] for row in tables] == ["api_key", "customer", "event", "idempotency_key"]
+    assert [row[0] for row in tables] == TENANTS
     for name, enabled, forced, owner, commands in tables:
         assert enabled and forced and owner != SERVE, name
         assert commands == ["*"], f"{name}: no policy of the environment for all commands"
@@ -57,8 +59,7 @@ def test_unique_indexes_begin_with_the_environment(ask):
     found = ask("""
         SELECT i.indexrelid::regclass::text FROM pg_index i
           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'environment_id'
-         WHERE i.indisunique AND i.indkey[0] <> a.attnum
-           AND i.indrelid IN ('api_key'::regclass, 'customer'::regclass, 'event'::regclass, 'idempotency_key'::regclass)""")
+         WHERE i.indisunique AND i.indkey[0] <> a.attnum AND i.indrelid = ANY (%s::text[]::regclass[])""", TENANTS)
     # A hash of 256 random bits: it is what finds the environment.
     assert found == [("api_key_hash",)]
 
