@@ -25,6 +25,7 @@ enum {
 	REQUEST_MAX_BYTES = 8 * 1024, /* request line and headers, with libmicrohttpd's own notes on them */
 	FINISH_MS = 1000,
 	FINISH_LOOK_MS = 5,
+	FINISH_LOOKS = 3, /* without a connection */
 };
 
 struct admin_http {
@@ -186,13 +187,18 @@ send_command(struct exchange *x, const char *name, enum command_kind kind, int32
 	struct json_object *answer;
 
 	if (!command_send(x->http->command_fd, kind, value)) {
-		fail(x, MHD_HTTP_SERVICE_UNAVAILABLE, "the supervisor does not take commands at the moment");
+		fail(x, MHD_HTTP_SERVICE_UNAVAILABLE, "the supervisor takes no commands at the moment");
 		return;
 	}
 	x->status = MHD_HTTP_ACCEPTED;
+	if (x->text && (kind == COMMAND_WORKERS_SET || kind == COMMAND_WORKERS_ADD)) {
+		buf_fmt(&x->body, "requested: %s (now %jd of %jd)\n", name,
+		    (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET]);
+		return;
+	}
 	if (x->text) {
-		buf_fmt(&x->body, "asked for: %s; before: generation %jd, %jd workers of %jd\n", name,
-		    (intmax_t)f[FIGURE_GENERATION], (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET]);
+		buf_fmt(&x->body, "requested: %s (now generation %jd)\n", name,
+		    (intmax_t)f[FIGURE_GENERATION]);
 		return;
 	}
 	answer = jwrite_object();
@@ -234,7 +240,7 @@ post_workers(struct exchange *x, const struct endpoint *e UNUSED)
 		n = -n;
 	wanted = more ? f[FIGURE_TARGET] + n : n;
 	if (wanted < least || wanted > most) {
-		fail(x, MHD_HTTP_CONFLICT, "there may be %jd to %jd workers, not %jd", (intmax_t)least, (intmax_t)most,
+		fail(x, MHD_HTTP_CONFLICT, "there can be %jd to %jd workers, not %jd", (intmax_t)least, (intmax_t)most,
 		    (intmax_t)wanted);
 		return;
 	}
@@ -302,16 +308,16 @@ answer(struct exchange *x, const char *method, const char *path)
 	health_read(x->http->health, &x->tally, &x->health);
 	x->text = wants_text(x);
 	if (has_body(x)) {
-		fail(x, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here; parameters stand in the query");
+		fail(x, MHD_HTTP_CONTENT_TOO_LARGE, "requests have no body here; put parameters into the query");
 		return;
 	}
 	e = find(x, method, path);
 	if (!e)
 		return;
 	if (strcmp(e->method, "POST") == 0 && !x->http->may_command)
-		fail(x, MHD_HTTP_FORBIDDEN, "commands are taken on a unix socket only, whose permissions say who may");
+		fail(x, MHD_HTTP_FORBIDDEN, "commands are accepted on a unix socket only, where permissions say who may send them");
 	else if (strcmp(e->method, "POST") == 0 && x->tally.figure[FIGURE_STOPPING])
-		fail(x, MHD_HTTP_CONFLICT, "the service stops");
+		fail(x, MHD_HTTP_CONFLICT, "the service is stopping");
 	else
 		e->answer(x, e);
 }
@@ -428,15 +434,17 @@ void
 admin_http_stop(struct admin_http *h, bool finish)
 {
 	int64_t end = clock_mono_ms() + FINISH_MS;
+	int     quiet = 0;
 
 	/* Otherwise the library would shut the listening socket down, for everybody who has it. */
 	MHD_quiesce_daemon(h->daemon);
-	while (finish && clock_mono_ms() < end) {
-		const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	while (finish && clock_mono_ms() < end && quiet < FINISH_LOOKS) {
+		const union MHD_DaemonInfo *info =
+		    MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
-		if (!info || info->num_connections == 0)
-			break;
+		/* Its thread may just be accepting one that it does not count yet. */
 		poll(NULL, 0, FINISH_LOOK_MS);
+		quiet = !info || info->num_connections == 0 ? quiet + 1 : 0;
 	}
 	MHD_stop_daemon(h->daemon);
 	pthread_mutex_destroy(&h->lock);

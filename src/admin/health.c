@@ -110,7 +110,7 @@ health_read(struct health *h, struct tally *t, struct health_report *out)
 	pthread_mutex_lock(&h->lock);
 	age_ms = clock_mono_ms() - h->looked_ms;
 	if (h->looked_ms == 0)
-		snprintf(database, size, "it was not asked yet");
+		snprintf(database, size, "it has not been asked yet");
 	else if (age_ms > STALE_MS)
 		snprintf(database, size, "it has not answered for %jd s", (intmax_t)(age_ms / 1000));
 	else if (h->code == EXIT_DATABASE)
@@ -119,11 +119,11 @@ health_read(struct health *h, struct tally *t, struct health_report *out)
 		snprintf(schema, size, "%s", h->why);
 	pthread_mutex_unlock(&h->lock);
 	if (database[0])
-		snprintf(schema, size, "not known without the database");
+		snprintf(schema, size, "unknown without the database");
 	if (t->figure[FIGURE_SERVING] == 0)
-		snprintf(out->why[HEALTH_WORKERS], size, "none takes requests");
+		snprintf(out->why[HEALTH_WORKERS], size, "no worker is serving");
 	if (t->figure[FIGURE_STOPPING])
-		snprintf(out->why[HEALTH_DRAINING], size, "the service stops");
+		snprintf(out->why[HEALTH_DRAINING], size, "the service is stopping");
 	for (size_t i = 0; i < HEALTH__COUNT; i++)
 		out->ready = out->ready && !out->why[i][0];
 	t->figure[FIGURE_READY] = out->ready;

@@ -210,7 +210,7 @@ write_pool(const struct tally *t, struct buf *out)
 	print_ms(f[FIGURE_UPTIME], up, sizeof(up));
 	buf_fmt(out, "clientele " PACKAGE_VERSION "  up %s, generation %jd, %s%s\n", up, (intmax_t)f[FIGURE_GENERATION],
 	    f[FIGURE_READY] ? "ready" : "not ready", f[FIGURE_STOPPING] ? ", stopping" : "");
-	buf_fmt(out, "%-10s%jd serve of %jd (%jd to %jd), %jd idle, %jd active; most at once %jd, "
+	buf_fmt(out, "%-10s%jd of %jd serving (%jd to %jd), %jd idle, %jd active; peak %jd, "
 	    "maximum reached %jdx\n",
 	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET], (intmax_t)f[FIGURE_MIN],
 	    (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE], (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK],
@@ -218,12 +218,12 @@ write_pool(const struct tally *t, struct buf *out)
 	buf_fmt(out, "%-10s%jd accepted, %jd answered, %ju slow\n", "requests", (intmax_t)f[FIGURE_ACCEPTED],
 	    (intmax_t)f[FIGURE_REQUESTS], (uintmax_t)t->event[STATS_EVENT_SLOW]);
 	if (f[FIGURE_QUEUE_LENGTH] == -1)
-		buf_fmt(out, "%-10snot known\n", "queue");
+		buf_fmt(out, "%-10sunknown\n", "queue");
 	else
-		buf_fmt(out, "%-10s%jd of %jd wait, at most %jd%s\n", "queue", (intmax_t)f[FIGURE_QUEUE_LENGTH],
+		buf_fmt(out, "%-10s%jd of %jd waiting, peak %jd%s\n", "queue", (intmax_t)f[FIGURE_QUEUE_LENGTH],
 		    (intmax_t)f[FIGURE_QUEUE_LIMIT], (intmax_t)f[FIGURE_QUEUE_PEAK],
-		    f[FIGURE_SHEDDING] ? "; requests are refused" : "");
-	buf_fmt(out, "%-10s%s, %jd workers connected\n", "database", f[FIGURE_DATABASE] ? "reachable" : "not reachable",
+		    f[FIGURE_SHEDDING] ? "; refusing requests" : "");
+	buf_fmt(out, "%-10s%s; %jd workers connected\n", "database", f[FIGURE_DATABASE] ? "reachable" : "unreachable",
 	    (intmax_t)f[FIGURE_CONNECTED]);
 	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
 	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);

@@ -92,9 +92,9 @@ void
 log_reopen(void)
 {
 	if (sink_reopen(&sink))
-		log_debug("the log was opened again");
+		log_debug("reopened the log");
 	else
-		log_error("the log stays in the old file: %s: %s", sink.path, strerror(errno));
+		log_error("cannot reopen the log, keeping the old file: %s: %s", sink.path, strerror(errno));
 }
 
 int
@@ -385,7 +385,7 @@ finish(struct line *l, const char *end)
 	if (missing == 0)
 		return;
 	lost = 0;
-	log_warn("%llu lines of this process's log are lost: %s", (unsigned long long)missing, strerror(failure));
+	log_warn("%llu log lines of this process were lost: %s", (unsigned long long)missing, strerror(failure));
 	if (lost)
 		lost = missing;
 }

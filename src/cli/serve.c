@@ -42,11 +42,11 @@ become_user(const char *name, struct buf *err)
 
 	if (geteuid() != 0) {
 		if (name[0])
-			log_info("user = %s is not used: not started as root", name);
+			log_info("ignoring user = %s: not started as root", name);
 		return true;
 	}
 	if (!name[0]) {
-		log_warn("runs as root; set user");
+		log_warn("running as root; set user");
 		return true;
 	}
 	p = getpwnam(name);
@@ -93,12 +93,12 @@ announce(const struct conf *c, const struct listener *l, const struct listener *
 	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
 	int   most = 0;
 
-	log_info("%s listens on %s", PACKAGE_STRING,
+	log_info("%s is listening on %s", PACKAGE_STRING,
 	    l->inherited ? "an inherited socket" : l->path ? l->path : c->listen);
 	if (admin->fd != -1 && l->alone)
-		log_warn("admin_listen is not used: without a supervisor nobody answers there");
+		log_warn("ignoring admin_listen: without a supervisor there is no admin process");
 	else if (admin->fd != -1)
-		log_info("administration listens on %s", c->admin_listen);
+		log_info("the admin process is listening on %s", c->admin_listen);
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
 		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);
@@ -121,7 +121,7 @@ inherit(const struct conf *c, const struct handover *h, struct listener *l, stru
 	fd = handover_socket(h, "admin", &made);
 	if (fd == -1 ? listener_open_admin(admin, c, err) : listener_inherit(admin, fd, made, err))
 		return true;
-	log_error("no administration: %.*s", STR_ARGS(buf_view(err)));
+	log_error("no admin socket: %.*s", STR_ARGS(buf_view(err)));
 	err->len = before;
 	*admin = (struct listener) { .fd = -1 };
 	return true;

@@ -25,7 +25,7 @@ look(const struct conf *c, int result)
 	app = app_new(c, &nobodys, NULL);
 	code = app_check(app);
 	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
-		log_warn("the supervisor does not hear how many connections there may be");
+		log_warn("cannot tell the supervisor how many connections there may be");
 	app_free(app);
 	exit(code);
 }

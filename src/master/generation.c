@@ -69,8 +69,8 @@ static void
 refuse(struct supervisor *s)
 {
 	conf_fini(&s->next);
-	log_error("%s", s->check_for == FOR_RELOAD ? "reload refused; the old configuration goes on"
-						   : "the workers of the former program go on");
+	log_error(s->check_for == FOR_RELOAD ? "reload refused, keeping the old configuration"
+					     : "keeping the workers of the previous program");
 	notify_ready();
 }
 
@@ -81,7 +81,7 @@ take_log_settings(const struct conf *c)
 
 	buf_init(&err, 1024);
 	if (!log_open(c->log, (enum log_format)c->log_format, &err))
-		log_error("the log stays where it is: %.*s", STR_ARGS(buf_view(&err)));
+		log_error("keeping the old log: %.*s", STR_ARGS(buf_view(&err)));
 	log_init("supervisor", (enum log_level)c->log_level);
 	buf_fini(&err);
 }
@@ -130,8 +130,8 @@ checked(struct supervisor *s, int status)
 		break;
 	}
 	if (failed == EXIT_DATABASE)
-		log_warn("the database cannot be reached; serving all the same, answers are 503 "
-			 "until it is back");
+		log_warn("the database cannot be reached; serving anyway: answers are 503 until it "
+			 "is back");
 }
 
 void
@@ -154,15 +154,15 @@ generation_reload(struct supervisor *s)
 	buf_init(&err, 4096);
 	buf_init(&kept, 4096);
 	notify_reloading();
-	log_info("reload");
+	log_info("reloading configuration");
 	if (!s->args->load(s->args->load_with, &s->next, &err)) {
-		log_error("reload refused, the old configuration goes on: %.*s",
+		log_error("reload refused, keeping the old configuration: %.*s",
 		    STR_ARGS(buf_view(&err)));
 		notify_ready();
 	} else {
 		conf_keep_fixed(&s->next, s->conf, &kept);
 		if (kept.len)
-			log_warn("only a restart changes %.*s", STR_ARGS(buf_view(&kept)));
+			log_warn("only a restart can change %.*s", STR_ARGS(buf_view(&kept)));
 		if (!check(s, &s->next, FOR_RELOAD))
 			refuse(s);
 	}
@@ -205,7 +205,7 @@ generation_take_over(struct supervisor *s)
 	configure(s, same || c->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
 	signals_raise(SIGCHLD, 1); /* for those who died meanwhile */
-	log_info("took over %zu workers from the former program", h->workers);
+	log_info("took over %zu workers from the previous program", h->workers);
 }
 
 void
@@ -225,7 +225,7 @@ rehearsed(struct supervisor *s, int status)
 		notify_ready();
 		return;
 	}
-	log_info("upgrade: the rehearsal went well; %s takes over", s->args->upgrade->path);
+	log_info("upgrade: the rehearsal passed, executing %s", s->args->upgrade->path);
 	pool_take_ready(&s->pool);
 	describe(s, &h);
 	pool_hand_over(&s->pool, &h);
@@ -255,7 +255,7 @@ generation_settle(struct supervisor *s, const struct pool_census *n)
 	unsigned wanted = pool_wanted(&s->pool, n);
 
 	if (n->given_up > 0 && n->serving == 0 && n->coming == 0) {
-		log_error("all workers are given up; the service ends");
+		log_error("giving up on all workers; ending the service");
 		end_service(s, EXIT_DEFECT);
 		stop_begin(s);
 		return;
@@ -263,11 +263,11 @@ generation_settle(struct supervisor *s, const struct pool_census *n)
 	if (!s->rolling)
 		return;
 	if (s->rehearsal && n->serving > 0)
-		log_info("a worker serves");
+		log_info("a worker is serving");
 	else if (n->serving == wanted && n->old == 0)
 		log_info("ready: %u workers", wanted);
 	else if (n->given_up > 0 && n->coming == 0 && n->old > 0 && n->serving - n->old >= wanted)
-		log_error("not all workers could be replaced: %u of the former ones go on", n->old);
+		log_error("not all workers could be replaced: keeping %u of the old ones", n->old);
 	else
 		return;
 	s->rolling = false;

@@ -180,14 +180,14 @@ overdue(struct pool *p, struct place *w)
 	stats_read(slot_of(p, w), clock_mono_ms(), &report);
 	if (report.busy_ms > c->request_timeout_ms * HANG_FACTOR) {
 		w->killed_for = STATS_CAUSE_HANG;
-		return "one request takes too long";
+		return "one request took too long";
 	}
 	if (w->life == STATS_LIFE_STARTING && age_ms > READY_TIMEOUT_MS) {
 		w->killed_for = STATS_CAUSE_START;
-		return "it does not become ready";
+		return "it did not become ready in time";
 	}
 	if (w->life == STATS_LIFE_STOPPING && age_ms > c->shutdown_timeout_ms)
-		return "it does not leave";
+		return "it did not leave in time";
 	return NULL;
 }
 
@@ -200,7 +200,7 @@ place_watch(struct pool *p, struct place *w)
 	if (!why)
 		return;
 	obituary_doing(slot_of(p, w), doing);
-	log_error("worker %u is killed: %s pid=%d%s", place_number(p, w), why, (int)w->pid, doing);
+	log_error("killing worker %u: %s pid=%d%s", place_number(p, w), why, (int)w->pid, doing);
 	place_kill(w);
 }
 
@@ -234,8 +234,8 @@ succeed(struct pool *p, struct place *w, const struct stats_report *last, int st
 		w->backoff_ms = 0;
 	}
 	if (!unfit && ++w->deaths >= p->patience) {
-		log_error("worker %u is given up: %u died in a row without an answer; "
-			  "a reload or a change of workers tries again",
+		log_error("giving up on worker %u: %u died in a row without an answer; "
+			  "a reload or a change of the number of workers tries again",
 		    place_number(p, w), w->deaths);
 		enter(p, w, STATS_LIFE_GIVEN_UP);
 		return;

@@ -300,7 +300,7 @@ pool_kill(struct pool *p)
 			n++;
 		}
 	if (n)
-		log_warn("at once: %u workers killed", n);
+		log_warn("stopping at once: killed %u workers", n);
 }
 
 bool

@@ -65,7 +65,7 @@ scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *
 	if (s.dynamic)
 		buf_fmt(told, "dynamic, from %u to %u", s.min, s.max);
 	else
-		buf_fmt(told, "%u, by signal or command up to %u", s.start, s.max);
+		buf_fmt(told, "%u, up to %u by signal or command", s.start, s.max);
 	if (c->workers == CONF_WORKERS_AUTO)
 		buf_fmt(told, "; auto is %d for each of %u processors%s", PER_PROCESSOR, cpus.count,
 		    cpus.quota ? " that cpu.max grants" : "");

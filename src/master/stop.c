@@ -11,7 +11,7 @@ stop_begin(struct supervisor *s)
 
 	s->stopping = true;
 	word_set(&board(s)->stopping, 1);
-	log_info("stops");
+	log_info("stopping");
 	notify_stopping();
 	/* First nobody new may come, then everybody who is there is served. */
 	listener_remove_file(s->args->listener);

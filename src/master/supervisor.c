@@ -148,7 +148,7 @@ open_heritage(struct supervisor *s, const struct handover *from)
 	} else if (!open_pipe(&h->fd[HERITAGE_LIFELINE], &s->lifeline_fd))
 		return false;
 	if (from && !h->stats) {
-		log_info("counters begin anew: the former program had other ones");
+		log_info("counters start at zero: the previous program had different ones");
 		close((int)from->stats);
 	}
 	if (!h->stats)

@@ -57,8 +57,8 @@ target_change(struct target *t, int64_t wanted, const char *by)
 	unsigned target = scale_clamp(&t->scale, wanted);
 
 	log_info("workers: %u -> %u by %s%s", t->pool->target, target, by,
-	    target < wanted       ? ", which is the most"
-	        : target > wanted ? ", which is the least"
+	    target < wanted       ? " (the maximum)"
+	        : target > wanted ? " (the minimum)"
 				  : "");
 	aim(t, target);
 }
@@ -87,8 +87,8 @@ target_follow(struct target *t, const struct pool_census *n, int64_t now)
 		break;
 	case SCALE_FULL:
 		if (t->full_ms == 0)
-			log_warn("all %u workers are busy, and there may be no more of them (workers_max, or the "
-				 "database's room)",
+			log_warn("all %u workers are busy, and no more are allowed (workers_max, or what the "
+				 "database has room for)",
 			    t->scale.max);
 		t->full_ms = now;
 		break;

@@ -93,7 +93,7 @@ upgrade_rehearse(struct upgrade *u, const struct heritage *h)
 	struct heritage given = *h;
 
 	if (!u->path) {
-		log_error("upgrade refused: the program's path is not known");
+		log_error("upgrade refused: the path of the program is unknown");
 		return false;
 	}
 	if (stat(u->path, &u->file) == -1) {
@@ -109,7 +109,7 @@ upgrade_rehearse(struct upgrade *u, const struct heritage *h)
 		u->rehearsal = 0;
 		return false;
 	}
-	log_info("upgrade: rehearses %s pid=%d", u->path, (int)u->rehearsal);
+	log_info("upgrade: rehearsing %s pid=%d", u->path, (int)u->rehearsal);
 	return true;
 }
 
@@ -134,13 +134,13 @@ upgrade_rehearsed(struct upgrade *u, int status)
 
 	u->rehearsal = 0;
 	if (WIFSIGNALED(status))
-		log_error("upgrade refused, the running program goes on: the rehearsal was ended by signal %d",
+		log_error("upgrade refused, keeping the running program: the rehearsal was ended by signal %d",
 		    WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_error("upgrade refused, the running program goes on: the rehearsal ended with exit code %d",
+		log_error("upgrade refused, keeping the running program: the rehearsal ended with exit code %d",
 		    WEXITSTATUS(status));
 	else if (stat(u->path, &now) == -1 || !same_file(&now, &u->file))
-		log_error("upgrade refused, the running program goes on: %s has changed since its rehearsal", u->path);
+		log_error("upgrade refused, keeping the running program: %s has changed since its rehearsal", u->path);
 	else
 		return true;
 	return false;
@@ -155,6 +155,6 @@ upgrade_run(const struct upgrade *u, const struct handover *h)
 		execv(u->path, u->argv);
 		handover_keep_open(h, false);
 	}
-	log_error("upgrade refused, the running program goes on: %s: %s", u->path, strerror(errno));
+	log_error("upgrade refused, keeping the running program: %s: %s", u->path, strerror(errno));
 	handover_withdraw();
 }

@@ -286,7 +286,7 @@ open_any(struct listener *l, const struct conf *c, struct buf *err)
 			return false;
 		}
 		if (c->listen[0])
-			log_info("listen = %s is not used: systemd passed a socket", c->listen);
+			log_info("ignoring listen = %s: systemd passed a socket", c->listen);
 		return adopt(l, SYSTEMD_FIRST_FD, err);
 	}
 	if (c->listen[0])

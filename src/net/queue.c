@@ -151,7 +151,7 @@ queue_ask(struct queue *q, int64_t *length, int64_t *limit)
 		return false;
 	/* What else the system refuses once it refuses always. */
 	if (!atomic_exchange(&q->shared->logged_silent, 1))
-		log_info("the length of the listen queue cannot be told, so nothing is refused before it is full: %s",
+		log_info("the length of the listen queue is unknown, so nothing is refused before it is full: %s",
 		    strerror(error));
 	q->how = QUEUE_SILENT;
 	queue_fini(q);
@@ -187,7 +187,7 @@ begin_shedding(struct stats_shared *shared, int64_t length, int64_t limit)
 	if (atomic_exchange(&shared->shedding, 1)
 	    || !atomic_compare_exchange_strong(&shared->shed_since_ms, &none, clock_mono_ms()))
 		return;
-	log_warn("the listen queue is nearly full (%lld of %lld connections): requests are refused "
+	log_warn("the listen queue is nearly full (%lld of %lld connections): refusing requests "
 		 "with 503",
 	    (long long)length, (long long)limit);
 }

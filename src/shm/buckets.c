@@ -309,8 +309,7 @@ change(struct buckets *b, const uint64_t key[2], const struct terms *terms, int6
 	}
 	unlock(b, locked_ns);
 	if (!p && !atomic_exchange(&b->logged_full, 1))
-		log_warn("more API keys than there is room for have used their rate at once: "
-			 "some go uncounted");
+		log_warn("too many API keys are using their rate at once: some are not limited");
 	return p;
 }
 

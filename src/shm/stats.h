@@ -202,7 +202,8 @@ struct stats_shared {
 	/* What the log has said, so that not every process says it again. */
 	_Atomic(uint32_t) logged_silent;  /* the queue's length is not known; once */
 	_Atomic(uint32_t) logged_sandbox; /* what the sandbox lacks; once */
-	_Atomic(int64_t)  logged_expired_ms; /* requests have waited too long; now and then */
+	_Atomic(int64_t)  logged_expired_ms;  /* requests have waited too long; now and then */
+	_Atomic(int64_t)  logged_stranger_ms; /* connections from elsewhere; now and then */
 };
 
 /* ---- the memory */

@@ -29,8 +29,8 @@ enum {
 	FOUND_WAITING_US = 100,
 	/* For the front server to use or to close the connection that a worker which leaves has kept. */
 	PART_MS = 5000,
-	/* Between two lines about requests that waited too long. */
-	TELL_EXPIRED_MS = 60 * 1000,
+	/* Between two lines of all workers about the same thing, which others can cause at will. */
+	LOG_AGAIN_MS = 60 * 1000,
 };
 
 enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
@@ -145,8 +145,8 @@ refuse(struct worker *w, const struct request *req, bool waited)
 	/* Times of another host's clock are good enough to look at, not to act on. */
 	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
 		stats_count(&stats->event[STATS_EVENT_EXPIRED]);
-		if (queue_turn(&w->h->stats->shared->logged_expired_ms, TELL_EXPIRED_MS))
-			log_warn("requests have waited for a worker longer than queue_timeout (%lld ms) and are refused with 503",
+		if (queue_turn(&w->h->stats->shared->logged_expired_ms, LOG_AGAIN_MS))
+			log_warn("refusing requests with 503: they have waited longer than queue_timeout (%lld ms)",
 			    (long long)c->queue_timeout_ms);
 		return "The request has waited too long for its turn. Nothing was done; try again.";
 	}
@@ -206,7 +206,7 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 		app_after(w->app);
 		w->left--;
 	} else if (got != CONN_CLOSED || peer->fd != w->kept.fd) {
-		log_debug("%s", got == CONN_ABANDONED ? "a request is not begun: its sender has left"
+		log_debug("%s", got == CONN_ABANDONED ? "dropping a request: its sender has left"
 						      : "a connection without a request");
 		stats_count(&stats->event[got == CONN_ABANDONED ? STATS_EVENT_ABANDONED : STATS_EVENT_USELESS]);
 	}
@@ -249,7 +249,8 @@ accept_one(const struct worker *w, struct peer *out)
 			peer_init(out, fd, &address);
 			return true;
 		}
-		log_warn("a connection was refused: its address is not in listen_allow");
+		if (queue_turn(&w->h->stats->shared->logged_stranger_ms, LOG_AGAIN_MS))
+			log_warn("refusing connections: their addresses are not in listen_allow");
 		stats_count(&w->stats->event[STATS_EVENT_USELESS]);
 		close(fd);
 	}
@@ -336,7 +337,7 @@ is_too_large(const struct worker *w)
 
 	if (most == 0 || bytes < most)
 		return false;
-	log_info("leaves: %lld KiB are resident, and max_memory is %lld KiB", (long long)bytes / 1024,
+	log_info("leaving: %lld KiB are resident, max_memory is %lld KiB", (long long)bytes / 1024,
 	    (long long)most / 1024);
 	return true;
 }
@@ -366,7 +367,7 @@ serve_new(struct worker *w, bool waited)
 	w->kept = peer;
 	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, peer.fd, &event) == 0)
 		return;
-	log_error("cannot wait for a kept connection: %s", strerror(errno));
+	log_error("cannot watch a kept connection: %s", strerror(errno));
 	close(peer.fd);
 	w->kept.fd = -1;
 }
@@ -392,7 +393,7 @@ loop(struct worker *w)
 			return;
 		}
 	}
-	log_debug("leaves after max_requests");
+	log_debug("leaving after max_requests");
 	leave(w, STATS_CAUSE_REQUESTS);
 }
 
@@ -405,7 +406,7 @@ run(struct worker *w)
 	if (failed == EXIT_CONFIG)
 		return failed;
 	if (failed)
-		log_warn("starts without the database; answers are 503 until it is back");
+		log_warn("starting without the database: answers are 503 until it is back");
 	sandbox_enter(&(struct sandbox) {
 	    .who = SANDBOX_WORKER,
 	    .conf = w->h->conf,

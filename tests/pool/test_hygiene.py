@@ -18,7 +18,7 @@ def test_a_worker_that_grew_is_replaced_between_requests(pool):
     before = p.workers()
     assert {p.ask().status for _ in range(300)} == {200}
     wait_until(lambda: len(p.workers()) == 2 and not set(before) & set(p.workers()), what="new workers")
-    assert re.search(r"worker \d\[\d+\]: leaves: \d+ KiB are resident, and max_memory is 1024 KiB", p.log())
+    assert re.search(r"worker \d\[\d+\]: leaving: \d+ KiB are resident, max_memory is 1024 KiB", p.log())
     assert " died" not in p.log()
 
 
@@ -35,8 +35,8 @@ def test_the_log_names_the_request_of_a_worker_that_hangs(pool):
     with p.held():
         pending = p.start_held("GET", CUSTOMERS + "/cus_1", headers=[("X-Request-Id", "stuck-1")])
         os.kill(pid, signal.SIGSTOP)  # nothing of its own can help it any more
-        p.wait_log("is killed: one request takes too long")
-    line = next(line for line in p.log().splitlines() if " is killed: " in line)
+        p.wait_log(": one request took too long")
+    line = next(line for line in p.log().splitlines() if ": killing worker 1: " in line)
     assert f"pid={pid} request=stuck-1 route=\"GET customers/{{id}}\"" in line
     assert 1500 <= int(re.search(r"age_ms=(\d+)", line).group(1)) < 4000 * PATIENCE
     assert pending.result().status is None
@@ -58,7 +58,7 @@ def test_the_client_of_a_worker_that_hangs_hears_of_it_from_the_web_server(pool)
             os.kill(p.workers()[0], signal.SIGSTOP)
             answer = pending.result()
             assert answer.status_code == 504 and answer.json()["code"] == "service_unavailable"
-            p.wait_log("is killed: one request takes too long")
+            p.wait_log(": one request took too long")
         wait_until(lambda: requests.get(f"{front.url}{CUSTOMERS}", headers={"x-api-key": p.key}, timeout=20).status_code == 200,
                    what="service by its successor")
     finally:
@@ -129,18 +129,18 @@ def test_a_place_whose_workers_die_at_once_is_given_up(pool):
         if not all_of_them.ended():
             kill_new(all_of_them, set())
         assert one.ask().status == 200
-        return "given up" in one.log() and all_of_them.ended()
+        return "giving up on" in one.log() and all_of_them.ended()
 
     with starts_held(one):
         wait_until(given_up, 30, "the end of patience")
     # The others go on, and nobody is started there any more.
-    assert "is given up: 8 died in a row without an answer; a reload or a change of workers tries again" in one.log()
+    assert ": 8 died in a row without an answer; a reload or a change of the number of workers tries again" in one.log()
     assert set(one.workers()) == lives and one.log().count(" died: ") == 8
     time.sleep(0.5)
     assert set(one.workers()) == lives and one.ask().status == 200
     # Without a single worker the service is over, and says so.
     assert all_of_them.wait() == 70
-    assert "all workers are given up; the service ends" in all_of_them.log() and not all_of_them.socket.exists()
+    assert "giving up on all workers; ending the service" in all_of_them.log() and not all_of_them.socket.exists()
     # A person may try again: by a signal, by a reload.
     one.signal(signal.SIGTTIN)
     wait_until(lambda: len(one.workers()) == 3, what="three workers")
@@ -153,7 +153,7 @@ def test_a_reload_whose_workers_die_leaves_the_old_ones(pool):
     def refused():
         kill_new(p, old)
         assert p.ask().status == 200
-        return "not all workers could be replaced: 1 of the former ones go on" in p.log()
+        return "not all workers could be replaced: keeping 1 of the old ones" in p.log()
 
     with starts_held(p, behind_a_check=True) as let_through:
         p.signal(signal.SIGHUP)
@@ -172,7 +172,7 @@ def test_a_worker_that_a_person_must_mend_is_tried_again(pool, new_database):
     pid = p.workers()[0]
     os.kill(pid, signal.SIGKILL)
     p.wait_log("exit code 78")
-    assert len(p.workers()) == 1 and "given up" not in p.log()
+    assert len(p.workers()) == 1 and "giving up" not in p.log()
 
 
 def test_opening_the_log_again_ends_no_worker(pool):

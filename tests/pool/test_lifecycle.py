@@ -68,7 +68,7 @@ def test_second_signal_or_quit_stops_at_once(pool, numbers):
         pending = p.start_held()
         for number in numbers[:-1]:
             p.signal(number)
-            p.wait_log("stops")  # two at the same instant would be one
+            p.wait_log("stopping")  # two at the same instant would be one
         p.signal(numbers[-1])
         _, seconds = timed(p.wait)
         assert seconds < 2 * PATIENCE
@@ -84,7 +84,7 @@ def test_stop_kills_after_shutdown_timeout(pool):
         _, seconds = timed(p.wait)
         assert 0.3 <= seconds < 5 * PATIENCE
         assert pending.result().status is None
-    assert "does not leave" in p.log()
+    assert "did not leave in time" in p.log()
 
 
 def test_stop_works_when_the_parent_had_blocked_the_signals(pool):
@@ -151,7 +151,7 @@ def test_socket_file_has_the_configured_mode(pool, mode, expected):
 @pytest.mark.parametrize("options, message", [
     ({"bogus": "1"}, 'there is no key "bogus"'),
     ({"workers": "many"}, "workers must be auto, dynamic or a whole number from 1 to 512"),
-    ({"listen": "nowhere"}, "neither unix:/path"),
+    ({"listen": "nowhere"}, "not unix:/path"),
     ({"listen_allow": "1.2.3.4.5"}, "no address or network"),
     ({"listen_owner": "no-such-user-here"}, "there is no user"),
     ({"pidfile": "/nonexistent/folder/pid"}, "pidfile: "),
@@ -208,8 +208,9 @@ def test_refuses_tcp_peers_that_are_not_listed(pool):
     p = pool(listen=f"127.0.0.1:{port}", listen_allow="10.0.0.0/8")
     p.service.start(False)
     p.wait_ready()
-    assert fastcgi.ask(("127.0.0.1", port), "GET", CUSTOMERS, [("x-api-key", p.key)]).status is None
-    assert "listen_allow" in p.log()
+    for _ in range(20):
+        assert fastcgi.ask(("127.0.0.1", port), "GET", CUSTOMERS, [("x-api-key", p.key)]).status is None
+    assert p.log().count("not in listen_allow") == 1  # strangers do not fill the log
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")

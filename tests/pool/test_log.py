@@ -315,7 +315,7 @@ def test_a_file_that_cannot_be_opened_again_stays_in_use(pool):
     path.rename(moved)
     path.mkdir()
     reopen(p)
-    wait_until(lambda: "worker 1" in next((line for line in moved.read_text().splitlines() if "stays in the old file" in line
+    wait_until(lambda: "worker 1" in next((line for line in moved.read_text().splitlines() if "keeping the old file" in line
                                            and "worker" in line), ""), what="the complaint")
     assert p.ask(headers=with_id("log-kept")).status == 200
     wait_until(lambda: "request_id=log-kept" in moved.read_text(), what="the line")
@@ -397,7 +397,7 @@ def test_a_reader_that_does_not_read_does_not_stop_the_service(pool, kind, reade
                     text += os.read(reader, 1 << 20)
             assert {p.ask().status for _ in range(20)} == {200}
             text += os.read(reader, 1 << 20)
-            assert b" lines of this process's log are lost: Resource temporarily unavailable\n" in text
+            assert b" log lines of this process were lost: Resource temporarily unavailable\n" in text
             assert all(LINE.fullmatch(line) for line in text.decode().splitlines()), "a torn line"
     if reader_stays:
         os.close(reader)
@@ -492,8 +492,8 @@ def test_syslog_daemon_that_is_not_there_yet_or_comes_back(pool, daemon, place):
         # Behind the first line that arrives, which may be that of the request before.
         lines = d.lines(f"log-daemon-{number}")
         if not any("are lost" in line for line in lines):
-            lines += d.lines("are lost")
-        assert any("lines of this process's log are lost" in line for line in lines)
+            lines += d.lines("were lost")
+        assert any("log lines of this process were lost" in line for line in lines)
         d.stop()
 
 
@@ -512,7 +512,7 @@ def test_syslog_daemon_that_does_not_read_does_not_stop_the_service(pool, daemon
         while True:
             d.socket.recv(65536)
     assert p.ask().status == 200
-    assert re.search(r"worker 1: \d+ lines of this process's log are lost", d.lines("are lost")[-1])
+    assert re.search(r"worker 1: \d+ log lines of this process were lost", d.lines("were lost")[-1])
 
 
 # ---------------------------------------------------------------- what must not stand in it

@@ -197,7 +197,7 @@ def test_requests_whose_client_left_nginx_in_the_queue_are_not_begun(pool, new_f
             browser.close()
         wait_until(lambda: (front.dir / "access.log").read_text().count(" 499 ") == len(new), what="the end of nginx's requests")
     assert held.result().status == 200
-    wait_until(lambda: p.log().count("is not begun: its sender has left") == len(new), what="five that are dropped")
+    wait_until(lambda: p.log().count("dropping a request: its sender has left") == len(new), what="five that are dropped")
     assert not any(p.exists(external) for external, _ in new)
 
 

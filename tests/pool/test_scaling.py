@@ -86,9 +86,9 @@ def test_dynamic_pool_never_goes_below_its_least(pool):
 def test_signals_change_the_number(pool):
     p = pool(workers=2, workers_max=3).start()
     for number, count, said in [(signal.SIGTTIN, 3, "workers: 2 -> 3 by signal\n"),
-                                (signal.SIGTTIN, 3, "workers: 3 -> 3 by signal, which is the most"),
+                                (signal.SIGTTIN, 3, "workers: 3 -> 3 by signal (the maximum)"),
                                 (signal.SIGTTOU, 2, "workers: 3 -> 2 by signal\n"), (signal.SIGTTOU, 1, "workers: 2 -> 1 by signal\n"),
-                                (signal.SIGTTOU, 1, "workers: 1 -> 1 by signal, which is the least")]:
+                                (signal.SIGTTOU, 1, "workers: 1 -> 1 by signal (the minimum)")]:
         p.signal(number)
         p.wait_log(said)
         count_is(p, count)
@@ -102,7 +102,7 @@ def test_commands_do_what_signals_do(pool):
     command(p, WORKERS_ADD, -1)
     count_is(p, 2)
     command(p, WORKERS_SET, 100)
-    p.wait_log("workers: 2 -> 4 by command, which is the most")
+    p.wait_log("workers: 2 -> 4 by command (the maximum)")
     count_is(p, 4)
     command(p, 77, 1)  # from a later version
     before, readies = p.workers(), p.readies()
@@ -186,7 +186,7 @@ def test_reload_turns_a_pool_dynamic_and_back(pool):
 
 def test_auto_is_explained(pool):
     p = pool(workers="auto").start()
-    words = re.search(r"workers: (\d+), by signal or command up to \d+; auto is 4 for each of (\d+) processors", p.log())
+    words = re.search(r"workers: (\d+), up to \d+ by signal or command; auto is 4 for each of (\d+) processors", p.log())
     assert words and int(words.group(1)) == 4 * int(words.group(2)) <= 4 * len(os.sched_getaffinity(0))
     count_is(p, int(words.group(1)))
 
@@ -210,7 +210,7 @@ def test_never_more_workers_than_the_database_allows(pool, narrow):
         p.signal(signal.SIGHUP)
         p.wait_ready(readies)
     p.signal(signal.SIGTTIN)
-    p.wait_log("workers: 4 -> 4 by signal, which is the most")
+    p.wait_log("workers: 4 -> 4 by signal (the maximum)")
     assert "53300" not in p.log() and "cannot be reached" not in p.log()
 
 

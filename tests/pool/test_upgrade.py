@@ -106,7 +106,7 @@ def test_a_worker_of_the_former_program_has_an_obituary(upgradable):
         p.wait_log(" died: ")
     assert pending.result().status is None
     assert re.search(rf"pid={pid} was=\w+ doing=handling uptime_ms=\d+ requests=3 request=former-1 route=", p.log()), p.log()
-    assert "counters begin anew" not in p.log()
+    assert "counters start at zero" not in p.log()
 
 
 def test_upgrade_keeps_the_number_of_workers(upgradable):
@@ -135,7 +135,7 @@ def test_upgrade_to_a_bad_program_is_refused(upgradable, program, message):
     before, old = p.workers(), running(p.pid)
     install(p, program)
     p.signal(signal.SIGUSR2)
-    p.wait_log("upgrade refused, the running program goes on")
+    p.wait_log("upgrade refused, keeping the running program")
     assert message in p.log()
     assert running(p.pid) == old and p.workers() == before and p.ask().status == 200
     new = install(p, p.place.bin)
@@ -187,7 +187,7 @@ def test_upgrade_while_the_database_is_away_is_refused(upgradable, proc_database
 def test_stop_during_an_upgrade(upgradable):
     p = upgradable().start()
     p.signal(signal.SIGUSR2)
-    p.wait_log("rehearses")
+    p.wait_log("rehearsing")
     p.signal(signal.SIGTERM)
     assert p.wait() == 0
     assert not p.socket.exists()
@@ -197,7 +197,7 @@ def test_killed_during_an_upgrade_nobody_is_left(upgradable):
     p = upgradable().start()
     workers = p.workers()
     p.signal(signal.SIGUSR2)
-    p.wait_log("rehearses")
+    p.wait_log("rehearsing")
     everybody = {*workers, *p.workers()}
     p.signal(signal.SIGKILL)
     p.wait()
@@ -208,17 +208,17 @@ def test_reload_and_upgrade_at_once_both_happen(upgradable):
     p = upgradable().start()
     p.signal(signal.SIGUSR2)
     p.signal(signal.SIGHUP)
-    wait_until(lambda: "took over" in p.log() and ": reload" in p.log(), what="both")
+    wait_until(lambda: "took over" in p.log() and ": reloading" in p.log(), what="both")
     wait_until(lambda: p.ask().status == 200 and len(p.workers()) == 2, what="two workers")
 
 
 def test_reload_that_comes_during_a_rehearsal_is_done_by_the_next_program(upgradable):
     p = upgradable().start()
     p.signal(signal.SIGUSR2)
-    wait_until(lambda: ": upgrade: rehearses" in p.log(), what="a rehearsal")
+    wait_until(lambda: ": upgrade: rehearsing" in p.log(), what="a rehearsal")
     p.signal(signal.SIGHUP)
     wait_until(lambda: "took over" in p.log(), 20, "the next program")
-    wait_until(lambda: ": reload" in p.log().split("took over")[1], what="its reload")
+    wait_until(lambda: ": reloading" in p.log().split("took over")[1], what="its reload")
 
 
 def test_upgrade_as_process_1(upgradable, place):

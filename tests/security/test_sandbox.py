@@ -237,7 +237,7 @@ def test_nonsense_in_all_memory_that_a_worker_can_write_harms_no_other_process(p
         readies = p.readies()
         p.signal(signal.SIGUSR2)
         p.wait_ready(readies)
-        assert "took over 3 workers" in p.log() and "counters begin anew" not in p.log()
+        assert "took over 3 workers" in p.log() and "counters start at zero" not in p.log()
         wait_until(lambda: not set(p.workers()) & set(before), what="the end of the former workers")
         assert " died" not in p.log() and "killed" not in p.log()
         assert {p.ask().status for _ in range(50)} == {200}

@@ -379,7 +379,7 @@ reopen_keeps_the_old_file_when_there_is_no_new_one(void **state UNUSED)
 	log_info("still here");
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rename(moved, path), 0);
-	assert_non_null(strstr(written(), "the log stays in the old file"));
+	assert_non_null(strstr(written(), "keeping the old file"));
 	assert_non_null(strstr(written(), "still here"));
 }
 

@@ -45,9 +45,9 @@ numbers_follow_the_configuration(void **state UNUSED)
 		const char *told;
 	} cases[] = {
 		{ "", 2, 0, 8, 1, 16, false,
-		    "workers: 8, by signal or command up to 16; auto is 4 for each of 2 processors" },
+		    "workers: 8, up to 16 by signal or command; auto is 4 for each of 2 processors" },
 		{ "", 1000, 0, 512, 1, 512, false, NULL },
-		{ "workers = 3", 2, 0, 3, 1, 16, false, "workers: 3, by signal or command up to 16" },
+		{ "workers = 3", 2, 0, 3, 1, 16, false, "workers: 3, up to 16 by signal or command" },
 		{ "workers = static 3", 2, 0, 3, 1, 16, false, NULL },
 		{ "workers = 100", 2, 0, 100, 1, 100, false, NULL },
 		{ "workers = 3\nworkers_max = 5", 2, 0, 3, 1, 5, false, NULL },
