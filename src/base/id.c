@@ -97,9 +97,9 @@ id_text(const struct id *id, char out[ID_TEXT_BYTES])
 static int
 digit(char c)
 {
-	if (c >= '0' && c <= '9')
+	if (str_is_digit(c))
 		return c - '0';
-	if (c >= 'A' && c <= 'Z')
+	if (str_is_upper(c))
 		return c - 'A' + 10;
 	if (c >= 'a' && c <= 'z')
 		return c - 'a' + 36;
@@ -141,24 +141,11 @@ id_parse(struct str prefix, struct str text, struct id *out)
 void
 id_uuid(const struct id *id, char out[ID_UUID_BYTES])
 {
-	static const char hex[] = "0123456789abcdef";
-
 	for (int i = 0; i < ID_BYTES; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*out++ = '-';
-		*out++ = hex[id->b[i] >> 4];
-		*out++ = hex[id->b[i] & 15];
+		out = str_put_hex(out, &id->b[i], 1);
 	}
-}
-
-static int
-hex_digit(char c)
-{
-	int d = digit(c);
-
-	if (d >= 36)
-		d -= 26;
-	return d < 16 ? d : -1;
 }
 
 bool
@@ -174,8 +161,8 @@ id_parse_uuid(struct str text, struct id *out)
 
 		if ((i == 4 || i == 6 || i == 8 || i == 10) && text.ptr[at++] != '-')
 			return false;
-		high = hex_digit(text.ptr[at++]);
-		low = hex_digit(text.ptr[at++]);
+		high = str_hex_digit(text.ptr[at++]);
+		low = str_hex_digit(text.ptr[at++]);
 		if (high < 0 || low < 0)
 			return false;
 		id.b[i] = (unsigned char)(high << 4 | low);

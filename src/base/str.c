@@ -13,7 +13,7 @@ str_cmp(struct str a, struct str b)
 static char
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return str_is_upper(c) ? (char)(c - 'A' + 'a') : c;
 }
 
 bool
@@ -63,7 +63,7 @@ str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
 	if (s.len == 0)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+		if (!str_is_digit(s.ptr[i]))
 			return false;
 		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, s.ptr[i] - '0', &n))
 			return false;
@@ -72,6 +72,19 @@ str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
 		return false;
 	*out = n;
 	return true;
+}
+
+char *
+str_put_hex(char *to, const void *bytes, size_t n)
+{
+	static const char    digits[] = "0123456789abcdef";
+	const unsigned char *b = bytes;
+
+	for (size_t i = 0; i < n; i++) {
+		*to++ = digits[b[i] >> 4];
+		*to++ = digits[b[i] & 15];
+	}
+	return to;
 }
 
 struct str

@@ -59,12 +59,37 @@ str_put(char *to, struct str s)
 /* Order of bytes, shorter first: the order of COLLATE "C". */
 int str_cmp(struct str a, struct str b);
 
-/* A letter or a digit of ASCII, whatever the locale. */
+/* These know ASCII alone, whatever the locale. */
+static inline bool
+str_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool
+str_is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
 static inline bool
 str_is_alnum(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+	return str_is_digit(c) || str_is_upper(c) || (c >= 'a' && c <= 'z');
 }
+
+/* The value of a hexadecimal digit in either case; -1 if c is not one. */
+static inline int
+str_hex_digit(char c)
+{
+	if (str_is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Writes two hexadecimal digits in lower case for each byte; returns the place behind them. */
+char *str_put_hex(char *to, const void *bytes, size_t n);
 
 /* ASCII letters only, as header and key names need it. */
 bool str_eq_nocase(struct str a, struct str b);

@@ -46,8 +46,7 @@ checksum(const char *text, char out[2 * SHA256_BYTES + 1])
 	unsigned char hash[SHA256_BYTES];
 
 	hash_sha256(str_of(text), hash);
-	for (int i = 0; i < SHA256_BYTES; i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	*str_put_hex(out, hash, sizeof(hash)) = '\0';
 }
 
 static int

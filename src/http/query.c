@@ -2,15 +2,6 @@
 #include "http/query.h"
 #include "base/utf8.h"
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What decodes to itself is not copied. */
 static bool
 decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
@@ -26,8 +17,8 @@ decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 			char c = s.ptr[i];
 
 			if (c == '%') {
-				int high = s.len - i > 2 ? hex(s.ptr[i + 1]) : -1;
-				int low = s.len - i > 2 ? hex(s.ptr[i + 2]) : -1;
+				int high = s.len - i > 2 ? str_hex_digit(s.ptr[i + 1]) : -1;
+				int low = s.len - i > 2 ? str_hex_digit(s.ptr[i + 2]) : -1;
 
 				if (high < 0 || low < 0)
 					return false;

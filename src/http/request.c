@@ -43,7 +43,7 @@ request_waited_us(struct str start, int64_t now_wall_us)
 	for (size_t i = 0; i < text.len; i++) {
 		if (i == SECONDS_DIGITS && text.ptr[i] == '.')
 			continue;
-		if (text.ptr[i] < '0' || text.ptr[i] > '9' || ++digits > MICROSECONDS_DIGITS)
+		if (!str_is_digit(text.ptr[i]) || ++digits > MICROSECONDS_DIGITS)
 			return -1;
 		then = then * 10 + text.ptr[i] - '0';
 	}

@@ -4,11 +4,12 @@
 
 #include <stdio.h>
 
+/* Hexadecimal digits, none of them in upper case. */
 static bool
 is_hex(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] >= 'a' && s.ptr[i] <= 'f')))
+		if (str_hex_digit(s.ptr[i]) < 0 || str_is_upper(s.ptr[i]))
 			return false;
 	return true;
 }
@@ -20,12 +21,6 @@ is_zero(struct str s)
 		if (s.ptr[i] != '0')
 			return false;
 	return true;
-}
-
-static unsigned
-hex_value(char c)
-{
-	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
 bool
@@ -49,22 +44,19 @@ trace_parse(struct str header, struct trace *out)
 		return false;
 	out->id = id;
 	out->parent = parent;
-	out->flags = (hex_value(flags.ptr[0]) << 4 | hex_value(flags.ptr[1])) & (TRACE_SAMPLED | TRACE_RANDOM);
+	/* Both flags are in the lower digit. */
+	out->flags = (unsigned)str_hex_digit(flags.ptr[1]) & (TRACE_SAMPLED | TRACE_RANDOM);
 	return true;
 }
 
 void
 trace_begin(struct trace *t)
 {
-	static const char hex[] = "0123456789abcdef";
-	unsigned char     random[TRACE_SPAN_DIGITS / 2];
+	unsigned char random[TRACE_SPAN_DIGITS / 2];
 
 	hash_random(random, sizeof(random));
 	random[0] |= (unsigned char)!random[0]; /* all zero means none */
-	for (size_t i = 0; i < sizeof(random); i++) {
-		t->span[2 * i] = hex[random[i] >> 4];
-		t->span[2 * i + 1] = hex[random[i] & 15];
-	}
+	str_put_hex(t->span, random, sizeof(random));
 }
 
 void

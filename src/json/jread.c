@@ -94,16 +94,6 @@ skip_blanks(struct reader *r)
 		r->p++;
 }
 
-/* 16 when c is no hexadecimal digit. */
-static uint32_t
-hex_digit(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
 /* Four digits to a UTF-16 unit. */
 static bool
 read_hex(struct reader *r, uint32_t *unit)
@@ -111,11 +101,11 @@ read_hex(struct reader *r, uint32_t *unit)
 	uint32_t n = 0;
 
 	for (int i = 0; i < 4; i++, r->p++) {
-		uint32_t digit = hex_digit(peek(r));
+		int digit = str_hex_digit((char)peek(r));
 
-		if (digit > 15)
+		if (digit < 0)
 			return fail(r, r->p, "a \\u without four hexadecimal digits");
-		n = n << 4 | digit;
+		n = n << 4 | (uint32_t)digit;
 	}
 	*unit = n;
 	return true;
@@ -181,17 +171,17 @@ read_string(struct reader *r, bool *escaped)
 }
 
 static inline bool
-is_digit(unsigned char c)
+at_digit(const struct reader *r)
 {
-	return c >= '0' && c <= '9';
+	return str_is_digit((char)peek(r));
 }
 
 static bool
 read_digits(struct reader *r)
 {
-	if (!is_digit(peek(r)))
+	if (!at_digit(r))
 		return fail(r, r->p, "a missing digit");
-	while (is_digit(peek(r)))
+	while (at_digit(r))
 		r->p++;
 	return true;
 }
@@ -203,7 +193,7 @@ read_number(struct reader *r)
 		r->p++;
 	if (peek(r) == '0') {
 		r->p++;
-		if (is_digit(peek(r)))
+		if (at_digit(r))
 			return fail(r, r->p, "a digit after a leading zero");
 	} else if (!read_digits(r)) {
 		return false;
@@ -414,7 +404,7 @@ unescape(const char **p, char out[4])
 	}
 	for (int i = 0; i < 2; i++, *p += 6) {
 		for (int digit = 2; digit < 6; digit++)
-			unit[i] = unit[i] << 4 | hex_digit((unsigned char)(*p)[digit]);
+			unit[i] = unit[i] << 4 | (uint32_t)str_hex_digit((*p)[digit]);
 		if (unit[0] < 0xD800 || unit[0] > 0xDBFF) {
 			*p += 6;
 			return utf8_put(out, unit[0]);

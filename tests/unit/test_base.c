@@ -82,6 +82,34 @@ str_case_is_ascii_only(void **state UNUSED)
 }
 
 static void
+str_knows_the_characters_of_ascii(void **state UNUSED)
+{
+	static const char hex[] = "0123456789abcdef", upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	for (int n = 0; n < 256; n++) {
+		char        c = (char)n;
+		const char *digit = n ? strchr(hex, n >= 'A' && n <= 'F' ? n + 'a' - 'A' : n) : NULL;
+
+		assert_int_equal(str_is_digit(c), n && strchr("0123456789", n));
+		assert_int_equal(str_is_upper(c), n && strchr(upper, n));
+		assert_int_equal(str_is_alnum(c),
+		    n && (strchr("0123456789", n) || strchr(upper, n >= 'a' && n <= 'z' ? n - 'a' + 'A' : n)));
+		assert_int_equal(str_hex_digit(c), digit ? digit - hex : -1);
+	}
+}
+
+static void
+str_writes_bytes_as_hex(void **state UNUSED)
+{
+	static const unsigned char bytes[] = { 0x00, 0x09, 0x9a, 0xaf, 0xf0, 0xff };
+	char                       out[] = "---------------";
+
+	assert_ptr_equal(str_put_hex(out + 1, bytes, sizeof(bytes)), out + 1 + 2 * sizeof(bytes));
+	assert_string_equal(out, "-00099aaff0ff--");
+	assert_ptr_equal(str_put_hex(out, bytes, 0), out);
+}
+
+static void
 buf_stops_at_its_maximum_and_stays_full(void **state UNUSED)
 {
 	struct buf b;
@@ -387,6 +415,8 @@ main(void)
 		cmocka_unit_test(str_cut_leaves_the_rest_or_nothing),
 		cmocka_unit_test(str_order_is_that_of_bytes),
 		cmocka_unit_test(str_case_is_ascii_only),
+		cmocka_unit_test(str_knows_the_characters_of_ascii),
+		cmocka_unit_test(str_writes_bytes_as_hex),
 		cmocka_unit_test(buf_stops_at_its_maximum_and_stays_full),
 		cmocka_unit_test(buf_formats_longer_than_its_scratch),
 		cmocka_unit_test(arena_hands_out_zeroed_aligned_memory),
