@@ -1,6 +1,7 @@
 /* Canonical JSON. */
 #include "json/jcanon.h"
 #include "base/sort.h"
+#include "json/jwrite.h"
 
 #include <assert.h>
 
@@ -25,25 +26,14 @@ put(struct writer *w, struct str s)
 static void
 put_string(struct writer *w, struct str s)
 {
-	static const char hex[] = "0123456789abcdef", letters[] = "\bb\tt\nn\ff\rr\"\"\\\\";
-
 	*w->end++ = '"';
 	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		const char   *letter = NULL;
+		char c = s.ptr[i];
 
-		for (const char *l = letters; *l && !letter; l += 2)
-			if ((unsigned char)*l == c)
-				letter = l + 1;
-		if (letter) {
-			*w->end++ = '\\';
-			*w->end++ = *letter;
-		} else if (c < ' ') {
-			put(w, STR("\\u00"));
-			*w->end++ = hex[c >> 4];
-			*w->end++ = hex[c & 15];
-		} else
-			*w->end++ = (char)c;
+		if ((unsigned char)c < ' ' || c == '"' || c == '\\')
+			w->end += jout_escape(w->end, c);
+		else
+			*w->end++ = c;
 	}
 	*w->end++ = '"';
 }

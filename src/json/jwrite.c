@@ -211,14 +211,28 @@ plain(const char *p, size_t n)
 	return at;
 }
 
+size_t
+jout_escape(char out[JOUT_ESCAPE_BYTES], char c)
+{
+	/* What stands behind the backslash; all others have the long form. */
+	static const char letters[UCHAR_MAX + 1] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
+		['"'] = '"', ['\\'] = '\\',
+	};
+	char letter = letters[(unsigned char)c];
+
+	*out++ = '\\';
+	if (letter) {
+		*out = letter;
+		return 2;
+	}
+	str_put_hex(str_put(out, STR("u00")), &c, 1);
+	return JOUT_ESCAPE_BYTES;
+}
+
 void
 jout_str(struct printbuf *out, struct str s)
 {
-	static const char hex[] = "0123456789abcdef";
-	/* The letter behind the backslash; all others have the long form. */
-	static const char letter[UCHAR_MAX + 1] = {
-		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\',
-	};
 	char  *to;
 	size_t n;
 
@@ -232,11 +246,10 @@ jout_str(struct printbuf *out, struct str s)
 	memcpy(to + 1, s.ptr, n);
 	written(out, 1 + n);
 	while (n < s.len) {
-		unsigned char c = (unsigned char)s.ptr[n++];
-		char          text[] = { '\\', letter[c] ? letter[c] : 'u', '0', '0', hex[c >> 4], hex[c & 15] };
-		size_t        more = plain(s.ptr + n, s.len - n);
+		size_t more;
 
-		append(out, text, letter[c] ? 2 : 6);
+		written(out, jout_escape(room(out, JOUT_ESCAPE_BYTES), s.ptr[n++]));
+		more = plain(s.ptr + n, s.len - n);
 		append(out, s.ptr + n, more);
 		n += more;
 	}

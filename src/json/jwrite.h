@@ -58,6 +58,13 @@ void jout_str(struct printbuf *out, struct str s);   /* absent view: null */
 void jout_raw(struct printbuf *out, struct str json); /* absent view: null */
 void jout_bool(struct printbuf *out, bool b);
 
+/*
+ * The shortest escape of a character that a string must not hold as it is: a quote, a
+ * backslash, or one below the space. Returns its length.
+ */
+enum { JOUT_ESCAPE_BYTES = 6 };
+size_t jout_escape(char out[JOUT_ESCAPE_BYTES], char c);
+
 /* A literal that needs no escape, with its quotes and its colon, so that it is copied at once. */
 #define JOUT_KEY(name) STR("\"" name "\":")
 
