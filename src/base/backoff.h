@@ -1,6 +1,6 @@
 /*
- * How long to wait before a child that died is started again: 100 ms, twice as
- * long each time, 10 s at most. Who lived for 10 s begins anew.
+ * How long to wait before the next try of what has failed: 100 ms, twice as long each
+ * time, 10 s at most. A child that ran for 10 s starts over at 100 ms.
  */
 #ifndef BASE_BACKOFF_H
 #define BASE_BACKOFF_H

@@ -1,6 +1,7 @@
 /* The connection: made, made again, put in order for transactions. */
 #include "db/conn.h"
 #include "base/arena.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -12,8 +13,7 @@
 enum {
 	CONNECT_TIMEOUT_S = 3,
 	WATCH_TIMEOUT_MS = 2000,
-	BACKOFF_FIRST_MS = 100,
-	BACKOFF_MAX_MS = 2000,
+	PAUSE_MAX_MS = 2000, /* before another try to connect */
 };
 
 static const struct {
@@ -163,16 +163,16 @@ begin_session(struct db *db)
 	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
 }
 
-/* Half of the pause to all of it. */
+/* Waits for half of the pause, and for a random part of the other half. */
 static void
 back_off(struct db *db)
 {
 	unsigned char jitter;
 
 	hash_random(&jitter, sizeof(jitter));
-	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : BACKOFF_FIRST_MS;
-	if (db->backoff_ms > BACKOFF_MAX_MS)
-		db->backoff_ms = BACKOFF_MAX_MS;
+	db->backoff_ms = backoff_after(db->backoff_ms);
+	if (db->backoff_ms > PAUSE_MAX_MS)
+		db->backoff_ms = PAUSE_MAX_MS;
 	db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
 }
 
