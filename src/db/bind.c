@@ -83,7 +83,10 @@ bind_time(struct bind *b, int64_t wall_ms)
 void
 bind_array(struct bind *b, enum bind_type type, const struct str *cells, size_t count)
 {
-	/* dimensions, has-NULL flag, element type, then length and lower bound of the one dimension */
+	/*
+	 * The number of dimensions, whether there are NULLs, the type of the elements; then the
+	 * length and the lower bound of the one dimension. An empty array has no dimension.
+	 */
 	size_t size = count ? 20 : 12;
 	bool   has_null = false;
 	char  *p;

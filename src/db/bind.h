@@ -1,10 +1,10 @@
 /*
  * Typed parameters of one statement, all in PostgreSQL's binary format.
  *
- * Order      Calls are $1, $2, ... of the statement.
+ * Order      The first call binds $1, the next one $2, and so on.
  * Absent     A view with ptr == NULL (or a NULL id) is SQL NULL.
- * Lifetime   Short values are copied; text, json and arrays are views that must
- *            live until the transaction has ended. The bind lives in its arena.
+ * Lifetime   bind_text() keeps the view, so its bytes must live until the transaction has
+ *            ended. Everything else is copied into the arena, arrays with all their cells.
  */
 #ifndef DB_BIND_H
 #define DB_BIND_H
@@ -31,7 +31,7 @@ void bind_bool(struct bind *b, bool v);
 void bind_time(struct bind *b, int64_t wall_ms);
 void bind_null(struct bind *b);
 
-/* What PostgreSQL calls a type (pg_type.oid). */
+/* Types, with PostgreSQL's numbers for them (pg_type.oid). */
 enum bind_type {
 	BIND_BOOL = 16,
 	BIND_I64 = 20,
@@ -41,10 +41,10 @@ enum bind_type {
 	BIND_UUID = 2950,
 };
 
-/* One-dimensional array; cells are values in binary format, absent ones NULL. */
+/* A one-dimensional array. Each cell is a value in binary format; an absent one is NULL. */
 void bind_array(struct bind *b, enum bind_type type, const struct str *cells, size_t count);
 
-/* A number in binary format. */
+/* Writes a number in binary format. */
 void bind_put_i64(char p[8], int64_t n);
 
 /* PostgreSQL counts time from 2000-01-01. */

@@ -1,10 +1,10 @@
-/* Whether this database may be served from, and how many connections it takes. */
+/* Whether the service may use this database, and how many connections the database allows. */
 #include "base/log.h"
 #include "db/conn.h"
 
 #include <stdio.h>
 
-/* One statement that reads, without parameters. Returns an exit code. */
+/* Runs one statement that reads and takes no parameters. Returns an exit code. */
 static int
 ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *why, size_t size)
 {
@@ -27,7 +27,7 @@ ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *
 	return EXIT_CONFIG;
 }
 
-/* NULL: the role is fit to serve. */
+/* What makes the role unfit to serve; NULL: nothing. */
 static const char *
 unfit(const struct row *row)
 {
@@ -40,14 +40,18 @@ unfit(const struct row *row)
 static void
 warn_once(struct db *db, const struct row *row)
 {
-	if (db->checked)
+	/* A pooler passes on the number of one backend and then lets another one answer. */
+	bool pooled = row_i64(row, COL_ROLE_CHECK_PID) != PQbackendPID(db->conn);
+
+	if (db->warned)
 		return;
-	db->checked = true;
+	db->warned = true;
 	if (!row_bool(row, COL_ROLE_CHECK_FSYNC))
-		log_warn("the database runs with fsync off: a crash of its machine loses acknowledged writes");
-	if (db->conf->prepared_statements && row_i64(row, COL_ROLE_CHECK_PID) != PQbackendPID(db->conn))
-		log_warn("database_url leads through a pooler: if it gives each transaction another "
-		    "connection, set prepared_statements = off");
+		log_warn("the database runs with fsync off: "
+		    "a crash of its machine loses acknowledged writes");
+	if (db->conf->prepared_statements && pooled)
+		log_warn("database_url leads through a pooler: if it gives each transaction "
+		    "another connection, set prepared_statements = off");
 }
 
 static int
@@ -61,7 +65,8 @@ check_role(struct db *db, struct arena *a, char *why, size_t size)
 		return code;
 	row = tx_row(&tx, 0, 0);
 	if (unfit(&row)) {
-		snprintf(why, size, "database_url connects as %s, which is not subject to row-level security: "
+		snprintf(why, size,
+		    "database_url connects as %s, which is not subject to row-level security: "
 		    "use the role clientele_serve that sql/setup.sql makes", unfit(&row));
 		return EXIT_CONFIG;
 	}
@@ -78,16 +83,18 @@ check_schema(struct db *db, struct arena *a, char *why, size_t size)
 	int        code = ask(db, a, &tx, SQL_SCHEMA_VERSION, why, size);
 
 	if (code == EXIT_CONFIG)
-		snprintf(why, size, "the schema is missing or cannot be read (%s): run clientele migrate", tx.log);
+		snprintf(why, size,
+		    "the schema is missing or cannot be read (%s): run clientele migrate", tx.log);
 	if (code)
 		return code;
 	row = tx_row(&tx, 0, 0);
 	version = row_i64(&row, COL_SCHEMA_VERSION_VERSION);
 	if ((size_t)version == sql_migrations_count)
 		return 0;
-	snprintf(why, size, "the schema is at migration %jd and this clientele knows %zu: %s", (intmax_t)version,
-	    sql_migrations_count,
-	    (size_t)version < sql_migrations_count ? "run clientele migrate" : "install the newer clientele");
+	snprintf(why, size, "the schema is at migration %jd and this clientele knows %zu: %s",
+	    (intmax_t)version, sql_migrations_count,
+	    (size_t)version < sql_migrations_count ? "run clientele migrate"
+						   : "install the newer clientele");
 	return EXIT_CONFIG;
 }
 

@@ -1,4 +1,4 @@
-/* The connection: made, made again, put in order for transactions. */
+/* The connection: connects, reconnects, and makes the session ready for transactions. */
 #include "db/conn.h"
 #include "base/arena.h"
 #include "base/backoff.h"
@@ -18,7 +18,7 @@ enum {
 
 static const struct {
 	const char *application_name;
-	int64_t     timeout_ms; /* of statements, locks and transactions; 0: as configured */
+	int64_t     timeout_ms; /* of statements, locks and transactions; 0: the configured ones */
 } roles[DB_ROLE__COUNT] = {
 	[DB_SERVE] = { "clientele", 0 },
 	[DB_WATCH] = { "clientele admin", WATCH_TIMEOUT_MS },
@@ -89,21 +89,27 @@ conn_close(struct db *db)
 	memset(db->prepared, 0, sizeof(db->prepared));
 }
 
+PQconninfoOption *
+conn_parts(const char *url)
+{
+	/* Without these libpq takes it for the name of a database. */
+	bool is_name = !strchr(url, '=') && !strstr(url, "://");
+
+	return PQconninfoParse(is_name ? "" : url, NULL);
+}
+
 /*
- * libpq's message on a failed connect holds host and role, no data; one line of
- * it. About a string that it cannot read it may quote a piece, such as a password.
+ * Logs the first line of libpq's message, which names host and role and quotes no data. But
+ * when libpq cannot read the connection string, its message may quote a part of that, such as
+ * a password.
  */
 static void
 log_connect(const char *url, const char *message)
 {
-	/* Without these it is the name of a database and no such string. */
-	bool              is_name = !strchr(url, '=') && !strstr(url, "://");
-	PQconninfoOption *parts = is_name ? NULL : PQconninfoParse(url, NULL);
+	PQconninfoOption *parts = conn_parts(url);
+	const char       *text = parts ? message : "libpq cannot read the connection string";
 
-	if (is_name || parts)
-		log_warn("cannot connect to the database: %.*s", (int)strcspn(message, "\n"), message);
-	else
-		log_warn("cannot connect to the database: the connection string is not one that libpq can read");
+	log_warn("cannot connect to the database: %.*s", (int)strcspn(text, "\n"), text);
 	PQconninfoFree(parts);
 }
 
@@ -117,13 +123,16 @@ PGconn *
 conn_open(const struct db *db)
 {
 	char        seconds[16];
-	const char *keywords[] = { "connect_timeout", "application_name", "client_encoding", "dbname",
-		NULL };
-	const char *values[] = { seconds, roles[db->role].application_name, "UTF8", url_of(db), NULL };
-	PGconn     *conn;
+	const char *keywords[] = {
+		"connect_timeout", "application_name", "client_encoding", "dbname", NULL,
+	};
+	const char *values[] = {
+		seconds, roles[db->role].application_name, "UTF8", url_of(db), NULL,
+	};
+	PGconn *conn;
 
 	snprintf(seconds, sizeof(seconds), "%d", CONNECT_TIMEOUT_S);
-	/* dbname comes last and is expanded, so that the operator's string wins. */
+	/* dbname comes last and is expanded, so that the operator's connection string wins. */
 	conn = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(conn) == CONNECTION_OK) {
 		PQsetNoticeProcessor(conn, ignore_notice, NULL);
@@ -137,18 +146,20 @@ conn_open(const struct db *db)
 bool
 conn_send_settings(const struct db *db, PGconn *conn)
 {
-	char        statement_ms[24], lock_ms[24];
-	const char *values[] = { statement_ms, lock_ms,
-		db->conf->prepared_statements ? "false" : "true" };
+	const struct conf *conf = db->conf;
+	char               statement_ms[24], lock_ms[24];
+	const char        *for_transaction = conf->prepared_statements ? "false" : "true";
+	const char        *values[] = { statement_ms, lock_ms, for_transaction };
 
 	snprintf(statement_ms, sizeof(statement_ms), "%jd",
-	    (intmax_t)timeout_ms(db, db->conf->statement_timeout_ms));
-	snprintf(lock_ms, sizeof(lock_ms), "%jd", (intmax_t)timeout_ms(db, db->conf->lock_timeout_ms));
+	    (intmax_t)timeout_ms(db, conf->statement_timeout_ms));
+	snprintf(lock_ms, sizeof(lock_ms), "%jd",
+	    (intmax_t)timeout_ms(db, conf->lock_timeout_ms));
 	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL,
 	    values, NULL, NULL, 0) == 1;
 }
 
-/* With a deadline: a server that falls silent between its login and this must not hold the worker. */
+/* With a deadline: a server that falls silent after the login must not hold the worker. */
 static bool
 begin_session(struct db *db)
 {
@@ -187,7 +198,7 @@ conn_ready(struct db *db)
 		return NULL;
 	db->conn = conn_open(db);
 	if (db->conn && !begin_session(db)) {
-		log_warn("the database does not take the session's settings");
+		log_warn("the database refuses the session settings");
 		conn_close(db);
 	}
 	if (!db->conn) {
@@ -195,8 +206,8 @@ conn_ready(struct db *db)
 		return NULL;
 	}
 	if (db->backoff_ms)
-		log_info("connected to the database again");
+		log_info("reconnected to the database");
 	db->backoff_ms = 0;
-	db->meter.left |= peer_has_left(db->peer); /* that took a while */
+	db->meter.left |= peer_has_left(db->peer); /* connecting took a while */
 	return db->conn;
 }

@@ -1,5 +1,5 @@
 /*
- * Inside of db/: the connection itself, and waiting on it.
+ * Internal to db/: the connection itself, waiting on it, and words for the log.
  */
 #ifndef DB_CONN_H
 #define DB_CONN_H
@@ -15,15 +15,21 @@ struct db {
 	bool               prepared[SQL__COUNT]; /* on this connection */
 	int64_t            next_try_ms;          /* monotonic */
 	int64_t            backoff_ms;           /* 0 after a success */
-	int64_t            deadline_ms;          /* monotonic, of the transaction that runs */
+	int64_t            deadline_ms;          /* monotonic, of the running transaction */
 	const struct peer *peer;                 /* db_watch() */
 	unsigned           pooler_signs;         /* errors that only a pooler can cause */
-	bool               checked;              /* db_check() has warned of what it wants to warn of */
+	bool               warned;               /* db_check() warns once */
 	struct db_meter    meter;
 };
 
-/* The longest wait for all answers of a transaction, in ms. */
+/* The longest wait for all answers of one run of a transaction, in ms. */
 int64_t conn_timeout_ms(const struct db *db);
+
+/*
+ * The parts of a connection string, or of none if it is the name of a database. NULL: libpq
+ * cannot read it. The caller frees them.
+ */
+PQconninfoOption *conn_parts(const char *url);
 
 /* A new connection without session settings, or NULL (the log says why). */
 PGconn *conn_open(const struct db *db);
@@ -32,16 +38,28 @@ void    conn_close(struct db *db);
 /* A connection that is idle and in pipeline mode, or NULL. */
 PGconn *conn_ready(struct db *db);
 
-/* Sends the session's settings: for the connection, or for the transaction that they begin. */
+/*
+ * Sends the session settings. They hold for the connection or, without prepared statements,
+ * for the transaction that begins with them.
+ */
 bool conn_send_settings(const struct db *db, PGconn *conn) MUSTCHECK;
 
-/* The next result, NULL between two statements; *lost is set when there will be none. */
+/*
+ * The next result; NULL between two statements. *lost is set when none will come: the
+ * deadline has passed or the connection broke.
+ */
 PGresult *wait_result(struct db *db, bool *lost);
 
 /*
- * Has PostgreSQL stop what runs. True: it has sent its signal, so none can hit
- * a later statement.
+ * Has PostgreSQL cancel the running statement. True: it has sent its signal, which therefore
+ * cannot hit a later statement.
  */
 bool wait_cancel(PGconn *conn);
+
+/* Fills tx->log. */
+void tx_note(struct tx *tx, const char *fmt, ...) PRINTF(2, 3);
+
+/* The name of a step's statement. */
+const char *tx_statement(const struct tx *tx, size_t step);
 
 #endif

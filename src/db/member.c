@@ -1,7 +1,7 @@
 /* Members of a struct as parameters and cells. */
 #include "db/member.h"
 
-/* The member in binary format, NULL as an absent view; eight is where a number is put. */
+/* The member in binary format, absent for NULL. A number is written into eight. */
 static struct str
 cell_of(const struct member *m, const void *from, char eight[8])
 {
@@ -36,7 +36,8 @@ member_bind(struct bind *b, const struct member *m, const void *from)
 }
 
 void
-member_bind_all(struct bind *b, const struct member *m, const void *elements, size_t size, size_t count)
+member_bind_all(struct bind *b, const struct member *m, const void *elements, size_t size,
+    size_t count)
 {
 	struct str *cells = ARENA_NEW(b->arena, struct str, count);
 	char       *eights = ARENA_NEW(b->arena, char, 8 * count);

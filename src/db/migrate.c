@@ -14,15 +14,17 @@ result_end(PGresult **res)
 }
 
 /* Statements of the set-up itself; all others stand in sql/. */
-static const char lock_sql[] =
-    /* Any number that is ours alone. Held to the end of the transaction: a pooler keeps no sessions. */
-    "SELECT pg_advisory_xact_lock(7205759403792793)";
+
+/* A number that nothing else uses. For the transaction: behind a pooler there is no session. */
+static const char lock_sql[] = "SELECT pg_advisory_xact_lock(7205759403792793)";
+
 static const char table_sql[] =
     "SET LOCAL client_min_messages = warning;"
     "CREATE TABLE IF NOT EXISTS schema_migration ("
     " version bigint NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
     " applied_at timestamptz(3) NOT NULL DEFAULT now())";
-static const char applied_sql[] = "SELECT version, name, checksum FROM schema_migration ORDER BY version";
+static const char applied_sql[] =
+    "SELECT version, name, checksum FROM schema_migration ORDER BY version";
 static const char record_sql[] =
     "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)";
 static const char role_sql[] = "SELECT 1 FROM pg_roles WHERE rolname = 'clientele_serve'";
@@ -71,29 +73,32 @@ static int
 check_applied(const PGresult *applied)
 {
 	for (int i = 0; i < PQntuples(applied); i++) {
-		char    sum[2 * SHA256_BYTES + 1];
-		int64_t version = 0;
+		const char *number = PQgetvalue(applied, i, 0);
+		const char *name = PQgetvalue(applied, i, 1);
+		char        sum[2 * SHA256_BYTES + 1];
+		int64_t     version = 0;
 
-		if (!str_to_i64(str_of(PQgetvalue(applied, i, 0)), 1, INT32_MAX, &version) || version != i + 1) {
-			log_error("schema_migration has a gap at %d; restore it from a backup", i + 1);
+		if (!str_to_i64(str_of(number), 1, INT32_MAX, &version) || version != i + 1) {
+			log_error("schema_migration has a gap at %d; restore it from a backup",
+			    i + 1);
 			return EXIT_CONFIG;
 		}
 		if ((size_t)version > sql_migrations_count) {
-			log_error("the database has migration %s, which this clientele does not know: "
-			    "install the newer clientele", PQgetvalue(applied, i, 1));
+			log_error("the database has migration %s, which this clientele does not "
+			    "know: install the newer clientele", name);
 			return EXIT_CONFIG;
 		}
 		checksum(sql_migrations[version - 1].text, sum);
 		if (strcmp(sum, PQgetvalue(applied, i, 2)) != 0) {
-			log_error("migration %s was changed after it had been applied: its checksum differs; "
-			    "use the clientele that applied it", PQgetvalue(applied, i, 1));
+			log_error("migration %s differs from the one that was applied (checksum): "
+			    "use the clientele that applied it", name);
 			return EXIT_CONFIG;
 		}
 	}
 	return 0;
 }
 
-/* One transaction: the migration after the newest, if there is one. */
+/* Applies the first migration that is missing, if any, in one transaction. */
 static int
 migrate_next(PGconn *conn, size_t *version)
 {
@@ -132,7 +137,8 @@ migrate(PGconn *conn)
 	if (!done(role))
 		return refuse(conn, "looking for the serving role");
 	if (PQntuples(role) == 0) {
-		log_error("the role clientele_serve does not exist: run sql/setup.sql as a superuser first");
+		log_error("the role clientele_serve does not exist: "
+		    "run sql/setup.sql as a superuser first");
 		return EXIT_CONFIG;
 	}
 	while ((code = migrate_next(conn, &version)) == 0 && version < sql_migrations_count) {

@@ -1,14 +1,13 @@
-/* What connecting takes of the system. */
+/* What connecting to a database needs of the system. */
 #include "db/reach.h"
-#include "base/str.h"
+#include "db/conn.h"
 
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* As libpq finds it: the string, the environment, nothing ("" too). */
+/* As libpq finds it: in the connection string, else in the environment. NULL: missing or "". */
 static const char *
 value_of(const PQconninfoOption *parts, const char *keyword)
 {
@@ -23,7 +22,10 @@ value_of(const PQconninfoOption *parts, const char *keyword)
 	return value && *value ? value : NULL;
 }
 
-/* Whether all of a list of hosts are folders or abstract names, which stand for unix sockets; none is the default one. */
+/*
+ * Whether each host of a list is a folder or an abstract name, which both mean a unix socket. So
+ * does a host that is not given.
+ */
 static bool
 are_sockets(const char *hosts)
 {
@@ -60,9 +62,10 @@ list_ports(const PQconninfoOption *parts, struct db_reach *out)
 	struct str  rest = str_of(list ? list : "5432");
 
 	while (rest.ptr) {
-		int64_t port;
+		struct str text = str_trim(str_cut(&rest, ','));
+		int64_t    port;
 
-		if (out->ports == DB_REACH_PORTS_MAX || !str_to_i64(str_trim(str_cut(&rest, ',')), 1, UINT16_MAX, &port)) {
+		if (out->ports == DB_REACH_PORTS_MAX || !str_to_i64(text, 1, UINT16_MAX, &port)) {
 			out->ports = 0;
 			return;
 		}
@@ -73,8 +76,7 @@ list_ports(const PQconninfoOption *parts, struct db_reach *out)
 void
 db_reach(const char *url, struct db_reach *out)
 {
-	bool              is_name = !strchr(url, '=') && !strstr(url, "://");
-	PQconninfoOption *parts = PQconninfoParse(is_name ? "" : url, NULL);
+	PQconninfoOption *parts = conn_parts(url);
 
 	*out = (struct db_reach) { .network = true, .files = true };
 	if (!parts)

@@ -30,8 +30,8 @@ fixed(const struct row *r, int column, size_t bytes)
 	struct str cell = row_text(r, column);
 
 	if (!cell.ptr || cell.len != bytes) {
-		log_error("column %d (%s) has %zu bytes and not %zu", column, PQfname(r->result, column),
-		    cell.len, bytes);
+		log_error("column %d (%s) has %zu bytes instead of %zu", column,
+		    PQfname(r->result, column), cell.len, bytes);
 		abort();
 	}
 	return cell.ptr;

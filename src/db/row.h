@@ -1,11 +1,11 @@
 /*
  * Cells of a result, in PostgreSQL's binary format.
  *
- * Columns    by the names that stand above the statement in sql/query: "-- out: id name"
- *            of key_find is COL_KEY_FIND_ID, COL_KEY_FIND_NAME.
- * Errors     A cell of another shape than asked for is a defect of the statement
- *            and ends the process: a wrong value must never reach a client. row_text()
- *            gives an absent view for NULL, the others refuse NULL.
+ * Columns    Named above the statement in sql/query: "-- out: id name" above key_find makes
+ *            COL_KEY_FIND_ID and COL_KEY_FIND_NAME.
+ * Errors     A cell of another size than the type has, NULL too, is a defect of the
+ *            statement and ends the process: a wrong value must never reach a client. But
+ *            row_text() returns an absent view for NULL, and row_ids() no ids.
  * Lifetime   That of the transaction's arena.
  */
 #ifndef DB_ROW_H
@@ -28,7 +28,7 @@ int64_t    row_i64(const struct row *r, int column);
 bool       row_bool(const struct row *r, int column);
 int64_t    row_time(const struct row *r, int column); /* wall ms */
 bool       row_is_null(const struct row *r, int column);
-/* A uuid[] without NULLs; returns the count, 0 for NULL. */
+/* A uuid[] whose elements are not NULL. Returns their number, 0 for NULL. */
 size_t     row_ids(const struct row *r, int column, struct arena *a, const struct id **out);
 
 #endif

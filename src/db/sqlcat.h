@@ -1,6 +1,6 @@
 /*
- * The statements and migrations of sql/, built into the binary. Nothing else
- * is ever sent to PostgreSQL; no statement is put together at run time.
+ * The statements and migrations of sql/, built into the binary. A request sends PostgreSQL
+ * nothing else; no statement is put together at run time.
  */
 #ifndef DB_SQLCAT_H
 #define DB_SQLCAT_H
@@ -13,12 +13,12 @@ struct sql_stmt {
 	const char *name;
 	int         nparams;
 	unsigned    marks;   /* of enum sql_mark */
-	const char *columns; /* names of the result's, with blanks between them; "": none that C reads */
+	const char *columns; /* names in the result, separated by blanks; "": C reads none */
 	const char *text;
 };
 
 struct sql_migration {
-	const char *name; /* "0001_base": the number is its version, without gaps */
+	const char *name; /* "0001_base": the number is the version; there are no gaps */
 	const char *text;
 };
 

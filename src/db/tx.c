@@ -5,6 +5,7 @@
 #include "db/verdict.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { RUNS_MAX = 3 };
@@ -39,9 +40,28 @@ tx_step(struct tx *tx, enum sql_id id)
 	return &step->bind;
 }
 
+void
+tx_note(struct tx *tx, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(tx->log, sizeof(tx->log), fmt, ap);
+	va_end(ap);
+}
+
+const char *
+tx_statement(const struct tx *tx, size_t step)
+{
+	return sql_catalogue[tx->step[step].id].name;
+}
+
 /* ---- sending ---- */
 
-/* Whether another message, with an answer of its own, goes before a step: its preparation, or the settings. */
+/*
+ * Whether another message goes before a step and is answered too: the one that prepares its
+ * statement, or the session settings.
+ */
 static bool
 has_preface(const struct db *db, const struct tx *tx, size_t step)
 {
@@ -58,7 +78,8 @@ send_step(const struct db *db, const struct tx_step *step, bool preface)
 	assert(b->n == stmt->nparams);
 	if (!db->conf->prepared_statements)
 		return (!preface || conn_send_settings(db, conn))
-		    && PQsendQueryParams(conn, stmt->text, b->n, NULL, b->value, b->length, b->format, 1) == 1;
+		    && PQsendQueryParams(conn, stmt->text, b->n, NULL,
+			   b->value, b->length, b->format, 1) == 1;
 	return (!preface || PQsendPrepare(conn, stmt->name, stmt->text, 0, NULL) == 1)
 	    && PQsendQueryPrepared(conn, stmt->name, b->n, b->value, b->length, b->format, 1) == 1;
 }
@@ -74,13 +95,13 @@ send_steps(const struct db *db, const struct tx *tx, size_t from)
 
 /* ---- one run ---- */
 
-/* How a run went. A run that is not 'ok' and not 'ended' has lost its connection. */
+/* How a run went. One that is neither 'ok' nor 'ended' has lost its connection. */
 struct run {
-	struct verdict verdict;
-	bool           ok;     /* all steps were answered, none with an error */
-	bool           failed; /* PostgreSQL answered one with an error: verdict */
-	bool           synced; /* the Sync was sent, so what came before it may be committed */
-	bool           ended;  /* and its answer came */
+	struct verdict verdict; /* of the first error */
+	bool           ok;      /* all steps were answered, none with an error */
+	bool           failed;  /* a step was answered with an error */
+	bool           synced;  /* the Sync was sent, so the steps before it may be committed */
+	bool           ended;   /* the Sync was answered */
 };
 
 static void
@@ -89,7 +110,7 @@ clear(void *result)
 	PQclear(result);
 }
 
-/* One answer; false when it is none that a step can have. */
+/* Takes one answer; false if it is of a kind that no step has. */
 static bool
 take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_preface, struct run *run)
 {
@@ -125,7 +146,7 @@ take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_prefa
 	return true;
 }
 
-/* The answers of the steps from one on. False: the connection or the deadline was lost on the way. */
+/* Reads the answers from a step on. False: the connection broke or the deadline passed. */
 static bool
 read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 {
@@ -137,7 +158,7 @@ read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 
 			if (lost || !res || !take_answer(db, tx, i, res, answers == 2, run))
 				return false;
-			res = wait_result(db, &lost); /* the NULL behind each answer */
+			res = wait_result(db, &lost); /* each answer ends with a NULL */
 			PQclear(res);
 			if (lost || res || PQstatus(db->conn) == CONNECTION_BAD)
 				return false;
@@ -157,7 +178,7 @@ read_sync(struct db *db)
 	return ok;
 }
 
-/* Sends the steps from one on, with the Sync or without, and reads their answers. */
+/* Sends the steps from one on, with the Sync or without it, and reads their answers. */
 static bool
 exchange(struct db *db, struct tx *tx, size_t from, bool sync, struct run *run)
 {
@@ -174,9 +195,9 @@ exchange(struct db *db, struct tx *tx, size_t from, bool sync, struct run *run)
 }
 
 /*
- * All of it. With tx->then the Sync waits for what that adds; after PostgreSQL's error
- * it is sent at once and ends a transaction that is undone already. What was not synced
- * is undone when the connection is closed.
+ * Sends all steps and reads all answers. The Sync is held back until tx->then, if there is
+ * one, has added its steps. After an error it goes out without them and ends a transaction
+ * that is undone already. Closing the connection undoes what was not synced.
  */
 static struct run
 attempt(struct db *db, struct tx *tx)
@@ -201,52 +222,49 @@ attempt(struct db *db, struct tx *tx)
 static bool
 is_undone(const struct run *run)
 {
-	/* The answer to the Sync settles a doubt: the error was this transaction's. */
+	/* Once the Sync is answered, there is no doubt that the error was this transaction's. */
 	return !run->synced
 	    || (run->failed && !run->verdict.unseen && (run->ended || !run->verdict.doubt));
 }
 
-static const char *
-first_statement(const struct tx *tx)
-{
-	return sql_catalogue[tx->step[0].id].name;
-}
-
-/* Why the connection or the deadline was lost, and whether another run may be worth it. */
+/* Why the connection or the deadline was lost, and whether another run may help. */
 static struct verdict
 explain_loss(struct db *db, struct tx *tx)
 {
-	struct verdict verdict = { .status = DB_GONE, .retry = tx->reads || tx->again || tx->last_undone, .close = true };
+	struct verdict verdict = {
+		.status = DB_GONE,
+		.retry = tx->reads || tx->again || tx->last_undone,
+		.close = true,
+	};
 
 	if (!db->conn)
-		return verdict; /* closed, so that nothing is committed */
+		return verdict; /* attempt() closed it, so nothing was committed */
 	if (db->meter.left) {
-		snprintf(tx->log, sizeof(tx->log), "cancelled without an answer: the client has left");
+		tx_note(tx, "cancelled without an answer: the client has left");
 		verdict.retry = false;
 	} else if (PQstatus(db->conn) == CONNECTION_OK && clock_mono_ms() >= db->deadline_ms) {
 		/*
-		 * The answers are left where they are; that PostgreSQL has stopped is
-		 * all that is asked of it. A statement that ended at the same moment
-		 * may have been committed.
+		 * The answers are not read any more; PostgreSQL only has to stop. A
+		 * transaction that ended at this very moment may have been committed.
 		 */
 		wait_cancel(db->conn);
-		snprintf(tx->log, sizeof(tx->log), "no answer within request_timeout, first statement %s",
-		    first_statement(tx));
+		tx_note(tx, "no answer within request_timeout, first statement %s",
+		    tx_statement(tx, 0));
 		verdict.status = DB_TIMEOUT;
 		verdict.retry = false;
 	} else if (!tx->log[0])
-		snprintf(tx->log, sizeof(tx->log), "connection lost, first statement %s", first_statement(tx));
+		tx_note(tx, "connection lost, first statement %s", tx_statement(tx, 0));
 	return verdict;
 }
 
 static struct verdict
 not_sent(struct tx *tx, const char *why)
 {
-	snprintf(tx->log, sizeof(tx->log), "%s", why);
+	tx_note(tx, "%s", why);
 	return (struct verdict) { .status = DB_GONE };
 }
 
-/* One run: fills last_undone, and outcome when the transaction was done. */
+/* One run: sets last_undone, and outcome if the transaction was done. */
 static struct verdict
 run_once(struct db *db, struct tx *tx)
 {
@@ -256,7 +274,7 @@ run_once(struct db *db, struct tx *tx)
 
 	db->deadline_ms = clock_mono_ms() + conn_timeout_ms(db);
 	for (size_t i = 0; i < TX_STEPS_MAX; i++)
-		tx->step[i].result = NULL; /* of an earlier run */
+		tx->step[i].result = NULL; /* that of an earlier run */
 	tx->constraint[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;
 	tx->last_undone = true;
@@ -275,13 +293,14 @@ run_once(struct db *db, struct tx *tx)
 	tx->last_undone = is_undone(&run);
 	if (run.failed && tx->last_undone && !run.verdict.unseen) {
 		verdict = run.verdict;
+		/* The error is about another connection: this one has answered the Sync. */
 		if (verdict.doubt)
-			verdict.status = DB_FAILED; /* the connection that it speaks of is not this one */
-		verdict.close |= !run.ended; /* PostgreSQL said why it ended it */
+			verdict.status = DB_FAILED;
+		verdict.close |= !run.ended; /* PostgreSQL ended the connection with the error */
 	} else {
 		if (run.failed && !tx->log[0])
-			snprintf(tx->log, sizeof(tx->log), "an answer was lost in libpq, first statement %s",
-			    first_statement(tx));
+			tx_note(tx, "libpq lost an answer, first statement %s",
+			    tx_statement(tx, 0));
 		verdict = explain_loss(db, tx);
 	}
 	if (verdict.close)
@@ -304,10 +323,11 @@ run(struct tx *tx)
 			return DB_OK;
 		if (!tx->last_undone && !tx->reads)
 			tx->outcome = TX_UNKNOWN;
-		if (verdict.status == DB_UNIQUE || !verdict.retry || runs == RUNS_MAX || clock_mono_ms() >= last_run_ms)
+		if (verdict.status == DB_UNIQUE || !verdict.retry || runs == RUNS_MAX
+		    || clock_mono_ms() >= last_run_ms)
 			return verdict.status;
-		log_info("transaction runs again: %s", tx->log);
-		tx->steps = first; /* without what tx->then added */
+		log_info("running a transaction again: %s", tx->log);
+		tx->steps = first; /* without those that tx->then added */
 	}
 }
 
@@ -347,9 +367,10 @@ tx_rows(const struct tx *tx, size_t step)
 size_t
 tx_affected(const struct tx *tx, size_t step)
 {
-	int64_t n = 0;
+	struct str count = str_of(PQcmdTuples(tx->step[step].result));
+	int64_t    n = 0;
 
-	return str_to_i64(str_of(PQcmdTuples(tx->step[step].result)), 0, INT64_MAX, &n) ? (size_t)n : 0;
+	return str_to_i64(count, 0, INT64_MAX, &n) ? (size_t)n : 0;
 }
 
 struct row

@@ -1,7 +1,6 @@
 /*
- * A transaction: statements that are sent together, run in order, and are
- * committed or undone as one (a libpq pipeline with one Sync and no BEGIN).
- * Mostly that is one round trip.
+ * A transaction: statements that are sent together, run in order, and are committed or
+ * undone as one (a libpq pipeline with one Sync and no BEGIN). Usually that is one round trip.
  *
  *	struct tx tx;
  *	tx_init(&tx, db, arena);
@@ -9,18 +8,17 @@
  *	switch (tx_run(&tx)) ...
  *	row = tx_row(&tx, 0, 0);
  *
- * Then       A write may need what it has read before it commits: tx->then is called
- *            when the steps so far are answered, adds the last ones, and only with them
- *            the transaction ends. That is a second round trip.
- * Outcome    What is known of the transaction, tx->outcome: done, undone, or unknown.
- *            No later run turns an unknown into anything but done. All sentences about
- *            it are made from this alone. An error that arrives at the Sync itself leaves
- *            the outcome unknown.
- * Again      A lost connection leaves open whether the transaction was done. When
- *            the caller has said that running it again is safe (tx->again), it is
- *            run again on a new connection; so are transactions that were
- *            certainly undone (serialization, deadlock, a plan gone stale). tx_run()
- *            may be called again on the same steps.
+ * Then       A write may have to see what it has read before it can commit. tx->then is
+ *            called when the steps so far have been answered, and adds the last ones; they
+ *            end the transaction. That costs a second round trip.
+ * Outcome    tx->outcome: done, undone or unknown. A later run can turn unknown into done,
+ *            but never into undone. Whatever a client reads about the transaction is made
+ *            from this alone. An error at the Sync itself leaves the outcome unknown.
+ * Again      A lost connection leaves open whether the transaction was done. It runs again
+ *            on a new connection if it only reads, or if the caller has declared this safe
+ *            (tx->again). So does a transaction that was certainly undone for a reason that
+ *            may be gone (serialization, deadlock, a stale plan). tx_run() may be called
+ *            again on the same steps.
  * Lifetime   Results, rows and the text of cells live as long as the arena.
  */
 #ifndef DB_TX_H
@@ -37,7 +35,7 @@ enum {
 	TX_CONSTRAINT_BYTES = 64, /* PostgreSQL's NAMEDATALEN */
 };
 
-/* Why it ended; what became of it is in tx->outcome. */
+/* How the last run ended; what became of the transaction is in tx->outcome. */
 enum db_status {
 	DB_OK,
 	DB_UNIQUE,  /* tx->constraint is taken */
@@ -56,16 +54,18 @@ enum tx_outcome {
 struct tx {
 	struct db      *db;
 	struct arena   *arena;
-	bool            reads; /* changes nothing that anybody could see: may run again, and is undone when it fails */
+	/* Changes nothing that others can see. It may run again, and is undone when it fails. */
+	bool            reads;
 	bool            again; /* safe to run again when the outcome is unknown */
 	enum tx_outcome outcome;
-	bool            last_undone; /* the last run certainly did nothing, whatever an earlier one did */
-	/* False: the transaction is undone, and tx_run() ends with DB_OK and TX_UNDONE. */
+	bool            last_undone; /* the last run certainly did nothing, whatever others did */
+	/* False: undoes the transaction; then tx_run() returns DB_OK with outcome TX_UNDONE. */
 	bool          (*then)(struct tx *tx, void *with);
 	void           *with;
 	size_t          steps;
-	size_t          failed; /* step that failed; TX_STEPS_MAX: none of them did, the connection or the time was lost */
-	char            constraint[TX_CONSTRAINT_BYTES]; /* that it failed for, or "" */
+	/* The step that failed. TX_STEPS_MAX: none; the connection or the deadline was lost. */
+	size_t          failed;
+	char            constraint[TX_CONSTRAINT_BYTES]; /* that was violated, or "" */
 	char            log[200]; /* for the operator: what failed and its SQLSTATE; no data */
 	struct tx_step {
 		enum sql_id       id;
@@ -81,10 +81,12 @@ enum db_status tx_run(struct tx *tx) MUSTCHECK;
 /* Whether the step was answered in the last run. */
 bool       tx_answered(const struct tx *tx, size_t step);
 size_t     tx_rows(const struct tx *tx, size_t step);
-size_t     tx_affected(const struct tx *tx, size_t step); /* rows that an INSERT, UPDATE or DELETE touched */
 struct row tx_row(const struct tx *tx, size_t step, size_t n); /* n < tx_rows() */
 
-/* Whether the step that failed has that mark in sql/query. */
+/* The number of rows that an INSERT, UPDATE or DELETE touched. */
+size_t     tx_affected(const struct tx *tx, size_t step);
+
+/* Whether the step that failed has this mark in sql/query. */
 bool       tx_failed_at(const struct tx *tx, enum sql_mark mark);
 
 #endif

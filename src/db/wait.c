@@ -8,8 +8,8 @@
 #include <time.h>
 
 enum {
-	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to take a cancellation, */
-	CANCEL_GRACE_MS = 1000, /* and then to end the statement */
+	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to accept a cancellation */
+	CANCEL_GRACE_MS = 1000, /* and then for the statement to end */
 };
 
 static void *
@@ -24,8 +24,8 @@ run_cancel(void *how)
 }
 
 /*
- * libpq connects for a cancellation and waits without a bound, so it does that in
- * a thread, which is left behind when it takes too long.
+ * To cancel, libpq makes a connection and waits without a bound. So a thread does it, which is
+ * left to itself when it takes too long.
  */
 bool
 wait_cancel(PGconn *conn)
@@ -51,9 +51,9 @@ wait_cancel(PGconn *conn)
 }
 
 /*
- * Waits until libpq can go on; false when the deadline has passed or the socket is
- * broken. When the watched peer leaves meanwhile, what runs is cancelled and its
- * end is waited for, so that the connection can be used again.
+ * Waits until libpq can go on; false when the deadline has passed or the socket is broken. When
+ * the watched peer leaves, it cancels the running statement and waits for its end, so that the
+ * connection can be used again.
  */
 static bool
 wait_for(struct db *db)

@@ -100,7 +100,7 @@ def test_the_service_follows_the_primary_and_nothing_acknowledged_is_lost(pair, 
             pair.rebuild()
             t.more(20)
     assert (one.service.pid, one.service.workers()) == (supervisor, workers)
-    assert "connected to the database again" in one.service.log()
+    assert "reconnected to the database" in one.service.log()
 
 
 @pytest.mark.parametrize("how", ["key", "external id"])

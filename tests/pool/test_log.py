@@ -545,5 +545,5 @@ def test_messages_of_postgresql_are_not_in_the_log(pool, new_database):
 def test_a_connection_string_that_cannot_be_read_is_not_in_the_log(pool):
     p = pool(workers=1, database_url="host=/nowhere password=two words")
     p.service.start(False)
-    p.wait_log("the connection string is not one that libpq can read")
+    p.wait_log("libpq cannot read the connection string")
     assert "words" not in p.log()
