@@ -22,7 +22,7 @@ put(struct writer *w, struct str s)
 	w->end = str_put(w->end, s);
 }
 
-/* The shortest escapes, and only those that JSON asks for: never longer than any other spelling. */
+/* The shortest escapes, and only where JSON demands one: never longer than another spelling. */
 static void
 put_string(struct writer *w, struct str s)
 {
@@ -101,7 +101,7 @@ put_array(struct writer *w, const struct jnode *array)
 	*w->end++ = ']';
 }
 
-/* It calls itself no deeper than the document's depth, which its reader bounded. */
+/* Recurses no deeper than the document, whose depth the reader has bounded. */
 static void
 put_value(struct writer *w, const struct jnode *n)
 {
@@ -111,7 +111,7 @@ put_value(struct writer *w, const struct jnode *n)
 		put_array(w, n);
 	else if (n->type == JTYPE_STRING && n->escaped)
 		put_string(w, jread_string(w->arena, w->doc, n));
-	else /* canonical as it stands */
+	else /* canonical already */
 		put(w, jread_raw(w->doc, n));
 }
 

@@ -15,18 +15,18 @@ const char *const jtype_names[] = {
 };
 
 enum {
-	/* What jnode.height can hold. */
+	/* The largest value of jnode.height. */
 	HEIGHT_MAX = UINT8_MAX,
 
 	/*
-	 * Nodes to begin with. Bodies of the API have a value for 17 bytes or more
-	 * (measured with batches); a body of long strings must not cost more than 72 KiB.
+	 * Nodes to begin with. A body of the API has at most one value for every 17 bytes
+	 * (measured with batches); one of long strings must not cost more than 72 KiB.
 	 */
 	NODE_BYTES = 14,
 	NODES_MIN = 8,
 	NODES_FIRST_MAX = 2048,
 
-	/* Objects up to this size are searched pair by pair, which beats any table. */
+	/* In objects up to this size all pairs of names are compared, which beats any table. */
 	PAIRWISE_MAX = 16,
 };
 
@@ -44,7 +44,7 @@ struct reader {
 	uint32_t              open; /* the innermost array or object; undefined at depth 0 */
 };
 
-/* Bytes of a string that mean themselves and need no second look. */
+/* Bytes that stand for themselves in a string, whatever comes next to them. */
 static const bool plain[256] = {
 	[' '] = true,
 	['!'] = true,
@@ -52,7 +52,7 @@ static const bool plain[256] = {
 	[']' ... 0x7F] = true,
 };
 
-/* What stands behind a backslash, but for u. */
+/* What a backslash and this letter mean. u has a function of its own. */
 static const char unescaped[256] = {
 	['"'] = '"',
 	['\\'] = '\\',
@@ -80,7 +80,7 @@ offset(const struct reader *r)
 	return (uint32_t)(r->p - r->text);
 }
 
-/* The next byte; 0 at the end, since no rule of the grammar takes a NUL. */
+/* The next byte; 0 at the end, which is safe because the grammar has no place for a NUL. */
 static inline unsigned char
 peek(const struct reader *r)
 {
@@ -94,7 +94,7 @@ skip_blanks(struct reader *r)
 		r->p++;
 }
 
-/* Four digits to a UTF-16 unit. */
+/* Reads the four digits of a UTF-16 unit. */
 static bool
 read_hex(struct reader *r, uint32_t *unit)
 {
@@ -111,7 +111,7 @@ read_hex(struct reader *r, uint32_t *unit)
 	return true;
 }
 
-/* From the backslash on. A pair of surrogates is read as one. */
+/* Reads from the backslash on. A pair of surrogates is one escape. */
 static bool
 read_escape(struct reader *r)
 {
@@ -142,7 +142,7 @@ read_escape(struct reader *r)
 	return (unit >= 0xDC00 && unit <= 0xDFFF) || fail(r, start, half);
 }
 
-/* From the opening quote to behind the closing one. */
+/* Reads from the opening quote to the closing one. */
 static bool
 read_string(struct reader *r, bool *escaped)
 {
@@ -227,14 +227,14 @@ open_container(struct reader *r, struct jnode *n)
 	if (r->depth >= r->limits->depth)
 		return fail(r, r->p, "too many levels");
 	n->height = 1;
-	n->values = r->open; /* to return to; close_container() puts the number in its place */
+	n->values = r->open; /* until close_container() puts the number of values here */
 	r->open = (uint32_t)(n - r->nodes);
 	r->depth++;
 	r->p++;
 	return true;
 }
 
-/* Returns what was closed. */
+/* Returns the index of the container that it closes. */
 static uint32_t
 close_container(struct reader *r)
 {
@@ -319,7 +319,7 @@ grow(struct reader *r)
 	r->cap = (uint32_t)cap;
 }
 
-/* A node for the value that begins here, and in an object its name and colon. */
+/* Adds a node for the value that begins here. In an object it reads name and colon first. */
 static bool
 begin_value(struct reader *r)
 {
@@ -385,7 +385,7 @@ read_document(struct reader *r)
 	}
 }
 
-/* Of checked text with escapes, the next 1 to 4 bytes without them; *p moves on. */
+/* Takes a byte or an escape of checked text, and returns the 1 to 4 bytes that it means. */
 static size_t
 unescape(const char **p, char out[4])
 {
@@ -440,7 +440,7 @@ key_source(struct str text, const struct jnode *n)
 	return (struct str) { text.ptr + n->key, n->key_len };
 }
 
-/* Names of one object so far; the larger ones are found by a hash table. */
+/* The names of one object so far. Those of a large object are in a hash table. */
 struct names {
 	struct str *list;
 	uint32_t    count;
@@ -449,9 +449,8 @@ struct names {
 };
 
 /*
- * A polynomial over the prime 2^31 - 1 at a secret point, spread by a secret
- * factor: who does not know both cannot choose names that meet in a slot more
- * often than by chance.
+ * A polynomial over the prime 2^31 - 1 at a secret point, spread by a secret factor: without
+ * knowing both, nobody can choose names that share a slot more often than by chance.
  */
 static uint64_t
 hash_name(struct str name)
@@ -470,7 +469,7 @@ hash_name(struct str name)
 	return h * secret[1];
 }
 
-/* False when it is there already. */
+/* False when the object has the name already. */
 static bool
 add_name(struct names *all, struct str name)
 {
@@ -490,7 +489,7 @@ add_name(struct names *all, struct str name)
 	return true;
 }
 
-/* A table for so many names; the memory of an earlier one serves if it is large enough. */
+/* Makes a table for so many names, in the memory of the earlier one if that is large enough. */
 static void
 reserve_names(struct arena *a, struct names *all, struct names *earlier, uint32_t count)
 {
@@ -519,7 +518,7 @@ find_repeated(const struct reader *r, const struct jnode *object, struct names *
 
 	if (object->size > PAIRWISE_MAX)
 		reserve_names(r->arena, &all, earlier, object->size);
-	/* Where reading stopped, the last member may be missing or without its name. */
+	/* If reading has stopped in this object, its last member may have no node or no name. */
 	while (n->key) {
 		if (!add_name(&all, plain_text(r->arena, key_source(text, n), n->key_escaped)))
 			return n;
@@ -530,7 +529,7 @@ find_repeated(const struct reader *r, const struct jnode *object, struct names *
 	return NULL;
 }
 
-/* A name that comes twice is the first fault, whatever else is wrong behind it. */
+/* A repeated name is the first fault, whatever else is wrong behind it. */
 static bool
 check_names(struct reader *r)
 {
@@ -586,7 +585,7 @@ jread_next(const struct jdoc *doc, const struct jnode *n)
 	return n->next ? doc->nodes + n->next : NULL;
 }
 
-/* Whether source text with escapes means this. */
+/* Whether source text with escapes stands for this text. */
 static bool
 means(struct str source, struct str text)
 {

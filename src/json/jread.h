@@ -1,15 +1,14 @@
 /*
  * Strict JSON reader: RFC 8259 and nothing else, in one pass, into a flat index.
  *
- * Refuses    What json-c lets through as well: NaN, Infinity, -01, "1.", single
- *            quotes, raw control characters, bad UTF-8 (overlong, surrogates),
- *            a BOM, trailing text; and what RFC 8259 leaves open: duplicate
- *            names (compared after unescaping), NUL (also as \u0000), lone
- *            surrogates, more depth or values than the limits. The error tells
- *            the byte where reading stopped.
- * Yields     A node for each value, with the span of its source bytes. Nothing
- *            is copied or converted until asked for, so text that only passes
- *            through (metadata) leaves as the very bytes that came.
+ * Refuses    What json-c would let through: NaN, Infinity, -01, "1.", single quotes, raw
+ *            control characters, bad UTF-8 (overlong, surrogates), a BOM, trailing text.
+ *            And what RFC 8259 leaves open: duplicate names (compared after unescaping),
+ *            NUL (also as \u0000), lone surrogates, more depth or values than the limits.
+ *            The error has the offset of the byte where reading stopped.
+ * Yields     A node for each value, with the span of its source bytes. Nothing is copied
+ *            or converted before it is asked for, so text that only passes through
+ *            (metadata) leaves as the very bytes that came.
  * Lifetime   Nodes live in the arena, spans point into the text: keep both.
  * Recursion  None: depth costs no stack.
  * Units      Offsets and lengths are bytes.
@@ -52,13 +51,13 @@ struct jlimits {
 };
 
 /*
- * The offset is that of the first byte that cannot stand, or text.len when the
- * text ends too early. What is wrong as a whole counts from its start: a
- * character, a \u escape, a name that the object has already (its quote).
+ * The offset is that of the first byte that cannot be right, or text.len when the text ends too
+ * early. Where a whole character, \u escape or repeated name is wrong, it is that of its first
+ * byte; a name begins with its quote.
  */
 struct jread_error {
 	size_t      offset;
-	const char *what; /* a sentence's end: "a control character in a string" */
+	const char *what; /* ends a sentence: "a control character in a string" */
 };
 
 /* text may be at most UINT32_MAX bytes. False: *why is filled, *doc untouched. */
@@ -70,8 +69,8 @@ const struct jnode *jread_first(const struct jdoc *doc, const struct jnode *n);
 const struct jnode *jread_next(const struct jdoc *doc, const struct jnode *n);
 
 /*
- * A member of an object by its unescaped name; NULL when missing. A null member
- * is found. Looks at one member after the other.
+ * The member of an object with this unescaped name, NULL when there is none. A member that is
+ * null has a node. Looks at one member after the other.
  */
 const struct jnode *jread_member(const struct jdoc *doc, const struct jnode *object,
     struct str name);
@@ -79,7 +78,7 @@ const struct jnode *jread_member(const struct jdoc *doc, const struct jnode *obj
 /* Source bytes of the value, as they came. */
 struct str jread_raw(const struct jdoc *doc, const struct jnode *n);
 
-/* Unescaped text of a JTYPE_STRING, or name: a view of the source, or a copy if it has escapes. */
+/* The unescaped text of a JTYPE_STRING, or of a name: a copy if it has escapes, else a view. */
 struct str jread_string(struct arena *a, const struct jdoc *doc, const struct jnode *n);
 struct str jread_key(struct arena *a, const struct jdoc *doc, const struct jnode *n);
 

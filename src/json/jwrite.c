@@ -7,21 +7,21 @@
 #include <json-c/printbuf.h>
 #include <limits.h>
 
-/* What stands behind a borrowed value: its writer, or else its text. */
+/* What a borrowed value refers to: a function that writes it, or else its text. */
 struct borrowed {
 	jwrite_fn  *fn;
 	const void *what;
 	struct str  json;
 };
 
-/* Room for n bytes and the NUL that printbuf keeps behind the text. */
+/* Makes room for n bytes and for the NUL that printbuf keeps behind the text. */
 static char *
 room(struct printbuf *out, size_t n)
 {
 	if (n >= (size_t)(out->size - out->bpos)) {
 		int at = out->bpos;
 
-		/* The one call that makes a printbuf larger says how far it is used, too. */
+		/* The only call that enlarges a printbuf also moves the end of its text. */
 		if (n >= INT_MAX || printbuf_memset(out, -1, 0, (int)n + 1) < 0)
 			out_of_memory();
 		out->bpos = at;
@@ -148,8 +148,8 @@ jwrite_text(struct json_object *value, struct buf *out)
 	size_t      len;
 
 	/*
-	 * json-c ignores failed appends of brackets, names and strings, and
-	 * would yield a text with holes: errno is all that is left of them.
+	 * json-c ignores failed appends of brackets, names and strings, and would yield a text
+	 * with holes: errno is their only trace.
 	 */
 	errno = 0;
 	text = json_object_to_json_string_length(value, flags, &len);
@@ -182,14 +182,14 @@ jout_key(struct printbuf *out, struct str key)
 	char  *to = room(out, 1 + key.len);
 	size_t n = 0;
 
-	/* A value never ends in an opening brace, so one means that this is the first member. */
+	/* No value ends in an opening brace, so one means that this is the first member. */
 	if (out->bpos == 0 || to[-1] != '{')
 		to[n++] = ',';
 	memcpy(to + n, key.ptr, key.len);
 	written(out, n + key.len);
 }
 
-/* Bytes at the beginning that stand in a JSON string as they are: eight at a time, and then one by one. */
+/* How many bytes at the beginning need no escape: by eights, and then one by one. */
 static size_t
 plain(const char *p, size_t n)
 {
@@ -197,13 +197,16 @@ plain(const char *p, size_t n)
 	size_t         at = 0;
 
 	for (uint64_t x; at + sizeof(x) <= n; at += sizeof(x)) {
-		uint64_t quote, slash;
+		uint64_t control, quote, slash;
 
 		memcpy(&x, p + at, sizeof(x));
 		quote = x ^ ones * '"';
 		slash = x ^ ones * '\\';
-		/* The high bit of a byte, when it is less than a space, or zero: of no byte in front of that one. */
-		if ((((x - ones * ' ') & ~x) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high)
+		/* High bits of bytes below the space, or of zeros; a borrow may set the next. */
+		control = (x - ones * ' ') & ~x;
+		quote = (quote - ones) & ~quote;
+		slash = (slash - ones) & ~slash;
+		if ((control | quote | slash) & high)
 			break;
 	}
 	while (at < n && (unsigned char)p[at] >= ' ' && p[at] != '"' && p[at] != '\\')
@@ -214,7 +217,7 @@ plain(const char *p, size_t n)
 size_t
 jout_escape(char out[JOUT_ESCAPE_BYTES], char c)
 {
-	/* What stands behind the backslash; all others have the long form. */
+	/* The letter behind the backslash; characters without one have the long form. */
 	static const char letters[UCHAR_MAX + 1] = {
 		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
 		['"'] = '"', ['\\'] = '\\',

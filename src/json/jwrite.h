@@ -1,17 +1,16 @@
 /*
  * Replies as json-c objects.
  *
- * Ownership  jwrite_object() and its kin make a value that the caller owns;
- *            jwrite_put() and jwrite_push() hand it over to the container.
- *            jwrite_free() on the outermost one ends all of it.
- * Raw        jwrite_raw() puts text that is JSON already (metadata) into the
- *            reply unparsed; jwrite_custom() lets a function write a value
- *            straight into the output, so that a page of resources costs one
- *            json-c object each and not one a field. What both point at must
- *            live until jwrite_text() is done.
+ * Ownership  jwrite_object() and the functions like it make a value that the caller owns.
+ *            jwrite_put() and jwrite_push() give it to the container, and jwrite_free() on
+ *            the outermost container frees everything in it.
+ * Raw        jwrite_raw() puts text that is JSON already (metadata) into the reply
+ *            unparsed. jwrite_custom() lets a function write a value straight into the
+ *            output, so that a resource costs one json-c object and not one for each field.
+ *            What they point at must live until jwrite_text() is done.
  * Input      Strings must be valid UTF-8; they were checked on their way in.
- * Errors     malloc failing ends the process (see arena.h).
- * Output     Compact, "/" is not escaped, characters above ASCII stay as they are.
+ * Errors     When malloc() fails, the process ends (see arena.h).
+ * Output     Compact; "/" is not escaped; characters beyond ASCII stay as they are.
  */
 #ifndef JSON_JWRITE_H
 #define JSON_JWRITE_H
@@ -33,7 +32,7 @@ struct json_object *jwrite_raw(struct str json);
 typedef void jwrite_fn(struct printbuf *out, const void *what);
 struct json_object *jwrite_custom(jwrite_fn *fn, const void *what);
 
-/* key must live as long as the object: a literal. */
+/* key must live as long as the object, as a literal does. */
 void jwrite_put(struct json_object *object, const char *key, struct json_object *value);
 void jwrite_push(struct json_object *array, struct json_object *value);
 
@@ -48,8 +47,8 @@ jwrite_end(struct json_object **value)
 }
 
 /*
- * For jwrite_fn: members of one object. Commas are placed by jout_key(), which
- * looks at what was written last.
+ * For a jwrite_fn: the members of an object. jout_key() adds the commas, which it does by
+ * looking at the last byte.
  */
 void jout_open(struct printbuf *out);
 void jout_close(struct printbuf *out);
@@ -65,7 +64,7 @@ void jout_bool(struct printbuf *out, bool b);
 enum { JOUT_ESCAPE_BYTES = 6 };
 size_t jout_escape(char out[JOUT_ESCAPE_BYTES], char c);
 
-/* A literal that needs no escape, with its quotes and its colon, so that it is copied at once. */
+/* A literal that needs no escape, with its quotes and colon, so that one copy writes it all. */
 #define JOUT_KEY(name) STR("\"" name "\":")
 
 #endif
