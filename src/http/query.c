@@ -2,14 +2,20 @@
 #include "http/query.h"
 #include "base/utf8.h"
 
-/* What decodes to itself is not copied. */
+static bool
+has_byte(struct str s, char c)
+{
+	return s.len && memchr(s.ptr, c, s.len);
+}
+
+/* Copies only what has an escape. */
 static bool
 decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 {
 	char  *to;
 	size_t len = 0;
 
-	if (s.len == 0 || (!memchr(s.ptr, '%', s.len) && !(plus_is_space && memchr(s.ptr, '+', s.len)))) {
+	if (!has_byte(s, '%') && !(plus_is_space && has_byte(s, '+'))) {
 		*out = (struct str) { s.ptr ? s.ptr : "", s.len };
 	} else {
 		to = ARENA_NEW(a, char, s.len);
@@ -51,8 +57,10 @@ split_path(struct arena *a, struct str text, struct path *path)
 
 		if (!decode(a, raw, false, &segment))
 			return "The path has a malformed escape or a byte that is not allowed.";
+		if (segment.len == 0 && !text.ptr)
+			return "Remove the slash at the end of the path.";
 		if (segment.len == 0 || str_is(segment, ".") || str_is(segment, ".."))
-			return "The path has an empty or a dot segment.";
+			return "The path must not contain an empty, \".\" or \"..\" segment.";
 		if (path->count < PATH_SEGMENTS_MAX)
 			path->segment[path->count] = segment;
 		path->count++;
@@ -90,7 +98,7 @@ query_split(struct arena *a, struct str target, struct path *path, struct query 
 	*blame = "path";
 	if (target.len > URI_MAX_BYTES)
 		*why = "The path and query are too long.";
-	else if (target.len && memchr(target.ptr, '#', target.len))
+	else if (has_byte(target, '#'))
 		*why = "The path and query must not contain '#'; escape it as %23.";
 	else if ((*why = split_path(a, head, path)) == NULL) {
 		*blame = "query";

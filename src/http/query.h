@@ -1,12 +1,12 @@
 /*
  * Path and query of a request: split, percent-decoded once, bounded.
  *
- * Source     REQUEST_URI alone, because it is the only raw text that every
- *            front server passes on alike.
- * Refuses    Bad escapes, control bytes, NUL, bytes that are not UTF-8 after
- *            decoding, a raw '#', empty, "." and ".." segments (also escaped),
- *            too long a URI, too many parameters. "%2F" in a segment is data.
- * Lifetime   Views into the request or its arena.
+ * Source     REQUEST_URI alone, because it is the only raw text that all front servers pass
+ *            on in the same way.
+ * Refuses    Bad escapes; control bytes and bad UTF-8, judged after decoding; a raw '#';
+ *            empty, "." and ".." segments, also escaped; too long a URI; too many
+ *            parameters. "%2F" in a segment is data.
+ * Lifetime   Everything is a view into the request or its arena.
  */
 #ifndef HTTP_QUERY_H
 #define HTTP_QUERY_H
@@ -30,14 +30,14 @@ struct query {
 };
 
 /*
- * target is a path, which may be empty, and a query. False: *blame is "path" or
- * "query", *why a sentence for the client, and both are empty. A path with more
- * segments than any route is only counted.
+ * target is a path, which may be empty, and perhaps a query. False: *blame is "path" or "query",
+ * *why is a sentence for the client, and both path and query are empty. Segments beyond
+ * PATH_SEGMENTS_MAX are counted and not kept: no route has so many.
  */
 bool query_split(struct arena *a, struct str target, struct path *path, struct query *query,
     const char **blame, const char **why) MUSTCHECK;
 
-/* The parameter's value; absent when it was not sent. *repeated tells that it was sent twice. */
+/* The parameter's value, absent if it was not sent. *repeated: it was sent more than once. */
 struct str query_find(const struct query *q, const char *name, bool *repeated);
 
 #endif

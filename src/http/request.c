@@ -2,13 +2,13 @@
 #include "http/request.h"
 
 enum {
-	/* Of a time between the years 2001 and 2286. */
+	/* Of a time since 1970, in the years 2001 to 2286. */
 	SECONDS_DIGITS = 10,
 	MILLISECONDS_DIGITS = 13,
 	MICROSECONDS_DIGITS = 16,
 };
 
-/* A front server gives up long before; another clock is more likely. */
+/* A front server gives up long before. So a wrong clock is more likely. */
 #define WAITED_MAX_US INT64_C(3600000000)
 
 const char *const method_names[METHOD__COUNT] = {
@@ -36,10 +36,13 @@ const char *const header_params[HEADER__COUNT] = {
 int64_t
 request_waited_us(struct str start, int64_t now_wall_us)
 {
-	struct str text = str_starts(start, STR("t=")) ? (struct str) { start.ptr + 2, start.len - 2 } : start;
-	int64_t    then = 0, waited_us;
-	size_t     digits = 0;
+	const struct str apache = STR("t=");
+	struct str       text = start;
+	int64_t          then = 0, waited_us;
+	size_t           digits = 0;
 
+	if (str_starts(start, apache))
+		text = (struct str) { start.ptr + apache.len, start.len - apache.len };
 	for (size_t i = 0; i < text.len; i++) {
 		if (i == SECONDS_DIGITS && text.ptr[i] == '.')
 			continue;

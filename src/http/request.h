@@ -1,9 +1,9 @@
 /*
  * A request as plain data, without sockets: what the front server sent.
  *
- * Lifetime   Every view lives in the request's arena (or longer); the arena is
- *            reset when the answer is written.
- * Filled by  fcgi/ for the service, tests for tests.
+ * Lifetime   Every view lives in the request's arena, or longer. The arena is reset once the
+ *            answer is written.
+ * Filled by  fcgi/ in the service, the tests in tests.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -12,14 +12,23 @@
 #include "base/peer.h"
 #include "base/str.h"
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER, METHOD__COUNT };
+enum method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_PATCH,
+	METHOD_DELETE,
+	METHOD_OTHER,
+	METHOD__COUNT
+};
 
 extern const char *const method_names[METHOD__COUNT];
 
 enum method method_find(struct str name);
 
 /*
- * The headers that the service looks at, and nothing else is kept.
+ * The headers that the service reads; no others are kept.
  * HEADER(name, wire name, FastCGI parameter)
  */
 #define HEADER_LIST(HEADER) \
@@ -45,15 +54,16 @@ struct request {
 	struct str    header[HEADER__COUNT];     /* absent when not sent */
 	unsigned      header_count[HEADER__COUNT]; /* how often it was sent */
 
-	const struct peer *peer;     /* who waits for the answer; NULL: nobody that could leave */
-	int64_t            queue_us; /* waited for a worker; -1: not told */
-	const char        *refused;  /* not to be begun: 503 with this sentence; NULL: it is to be */
+	const struct peer *peer;     /* waits for the answer; NULL: none that could leave */
+	int64_t            queue_us; /* how long the request waited for a worker; -1: unknown */
+	const char        *refused;  /* answer 503 with this sentence and do no more, if not NULL */
 };
 
 /*
- * How long a request has waited whose front server says when it took it up:
- * milliseconds or microseconds since 1970, also with a point behind the seconds
- * (nginx) or "t=" in front (Apache). -1 when that is no time, in the future, or more than an hour ago.
+ * How long a request has waited. start is when its front server received it, as that server
+ * writes it: milliseconds or microseconds since 1970, perhaps with a point behind the seconds
+ * (nginx) or "t=" in front (Apache). -1 when it is not such a time, lies in the future, or is
+ * more than an hour old.
  */
 int64_t request_waited_us(struct str start, int64_t now_wall_us);
 

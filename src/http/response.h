@@ -1,12 +1,12 @@
 /*
  * A response as plain data.
  *
- * Lifetime   response_init() once, response_reset() before each request; views
- *            in it live until the next reset. Header values are views of the
- *            request's arena or of constants.
- * Headers    Content-Type, Content-Length and Cache-Control are written by the
- *            transport for every response; only others stand here. Never put a
- *            request's bytes into one without checking them.
+ * Lifetime   response_init() once, response_reset() before each request; views of it live
+ *            until the next reset. Header values are views of the request's arena or of
+ *            constants.
+ * Headers    The transport writes Content-Type, Content-Length and Cache-Control for every
+ *            response; only others stand here. Never put bytes of a request into a header
+ *            without checking them.
  */
 #ifndef HTTP_RESPONSE_H
 #define HTTP_RESPONSE_H
@@ -24,7 +24,7 @@ struct response {
 		const char *name;
 		struct str  value;
 	} header[RESPONSE_HEADERS_MAX];
-	struct buf body; /* JSON, never empty once handled */
+	struct buf body; /* JSON; never empty after app_handle() */
 };
 
 void response_init(struct response *res);
@@ -33,7 +33,7 @@ void response_fini(struct response *res);
 
 void response_header(struct response *res, const char *name, struct str value);
 
-/* Value of a header that was set, or an absent view. */
+/* The value of a header that was set; absent when it was not. */
 struct str response_find_header(const struct response *res, const char *name);
 
 #endif

@@ -26,21 +26,30 @@ is_zero(struct str s)
 bool
 trace_parse(struct str header, struct trace *out)
 {
-	enum { VERSION = 0, ID = 3, PARENT = ID + TRACE_ID_DIGITS + 1, FLAGS = PARENT + TRACE_SPAN_DIGITS + 1 };
+	enum {
+		VERSION = 0,
+		ID = VERSION + 2 + 1,
+		PARENT = ID + TRACE_ID_DIGITS + 1,
+		FLAGS = PARENT + TRACE_SPAN_DIGITS + 1,
+	};
 	const struct str version = { header.ptr + VERSION, 2 };
 	const struct str id = { header.ptr + ID, TRACE_ID_DIGITS };
 	const struct str parent = { header.ptr + PARENT, TRACE_SPAN_DIGITS };
 	const struct str flags = { header.ptr + FLAGS, 2 };
 
 	*out = (struct trace) { 0 };
-	if (header.len < TRACE_TEXT_BYTES || header.ptr[ID - 1] != '-' || header.ptr[PARENT - 1] != '-'
+	if (header.len < TRACE_TEXT_BYTES)
+		return false;
+	if (header.ptr[ID - 1] != '-' || header.ptr[PARENT - 1] != '-'
 	    || header.ptr[FLAGS - 1] != '-')
 		return false;
-	if (!is_hex(version) || !is_hex(id) || !is_hex(parent) || !is_hex(flags) || is_zero(id) || is_zero(parent))
+	if (!is_hex(version) || !is_hex(id) || !is_hex(parent) || !is_hex(flags))
 		return false;
-	/* ff is forbidden; a later version may go on behind another dash. */
-	if (str_is(version, "ff")
-	    || (header.len > TRACE_TEXT_BYTES && (is_zero(version) || header.ptr[TRACE_TEXT_BYTES] != '-')))
+	if (is_zero(id) || is_zero(parent) || str_is(version, "ff"))
+		return false;
+	/* A version later than 00 may go on behind another dash. */
+	if (header.len > TRACE_TEXT_BYTES
+	    && (is_zero(version) || header.ptr[TRACE_TEXT_BYTES] != '-'))
 		return false;
 	out->id = id;
 	out->parent = parent;
@@ -55,12 +64,13 @@ trace_begin(struct trace *t)
 	unsigned char random[TRACE_SPAN_DIGITS / 2];
 
 	hash_random(random, sizeof(random));
-	random[0] |= (unsigned char)!random[0]; /* all zero means none */
+	random[0] |= (unsigned char)!random[0]; /* all zeros would mean that there is none */
 	str_put_hex(t->span, random, sizeof(random));
 }
 
 void
 trace_response(const struct trace *t, char out[TRACE_TEXT_BYTES + 1])
 {
-	snprintf(out, TRACE_TEXT_BYTES + 1, "00-%.*s-%.*s-%02x", STR_ARGS(t->id), TRACE_SPAN_DIGITS, t->span, t->flags);
+	snprintf(out, TRACE_TEXT_BYTES + 1, "00-%.*s-%.*s-%02x", STR_ARGS(t->id),
+	    TRACE_SPAN_DIGITS, t->span, t->flags);
 }

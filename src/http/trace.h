@@ -1,11 +1,11 @@
 /*
  * W3C Trace Context: the trace that a request belongs to.
  *
- * Read       The header traceparent, strictly: what is not as the standard has it is
- *            as if it was not there. A later version than 00 is read by its first
- *            four fields. No trace is begun here: a request without one gets none.
- * Continued  Each request gets a span id of its own, which the log has and the answer's
- *            header traceresponse (level 2 of the standard) gives to the caller.
+ * Read       The header traceparent, strictly: an invalid one counts as missing. Of a version
+ *            later than 00 only the first four fields are read. The service begins no trace:
+ *            a request that comes without one has none.
+ * Continued  A request of a trace gets a span id of its own, which is in the log and in the
+ *            answer's header traceresponse (level 2 of the standard).
  * tracestate Not read: there is no service behind this one to pass it on to.
  */
 #ifndef HTTP_TRACE_H
@@ -31,10 +31,10 @@ struct trace {
 /* Views of the header; false and an absent id when it is not valid. */
 bool trace_parse(struct str traceparent, struct trace *out) MUSTCHECK;
 
-/* Draws the span of this request. */
+/* Draws a random span id for this request. */
 void trace_begin(struct trace *t);
 
-/* The header traceresponse, TRACE_TEXT_BYTES and a NUL. */
+/* Writes the value of traceresponse: TRACE_TEXT_BYTES and a NUL. */
 void trace_response(const struct trace *t, char out[TRACE_TEXT_BYTES + 1]);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * API versions: the one table (contract section 1). What a version changes in
- * a resource stands as since/until in that resource's field tables; what it
- * changes for every resource stands in the row here.
+ * API versions: the one table (contract section 1). What a version changes in a resource stands
+ * as since/until in that resource's field tables; what it changes for every resource stands in
+ * the row here.
  */
 #ifndef HTTP_VERSION_H
 #define HTTP_VERSION_H
@@ -28,7 +28,7 @@ enum version {
 #undef VERSION
 	V__COUNT,
 	V_CURRENT = V__COUNT - 1,
-	V_FIRST = 0,        /* since: always there */
+	V_FIRST = 0,          /* since: always there */
 	V_ENDLESS = V__COUNT, /* until: still there */
 };
 
@@ -48,8 +48,9 @@ const struct version_info *version_info(enum version v);
 bool version_find(struct str name, enum version *out) MUSTCHECK;
 
 /*
- * A Commet-Version header: a date selects the newest version not after it, or
- * the first dated one; false when it is not a date (YYYY-MM-DD of the calendar).
+ * The version that a Commet-Version header selects. It is a date, YYYY-MM-DD, and selects the
+ * newest version that is not later, or the first dated one if all are. False when it is not a
+ * date of the calendar.
  */
 bool version_resolve(struct str header, enum version *out) MUSTCHECK;
 

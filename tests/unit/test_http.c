@@ -61,6 +61,13 @@ bad_paths_and_queries_are_refused(void **state UNUSED)
 		"/%2e", "/%2E%2e/a", "/.%2e", "/a%", "/a%2", "/a%zz", "/a%2g", "/%00", "/a%0ab", "/%7f", "/a\x01",
 		"/a#b", "/a?x=#", "/\xff", "/%ff", "/%c0%80", "/%ed%a0%80", "/a?x=%zz", "/a?x=%00", "/a?%ff=1",
 	};
+	/* The commonest of them says what to do. */
+	static const struct {
+		const char *uri, *part;
+	} slashes[] = {
+		{ "/a/", "slash at the end" }, { "/a/?b=c", "slash at the end" }, { "/a//b", "empty" },
+		{ "//", "empty" }, { "/a/./", "empty, \".\" or" },
+	};
 	struct path  path;
 	struct query query;
 	char         longer[URI_MAX_BYTES + 2];
@@ -69,6 +76,13 @@ bad_paths_and_queries_are_refused(void **state UNUSED)
 	for (size_t i = 0; i < COUNTOF(bad); i++)
 		if (split(bad[i], &path, &query))
 			fail_msg("%s", bad[i]);
+	for (size_t i = 0; i < COUNTOF(slashes); i++) {
+		const char *blame, *why = NULL;
+
+		assert_false(query_split(&arena, str_of(slashes[i].uri), &path, &query, &blame, &why));
+		if (!strstr(why, slashes[i].part))
+			fail_msg("%s: %s", slashes[i].uri, why);
+	}
 	memset(longer, 'a', sizeof(longer));
 	longer[0] = '/';
 	longer[URI_MAX_BYTES + 1] = '\0';
