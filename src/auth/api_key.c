@@ -1,4 +1,4 @@
-/* API keys: who calls. */
+/* API keys: whose call it is. */
 #include "auth/api_key.h"
 #include "auth/limit.h"
 #include "base/clock.h"
@@ -6,13 +6,17 @@
 
 #include <stdlib.h>
 
-enum { CACHE_SLOTS = 256 }; /* a power of two; a worker that serves more keys asks the database more often */
+/*
+ * One for each value of a hash's first byte. With more keys than slots, some push each other out
+ * and are looked up more often.
+ */
+enum { CACHE_SLOTS = 256 };
 
 static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }; /* by livemode */
 
 struct api_key_cache {
 	int64_t       ttl_ns;
-	bool          confirm; /* this key is to be looked up when the request in hand is answered */
+	bool          confirm; /* look this key up once the current request is answered */
 	unsigned char confirm_hash[SHA256_BYTES];
 	struct entry {
 		unsigned char hash[SHA256_BYTES];
@@ -56,9 +60,12 @@ well_formed(struct str key)
 struct str
 api_key_prefix(struct str key)
 {
-	for (size_t live = 0; live < COUNTOF(key_prefixes); live++)
+	for (size_t live = 0; live < COUNTOF(key_prefixes); live++) {
+		size_t head = key_prefixes[live].len;
+
 		if (str_starts(key, key_prefixes[live]))
-			return (struct str) { key.ptr, key_prefixes[live].len + API_KEY_PREFIX_DIGITS };
+			return (struct str) { key.ptr, head + API_KEY_PREFIX_DIGITS };
+	}
 	return STR_NONE;
 }
 
@@ -75,7 +82,7 @@ mark_used(struct call *c)
 	bind_id(b, &c->tenant.environment);
 	bind_id(b, &c->tenant.key);
 	if (tx_run(&tx) != DB_OK)
-		log_info("last use of an API key was not recorded: %s", tx.log);
+		log_info("the last use of an API key was not recorded: %s", tx.log);
 }
 
 static enum db_status
@@ -101,7 +108,7 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 	c->tenant.livemode = row_bool(&row, COL_KEY_FIND_LIVEMODE);
 	pin = row_text(&row, COL_KEY_FIND_API_VERSION);
 	c->tenant.pinned = pin.ptr;
-	/* A pin that names an unknown version is the current one. */
+	/* A pin to an unknown version counts as one to the current version. */
 	if (pin.ptr && !version_find(pin, &c->tenant.pin))
 		c->tenant.pin = V_CURRENT;
 	rate = row_text(&row, COL_KEY_FIND_RATE_LIMIT);
@@ -112,15 +119,15 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 }
 
 static enum err
-refuse(struct call *c)
+unauthorized(struct call *c)
 {
 	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
 }
 
-/* Fills c->tenant; *looked_up tells whether the database was asked. */
+/* Fills c->tenant. *looked_up: from the database, not from the cache. */
 static enum err
-find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES], int64_t now_ns,
-    bool *looked_up)
+find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES],
+    int64_t now_ns, bool *looked_up)
 {
 	struct entry  *entry = &cache->slot[hash[0] % CACHE_SLOTS];
 	struct tx      tx;
@@ -136,8 +143,8 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
 	if (!found)
-		return refuse(c);
-	/* The moment before the question: the answer may be that old. */
+		return unauthorized(c);
+	/* Counted from before the query, because its answer may be that old. */
 	entry->until_ns = now_ns + cache->ttl_ns;
 	memcpy(entry->hash, hash, SHA256_BYTES);
 	entry->tenant = c->tenant;
@@ -155,15 +162,18 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	enum err      e;
 
 	if (!key.ptr || !well_formed(key))
-		return refuse(c);
+		return unauthorized(c);
 	hash_sha256(key, hash);
-	/* First of all: a key that has used its rate up costs the database nothing. It has a bucket, so it was valid. */
+	/*
+	 * Before the look-up, so that a key that has used up its rate costs the database
+	 * nothing. It has a bucket, so it was valid.
+	 */
 	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK) {
 		if ((e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
 			c->facts->organization = c->tenant.organization;
 			e = limit_settle(c, hash, looked_up, now_ns, &bucket);
 		} else if (e != ERR_UNAUTHORIZED)
-			limit_tell(c, &bucket);
+			limit_headers(c, &bucket);
 	}
 	if (e == ERR_OK || e == ERR_RATE_LIMITED)
 		c->facts->key = api_key_prefix(key);
@@ -189,7 +199,7 @@ api_key_confirm(struct call *c, struct api_key_cache *cache)
 	bool             found;
 
 	cache->confirm = false;
-	/* Without an answer it is as it was. */
+	/* Without an answer the limit stays as it was. */
 	if (ask_database(c, &tx, hash, &found) == DB_OK)
 		limit_confirm(c, cache->confirm_hash, found, now_ns);
 }

@@ -1,11 +1,10 @@
 /*
- * API keys: who calls.
+ * API keys: whose call it is.
  *
- * Stored     Only SHA-256 of a key, and its first characters for people.
- * Cache      A key that was found is trusted for ttl_ms without asking the
- *            database again, so that a revoked key stops working everywhere
- *            within that time. Unknown keys are not remembered: each costs its
- *            sender a round trip and us no memory.
+ * Stored     Only the SHA-256 of a key, and its first characters to show to people.
+ * Cache      A key that was found is trusted for ttl_ms without asking the database again,
+ *            so a revoked key stops working everywhere within that time. Unknown keys are
+ *            not remembered: each costs its sender a round trip and us no memory.
  * Timing     Keys are compared as hashes and in constant time.
  */
 #ifndef AUTH_API_KEY_H
@@ -16,12 +15,7 @@
 enum {
 	API_KEY_DIGITS = 40, /* base 62: 238 bits of randomness; the contract asks for 192 */
 	API_KEY_TEXT_MAX_BYTES = 64,
-	API_KEY_PREFIX_DIGITS = 4,  /* of the random part, shown to people: the rest still has 214 bits */
-
-	/* Contract section 7. */
-	API_KEY_NAME_MAX_CHARS = 100,
-	API_KEY_DAYS_MAX = 3650,
-	API_KEY_DAYS_DEFAULT = 365,
+	API_KEY_PREFIX_DIGITS = 4, /* of the 40, shown to people: the others still have 214 bits */
 };
 
 struct api_key_cache;
@@ -30,19 +24,21 @@ struct api_key_cache *api_key_cache_new(int64_t ttl_ms);
 void                  api_key_cache_free(struct api_key_cache *cache);
 
 /*
- * Fills c->tenant from the request's x-api-key header, and c->facts with who it is. ERR_UNAUTHORIZED with one
- * message whether it is missing, malformed, unknown, expired or revoked; ERR_RATE_LIMITED (auth/limit.h).
+ * Fills c->tenant, and key and organization of c->facts, by the request's x-api-key header.
+ * ERR_UNAUTHORIZED, always with the same message, if the key is missing, malformed, unknown,
+ * expired or revoked; ERR_RATE_LIMITED (auth/limit.h); or what call_db_failed() returns.
  */
 enum err api_key_check(struct call *c, struct api_key_cache *cache);
 
 /*
- * Whether the last request was refused by terms that nobody has looked up for some time. api_key_confirm() does so; c is
- * not that request's, and what it leaves in c means nothing.
+ * Whether the last request was refused by a rate limit that has not been looked up for some time.
+ * api_key_confirm() looks it up. Its c is a call of its own, and what is in it afterwards means
+ * nothing.
  */
 bool api_key_is_to_confirm(const struct api_key_cache *cache);
 void api_key_confirm(struct call *c, struct api_key_cache *cache);
 
-/* What people are shown of a well-formed key: a view of it. */
+/* The part of a well-formed key that people are shown: a view of it. */
 struct str api_key_prefix(struct str key);
 
 struct api_key {
@@ -51,9 +47,9 @@ struct api_key {
 	unsigned char hash[SHA256_BYTES];
 };
 
-#define API_KEY_ID_PREFIX STR("key_") /* of the ids, not of the keys */
+#define API_KEY_ID_PREFIX STR("key_") /* of a key's id, not of the key */
 
-/* A random key. */
+/* Makes a random key. */
 void api_key_make(bool livemode, struct api_key *out);
 
 #endif

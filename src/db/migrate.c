@@ -36,7 +36,7 @@ done(const PGresult *res)
 }
 
 static int
-refuse(PGconn *conn, const char *what)
+failed(PGconn *conn, const char *what)
 {
 	log_error("%s: %s", what, PQerrorMessage(conn));
 	return EXIT_CONFIG;
@@ -62,10 +62,10 @@ apply(PGconn *conn, size_t version)
 	checksum(m->text, sum);
 	AUTO_RESULT *body = PQexec(conn, m->text);
 	if (!done(body))
-		return refuse(conn, m->name);
+		return failed(conn, m->name);
 	AUTO_RESULT *record = PQexecParams(conn, record_sql, 3, NULL, values, NULL, NULL, 0);
 	if (!done(record))
-		return refuse(conn, m->name);
+		return failed(conn, m->name);
 	return 0;
 }
 
@@ -105,13 +105,13 @@ migrate_next(PGconn *conn, size_t *version)
 	AUTO_RESULT *begin = PQexec(conn, "BEGIN");
 	AUTO_RESULT *lock = PQexec(conn, lock_sql);
 	if (!done(begin) || !done(lock))
-		return refuse(conn, "waiting for another migration");
+		return failed(conn, "waiting for another migration");
 	AUTO_RESULT *table = PQexec(conn, table_sql);
 	if (!done(table))
-		return refuse(conn, "creating schema_migration");
+		return failed(conn, "creating schema_migration");
 	AUTO_RESULT *applied = PQexec(conn, applied_sql);
 	if (!done(applied))
-		return refuse(conn, "reading schema_migration");
+		return failed(conn, "reading schema_migration");
 	int code = check_applied(applied);
 
 	*version = (size_t)PQntuples(applied);
@@ -122,7 +122,7 @@ migrate_next(PGconn *conn, size_t *version)
 	AUTO_RESULT *commit = PQexec(conn, "COMMIT");
 	/* COMMIT of a failed transaction succeeds with the tag ROLLBACK. */
 	if (!done(commit) || strcmp(PQcmdStatus(commit), "COMMIT") != 0)
-		return refuse(conn, "committing a migration");
+		return failed(conn, "committing a migration");
 	return 0;
 }
 
@@ -135,7 +135,7 @@ migrate(PGconn *conn)
 	bool         any = false;
 
 	if (!done(role))
-		return refuse(conn, "looking for the serving role");
+		return failed(conn, "looking for the serving role");
 	if (PQntuples(role) == 0) {
 		log_error("the role clientele_serve does not exist: "
 		    "run sql/setup.sql as a superuser first");
