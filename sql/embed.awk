@@ -1,17 +1,18 @@
 # Turns sql/ into C: a table of named statements and one of migrations.
 #
-#   awk -v part=ids    -f embed.awk FILE...   enum sql_id, the columns of each result, ceilings
+#   awk -v part=ids    -f embed.awk FILE...   enum sql_id, the columns of each result, counts
 #   awk -v part=table  -f embed.awk FILE...   the two tables
 #
-# In sql/query a statement begins with "-- name: NAME" and ends where the next one
-# begins; comments are dropped. Two more lines may follow its name:
+# In sql/query a statement begins with "-- name: NAME" and ends where the next one begins; comments
+# are dropped. Two more lines may follow its name:
 #
-#   -- out: COLUMN...      what its result has, in order: COL_NAME_COLUMN counts from 0. The first may be
-#                          :VARIABLE_columns, for the columns that such a variable names: COL_VARIABLE_COLUMN
-#   -- marks: MARK...      what C has to know of it: a row of 'marks' below
+#   -- out: COLUMN...      the columns of its result, in order: COL_NAME_COLUMN counts from 0. The
+#                          first may be :VARIABLE_columns, which stands for the columns that are
+#                          listed in this variable: COL_VARIABLE_COLUMN
+#   -- marks: MARK...      what C has to know about it: one of 'marks' below
 #
-# "\set NAME 'TEXT'" works as in psql: :NAME stands for TEXT in all
-# files. A migration is taken whole.
+# "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. A migration is taken
+# whole.
 
 function c_text(s) {
 	gsub(/\\/, "&&", s)
@@ -20,7 +21,8 @@ function c_text(s) {
 	return "\"" s "\""
 }
 
-# C compilers must take 4,095 bytes of a literal; ours take more, but lines stay readable.
+# A literal for each line, which keeps the C readable. The whole may have more than the 4,095 bytes
+# that every C compiler must take; ours take more.
 function c_lines(s,    n, i, lines, out) {
 	n = split(s, lines, "\n")
 	for (i = 1; i <= n; i++)
@@ -56,7 +58,7 @@ function names_of(list,    n, i, words, out) {
 	return out
 }
 
-# The columns of a result; those of a variable are named once.
+# Adds the columns of a result to the enum, those of a variable only once.
 function take_columns(text,    n, i, words, shared, at, list) {
 	n = split(text, words, " ")
 	at = 0
@@ -68,7 +70,8 @@ function take_columns(text,    n, i, words, shared, at, list) {
 		}
 		shared = substr(words[i], 2)
 		if (i > 1 || !(shared in variables) || shared !~ /_columns$/)
-			stop("only the first column of " name " may be a variable of columns, set before")
+			stop("only the first column of " name " may be a variable, " \
+			    "and only one that is set before and named *_columns")
 		list = list " " names_of(variables[shared])
 		if (!(shared in named))
 			name_columns(shared)
@@ -77,7 +80,6 @@ function take_columns(text,    n, i, words, shared, at, list) {
 	}
 	sub(/^ /, "", list)
 	outs[statements + 1] = list
-
 }
 
 function name_columns(shared,    n, i, words, prefix) {
@@ -123,8 +125,8 @@ function finish_statement() {
 }
 
 BEGIN {
-	# Reads or writes the record of an idempotency key; waits there for another request with the same key, and for
-	# nothing else.
+	# record: reads or writes the record of an idempotency key. twin: waits for no lock but that
+	# of another request with the same key.
 	marks_count = split("record twin", mark_names, " ")
 	for (i = 1; i <= marks_count; i++)
 		marks[mark_names[i]] = 2 ^ (i - 1)
@@ -140,7 +142,7 @@ FNR == 1 {
 		sub(/\.sql$/, "", file)
 		migration_names[migrations] = file
 		if (substr(file, 1, 4) + 0 != migrations)
-			stop("migrations are numbered without gaps")
+			stop("migrations must be numbered without gaps")
 	}
 }
 
@@ -202,8 +204,9 @@ END {
 	print "#include \"db/sqlcat.h\"\n"
 	print "const struct sql_stmt sql_catalogue[SQL__COUNT] = {"
 	for (i = 1; i <= statements; i++)
-		print "\t[SQL_" toupper(names[i]) "] = { \"" names[i] "\", " highest_parameter(texts[i]) ", " \
-		    (flags[i] == "" ? 0 : flags[i]) ", \"" outs[i] "\"," c_lines(texts[i]) " },"
+		print "\t[SQL_" toupper(names[i]) "] = { \"" names[i] "\", " \
+		    highest_parameter(texts[i]) ", " (flags[i] == "" ? 0 : flags[i]) ", " \
+		    "\"" outs[i] "\"," c_lines(texts[i]) " },"
 	print "};\n\nconst struct sql_migration sql_migrations[] = {"
 	for (i = 1; i <= migrations; i++)
 		print "\t{ \"" migration_names[i] "\"," c_lines(migration_texts[i]) " },"

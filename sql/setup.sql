@@ -1,9 +1,9 @@
--- Makes the two roles and the database of Clientele. Run by a superuser, as often as you like:
+-- Makes the two roles and the database of Clientele. Run it as a superuser, as often as you like:
 --
 --   psql -X -v ON_ERROR_STOP=1 -f setup.sql [-v database=NAME] [-v locale=NAME] postgres
 --
--- Both roles come without a password: let pg_hba.conf say how they log in, or give them one with
--- \password. Afterwards `clientele migrate` makes the tables.
+-- Both roles have no password: let pg_hba.conf say how they log in, or give them one with
+-- \password. Then run `clientele migrate`, which makes the tables.
 
 \set ON_ERROR_STOP on
 \if :{?database} \else \set database clientele \endif
@@ -25,32 +25,34 @@ ALTER ROLE clientele_owner SET timezone = 'UTC';
 ALTER ROLE clientele_serve SET search_path = public;
 ALTER ROLE clientele_serve SET timezone = 'UTC';
 ALTER ROLE clientele_serve SET default_transaction_isolation = 'read committed';
--- What was acknowledged is on disk.
+-- What is acknowledged must be on disk.
 ALTER ROLE clientele_serve SET synchronous_commit = on;
--- The keys statement_timeout and lock_timeout of clientele.conf set these for each connection; here
--- stand the bounds for everything else that logs in as this role.
+-- For each connection of the service, statement_timeout and lock_timeout of clientele.conf replace
+-- these, which are for everything else that logs in as this role.
 ALTER ROLE clientele_serve SET statement_timeout = '10s';
 ALTER ROLE clientele_serve SET lock_timeout = '5s';
 ALTER ROLE clientele_serve SET idle_in_transaction_session_timeout = '10s';
 -- Short statements gain nothing from it.
 ALTER ROLE clientele_serve SET jit = off;
--- Values of customers' fields are not for the server's log: no parameters, no "Key (...)=(...)".
+-- Customers' data must not get into the server's log: no parameters, no "Key (...)=(...)".
 ALTER ROLE clientele_serve SET log_parameter_max_length = 0;
 ALTER ROLE clientele_serve SET log_parameter_max_length_on_error = 0;
 ALTER ROLE clientele_serve SET log_error_verbosity = terse;
 
-SELECT format('CREATE DATABASE %I OWNER clientele_owner TEMPLATE template0 ENCODING ''UTF8'' LOCALE %L',
-        :'database', :'locale')
+SELECT format('CREATE DATABASE %I OWNER clientele_owner TEMPLATE template0 '
+              'ENCODING ''UTF8'' LOCALE %L', :'database', :'locale')
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database')
 \gexec
 
--- A database of this name that somebody else made is not ours to change.
+-- A database of this name that belongs to somebody else is not changed.
 SELECT set_config('setup.database', :'database', false) \g /dev/null
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_database
-                   WHERE datname = current_setting('setup.database') AND datdba = 'clientele_owner'::regrole) THEN
-        RAISE EXCEPTION 'database % exists and does not belong to clientele_owner', current_setting('setup.database')
+                   WHERE datname = current_setting('setup.database')
+                     AND datdba = 'clientele_owner'::regrole) THEN
+        RAISE EXCEPTION 'database % exists and does not belong to clientele_owner',
+                current_setting('setup.database')
             USING HINT = 'name another one with -v database=NAME';
     END IF;
 END

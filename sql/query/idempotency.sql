@@ -1,20 +1,22 @@
--- Idempotency keys: what was meant and what was answered, kept with the write that it belongs to. Nothing here knows
--- what was written.
+-- Idempotency keys. A record says what a request meant and how it was answered; it is written in
+-- the transaction of the write that it belongs to. Nothing here knows what that write was.
 --
--- A write with a key is one transaction: environment_enter_alone, idempotency_look, the statements of the resource,
--- idempotency_put. The look leaves a note for those behind it, app.replay: on, and a statement that writes does
--- nothing (:first_time). A resource's statement may leave app.expected: false, and the answer that was sent along, made
--- before anything was known, is not stored.
+-- A write with a key is one transaction: environment_enter_alone, idempotency_look, the statements
+-- of the resource, idempotency_put. They leave notes for each other. If idempotency_look finds a
+-- record, it sets app.replay to on, and no later statement writes anything (:first_time).
+-- idempotency_put may be given an answer that was made before the outcome was known; a statement of
+-- the resource that sees another outcome sets app.expected to false, and that answer is not stored.
 
 \set first_time 'current_setting(''app.replay'', true) IS DISTINCT FROM ''on'''
 
 -- name: idempotency_look
 -- out: found request_hash maker version asked status headers answer sealed
 -- marks: record
--- Always one row. An expired record is removed, out of the way of a new one. $1 environment, $2 key, $3 life in ms.
--- A commit that gave up waiting for a synchronous standby can be seen here and nowhere else. Nothing is told of it
--- before the standby has it, so a transaction that only reads writes a word into the log: its own commit then waits for
--- all that came before.
+-- Always one row. Removes an expired record, to make room for a new one. $1 environment, $2 key,
+-- $3 life in ms.
+-- Only here can a commit be seen that gave up waiting for a synchronous standby. It must not be
+-- acknowledged before the standby has it. So a transaction that would otherwise only read writes a
+-- message into the write-ahead log: its own commit then waits for everything before it.
 WITH expired AS (
     DELETE FROM idempotency_key k
      WHERE k.environment_id = $1::uuid AND k.key = $2::text
@@ -26,33 +28,44 @@ SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END
        k.request_hash, k.maker, k.version, k.asked, k.status::bigint, k.headers, k.answer, k.sealed
   FROM (SELECT) one
   LEFT JOIN idempotency_key k
-    ON k.environment_id = $1 AND k.key = $2 AND k.created_at >= now() - $3 * interval '1 millisecond';
+    ON k.environment_id = $1 AND k.key = $2
+   AND k.created_at >= now() - $3 * interval '1 millisecond';
 
 -- name: idempotency_put
 -- marks: record twin
--- $1 environment, $2 key, $3 request hash, $4 maker, $5 version, $6 version asked for or NULL, $7 status, $8 headers,
--- $9 answer, $10 sealed, $11 whether the answer was made beforehand, and is kept only if all went as expected.
-INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, asked, status, headers, answer, sealed)
-SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, $8::text, $9::bytea, $10::boolean
- WHERE :first_time AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');
+-- $1 environment, $2 key, $3 request hash, $4 maker, $5 version, $6 version asked for or NULL,
+-- $7 status, $8 headers, $9 answer, $10 sealed, $11 whether the answer was made before its outcome
+-- was known.
+INSERT INTO idempotency_key
+       (environment_id, key, request_hash, maker, version, asked, status, headers, answer, sealed)
+SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, $8::text,
+       $9::bytea, $10::boolean
+ WHERE :first_time
+   AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');
 
 -- name: housekeeping_enter
--- Lets this transaction see the keys of all environments, unless somebody else is at it already. Nobody waits
--- for its end on the disk: what a crash brings back is removed again.
-SELECT set_config('app.housekeeping', CASE WHEN pg_try_advisory_xact_lock(7205759403792794) THEN 'on' ELSE 'off' END, true),
+-- Lets this transaction see the keys of all environments, unless another one is at this work
+-- already. Its commit does not wait for the disk: what a crash brings back is removed again.
+SELECT set_config('app.housekeeping',
+                  CASE WHEN pg_try_advisory_xact_lock(7205759403792794) THEN 'on' ELSE 'off' END,
+                  true),
        set_config('synchronous_commit', 'off', true);
 
 -- name: housekeeping_expire
 -- out: removed until_ms
--- A bounded step: at most $2 records older than $1 ms, oldest first. $3 is where the last step ended, in ms since
--- 1970: the index still leads to all that was removed since the last vacuum, and a step must not walk over it.
+-- Removes at most $2 records that are older than $1 ms, oldest first. $3 is where the last step
+-- ended, in ms since 1970: the index still leads to every record that was removed since the last
+-- vacuum, and a step must not walk over them.
 WITH gone AS (
     DELETE FROM idempotency_key k
      WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM idempotency_key o
-                                WHERE o.created_at >= timestamptz 'epoch' + $3::bigint * interval '1 millisecond'
+                                WHERE o.created_at >= timestamptz 'epoch'
+                                                      + $3::bigint * interval '1 millisecond'
                                   AND o.created_at < now() - $1::bigint * interval '1 millisecond'
                                 ORDER BY o.created_at
                                 LIMIT $2::bigint))
     RETURNING k.created_at
 )
-SELECT count(*) AS removed, coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) AS until_ms FROM gone;
+SELECT count(*) AS removed,
+       coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) AS until_ms
+  FROM gone;

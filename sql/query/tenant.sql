@@ -6,7 +6,8 @@ WITH o AS (
     INSERT INTO organization (id, name) VALUES ($1::uuid, $2::text) RETURNING id
 )
 INSERT INTO environment (id, organization_id, livemode)
-SELECT e.id, o.id, e.livemode FROM o, (VALUES ($3::uuid, true), ($4::uuid, false)) AS e (id, livemode);
+SELECT e.id, o.id, e.livemode
+  FROM o, (VALUES ($3::uuid, true), ($4::uuid, false)) AS e (id, livemode);
 
 -- name: org_list
 -- out: id name api_version created_at
@@ -18,7 +19,7 @@ UPDATE organization o SET api_version = $2::text WHERE o.name = $1::text RETURNI
 
 -- name: environment_list
 -- out: id livemode name
--- Of the organization named $1, or of all when NULL.
+-- Those of the organization named $1, or of all if that is NULL.
 SELECT e.id, e.livemode, o.name
   FROM environment e JOIN organization o ON o.id = e.organization_id
  WHERE $1::text IS NULL OR o.name = $1

@@ -1,6 +1,7 @@
-# Turns doc/openapi.json into C. A line break of JSON is never inside a string, so that indentation can be dropped.
+# Turns doc/openapi.json into C. JSON has no line break inside a string, so indentation can be
+# dropped.
 BEGIN {
-	print "/* Made of doc/openapi.json by src/app/openapi.awk. */"
+	print "/* Made from doc/openapi.json by src/app/openapi.awk. */"
 	print "#include \"app/openapi.h\"\n"
 	print "const struct str openapi_document = STR("
 }

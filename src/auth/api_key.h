@@ -16,6 +16,11 @@ enum {
 	API_KEY_DIGITS = 40, /* base 62: 238 bits of randomness; the contract asks for 192 */
 	API_KEY_TEXT_MAX_BYTES = 64,
 	API_KEY_PREFIX_DIGITS = 4, /* of the 40, shown to people: the others still have 214 bits */
+
+	/* Contract section 7. */
+	API_KEY_NAME_MAX_CHARS = 100,
+	API_KEY_DAYS_MAX = 3650,
+	API_KEY_DAYS_DEFAULT = 365,
 };
 
 struct api_key_cache;
