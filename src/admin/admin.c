@@ -15,11 +15,12 @@
 
 enum { SWEEP_MS = 1000 };
 
-/* Signals come through a descriptor; threads that are made later inherit the mask. -1 on failure. */
+/* Signals come through a descriptor; later threads inherit the mask. -1 on failure. */
 static int
 take_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE,
+		SIGXFSZ };
 	sigset_t         obeyed;
 
 	for (size_t i = 0; i < COUNTOF(ignored); i++)
@@ -32,7 +33,7 @@ take_signals(void)
 	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* False when a signal has come that says so: leave. */
+/* False when a signal has come that ends the process. */
 static bool
 obey(int signal_fd)
 {
@@ -64,7 +65,8 @@ wait_for_the_end(struct admin_http *http, int signal_fd, int lifeline_fd)
 static int
 serve(const struct heritage *h, struct health *health, int signal_fd)
 {
-	struct admin_http *http = admin_http_start(h->stats, health, h->fd[HERITAGE_ADMIN], h->fd[HERITAGE_COMMAND]);
+	struct admin_http *http = admin_http_start(h->stats, health, h->fd[HERITAGE_ADMIN],
+	    h->fd[HERITAGE_COMMAND]);
 
 	if (!http)
 		return EXIT_OS;
@@ -72,14 +74,14 @@ serve(const struct heritage *h, struct health *health, int signal_fd)
 	return 0;
 }
 
-/* Before there are threads. It can only read the scoreboard, so nobody hears which call was refused. */
+/* Before there are threads. It cannot write the scoreboard, so the refused call stays unknown. */
 static void
 confine(const struct heritage *h)
 {
 	static _Atomic(uint32_t) refused, logged;
 
 	sandbox_enter(&(struct sandbox) {
-	    .who = SANDBOX_ADMIN,
+	    .kind = SANDBOX_ADMIN,
 	    .conf = h->conf,
 	    .listen_fd = h->fd[HERITAGE_ADMIN],
 	    .refused = &refused,
@@ -94,7 +96,7 @@ admin_run(const struct heritage *h)
 	int            signal_fd = take_signals();
 	int            code = EXIT_OS;
 
-	/* What it finds about the database is in /ready; the workers log the same already. */
+	/* What it finds about the database is in /ready, and the workers log it, too. */
 	log_init("admin", LOG_LEVEL_ERROR);
 	/* A supervisor that takes no commands must not hold up the answers. */
 	if (signal_fd != -1 && fcntl(h->fd[HERITAGE_COMMAND], F_SETFL, O_NONBLOCK) == 0) {

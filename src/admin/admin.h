@@ -1,11 +1,12 @@
 /*
- * The admin process: answers status, metrics and health over HTTP from the
- * scoreboard, and passes commands on to the supervisor.
+ * The admin process: answers status, metrics and health over HTTP from the scoreboard, and passes
+ * commands on to the supervisor.
  *
- * Rights     It can read the scoreboard, write struct command, and reach the database to see whether
- *            that can be reached. It holds no socket of front servers.
- * Leaves     On SIGTERM, when the answers in hand are sent; and when the supervisor is gone, at once.
- * Independent of workers: it answers while all of them are stuck.
+ * Rights       It can read the scoreboard, write struct command, and connect to the database to see
+ *              whether that answers. It has no socket of front servers.
+ * Leaves       On SIGTERM, when the answers in hand are sent; and when the supervisor is gone, at
+ *              once.
+ * Independent  of workers: it answers while all of them are stuck.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H

@@ -1,12 +1,11 @@
 /*
  * The HTTP side of the admin process; a thread of libmicrohttpd answers.
  *
- * Reads      GET and HEAD /status, /metrics, /live, /ready, /workers.
- * Commands   POST /workers?count=N|+N|-N, /reload, /upgrade, /reopen, /stop: 202 says that the
- *            supervisor was asked, not that it is done. Refused on TCP: only the permissions of
- *            a unix socket say who may command.
- * Bounds     Connections, their whole time, request bytes; bodies are thrown away. One request a connection.
- * Format     JSON; ?format=text or "Accept: text/plain" for people.
+ * Answers    Those of endpoint.h. Commands are refused on TCP: only the permissions of a unix
+ *            socket say who may send them.
+ * Format     JSON; ?format=text or "Accept: text/plain" asks for text.
+ * Bounds     Connections, their whole time, request bytes; bodies are thrown away. One request a
+ *            connection.
  */
 #ifndef ADMIN_ADMIN_HTTP_H
 #define ADMIN_ADMIN_HTTP_H
@@ -17,7 +16,8 @@
 struct admin_http;
 
 /* All that is passed in must outlive it. NULL: the log says why. */
-struct admin_http *admin_http_start(const struct stats *stats, struct health *health, int listen_fd, int command_fd);
+struct admin_http *admin_http_start(const struct stats *stats, struct health *health,
+    int listen_fd, int command_fd);
 
 /* To be called about once a second: ends connections that take too long. */
 void admin_http_sweep(struct admin_http *h);

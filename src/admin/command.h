@@ -1,9 +1,9 @@
 /*
- * What the supervisor can be told while it runs, besides signals: fixed-size
- * messages through a pipe whose read end it polls.
+ * Commands to the running supervisor, besides signals: messages of a fixed size through a pipe
+ * whose read end it polls.
  *
- * Senders    Processes that were forked by the supervisor and kept the write end.
- *            A message is one write() of less than PIPE_BUF, so senders do not mix.
+ * Senders    Processes that were forked by the supervisor and kept the write end. A message is one
+ *            write() of less than PIPE_BUF, so senders do not mix.
  * Answers    None: what became of it is in the log and in struct stats_pool.
  */
 #ifndef ADMIN_COMMAND_H

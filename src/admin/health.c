@@ -12,7 +12,7 @@
 
 enum {
 	LOOK_EVERY_MS = 2000,
-	/* No news for so long is bad news: libpq may wait for ever when it resolves or cancels. */
+	/* After so long no news is bad news: libpq resolves names and cancels without a bound. */
 	STALE_MS = 6000,
 	STOP_MS = 200,
 };
@@ -71,7 +71,8 @@ keep_looking(void *arg)
 		memcpy(h->why, why, sizeof(why));
 		h->looked_ms = clock_mono_ms();
 		next = after_ms(LOOK_EVERY_MS);
-		while (!h->stopping && pthread_cond_timedwait(&h->woken, &h->lock, &next) != ETIMEDOUT)
+		while (!h->stopping
+		    && pthread_cond_timedwait(&h->woken, &h->lock, &next) != ETIMEDOUT)
 			;
 		stopping = h->stopping;
 		pthread_mutex_unlock(&h->lock);
@@ -112,7 +113,8 @@ health_read(struct health *h, struct tally *t, struct health_report *out)
 	if (h->looked_ms == 0)
 		snprintf(database, size, "it has not been asked yet");
 	else if (age_ms > STALE_MS)
-		snprintf(database, size, "it has not answered for %jd s", (intmax_t)(age_ms / 1000));
+		snprintf(database, size, "it has not answered for %jd s",
+		    (intmax_t)(age_ms / 1000));
 	else if (h->code == EXIT_DATABASE)
 		snprintf(database, size, "%s", h->why);
 	else if (h->code)

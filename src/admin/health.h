@@ -1,8 +1,8 @@
 /*
  * Whether the service can do its work, and if not why.
  *
- * Database   A thread of its own looks at it every two seconds over one connection, so that a database
- *            that hangs holds up nobody who asks.
+ * Database   A thread of its own looks at it every two seconds over one connection, so that a
+ *            database that hangs holds up no answer.
  * Threads    health_read() may be called from any.
  * Lifetime   health_start() to health_stop(); c must live as long.
  */

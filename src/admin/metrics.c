@@ -11,7 +11,8 @@
 static void
 head(struct buf *out, const char *name, const char *suffix, const char *type, const char *help)
 {
-	buf_fmt(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", name, suffix, help, name, suffix, type);
+	buf_fmt(out, "# HELP " PREFIX "%s%s %s\n", name, suffix, help);
+	buf_fmt(out, "# TYPE " PREFIX "%s%s %s\n", name, suffix, type);
 }
 
 /* route="/things/{id}",method="GET"; for what is no route both are "none". */
@@ -20,8 +21,11 @@ route_labels(size_t number, char *out, size_t size)
 {
 	const struct route *route = route_at(number);
 
-	snprintf(out, size, "route=\"%s%s\",method=\"%s\"", route ? "/" : "", route ? route->pattern : "none",
-	    route ? method_names[route->method] : "none");
+	if (route)
+		snprintf(out, size, "route=\"/%s\",method=\"%s\"", route->pattern,
+		    method_names[route->method]);
+	else
+		snprintf(out, size, "route=\"none\",method=\"none\"");
 }
 
 /* Rows of the table of routes, and the one for what is no route. */
@@ -33,7 +37,8 @@ route_counts(size_t number)
 
 /* Buckets are cumulative; labels are empty or end without a comma. */
 static void
-write_histogram(struct buf *out, const char *name, const char *labels, const struct tally_histogram *h)
+write_histogram(struct buf *out, const char *name, const char *labels,
+    const struct tally_histogram *h)
 {
 	const char *comma = labels[0] ? "," : "";
 	const char *open = labels[0] ? "{" : "", *close = labels[0] ? "}" : "";
@@ -45,15 +50,20 @@ write_histogram(struct buf *out, const char *name, const char *labels, const str
 		    (double)stats_bound_us[i] / 1e6, (uintmax_t)sum);
 	}
 	sum += h->count[STATS_BUCKETS - 1];
-	buf_fmt(out, PREFIX "%s_bucket{%s%sle=\"+Inf\"} %ju\n", name, labels, comma, (uintmax_t)sum);
-	buf_fmt(out, PREFIX "%s_sum%s%s%s %.6f\n", name, open, labels, close, (double)h->sum_us / 1e6);
+	buf_fmt(out, PREFIX "%s_bucket{%s%sle=\"+Inf\"} %ju\n", name, labels, comma,
+	    (uintmax_t)sum);
+	buf_fmt(out, PREFIX "%s_sum%s%s%s %.6f\n", name, open, labels, close,
+	    (double)h->sum_us / 1e6);
 	buf_fmt(out, PREFIX "%s_count%s%s%s %ju\n", name, open, labels, close, (uintmax_t)sum);
 }
 
 static void
 write_figures(const struct tally *t, struct buf *out)
 {
-	static const char *const types[] = { [FIGURE_GAUGE] = "gauge", [FIGURE_COUNTER] = "counter" };
+	static const char *const types[] = {
+		[FIGURE_GAUGE] = "gauge",
+		[FIGURE_COUNTER] = "counter",
+	};
 
 	for (size_t i = 0; i < FIGURE__COUNT; i++) {
 		const struct figure_row *row = &figure_rows[i];
@@ -64,7 +74,8 @@ write_figures(const struct tally *t, struct buf *out)
 		if (row->unit == 1)
 			buf_fmt(out, PREFIX "%s %jd\n", row->metric, (intmax_t)t->figure[i]);
 		else
-			buf_fmt(out, PREFIX "%s %.3f\n", row->metric, (double)t->figure[i] / (double)row->unit);
+			buf_fmt(out, PREFIX "%s %.3f\n", row->metric,
+			    (double)t->figure[i] / (double)row->unit);
 	}
 }
 
@@ -87,15 +98,16 @@ static void
 write_states(const struct tally *t, struct buf *out)
 {
 	for (size_t i = 0; i < TALLY_STATE__COUNT; i++)
-		buf_fmt(out, PREFIX "workers{state=\"%s\"} %ju\n", tally_state_names[i], (uintmax_t)t->state[i]);
+		buf_fmt(out, PREFIX "workers{state=\"%s\"} %ju\n", tally_state_names[i],
+		    (uintmax_t)t->state[i]);
 }
 
 static void
 write_restarts(const struct tally *t, struct buf *out)
 {
 	for (size_t i = 0; i < STATS_CAUSE__COUNT; i++)
-		buf_fmt(out, PREFIX "worker_restarts_total{cause=\"%s\"} %ju\n", stats_cause_names[i],
-		    (uintmax_t)t->restarts[i]);
+		buf_fmt(out, PREFIX "worker_restarts_total{cause=\"%s\"} %ju\n",
+		    stats_cause_names[i], (uintmax_t)t->restarts[i]);
 }
 
 static void
@@ -107,7 +119,7 @@ write_requests(const struct tally *t, struct buf *out)
 		if (!route_counts(r))
 			continue;
 		route_labels(r, labels, sizeof(labels));
-		/* There is no 1xx; a class that never came yet is 0, so that its first one is seen as a step. */
+		/* There is no 1xx. A class begins at 0, so that its first answer is seen. */
 		for (size_t c = 2; c < STATS_CLASSES; c++)
 			buf_fmt(out, PREFIX "requests_total{%s,code=\"%zuxx\"} %ju\n", labels, c,
 			    (uintmax_t)t->answered[r][c]);
@@ -145,13 +157,16 @@ static const struct {
 } families[] = {
 	{ "build_info", "gauge", "Always 1; the label says which clientele runs.", write_build },
 	{ "workers", "gauge", "Workers by what they are at.", write_states },
-	{ "worker_restarts_total", "counter", "Workers whose place had to be filled again, by cause.", write_restarts },
-	{ "requests_total", "counter", "Answers by route, method and class of status.", write_requests },
-	{ "request_duration_seconds", "histogram", "From a request's accept to its answer's last byte.", write_took },
-	{ "database_duration_seconds", "histogram", "Waiting for PostgreSQL, of requests that asked it.",
-	    write_database },
-	{ "queue_duration_seconds", "histogram", "From the front server to a worker, of requests whose front server told.",
-	    write_queued },
+	{ "worker_restarts_total", "counter",
+	    "Workers whose place had to be filled again, by cause.", write_restarts },
+	{ "requests_total", "counter",
+	    "Answers by route, method and class of status.", write_requests },
+	{ "request_duration_seconds", "histogram",
+	    "From a request's accept to its answer's last byte.", write_took },
+	{ "database_duration_seconds", "histogram",
+	    "Waiting for PostgreSQL, of requests that asked it.", write_database },
+	{ "queue_duration_seconds", "histogram",
+	    "From the front server to a worker, of requests with REQUEST_START.", write_queued },
 };
 
 void

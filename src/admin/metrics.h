@@ -1,8 +1,8 @@
 /*
  * What has been counted, in Prometheus's text format 0.0.4.
  *
- * Names      All begin with clientele_. Single numbers are the rows of admin/tally.h, events those of
- *            shm/stats.h, families with labels those of metrics.c.
+ * Names      All begin with clientele_. Single numbers are the rows of admin/tally.h, events those
+ *            of shm/stats.h, families with labels those of metrics.c.
  * Pure       A function from a tally to text.
  */
 #ifndef ADMIN_METRICS_H

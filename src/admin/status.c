@@ -25,7 +25,8 @@ doing_json(const struct view *v)
 		return NULL;
 	doing = jwrite_object();
 	put_route(doing, v->doing.route);
-	jwrite_put(doing, "requestId", jwrite_str(str_of(v->doing.request_id[0] ? v->doing.request_id : NULL)));
+	jwrite_put(doing, "requestId",
+	    jwrite_str(str_of(v->doing.request_id[0] ? v->doing.request_id : NULL)));
 	jwrite_put(doing, "ms", jwrite_int(v->doing_ms));
 	return doing;
 }
@@ -60,7 +61,8 @@ worker_json(const struct view *v)
 	jwrite_put(w, "doing", doing_json(v));
 	jwrite_put(w, "last", last_json(v));
 	jwrite_put(w, "cpuMs", v->cpu_ms == -1 ? NULL : jwrite_int(v->cpu_ms));
-	jwrite_put(w, "memoryBytes", v->own.memory_bytes ? jwrite_int((int64_t)v->own.memory_bytes) : NULL);
+	jwrite_put(w, "memoryBytes",
+	    v->own.memory_bytes ? jwrite_int((int64_t)v->own.memory_bytes) : NULL);
 	jwrite_put(w, "database", jwrite_str(str_of(stats_db_names[v->own.db])));
 	return w;
 }
@@ -82,7 +84,8 @@ status_pool(const struct tally *t)
 
 	for (size_t i = 0; i < FIGURE__COUNT; i++)
 		if (figure_rows[i].json)
-			jwrite_put(pool, figure_rows[i].json, t->figure[i] == -1 ? NULL : jwrite_int(t->figure[i]));
+			jwrite_put(pool, figure_rows[i].json,
+			    t->figure[i] == -1 ? NULL : jwrite_int(t->figure[i]));
 	return pool;
 }
 
@@ -102,7 +105,8 @@ status_write(const struct stats *s, const struct tally *t, struct buf *out)
 	jwrite_put(all, "pool", status_pool(t));
 	jwrite_put(all, "states", counts_json(t->state, tally_state_names, TALLY_STATE__COUNT));
 	jwrite_put(all, "events", counts_json(t->event, stats_event_names, STATS_EVENT__COUNT));
-	jwrite_put(all, "restarts", counts_json(t->restarts, stats_cause_names, STATS_CAUSE__COUNT));
+	jwrite_put(all, "restarts",
+	    counts_json(t->restarts, stats_cause_names, STATS_CAUSE__COUNT));
 	jwrite_put(all, "workers", workers);
 	jwrite_text(all, out);
 	buf_str(out, STR("\n"));

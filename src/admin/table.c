@@ -19,16 +19,28 @@ enum {
 static void
 print_ms(int64_t ms, char *out, size_t size)
 {
-	if (ms < SECOND_MS)
-		snprintf(out, size, "%jdms", (intmax_t)(ms > 0 ? ms : 0));
-	else if (ms < MINUTE_MS)
-		snprintf(out, size, "%jd.%jds", (intmax_t)(ms / SECOND_MS), (intmax_t)(ms % SECOND_MS / 100));
-	else if (ms < HOUR_MS)
-		snprintf(out, size, "%jdm%02jds", (intmax_t)(ms / MINUTE_MS), (intmax_t)(ms % MINUTE_MS / SECOND_MS));
-	else if (ms < DAY_MS)
-		snprintf(out, size, "%jdh%02jdm", (intmax_t)(ms / HOUR_MS), (intmax_t)(ms % HOUR_MS / MINUTE_MS));
-	else
-		snprintf(out, size, "%jdd%02jdh", (intmax_t)(ms / DAY_MS), (intmax_t)(ms % DAY_MS / HOUR_MS));
+	static const struct {
+		int64_t below_ms, unit_ms, rest_ms;
+		char    behind_unit;
+		int     digits; /* of the rest */
+		char    behind_rest;
+	} rows[] = {
+		{ MINUTE_MS, SECOND_MS, SECOND_MS / 10, '.', 1, 's' },
+		{ HOUR_MS, MINUTE_MS, SECOND_MS, 'm', 2, 's' },
+		{ DAY_MS, HOUR_MS, MINUTE_MS, 'h', 2, 'm' },
+		{ INT64_MAX, DAY_MS, HOUR_MS, 'd', 2, 'h' },
+	};
+	size_t i = 0;
+
+	if (ms < SECOND_MS) {
+		snprintf(out, size, "%jdms", (intmax_t)ms);
+		return;
+	}
+	while (ms >= rows[i].below_ms)
+		i++;
+	snprintf(out, size, "%jd%c%0*jd%c", (intmax_t)(ms / rows[i].unit_ms), rows[i].behind_unit,
+	    rows[i].digits, (intmax_t)(ms % rows[i].unit_ms / rows[i].rest_ms),
+	    rows[i].behind_rest);
 }
 
 static void
@@ -108,7 +120,8 @@ static void
 cell_took(const struct view *v, char *out, size_t size)
 {
 	if (v->own.last_status && v->own.last_us < 100 * 1000)
-		snprintf(out, size, "%jd.%02jdms", (intmax_t)(v->own.last_us / 1000), (intmax_t)(v->own.last_us % 1000 / 10));
+		snprintf(out, size, "%jd.%02jdms", (intmax_t)(v->own.last_us / 1000),
+		    (intmax_t)(v->own.last_us % 1000 / 10));
 	else if (v->own.last_status)
 		print_ms(v->own.last_us / 1000, out, size);
 }
@@ -135,7 +148,8 @@ cell_now(const struct view *v, char *out, size_t size)
 static const struct {
 	const char *title;
 	bool        left; /* numbers stand at the right of their column */
-	void (*print)(const struct view *v, char *out, size_t size); /* leaves "-" when there is nothing */
+	/* Leaves the "-" that is there when it has nothing to show. */
+	void (*print)(const struct view *v, char *out, size_t size);
 } columns[] = {
 	{ "#", false, cell_place },
 	{ "pid", false, cell_pid },
@@ -181,14 +195,16 @@ write_row(const struct view *v, const int *widths, struct buf *out)
 
 	for (size_t i = 0; i < COUNTOF(columns); i++) {
 		bool last = i + 1 == COUNTOF(columns);
+		int  width = last ? 0 : columns[i].left ? -widths[i] : widths[i];
 
 		print_cell(v, i, cell, sizeof(cell));
-		buf_fmt(out, "%*s%s", last ? 0 : columns[i].left ? -widths[i] : widths[i], cell, last ? "\n" : "  ");
+		buf_fmt(out, "%*s%s", width, cell, last ? "\n" : "  ");
 	}
 }
 
 static void
-write_counts(struct buf *out, const char *title, const uint64_t *count, const char *const *names, size_t n)
+write_counts(struct buf *out, const char *title, const uint64_t *count, const char *const *names,
+    size_t n)
 {
 	const char *separator = "";
 
@@ -208,23 +224,26 @@ write_pool(const struct tally *t, struct buf *out)
 	char           up[32];
 
 	print_ms(f[FIGURE_UPTIME], up, sizeof(up));
-	buf_fmt(out, "clientele " PACKAGE_VERSION "  up %s, generation %jd, %s%s\n", up, (intmax_t)f[FIGURE_GENERATION],
-	    f[FIGURE_READY] ? "ready" : "not ready", f[FIGURE_STOPPING] ? ", stopping" : "");
+	buf_fmt(out, "clientele " PACKAGE_VERSION "  up %s, generation %jd, %s%s\n", up,
+	    (intmax_t)f[FIGURE_GENERATION], f[FIGURE_READY] ? "ready" : "not ready",
+	    f[FIGURE_STOPPING] ? ", stopping" : "");
 	buf_fmt(out, "%-10s%jd of %jd serving (%jd to %jd), %jd idle, %jd active; peak %jd, "
 	    "maximum reached %jdx\n",
-	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET], (intmax_t)f[FIGURE_MIN],
-	    (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE], (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK],
-	    (intmax_t)f[FIGURE_MAX_REACHED]);
-	buf_fmt(out, "%-10s%jd accepted, %jd answered, %ju slow\n", "requests", (intmax_t)f[FIGURE_ACCEPTED],
-	    (intmax_t)f[FIGURE_REQUESTS], (uintmax_t)t->event[STATS_EVENT_SLOW]);
+	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET],
+	    (intmax_t)f[FIGURE_MIN], (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE],
+	    (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK], (intmax_t)f[FIGURE_MAX_REACHED]);
+	buf_fmt(out, "%-10s%jd accepted, %jd answered, %ju slow\n", "requests",
+	    (intmax_t)f[FIGURE_ACCEPTED], (intmax_t)f[FIGURE_REQUESTS],
+	    (uintmax_t)t->event[STATS_EVENT_SLOW]);
 	if (f[FIGURE_QUEUE_LENGTH] == -1)
 		buf_fmt(out, "%-10sunknown\n", "queue");
 	else
-		buf_fmt(out, "%-10s%jd of %jd waiting, peak %jd%s\n", "queue", (intmax_t)f[FIGURE_QUEUE_LENGTH],
-		    (intmax_t)f[FIGURE_QUEUE_LIMIT], (intmax_t)f[FIGURE_QUEUE_PEAK],
+		buf_fmt(out, "%-10s%jd of %jd waiting, peak %jd%s\n", "queue",
+		    (intmax_t)f[FIGURE_QUEUE_LENGTH], (intmax_t)f[FIGURE_QUEUE_LIMIT],
+		    (intmax_t)f[FIGURE_QUEUE_PEAK],
 		    f[FIGURE_SHEDDING] ? "; refusing requests" : "");
-	buf_fmt(out, "%-10s%s; %jd workers connected\n", "database", f[FIGURE_DATABASE] ? "reachable" : "unreachable",
-	    (intmax_t)f[FIGURE_CONNECTED]);
+	buf_fmt(out, "%-10s%s; %jd workers connected\n", "database",
+	    f[FIGURE_DATABASE] ? "reachable" : "unreachable", (intmax_t)f[FIGURE_CONNECTED]);
 	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
 	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);
 }

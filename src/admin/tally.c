@@ -93,7 +93,7 @@ add_worker(struct tally *t, const struct stats *s, size_t place)
 	t->figure[FIGURE_CONNECTED] += report.db == STATS_DB_CONNECTED;
 }
 
-/* What somebody has found the listen queue to be, or -1. */
+/* A length of the listen queue as some process found it, or -1. */
 static int64_t
 length_of(const _Atomic(int64_t) *word)
 {

@@ -1,8 +1,8 @@
 /*
  * The scoreboard added up: plain numbers of one moment, for status and metrics.
  *
- * Rows       FIGURES() is the one list of single numbers: what JSON and Prometheus
- *            call them, and what they mean. A new figure is a row here and a line in tally_take().
+ * Rows       FIGURES() is the one list of single numbers: what JSON and Prometheus call them, and
+ *            what they mean. A new figure is a row here and a line in tally_take().
  * Moment     Others write while it is read: numbers may be a request apart.
  * Privacy    None of the API's data.
  */
@@ -14,37 +14,53 @@
 enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 
 /*
- * FIGURE(name, JSON member, metric without prefix or NULL, type, what one of the metric's units is in
- * the figure's, help). -1 is "not known": null in JSON, no metric.
+ * FIGURE(name, JSON member, metric without prefix or NULL, type, what one of the metric's units is
+ * in the figure's, help). -1 is "not known": null in JSON, no metric.
  */
 #define FIGURES(FIGURE) \
-	FIGURE(UP, NULL, "up", GAUGE, 1, "1: clientele serve runs.") \
-	FIGURE(READY, NULL, "ready", GAUGE, 1, "1: /ready answers 200.") \
-	FIGURE(STARTED, "startedMs", "start_time_seconds", GAUGE, 1000, "When the service was started, since 1970.") \
+	FIGURE(UP, NULL, "up", GAUGE, 1, \
+	    "1: clientele serve runs.") \
+	FIGURE(READY, NULL, "ready", GAUGE, 1, \
+	    "1: /ready answers 200.") \
+	FIGURE(STARTED, "startedMs", "start_time_seconds", GAUGE, 1000, \
+	    "When the service was started, since 1970.") \
 	FIGURE(UPTIME, "uptimeMs", NULL, GAUGE, 1, "") \
-	FIGURE(GENERATION, "generation", "generation", GAUGE, 1, "Generation of the configuration, 1 at the start.") \
-	FIGURE(TARGET, "target", "workers_target", GAUGE, 1, "Workers that there should be.") \
-	FIGURE(MIN, "min", "workers_min", GAUGE, 1, "Least workers that there may be.") \
-	FIGURE(MAX, "max", "workers_max", GAUGE, 1, "Most workers that there may be.") \
-	FIGURE(SERVING, "serving", "workers_serving", GAUGE, 1, "Workers that take requests.") \
+	FIGURE(GENERATION, "generation", "generation", GAUGE, 1, \
+	    "Generation of the configuration, 1 at the start.") \
+	FIGURE(TARGET, "target", "workers_target", GAUGE, 1, \
+	    "Workers that there should be.") \
+	FIGURE(MIN, "min", "workers_min", GAUGE, 1, \
+	    "Fewest workers allowed.") \
+	FIGURE(MAX, "max", "workers_max", GAUGE, 1, \
+	    "Most workers allowed.") \
+	FIGURE(SERVING, "serving", "workers_serving", GAUGE, 1, \
+	    "Workers that take requests.") \
 	FIGURE(IDLE, "idle", NULL, GAUGE, 1, "") \
 	FIGURE(ACTIVE, "active", NULL, GAUGE, 1, "") \
 	FIGURE(GIVEN_UP, "givenUp", "workers_given_up", GAUGE, 1, \
 	    "Places that stay empty because their workers died again and again.") \
-	FIGURE(PEAK, "activePeak", "busy_peak", GAUGE, 1, "Most workers that were busy at once.") \
+	FIGURE(PEAK, "activePeak", "busy_peak", GAUGE, 1, \
+	    "Most workers that were seen busy at once.") \
 	FIGURE(MAX_REACHED, "maxReached", "workers_max_reached_total", COUNTER, 1, \
 	    "How often all workers became busy and workers_max forbade another.") \
 	FIGURE(MEMORY, "memoryBytes", "workers_memory_bytes", GAUGE, 1, \
 	    "Resident memory of all workers, shared pages counted for each.") \
-	FIGURE(QUEUE_LENGTH, "queueLength", "listen_queue_length", GAUGE, 1, "Connections that wait for a worker.") \
-	FIGURE(QUEUE_LIMIT, "queueLimit", "listen_queue_limit", GAUGE, 1, "Connections that may wait for a worker.") \
-	FIGURE(QUEUE_PEAK, "queuePeak", "listen_queue_peak", GAUGE, 1, "Most connections that waited for a worker.") \
-	FIGURE(STOPPING, "stopping", "stopping", GAUGE, 1, "1: the service is draining.") \
-	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, "1: requests are refused because the queue is nearly full.") \
-	FIGURE(DATABASE, "databaseUp", "database_up", GAUGE, 1, "1: the admin process reaches the database.") \
+	FIGURE(QUEUE_LENGTH, "queueLength", "listen_queue_length", GAUGE, 1, \
+	    "Connections that wait for a worker.") \
+	FIGURE(QUEUE_LIMIT, "queueLimit", "listen_queue_limit", GAUGE, 1, \
+	    "Connections that may wait for a worker.") \
+	FIGURE(QUEUE_PEAK, "queuePeak", "listen_queue_peak", GAUGE, 1, \
+	    "Most connections that waited for a worker.") \
+	FIGURE(STOPPING, "stopping", "stopping", GAUGE, 1, \
+	    "1: the service is draining.") \
+	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, \
+	    "1: requests are refused because the queue is nearly full.") \
+	FIGURE(DATABASE, "databaseUp", "database_up", GAUGE, 1, \
+	    "1: the admin process reaches the database.") \
 	FIGURE(CONNECTED, "databaseConnected", "database_connected_workers", GAUGE, 1, \
-	    "Workers whose last word from the database was a good one.") \
-	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, "Connections that workers have taken.") \
+	    "Workers whose last answer from the database was a good one.") \
+	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, \
+	    "Connections that workers have taken.") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "")
 
 enum figure {
@@ -63,7 +79,7 @@ struct figure_row {
 
 extern const struct figure_row figure_rows[FIGURE__COUNT];
 
-/* What a worker is at, for people and for counting: its life, and when it serves the state of its request. */
+/* What a worker is at: its life, or when it serves the state of its request. */
 enum tally_state {
 	TALLY_IDLE,
 	TALLY_READING,

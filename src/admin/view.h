@@ -1,5 +1,5 @@
 /*
- * One place of the pool, read once, for those who show it.
+ * One place of the pool, read once, for status and table.
  *
  * Judged     What the worker itself has written comes through shm/stats.h and can be shown as it
  *            is: no name is out of its table, no time negative.

@@ -1,7 +1,8 @@
 /*
  * Two clocks: monotonic time for deadlines and durations, wall time for data.
  *
- * Units      _ms is milliseconds, _us microseconds, _ns nanoseconds; wall time counts from 1970-01-01 UTC.
+ * Units      _ms is milliseconds, _us microseconds, _ns nanoseconds; wall time counts from
+ *            1970-01-01 UTC.
  * Tests      clock_freeze() makes wall time stand still; 0 lets it go on.
  */
 #ifndef BASE_CLOCK_H
@@ -16,7 +17,10 @@ int64_t clock_wall_ms(void);
 int64_t clock_wall_us(void);
 void    clock_freeze(int64_t wall_ms);
 
-/* From then to now, whatever somebody has written for then: 0 when it lies ahead, or is no time. */
+/*
+ * From then to now, for a time that another process has written: 0 when it lies ahead, or is not a
+ * time at all.
+ */
 static inline int64_t
 clock_age(int64_t then, int64_t now)
 {

@@ -37,7 +37,7 @@ enum {
 	IDEMPOTENCY_KEY_MAX_BYTES = 255,
 	REQUEST_ID_MAX_BYTES = 128,
 
-	/* Field errors in one answer; a batch of 100 items can break more rules than anyone reads. */
+	/* Field errors in one answer; a batch of 100 items can have more than anyone reads. */
 	PROBLEM_DETAILS_MAX = 1000,
 
 	/*

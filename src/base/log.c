@@ -37,7 +37,7 @@ const char *const log_format_names[LOG_FORMAT__COUNT] = {
 	[LOG_FORMAT_JSON] = "json",
 };
 
-static char            speaker[32] = "clientele";
+static char            process[32] = "clientele";
 static enum log_level  least_level = LOG_LEVEL_INFO;
 static enum log_format form = LOG_FORMAT_TEXT;
 static struct sink     sink = { .fd = -1 };
@@ -56,9 +56,9 @@ open_first(void)
 }
 
 void
-log_init(const char *who, enum log_level least)
+log_init(const char *name, enum log_level least)
 {
-	snprintf(speaker, sizeof(speaker), "%s", who);
+	snprintf(process, sizeof(process), "%s", name);
 	least_level = least;
 	self = (int)getpid();
 	lost = 0; /* those of the parent are the parent's */
@@ -94,7 +94,8 @@ log_reopen(void)
 	if (sink_reopen(&sink))
 		log_debug("reopened the log");
 	else
-		log_error("cannot reopen the log, keeping the old file: %s: %s", sink.path, strerror(errno));
+		log_error("cannot reopen the log, keeping the old file: %s: %s", sink.path,
+		    strerror(errno));
 }
 
 int
@@ -154,7 +155,8 @@ put_number(struct line *l, int64_t n)
 static void
 put_ms(struct line *l, int64_t us)
 {
-	char fraction[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10) };
+	char fraction[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+		(char)('0' + us % 10) };
 
 	put_number(l, us / 1000);
 	put(l, fraction, sizeof(fraction));
@@ -165,17 +167,18 @@ enum quoting {
 	QUOTE_JSON,
 };
 
-/* What ends a line for any reader, or moves a terminal's cursor; n is the length of the character. */
+/* Ends a line for some reader, or moves a terminal's cursor; n is the length of the character. */
 static bool
 is_control(const unsigned char *p, size_t n)
 {
 	switch (n) {
 	case 1:
-		return p[0] < ' ' || p[0] == 0x7f;
+		return str_is_control((char)p[0]);
 	case 2:
 		return p[0] == 0xc2 && p[1] < 0xa0; /* C1 */
 	case 3:
-		return p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9); /* line and paragraph separator */
+		/* Line and paragraph separator. */
+		return p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
 	}
 	return false;
 }
@@ -209,7 +212,7 @@ translate(const char *p, size_t n, enum quoting quoting, char out[8], size_t *ou
 static bool
 is_plain(char c)
 {
-	return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+	return (c == ' ' || str_is_visible(c)) && c != '"' && c != '\\';
 }
 
 /* At most max bytes of it. */
@@ -295,7 +298,7 @@ put_head(struct line *l, enum sink_kind kind, enum log_level level)
 		put_z(l, "\",\"level\":\"");
 		put_z(l, log_level_names[level]);
 		put_z(l, "\",\"process\":\"");
-		put_text(l, str_of(speaker), QUOTE_JSON, sizeof(speaker));
+		put_text(l, str_of(process), QUOTE_JSON, sizeof(process));
 		put_z(l, "\",\"pid\":");
 		put_number(l, self);
 		put_z(l, ",\"message\":\"");
@@ -304,12 +307,12 @@ put_head(struct line *l, enum sink_kind kind, enum log_level level)
 		put(l, " ", 1);
 		put_z(l, log_level_names[level]);
 		put(l, "  ", strlen(log_level_names[level]) < 5 ? 2 : 1);
-		put_text(l, str_of(speaker), QUOTE_NOT, sizeof(speaker));
+		put_text(l, str_of(process), QUOTE_NOT, sizeof(process));
 		put(l, "[", 1);
 		put_number(l, self);
 		put_z(l, "]: ");
 	} else {
-		put_text(l, str_of(speaker), QUOTE_NOT, sizeof(speaker));
+		put_text(l, str_of(process), QUOTE_NOT, sizeof(process));
 		put_z(l, ": ");
 	}
 }
@@ -348,9 +351,9 @@ put_field(struct line *l, const struct log_field *f)
 
 /* ---- writing it */
 
-/* The first line that is lost is told where somebody may still see it. */
+/* The first loss is reported where it may still be seen. */
 static void
-tell_stderr(int failure)
+report_loss(int failure)
 {
 	struct sink fallback;
 	char        text[256];
@@ -358,10 +361,11 @@ tell_stderr(int failure)
 
 	if (!sink.path)
 		return;
-	len = snprintf(text, sizeof(text), "clientele: log: %.150s: %s; lines are lost\n", sink.path, strerror(failure));
+	len = snprintf(text, sizeof(text), "clientele: log: %.150s: %s; lines are lost\n",
+	    sink.path, strerror(failure));
 	sink_init_stderr(&fallback);
 	if (!sink_write(&fallback, text, (size_t)len))
-		errno = failure; /* nobody listens */
+		errno = failure; /* no reader there, either */
 	sink_fini(&fallback);
 }
 
@@ -379,13 +383,14 @@ finish(struct line *l, const char *end)
 	if (!sink_write(&sink, l->text, l->len)) {
 		failure = errno;
 		if (lost++ == 0)
-			tell_stderr(failure);
+			report_loss(failure);
 		return;
 	}
 	if (missing == 0)
 		return;
 	lost = 0;
-	log_warn("%llu log lines of this process were lost: %s", (unsigned long long)missing, strerror(failure));
+	log_warn("%llu log lines of this process were lost: %s", (unsigned long long)missing,
+	    strerror(failure));
 	if (lost)
 		lost = missing;
 }
@@ -407,8 +412,8 @@ say(enum log_level level, const char *fmt, va_list ap)
 		memcpy(message + len - 3, "...", 3);
 	}
 	put_head(&l, sink.kind, level);
-	put_text(&l, (struct str) { message, len > 0 ? (size_t)len : 0 }, form == LOG_FORMAT_JSON ? QUOTE_JSON : QUOTE_NOT,
-	    MESSAGE_MAX_BYTES);
+	put_text(&l, (struct str) { message, len > 0 ? (size_t)len : 0 },
+	    form == LOG_FORMAT_JSON ? QUOTE_JSON : QUOTE_NOT, MESSAGE_MAX_BYTES);
 	finish(&l, "\"}");
 	errno = saved;
 }

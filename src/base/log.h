@@ -1,13 +1,13 @@
 /*
  * The operator's log: one line an event.
  *
- * text       "time level process[pid]: message name=value ...", values quoted where they
- *            need it. The journal and syslog keep time, level and pid themselves, so
- *            there the line begins with the process.
+ * text       "time level process[pid]: message name=value ...", values quoted where they need it.
+ *            The journal and syslog keep time, level and pid themselves, so there the line begins
+ *            with the process.
  * json       {"time":...,"level":...,"process":...,"pid":...,"message":...,"name":value,...}
  * Where      Standard error, until log_open() says something else (base/sink.h).
  * Never      API keys, bodies, or any of the API's data.
- * Outside    Whatever a text holds, it is one line, and valid JSON: control characters and
+ * Safety     Whatever a text holds, it becomes one line, and valid JSON: control characters and
  *            what is not UTF-8 are replaced, what is too long is cut and ends in "...".
  * Keeps      errno. A line is one write(), so lines of processes do not mix.
  * Lost       A line that cannot be written is lost and counted; the service goes on.
@@ -19,37 +19,46 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL__COUNT };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL__COUNT
+};
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT__COUNT };
 
 extern const char *const log_format_names[LOG_FORMAT__COUNT];
 extern const char *const log_level_names[LOG_LEVEL__COUNT];
 
-/* Who speaks ("supervisor", "worker 3") and what is left out; anew in each process. */
-void log_init(const char *who, enum log_level least);
+/*
+ * Sets this process's name ("supervisor", "worker 3") and the least important level that is
+ * written; call it again after fork().
+ */
+void log_init(const char *name, enum log_level least);
 
 /*
- * Where lines go from now on, as the key log of the configuration says it, and how
- * they look. A process opens it before it forks those that are to write to it, too.
- * False: err says why, and all stays as it was.
+ * Where lines go from now on, in the words of the configuration key "log", and how they look. A
+ * process opens it before it forks children that are to write to it, too. False: err says why, and
+ * nothing has changed.
  */
 bool log_open(const char *where, enum log_format format, struct buf *err) MUSTCHECK;
 
-/* Whether log_open() would know such a place, and might write there. */
+/* Whether log_open() knows such a place, and may write there. */
 bool log_check(const char *where, struct buf *err) MUSTCHECK;
 
 /*
- * After a file was moved away: opens the one that has its name now. Each process
- * does it for itself, in its loop and not in a signal handler. Until then, and when
- * it cannot, lines go to the old file.
+ * After a file was moved away: opens the one that has its name now. Each process does it for
+ * itself, in its loop and not in a signal handler. Until then, and when it fails, lines go to the
+ * old file.
  */
 void log_reopen(void);
 
-/* The descriptor that lines go to, for a process that closes all others; -1: standard error alone. */
+/* The descriptor that lines go to, for a process that closes all others; -1: standard error. */
 int log_fd(void);
 
-/* Whether lines of this level are written, for those that are dear to make. */
+/* Whether lines of this level are written, for those that are expensive to make. */
 bool log_wants(enum log_level level);
 
 void log_error(const char *fmt, ...) PRINTF(1, 2);
@@ -76,7 +85,11 @@ struct log_field {
 	int64_t       number;
 };
 
-/* What is absent is null in JSON; text leaves it out, and what is false. message is one of ours. */
-void log_event(enum log_level level, const char *message, const struct log_field *fields, size_t count);
+/*
+ * What is absent is null in JSON; text leaves it out, and what is false, too. message is written as
+ * it is.
+ */
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+    size_t count);
 
 #endif

@@ -6,12 +6,14 @@
 static bool
 is_loopback(const struct sockaddr_storage *address)
 {
+	const struct in_addr  *v4 = &((const struct sockaddr_in *)address)->sin_addr;
 	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
 
 	if (address->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+		return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
 	return address->ss_family == AF_INET6
-	    && (IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
+	    && (IN6_IS_ADDR_LOOPBACK(v6)
+	        || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
 }
 
 void
@@ -27,8 +29,9 @@ peer_init(struct peer *p, int fd, const struct sockaddr_storage *address)
 struct pollfd
 peer_poll(const struct peer *p)
 {
-	/* poll() passes over a negative descriptor. */
-	return p ? (struct pollfd) { .fd = p->fd, .events = p->leaves } : (struct pollfd) { .fd = -1 };
+	if (p)
+		return (struct pollfd) { .fd = p->fd, .events = p->leaves };
+	return (struct pollfd) { .fd = -1 }; /* which poll() passes over */
 }
 
 bool

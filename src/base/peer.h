@@ -1,9 +1,9 @@
 /*
- * Who waits for an answer: the other end of a connection.
+ * The other end of a connection, which waits for an answer.
  *
- * Left       Has closed the connection, so that nobody would read an answer. Over TCP a peer
- *            that only says that it will send no more looks the same and counts as
- *            gone; over a unix socket it is told apart, and waits.
+ * Left       It has closed the connection, so that nobody would read an answer. Over TCP a peer
+ *            that only says that it will send no more looks the same and counts as gone; over a
+ *            unix socket the two differ, and it still gets its answer.
  * Ownership  Of the descriptor: none.
  */
 #ifndef BASE_PEER_H
@@ -16,13 +16,13 @@
 
 struct peer {
 	int   fd;
-	short leaves;    /* what poll() must ask for to see it leave; POLLHUP and POLLERR come unasked */
+	short leaves;    /* what poll() must ask for to see it leave, besides POLLHUP and POLLERR */
 	bool  same_host; /* so its clock is ours */
 };
 
 void peer_init(struct peer *p, int fd, const struct sockaddr_storage *address);
 
-/* p may be NULL in both: then nobody waits, and nobody leaves. An entry of poll() is ready when the peer has left. */
+/* An entry for poll() that is ready when the peer has left; p may be NULL: then it never is. */
 struct pollfd peer_poll(const struct peer *p);
 bool          peer_has_left(const struct peer *p);
 

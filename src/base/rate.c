@@ -52,7 +52,8 @@ rate_parse(struct str text, struct rate *out)
 	if (rest.ptr) {
 		rest = str_trim(rest);
 		if (!str_starts(rest, STR("burst "))
-		    || !parse_number(str_trim((struct str) { rest.ptr + 6, rest.len - 6 }), &r.burst))
+		    || !parse_number(str_trim((struct str) { rest.ptr + 6, rest.len - 6 }),
+		        &r.burst))
 			return false;
 	}
 	*out = r;
@@ -74,7 +75,8 @@ rate_text(const struct rate *r, char out[RATE_TEXT_BYTES])
 {
 	if (r->count == 0)
 		return STR("off");
-	snprintf(out, RATE_TEXT_BYTES, "%u/%c burst %u", r->count, units[unit_of(r)].letter, r->burst);
+	snprintf(out, RATE_TEXT_BYTES, "%u/%c burst %u", r->count, units[unit_of(r)].letter,
+	    r->burst);
 	return str_of(out);
 }
 

@@ -1,10 +1,10 @@
 /*
  * Rates: so many requests in a time, and how many of them at once.
  *
- * Bucket     It holds 'burst' tokens and fills evenly. All that is kept of it is
- *            one number: the moment when it is full again (the 'theoretical
- *            arrival time' of the generic cell rate algorithm). So taking a token
- *            is arithmetic on one word, and nothing needs to be done as time passes.
+ * Bucket     It holds 'burst' tokens and fills evenly. All that is kept of it is one number: the
+ *            moment when it is full again (the 'theoretical arrival time' of the generic cell rate
+ *            algorithm). So taking a token is arithmetic on one word, and nothing needs to be done
+ *            as time passes.
  * Units      _ns is clock_mono_ns(), or a duration.
  */
 #ifndef BASE_RATE_H
@@ -13,7 +13,7 @@
 #include "base/str.h"
 
 enum {
-	RATE_MAX = 999999, /* of count and burst: six digits, which the CHECK in sql/migrate says too */
+	RATE_MAX = 999999, /* of count and burst: six digits, as in the CHECK in sql/migrate */
 	RATE_TEXT_BYTES = 32,
 };
 
@@ -46,12 +46,14 @@ void rate_look(const struct rate *r, int64_t full_at_ns, int64_t now_ns, struct 
  * Takes a token: true, and *full_at_ns is later. False: there is none, and a *full_at_ns that is
  * further away than an empty bucket's becomes that. out: the view after that.
  */
-bool rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns, struct rate_view *out) MUSTCHECK;
+bool rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns,
+    struct rate_view *out) MUSTCHECK;
 
 /*
- * The bucket under another rate: as many tokens are out of it, at most all. Either rate may be no limit, which has
- * none out.
+ * The bucket under another rate: as many tokens are out of it, at most all. Either rate may be no
+ * limit, which has none out.
  */
-int64_t rate_convert(const struct rate *from, const struct rate *to, int64_t full_at_ns, int64_t now_ns);
+int64_t rate_convert(const struct rate *from, const struct rate *to, int64_t full_at_ns,
+    int64_t now_ns);
 
 #endif

@@ -14,21 +14,21 @@
 
 enum {
 	FILE_MODE = 0640,
-	/* For a reader that is only busy: of a datagram socket ten lines may wait unread (max_dgram_qlen). */
+	/* For a reader that is only busy: ten datagrams may wait unread (max_dgram_qlen). */
 	WAIT_MS = 100,
 };
 
 static const char syslog_path[] = "/dev/log";
 
-/* systemd says which stream it made for the journal; standard error may have been redirected since. */
+/* systemd names the stream that it made for the journal; standard error may be another by now. */
 static bool
 is_journal(const struct stat *st)
 {
 	const char        *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
 
-	return stream && sscanf(stream, "%20llu:%20llu", &device, &inode) == 2 && device == st->st_dev
-	    && inode == st->st_ino;
+	return stream && sscanf(stream, "%20llu:%20llu", &device, &inode) == 2
+	    && device == st->st_dev && inode == st->st_ino;
 }
 
 void
@@ -45,7 +45,7 @@ sink_init_stderr(struct sink *s)
 		s->kind = SINK_JOURNAL;
 	if (!S_ISFIFO(st.st_mode))
 		return;
-	/* Another description of the same pipe can be non-blocking, without a change for who else writes to it. */
+	/* Another description of the same pipe can be non-blocking; other writers do not notice. */
 	own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (own == -1)
 		s->waits = true;
@@ -53,7 +53,7 @@ sink_init_stderr(struct sink *s)
 		s->fd = own;
 }
 
-/* The path in where, NULL for "stderr"; *is_syslog tells what it is. False when it is none of all. */
+/* The path in where (NULL: "stderr"), and whether it is syslog's; false: it is no place at all. */
 static bool
 path_of(const char *where, const char **path, bool *is_syslog)
 {
@@ -64,7 +64,10 @@ path_of(const char *where, const char **path, bool *is_syslog)
 	    : strcmp(where, "syslog") == 0   ? syslog_path
 	    : *is_syslog                     ? where + prefix.len
 					     : where;
-	return !*path || (**path == '/' && (!*is_syslog || strlen(*path) < sizeof(((struct sockaddr_un *)NULL)->sun_path)));
+	if (!*path)
+		return true;
+	return **path == '/'
+	    && (!*is_syslog || strlen(*path) < sizeof(((struct sockaddr_un *)NULL)->sun_path));
 }
 
 bool
@@ -74,8 +77,8 @@ sink_check(const char *where, struct buf *err)
 	bool        is_syslog, writable;
 
 	if (!path_of(where, &path, &is_syslog)) {
-		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file that begins with /, "
-			     "not \"%.60s\"", where);
+		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file "
+			     "that begins with /, not \"%.60s\"", where);
 		return false;
 	}
 	if (!path || is_syslog)
@@ -98,7 +101,8 @@ static int
 open_file(const char *path)
 {
 	/* O_NONBLOCK is for a pipe that has this path; a file does not mind. */
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, FILE_MODE);
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	    FILE_MODE);
 }
 
 static bool
@@ -131,7 +135,11 @@ sink_open(struct sink *s, const char *where, struct buf *err)
 		sink_init_stderr(s);
 		return true;
 	}
-	*s = (struct sink) { .kind = is_syslog ? SINK_SYSLOG : SINK_STREAM, .socket = is_syslog, .fd = -1 };
+	*s = (struct sink) {
+		.kind = is_syslog ? SINK_SYSLOG : SINK_STREAM,
+		.socket = is_syslog,
+		.fd = -1,
+	};
 	s->path = must_strdup(path);
 	if (is_syslog) {
 		(void)connect_syslog(s);
@@ -181,7 +189,8 @@ takes_more(const struct sink *s)
 static ssize_t
 put(const struct sink *s, const char *text, size_t len)
 {
-	return s->socket ? send(s->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(s->fd, text, len);
+	return s->socket ? send(s->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			 : write(s->fd, text, len);
 }
 
 static ssize_t

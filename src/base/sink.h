@@ -1,10 +1,10 @@
 /*
  * Where lines of the log go: standard error, a syslog socket, or a file.
  *
- * Never waits A reader that stands still costs WAIT_MS once; after that lines are
- *            lost until it reads again. A full disk and a broken pipe lose lines, too.
- * Forks      Children inherit what is open. A file is appended to, so lines of
- *            processes do not mix.
+ * Never waits  A reader that stands still costs WAIT_MS once; after that lines are lost until it
+ *            reads again. A full disk and a broken pipe lose lines, too.
+ * Forks      Children inherit what is open. A file is appended to, so lines of processes do not
+ *            mix.
  */
 #ifndef BASE_SINK_H
 #define BASE_SINK_H
@@ -36,7 +36,7 @@ struct sink {
 /* Standard error as it is now: a unit's journal, a pipe, a terminal, ... */
 void sink_init_stderr(struct sink *s);
 
-/* Whether where is one of "stderr", "syslog", "syslog:/socket" and "/file", and a file can be written. */
+/* Whether where is "stderr", "syslog", "syslog:/socket" or "/file", and a file can be written. */
 bool sink_check(const char *where, struct buf *err) MUSTCHECK;
 
 /*

@@ -65,7 +65,8 @@ str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
 	for (size_t i = 0; i < s.len; i++) {
 		if (!str_is_digit(s.ptr[i]))
 			return false;
-		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, s.ptr[i] - '0', &n))
+		if (__builtin_mul_overflow(n, 10, &n)
+		    || __builtin_add_overflow(n, s.ptr[i] - '0', &n))
 			return false;
 	}
 	if (n < min || n > max)
@@ -85,6 +86,15 @@ str_put_hex(char *to, const void *bytes, size_t n)
 		*to++ = digits[b[i] & 15];
 	}
 	return to;
+}
+
+bool
+str_has_control(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (str_is_control(s.ptr[i]))
+			return true;
+	return false;
 }
 
 struct str

@@ -97,6 +97,22 @@ bool str_eq_nocase(struct str a, struct str b);
 /* The part before the first sep; *s is moved behind it, or is absent when there was no sep. */
 struct str str_cut(struct str *s, char sep);
 
+/* Single bytes: an ASCII control character; an ASCII character that leaves ink. */
+static inline bool
+str_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+static inline bool
+str_is_visible(char c)
+{
+	return c > ' ' && c <= '~';
+}
+
+/* Whether there is an ASCII control character in it, such as the end of a line. */
+bool str_has_control(struct str s);
+
 /* In decimal; a tenth of what printf costs. room holds what is returned. */
 enum { STR_NUM_BYTES = 20 };
 struct str str_num(char room[STR_NUM_BYTES], uint64_t n);

@@ -106,9 +106,10 @@ announce(const struct conf *c, const struct listener *l, const struct listener *
 		fclose(f);
 }
 
-/* What the image before this one had open. Without an admin socket it can serve all the same. */
+/* What the image before this one had open. Without an admin socket it can serve, too. */
 static bool
-inherit(const struct conf *c, const struct handover *h, struct listener *l, struct listener *admin, struct buf *err)
+inherit(const struct conf *c, const struct handover *h, struct listener *l,
+    struct listener *admin, struct buf *err)
 {
 	bool   made;
 	int    fd = handover_socket(h, "listen", &made);
@@ -127,18 +128,21 @@ inherit(const struct conf *c, const struct handover *h, struct listener *l, stru
 	return true;
 }
 
-/* The sockets and the log, and what only a process that was not handed the sockets over has to do. */
+/* The sockets and the log, and what only the first image of a process has to do. */
 static bool
-prepare(const struct conf *c, const struct handover *h, struct listener *l, struct listener *admin, struct buf *err)
+prepare(const struct conf *c, const struct handover *h, struct listener *l,
+    struct listener *admin, struct buf *err)
 {
+	enum log_format format = (enum log_format)c->log_format;
+
 	*admin = (struct listener) { .fd = -1 };
 	if (h->pid)
-		return inherit(c, h, l, admin, err) && log_open(c->log, (enum log_format)c->log_format, err);
+		return inherit(c, h, l, admin, err) && log_open(c->log, format, err);
 	if (!listener_open(l, c, err))
 		return false;
-	/* The log's file belongs to the user, who must be able to open it again. */
-	if (listener_open_admin(admin, c, err) && write_pidfile(c->pidfile, err) && become_user(c->user, err)
-	    && log_open(c->log, (enum log_format)c->log_format, err))
+	/* The log's file belongs to the user, because it will have to be opened again. */
+	if (listener_open_admin(admin, c, err) && write_pidfile(c->pidfile, err)
+	    && become_user(c->user, err) && log_open(c->log, format, err))
 		return true;
 	listener_remove_file(admin);
 	listener_close(admin);
@@ -147,7 +151,7 @@ prepare(const struct conf *c, const struct handover *h, struct listener *l, stru
 	return false;
 }
 
-/* Without a supervisor: whoever passed the socket starts and watches the processes. */
+/* Without a supervisor: the program that passed the socket starts and watches the processes. */
 static int
 run_alone(const struct conf *c, const struct listener *l)
 {
@@ -201,12 +205,13 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	if (handover_take(&handover) && handover.rehearsal)
 		log_init("rehearsal", (enum log_level)c->log_level);
 	buf_init(&err, 4096);
-	/* Neither who ceases to read the log ends the service, nor a log that may not grow (RLIMIT_FSIZE). */
+	/* The service outlives the reader of its log, and a log that may not grow. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err) && scale_check(c, &err)
-	    && prepare(c, &handover, &listener, &admin, &err)) {
-		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile); /* a reload replaces c */
+	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err)
+	    && scale_check(c, &err) && prepare(c, &handover, &listener, &admin, &err)) {
+		/* A copy: a reload replaces c. */
+		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile);
 		upgrade_init(&upgrade, ctx->argv);
 		announce(c, &listener, &admin);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);

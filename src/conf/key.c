@@ -176,11 +176,9 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 static bool
 text_fits(const struct key *k, struct str value)
 {
-	if ((int64_t)value.len < k->min || (int64_t)value.len > k->max || !utf8_valid(value))
+	if ((int64_t)value.len < k->min || (int64_t)value.len > k->max || !utf8_valid(value)
+	    || str_has_control(value))
 		return false;
-	for (size_t i = 0; i < value.len; i++)
-		if ((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
-			return false;
 	if (k->type == TYPE_URL)
 		return (str_starts(value, STR("https://")) || str_starts(value, STR("http://")))
 		    && value.ptr[value.len - 1] != '/';
@@ -204,13 +202,15 @@ print_expected(const struct key *k, struct buf *err)
 		[TYPE_BYTES] = "a size such as 16K or 2M,",
 		[TYPE_MS] = "a time such as 500ms, 5s, 1m or 24h,",
 		[TYPE_OCTAL] = "octal permissions such as 0660",
-		[TYPE_RATE] = "off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers",
+		[TYPE_RATE] = "off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with "
+			      "numbers",
 		[TYPE_TEXT] = "plain text",
 		[TYPE_URL] = "an http or https URL without a slash at its end",
 	};
 
 	for (int64_t i = 0; names_of(k->type) && i <= k->max; i++)
-		buf_fmt(err, "%s%s", i == 0 ? "" : i == k->max ? " or " : ", ", names_of(k->type)[i]);
+		buf_fmt(err, "%s%s", i == 0 ? "" : i == k->max ? " or " : ", ",
+		    names_of(k->type)[i]);
 	if (names_of(k->type))
 		return;
 	buf_fmt(err, "%s", what[k->type]);

@@ -181,9 +181,7 @@ back_off(struct db *db)
 	unsigned char jitter;
 
 	hash_random(&jitter, sizeof(jitter));
-	db->backoff_ms = backoff_after(db->backoff_ms);
-	if (db->backoff_ms > PAUSE_MAX_MS)
-		db->backoff_ms = PAUSE_MAX_MS;
+	db->backoff_ms = backoff_after(db->backoff_ms, PAUSE_MAX_MS);
 	db->next_try_ms = clock_mono_ms() + db->backoff_ms / 2 + db->backoff_ms * jitter / 512;
 }
 

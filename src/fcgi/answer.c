@@ -58,20 +58,11 @@ reason(int status)
 	return "Status"; /* nginx passes an empty one on as a malformed line */
 }
 
-static bool
-is_one_line(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < ' ')
-			return false;
-	return true;
-}
-
 static void
 add_header(struct buf *head, const char *name, struct str value)
 {
 	/* Nobody should have put such a value in; it must not split the response. */
-	if (!is_one_line(value)) {
+	if (str_has_control(value)) {
 		log_error("response header %s left out: control character", name);
 		return;
 	}

@@ -151,7 +151,8 @@ conn_new(size_t body_max_bytes, int64_t timeout_ms)
 		signal(SIGPIPE, SIG_IGN);
 		return c;
 	}
-	log_error("this libfcgi behaves differently from the one that this program was written for");
+	log_error("this libfcgi behaves differently from the one that this program was "
+		  "written for");
 	c->library.ipcFd = -1;
 	conn_free(c);
 	return NULL;

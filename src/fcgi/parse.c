@@ -71,7 +71,8 @@ static bool
 is_expected(const unsigned char *head, const unsigned char *first, unsigned char type,
     size_t content)
 {
-	if (head[0] != FCGI_VERSION_1 || head[1] != type || head[2] != first[2] || head[3] != first[3])
+	if (head[0] != FCGI_VERSION_1 || head[1] != type || head[2] != first[2]
+	    || head[3] != first[3])
 		return false;
 	if (type == FCGI_BEGIN_REQUEST)
 		return (head[2] | head[3]) != 0 && content == 8 && head[6] == 0;

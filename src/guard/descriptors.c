@@ -23,7 +23,7 @@ is_kept(int fd, const int *keep, size_t count)
 	return fd <= STDERR_FILENO || bsearch(&fd, keep, count, sizeof(*keep), by_number) != NULL;
 }
 
-/* Where the kernel (before 5.9) or somebody's filter does not have close_range(). */
+/* Where the kernel (before 5.9) or a filter around this process refuses close_range(). */
 static bool
 close_listed(const int *keep, size_t count)
 {
@@ -32,7 +32,7 @@ close_listed(const int *keep, size_t count)
 
 	if (!list)
 		return false;
-	/* Closing one does not make the list forget another: it goes on from the number it was at. */
+	/* Closing one does not hide another: the list goes on from the number it was at. */
 	while ((entry = readdir(list)) != NULL) {
 		int fd = (int)strtol(entry->d_name, NULL, 10); /* "." and ".." are 0, which stays */
 

@@ -23,7 +23,8 @@ enum { NAME_BYTES = 32 };
 
 /*
  * CALL: with any arguments. WHEN: with arguments that are so. TRIED: libraries ask for it and do
- * without; it fails with this errno. A call may have several rows; what none allows ends the process.
+ * without; it fails with this errno. A call may have several rows; what none allows ends the
+ * process.
  */
 struct call {
 	int                 number;
@@ -40,14 +41,15 @@ struct call {
 
 #define IS(n, value) SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
 #define AT_LEAST(n, value) SCMP_CMP64(n, SCMP_CMP_GE, (scmp_datum_t)(value), 0)
-#define BITS(n, mask, value) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
+#define BITS(n, mask, value) \
+	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
 
 /* Flags of open(): what makes it more than reading, as a mask; and those of base/sink.c. */
 #define NOT_READING (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | 020000000 /* of O_TMPFILE */)
 #define LOG_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-/* A new thread shares all with the others; whoever asks for a process or a namespace does not. */
-#define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID \
-	| CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */)
+/* A new thread shares all with the others; a new process or namespace does not. */
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC \
+	| CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */)
 #define OF_THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 /* Types of sockets without the flags that are or-ed to them. */
 #define TYPE_MASK 0xf
@@ -73,7 +75,8 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(shutdown, 0),
 		CALL(setitimer, FOR_WORKER), /* ends what a peer makes last too long */
 		WHEN(accept4, 0, IS(0, f->listen_fd)),
-		TRIED(accept, FOR_WORKER, EBADF), /* by libfcgi on -1, after a connection without a request */
+		/* By libfcgi on -1, after a connection without a request. */
+		TRIED(accept, FOR_WORKER, EBADF),
 		WHEN(fcntl, 0, IS(1, F_GETFL)),
 		WHEN(fcntl, 0, IS(1, F_SETFL)),
 		WHEN(fcntl, 0, IS(1, F_GETFD)),
@@ -91,7 +94,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		BOTH(socket, FOR_NETLINK, IS(0, AF_NETLINK), IS(2, NETLINK_SOCK_DIAG)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET), BITS(1, TYPE_MASK, SOCK_STREAM)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET6), BITS(1, TYPE_MASK, SOCK_STREAM)),
-		/* Names: a query by UDP, which of its answers can be reached, and by what interface. */
+		/* Names: a query by UDP, which answers can be reached, and by what interface. */
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET), BITS(1, TYPE_MASK, SOCK_DGRAM)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET6), BITS(1, TYPE_MASK, SOCK_DGRAM)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE)),
@@ -128,7 +131,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(getdents64, FOR_FILES),
 		WHEN(openat, FOR_LOG, IS(2, LOG_FLAGS)),
 
-		/* Memory. Code is mapped from files, and only where names or TLS may load a library. */
+		/* Memory. Code comes from files, and only where names or TLS may load a library. */
 		CALL(brk, 0),
 		CALL(munmap, 0),
 		CALL(mremap, 0),
@@ -138,7 +141,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		    BITS(3, MAP_ANONYMOUS, 0)),
 		WHEN(mprotect, 0, BITS(2, PROT_EXEC, 0)),
 
-		/* The thread that cancels. clone3 hides its flags from a filter, so the C library is to use clone. */
+		/* The thread that cancels, by clone: clone3 hides its flags from a filter. */
 		TRIED(clone3, 0, ENOSYS),
 		WHEN(clone, 0, BITS(0, NAMESPACES | OF_THREAD, OF_THREAD)),
 		CALL(set_robust_list, 0),
@@ -148,7 +151,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(sched_getaffinity, 0),
 		CALL(exit, 0),
 
-		/* Signals: handlers stay as they are but for those that the C library keeps to itself. */
+		/* Signals: handlers stay as they are, but for those that libc keeps to itself. */
 		CALL(rt_sigprocmask, 0),
 		CALL(rt_sigpending, 0),
 		CALL(rt_sigtimedwait, 0),
@@ -173,7 +176,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(getegid, 0),
 		CALL(exit_group, 0),
 
-		/* Kerberos keeps tickets in the kernel's keyrings on some systems, and in files when it cannot. */
+		/* Kerberos keeps tickets in the kernel's keyrings, or else in files. */
 		TRIED(keyctl, FOR_NETWORK, ENOSYS),
 		TRIED(add_key, FOR_NETWORK, ENOSYS),
 	};
@@ -199,8 +202,8 @@ static _Atomic(uint32_t) *refused_call;
 
 /*
  * A call that is not in the table was not done. Its number goes to the supervisor, which finds a
- * name for it. This handler is gone by now (SA_RESETHAND), and no system call of the table can bring
- * it or another one back.
+ * name for it. This handler is gone by now (SA_RESETHAND), and no system call of the table can
+ * bring it or another one back.
  */
 static void
 die(int signal_number, siginfo_t *info, void *context UNUSED)

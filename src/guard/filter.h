@@ -22,8 +22,8 @@ enum {
 struct filter {
 	unsigned           needs; /* FOR_ */
 	int                listen_fd;
-	bool               only_logs; /* lets through what it would kill for; the kernel's log has it */
-	_Atomic(uint32_t) *refused; /* takes the number of the call that ended the process, and one */
+	bool               only_logs; /* the rest is let through, and in the kernel's log */
+	_Atomic(uint32_t) *refused; /* takes the number of the fatal call, and one */
 };
 
 /* Before there are other threads; there is no way back. False: errno says why. */

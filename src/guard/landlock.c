@@ -47,7 +47,10 @@ add(long rules, int type, const void *rule)
 static bool
 allow_folder(long rules, const char *path)
 {
-	struct beneath rule = { .allowed = FS_WRITE | FS_MAKE, .folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) };
+	struct beneath rule = {
+		.allowed = FS_WRITE | FS_MAKE,
+		.folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	};
 	bool           ok = rule.folder != -1 && add(rules, RULE_PATH_BENEATH, &rule);
 
 	if (rule.folder != -1)
@@ -82,7 +85,8 @@ landlock_confine(const struct landlock *l)
 	if (version >= WITH_TCP)
 		handled.net = NET_BIND_TCP | (l->any_port ? 0 : NET_CONNECT_TCP);
 	/* Kernels without TCP rules know the first member alone. */
-	rules = syscall(SYS_landlock_create_ruleset, &handled, version >= WITH_TCP ? sizeof(handled) : sizeof(handled.fs), 0);
+	rules = syscall(SYS_landlock_create_ruleset, &handled,
+	    version >= WITH_TCP ? sizeof(handled) : sizeof(handled.fs), 0);
 	if (rules == -1)
 		return false;
 	ok = fill(rules, &handled, l) && syscall(SYS_landlock_restrict_self, rules, 0) == 0;

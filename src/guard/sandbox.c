@@ -88,7 +88,7 @@ static void
 filter_calls(const struct sandbox *s, const struct db_reach *reach)
 {
 	struct filter f = {
-		.needs = s->who == SANDBOX_WORKER ? FOR_WORKER : FOR_ADMIN,
+		.needs = s->kind == SANDBOX_WORKER ? FOR_WORKER : FOR_ADMIN,
 		.listen_fd = s->listen_fd,
 		.only_logs = s->conf->sandbox == CONF_SANDBOX_LOG,
 		.refused = s->refused,

@@ -16,10 +16,10 @@
 
 #include <stdatomic.h>
 
-enum sandbox_who { SANDBOX_WORKER, SANDBOX_ADMIN };
+enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN };
 
 struct sandbox {
-	enum sandbox_who   who;
+	enum sandbox_kind  kind;
 	const struct conf *conf;
 	int                listen_fd; /* the only one that it may accept from */
 	bool               netlink; /* asks the kernel for the queue of listen_fd */

@@ -15,6 +15,12 @@
 
 #include <sys/types.h>
 
+enum {
+	/* Between two children of a kind that die soon; one that ran for so long starts over. */
+	CHILD_BACKOFF_MAX_MS = 10000,
+	CHILD_BACKOFF_FORGET_MS = 10000,
+};
+
 enum child_kind {
 	CHILD_WORKER,    /* answers requests */
 	CHILD_ADMIN,     /* answers operators */

@@ -1,6 +1,6 @@
 /*
- * How many processors this process may use: those it may be scheduled on, or
- * fewer when its control group has a quota of processor time.
+ * How many processors this process may use: those it may be scheduled on, or fewer when its control
+ * group has a quota of processor time.
  */
 #ifndef MASTER_CPUS_H
 #define MASTER_CPUS_H

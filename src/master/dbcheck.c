@@ -41,7 +41,11 @@ dbcheck_begin(struct dbcheck *d, const struct heritage *h)
 		return false;
 	}
 	given.fd[HERITAGE_RESULT] = ends[1];
-	*d = (struct dbcheck) { .since_ms = clock_mono_ms(), .result = ends[0], .pid = child_fork(CHILD_CHECK, &given) };
+	*d = (struct dbcheck) {
+		.since_ms = clock_mono_ms(),
+		.result = ends[0],
+		.pid = child_fork(CHILD_CHECK, &given),
+	};
 	if (d->pid == 0)
 		look(given.conf, given.fd[HERITAGE_RESULT]);
 	close(ends[1]);
@@ -69,13 +73,15 @@ dbcheck_watch(const struct dbcheck *d)
 int
 dbcheck_end(struct dbcheck *d, int status, struct db_room *room)
 {
-	struct db_room told;
+	struct db_room found;
 
-	if (read(d->result, &told, sizeof(told)) == (ssize_t)sizeof(told))
-		*room = told;
+	if (read(d->result, &found, sizeof(found)) == (ssize_t)sizeof(found))
+		*room = found;
 	close(d->result);
 	d->pid = 0;
 	if (status == 0)
 		return 0;
-	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_DATABASE;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG)
+		return EXIT_CONFIG;
+	return EXIT_DATABASE;
 }

@@ -1,6 +1,6 @@
 /*
- * A look at the database by a child: whether role and schema are fit, and how
- * many connections there may be. The supervisor itself never connects.
+ * A look at the database by a child: whether role and schema are fit, and how many connections
+ * there may be. The supervisor itself never connects.
  */
 #ifndef MASTER_DBCHECK_H
 #define MASTER_DBCHECK_H
@@ -16,7 +16,7 @@ struct dbcheck {
 	int     result; /* the pipe's read end */
 };
 
-/* h has the configuration to check. False, and a line in the log, when there is no process for it. */
+/* h has the configuration to check. False, and a line in the log: there is no process for it. */
 bool dbcheck_begin(struct dbcheck *d, const struct heritage *h) MUSTCHECK;
 
 /* Ends one that takes too long; dbcheck_end() follows as for every death. */
@@ -24,8 +24,8 @@ void dbcheck_watch(const struct dbcheck *d);
 void dbcheck_kill(const struct dbcheck *d);
 
 /*
- * With what waitpid() said of its pid. Returns 0, EXIT_CONFIG, or EXIT_DATABASE
- * for everything that may pass. room is untouched unless the database told it.
+ * With what waitpid() said of its pid. Returns 0, EXIT_CONFIG, or EXIT_DATABASE for everything that
+ * may pass. room is untouched unless the check found it.
  */
 int dbcheck_end(struct dbcheck *d, int status, struct db_room *room);
 

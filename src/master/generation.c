@@ -204,7 +204,7 @@ generation_take_over(struct supervisor *s)
 	word_set(&board(s)->started_wall_ms, h->started_wall_ms);
 	configure(s, same || c->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
-	signals_raise(SIGCHLD, 1); /* for those who died meanwhile */
+	signals_raise(SIGCHLD, 1); /* for those that died meanwhile */
 	log_info("took over %zu workers from the previous program", h->workers);
 }
 

@@ -9,7 +9,7 @@
 
 enum {
 	NUMBERS_MAX = 5,
-	TEXT_MAX_BYTES = 96 * 1024, /* less than the 128 KiB that the kernel takes for one variable */
+	TEXT_MAX_BYTES = 96 * 1024, /* the kernel takes 128 KiB for one variable */
 };
 
 static const char variable[] = "CLIENTELE_HANDOVER";
@@ -32,6 +32,13 @@ static const struct word {
 #undef WORD
 };
 
+/* The numbers of a word; no struct handover is const where it is made, and only reading writes. */
+static int64_t *
+numbers_of(const struct handover *h, const struct word *w)
+{
+	return (int64_t *)((uintptr_t)h + w->at);
+}
+
 static void
 print_numbers(struct buf *out, const int64_t *n, size_t count)
 {
@@ -45,16 +52,18 @@ handover_print(const struct handover *h, struct buf *out)
 {
 	for (size_t i = 0; i < COUNTOF(words); i++) {
 		buf_fmt(out, "%s", words[i].name);
-		print_numbers(out, (const int64_t *)(const void *)((const char *)h + words[i].at), words[i].count);
+		print_numbers(out, numbers_of(h, &words[i]), words[i].count);
 	}
 	for (size_t i = 0; i < h->sockets; i++) {
 		buf_fmt(out, "%s%s", socket_prefix, h->socket[i].name);
 		print_numbers(out, (const int64_t[]) { h->socket[i].fd, h->socket[i].made }, 2);
 	}
 	for (size_t i = 0; i < h->workers; i++) {
+		const int64_t n[] = { h->worker[i].place, h->worker[i].pid, h->worker[i].ready,
+			h->worker[i].forked_ms, h->worker[i].requests_before };
+
 		buf_fmt(out, "worker");
-		print_numbers(out, (const int64_t[]) { h->worker[i].place, h->worker[i].pid, h->worker[i].ready,
-		    h->worker[i].forked_ms, h->worker[i].requests_before }, 5);
+		print_numbers(out, n, COUNTOF(n));
 	}
 }
 
@@ -75,9 +84,10 @@ read_word(struct handover *h, struct str name, struct str value)
 
 	for (size_t i = 0; i < COUNTOF(words); i++)
 		if (str_is(name, words[i].name))
-			return read_numbers(value, (int64_t *)(void *)((char *)h + words[i].at), words[i].count);
+			return read_numbers(value, numbers_of(h, &words[i]), words[i].count);
 	if (str_starts(name, STR("socket.")) && h->sockets < HANDOVER_SOCKETS_MAX) {
-		struct str rest = { name.ptr + strlen(socket_prefix), name.len - strlen(socket_prefix) };
+		const size_t skip = strlen(socket_prefix);
+		struct str   rest = { name.ptr + skip, name.len - skip };
 
 		if (!read_numbers(value, n, 2) || rest.len >= HANDOVER_NAME_BYTES)
 			return false;

@@ -1,13 +1,13 @@
 /*
- * What one program image leaves to the next one when `clientele serve` replaces
- * itself: sockets, the lifeline of the workers, the scoreboard, and who they are. It
- * travels as words in one environment variable, CLIENTELE_HANDOVER.
+ * What one program image leaves to the next one when `clientele serve` replaces itself: sockets,
+ * the lifeline of the workers, the scoreboard, and the workers themselves. It travels as words in
+ * one environment variable, CLIENTELE_HANDOVER.
  *
  * Format     "pid=77 lifeline=5,6 generation=3 socket.listen=4,1 worker=0,4711,1,98765,0 ..."
- *            It is read by other versions of this program: words are only ever
- *            added, and those that are not known are skipped.
- * For whom   The process whose id 'pid' is; anybody else who inherits the variable
- *            does not take it for his own.
+ *            It is read by other versions of this program: words are only ever added, and those
+ *            that are not known are skipped.
+ * Addressee  The process whose id 'pid' is; a process with another id that inherits the variable
+ *            does not use it.
  */
 #ifndef MASTER_HANDOVER_H
 #define MASTER_HANDOVER_H
@@ -21,25 +21,26 @@ enum {
 };
 
 struct handover {
-	int64_t pid;       /* 0: there is none, the process was started by somebody else */
+	int64_t pid;       /* 0: there is none, this is the first image of its process */
 	int64_t rehearsal; /* 0 or 1: prove that it works, with one worker, and end */
 	int64_t lifeline[2];
 	int64_t stats;     /* descriptor of the scoreboard's memory */
 	int64_t generation;
 	int64_t started_wall_ms;
 	int64_t target;
-	int64_t asked[3];  /* the keys workers (and one), workers_min, workers_max that target stands for */
+	/* The keys that target stands for: workers (and one), workers_min, workers_max. */
+	int64_t asked[3];
 	size_t  sockets;
 	struct {
 		char    name[HANDOVER_NAME_BYTES];
 		int64_t fd;
-		int64_t made; /* 0 or 1: we made its file, and so remove it */
+		int64_t made; /* 0 or 1: its file was made here, and is removed at the end */
 	} socket[HANDOVER_SOCKETS_MAX];
 	size_t  workers;
 	struct {
 		int64_t place;
 		int64_t pid;
-		int64_t ready; /* 1, or 0 when it was told to leave */
+		int64_t ready; /* 1, or 0 when it has been asked to leave */
 		int64_t forked_ms;
 		int64_t requests_before; /* what its counter in the scoreboard began at */
 	} worker[HANDOVER_WORKERS_MAX];
@@ -50,10 +51,10 @@ void handover_print(const struct handover *h, struct buf *out);
 /* False when there is nothing in it for the process 'pid'; then h is all zero. */
 bool handover_parse(struct str text, int64_t pid, struct handover *h) MUSTCHECK;
 
-/* From the environment, and out of it; what it names is closed at the next exec again. */
+/* Takes it out of the environment; the descriptors are close-on-exec again afterwards. */
 bool handover_take(struct handover *h) MUSTCHECK;
 
-/* Into the environment, and out of it when nobody came. False when there is no memory. */
+/* Into the environment, and out of it when the exec failed. False when there is no memory. */
 bool handover_leave(const struct handover *h) MUSTCHECK;
 void handover_withdraw(void);
 

@@ -3,6 +3,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/child.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +12,7 @@
 #include <sys/wait.h>
 
 enum {
-	END_MS = 3000,         /* it finishes what it answers, and that is bounded to less */
+	END_MS = 3000, /* it finishes what it answers, and that is bounded to less */
 	LOOK_MS = 10,
 };
 
@@ -20,7 +21,7 @@ keeper_due(const struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 
-	if (k->pid != 0 && k->told_ms != 0 && now - k->told_ms > END_MS)
+	if (k->pid != 0 && k->ended_ms != 0 && now - k->ended_ms > END_MS)
 		kill(k->pid, SIGKILL);
 	return k->pid == 0 && now >= k->due_ms;
 }
@@ -30,7 +31,9 @@ back_off(struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 
-	k->backoff_ms = backoff_after(now - k->forked_ms >= BACKOFF_FORGET_MS ? 0 : k->backoff_ms);
+	if (now - k->forked_ms >= CHILD_BACKOFF_FORGET_MS)
+		k->backoff_ms = 0;
+	k->backoff_ms = backoff_after(k->backoff_ms, CHILD_BACKOFF_MAX_MS);
 	k->due_ms = now + k->backoff_ms;
 }
 
@@ -38,7 +41,7 @@ void
 keeper_forked(struct keeper *k, pid_t pid)
 {
 	k->forked_ms = clock_mono_ms();
-	k->told_ms = 0;
+	k->ended_ms = 0;
 	k->pid = pid;
 	if (pid != -1)
 		return;
@@ -52,11 +55,12 @@ keeper_reap(struct keeper *k, pid_t pid, int status)
 	if (k->pid == 0 || pid != k->pid)
 		return false;
 	k->pid = 0;
-	if (k->told_ms != 0) {
+	if (k->ended_ms != 0) {
 		k->due_ms = 0;
 		return true;
 	}
-	log_error("%s died: %s %d pid=%d uptime_ms=%jd", k->name, WIFSIGNALED(status) ? "signal" : "exit code",
+	log_error("%s died: %s %d pid=%d uptime_ms=%jd", k->name,
+	    WIFSIGNALED(status) ? "signal" : "exit code",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)pid,
 	    (intmax_t)(clock_mono_ms() - k->forked_ms));
 	back_off(k);
@@ -68,7 +72,7 @@ keeper_renew(struct keeper *k)
 {
 	if (k->pid == 0)
 		return;
-	k->told_ms = clock_mono_ms();
+	k->ended_ms = clock_mono_ms();
 	kill(k->pid, SIGTERM);
 }
 

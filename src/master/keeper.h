@@ -1,6 +1,6 @@
 /*
- * Keeps one helper of the supervisor alive: when it ends it is due again, after
- * a pause that grows from 100 ms to 10 s while it keeps dying soon.
+ * Keeps one helper of the supervisor alive: when it ends it is due again, after a pause that grows
+ * from 100 ms to 10 s while it keeps dying soon.
  *
  * Forking    is the caller's: keeper_due() says when, keeper_forked() takes the result.
  * Units      Milliseconds of clock_mono_ms().
@@ -18,10 +18,10 @@ struct keeper {
 	int64_t     forked_ms;
 	int64_t     backoff_ms; /* the last pause; 0: there was none */
 	int64_t     due_ms;     /* when it may be forked again */
-	int64_t     told_ms;    /* when it was told to end, which is no death; 0: it was not */
+	int64_t     ended_ms;   /* when it was asked to end, which is no death; 0: it was not */
 };
 
-/* Whether it should be forked now. Kills one that was told to end and does not. */
+/* Whether it should be forked now. Kills one that was asked to end and does not. */
 bool keeper_due(const struct keeper *k);
 
 /* pid as fork() returned it; -1 is as if it had died at once. */

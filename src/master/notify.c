@@ -1,4 +1,4 @@
-/* Words to systemd. */
+/* Messages to systemd. */
 #include "master/notify.h"
 #include "base/clock.h"
 
@@ -15,7 +15,7 @@
 enum { STATUS_PAUSE_MS = 1000 };
 
 static void
-tell(const char *text)
+report(const char *text)
 {
 #ifdef HAVE_SYSTEMD
 	sd_notify(0, text);
@@ -40,7 +40,7 @@ notify_init(struct notify *n)
 void
 notify_ready(void)
 {
-	tell("READY=1");
+	report("READY=1");
 }
 
 void
@@ -49,13 +49,13 @@ notify_reloading(void)
 	char text[64];
 
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
-	tell(text);
+	report(text);
 }
 
 void
 notify_stopping(void)
 {
-	tell("STOPPING=1");
+	report("STOPPING=1");
 }
 
 void
@@ -74,7 +74,7 @@ notify_status(struct notify *n, int64_t now_ms, const char *fmt, ...)
 	memcpy(n->status, text, sizeof(text));
 	n->status_ms = now_ms;
 	snprintf(line, sizeof(line), "STATUS=%s", text);
-	tell(line);
+	report(line);
 }
 
 void
@@ -83,7 +83,7 @@ notify_alive(struct notify *n, int64_t now_ms)
 	if (n->watchdog_ms == 0 || now_ms - n->alive_ms < n->watchdog_ms)
 		return;
 	n->alive_ms = now_ms;
-	tell("WATCHDOG=1");
+	report("WATCHDOG=1");
 }
 
 int64_t

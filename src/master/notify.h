@@ -1,10 +1,10 @@
 /*
- * What systemd is told (sd_notify(3)): ready, reloading, stopping, a status
- * line, and that the supervisor is alive.
+ * Messages to systemd (sd_notify(3)): ready, reloading, stopping, a status line, and that the
+ * supervisor is alive.
  *
  * Without    systemd, or built without its library, nothing is sent.
- * Cost       The status at most once a second and only when it has changed; the
- *            watchdog's answer at half its interval, and only when it asks for one.
+ * Cost       The status at most once a second and only when it has changed; the watchdog's answer
+ *            at half its interval, and only when it asks for one.
  */
 #ifndef MASTER_NOTIFY_H
 #define MASTER_NOTIFY_H
@@ -14,7 +14,7 @@
 struct notify {
 	char    status[96]; /* as it was sent last */
 	int64_t status_ms;
-	int64_t watchdog_ms; /* between two signs of life; 0: nobody waits for them */
+	int64_t watchdog_ms; /* between two signs of life; 0: none are wanted */
 	int64_t alive_ms;
 };
 

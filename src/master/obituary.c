@@ -46,6 +46,7 @@ obituary_log(const struct obituary *o)
 	print_end(o->status, o->last->refused, end, sizeof(end));
 	obituary_doing(o->slot, doing);
 	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s",
-	    o->number, end, (int)o->pid, stats_life_names[o->life], stats_state_names[o->last->state],
-	    (long long)o->age_ms, (unsigned long long)o->requests, doing);
+	    o->number, end, (int)o->pid, stats_life_names[o->life],
+	    stats_state_names[o->last->state], (long long)o->age_ms,
+	    (unsigned long long)o->requests, doing);
 }

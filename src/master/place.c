@@ -103,7 +103,7 @@ place_start(struct pool *p, struct place *w)
 	if (w->pid == 0)
 		exit(worker_run(&h));
 	if (w->pid == -1)
-		wait_for_turn(p, w, backoff_after(w->backoff_ms));
+		wait_for_turn(p, w, backoff_after(w->backoff_ms, CHILD_BACKOFF_MAX_MS));
 	else
 		enter(p, w, STATS_LIFE_STARTING);
 }
@@ -229,7 +229,7 @@ succeed(struct pool *p, struct place *w, const struct stats_report *last, int st
 	 * One that has answered died of something that came later. It does not count, or requests
 	 * that kill could keep a whole pool waiting.
 	 */
-	if (requests(w, last) > 0 || clock_mono_ms() - w->forked_ms >= BACKOFF_FORGET_MS) {
+	if (requests(w, last) > 0 || clock_mono_ms() - w->forked_ms >= CHILD_BACKOFF_FORGET_MS) {
 		w->deaths = 0;
 		w->backoff_ms = 0;
 	}
@@ -241,7 +241,8 @@ succeed(struct pool *p, struct place *w, const struct stats_report *last, int st
 		return;
 	}
 	/* What only a person can mend is tried slowly, and for ever. */
-	wait_for_turn(p, w, unfit ? BACKOFF_MAX_MS : backoff_after(w->backoff_ms));
+	wait_for_turn(p, w,
+	    unfit ? CHILD_BACKOFF_MAX_MS : backoff_after(w->backoff_ms, CHILD_BACKOFF_MAX_MS));
 }
 
 void

@@ -1,19 +1,18 @@
 /*
  * The pool: places, each with at most one worker, kept at the number that is wanted.
  *
- * Who        The supervisor alone calls this. What it knows of a place is copied
- *            into struct stats for others to read.
- * Number     'target' is set by pool_aim(); pool_balance() starts and retires workers
- *            until there are as many. There is never more than one process above
- *            the larger of target and 'most', those that are leaving included.
- * Leaving    A worker is told by SIGTERM, which it reads between two requests: no
- *            request is ever cut. The one that has been idle for longest goes first.
- * Generation Workers of an earlier one are replaced one at a time, each when its
- *            successor serves.
- * Death      One that dies is followed by another: at once after it had answered
- *            anything, else after a pause that doubles from 100 ms to 10 s. A place
- *            whose workers die 'patience' times in a row without an answer is given
- *            up; the others go on. One that ends with EXIT_CONFIG is tried every 10 s.
+ * Caller     The supervisor alone. What it knows of a place is copied into struct stats for others
+ *            to read.
+ * Number     'target' is set by pool_aim(); pool_balance() starts and retires workers until there
+ *            are as many. There is never more than one process above the larger of target and
+ *            'most', those that are leaving included.
+ * Leaving    A worker is asked by SIGTERM, which it reads between two requests: no request is ever
+ *            cut. The one that has been idle for longest goes first.
+ * Generation Workers of an earlier one are replaced one at a time, each when its successor serves.
+ * Death      A worker that dies is followed by another: at once if it had answered anything, else
+ *            after a pause that doubles from 100 ms to 10 s. A place whose workers die 'patience'
+ *            times in a row without an answer is given up; the others go on. After one that ends
+ *            with EXIT_CONFIG the next is tried every 10 s.
  */
 #ifndef MASTER_POOL_H
 #define MASTER_POOL_H
@@ -63,8 +62,8 @@ bool pool_init(struct pool *p, struct heritage *h) MUSTCHECK;
 void pool_fini(struct pool *p);
 
 /*
- * To another program image: names the workers in h. Those that do not serve yet
- * are ended, because the other one would not hear of it.
+ * To another program image: names the workers in h. Those that do not serve yet are ended, because
+ * the other image would not hear of it when they do.
  */
 void pool_hand_over(struct pool *p, struct handover *h);
 
@@ -105,7 +104,7 @@ void pool_watch(struct pool *p);
 
 void pool_signal(const struct pool *p, int number);
 
-/* Tells all to leave; nobody is started any more. */
+/* Asks all to leave; none is started any more. */
 void pool_stop(struct pool *p);
 void pool_kill(struct pool *p);
 bool pool_is_empty(const struct pool *p);

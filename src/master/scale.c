@@ -46,13 +46,15 @@ wanted(const struct conf *c, struct cpus cpus)
 		s.start = s.min = (unsigned)c->workers_min;
 	else
 		s.start = c->workers == CONF_WORKERS_AUTO ? automatic(cpus) : (unsigned)c->workers;
-	s.max = c->workers_max ? (unsigned)c->workers_max : least(MAX_FACTOR * automatic(cpus), CONF_WORKERS_MAX);
+	s.max = c->workers_max ? (unsigned)c->workers_max
+			       : least(MAX_FACTOR * automatic(cpus), CONF_WORKERS_MAX);
 	s.max = most(s.max, s.start);
 	return s;
 }
 
 void
-scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *out, struct buf *told)
+scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *out,
+    struct buf *sentence)
 {
 	struct scale s = wanted(c, cpus);
 
@@ -61,14 +63,14 @@ scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *
 		s.min = least(s.min, room);
 		s.max = least(s.max, room);
 	}
-	buf_fmt(told, "workers: ");
+	buf_fmt(sentence, "workers: ");
 	if (s.dynamic)
-		buf_fmt(told, "dynamic, from %u to %u", s.min, s.max);
+		buf_fmt(sentence, "dynamic, from %u to %u", s.min, s.max);
 	else
-		buf_fmt(told, "%u, up to %u by signal or command", s.start, s.max);
+		buf_fmt(sentence, "%u, up to %u by signal or command", s.start, s.max);
 	if (c->workers == CONF_WORKERS_AUTO)
-		buf_fmt(told, "; auto is %d for each of %u processors%s", PER_PROCESSOR, cpus.count,
-		    cpus.quota ? " that cpu.max grants" : "");
+		buf_fmt(sentence, "; auto is %d for each of %u processors%s", PER_PROCESSOR,
+		    cpus.count, cpus.quota ? " that cpu.max grants" : "");
 	*out = s;
 }
 
@@ -78,9 +80,11 @@ scale_check(const struct conf *c, struct buf *err)
 	if (c->workers != CONF_WORKERS_DYNAMIC)
 		return true;
 	if (c->workers_max && c->workers_min > c->workers_max)
-		buf_fmt(err, "workers_min = %d is more than workers_max = %d", (int)c->workers_min, (int)c->workers_max);
+		buf_fmt(err, "workers_min = %d is more than workers_max = %d", (int)c->workers_min,
+		    (int)c->workers_max);
 	else if (c->spare_min > c->spare_max)
-		buf_fmt(err, "spare_min = %d is more than spare_max = %d", (int)c->spare_min, (int)c->spare_max);
+		buf_fmt(err, "spare_min = %d is more than spare_max = %d", (int)c->spare_min,
+		    (int)c->spare_max);
 	else
 		return true;
 	return false;
@@ -91,17 +95,19 @@ scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 {
 	int64_t room = db->max_connections - db->reserved;
 	int     kept = KEPT_CONNECTIONS + (c->admin_listen[0] != '\0');
+	bool    role_first = db->of_database < 0 || db->of_role <= db->of_database;
 
 	if (db->max_connections == 0 || !c->prepared_statements)
 		return 0;
-	if (db->of_role >= 0 && db->of_role < room && (db->of_database < 0 || db->of_role <= db->of_database)) {
+	if (db->of_role >= 0 && db->of_role < room && role_first) {
 		room = db->of_role;
 		buf_fmt(sum, "the role's connection limit of %d", (int)room);
 	} else if (db->of_database >= 0 && db->of_database < room) {
 		room = db->of_database;
 		buf_fmt(sum, "the database's connection limit of %d", (int)room);
 	} else
-		buf_fmt(sum, "max_connections %d, less %d reserved", (int)db->max_connections, (int)db->reserved);
+		buf_fmt(sum, "max_connections %d, less %d reserved", (int)db->max_connections,
+		    (int)db->reserved);
 	buf_fmt(sum, ", less %d for the check and for a successor%s", kept,
 	    c->admin_listen[0] ? ", and the admin process" : "");
 	room -= kept;
@@ -113,7 +119,7 @@ scale_is_cut(const struct conf *c, struct cpus cpus, unsigned room)
 {
 	struct scale s = wanted(c, cpus);
 
-	/* A bound that nobody has asked for is nothing to warn of. */
+	/* A bound that the configuration does not name is nothing to warn of. */
 	return room != 0 && (s.start > room || ((s.dynamic || c->workers_max) && s.max > room));
 }
 
@@ -126,7 +132,8 @@ scale_clamp(const struct scale *s, int64_t n)
 bool
 scale_same(const struct conf *a, const struct conf *b)
 {
-	return a->workers == b->workers && a->workers_min == b->workers_min && a->workers_max == b->workers_max;
+	return a->workers == b->workers && a->workers_min == b->workers_min
+	    && a->workers_max == b->workers_max;
 }
 
 enum scale_step

@@ -1,10 +1,9 @@
 /*
- * How many workers there should be: decisions on plain figures, without
- * processes, clocks or shared memory.
+ * How many workers there should be: decisions on plain figures, without processes, clocks or shared
+ * memory.
  *
- * Target     The number the pool is to have. It begins at 'start', a person may
- *            move it between 'min' and 'max', and when the pool is dynamic the load
- *            does so as well, by one at a time.
+ * Target     The number the pool is to have. It begins at 'start', a person may move it between
+ *            'min' and 'max', and when the pool is dynamic the load moves it by one at a time.
  */
 #ifndef MASTER_SCALE_H
 #define MASTER_SCALE_H
@@ -20,20 +19,17 @@ struct scale {
 	unsigned spare_min, spare_max; /* when dynamic */
 };
 
-/*
- * room is how many the database allows, 0: not known. told gets one sentence
- * about where the numbers come from.
- */
-void scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *out, struct buf *told);
+/* room is how many the database allows, 0: not known. The sentence says what the numbers are of. */
+void scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *out,
+    struct buf *sentence);
 
 /* Keys that only make sense together. */
 bool scale_check(const struct conf *c, struct buf *err) MUSTCHECK;
 
 /*
- * How many workers a database has room for, at least 1; 'sum' gets the
- * arithmetic. 0 when that is not known: a server that did not tell
- * (max_connections 0), or one behind a pooler, which shares connections
- * (prepared_statements = off). Connections of others are not counted.
+ * How many workers a database has room for, at least 1; 'sum' gets the arithmetic. 0 when that is
+ * not known: the server could not be asked (max_connections 0), or is behind a pooler, which shares
+ * connections (prepared_statements = off). Connections of other programs are not counted.
  */
 unsigned scale_room(const struct conf *c, const struct db_room *db, struct buf *sum);
 

@@ -1,6 +1,6 @@
 /*
- * Signals as counters: they are blocked except while the process waits, handlers
- * only count, and the loop asks what has come.
+ * Signals as counters: they are blocked except while the process waits, handlers only count, and
+ * the loop asks what has come.
  *
  * Threads    One set for the process, which has one thread.
  */
@@ -12,8 +12,8 @@
 #include <signal.h>
 
 /*
- * From now on these are counted. Everything else that the parent had blocked is
- * unblocked; SIGPIPE and SIGXFSZ are ignored. while_waiting is the mask for ppoll().
+ * From now on these are counted. Everything else that the parent had blocked is unblocked; SIGPIPE
+ * and SIGXFSZ are ignored. while_waiting is the mask for ppoll().
  */
 void signals_take(const int numbers[], size_t count, sigset_t *while_waiting);
 
@@ -24,12 +24,12 @@ int signals_got(int number);
 void signals_raise(int number, int times);
 
 /*
- * Before another image takes this process: what was counted and is not done yet becomes
- * pending again, once each, and the next image gets it. So does this one, if there is none.
+ * Before another image takes this process: what was counted and is not done yet becomes pending
+ * again, once each, and the next image gets it. So does this one, if there is none.
  */
 void signals_hand_over(void);
 
-/* For a child that is to become another program: as the system has them. */
+/* For a child that does not wait as the supervisor does: all as the system has them. */
 void signals_restore(void);
 
 #endif

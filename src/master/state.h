@@ -1,6 +1,5 @@
 /*
- * What the supervisor knows. For supervisor.c and the files that tell its parts: generation.h,
- * orders.h, stop.h.
+ * What the supervisor knows. For supervisor.c and its parts: generation.h, orders.h, stop.h.
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H

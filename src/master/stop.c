@@ -13,7 +13,7 @@ stop_begin(struct supervisor *s)
 	word_set(&board(s)->stopping, 1);
 	log_info("stopping");
 	notify_stopping();
-	/* First nobody new may come, then everybody who is there is served. */
+	/* First no connection may come any more, then those that are there are served. */
 	listener_remove_file(s->args->listener);
 	pool_stop(&s->pool);
 	dbcheck_kill(&s->check);

@@ -43,8 +43,8 @@ target_measure(struct target *t, const struct conf *c, const struct db_room *db,
 	else {
 		log_info("%.*s", STR_ARGS(buf_view(&text)));
 		if (scale_is_cut(c, cpus, room))
-			log_warn("the database has room for %u workers, fewer than configured: %.*s", room,
-			    STR_ARGS(buf_view(&sum)));
+			log_warn("the database has room for %u workers, fewer than configured: "
+				 "%.*s", room, STR_ARGS(buf_view(&sum)));
 	}
 	aim(t, kept ? scale_clamp(&t->scale, kept) : t->scale.start);
 	buf_fini(&text);
@@ -87,8 +87,8 @@ target_follow(struct target *t, const struct pool_census *n, int64_t now)
 		break;
 	case SCALE_FULL:
 		if (t->full_ms == 0)
-			log_warn("all %u workers are busy, and no more are allowed (workers_max, or what the "
-				 "database has room for)",
+			log_warn("all %u workers are busy, and no more are allowed (workers_max, "
+				 "or what the database has room for)",
 			    t->scale.max);
 		t->full_ms = now;
 		break;

@@ -1,9 +1,9 @@
 /*
- * The number of workers that a pool is to have, over time: what scale.h decides
- * from configuration, database and load, and what a person asks for.
+ * The number of workers that a pool is to have, over time: what scale.h decides from configuration,
+ * database and load, and what a person asks for.
  *
- * Log        Where the numbers come from, each change by a person, and once an
- *            episode that the pool is too small and may not grow.
+ * Log        Where the numbers come from, each change by a person, and once an episode that the
+ *            pool is too small and may not grow.
  */
 #ifndef MASTER_TARGET_H
 #define MASTER_TARGET_H
@@ -17,15 +17,15 @@ struct target {
 	struct scale scale;
 	int64_t      eager_until_ms;
 	bool         full;    /* all workers are busy, and there may be no more */
-	int64_t      full_ms; /* when the load last asked for more than there may be; 0: it did not */
+	int64_t      full_ms; /* when the load last asked for more; 0: it did not */
 };
 
 /*
- * What configuration and database say now. kept is the target of a running pool
- * whose keys have not been changed, or 0: what a person or the load has made of
- * it outlives a reload and an upgrade.
+ * What configuration and database say now. kept is the target of a running pool whose keys have not
+ * been changed, or 0: what a person or the load has made of it outlives a reload and an upgrade.
  */
-void target_measure(struct target *t, const struct conf *c, const struct db_room *room, unsigned kept);
+void target_measure(struct target *t, const struct conf *c, const struct db_room *room,
+    unsigned kept);
 
 /* By a person; by says how. */
 void target_change(struct target *t, int64_t wanted, const char *by);

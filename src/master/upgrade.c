@@ -17,6 +17,8 @@
 /* A check of the database, a worker, its last request. */
 enum { REHEARSAL_TIMEOUT_MS = 45000, NOT_RUN = 127 };
 
+#define REFUSED "upgrade refused, keeping the running program"
+
 static char *
 in_folder(const char *folder, size_t len, const char *name)
 {
@@ -134,13 +136,11 @@ upgrade_rehearsed(struct upgrade *u, int status)
 
 	u->rehearsal = 0;
 	if (WIFSIGNALED(status))
-		log_error("upgrade refused, keeping the running program: the rehearsal was ended by signal %d",
-		    WTERMSIG(status));
+		log_error(REFUSED ": the rehearsal was ended by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_error("upgrade refused, keeping the running program: the rehearsal ended with exit code %d",
-		    WEXITSTATUS(status));
+		log_error(REFUSED ": the rehearsal ended with exit code %d", WEXITSTATUS(status));
 	else if (stat(u->path, &now) == -1 || !same_file(&now, &u->file))
-		log_error("upgrade refused, keeping the running program: %s has changed since its rehearsal", u->path);
+		log_error(REFUSED ": %s has changed since its rehearsal", u->path);
 	else
 		return true;
 	return false;
@@ -155,6 +155,6 @@ upgrade_run(const struct upgrade *u, const struct handover *h)
 		execv(u->path, u->argv);
 		handover_keep_open(h, false);
 	}
-	log_error("upgrade refused, keeping the running program: %s: %s", u->path, strerror(errno));
+	log_error(REFUSED ": %s: %s", u->path, strerror(errno));
 	handover_withdraw();
 }

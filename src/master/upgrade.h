@@ -1,14 +1,13 @@
 /*
  * Another program image without another process: SIGUSR2.
  *
- * How        First a rehearsal: a child runs the file that now lies at the path the
- *            service was started by, with the same arguments, on the same socket.
- *            It reads the configuration, checks the database, starts one worker,
- *            serves with it, and ends with 0. Only then the supervisor calls
- *            exec() itself and keeps its process id, its sockets and, as its
+ * How        First a rehearsal: a child runs the file that now lies at the path the service was
+ *            started by, with the same arguments, on the same socket. It reads the configuration,
+ *            checks the database, starts one worker, serves with it, and ends with 0. Only then the
+ *            supervisor calls exec() itself and keeps its process id, its sockets and, as its
  *            children, the workers; the new image replaces them as a reload does.
- * Failure    Whatever goes wrong in the rehearsal is in the log, and the old image
- *            goes on. So it does when the file changes again meanwhile.
+ * Failure    Whatever goes wrong in the rehearsal is in the log, and the old image goes on. So it
+ *            does when the file changes again meanwhile.
  * Why        doc/architecture.md
  */
 #ifndef MASTER_UPGRADE_H
@@ -28,7 +27,7 @@ struct upgrade {
 	struct stat file; /* as it is rehearsed */
 };
 
-/* Finds the program before anybody changes folder or file. argv must stay. */
+/* Finds the program, before folder or file can change. argv must stay. */
 void upgrade_init(struct upgrade *u, char **argv);
 void upgrade_fini(struct upgrade *u);
 

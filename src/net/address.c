@@ -22,8 +22,8 @@ address_unix(const char *key, const char *text, struct sockaddr_un *out, struct 
 
 	*out = (struct sockaddr_un) { .sun_family = AF_UNIX };
 	if (path[0] != '/' || strlen(path) >= sizeof(out->sun_path)) {
-		buf_fmt(err, "%s: a socket path must begin with / and have at most %zu bytes: %s", key,
-		    sizeof(out->sun_path) - 1, path);
+		buf_fmt(err, "%s: a socket path must begin with / and have at most %zu bytes: %s",
+		    key, sizeof(out->sun_path) - 1, path);
 		return false;
 	}
 	memcpy(out->sun_path, path, strlen(path) + 1);
@@ -65,7 +65,8 @@ address_tcp(const char *key, const char *text, struct addrinfo **out, struct buf
 	bool        good = split_tcp(copy, &host, &port);
 
 	if (!good)
-		buf_fmt(err, "%s: \"%s\" is not unix:/path, /path, host:port or [v6]:port", key, text);
+		buf_fmt(err, "%s: \"%s\" is not unix:/path, /path, host:port or [v6]:port", key,
+		    text);
 	else if ((failed = getaddrinfo(host, port, &hints, out)) != 0)
 		buf_fmt(err, "%s: %s: %s", key, host, gai_strerror(failed));
 	free(copy);

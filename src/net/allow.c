@@ -47,7 +47,7 @@ allow_parse(const char *list, struct allow *out, struct buf *err)
 		}
 		if (!parse_address(address, a.net[a.n].address, &is_v4)
 		    || (bits.ptr && !str_to_i64(bits, 0, is_v4 ? 32 : 128, &n))) {
-			/* Its beginning is enough: all of a long one would leave no room for the message. */
+			/* Its beginning: a long one would leave no room for the message. */
 			buf_fmt(err, "listen_allow: \"%.*s\" is no address or network",
 			    (int)(item.len < SHOWN_BYTES ? item.len : SHOWN_BYTES), item.ptr);
 			return false;

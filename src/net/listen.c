@@ -90,7 +90,7 @@ remove_leftover(const struct wanted *w, const struct sockaddr_un *address, struc
 		close(fd);
 	if (error == ECONNREFUSED && unlink(path) == 0)
 		return true;
-	/* EAGAIN: someone listens, and has too much to do. */
+	/* EAGAIN: a process listens there, and has too much to do. */
 	if (error == 0 || error == EAGAIN) {
 		buf_fmt(err, "%s: another process answers on %s", w->listen_key, path);
 		return false;
@@ -114,7 +114,7 @@ own_file(struct listener *l, const char *path)
 	return true;
 }
 
-/* Binds and listens while nobody else does so in the same folder, see open_unix(). */
+/* Binds and listens while no other process does so in the same folder, see open_unix(). */
 static bool
 bind_unix(struct listener *l, const struct wanted *w, const struct sockaddr_un *address,
     const struct owner *owner, struct buf *err)
@@ -141,7 +141,7 @@ bind_unix(struct listener *l, const struct wanted *w, const struct sockaddr_un *
 	return listen(l->fd, w->backlog) == 0 || fail(w->listen_key, l->path, err);
 }
 
-/* Locks the folder of a path; -1: err says why. Anybody who can read it can hold its lock. */
+/* Locks the folder of a path; -1: err says why. Any user who can read it can hold its lock. */
 static int
 lock_folder(const struct wanted *w, const char *path, struct buf *err)
 {
@@ -322,7 +322,7 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 		buf_fmt(err, "the socket that was handed over (descriptor %d) does not listen", fd);
 		return false;
 	}
-	/* The file of that name may be somebody else's by now; then it is not ours to remove. */
+	/* The file of that name may be another socket's by now; then it is not ours to remove. */
 	if (made && getsockname(fd, (struct sockaddr *)&address, &len) == 0
 	    && address.sun_family == AF_UNIX)
 		(void)own_file(l, address.sun_path);

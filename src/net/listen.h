@@ -34,7 +34,7 @@ bool listener_open_admin(struct listener *l, const struct conf *c, struct buf *e
 /* The socket that another program image had open; made: it had made the file, which is ours now. */
 bool listener_inherit(struct listener *l, int fd, bool made, struct buf *err) MUSTCHECK;
 
-/* Removes the socket file if it is still ours: who is connected is served, and nobody else comes. */
+/* Removes the socket file if it is still ours: no new connections, those that wait stay. */
 void listener_remove_file(struct listener *l);
 
 void listener_close(struct listener *l);

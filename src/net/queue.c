@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 100, /* of the supervisor, while somebody waits */
+	TICK_MS = 100, /* of the supervisor, while connections wait */
 	/*
-	 * A look at a unix socket takes 30 us, as much as a request (TCP: 1 us). So workers that find connections waiting
-	 * look 50 times a second together: when 10,000 come in a second, 200 come in between.
+	 * A look at a unix socket takes 30 us, as much as a request (TCP: 1 us). So workers that
+	 * find connections waiting look 50 times a second together: when 10,000 come in a second,
+	 * 200 come in between.
 	 */
 	LOOK_MS = 20,
 	LOOK_SHEDDING_MS = 2, /* a worker refuses dozens in that time */
@@ -81,7 +82,8 @@ find_rqlen(const struct nlmsghdr *answer, size_t size, int64_t *length, int64_t 
 		memcpy(&head, at, sizeof(head));
 		if (head.nla_len < NLA_HDRLEN || head.nla_len > end - at)
 			break;
-		if (head.nla_type == UNIX_DIAG_RQLEN && head.nla_len >= NLA_HDRLEN + sizeof(queue)) {
+		if (head.nla_type == UNIX_DIAG_RQLEN
+		    && head.nla_len >= NLA_HDRLEN + sizeof(queue)) {
 			memcpy(&queue, at + NLA_HDRLEN, sizeof(queue));
 			*length = queue.udiag_rqueue;
 			*limit = queue.udiag_wqueue;
@@ -99,10 +101,18 @@ ask_unix(struct queue *q, int64_t *length, int64_t *limit)
 		struct nlmsghdr      head;
 		struct unix_diag_req body;
 	} question = {
-		.head = { .nlmsg_len = sizeof(question), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST,
-		    .nlmsg_seq = ++q->number },
-		.body = { .sdiag_family = AF_UNIX, .udiag_ino = q->inode, .udiag_show = UDIAG_SHOW_RQLEN,
-		    .udiag_cookie = { q->cookie[0], q->cookie[1] } },
+		.head = {
+			.nlmsg_len = sizeof(question),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST,
+			.nlmsg_seq = ++q->number,
+		},
+		.body = {
+			.sdiag_family = AF_UNIX,
+			.udiag_ino = q->inode,
+			.udiag_show = UDIAG_SHOW_RQLEN,
+			.udiag_cookie = { q->cookie[0], q->cookie[1] },
+		},
 	};
 	union {
 		struct nlmsghdr head;
@@ -111,7 +121,8 @@ ask_unix(struct queue *q, int64_t *length, int64_t *limit)
 	ssize_t n;
 
 	if (q->netlink_fd == -1)
-		q->netlink_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+		q->netlink_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		    NETLINK_SOCK_DIAG);
 	if (q->netlink_fd == -1 || send(q->netlink_fd, &question, sizeof(question), 0) == -1)
 		return errno;
 	do {
@@ -122,10 +133,12 @@ ask_unix(struct queue *q, int64_t *length, int64_t *limit)
 	} while (n < (ssize_t)sizeof(answer.head) || answer.head.nlmsg_seq != q->number);
 	if (answer.head.nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *error = NLMSG_DATA(&answer.head);
+		bool                   whole = (size_t)n >= NLMSG_SPACE(sizeof(*error));
 
-		return (size_t)n >= NLMSG_SPACE(sizeof(*error)) && error->error ? -error->error : EPROTO;
+		return whole && error->error ? -error->error : EPROTO;
 	}
-	if (answer.head.nlmsg_type != SOCK_DIAG_BY_FAMILY || (size_t)n < NLMSG_SPACE(sizeof(struct unix_diag_msg)))
+	if (answer.head.nlmsg_type != SOCK_DIAG_BY_FAMILY
+	    || (size_t)n < NLMSG_SPACE(sizeof(struct unix_diag_msg)))
 		return EPROTO;
 	return find_rqlen(&answer.head, (size_t)n, length, limit);
 }
@@ -149,10 +162,10 @@ queue_ask(struct queue *q, int64_t *length, int64_t *limit)
 		return true;
 	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
 		return false;
-	/* What else the system refuses once it refuses always. */
+	/* Anything else that the system refuses once it refuses always. */
 	if (!atomic_exchange(&q->shared->logged_silent, 1))
-		log_info("the length of the listen queue is unknown, so nothing is refused before it is full: %s",
-		    strerror(error));
+		log_info("the length of the listen queue is unknown, so nothing is refused before "
+			 "it is full: %s", strerror(error));
 	q->how = QUEUE_SILENT;
 	queue_fini(q);
 	return false;
@@ -163,7 +176,7 @@ queue_turn(_Atomic(int64_t) *last, int64_t every_ms)
 {
 	int64_t now = clock_mono_ms();
 	int64_t then = word_get(last);
-	/* Another process may have been a moment later; more than that is nobody's honest time. */
+	/* Another process may have been a moment later; more than that is no honest time. */
 	bool    ahead = then > now && then - now > every_ms;
 
 	return (then <= 0 || ahead || clock_age(then, now) >= every_ms)

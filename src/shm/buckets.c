@@ -31,7 +31,7 @@ struct place {
 	_Atomic(uint64_t) organization[2];
 	_Atomic(uint64_t) terms;    /* packed */
 	_Atomic(uint64_t) seal;     /* of these five */
-	_Atomic(int64_t)  known_ns; /* when they were looked up, or somebody was asked to do it */
+	_Atomic(int64_t)  known_ns; /* when they were looked up, or a caller was asked to do it */
 };
 
 _Static_assert(sizeof(struct place) == 64, "a place that is not one line of the cache");
@@ -98,7 +98,7 @@ seal_of(const struct entry *e)
 	return seal;
 }
 
-/* False: what stands there is nobody's. */
+/* False: what stands there belongs to no key. */
 static bool
 load(const struct place *p, struct entry *out)
 {
@@ -240,7 +240,7 @@ claim(struct place *p)
 }
 
 /*
- * The first place that nobody needs: full again, or half-written, or without a seal. The time must
+ * The first place that no key needs: full again, or half-written, or without a seal. The time must
  * grow, so equal is not enough.
  */
 static struct place *

@@ -4,7 +4,7 @@
  *
  * Ownership  The process that calls buckets_new(); its children inherit the pages. buckets_free()
  *            unmaps them for the caller alone.
- * Trust      All workers must be able to write all of it, so one that runs somebody else's code can
+ * Trust      All workers must be able to write all of it, so one that runs an attacker's code can
  *            change any limit. That is all it can do: there are rates and times in here, no
  *            pointers, counts of memory or locks of the C library, and whatever they are, a call
  *            returns, and soon. The supervisor only writes here, the admin process has it not.
@@ -29,8 +29,8 @@ enum {
 	BUCKETS = 16384,     /* of keys that are not at rest, 1 MiB; a power of two */
 	BUCKETS_PROBED = 16, /* places that one key may have */
 	/*
-	 * How long a key may be refused by terms that nobody has asked for since: until then
-	 * another limit, and the end of the key, may go unnoticed.
+	 * How long a key may be refused by terms that were not looked up again: until then another
+	 * limit, and the end of the key, may go unnoticed.
 	 */
 	BUCKETS_CONFIRM_S = 5,
 	/* A change takes a microsecond; one that takes so much longer may never end. */
@@ -69,7 +69,7 @@ enum bucket_answer {
 /* What came of a request; terms mean something from BUCKET_STALE on, view from BUCKET_TAKEN on. */
 struct bucket {
 	enum bucket_answer answer;
-	/* With BUCKET_EMPTY: nobody has looked the terms up for long; the caller should. */
+	/* With BUCKET_EMPTY: the terms are old; the caller should look them up. */
 	bool               confirm;
 	struct terms       terms;
 	struct rate_view   view;

@@ -129,7 +129,7 @@ map(struct stats *s, int fd, int protection)
 	return true;
 }
 
-/* Of a size that nobody can change any more: who maps what is cut off dies when it looks there. */
+/* Of a size that cannot change any more: a process that reads beyond a cut would die. */
 static int
 open_memory(size_t bytes)
 {
@@ -354,7 +354,7 @@ clean(char *id, size_t size)
 {
 	id[size - 1] = '\0';
 	for (; *id; id++)
-		if (*id <= ' ' || *id > '~')
+		if (!str_is_visible(*id))
 			*id = '?';
 }
 

@@ -9,7 +9,7 @@
  * Rights     A worker keeps 'shared' and its own slot (stats_keep_slot()): nothing else is mapped
  *            in it, and without a descriptor it cannot map it again. The admin process keeps
  *            everything to read (stats_keep_view()). Other children keep nothing.
- * Trust      'shared' and a slot hold a worker's word, and somebody else's code may run in a
+ * Trust      'shared' and a slot hold a worker's word, and an attacker's code may run in a
  *            worker. So no descriptor, count, pid or layout is in them; a slot is read with
  *            stats_read() and stats_counted(), which pass on nothing that can lead out of a
  *            table or overflow; and from 'shared' follows nothing but whether requests are refused
@@ -172,7 +172,7 @@ enum stats_life {
 	STATS_LIFE_STARTING, /* forked, has not said that it serves */
 	STATS_LIFE_READY,
 	STATS_LIFE_STOPPING, /* asked to leave */
-	STATS_LIFE_GIVEN_UP, /* died too often without an answer; a reload or a command tries again */
+	STATS_LIFE_GIVEN_UP, /* its workers died too often; a reload or a command tries again */
 	STATS_LIFE__COUNT
 };
 
@@ -193,7 +193,7 @@ struct stats_shared {
 	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
 	_Atomic(int64_t)  queue_limit;  /* as the kernel has it; -1: not known */
 	_Atomic(int64_t)  queue_peak;
-	_Atomic(int64_t)  looked_ms;      /* 0: nobody has looked yet */
+	_Atomic(int64_t)  looked_ms;      /* 0: never yet */
 	_Atomic(uint32_t) shedding;       /* 0 or 1: it is nearly full, requests are refused */
 	_Atomic(int64_t)  shed_since_ms;  /* the episode of refusing that the log has; 0: none */
 	_Atomic(int64_t)  shed_last_ms;   /* the last refusal in it */

@@ -25,36 +25,45 @@ view(const char *p, size_t len)
 }
 
 static void
-write_line(bool slow, const struct request *req, const struct response *res, const struct facts *facts,
-    int64_t total_us)
+write_line(bool slow, const struct request *req, const struct response *res,
+    const struct facts *facts, int64_t total_us)
 {
 	const struct route *route = route_at(facts->route);
-	bool                asked = facts->db_trips > 0, traced = facts->trace.id.ptr;
+	bool                other = req->method == METHOD_OTHER;
+	const char         *code = facts->error == ERR_OK ? NULL : err_info(facts->error)->code;
+	struct str          span = STR_NONE, organization = STR_NONE;
+	bool                asked = facts->db_trips > 0;
 	char                room[ID_PREFIXED_BYTES];
 	struct buf          names;
 
 	buf_init(&names, STATEMENTS_MAX_BYTES);
+	if (facts->key.ptr)
+		organization = id_prefixed(ID_ORGANIZATION, &facts->organization, room);
+	if (facts->trace.id.ptr)
+		span = view(facts->trace.span, TRACE_SPAN_DIGITS);
 	const struct log_field fields[] = {
 		{ "request_id", LOG_TEXT, .text = facts->request_id },
 		{ "trace_id", LOG_TEXT, .text = facts->trace.id },
 		{ "parent_id", LOG_TEXT, .text = facts->trace.parent },
-		{ "span_id", LOG_TEXT, .text = traced ? view(facts->trace.span, TRACE_SPAN_DIGITS) : STR_NONE },
+		{ "span_id", LOG_TEXT, .text = span },
 		{ "key", LOG_TEXT, .text = facts->key },
 		{ "organization", LOG_TEXT,
-		    .text = facts->key.ptr ? id_prefixed(ID_ORGANIZATION, &facts->organization, room) : STR_NONE },
-		{ "method", LOG_TEXT, .text = str_of(req->method == METHOD_OTHER ? "other" : method_names[req->method]) },
+		    .text = organization },
+		{ "method", LOG_TEXT, .text = str_of(other ? "other" : method_names[req->method]) },
 		{ "route", LOG_TEXT, .text = str_of(route ? route->pattern : NULL) },
 		{ "status", LOG_NUMBER, .number = res->status },
-		{ "error", LOG_TEXT, .text = str_of(facts->error == ERR_OK ? NULL : err_info(facts->error)->code) },
+		{ "error", LOG_TEXT, .text = str_of(code) },
 		{ "bytes", LOG_NUMBER, .number = res->head_only ? 0 : (int64_t)res->body.len },
 		{ "total_ms", LOG_MS, .number = total_us },
 		{ "db_ms", LOG_MS, .number = asked ? facts->db_us : 0 },
 		{ "db_trips", LOG_NUMBER, .number = facts->db_trips },
-		{ "queue_ms", LOG_MS, .number = facts->queue_us < 0 ? LOG_ABSENT : facts->queue_us },
+		{ "queue_ms", LOG_MS,
+		    .number = facts->queue_us < 0 ? LOG_ABSENT : facts->queue_us },
 		{ "replayed", LOG_BOOL, .number = facts->replayed },
 		{ "left", LOG_BOOL, .number = facts->left },
 		{ "slow", LOG_BOOL, .number = slow },
-		{ "statements", LOG_TEXT, .text = slow ? statements(&facts->statements, &names) : STR_NONE },
+		{ "statements", LOG_TEXT,
+		    .text = slow ? statements(&facts->statements, &names) : STR_NONE },
 	};
 	log_event(slow ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "request", fields, COUNTOF(fields));
 	buf_fini(&names);

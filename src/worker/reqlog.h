@@ -1,11 +1,11 @@
 /*
  * The line of a request in the log, written when its answer was.
  *
- * Which      With request_log each request, at level info. Whatever request_log says,
- *            those that took longer than slow_request, at level warn and with slow and
- *            the statements that ran. One line a request at most, one write().
- * Never      Path, query, headers and bodies: the route's pattern, and of an API key
- *            the first characters that people are shown.
+ * Which      With request_log each request, at level info. Whatever request_log says, those that
+ *            took longer than slow_request, at level warn and with slow and the statements that
+ *            ran. One line a request at most, one write().
+ * Never      Path, query, headers and bodies: the route's pattern, and of an API key the first
+ *            characters that people are shown.
  * Fields     clientele(8) explains them; their names stay.
  */
 #ifndef WORKER_REQLOG_H

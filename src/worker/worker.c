@@ -1,4 +1,4 @@
-/* A worker: wait, read, handle, write, until told to leave. */
+/* A worker: wait, read, handle, write, until it leaves. */
 #include "worker/worker.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -22,13 +22,13 @@ enum {
 	DRAIN_MS = 1000,
 	/* When the system has no descriptor or memory for one more connection. */
 	ACCEPT_PAUSE_MS = 50,
-	/* Resident memory is looked at after so many connections or so much time, so that it costs next to nothing. */
+	/* Resident memory is looked at after so many connections or so much time: that is cheap. */
 	MEASURE_EVERY = 64,
 	MEASURE_EVERY_MS = 1000,
 	/* A worker that waited no longer than this for a connection found it waiting. */
 	FOUND_WAITING_US = 100,
-	/* For the front server to use or to close the connection that a worker which leaves has kept. */
-	PART_MS = 5000,
+	/* For the front server to use or to close a kept connection before the worker ends. */
+	CLOSE_KEPT_MS = 5000,
 	/* Between two lines of all workers about the same thing, which others can cause at will. */
 	LOG_AGAIN_MS = 60 * 1000,
 };
@@ -44,9 +44,9 @@ struct worker {
 	struct response        response;
 	struct queue           queue;
 	/*
-	 * The connection that a front server keeps to this worker; fd -1: none. Only one,
-	 * and new ones are accepted all the same: so a request behind another waits for that
-	 * one, and none waits for a worker that another front server holds.
+	 * The connection that a front server keeps to this worker; fd -1: none. Only one, and new
+	 * ones are accepted as well: so a request behind another waits for that one, and none waits
+	 * for a worker that another front server holds.
 	 */
 	struct peer            kept;
 	bool                   leaving; /* nothing is kept any more */
@@ -55,7 +55,7 @@ struct worker {
 	int64_t                idle_ms; /* when app_idle() is to be called */
 	int64_t                measured_ms; /* when the memory was last looked at */
 	uint64_t               left;    /* requests until max_requests */
-	int                    statm_fd; /* tells the memory in use */
+	int                    statm_fd; /* has the memory in use */
 	unsigned               unmeasured; /* connections since the last look */
 };
 
@@ -63,13 +63,14 @@ struct worker {
 static int
 take_signals(const struct heritage *h)
 {
-	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
+	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE,
+		SIGXFSZ };
 	sigset_t         obeyed;
 
 	sigemptyset(&obeyed);
 	sigaddset(&obeyed, SIGTERM);
 	sigaddset(&obeyed, SIGUSR1); /* does not make it leave, see obey() */
-	/* Ctrl-C goes to the whole group; a watched worker leaves when the supervisor says so. */
+	/* Ctrl-C goes to the whole group; a watched worker waits for the supervisor's SIGTERM. */
 	if (h->fd[HERITAGE_LIFELINE] == -1)
 		sigaddset(&obeyed, SIGINT);
 	else
@@ -105,9 +106,9 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 		stats_count(&stats->event[STATS_EVENT_REPLAYED]);
 	if (facts->error == ERR_RATE_LIMITED)
 		stats_count(&stats->event[STATS_EVENT_LIMITED]);
-	atomic_store_explicit(&stats->last_route, facts->route, memory_order_relaxed);
-	atomic_store_explicit(&stats->last_status, (uint32_t)status, memory_order_relaxed);
-	atomic_store_explicit(&stats->last_us, took_us, memory_order_relaxed);
+	word_set(&stats->last_route, facts->route);
+	word_set(&stats->last_status, (uint32_t)status);
+	word_set(&stats->last_us, took_us);
 }
 
 /*
@@ -117,7 +118,7 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 static void
 measure(struct worker *w)
 {
-	int64_t    now = atomic_load_explicit(&w->stats->since_ms, memory_order_relaxed);
+	int64_t    now = word_get(&w->stats->since_ms);
 	char       text[128];
 	struct str rest;
 	ssize_t    len;
@@ -131,23 +132,23 @@ measure(struct worker *w)
 	rest = (struct str) { text, len > 0 ? (size_t)len : 0 };
 	str_cut(&rest, ' ');
 	if (str_to_i64(str_cut(&rest, ' '), 0, INT32_MAX, &pages))
-		atomic_store_explicit(&w->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)),
-		    memory_order_relaxed);
+		word_set(&w->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)));
 }
 
 /* Why a request is not to be begun, as a sentence for its sender, or NULL. */
 static const char *
-refuse(struct worker *w, const struct request *req, bool waited)
+why_refused(struct worker *w, const struct request *req, bool waited)
 {
 	const struct conf *c = w->h->conf;
 	struct stats_slot *stats = w->stats;
 
 	/* Times of another host's clock are good enough to look at, not to act on. */
-	if (c->queue_timeout_ms && req->peer->same_host && req->queue_us > c->queue_timeout_ms * 1000) {
+	if (c->queue_timeout_ms && req->peer->same_host
+	    && req->queue_us > c->queue_timeout_ms * 1000) {
 		stats_count(&stats->event[STATS_EVENT_EXPIRED]);
 		if (queue_turn(&w->h->stats->shared->logged_expired_ms, LOG_AGAIN_MS))
-			log_warn("refusing requests with 503: they have waited longer than queue_timeout (%lld ms)",
-			    (long long)c->queue_timeout_ms);
+			log_warn("refusing requests with 503: they have waited longer than "
+				 "queue_timeout (%lld ms)", (long long)c->queue_timeout_ms);
 		return "The request has waited too long for its turn. Nothing was done; try again.";
 	}
 	if (!queue_sheds(&w->queue, c->queue_shed, waited))
@@ -193,7 +194,7 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 			stats_count(&stats->event[STATS_EVENT_REUSED]);
 		if (req.queue_us >= 0)
 			stats_observe(&stats->queued, req.queue_us);
-		req.refused = refuse(w, &req, waited);
+		req.refused = why_refused(w, &req, waited);
 		stats_enter(stats, STATS_STATE_HANDLING);
 		app_handle(w->app, &req, &w->response, &facts);
 		stats_enter(stats, STATS_STATE_WRITING);
@@ -206,9 +207,10 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 		app_after(w->app);
 		w->left--;
 	} else if (got != CONN_CLOSED || peer->fd != w->kept.fd) {
-		log_debug("%s", got == CONN_ABANDONED ? "dropping a request: its sender has left"
-						      : "a connection without a request");
-		stats_count(&stats->event[got == CONN_ABANDONED ? STATS_EVENT_ABANDONED : STATS_EVENT_USELESS]);
+		log_debug(got == CONN_ABANDONED ? "dropping a request: its sender has left"
+						: "a connection without a request");
+		stats_count(&stats->event[got == CONN_ABANDONED ? STATS_EVENT_ABANDONED
+								: STATS_EVENT_USELESS]);
 	}
 	arena_reset(&w->arena);
 	stats_enter(stats, STATS_STATE_IDLE);
@@ -220,22 +222,23 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 static bool
 accept_one(const struct worker *w, struct peer *out)
 {
-	int64_t idle_ms = atomic_load_explicit(&w->stats->since_ms, memory_order_relaxed);
+	int64_t idle_ms = word_get(&w->stats->since_ms);
 
 	for (;;) {
 		struct sockaddr_storage address;
 		socklen_t               len = sizeof(address);
 		int                     fd;
 
-		/* Before it has one: whoever dies with a request in hand shall have said so. */
+		/* Before it has one: a worker that dies with a request must have said so. */
 		stats_enter(w->stats, STATS_STATE_READING);
-		fd = accept4(w->h->fd[HERITAGE_LISTEN], (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+		fd = accept4(w->h->fd[HERITAGE_LISTEN], (struct sockaddr *)&address, &len,
+		    SOCK_CLOEXEC);
 		if (fd == -1 && errno == ECONNABORTED)
 			continue;
 		if (fd == -1) {
-			/* Another worker was faster, or so: idle all the while. */
+			/* Another worker was faster: it was idle all the while. */
 			stats_enter(w->stats, STATS_STATE_IDLE);
-			atomic_store_explicit(&w->stats->since_ms, idle_ms, memory_order_relaxed);
+			word_set(&w->stats->since_ms, idle_ms);
 		}
 		if (fd == -1 && errno == EAGAIN)
 			return false;
@@ -256,7 +259,7 @@ accept_one(const struct worker *w, struct peer *out)
 	}
 }
 
-/* False when a signal has come that says so: leave. */
+/* False when a signal has come that ends the worker. */
 static bool
 obey(const struct worker *w)
 {
@@ -272,12 +275,12 @@ obey(const struct worker *w)
 }
 
 /*
- * Waits for a request; false when it is time to leave. Signals come through
- * a descriptor because ppoll() delivers none while another descriptor is ready:
- * under full load a handler would never run (tried).
+ * Waits for a request on a new connection or on the kept one; false when it is time to leave.
+ * Signals come through a descriptor because ppoll() delivers none while another descriptor is
+ * ready: under full load a handler would never run (tried).
  */
 static bool
-wait_for_work(struct worker *w, bool *somebody, bool *again)
+wait_for_work(struct worker *w, bool *on_new, bool *on_kept)
 {
 	struct epoll_event woken[WAKE__COUNT];
 	int64_t            due = w->idle_ms - clock_mono_ms();
@@ -288,12 +291,12 @@ wait_for_work(struct worker *w, bool *somebody, bool *again)
 		w->idle_ms = clock_mono_ms() + due;
 	}
 	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
-	*somebody = *again = false;
+	*on_new = *on_kept = false;
 	for (int i = 0; i < n; i++)
 		if (woken[i].data.u32 == WAKE_LISTEN)
-			*somebody = true;
+			*on_new = true;
 		else if (woken[i].data.u32 == WAKE_KEPT)
-			*again = true;
+			*on_kept = true;
 		else if (woken[i].data.u32 == WAKE_LIFELINE || !obey(w))
 			return false;
 	return true;
@@ -311,18 +314,18 @@ drain(struct worker *w)
 }
 
 /*
- * Leaves the kept connection. One that is closed by this side may be just what a front
- * server sends a request into, so it is ended by the other side or with an answer.
+ * Gives the kept connection up. A front server may just be sending a request into it, so it ends
+ * with an answer, or by the other side.
  */
 static void
-part(struct worker *w)
+close_kept(struct worker *w)
 {
 	struct pollfd wait = { .fd = w->kept.fd, .events = POLLIN };
 
 	w->leaving = true;
 	if (w->kept.fd == -1)
 		return;
-	if (poll(&wait, 1, PART_MS) == 1)
+	if (poll(&wait, 1, CLOSE_KEPT_MS) == 1)
 		serve(w, &w->kept, true);
 	else
 		close(w->kept.fd);
@@ -332,7 +335,7 @@ part(struct worker *w)
 static bool
 is_too_large(const struct worker *w)
 {
-	int64_t bytes = (int64_t)atomic_load_explicit(&w->stats->memory_bytes, memory_order_relaxed);
+	int64_t bytes = (int64_t)word_get(&w->stats->memory_bytes);
 	int64_t most = w->h->conf->max_memory_bytes;
 
 	if (most == 0 || bytes < most)
@@ -345,7 +348,7 @@ is_too_large(const struct worker *w)
 static void
 leave(const struct worker *w, enum stats_cause cause)
 {
-	atomic_store_explicit(&w->stats->leaves, cause + 1, memory_order_relaxed);
+	word_set(&w->stats->leaves, cause + 1);
 }
 
 static void
@@ -376,17 +379,17 @@ static void
 loop(struct worker *w)
 {
 	while (w->left > 0) {
-		bool    somebody, again, waited;
+		bool    on_new, on_kept, waited;
 		int64_t since_us = clock_mono_us();
 
-		if (!wait_for_work(w, &somebody, &again)) {
+		if (!wait_for_work(w, &on_new, &on_kept)) {
 			drain(w);
 			return;
 		}
 		waited = clock_mono_us() - since_us < FOUND_WAITING_US;
-		if (again)
+		if (on_kept)
 			serve_kept(w, waited);
-		if (somebody && w->left > 0)
+		if (on_new && w->left > 0)
 			serve_new(w, waited);
 		if (is_too_large(w)) {
 			leave(w, STATS_CAUSE_MEMORY);
@@ -397,36 +400,44 @@ loop(struct worker *w)
 	leave(w, STATS_CAUSE_REQUESTS);
 }
 
+static bool
+say_ready(int fd)
+{
+	pid_t self = getpid();
+
+	return write(fd, &self, sizeof(self)) == (ssize_t)sizeof(self);
+}
+
 static int
 run(struct worker *w)
 {
-	pid_t self = getpid();
-	int   failed = app_check(w->app);
+	const struct heritage *h = w->h;
+	int                    failed = app_check(w->app);
 
 	if (failed == EXIT_CONFIG)
 		return failed;
 	if (failed)
 		log_warn("starting without the database: answers are 503 until it is back");
 	sandbox_enter(&(struct sandbox) {
-	    .who = SANDBOX_WORKER,
-	    .conf = w->h->conf,
-	    .listen_fd = w->h->fd[HERITAGE_LISTEN],
+	    .kind = SANDBOX_WORKER,
+	    .conf = h->conf,
+	    .listen_fd = h->fd[HERITAGE_LISTEN],
 	    .netlink = w->queue.how == QUEUE_UNIX,
 	    .refused = &w->stats->refused,
-	    .logged = &w->h->stats->shared->logged_sandbox,
+	    .logged = &h->stats->shared->logged_sandbox,
 	});
-	if (w->h->fd[HERITAGE_READY] != -1 && write(w->h->fd[HERITAGE_READY], &self, sizeof(self)) != sizeof(self))
+	if (h->fd[HERITAGE_READY] != -1 && !say_ready(h->fd[HERITAGE_READY]))
 		return EXIT_OS; /* the supervisor is gone */
 	w->idle_ms = clock_mono_ms();
 	measure(w);
 	loop(w);
-	part(w);
+	close_kept(w);
 	return 0;
 }
 
 /*
- * Of the workers that wait on the socket one is woken for a connection, not
- * all: with 64 of them that alone took two thirds of the throughput.
+ * Of the workers that wait on the socket one is woken for a connection, not all: with 64 of them
+ * that alone took two thirds of the throughput.
  */
 static bool
 open_epoll(struct worker *w)

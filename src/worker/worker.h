@@ -1,15 +1,14 @@
 /*
- * A worker: one application, one request at a time, until it is told to leave.
+ * A worker: one application, one request at a time, until it leaves.
  *
- * Leaves     After max_requests, or when it has more than max_memory; on SIGTERM
- *            (without a supervisor also SIGINT), when the request in hand and those
- *            that wait in the socket's queue are answered; and when the supervisor is gone.
+ * Leaves     After max_requests, or when it has more than max_memory; on SIGTERM (without a
+ *            supervisor also SIGINT), when the request in hand and those that wait in the socket's
+ *            queue are answered; and when the supervisor is gone.
  * Log        SIGUSR1 opens it again.
- * Database   Away: it serves all the same, and the API answers 503. Unfit
- *            (role, schema): it does not start, EXIT_CONFIG.
- * Signals    worker_run() sets them up. They stay blocked throughout, because
- *            libfcgi takes an interrupted read for the end of a request, and are
- *            read from a descriptor.
+ * Database   Away: it serves anyway, and the API answers 503. Unfit (role, schema): it does not
+ *            start, EXIT_CONFIG.
+ * Signals    worker_run() sets them up. They stay blocked throughout, because libfcgi takes an
+ *            interrupted read for the end of a request, and are read from a descriptor.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H

@@ -603,7 +603,7 @@ def test_status_command(session_admin):
     assert len(re.findall(r"^\d+ +\d+  ready ", done.stdout, re.M)) == 2
     done = a.clientele("status", "--json")
     assert [worker["pid"] for worker in json.loads(done.stdout)["workers"]] == [w["pid"] for w in a.state()["workers"]]
-    assert re.fullmatch(r"2 workers of 2 \(\d+ to \d+\), 2 idle, 0 active\n", a.clientele("workers").stdout)
+    assert re.fullmatch(r"2 of 2 workers \(\d+ to \d+\), 2 idle, 0 active\n", a.clientele("workers").stdout)
     assert json.loads(a.clientele("workers", "--json").stdout)["target"] == 2
 
 

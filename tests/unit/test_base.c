@@ -1,5 +1,6 @@
 /* base/: views, buffers, arena, UTF-8, clock, ids, hashes and the list of failures. */
 #include "base/arena.h"
+#include "base/backoff.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -107,6 +108,45 @@ str_writes_bytes_as_hex(void **state UNUSED)
 	assert_ptr_equal(str_put_hex(out + 1, bytes, sizeof(bytes)), out + 1 + 2 * sizeof(bytes));
 	assert_string_equal(out, "-00099aaff0ff--");
 	assert_ptr_equal(str_put_hex(out, bytes, 0), out);
+}
+
+static void
+control_characters_are_found_anywhere(void **state UNUSED)
+{
+	static const struct {
+		struct str text;
+		bool       has;
+	} cases[] = {
+		{ STR(""), false }, { STR("plain ~!"), false }, { STR("\xc3\xa4"), false }, { STR("a\n"), true },
+		{ STR("\ta"), true }, { STR("a\0b"), true }, { STR("\x7f"), true }, { STR("\x1b[1m"), true },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		assert_int_equal(str_has_control(cases[i].text), cases[i].has);
+	for (int c = 0; c < 256; c++)
+		assert_int_equal(str_is_visible((char)c), c >= 0x21 && c <= 0x7e);
+}
+
+static void
+pauses_double_up_to_their_bound(void **state UNUSED)
+{
+	static const int64_t expected[] = { 100, 200, 400, 800, 1600, 2000, 2000 };
+	int64_t              pause = 0;
+
+	for (size_t i = 0; i < COUNTOF(expected); i++)
+		assert_int_equal(pause = backoff_after(pause, 2000), expected[i]);
+	assert_int_equal(backoff_after(0, 50), 50);
+}
+
+static void
+ages_are_never_negative(void **state UNUSED)
+{
+	assert_int_equal(clock_age(3, 10), 7);
+	assert_int_equal(clock_age(10, 10), 0);
+	assert_int_equal(clock_age(11, 10), 0);
+	assert_int_equal(clock_age(INT64_MAX, 10), 0);
+	assert_int_equal(clock_age(-1, INT64_MAX), 0);
+	assert_int_equal(clock_age(INT64_MIN, 10), 0);
 }
 
 static void
@@ -417,6 +457,9 @@ main(void)
 		cmocka_unit_test(str_case_is_ascii_only),
 		cmocka_unit_test(str_knows_the_characters_of_ascii),
 		cmocka_unit_test(str_writes_bytes_as_hex),
+		cmocka_unit_test(control_characters_are_found_anywhere),
+		cmocka_unit_test(pauses_double_up_to_their_bound),
+		cmocka_unit_test(ages_are_never_negative),
 		cmocka_unit_test(buf_stops_at_its_maximum_and_stays_full),
 		cmocka_unit_test(buf_formats_longer_than_its_scratch),
 		cmocka_unit_test(arena_hands_out_zeroed_aligned_memory),
