@@ -1,5 +1,6 @@
 /* The table of system calls. */
 #include "guard/filter.h"
+#include "shm/word.h"
 
 #include "config.h"
 
@@ -208,7 +209,7 @@ static _Atomic(uint32_t) *refused_call;
 static void
 die(int signal_number, siginfo_t *info, void *context UNUSED)
 {
-	atomic_store(refused_call, (uint32_t)info->si_syscall + 1);
+	word_set(refused_call, (uint32_t)info->si_syscall + 1);
 	raise(signal_number);
 	_exit(EXIT_DEFECT);
 }

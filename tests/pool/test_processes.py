@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 
 import pytest
 
@@ -63,6 +64,18 @@ def test_core_files_and_new_privileges_are_off_in_all_of_them(processes):
             assert "NoNewPrivs:\t1\n" in file.read(), what
 
 
+def board(pid):
+    """How much of the scoreboard a process has mapped: {permissions: bytes}."""
+    sizes = Counter()
+    with open(f"/proc/{pid}/maps") as file:
+        for line in file:
+            if "memfd:clientele-stats" in line:
+                area, permissions = line.split()[:2]
+                begin, end = (int(address, 16) for address in area.split("-"))
+                sizes[permissions] += end - begin
+    return dict(sizes)
+
+
 def descriptors(pid):
     """What a process has open besides standard input, output and error."""
     found = {}
@@ -82,6 +95,18 @@ def socket_of(path):
 def needs_root():
     if os.getuid() != 0:
         pytest.skip("only root sees the descriptors of a process that is hardened")
+
+
+def test_of_the_scoreboard_a_worker_has_its_own_pages_and_the_admin_process_a_view(place, pool, needs_root):
+    p = pool(workers=1, admin_listen=f"unix:{place.new('a') / 'admin'}").start()
+    wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
+    whole = board(p.pid)["rw-s"]
+    listen = socket_of(p.socket)
+    for pid in children(p.pid):
+        if listen in descriptors(pid):
+            assert list(board(pid)) == ["rw-s"] and board(pid)["rw-s"] < whole / 100
+        else:
+            assert board(pid) == {"r--s": whole}
 
 
 # What they open by themselves: the log is standard error here.
