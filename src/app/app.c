@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-/* A refused request is to come again after 1 to this many seconds. */
+/* The client of a refused request is asked to wait 1 to this many seconds. */
 enum { REFUSED_RETRY_MAX_S = 3 };
 
 struct app {
@@ -116,7 +116,8 @@ join_trace(const struct request *req, struct response *res, struct trace *trace)
 {
 	char *text;
 
-	if (req->header_count[HEADER_TRACEPARENT] != 1 || !trace_parse(req->header[HEADER_TRACEPARENT], trace))
+	if (req->header_count[HEADER_TRACEPARENT] != 1
+	    || !trace_parse(req->header[HEADER_TRACEPARENT], trace))
 		return;
 	trace_begin(trace);
 	text = ARENA_NEW(req->arena, char, TRACE_TEXT_BYTES + 1);
@@ -124,33 +125,42 @@ join_trace(const struct request *req, struct response *res, struct trace *trace)
 	response_header(res, "traceresponse", str_of(text));
 }
 
-/*
- * Some front servers join repeated headers with ", ", which stands in no key
- * and no version.
- */
-static enum err
-check_repeated(struct call *c)
+/* Some front servers join repeated headers with ", ", which no key and no version contains. */
+static bool
+is_repeated(const struct request *req, enum header h)
 {
-	static const enum header once[] = { HEADER_API_KEY, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY };
+	struct str value = req->header[h];
+
+	return req->header_count[h] > 1
+	    || (value.len && memmem(value.ptr, value.len, ", ", 2));
+}
+
+static enum err
+check_headers(struct call *c)
+{
+	static const enum header once[] = {
+		HEADER_API_KEY, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY,
+	};
 
 	for (size_t i = 0; i < COUNTOF(once); i++) {
-		struct str value = c->req->header[once[i]];
+		const char *name = header_names[once[i]];
 
-		if (c->req->header_count[once[i]] > 1 || (value.len && memmem(value.ptr, value.len, ", ", 2)))
-			return call_fail(c, ERR_VALIDATION, header_names[once[i]], "This header must be sent once.");
-		if (value.len > HEADER_VALUE_MAX_BYTES)
-			return call_fail(c, ERR_VALIDATION, header_names[once[i]], "This header is too long.");
+		if (is_repeated(c->req, once[i]))
+			return call_fail(c, ERR_VALIDATION, name, "This header must be sent once.");
+		if (c->req->header[once[i]].len > HEADER_VALUE_MAX_BYTES)
+			return call_fail(c, ERR_VALIDATION, name, "This header is too long.");
 	}
 	return ERR_OK;
 }
 
-/* Before the key is known: the header when it makes sense, else what the path says. */
+/* The version of an answer given before the key is known: by the header, else by the path. */
 static enum version
 version_guess(const struct call *c)
 {
+	struct str   header = c->req->header[HEADER_VERSION];
 	enum version v;
 
-	if (c->req->header[HEADER_VERSION].ptr && version_resolve(c->req->header[HEADER_VERSION], &v))
+	if (header.ptr && version_resolve(header, &v))
 		return v;
 	return c->legacy_path ? V_LEGACY : V_CURRENT;
 }
@@ -171,15 +181,15 @@ choose_version(struct call *c)
 }
 
 static enum err
-refuse(struct call *c)
+unavailable(struct call *c)
 {
 	call_fail(c, ERR_UNAVAILABLE, NULL, c->req->refused);
-	/* Clients that are refused together shall not come back together. */
+	/* So that clients that were refused together do not come back together. */
 	c->problem.retry_after_s = 1 + clock_mono_us() % REFUSED_RETRY_MAX_S;
 	return ERR_UNAVAILABLE;
 }
 
-/* Everything that a write's handler finds done: the body read, the idempotency key ready. */
+/* What a write's handler needs done before: reads the body and the idempotency key. */
 static enum err
 begin_write(struct call *c)
 {
@@ -190,13 +200,15 @@ begin_write(struct call *c)
 static enum err
 run_handler(struct call *c)
 {
-	enum err e;
+	enum err e = ERR_OK;
 
 	c->headers = c->res->headers;
-	if (c->route->flags & ROUTE_WRITES && ((e = begin_write(c)) != ERR_OK || idem_is_repeated(c, &e)))
+	if (c->route->flags & ROUTE_WRITES)
+		e = begin_write(c);
+	if (e != ERR_OK || idem_is_repeated(c, &e))
 		return e;
 	e = c->route->handle(c);
-	/* An answer that was given before comes before the rules of the day. */
+	/* A stored answer counts more than a refusal by rules that may be newer than it. */
 	return e != ERR_OK && err_info(e)->status < 500 ? idem_recall(c, e) : e;
 }
 
@@ -211,16 +223,17 @@ handle(struct app *app, struct call *c)
 	c->version = version_guess(c);
 	stats_do(app->stats, c->facts->route, c->facts->request_id);
 	legacy_headers(c);
-	if (e != ERR_OK || (e = check_repeated(c)) != ERR_OK)
+	if (e != ERR_OK || (e = check_headers(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
-		return refuse(c);
+		return unavailable(c);
 	if (!(c->route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
 	if (c->version < c->route->since)
-		return call_fail(c, ERR_NOT_AVAILABLE, NULL, "This endpoint does not exist in this API version.");
+		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
+		    "This endpoint does not exist in this API version.");
 	return run_handler(c);
 }
 
@@ -228,14 +241,27 @@ static void
 note_database(struct app *app, struct facts *facts)
 {
 	struct db_meter spent = db_meter_take(app->db);
+	enum stats_db   state = spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY;
 
 	facts->db_us = spent.us;
 	facts->db_trips = spent.trips;
 	facts->statements = spent.statements;
 	facts->left = spent.left;
 	if (spent.trips)
-		atomic_store_explicit(&app->stats->db, spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY,
-		    memory_order_relaxed);
+		atomic_store_explicit(&app->stats->db, state, memory_order_relaxed);
+}
+
+/* One line for each 5xx, but none for a client that has hung up or a request that was refused. */
+static void
+log_failure(const struct call *c, enum err e)
+{
+	const struct problem *p = &c->problem;
+
+	/* Requests are refused for a while; the log has a line for the whole of it. */
+	if (c->res->status < 500 || c->facts->left || c->req->refused)
+		return;
+	log_error("request %.*s: %d %s: %s", STR_ARGS(c->facts->request_id), c->res->status,
+	    err_info(e)->code, p->log[0] ? p->log : p->message);
 }
 
 void
@@ -254,8 +280,12 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	};
 	struct str id = request_id(req);
 
-	*facts = (struct facts) { .request_id = id, .route = STATS_NO_ROUTE, .queue_us = req->queue_us };
-	db_meter_take(app->db); /* what housekeeping cost is nobody's */
+	*facts = (struct facts) {
+		.request_id = id,
+		.route = STATS_NO_ROUTE,
+		.queue_us = req->queue_us,
+	};
+	db_meter_take(app->db); /* drops what housekeeping has added, which is not this request's */
 	db_watch(app->db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
@@ -263,10 +293,7 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	facts->error = reply_render(&c, handle(app, &c));
 	db_watch(app->db, NULL);
 	note_database(app, facts);
-	/* What is refused has no cause of its own: the log tells of the whole time of it. */
-	if (res->status >= 500 && !facts->left && !req->refused)
-		log_error("request %.*s: %d %s: %s", STR_ARGS(id), res->status, err_info(facts->error)->code,
-		    c.problem.log[0] ? c.problem.log : c.problem.message);
+	log_failure(&c, facts->error);
 }
 
 /* ---- between requests ---- */
@@ -277,7 +304,11 @@ app_after(struct app *app)
 	struct arena arena;
 	struct facts facts = { .route = STATS_NO_ROUTE };
 	struct call  c = {
-		.arena = &arena, .db = app->db, .conf = app->conf, .buckets = app->buckets, .facts = &facts,
+		.arena = &arena,
+		.db = app->db,
+		.conf = app->conf,
+		.buckets = app->buckets,
+		.facts = &facts,
 	};
 
 	if (!api_key_is_to_confirm(app->keys))

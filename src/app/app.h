@@ -1,11 +1,11 @@
 /*
  * The whole API as one function from request to response, without sockets.
  *
- * Ownership  app_new() connects to nothing; the database is reached on first
- *            need. app_free() closes it.
- * Errors     app_handle() always fills the response: every failure is a JSON
- *            answer for the client and, from 5xx on, a line in the log.
- * Threads    One app, one thread; it serves one request at a time.
+ * Ownership  app_new() does not connect to the database; the first request or check that needs
+ *            it does. app_free() closes the connection.
+ * Errors     app_handle() always fills the response: every failure is a JSON answer for the
+ *            client and, from 500 on, a line in the log.
+ * Threads    An app belongs to one thread, and serves one request at a time.
  */
 #ifndef APP_APP_H
 #define APP_APP_H
@@ -20,30 +20,30 @@
 
 struct app;
 
-/* All must outlive the app; buckets may be NULL for app_check() alone. */
+/* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
 struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
 void        app_free(struct app *app);
 
 /*
- * Connects now instead of at the first request and checks role and schema.
- * Returns 0, EXIT_DATABASE (it cannot be reached) or EXIT_CONFIG (it can, but
- * must not be used: the log says why and what to do).
+ * Connects now, not at the first request, and checks role and schema. Returns 0, EXIT_DATABASE
+ * (the database cannot be reached) or EXIT_CONFIG (it can, but must not be used: the log says why
+ * and what to do).
  */
 int app_check(struct app *app);
 
-/* How many connections the database allows; false when it does not tell. */
+/* How many connections the database allows. False: the database could not be asked. */
 bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 
-/* facts are filled anew. */
-void app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts);
+/* Answers the request. Whatever was in *facts is replaced. */
+void app_handle(struct app *app, const struct request *req, struct response *res,
+    struct facts *facts);
 
-/* What the last request left to be done once its answer is out; mostly nothing. */
+/* To be called once the answer is out: does what the request has left to do, mostly nothing. */
 void app_after(struct app *app);
 
 /*
- * Work between two requests, when it is due: expired idempotency keys. Bounded to
- * milliseconds. Returns the ms until it wants to be called again, under full
- * load too.
+ * To be called between two requests, under full load too: removes expired idempotency keys if it
+ * is time for that, in a few milliseconds. Returns the ms until it wants to be called again.
  */
 int64_t app_idle(struct app *app);
 

@@ -1,4 +1,4 @@
-/* Work between two requests: expired idempotency keys. */
+/* Work between two requests: removing expired idempotency keys. */
 #include "app/housekeeping.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -6,13 +6,13 @@
 
 enum {
 	EVERY_MS = 60 * 1000,
-	/* Rows a step: a ms or less, so a request that comes in between waits no longer than that. */
+	/* Rows in a step, which takes 1 ms or less: a request that comes meanwhile waits for it. */
 	ROWS = 200,
-	/* After a full step there may be more: 2,000 rows a second and worker at most. */
+	/* After a full step, as there may be more: at most 2,000 rows a second in each worker. */
 	AGAIN_MS = 100,
 };
 
-/* Half of the time to one and a half, so that workers do not come together. */
+/* Half the interval to one and a half, so that the workers' turns do not coincide. */
 static void
 plan(struct housekeeping *h)
 {

@@ -1,6 +1,6 @@
 /*
- * Work between two requests, when it is due: expired idempotency keys are removed,
- * in steps of milliseconds.
+ * Work between two requests, when it is due: expired idempotency keys are removed, in steps of a
+ * few milliseconds.
  */
 #ifndef APP_HOUSEKEEPING_H
 #define APP_HOUSEKEEPING_H
@@ -9,12 +9,12 @@
 
 struct housekeeping {
 	int64_t due_ms;     /* monotonic */
-	int64_t expired_ms; /* wall: when the last expired key was made that was removed */
+	int64_t expired_ms; /* wall: when the newest key that was removed had been made */
 };
 
 void housekeeping_init(struct housekeeping *h);
 
-/* Does what is due; returns the ms until it wants to be called again. */
+/* Does what is due, if anything. Returns the ms until it wants to be called again. */
 int64_t housekeeping_run(struct housekeeping *h, struct db *db, const struct conf *conf);
 
 #endif

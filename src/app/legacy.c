@@ -1,4 +1,4 @@
-/* What an answer on a path without a version says of its successor. */
+/* What an answer on a path without a version says about the path that replaces it. */
 #include "app/legacy.h"
 #include "base/buf.h"
 
@@ -10,7 +10,7 @@ enum {
 /* One year after the version that ends the legacy paths' last differences. */
 static const struct str sunset = STR("Sat, 31 Jul 2027 00:00:00 GMT");
 
-/* Bytes at the beginning that need no escape in a path. */
+/* How many bytes at the beginning need no escape in a path. */
 static size_t
 unreserved(struct str s)
 {
@@ -21,7 +21,10 @@ unreserved(struct str s)
 	return n;
 }
 
-/* The same path under /api/v1, escaped anew: no byte of a request goes into a header as it came. */
+/*
+ * The same path under /api/v1. It is unescaped and escaped again, so that a request cannot put a
+ * byte of its choice into a header.
+ */
 static struct str
 successor(struct call *c)
 {
@@ -48,7 +51,9 @@ successor(struct call *c)
 		}
 	}
 	buf_str(&link, STR(">; rel=\"successor-version\""));
-	copy = link.full ? STR("</api/v1>; rel=\"successor-version\"") : arena_str(c->arena, buf_view(&link));
+	copy = arena_str(c->arena, buf_view(&link));
+	if (link.full)
+		copy = STR("</api/v1>; rel=\"successor-version\"");
 	buf_fini(&link);
 	return copy;
 }

@@ -6,7 +6,7 @@
 static enum err
 get(struct call *c)
 {
-	/* In no version's envelope: it is a document for tools, not a resource. */
+	/* Without an envelope: it is a document for tools, not a resource. */
 	c->res->status = 200;
 	c->reply = jwrite_raw(openapi_document);
 	return ERR_OK;

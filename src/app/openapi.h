@@ -1,6 +1,6 @@
 /*
- * The OpenAPI description of the API (doc/openapi.json), built in. It is the
- * same for every caller and version: it says itself what older versions change.
+ * The OpenAPI description of the API (doc/openapi.json), built in. It is the same for every caller
+ * and every version; it says itself what is different in older versions.
  */
 #ifndef APP_OPENAPI_H
 #define APP_OPENAPI_H

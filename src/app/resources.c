@@ -1,4 +1,4 @@
-/* The resources of this API: a line each. */
+/* The resources of this API: one line each. */
 #include "app/resources.h"
 
 #define RESOURCES(RESOURCE) \
@@ -16,7 +16,10 @@ static const struct resource *const resources[] = {
 #undef RESOURCE
 };
 
-/* The resource that has row *i of all routes, which becomes its own row; NULL past the end. */
+/*
+ * The resource that has row *i of all routes, or NULL past the end. *i becomes the row's number
+ * among the routes of that resource.
+ */
 static const struct resource *
 find(size_t *i)
 {

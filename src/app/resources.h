@@ -9,7 +9,7 @@
 /* Row i of all routes, in the order of the resources, or NULL past the end. */
 const struct route *route_at(size_t i);
 
-/* Whose row it is. */
+/* The resource that this row belongs to, or NULL past the end. */
 const struct resource *route_owner(size_t i);
 
 #endif

@@ -1,11 +1,11 @@
-/* From a request's method and path to its route. */
+/* Finds the route of a request's method and path. */
 #include "app/router.h"
 #include "app/resources.h"
 #include "shm/stats.h"
 
 #include <assert.h>
 
-/* Where the API can be found; the first one that fits. Some old clients lose their /api. */
+/* Where the API can be found; the first one that fits counts. Some old clients leave out /api. */
 static const struct {
 	struct str prefix;
 	bool       legacy;
@@ -16,7 +16,7 @@ static const struct {
 	{ STR(""), true },
 };
 
-/* A route with its pattern split at the slashes; an absent segment is a parameter. */
+/* A route with its pattern split at the slashes. An absent segment stands for a parameter. */
 struct rule {
 	const struct route    *route;
 	const struct resource *resource;
@@ -99,7 +99,8 @@ print_methods(struct call *c, unsigned methods)
 
 	for (enum method m = 0; m < METHOD_OTHER; m++)
 		if (methods & 1u << m)
-			text = arena_fmt(c->arena, "%s%s%s", text.ptr, text.len ? ", " : "", method_names[m]);
+			text = arena_fmt(c->arena, "%s%s%s", text.ptr, text.len ? ", " : "",
+			    method_names[m]);
 	return text;
 }
 
@@ -120,7 +121,9 @@ router_find(struct call *c)
 			c->facts->route = i;
 			return ERR_OK;
 		}
-		allowed |= 1u << route->method | (route->method == METHOD_GET ? 1u << METHOD_HEAD : 0);
+		allowed |= 1u << route->method;
+		if (route->method == METHOD_GET)
+			allowed |= 1u << METHOD_HEAD;
 	}
 	if (!allowed)
 		return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");

@@ -1,20 +1,20 @@
 /*
- * From a request's method and path to its row in the routes of the resources.
+ * Finds the route of a request's method and path, among those of all resources.
  */
 #ifndef APP_ROUTER_H
 #define APP_ROUTER_H
 
 #include "call/call.h"
 
-/* Once, before the others: splits the patterns of all routes. */
+/* To be called once, before the others: splits the patterns of all routes. */
 void router_init(void);
 
-/* Fills c->legacy_path; returns what of the target stands behind the base. */
+/* Fills c->legacy_path. Returns the target without its base ("/api/v1", "/api", ...). */
 struct str router_base(struct call *c);
 
 /*
- * Finds the row for c's method and path; fills c->route, c->resource, c->param and the facts' route.
- * ERR_NOT_FOUND, or ERR_METHOD with the problem's allow.
+ * Finds the route, and fills c->route, c->resource, c->param and c->facts->route. ERR_NOT_FOUND, or
+ * ERR_METHOD, which fills c->problem.allow.
  */
 enum err router_find(struct call *c);
 
