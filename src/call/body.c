@@ -13,6 +13,13 @@ body_read(struct call *c)
 	    && jread_parse(c->arena, c->req->body, &limits, &b->doc, &b->error);
 }
 
+static bool
+is_object(const struct jnode *n, enum body_use use)
+{
+	return n->type == JTYPE_OBJECT
+	    || (use == BODY_MAY_BE_EMPTY && n->type == JTYPE_ARRAY && n->size == 0);
+}
+
 enum err
 body_object(struct call *c, enum body_use use, const struct jdoc **doc)
 {
@@ -24,11 +31,10 @@ body_object(struct call *c, enum body_use use, const struct jdoc **doc)
 		b->valid = jread_parse(c->arena, STR("{}"), &limits, &b->doc, &b->error);
 	if (!b->valid)
 		return call_fail(c, ERR_INVALID_JSON, NULL,
-		    arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.", b->error.offset,
-		        b->error.what).ptr);
+		    arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.",
+			b->error.offset, b->error.what).ptr);
 	*doc = &b->doc;
-	if (b->doc.nodes->type == JTYPE_OBJECT
-	    || (use == BODY_MAY_BE_EMPTY && b->doc.nodes->type == JTYPE_ARRAY && b->doc.nodes->size == 0))
+	if (is_object(b->doc.nodes, use))
 		return ERR_OK;
 	call_field(c, "body", "must be a JSON object");
 	return call_fields_done(c);

@@ -46,8 +46,8 @@ call_fields_done(struct call *c)
 /* ---- a transaction that failed ---- */
 
 /*
- * The end of a sentence about it: what is known of the outcome, and what helps. Only
- * what a call can do is advised: not every write takes a key.
+ * The second sentence of its message: what is known of the outcome, and what the client can do.
+ * An Idempotency-Key is suggested only where the route takes one: not every write does.
  */
 static const char *
 advice(const struct call *c, const struct tx *tx)
@@ -57,8 +57,8 @@ advice(const struct call *c, const struct tx *tx)
 	if (c->idem.key.ptr)
 		return "Its outcome is unknown; try again with the same Idempotency-Key.";
 	if (c->route && c->route->flags & ROUTE_WRITES)
-		return "Its outcome is unknown; look before you repeat it. With an Idempotency-Key it could be "
-		       "repeated safely.";
+		return "Its outcome is unknown; look before you repeat it. "
+		       "With an Idempotency-Key it could be repeated safely.";
 	return "Its outcome is unknown; look before you repeat it.";
 }
 
@@ -77,41 +77,59 @@ find_constraint(const struct call *c, const char *name)
 	return NULL;
 }
 
+/* If there is a reason that can be named, why the transaction was undone; else ERR_OK. */
+static enum err
+undone(struct call *c, const struct tx *tx, enum db_status status)
+{
+	const struct constraint *broken = NULL;
+
+	if (status == DB_UNIQUE)
+		broken = find_constraint(c, tx->constraint);
+	if (broken)
+		return call_fail(c, broken->err, broken->param, broken->message);
+	if ((status == DB_LOCKED || status == DB_TIMEOUT) && tx_failed_at(tx, SQL_MARK_TWIN))
+		return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
+		    "A request with this idempotency key is still running.");
+	if (status == DB_FAILED && tx_failed_at(tx, SQL_MARK_RECORD))
+		return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
+		    "The idempotency record cannot be read or written. "
+		    "Nothing was done; try again.");
+	return ERR_OK;
+}
+
 enum err
 call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 {
-	const struct constraint *broken = status == DB_UNIQUE ? find_constraint(c, tx->constraint) : NULL;
+	const char *gone = tx->outcome == TX_UNKNOWN
+	    ? "The connection to the database was lost while the request ran."
+	    : "The service is temporarily unavailable.";
+	enum err    e;
 
 	snprintf(c->problem.log, sizeof(c->problem.log), "%s%s", tx->log,
 	    tx->outcome == TX_UNKNOWN ? "; outcome unknown" : "");
-	if (tx->outcome == TX_UNDONE) {
-		if (broken)
-			return call_fail(c, broken->err, broken->param, broken->message);
-		if ((status == DB_LOCKED || status == DB_TIMEOUT) && tx_failed_at(tx, SQL_MARK_TWIN))
-			return call_fail(c, ERR_IDEM_IN_PROGRESS, "Idempotency-Key",
-			    "A request with this idempotency key is still running.");
-		if (status == DB_FAILED && tx_failed_at(tx, SQL_MARK_RECORD))
-			return call_fail(c, ERR_IDEM_UNAVAILABLE, "Idempotency-Key",
-			    "The idempotency record cannot be read or written. Nothing was done; try again.");
-	}
+	if (tx->outcome == TX_UNDONE && (e = undone(c, tx, status)) != ERR_OK)
+		return e;
 	switch (status) {
 	case DB_LOCKED:
-		return fail_advised(c, tx, ERR_UNAVAILABLE, "Another request holds what this one needs.");
+		return fail_advised(c, tx, ERR_UNAVAILABLE,
+		    "Another request holds what this one needs.");
 	case DB_TIMEOUT:
 		return fail_advised(c, tx, ERR_UNAVAILABLE, "The request took too long.");
 	case DB_GONE:
-		return fail_advised(c, tx, ERR_UNAVAILABLE, tx->outcome == TX_UNKNOWN
-		        ? "The connection to the database was lost while the request ran."
-		        : "The service is temporarily unavailable.");
+		return fail_advised(c, tx, ERR_UNAVAILABLE, gone);
 	case DB_OK:
 	case DB_UNIQUE:
 	case DB_FAILED:
 		break;
 	}
-	/* Trying again will not help against a defect, but with an unknown outcome it is safe or said not to be. */
+	/*
+	 * A defect: trying again does not help. But when the outcome is unknown, the client has
+	 * to find it out, and the advice says how.
+	 */
 	if (tx->outcome == TX_UNKNOWN)
 		return fail_advised(c, tx, ERR_UNAVAILABLE, "Something went wrong on our side.");
-	return call_fail(c, ERR_INTERNAL, NULL, "Something went wrong on our side. Nothing was done.");
+	return call_fail(c, ERR_INTERNAL, NULL,
+	    "Something went wrong on our side. Nothing was done.");
 }
 
 /* ---- reading ---- */

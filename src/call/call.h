@@ -1,10 +1,9 @@
 /*
  * One call of the API: what a handler gets and what it leaves behind.
  *
- * Made by    app_handle(), which has checked route, key and version before a
- *            handler runs.
- * Left       Either a reply (call/reply.h) and ERR_OK, or a problem (call_fail
- *            and its kin) and its error.
+ * Made by    app_handle(), which checks route, key and version before a handler runs.
+ * Left       Either a reply (call/reply.h) and ERR_OK, or a problem (made by call_fail() or one
+ *            of the functions around it) and its error.
  * Lifetime   That of the request; everything in it is in the request's arena.
  */
 #ifndef CALL_CALL_H
@@ -27,29 +26,29 @@
 
 struct json_object;
 
-/* Whose key the call is made with. */
+/* The API key that the call is made with, and its owner. */
 struct tenant {
 	struct id    environment, organization, key;
 	bool         livemode;
 	bool         pinned;
 	enum version pin;
-	bool         own_rate; /* set for this key; else the configured one applies */
+	bool         own_rate; /* the key has a rate of its own; else the configured one applies */
 	struct rate  rate;     /* with own_rate */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */
 struct problem {
 	enum err    code;
-	const char *param;   /* the field, parameter or header that is to blame, or NULL */
-	const char *message; /* one sentence without internals */
-	struct str  allow;   /* 405: the methods that exist */
-	int64_t     retry_after_s;
+	const char *param;   /* the field, parameter or header at fault, or NULL */
+	const char *message; /* one sentence or two, without internals */
+	struct str  allow;   /* for a 405: the methods that the path takes */
+	int64_t     retry_after_s; /* 0: no such header */
 	size_t      details;
 	struct problem_detail {
-		const char *field;   /* dotted path from the body's top */
+		const char *field;   /* dotted path from the top of the body */
 		const char *message;
 	} *detail;
-	char log[256];
+	char log[256]; /* for the operator; empty: message will do */
 };
 
 /* The body as JSON, read once (call/body.h). */
@@ -61,11 +60,11 @@ struct body {
 
 /* The Idempotency-Key of a write (call/idem.h). */
 struct idem {
-	struct str    key;    /* absent when none was sent */
-	unsigned char hash[HASH_BYTES]; /* of what is meant */
-	struct id     maker;  /* drawn for this call: its mark in a record that it writes */
-	int64_t       lock;   /* number of the key's lock */
-	bool          looked; /* its record was looked for, and the answer came */
+	struct str    key;    /* absent if none was sent */
+	unsigned char hash[HASH_BYTES]; /* of the request: a repeated one must have the same */
+	struct id     maker;  /* drawn for this call; a record that it writes has this mark */
+	int64_t       lock;   /* number of the key's advisory lock */
+	bool          looked; /* the database has said whether there is a record */
 };
 
 enum { PATH_PARAMETERS_MAX = 4 };
@@ -76,7 +75,7 @@ struct call {
 	struct response       *res;
 	struct db             *db;
 	const struct conf     *conf;
-	struct buckets        *buckets; /* of rate limits */
+	struct buckets        *buckets; /* for rate limits */
 	struct recent         *recent;
 	struct facts          *facts;
 	const struct resource *resource;
@@ -86,43 +85,56 @@ struct call {
 	bool                   legacy_path; /* the path has no version in it */
 	struct path            path;
 	struct query           query;
-	struct str             param[PATH_PARAMETERS_MAX]; /* the path's, in the order of the pattern */
+	struct str             param[PATH_PARAMETERS_MAX]; /* of the path, in its order */
 	struct body            body;
 	struct idem            idem;
 
 	struct json_object *reply;    /* owned; what the handler answers */
-	bool                rendered; /* the response has its body already */
-	size_t              headers;  /* of the response that are not the handler's: they come first */
+	bool                rendered; /* the response has its body */
+	size_t              headers;  /* of the response, before the handler added its own */
 	struct problem      problem;
 };
 
-/* Each returns code, so that a handler can end with it. param may be NULL. */
+/*
+ * Fills the problem and returns code, so that a handler can end with it. param may be NULL; message
+ * must live as long as the request.
+ */
 enum err call_fail(struct call *c, enum err code, const char *param, const char *message);
 
-/* Adds one broken field to the problem, which becomes a validation_error; field is "a.b" or "a.0.b". */
+/*
+ * Adds one broken field to the problem, which call_fields_done() then makes a validation_error.
+ * field is "a.b" or "a.0.b".
+ */
 void call_field(struct call *c, const char *field, const char *message);
 
-/* ERR_VALIDATION when call_field() was called, else ERR_OK. */
+/* ERR_VALIDATION if call_field() was called, else ERR_OK. */
 enum err call_fields_done(struct call *c);
 
 /*
- * What a failed transaction means for the client: the constraints of the call's resource first, then what
- * is known of the outcome.
+ * Fills the problem with what a failed transaction means for the client: by the constraints of the
+ * call's resource if it broke one of them, else by what is known of the outcome.
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
 
-/* First step of every transaction that is not a write_begin(): what it may see. */
+/*
+ * Adds the first step of every transaction but those of write_begin(): it enters the environment,
+ * which decides what the others see.
+ */
 void call_enter(struct call *c, struct tx *tx);
 
 /*
- * Runs a transaction that only reads: enters the environment and sends the statement that the caller
- * then binds. Its rows are those of step READ_STEP.
+ * A transaction that only reads. call_read() prepares it: it enters the environment, then comes the
+ * statement, with the environment bound as $1; the caller binds the rest. call_read_run() runs it;
+ * the rows are those of step READ_STEP.
  */
 enum { READ_STEP = 1 };
 struct bind *call_read(struct call *c, struct tx *tx, enum sql_id statement);
 enum err     call_read_run(struct call *c, struct tx *tx);
 
-/* The only value of a query parameter, absent when not sent; sent twice: false, and the problem is filled. */
+/*
+ * *value is the parameter's in the query, absent if it was not sent. If it was sent twice: false,
+ * and call_field() was called.
+ */
 bool call_parameter(struct call *c, const char *name, struct str *value) MUSTCHECK;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What one request was, for the log and the counters. None of the API's data.
+ * What is known of one request, for the log and the counters. It holds no data of the API.
  *
  * Filled by  app_handle(). Views live as long as the request's arena.
  */
@@ -14,17 +14,17 @@
 
 struct facts {
 	struct str request_id;
-	struct trace trace;      /* its id is absent: the request belongs to none */
+	struct trace trace;      /* its id is absent: the request belongs to no trace */
 	uint32_t   route;        /* row of the table of routes, or STATS_NO_ROUTE */
-	struct str key;          /* the first characters of a valid API key, as people are shown them; else absent */
+	struct str key;          /* what people are shown of a valid API key; else absent */
 	struct id  organization; /* with key */
 	enum err   error;
 	bool       replayed;     /* the stored answer of an Idempotency-Key was given */
 	int64_t    db_us;        /* waiting for PostgreSQL */
 	unsigned   db_trips;     /* round trips to it */
-	struct db_statements statements; /* that were sent */
-	int64_t    queue_us;     /* waited for a worker; -1: not known */
-	bool       left;         /* the client did, while the database worked: the answer is for nobody */
+	struct db_statements statements; /* those that were sent */
+	int64_t    queue_us;     /* waiting for a worker; -1: not known */
+	bool       left;         /* the client hung up while the database worked */
 };
 
 #endif

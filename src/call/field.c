@@ -48,7 +48,10 @@ is_label(struct str s)
 	return true;
 }
 
-/* RFC 5321's dot-string at a domain of two labels or more; UTF-8 as in RFC 6531; no quoted strings, no literals. */
+/*
+ * RFC 5321's Dot-string before the @, a domain of two labels or more after it; UTF-8 as in
+ * RFC 6531. No quoted strings and no address literals.
+ */
 static bool
 is_email(struct str s)
 {
@@ -87,12 +90,12 @@ is_one_of(const struct field_in *f, struct str s)
 	return false;
 }
 
-/* Writes the known parts in the order of the table, from the source text of their values. */
+/* Writes the known parts in the order of the table, each value as its text in the request. */
 static struct str
 read_object(struct reader *r, const struct field_in *f, const struct jnode *object)
 {
 	size_t before = r->faults->count, prefix = strlen(f->name) + 1;
-	/* A part takes no more room than in the source, where its name has quotes and a colon too. */
+	/* A part is no longer here than in the request, which has its quotes and colon too. */
 	char  *text = ARENA_NEW(r->call->arena, char, object->len + 2), *end = text;
 
 	*end++ = '{';
@@ -124,6 +127,15 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 	return r->faults->count == before ? (struct str) { text, (size_t)(end - text) } : STR_NONE;
 }
 
+static bool
+has_long_number(const struct jnode *n)
+{
+	for (const struct jnode *v = n; v < n + n->values; v++)
+		if (v->type == JTYPE_NUMBER && v->len > JSON_NUMBER_MAX_BYTES)
+			return true;
+	return false;
+}
+
 static struct str
 read_metadata(struct reader *r, const struct field_in *f, const struct jnode *n)
 {
@@ -133,16 +145,15 @@ read_metadata(struct reader *r, const struct field_in *f, const struct jnode *n)
 	if (n->len > max)
 		fault(r, f->name, arena_fmt(a, "must have at most %zu bytes", max).ptr);
 	if (n->height > METADATA_DEPTH_MAX)
-		fault(r, f->name, arena_fmt(a, "must be at most %d levels deep", METADATA_DEPTH_MAX).ptr);
-	if (n->values > METADATA_VALUES_MAX + 1) /* without the object itself */
-		fault(r, f->name, arena_fmt(a, "must hold at most %d values", METADATA_VALUES_MAX).ptr);
-	for (const struct jnode *v = n; v < n + n->values; v++) {
-		if (v->type == JTYPE_NUMBER && v->len > JSON_NUMBER_MAX_BYTES) {
-			fault(r, f->name, arena_fmt(a, "must not hold a number of more than %d characters",
-			    JSON_NUMBER_MAX_BYTES).ptr);
-			break;
-		}
-	}
+		fault(r, f->name,
+		    arena_fmt(a, "must be at most %d levels deep", METADATA_DEPTH_MAX).ptr);
+	if (n->values > METADATA_VALUES_MAX + 1) /* the object itself does not count */
+		fault(r, f->name,
+		    arena_fmt(a, "must hold at most %d values", METADATA_VALUES_MAX).ptr);
+	if (has_long_number(n))
+		fault(r, f->name,
+		    arena_fmt(a, "must not hold a number of more than %d characters",
+			JSON_NUMBER_MAX_BYTES).ptr);
 	return jread_raw(r->doc, n);
 }
 
@@ -177,6 +188,14 @@ read_uuid(struct reader *r, const struct field_in *f, const struct jnode *n, str
 }
 
 static void
+read_int(struct reader *r, const struct field_in *f, const struct jnode *n, int64_t *at)
+{
+	if (n->type != JTYPE_NUMBER || !str_to_i64(jread_raw(r->doc, n), 1, (int64_t)f->max, at))
+		fault(r, f->name, arena_fmt(r->call->arena,
+		    "must be a whole number from 1 to %zu", f->max).ptr);
+}
+
+static void
 read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 {
 	void *at = r->out + f->at;
@@ -200,9 +219,7 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 		*(bool *)at = n->truth;
 		break;
 	case FIELD_INT:
-		if (n->type != JTYPE_NUMBER || !str_to_i64(jread_raw(r->doc, n), 1, (int64_t)f->max, at))
-			fault(r, f->name,
-			    arena_fmt(r->call->arena, "must be a whole number from 1 to %zu", f->max).ptr);
+		read_int(r, f, n, at);
 		break;
 	}
 }
@@ -221,7 +238,7 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 		[FIELD_OBJECT] = { JTYPE_OBJECT, "must be an object" },
 		[FIELD_METADATA] = { JTYPE_OBJECT, "must be an object" },
 		[FIELD_BOOL] = { JTYPE_BOOL, "must be true or false" },
-		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* one sentence for every other value */
+		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* read_int() has one message for all */
 	};
 
 	if (f->flags & FIELD_LEGACY_EMPTY && r->use == FIELD_UPDATE && r->call->legacy_path
@@ -234,7 +251,10 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 	*r->given |= 1u << f->member;
 }
 
-/* What the version calls a member that several rows spell: as it shows it. */
+/*
+ * Whether the row has the name by which a fault should mention the member, of its spellings: the
+ * one that the call's version shows.
+ */
 static bool
 is_called(const struct call *c, const struct fields *f, const struct field_in *in)
 {
@@ -245,8 +265,8 @@ is_called(const struct call *c, const struct fields *f, const struct field_in *i
 }
 
 void
-field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const struct jnode *object,
-    enum field_use use, void *out, struct faults *faults)
+field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
+    const struct jnode *object, enum field_use use, void *out, struct faults *faults)
 {
 	void         *given = (char *)out + f->given_at;
 	struct reader r = { c, f, doc, use, out, given, faults };
@@ -263,7 +283,8 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const
 	for (size_t i = 0; i < f->in_count && use == FIELD_CREATE; i++) {
 		const struct field_in *in = &f->in[i];
 
-		if (in->flags & FIELD_REQUIRED && !(*r.given & 1u << in->member) && is_called(c, f, in))
+		if (in->flags & FIELD_REQUIRED && !(*r.given & 1u << in->member)
+		    && is_called(c, f, in))
 			fault(&r, in->name, "is required");
 	}
 }
@@ -271,9 +292,10 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const
 enum err
 field_read_body(struct call *c, const struct fields *f, enum field_use use, void *out)
 {
+	enum body_use      empty = use == FIELD_UPDATE ? BODY_MAY_BE_EMPTY : BODY_REQUIRED;
 	const struct jdoc *doc;
 	struct faults      faults;
-	enum err           e = body_object(c, use == FIELD_UPDATE ? BODY_MAY_BE_EMPTY : BODY_REQUIRED, &doc);
+	enum err           e = body_object(c, empty, &doc);
 
 	if (e != ERR_OK)
 		return e;
@@ -284,7 +306,8 @@ field_read_body(struct call *c, const struct fields *f, enum field_use use, void
 }
 
 bool
-field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object, unsigned member)
+field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object,
+    unsigned member)
 {
 	for (size_t i = 0; i < f->in_count; i++) {
 		const struct jnode *n = f->in[i].member == member
@@ -311,7 +334,8 @@ write_int(struct printbuf *out, int64_t n)
 {
 	char text[24];
 
-	jout_raw(out, (struct str) { text, (size_t)snprintf(text, sizeof(text), "%jd", (intmax_t)n) });
+	snprintf(text, sizeof(text), "%jd", (intmax_t)n);
+	jout_raw(out, str_of(text));
 }
 
 static void
@@ -325,8 +349,8 @@ write_time(struct printbuf *out, int64_t ms)
 }
 
 static void
-write_value(struct printbuf *out, struct call *c, const struct fields *f, const struct field_out *row,
-    const void *what)
+write_value(struct printbuf *out, struct call *c, const struct fields *f,
+    const struct field_out *row, const void *what)
 {
 	const void *at = (const char *)what + row->at;
 
@@ -365,7 +389,8 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f, const 
 }
 
 void
-field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what, unsigned view)
+field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what,
+    unsigned view)
 {
 	for (size_t i = 0; i < f->out_count; i++) {
 		const struct field_out *row = &f->out[i];

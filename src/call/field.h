@@ -1,12 +1,12 @@
 /*
- * The fields of a resource: what each version takes and shows and what is kept, as three
- * tables, and the engine that reads and writes by them (call/stored.h has what is kept). A
- * resource has such tables in its fields.c; a new field is a row in each.
+ * The fields of a resource, as three tables: what each version takes, what it shows, and what is
+ * kept; and the engine that reads requests and writes answers by them (for what is kept, see
+ * call/stored.h). A resource has these tables in its fields.c; a new field is a row in each.
  *
- * Faults     field_read() reports every broken rule, not the first, and what it read is
- *            then of no use.
- * Lifetime   What is read are views into the request or its arena. What is written
- *            must live until the reply is sent.
+ * Faults     field_read() reports every broken rule, not only the first. What it has read is then
+ *            of no use.
+ * Lifetime   What is read consists of views into the request or its arena. What is written must
+ *            live until the reply is sent.
  */
 #ifndef CALL_FIELD_H
 #define CALL_FIELD_H
@@ -21,7 +21,7 @@ struct printbuf;
 
 /* ---- what comes in ---- */
 
-/* The member of the struct that it fills. */
+/* And the type of the struct's member that it fills. */
 enum field_type {
 	FIELD_TEXT,     /* struct str */
 	FIELD_EMAIL,    /* struct str */
@@ -36,62 +36,67 @@ enum field_type {
 enum field_flags {
 	FIELD_NOT_EMPTY = 1,
 	FIELD_REQUIRED = 2,     /* on create */
-	FIELD_CREATE_ONLY = 4,  /* elsewhere an unknown key */
-	FIELD_LEGACY_EMPTY = 8, /* on legacy paths an empty object in an update is not given */
+	FIELD_CREATE_ONLY = 4,  /* an update ignores it like any unknown key */
+	FIELD_LEGACY_EMPTY = 8, /* an update on a legacy path ignores an empty object */
 };
 
-/* A member of an object: a string that is kept as it came. */
+/* A member of a FIELD_OBJECT: a string that is kept as it came. */
 struct field_part {
 	const char *path; /* "address.city" */
 	bool        required;
 	bool      (*valid)(struct str value); /* or NULL */
-	const char *fault;                    /* of what is not */
+	const char *fault;                    /* the message for a value that is not valid */
 };
 
-/* What a choice may be, or an object may have. */
+/* The values that a choice may have, or the members that an object may have. */
 struct field_list {
 	const char *const       *names;
 	const struct field_part *parts;
 	size_t                   count;
-	const char              *fault; /* of what is none of the names */
+	const char              *fault; /* the message for a value that is none of the names */
 };
 
 /*
- * One row a spelling. Several rows of one member are spellings of it: given
- * twice they must agree, and the later row is the one to blame.
+ * A row for each spelling of a member. If a request has several spellings of one, their values
+ * must be equal; if they are not, the fault is reported under the name of the later row.
  */
 struct field_in {
 	const char     *name;
-	unsigned        member; /* number of its bit in what is given */
+	unsigned        member; /* number of its bit in the set of what is given */
 	size_t          at;     /* offsetof() of the member */
 	enum field_type type;
 	unsigned        flags;
-	size_t          max;    /* characters; of metadata bytes (0: as configured); of an object characters of each part */
+	size_t          max;    /* see below */
 	enum version    since, until;
 	const struct field_list *list; /* of a choice or an object; else NULL */
 };
+
+/*
+ * max of a text or an e-mail address: characters, 0 for no limit; of an object: characters of each
+ * part; of metadata: bytes, 0 for the configured limit; of an int: the highest value.
+ */
 
 /* ---- what goes out ---- */
 
 enum field_show {
 	SHOW_TEXT,         /* struct str; absent is null */
-	SHOW_JSON,         /* struct str, as it is; absent is null */
+	SHOW_JSON,         /* struct str, which is JSON; absent is null */
 	SHOW_BOOL,
 	SHOW_INT,          /* int64_t */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
 	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
 	SHOW_OBJECT,       /* the resource's name */
-	SHOW_LIVEMODE,     /* these two: of the call's tenant */
-	SHOW_ORGANIZATION,
-	SHOW_MADE,         /* what the row's function makes: text */
+	SHOW_LIVEMODE,     /* of the call's tenant */
+	SHOW_ORGANIZATION, /* its id, likewise */
+	SHOW_MADE,         /* the text that the row's function makes */
 };
 
 struct field_out {
 	struct str      name;
-	struct str      key;   /* that, as it is written: FIELD_KEY() gives both */
+	struct str      key;   /* the name as it is written out: FIELD_KEY() gives both */
 	enum field_show show;
 	size_t          at;    /* offsetof() of the member */
-	unsigned        views; /* the resource's own bits: the row is shown in those that have one of them */
+	unsigned        views; /* those that show it: a set of bits that the resource defines */
 	enum version    since, until;
 	struct str    (*make)(struct call *c, const void *what);
 };
@@ -103,26 +108,26 @@ struct field_out {
 struct fields {
 	const char             *object;   /* on the wire */
 	struct str              prefix;   /* of its ids */
-	enum err                missing;  /* what is answered when there is none, and how that is said */
+	enum err                missing;  /* the error when there is no such row */
 	const char             *missing_message;
 	const struct field_in  *in;
 	size_t                  in_count;
 	const struct field_out *out;
 	size_t                  out_count;
-	const struct member    *columns;  /* what :NAME_columns of its statements fill, in that order */
+	const struct member    *columns;  /* what each of :NAME_columns (sql/query) fills */
 	size_t                  columns_count;
 	size_t                  size;     /* of the struct */
 	size_t                  id_at;    /* offsetof() */
-	size_t                  given_at; /* of an unsigned that takes a bit for each member that is given */
+	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
 
-/* For rows, where FIELD_STRUCT is defined as the resource's struct, and an enum as its MEMBER_s. */
+/* For rows of the tables. FIELD_STRUCT must be the resource's struct, and MEMBER_... an enum. */
 #define FIELD_IN(name, member)        MEMBER_##name, offsetof(FIELD_STRUCT, member)
 #define FIELD_OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(FIELD_STRUCT, member)
 #define FIELD_OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
 #define FIELD_KEPT(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), false }
 
-/* Tables of the names fields_in, fields_out and columns, and a struct with id and given. */
+/* For tables named fields_in, fields_out and columns, and a struct with members id and given. */
 #define FIELD_TABLES \
 	.in = fields_in, .in_count = COUNTOF(fields_in), \
 	.out = fields_out, .out_count = COUNTOF(fields_out), \
@@ -131,7 +136,7 @@ struct fields {
 	.id_at = offsetof(FIELD_STRUCT, id), \
 	.given_at = offsetof(FIELD_STRUCT, given)
 
-/* Broken rules of one object. There are fewer rows than that in any table. */
+/* Broken rules of one object. No object can break as many: every table has fewer rows and parts. */
 enum { FAULTS_MAX = 32 };
 
 struct faults {
@@ -142,25 +147,29 @@ struct faults {
 enum field_use { FIELD_CREATE, FIELD_UPDATE };
 
 /*
- * Reads a JSON object (or an empty array, which clients send for an empty
- * object) by the rules of the call's version into *out, which holds the defaults.
+ * Reads a JSON object (or an empty array, which some clients send for an empty object) by the rules
+ * of the call's version into *out, which holds the defaults.
  */
-void field_read(struct call *c, const struct fields *f, const struct jdoc *doc, const struct jnode *object,
-    enum field_use use, void *out, struct faults *faults);
+void field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
+    const struct jnode *object, enum field_use use, void *out, struct faults *faults);
 
-/* The same with the whole body. ERR_TOO_LARGE, ERR_INVALID_JSON, ERR_VALIDATION. */
+/* Reads the whole body like that. ERR_TOO_LARGE, ERR_INVALID_JSON, ERR_VALIDATION. */
 enum err field_read_body(struct call *c, const struct fields *f, enum field_use use, void *out);
 
-/* Whether the object has that member, in any spelling, as a string. */
-bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object, unsigned member);
+/* Whether the object has that member, in any spelling, and it is a string. */
+bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnode *object,
+    unsigned member);
 
-/* The resource as a JSON value. */
-struct json_object *field_write(struct call *c, const struct fields *f, const void *what, unsigned view);
+/* *what, the resource's struct, as a JSON value. */
+struct json_object *field_write(struct call *c, const struct fields *f, const void *what,
+    unsigned view);
 
-/* That as the answer. */
-enum err field_reply(struct call *c, int status, const struct fields *f, const void *what, unsigned view);
+/* Answers with that value. */
+enum err field_reply(struct call *c, int status, const struct fields *f, const void *what,
+    unsigned view);
 
-/* Its members alone, for a jwrite_fn that has opened an object. */
-void field_write_members(struct printbuf *out, struct call *c, const struct fields *f, const void *what, unsigned view);
+/* Writes its members only, for a jwrite_fn that has opened an object. */
+void field_write_members(struct printbuf *out, struct call *c, const struct fields *f,
+    const void *what, unsigned view);
 
 #endif

@@ -10,7 +10,10 @@ enum { LOOK_STEP = 1 };
 
 static const char header_name[] = "Idempotency-Key";
 
-/* What must agree in a repeated request. Its version is compared by itself, see is_same_version(). */
+/*
+ * Hashes what a repeated request must have in common with the first one, but for the version, which
+ * is_same_version() compares.
+ */
 static void
 hash_request(struct call *c)
 {
@@ -18,7 +21,7 @@ hash_request(struct call *c)
 	const struct str parts[] = {
 		str_of(method_names[c->req->method]),
 		str_cut(&path, '?'),
-		/* Without this another API key of the environment could ask for what it cannot open. */
+		/* Another key of the environment could not open the answer: it gets a mismatch. */
 		c->route->flags & ROUTE_SECRET ? c->req->header[HEADER_API_KEY] : STR(""),
 		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
 	};
@@ -26,7 +29,7 @@ hash_request(struct call *c)
 	hash_parts(parts, COUNTOF(parts), c->idem.hash);
 }
 
-/* The lock's number: a part of a hash, so that two keys collide only by chance. */
+/* The number of the key's lock: part of a hash, so that two keys collide only by chance. */
 static int64_t
 lock_number(const struct call *c, struct str key)
 {
@@ -50,13 +53,14 @@ idem_begin(struct call *c)
 	if (!key.ptr)
 		return ERR_OK;
 	key = str_trim(key);
-	/* A structured header's string is the same key as the bare text. */
+	/* A string of a structured header: quoted, it is the same key as without quotes. */
 	if (key.len >= 2 && key.ptr[0] == '"' && key.ptr[key.len - 1] == '"') {
 		key.ptr++;
 		key.len -= 2;
 	}
 	if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX_BYTES)
-		return call_fail(c, ERR_VALIDATION, header_name, "Idempotency-Key must have 1 to 255 characters.");
+		return call_fail(c, ERR_VALIDATION, header_name,
+		    "Idempotency-Key must have 1 to 255 characters.");
 	for (size_t i = 0; i < key.len; i++)
 		if (key.ptr[i] < 0x20 || key.ptr[i] > 0x7E)
 			return call_fail(c, ERR_VALIDATION, header_name,
@@ -99,15 +103,17 @@ idem_found(struct call *c, const struct tx *tx)
 	return row_bool(&row, COL_IDEMPOTENCY_LOOK_FOUND);
 }
 
-/* "Name: value" and a line feed for each header of the handler. */
+/* "Name: value" and a line feed for each header that the handler has added. */
 static struct str
 print_headers(struct call *c)
 {
 	size_t size = 0;
 	char  *text, *end;
 
-	for (size_t i = c->headers; i < c->res->headers; i++)
-		size += strlen(c->res->header[i].name) + 2 + c->res->header[i].value.len + 1;
+	for (size_t i = c->headers; i < c->res->headers; i++) {
+		size += strlen(c->res->header[i].name) + strlen(": ");
+		size += c->res->header[i].value.len + strlen("\n");
+	}
 	text = end = ARENA_NEW(c->arena, char, size + 1);
 	for (size_t i = c->headers; i < c->res->headers; i++) {
 		end = str_put(end, str_of(c->res->header[i].name));
@@ -133,11 +139,12 @@ void
 idem_keep(struct call *c, struct tx *tx, bool expected)
 {
 	struct bind *b = tx_step(tx, SQL_IDEMPOTENCY_PUT);
+	struct str   secret = c->req->header[HEADER_API_KEY];
 	bool         sealed = c->route->flags & ROUTE_SECRET;
 	struct str   answer = buf_view(&c->res->body);
 
 	if (sealed)
-		answer = seal_close(c->arena, c->req->header[HEADER_API_KEY], &c->idem.maker, answer);
+		answer = seal_close(c->arena, secret, &c->idem.maker, answer);
 	bind_id(b, &c->tenant.environment);
 	bind_text(b, c->idem.key);
 	bind_text(b, (struct str) { (const char *)c->idem.hash, HASH_BYTES });
@@ -152,19 +159,22 @@ idem_keep(struct call *c, struct tx *tx, bool expected)
 }
 
 /*
- * A version is the same when it was asked for in the same words, or when it is the same one. So a client that names
- * none gets its answer again after its pin has moved, or after a new version has become the current one.
+ * Whether both requests have the same version header, or none, or both mean the same version. So
+ * a client that names no version gets its answer again even after its pin has moved or a new
+ * version has become the current one.
  */
 static bool
 is_same_version(const struct call *c, const struct row *row)
 {
-	struct str asked = row_text(row, COL_IDEMPOTENCY_LOOK_ASKED), now = c->req->header[HEADER_VERSION];
+	struct str asked = row_text(row, COL_IDEMPOTENCY_LOOK_ASKED);
+	struct str used = row_text(row, COL_IDEMPOTENCY_LOOK_VERSION);
+	struct str asked_now = c->req->header[HEADER_VERSION];
 
-	return (!asked.ptr == !now.ptr && str_eq(asked, now))
-	    || str_is(row_text(row, COL_IDEMPOTENCY_LOOK_VERSION), version_info(c->version)->name);
+	return (!asked.ptr == !asked_now.ptr && str_eq(asked, asked_now))
+	    || str_is(used, version_info(c->version)->name);
 }
 
-/* Which error an answer tells of, for the log. */
+/* The error in a stored answer, for the log. */
 static enum err
 stored_error(struct call *c, struct str answer)
 {
@@ -188,7 +198,7 @@ idem_replay(struct call *c, const struct tx *tx)
 	struct str answer = row_text(&row, COL_IDEMPOTENCY_LOOK_ANSWER);
 	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
 
-	reply_forget(c); /* what was made beforehand, or by a run that was lost */
+	reply_forget(c); /* the answer made beforehand, or by a run whose outcome was lost */
 	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
 	    || !is_same_version(c, &row))
 		return call_fail(c, ERR_IDEM_MISMATCH, header_name,
@@ -201,7 +211,10 @@ idem_replay(struct call *c, const struct tx *tx)
 	restore_headers(c, row_text(&row, COL_IDEMPOTENCY_LOOK_HEADERS));
 	buf_str(&c->res->body, answer);
 	c->rendered = true;
-	/* Its own record, after a lost connection: this is the first answer. */
+	/*
+	 * If this very call wrote the record, before the connection was lost, then it is the
+	 * first answer, not a replay.
+	 */
 	if (!id_eq(&maker, &c->idem.maker)) {
 		response_header(c->res, "Idempotent-Replayed", STR("true"));
 		c->facts->replayed = true;
@@ -209,7 +222,10 @@ idem_replay(struct call *c, const struct tx *tx)
 	return c->res->status < 400 ? ERR_OK : stored_error(c, answer);
 }
 
-/* Looks for the record alone. ERR_OK: *found tells, and the response is filled from it. */
+/*
+ * A transaction that only looks for the record. If there is one, sets *found and returns what
+ * idem_replay() does.
+ */
 static enum err
 look(struct call *c, bool *found)
 {
@@ -233,7 +249,8 @@ idem_is_repeated(struct call *c, enum err *e)
 	if (!c->idem.key.ptr || !recent_has(c->recent, c->idem.lock))
 		return false;
 	*e = look(c, &found);
-	c->idem.looked = false; /* a write looks again: it may wait for another one that has just begun */
+	/* The write looks again: one with the same key may have begun just now. */
+	c->idem.looked = false;
 	return found || *e != ERR_OK;
 }
 

@@ -18,7 +18,8 @@ page_read(struct call *c, struct page *page)
 		else
 			call_field(c, "limit", "must be a number from 1 to 100");
 	}
-	if (call_parameter(c, "cursor", &value) && value.ptr && !id_parse(CURSOR_PREFIX, value, &page->after))
+	if (call_parameter(c, "cursor", &value) && value.ptr
+	    && !id_parse(CURSOR_PREFIX, value, &page->after))
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
 }
 

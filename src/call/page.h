@@ -17,7 +17,7 @@ struct page {
 /* Adds broken parameters to the call's problem. */
 void page_read(struct call *c, struct page *page);
 
-/* To be asked of the database: one row more tells whether there is a next page. */
+/* How many rows to ask the database for: one more, which shows that there is a next page. */
 static inline int64_t
 page_rows(const struct page *page)
 {
@@ -25,8 +25,8 @@ page_rows(const struct page *page)
 }
 
 /*
- * Of *count rows that were found, keeps those of this page. Returns whether there is a next one;
- * page_cursor() of the last one kept is its cursor.
+ * Lowers *count, the rows found, to those of this page. Returns whether there is a next page; its
+ * cursor is page_cursor() of the last row that is left.
  */
 static inline bool
 page_cut(const struct page *page, size_t *count)

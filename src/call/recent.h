@@ -1,7 +1,7 @@
 /*
- * Idempotency keys that this process met lately: a guess, so that a repeated request can
- * be answered from its record without preparing the write first. Where the guess is
- * wrong, a look-up was made for nothing; what is answered never depends on it.
+ * Idempotency keys that this process has met lately. If a key is among them, its request is
+ * probably a repeated one, and the record is looked up before the write is prepared. It is a
+ * guess: a wrong one costs a look-up, and the answer never depends on it.
  *
  * Bounds     8 KiB; a newer key takes the place of an older one.
  */

@@ -22,7 +22,7 @@ reply_list(struct call *c, struct json_object *array, struct str next_cursor)
 {
 	c->res->status = 200;
 	c->reply = jwrite_object();
-	/* A bare list has no "success": three clients unwrap whatever has both that and "data". */
+	/* A bare list has no "success": three clients unwrap every object with that and "data". */
 	if (version_info(c->version)->envelope == ENVELOPE_BARE)
 		jwrite_put(c->reply, "object", jwrite_str(STR("list")));
 	else
@@ -89,8 +89,8 @@ problem_body(struct call *c)
 	jwrite_put(error, "param", jwrite_str(str_of(p->param)));
 	jwrite_put(error, "details", details(p));
 	jwrite_put(error, "doc_url",
-	    jwrite_str(arena_fmt(c->arena, "%s/api-reference/%s/errors/%s.md", c->conf->docs_base_url,
-	        version_info(c->version)->name, info->code)));
+	    jwrite_str(arena_fmt(c->arena, "%s/api-reference/%s/errors/%s.md",
+		c->conf->docs_base_url, version_info(c->version)->name, info->code)));
 	jwrite_put(body, "success", jwrite_bool(false));
 	jwrite_put(body, "code", jwrite_str(str_of(info->code)));
 	jwrite_put(body, "message", jwrite_str(str_of(p->message)));
@@ -136,7 +136,7 @@ reply_render(struct call *c, enum err code)
 		jwrite_free(c->reply);
 	c->reply = NULL;
 	if (code == ERR_OK && c->res->body.full) {
-		/* Only a page of the largest rows could come near; better no half JSON. */
+		/* Only a page of the largest rows comes near the limit. Half a text is no JSON. */
 		buf_reset(&c->res->body, 0);
 		c->problem = (struct problem) { 0 };
 		code = call_fail(c, ERR_INTERNAL, NULL, "The answer is too large.");

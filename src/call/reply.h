@@ -2,7 +2,7 @@
  * Answers: the envelope of the call's version around what a handler made, and
  * the one error body that every generation of clients reads (contract section 4).
  *
- * Ownership  reply_one() and reply_list() take the value over.
+ * Ownership  reply_one() and reply_list() take over the value.
  */
 #ifndef CALL_REPLY_H
 #define CALL_REPLY_H
@@ -15,12 +15,13 @@ enum err reply_one(struct call *c, int status, struct json_object *value);
 enum err reply_list(struct call *c, struct json_object *array, struct str next_cursor);
 
 /*
- * Writes c->reply, or the problem when code is not ERR_OK, into the response, once: later calls do
- * nothing. Returns code, or ERR_INTERNAL when the answer is too large; the response then says that.
+ * Writes c->reply, or the problem if code is not ERR_OK, into the response. Once it is there,
+ * further calls do nothing. Returns code, or ERR_INTERNAL when the answer is too large; the
+ * response is then that error.
  */
 enum err reply_render(struct call *c, enum err code);
 
-/* Takes everything back that a handler has put into the response. */
+/* Takes back everything that a handler has put into the response. */
 void reply_forget(struct call *c);
 
 #endif

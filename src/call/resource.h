@@ -1,7 +1,7 @@
 /*
- * What a resource is to the rest: one descriptor. src/resource/NAME/api.c defines
- * it, a line in app/resources.c adds it, and nothing else outside its folder knows
- * its name (tests/lint/resources.sh).
+ * The descriptor of a resource: all that the rest of the program knows of it.
+ * src/resource/NAME/api.c defines it, a line in app/resources.c adds it, and nothing else outside
+ * its folder mentions its name (tests/lint/resources.sh).
  *
  *	const struct resource thing_resource = {
  *		.name = "thing",
@@ -25,18 +25,18 @@ typedef enum err handler_fn(struct call *c);
 enum route_flags {
 	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
 	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
-	ROUTE_SECRET = 4, /* its answer shows a secret: stored sealed, for the same API key alone */
+	ROUTE_SECRET = 4, /* its answer shows a secret: kept sealed, for the same API key only */
 };
 
 struct route {
 	enum method  method;  /* GET serves HEAD too */
-	const char  *pattern; /* behind the base ("/api/v1", "/api", ...); "{name}" stands for one segment of any text */
+	const char  *pattern; /* after the base ("/api/v1", "/api", ...); "{x}": a segment */
 	unsigned     flags;
-	enum version since;   /* before it the endpoint is not available */
+	enum version since;   /* the first version that has the endpoint */
 	handler_fn  *handle;
 };
 
-/* A unique constraint of its tables that a client can run into, and what the client is told. */
+/* A unique constraint of its tables that a request can break, and the problem if it does. */
 struct constraint {
 	const char *name;    /* PostgreSQL's */
 	enum err    err;
@@ -45,7 +45,7 @@ struct constraint {
 };
 
 struct resource {
-	const char              *name; /* of its folder, its file in sql/query and its part of doc/openapi */
+	const char              *name; /* as in src/resource, sql/query and doc/openapi */
 	const struct route      *routes;
 	size_t                   routes_count;
 	const struct constraint *constraints;

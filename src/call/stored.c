@@ -3,7 +3,7 @@
 #include "call/reply.h"
 #include "json/jwrite.h"
 
-/* Room for that many of the resource's structs. */
+/* Memory for count of the resource's structs. */
 static char *
 room(struct call *c, const struct fields *f, size_t count)
 {
@@ -91,7 +91,8 @@ stored_ask(struct call *c, struct tx *tx, enum sql_id statement, const struct pa
 }
 
 enum err
-stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page, unsigned view)
+stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page,
+    unsigned view)
 {
 	struct json_object *array;
 	struct str          next = STR_NONE;

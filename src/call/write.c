@@ -4,7 +4,7 @@
 #include "call/idem.h"
 #include "call/reply.h"
 
-enum { RUNS_MAX = 3 /* of a write that another request was in between of */ };
+enum { RUNS_MAX = 3 /* of one write, if other requests keep interfering */ };
 
 void
 write_begin(struct write *w, struct call *c)
@@ -37,7 +37,7 @@ write_row(const struct write *w, size_t n, size_t row)
 	return tx_row(&w->tx, w->first + n, row);
 }
 
-/* The answer as 'make' would have it; with a key also rendered, so that it can be kept. */
+/* Has 'make' make the answer; with a key also renders it, so that it can be kept. */
 static enum err
 make_answer(struct write *w)
 {
@@ -63,11 +63,14 @@ finish(struct tx *tx, void *with)
 		return true;
 	if (make_answer(w) == ERR_OK && !w->again && c->idem.key.ptr)
 		idem_keep(c, tx, false);
-	/* What is too large to be answered is not done. */
+	/* A write whose answer is too large is not done. */
 	return !w->again && w->made != ERR_INTERNAL;
 }
 
-/* A refusal of the write itself is the key's answer too; one that was given before counts more. */
+/*
+ * A refusal of the write itself is kept for the key, too. If an answer was kept before, that one is
+ * given instead.
+ */
 static enum err
 keep_refusal(struct write *w, enum err refusal)
 {
@@ -91,31 +94,44 @@ keep_refusal(struct write *w, enum err refusal)
 	return refusal;
 }
 
+/*
+ * Whether the last run, which was undone, found no record: then the earlier runs, whose outcome was
+ * lost, were not done either.
+ */
+static bool
+shows_undone(const struct write *w)
+{
+	return w->tx.last_undone && w->call->idem.key.ptr
+	    && tx_answered(&w->tx, w->first - 1) && !idem_found(w->call, &w->tx);
+}
+
 static enum err
 fail(struct write *w, enum db_status status)
 {
 	struct call *c = w->call;
 
 	reply_forget(c);
-	/* That there was no record says of earlier runs, whose answer was lost, that they were not done. */
-	if (w->tx.outcome == TX_UNKNOWN && w->tx.last_undone && c->idem.key.ptr
-	    && tx_answered(&w->tx, w->first - 1) && !idem_found(c, &w->tx))
+	if (w->tx.outcome == TX_UNKNOWN && shows_undone(w))
 		w->tx.outcome = TX_UNDONE;
 	c->idem.looked = true;
 	return keep_refusal(w, call_db_failed(c, &w->tx, status));
 }
 
 /*
- * The record was written meanwhile by a transaction that did not wait at the lock, which none of ours is: another run
- * finds it.
+ * Whether the write failed because the record has appeared meanwhile: then another run finds it.
+ * All our transactions wait for the key's lock first, so another program must have written it.
  */
 static bool
 met_record(const struct write *w, enum db_status status)
 {
-	return status == DB_UNIQUE && w->tx.outcome == TX_UNDONE && tx_failed_at(&w->tx, SQL_MARK_RECORD);
+	return status == DB_UNIQUE && w->tx.outcome == TX_UNDONE
+	    && tx_failed_at(&w->tx, SQL_MARK_RECORD);
 }
 
-/* Sends the answer along. *as_expected: it was right, or the request was answered before. */
+/*
+ * A run that makes the answer beforehand and sends it along. ERR_OK with *as_expected false: that
+ * answer was wrong and nothing was done, so the write must run without one.
+ */
 static enum err
 run_expected(struct write *w, bool *as_expected)
 {
@@ -125,7 +141,9 @@ run_expected(struct write *w, bool *as_expected)
 	enum err       e;
 
 	*as_expected = true;
-	if ((e = w->answers->expect(w, w->what)) != ERR_OK || (e = reply_render(c, ERR_OK)) != ERR_OK)
+	if ((e = w->answers->expect(w, w->what)) == ERR_OK)
+		e = reply_render(c, ERR_OK);
+	if (e != ERR_OK)
 		return e;
 	idem_keep(c, &w->tx, true);
 	status = tx_run(&w->tx);
@@ -176,5 +194,6 @@ write_run(struct write *w, const struct answers *answers, void *what)
 			return e;
 	reply_forget(w->call);
 	return call_fail(w->call, ERR_UNAVAILABLE, NULL,
-	    "Another request changed the same at the same moment. Nothing was done; try again.");
+	    "Another request changed the same data at the same moment. "
+	    "Nothing was done; try again.");
 }

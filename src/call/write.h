@@ -4,18 +4,19 @@
  *
  *	struct write w;
  *	write_begin(&w, c);
- *	b = write_step(&w, SQL_...);              the statement is $1 environment, ...
+ *	b = write_step(&w, SQL_...);              binds $1, the environment
+ *	bind_...(b, ...);                         the others
  *	return write_run(&w, &(struct answers) { .expect = ..., .make = ... }, what);
  *
- * Repeated   The statements see ":first_time" (sql/query/idempotency.sql) and do nothing when the
- *            request was answered before; that answer is given again.
- * Round trips  One without a key. With one: one when the answer can be made beforehand ('expect')
- *            and all goes as expected, else two, because the answer needs what was read, and the record
- *            needs the answer.
- * Refusals   A unique constraint is answered by the table of the resource, and with a key that
- *            answer is kept too.
- * Again      tx->again is set for a write with a key; the caller sets w->tx.again where a second run
- *            does no harm without one.
+ * Repeated   The statements have the condition :first_time (sql/query/idempotency.sql), so they do
+ *            nothing if the request was answered before; that answer is given again.
+ * Trips      Without a key, one round trip. With a key, one if the answer can be made beforehand
+ *            ('expect') and turns out right; else two, because the answer needs what was read,
+ *            and the record needs the answer.
+ * Refusals   A broken unique constraint is answered by the resource's table of constraints; with a
+ *            key that answer is kept, too.
+ * Again      write_begin() sets w->tx.again (db/tx.h) if there is a key. Without one the caller
+ *            sets it where running the transaction twice does no harm.
  */
 #ifndef CALL_WRITE_H
 #define CALL_WRITE_H
@@ -26,26 +27,30 @@ struct write {
 	struct call *call;
 	struct tx    tx;
 	size_t       first;   /* step of the resource's first statement */
-	bool         careful; /* 'make' must come before the commit, with a key or without: it may ask for another run */
-	bool         again;   /* by 'make': another request was in between. Undo it and run it once more */
+	bool         careful; /* 'make' must run before the commit, key or not: it may set again */
+	bool         again;   /* set by 'make': another request interfered; undo this, run again */
 	const struct answers *answers;
 	void        *what;
 	enum err     made;    /* what 'make' returned */
 };
 
-/* Both make the reply, as a handler does. */
+/* How the answer is made. 'expect' and 'make' make a reply or a problem, as a handler does. */
 struct answers {
-	/* Before anything is known, as if nothing were in the way; NULL: that cannot be said. */
+	/* Before anything was sent: the answer if nothing is in the way. NULL: unknown. */
 	enum err (*expect)(struct write *w, void *what);
-	/* Adds the statements that 'make' needs and 'expect' does not; NULL: there are none. */
+	/* Adds the statements that 'make' needs but 'expect' does not. NULL: there are none. */
 	void     (*read)(struct write *w, void *what);
-	/* From the results. An error that it returns is answered and not kept; it must not have changed anything. */
+	/*
+	 * From the results. If it returns an error, that is answered and not kept, and the
+	 * statements must have changed nothing.
+	 */
 	enum err (*make)(struct write *w, void *what);
 };
 
 void         write_begin(struct write *w, struct call *c);
-struct bind *write_step(struct write *w, enum sql_id statement); /* with the environment bound as $1 */
+struct bind *write_step(struct write *w, enum sql_id statement);
 
+/* what is passed to each function of answers. */
 enum err write_run(struct write *w, const struct answers *answers, void *what);
 
 /* Results of the n-th write_step(). */
