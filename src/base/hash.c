@@ -8,9 +8,8 @@
 #include <stdlib.h>
 
 /*
- * One context and one fetched digest of each kind for the life of the process: fetching
- * takes a lock and several allocations in OpenSSL 3, per call otherwise. Memory is the one
- * thing that hashing can fail for.
+ * One context and one fetched digest of each kind for the life of the process, because fetching
+ * takes a lock and several allocations in OpenSSL 3. Hashing can fail only for lack of memory.
  */
 struct digest {
 	EVP_MD_CTX   *context;
@@ -47,7 +46,7 @@ add(struct digest *d, const void *p, size_t n)
 		out_of_memory();
 }
 
-/* The first bytes of it. */
+/* Writes the first bytes of the hash. */
 static void
 end(struct digest *d, unsigned char *out, size_t bytes)
 {

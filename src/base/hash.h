@@ -1,9 +1,9 @@
 /*
- * SHA-256, random bytes and comparison in constant time; this and base/seal
+ * SHA-256, BLAKE2b, random bytes and comparison in constant time. Only this file and base/seal
  * include OpenSSL.
  *
- * Errors     A failing random generator ends the process (EXIT_DEFECT): no
- *            id or key may ever be predictable.
+ * Errors     A failing random generator ends the process (EXIT_DEFECT), because no id or key may
+ *            ever be predictable. So does lack of memory.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -14,12 +14,12 @@ enum { SHA256_BYTES = 32 };
 
 void hash_sha256(struct str s, unsigned char out[SHA256_BYTES]);
 
-/* Of the parts, each preceded by its length, so that no two lists give the same input. */
+/* Hashes the parts, each after its length, so that no two lists are the same input. */
 void hash_sha256_parts(const struct str *parts, size_t count, unsigned char out[SHA256_BYTES]);
 
 /*
- * The same with BLAKE2b, of which 32 bytes are kept: a third of the work for a body. (Where OpenSSL offers no
- * BLAKE2b, as in its FIPS provider, it is SHA-256.)
+ * The same with BLAKE2b, cut to 32 bytes, which is a third of the work for a body. (SHA-256 where
+ * OpenSSL has no BLAKE2b, as in its FIPS provider.)
  */
 enum { HASH_BYTES = 32 };
 void hash_parts(const struct str *parts, size_t count, unsigned char out[HASH_BYTES]);

@@ -1,11 +1,11 @@
 /*
- * Encryption of what is kept and must not be read by whoever reads the database:
- * AES-256-GCM with a key that follows from a secret which is kept nowhere.
+ * Encryption of what is stored but must stay unreadable to anyone with access to the database:
+ * AES-256-GCM with a key derived from a secret that is not stored anywhere.
  *
- * Nonce      From an id that is drawn once for each text. A pair of secret and id must
- *            never seal two texts.
- * Errors     seal_open() is false for a text that was sealed with another secret or id, or was
- *            changed. Lack of memory ends the process.
+ * Nonce      From an id that is drawn for each text. The same secret and id must never seal two
+ *            texts.
+ * Errors     seal_open() returns false for a text that was sealed with another secret or id, or
+ *            was changed. Lack of memory ends the process.
  */
 #ifndef BASE_SEAL_H
 #define BASE_SEAL_H
@@ -13,9 +13,10 @@
 #include "base/arena.h"
 #include "base/id.h"
 
-/* The text encrypted, and 16 bytes that vouch for it. */
+/* Returns the encrypted text, followed by 16 bytes that prove it unchanged. */
 struct str seal_close(struct arena *a, struct str secret, const struct id *id, struct str text);
 
-bool seal_open(struct arena *a, struct str secret, const struct id *id, struct str sealed, struct str *text) MUSTCHECK;
+bool seal_open(struct arena *a, struct str secret, const struct id *id, struct str sealed,
+    struct str *text) MUSTCHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* Sorting: merges of runs that are twice as long each time. */
+/* Merge sort, from the bottom up: the runs that are merged are twice as long each time. */
 #include "base/sort.h"
 
 #include <string.h>
@@ -21,7 +21,8 @@ merge(struct run a, struct run b, size_t size, int (*order)(const void *, const 
 }
 
 void
-sort(void *elements, size_t count, size_t size, int (*order)(const void *a, const void *b), void *spare)
+sort(void *elements, size_t count, size_t size, int (*order)(const void *a, const void *b),
+    void *spare)
 {
 	char *from = elements, *to = spare;
 
@@ -31,9 +32,10 @@ sort(void *elements, size_t count, size_t size, int (*order)(const void *a, cons
 		for (size_t i = 0; i < count; i += 2 * length) {
 			size_t middle = i + length < count ? i + length : count;
 			size_t end = middle + length < count ? middle + length : count;
+			struct run a = { from + i * size, from + middle * size };
+			struct run b = { from + middle * size, from + end * size };
 
-			merge((struct run) { from + i * size, from + middle * size },
-			    (struct run) { from + middle * size, from + end * size }, size, order, to + i * size);
+			merge(a, b, size, order, to + i * size);
 		}
 		from = to;
 		to = swap;

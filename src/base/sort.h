@@ -1,6 +1,6 @@
 /*
- * Sorting in the caller's memory. Not with libc's qsort(), which asks the kernel how much memory there is
- * as soon as it has a kilobyte to sort, and a worker may make no such call (guard/sandbox.c).
+ * Sorting in the caller's memory. libc's qsort() asks the kernel how much memory there is, as soon
+ * as it has a kilobyte to sort, and a worker's sandbox forbids that call (guard/sandbox.c).
  *
  * Order      Stable.
  * Cost       At most count * log2(count) comparisons, whatever the input.
@@ -10,7 +10,11 @@
 
 #include "base/base.h"
 
-/* count elements of size bytes each; spare has room for as many. */
-void sort(void *elements, size_t count, size_t size, int (*order)(const void *a, const void *b), void *spare);
+/*
+ * Sorts count elements of size bytes each. spare has room for as many; what is left in it means
+ * nothing.
+ */
+void sort(void *elements, size_t count, size_t size, int (*order)(const void *a, const void *b),
+    void *spare);
 
 #endif
