@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints what the build has to know of the resources, for automake: so that a new one is a folder and a line, and no
-# list of files. configure.ac calls it; run autoreconf after adding or removing a file here, in sql/ or in
+# Prints, for automake, the files of the resources and of sql/, so that nobody has to list them.
+# configure.ac calls it; run autoreconf after adding or removing a file here, in sql/ or in
 # tests/app/statements.
 LC_ALL=C
 export LC_ALL

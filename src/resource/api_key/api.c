@@ -7,11 +7,11 @@ enum { MS_PER_DAY = 24 * 3600 * 1000 };
 struct shown_key {
 	struct id  id;
 	struct str name, prefix;
-	struct str secret; /* shown once */
+	struct str secret; /* the key itself, shown only when it is created */
 	int64_t    created_ms, expires_ms, last_used_ms; /* 0: never */
 	bool       deleted;
-	int64_t    days;   /* of a request */
-	unsigned   given;
+	int64_t    days;   /* from the request */
+	unsigned   given;  /* by the request: a bit for each member */
 };
 
 enum { MEMBER_NAME, MEMBER_DAYS };
@@ -24,7 +24,8 @@ enum { LISTED = 1, CREATED = 2, DELETED = 4 };
 static const struct field_in fields_in[] = {
 	{ "name", FIELD_IN(NAME, name), FIELD_TEXT, FIELD_NOT_EMPTY | FIELD_REQUIRED,
 	    API_KEY_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "expiresInDays", FIELD_IN(DAYS, days), FIELD_INT, 0, API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
+	{ "expiresInDays", FIELD_IN(DAYS, days), FIELD_INT, 0,
+	    API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
 };
 
 static const struct field_out fields_out[] = {
@@ -74,7 +75,7 @@ reply_created(struct write *w, void *what)
 static enum err
 create(struct call *c)
 {
-	/* Nothing can be in its way, so the answer is known before. */
+	/* Nothing can be in the way, so the answer is known beforehand. */
 	static const struct answers answers = { .expect = reply_created, .make = reply_created };
 	struct shown_key *made = ARENA_NEW(c->arena, struct shown_key, 1);
 	struct api_key   *key = ARENA_NEW(c->arena, struct api_key, 1);
@@ -100,7 +101,7 @@ create(struct call *c)
 	bind_text(b, made->prefix);
 	bind_time(b, made->created_ms);
 	bind_time(b, made->expires_ms);
-	/* As its maker: a limited key does not make itself others without limit. */
+	/* The caller's own limit: otherwise it could make itself a key without one. */
 	bind_text(b, c->tenant.own_rate ? rate_text(&c->tenant.rate, rate) : STR_NONE);
 	return write_run(&w, &answers, made);
 }

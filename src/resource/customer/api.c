@@ -6,8 +6,11 @@
 static enum err
 reply_created(struct call *c, const struct customer *customer)
 {
-	response_header(c->res, "Clientele-Result", customer->existing ? STR("existing") : STR("created"));
-	return field_reply(c, customer->existing ? 200 : 201, &customer_fields, customer, CUSTOMER_PLAIN);
+	struct str result = customer->existing ? STR("existing") : STR("created");
+	int        status = customer->existing ? 200 : 201;
+
+	response_header(c->res, "Clientele-Result", result);
+	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
 static enum err
@@ -70,7 +73,7 @@ read_is_active(struct call *c, struct str value, struct customer_filter *f)
 		call_field(c, "isActive", "must be true, false, 1 or 0");
 }
 
-/* The filters of a list; before and after its versions a parameter is an unknown one. */
+/* The filters of a list. In other versions than its own a parameter is ignored. */
 static const struct {
 	const char *name;
 	void (*read)(struct call *c, struct str value, struct customer_filter *f);
@@ -121,7 +124,8 @@ static const struct route routes[] = {
 };
 
 static const struct constraint constraints[] = {
-	{ "customer_external_id", ERR_DUPLICATE, "externalId", "Another customer has this external id." },
+	{ "customer_external_id", ERR_DUPLICATE, "externalId",
+	    "Another customer has this external id." },
 };
 
 extern const struct resource customer_resource;

@@ -12,21 +12,21 @@ struct item {
 	struct faults       faults;
 	struct item        *first;  /* the earlier item with the same external id, or itself */
 	size_t              index;
-	size_t              stored; /* place among the customers that are sent to the store */
+	size_t              stored; /* place among the batch's customers */
 };
 
 struct batch {
 	const struct jdoc *doc;
 	struct item       *items;
 	size_t             count;
-	struct customer   *customers; /* of the valid items that are the first with their external id */
-	size_t             stored;
+	struct customer   *customers; /* to be stored: items that are valid and their own first */
+	size_t             stored;    /* how many */
 };
 
-/* How a batch shows what it stored, and what it calls itself. */
+/* How the answer shows the stored customers, and the answer's "object". */
 static const struct shape {
 	enum version since;
-	unsigned     view;  /* full customers where clients build them */
+	unsigned     view;  /* plain where clients make customer objects of them */
 	struct str   object;
 } shapes[] = {
 	{ V_2026_07_31, CUSTOMER_BRIEF, STR("customer_batch") },
@@ -50,18 +50,18 @@ shape_of(const struct call *c)
 static int
 by_external_id(const void *a, const void *b)
 {
-	const struct item *const *x = a, *const *y = b;
-	struct str                p = (*x)->customer.external_id, q = (*y)->customer.external_id;
-	int                       order = p.ptr && q.ptr ? str_cmp(p, q) : !p.ptr - !q.ptr;
+	const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
+	struct str         p = x->customer.external_id, q = y->customer.external_id;
+	int                order = p.ptr && q.ptr ? str_cmp(p, q) : !p.ptr - !q.ptr;
 
-	return order ? order : ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
+	return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-/* Later items with an external id that an earlier one has are that one. */
+/* Gives all valid items with the same external id the same first one. */
 static void
 fold(struct call *c, struct batch *batch)
 {
-	struct item **sorted = ARENA_NEW(c->arena, struct item *, batch->count);
+	struct item **sorted = ARENA_NEW(c->arena, struct item *, batch->count), **spare;
 	size_t        n = 0;
 
 	for (size_t i = 0; i < batch->count; i++) {
@@ -69,11 +69,15 @@ fold(struct call *c, struct batch *batch)
 		if (batch->items[i].faults.count == 0)
 			sorted[n++] = &batch->items[i];
 	}
-	sort(sorted, n, sizeof(struct item *), by_external_id, ARENA_NEW(c->arena, struct item *, n));
-	for (size_t i = 1; i < n; i++)
-		if (sorted[i]->customer.external_id.ptr
-		    && str_eq(sorted[i]->customer.external_id, sorted[i - 1]->customer.external_id))
-			sorted[i]->first = sorted[i - 1]->first;
+	spare = ARENA_NEW(c->arena, struct item *, n);
+	sort(sorted, n, sizeof(struct item *), by_external_id, spare);
+	for (size_t i = 1; i < n; i++) {
+		struct item *last = sorted[i - 1], *item = sorted[i];
+		struct str   id = item->customer.external_id;
+
+		if (id.ptr && str_eq(id, last->customer.external_id))
+			item->first = last->first;
+	}
 }
 
 static void
@@ -82,19 +86,22 @@ read_item(struct call *c, const struct jdoc *doc, const struct jnode *n, struct 
 	item->node = n;
 	item->customer = customer_defaults;
 	if (n->type == JTYPE_OBJECT) {
-		field_read(c, &customer_fields, doc, n, FIELD_CREATE, &item->customer, &item->faults);
+		field_read(c, &customer_fields, doc, n, FIELD_CREATE, &item->customer,
+		    &item->faults);
 	} else {
 		item->faults.count = 1;
 		item->faults.fault[0] = (struct problem_detail) { NULL, "must be an object" };
 	}
 }
 
-/* Whether the item can be reported in 'failed': strict clients want its e-mail there. */
+/* Whether the item can be reported in "failed": strict clients need its e-mail address there. */
 static bool
 is_presentable(const struct jdoc *doc, const struct item *item)
 {
-	return item->faults.count == 0
-	    || (item->node->type == JTYPE_OBJECT && field_has_text(&customer_fields, doc, item->node, MEMBER_EMAIL));
+	if (item->faults.count == 0)
+		return true;
+	return item->node->type == JTYPE_OBJECT
+	    && field_has_text(&customer_fields, doc, item->node, MEMBER_EMAIL);
 }
 
 static void
@@ -102,10 +109,25 @@ report_faults(struct call *c, const struct item *item)
 {
 	for (size_t i = 0; i < item->faults.count; i++) {
 		const struct problem_detail *fault = &item->faults.fault[i];
+		struct str                   path;
 
-		call_field(c, arena_fmt(c->arena, "customers.%zu%s%s", item->index, fault->field ? "." : "",
-		    fault->field ? fault->field : "").ptr, fault->message);
+		path = arena_fmt(c->arena, "customers.%zu%s%s", item->index,
+		    fault->field ? "." : "", fault->field ? fault->field : "");
+		call_field(c, path.ptr, fault->message);
 	}
+}
+
+/* What is wrong with the array of customers, or NULL. */
+static const char *
+array_fault(const struct jnode *array)
+{
+	if (!array)
+		return "is required";
+	if (array->type != JTYPE_ARRAY)
+		return "must be an array";
+	if (array->size == 0 || array->size > CUSTOMER_BATCH_MAX)
+		return "must have 1 to 100 items";
+	return NULL;
 }
 
 static enum err
@@ -113,12 +135,12 @@ read_items(struct call *c, struct batch *batch)
 {
 	const struct jdoc  *doc = batch->doc;
 	const struct jnode *array = jread_member(doc, doc->nodes, STR("customers"));
+	const char         *fault = array_fault(array);
 	struct item        *item;
-	bool                whole = true;
+	bool                presentable = true;
 
-	if (!array || array->type != JTYPE_ARRAY || array->size == 0 || array->size > CUSTOMER_BATCH_MAX) {
-		call_field(c, "customers", !array ? "is required"
-		    : array->type != JTYPE_ARRAY ? "must be an array" : "must have 1 to 100 items");
+	if (fault) {
+		call_field(c, "customers", fault);
 		return call_fields_done(c);
 	}
 	batch->count = array->size;
@@ -126,13 +148,15 @@ read_items(struct call *c, struct batch *batch)
 	for (const struct jnode *n = jread_first(doc, array); n; n = jread_next(doc, n), item++) {
 		item->index = (size_t)(item - batch->items);
 		read_item(c, doc, n, item);
-		whole = whole && is_presentable(doc, item);
+		presentable = presentable && is_presentable(doc, item);
 	}
-	for (size_t i = 0; i < batch->count && !whole; i++)
+	/* If one item cannot be in "failed", the whole request is refused. */
+	for (size_t i = 0; i < batch->count && !presentable; i++)
 		report_faults(c, &batch->items[i]);
 	return call_fields_done(c);
 }
 
+/* Picks the customers that are to be stored. */
 static void
 choose(struct call *c, struct batch *batch)
 {
@@ -186,9 +210,11 @@ failed_item(struct call *c, const struct jdoc *doc, const struct item *item)
 {
 	const struct problem_detail *fault = &item->faults.fault[0];
 	struct json_object          *failed = jwrite_object();
+	struct str                   error;
 
 	jwrite_put(failed, "index", jwrite_int((int64_t)item->index));
-	jwrite_put(failed, "error", jwrite_str(arena_fmt(c->arena, "%s: %s", fault->field, fault->message)));
+	error = arena_fmt(c->arena, "%s: %s", fault->field, fault->message);
+	jwrite_put(failed, "error", jwrite_str(error));
 	jwrite_put(failed, "code", jwrite_str(str_of(err_info(ERR_VALIDATION)->code)));
 	jwrite_put(failed, "param", jwrite_str(str_of(fault->field)));
 	jwrite_put(failed, "data", jwrite_raw(jread_raw(doc, item->node)));
@@ -199,7 +225,8 @@ static enum err
 reply_batch(struct call *c, void *with)
 {
 	const struct batch *batch = with;
-	struct json_object *successful = jwrite_array(), *failed = jwrite_array(), *body = jwrite_object();
+	struct json_object *body = jwrite_object();
+	struct json_object *successful = jwrite_array(), *failed = jwrite_array();
 
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct item *item = &batch->items[i];
@@ -222,7 +249,9 @@ customer_batch(struct call *c)
 	struct batch batch = { 0 };
 	enum err     e;
 
-	if ((e = body_object(c, BODY_REQUIRED, &batch.doc)) != ERR_OK || (e = read_items(c, &batch)) != ERR_OK)
+	if ((e = body_object(c, BODY_REQUIRED, &batch.doc)) != ERR_OK)
+		return e;
+	if ((e = read_items(c, &batch)) != ERR_OK)
 		return e;
 	choose(c, &batch);
 	/* A batch without a valid item still uses up its idempotency key. */

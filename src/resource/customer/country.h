@@ -1,6 +1,6 @@
 /*
- * Countries: the codes of ISO 3166-1 alpha-2 (upper case, as the standard has
- * them) and the kind of tax document that each one knows (contract section 3).
+ * Countries: the codes of ISO 3166-1 alpha-2 (in upper case, as in the standard) and the kind of
+ * tax document that each one issues (contract section 3).
  */
 #ifndef RESOURCE_CUSTOMER_COUNTRY_H
 #define RESOURCE_CUSTOMER_COUNTRY_H
@@ -9,7 +9,10 @@
 
 bool country_known(struct str code);
 
-/* "CUIT", "VAT", ...; "TAX_ID" for a country without a name for it, and for none. */
+/*
+ * The kind of a tax document of this country: "CUIT", "VAT", ...; "TAX_ID" if the country's kind
+ * has no name of its own, or if the code is unknown.
+ */
 struct str country_document(struct str code, struct str tax_document);
 
 #endif

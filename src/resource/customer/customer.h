@@ -16,12 +16,13 @@ enum {
 	CUSTOMER_EXTERNAL_ID_MAX_CHARS = 100,
 	CUSTOMER_NAME_MAX_CHARS = 200,
 	CUSTOMER_TAX_DOCUMENT_MAX_CHARS = 100,
-	CUSTOMER_ADDRESS_MAX_CHARS = 200, /* of each line; the contract is silent: as long as the longest field that it names */
+	/* Of each part. The contract does not say; 200 is the longest field that it names. */
+	CUSTOMER_ADDRESS_MAX_CHARS = 200,
 	CUSTOMER_BATCH_MAX = 100,
 	CUSTOMER_SEARCH_MAX_CHARS = 200,
 };
 
-/* What a client can set. The order of the first eight is the order of bits in customer_update (sql/query). */
+/* What a client can set. The first eight are in the order of customer_update's bits (sql/query). */
 enum member_of_customer {
 	MEMBER_EXTERNAL_ID,
 	MEMBER_EMAIL,
@@ -44,24 +45,24 @@ struct customer {
 	struct str timezone;
 	struct str metadata;     /* JSON as it came */
 	bool       is_active;
-	struct str address_id;   /* 16 bytes; only on its way in, or absent */
+	struct str address_id;   /* 16 bytes, from a request, or absent; it is not read back */
 	struct str subscription; /* JSON; absent: none */
 	int64_t    created_ms, updated_ms;
-	unsigned   given;        /* a request's: bit of each member that it sets */
-	bool       existing;     /* a create's: it was there before */
+	unsigned   given;        /* by a request: a bit for each member */
+	bool       existing;     /* after a create: the customer was there before */
 };
 
 /* Where a field is shown. */
 enum customer_view {
 	CUSTOMER_PLAIN = 1,
-	CUSTOMER_DETAILED = 2, /* what GET of one shows */
+	CUSTOMER_DETAILED = 2, /* the answer to a GET of one customer */
 	CUSTOMER_BRIEF = 4,    /* an element of a batch's answer */
 	CUSTOMER_ALL = 7,
 };
 
 extern const struct fields customer_fields;
 
-/* What a create begins with: the defaults. */
+/* The values of what a create does not give. */
 extern const struct customer customer_defaults;
 
 #endif

@@ -30,8 +30,8 @@ static const char *const timezone_names[] = {
 	"UTC", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
 	"America/Sao_Paulo", "America/Mexico_City", "America/Buenos_Aires", "America/Santiago",
 	"America/Bogota", "America/Lima", "America/Asuncion", "Europe/London", "Europe/Paris",
-	"Europe/Berlin", "Europe/Madrid", "Asia/Tokyo", "Asia/Shanghai", "Asia/Singapore", "Asia/Dubai",
-	"Australia/Sydney",
+	"Europe/Berlin", "Europe/Madrid", "Asia/Tokyo", "Asia/Shanghai", "Asia/Singapore",
+	"Asia/Dubai", "Australia/Sydney",
 };
 
 static const struct field_list address = {
@@ -60,11 +60,15 @@ static const struct field_in fields_in[] = {
 	    CUSTOMER_TAX_DOCUMENT_MAX_CHARS, V_2026_06_23, V_ENDLESS, NULL },
 	{ "address", FIELD_IN(ADDRESS, address), FIELD_OBJECT, 0,
 	    CUSTOMER_ADDRESS_MAX_CHARS, V_FIRST, V_ENDLESS, &address },
-	{ "addressId", FIELD_IN(ADDRESS_ID, address_id), FIELD_UUID, FIELD_CREATE_ONLY, 0, V_2026_06_07, V_ENDLESS, NULL },
-	{ "timezone", FIELD_IN(TIMEZONE, timezone), FIELD_CHOICE, 0, 0, V_FIRST, V_ENDLESS, &timezones },
+	{ "addressId", FIELD_IN(ADDRESS_ID, address_id), FIELD_UUID, FIELD_CREATE_ONLY,
+	    0, V_2026_06_07, V_ENDLESS, NULL },
+	{ "timezone", FIELD_IN(TIMEZONE, timezone), FIELD_CHOICE, 0,
+	    0, V_FIRST, V_ENDLESS, &timezones },
 	/* One old client sends an empty object with every update. */
-	{ "metadata", FIELD_IN(METADATA, metadata), FIELD_METADATA, FIELD_LEGACY_EMPTY, 0, V_FIRST, V_ENDLESS, NULL },
-	{ "isActive", FIELD_IN(IS_ACTIVE, is_active), FIELD_BOOL, 0, 0, V_LEGACY, V_2026_05_12, NULL },
+	{ "metadata", FIELD_IN(METADATA, metadata), FIELD_METADATA, FIELD_LEGACY_EMPTY,
+	    0, V_FIRST, V_ENDLESS, NULL },
+	{ "isActive", FIELD_IN(IS_ACTIVE, is_active), FIELD_BOOL, 0,
+	    0, V_LEGACY, V_2026_05_12, NULL },
 };
 
 /* ---- what goes out ---- */
@@ -103,7 +107,8 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },
-	{ FIELD_OUT("subscription", JSON, subscription), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("subscription", JSON, subscription), CUSTOMER_DETAILED,
+	    V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 };

@@ -18,7 +18,7 @@ static const struct member created[] = {
 	FIELD_KEPT(BOOL, is_active),
 };
 
-enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* rows of it */
+enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* the first rows of created */
 
 /* $5 to $12 of customer_update, in the order of enum member_of_customer. */
 static const struct member updated[] = {
@@ -56,8 +56,9 @@ void
 customer_list(struct call *c, const struct customer_filter *filter, struct tx *tx)
 {
 	bool         filtered = filter->by_active || filter->search.ptr || filter->external_id.ptr;
-	struct bind *b = stored_ask(c, tx, filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
-	        : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST, &filter->page);
+	enum sql_id  statement = filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
+	    : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST;
+	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 
 	if (!filtered)
 		return;
@@ -72,7 +73,7 @@ customer_list(struct call *c, const struct customer_filter *filter, struct tx *t
 
 /* ---- creating ---- */
 
-/* One time for all, which the first id tells: rows of one request are of one moment. */
+/* Gives all customers of a request ids, and the same time: that of the first id. */
 static int64_t
 stamp(struct customer *customers, size_t count)
 {
@@ -121,12 +122,15 @@ make_created(struct write *w, void *what)
 	if (row_bool(&row, COL_CUSTOMER_CREATE_MADE)) {
 		*creation->stored = *creation->meant;
 	} else if (!creation->meant->external_id.ptr || write_rows(w, 1) == 0) {
-		w->again = true; /* the customer that was in the way has gone */
+		w->again = true; /* the customer that was in the way is gone */
 		return ERR_OK;
 	} else {
 		row = write_row(w, 1, 0);
 		stored_read(&row, &customer_fields, creation->stored);
-		/* Made by an earlier run of this transaction, whose answer was lost: it is new to the client. */
+		/*
+		 * The id meant for it: an earlier run of this transaction made it, whose outcome
+		 * was lost, so it is new to the client.
+		 */
 		creation->stored->existing = !id_eq(&creation->stored->id, &creation->meant->id);
 	}
 	return creation->reply(w->call, creation->stored);
@@ -146,7 +150,7 @@ customer_create(struct call *c, const struct customer *customer,
 
 	*meant = *customer;
 	write_begin(&w, c);
-	/* Without either a second run would make a second customer. */
+	/* With neither a key nor an external id a second run would make a second customer. */
 	w.tx.again |= meant->external_id.ptr != NULL;
 	b = write_step(&w, SQL_CUSTOMER_CREATE);
 	bind_time(b, stamp(meant, 1));
@@ -193,15 +197,17 @@ static enum err
 make_created_many(struct write *w, void *what)
 {
 	struct creations *creations = what;
+	struct arena     *arena = w->call->arena;
 	struct row        row = write_row(w, 0, 0);
 	const struct id  *made;
-	size_t            made_count = row_ids(&row, COL_CUSTOMER_CREATE_MANY_IDS, w->call->arena, &made);
+	size_t            made_count = row_ids(&row, COL_CUSTOMER_CREATE_MANY_IDS, arena, &made);
 
 	for (size_t i = 0; i < creations->count; i++) {
 		struct customer *customer = &creations->customers[i];
 
 		*customer = creations->meant[i];
-		if (made_count < creations->count && !is_among(&customer->id, made, made_count)
+		if (made_count < creations->count
+		    && !is_among(&customer->id, made, made_count)
 		    && !take_existing(w, customer)) {
 			w->again = true;
 			return ERR_OK;
@@ -223,7 +229,7 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 
 	memcpy(meant, customers, count * sizeof(*meant));
 	write_begin(&w, c);
-	/* Made as a whole or not at all, even when a customer that was in the way has gone meanwhile. */
+	/* All or nothing, even if a customer that was in the way is gone meanwhile. */
 	w.careful = true;
 	for (size_t i = 0; i < count; i++)
 		named += meant[i].external_id.ptr != NULL;
