@@ -84,7 +84,7 @@ address(const char *variable)
 
 	if (!value) {
 		printf("1..0 # SKIP no database: scripts/check app provides one\n");
-		exit(0); /* TAP tells of the skip */
+		exit(0); /* TAP reports the skip */
 	}
 	return value;
 }

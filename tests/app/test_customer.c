@@ -271,7 +271,7 @@ a_key_used_twice_gives_the_first_answer(void **state UNUSED)
 	}
 }
 
-/* Another worker, which has not met the key, sends the write's answer along, and must not give it. */
+/* A worker that has not met the key sends the answer of a first write along, and must not give that one. */
 static void
 a_key_is_known_to_a_worker_that_has_not_met_it(void **state UNUSED)
 {

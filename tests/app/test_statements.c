@@ -167,7 +167,7 @@ nothing_is_seen_without_an_environment(void **state UNUSED)
 	}
 }
 
-/* It may make a key with a limit, but give no key another one. */
+/* It may make a key with a limit, but not change the limit of a key. */
 static void
 the_serving_role_changes_no_limit(void **state UNUSED)
 {
@@ -291,7 +291,7 @@ no_statement_changes_another_environment(void **state UNUSED)
 		if (trials[i].way == WAY_CASE || trials[i].way == WAY_REFUSED)
 			run_as(ACME_LIVE, i, &touched, &log);
 
-	/* A record there is, and one that has expired by this look's measure. */
+	/* A record that is valid for one look, and expired for the other. */
 	for (int ttl = 0; ttl < 2; ttl++) {
 		struct row row;
 		struct tx  tx;

@@ -219,7 +219,7 @@ remember_create(const struct bind *b, bool many)
 		fake.externals[0] = external;
 }
 
-/* How many rows a statement has; healthy is what it would be. */
+/* How many rows a statement has; healthy is the number in a healthy database. */
 static size_t
 choose_rows(size_t healthy, size_t most)
 {
@@ -357,7 +357,7 @@ tx_step(struct tx *tx, enum sql_id id)
 	return &step->bind;
 }
 
-/* The steps from one on; what becomes of the whole when one of them fails is made up too. */
+/* Runs the steps from one on. If one of them fails, the outcome of the transaction is made up too. */
 static enum db_status
 run_steps(struct tx *tx, size_t from)
 {
@@ -378,7 +378,7 @@ tx_run(struct tx *tx)
 	size_t         first = tx->steps;
 	enum db_status status;
 
-	CHECK(tx->steps > 0 && ++fake.seen.runs < 64); /* it gives up some time */
+	CHECK(tx->steps > 0 && ++fake.seen.runs < 64); /* the caller gives up some time */
 	tx->db->meter.trips++;
 	tx->log[0] = tx->constraint[0] = '\0';
 	tx->failed = TX_STEPS_MAX;

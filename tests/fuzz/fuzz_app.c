@@ -139,7 +139,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	judge(&req, &fuzzed.res, &facts, seen);
 	app_after(fuzzed.app);
 	if (seen.rated) {
-		/* The rest of its tokens is no business of the next input. */
+		/* The next input must not find what this one left of the key's tokens. */
 		app_free(fuzzed.app);
 		buckets_free(fuzzed.buckets);
 		fuzzed.buckets = buckets_new();

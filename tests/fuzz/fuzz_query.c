@@ -1,4 +1,4 @@
-/* Any path and query is refused with a reason, or split into parts that mean the same when they are escaped anew. */
+/* Any path and query is refused with a reason, or split into parts that mean the same when they are escaped again. */
 #include "fuzz.h"
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,10 +1,10 @@
 /*
- * What is another's and what is not there get the same answer, byte for byte and on the same way; and, measured, in
- * the same time.
+ * A thing of another tenant's and a thing that does not exist get the same answer: byte for byte, by the same statements
+ * and, measured, in the same time.
  *
  *	answers ROUNDS
  *
- * Each row is two requests that nobody shall be able to tell apart, sent in turn, ROUNDS times each. Median, 99th
+ * Each row is two requests that nobody must be able to tell apart, sent in turn, ROUNDS times each. Median, 99th
  * percentile and the Mann-Whitney test of the two samples are printed; only medians that are far apart fail.
  */
 #include "../app/app_test.h"

@@ -1,6 +1,6 @@
 /*
- * Code of somebody else's inside a worker. Preloaded, so that the program is the shipped one: where the worker takes
- * a connection for /intrude/NAME, the call of that name is made, and what came of it is written to standard error.
+ * Foreign code inside a worker. It is preloaded, so that the program is the shipped one. When the worker takes a
+ * connection for /intrude/NAME, the call of that name is made and its outcome written to standard error.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static char *const nothing[] = { NULL };
 /* Stands for path() in an argument. */
 #define PATH_MARK 0x7a7a7a7a
 
-/* What a test says by the environment: a file, and a port of this host. */
+/* What a test puts into the environment: a file, and a port of this host. */
 static const char *
 path(void)
 {
@@ -110,7 +110,7 @@ mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offse
 	return at;
 }
 
-/* To the first byte of the scoreboard, which is the supervisor's, or the last one, which is the last worker's. */
+/* Writes to the first byte of the scoreboard, which is the supervisor's, or to the last one, which is the last worker's. */
 static long
 touch_board(int last)
 {
@@ -142,7 +142,7 @@ can_write(unsigned char *page)
 	return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, page) == 0;
 }
 
-/* Every page of it that can be written from here, each time with something else, until the process ends. */
+/* Writes to each page of it that can be written from here, each time something else, until the process ends. */
 static void *
 keep_scribbling(void *arg)
 {

@@ -1,5 +1,6 @@
 /*
- * Random calls of three environments whose every stored byte tells whose it is: no answer may hold one of another's.
+ * Random calls of three environments. Everything that one of them stores shows whose it is, and no answer may hold
+ * anything of another's.
  *
  *	strangers REQUESTS [CUT [SEED]]
  *
@@ -309,7 +310,7 @@ tell(unsigned *count, enum tenant_name who, const struct draft *d, const char *f
 	    STR_ARGS(body()));
 }
 
-/* The owner of a public id; who is the owner of one that was never seen. */
+/* The owner of a public id. One that was never seen is from now on the property of 'who'. */
 static enum tenant_name
 owner_of(const char *name, enum tenant_name who, bool *first)
 {
@@ -334,7 +335,7 @@ put(struct name *n, const char *text, size_t len)
 	snprintf(n->text, sizeof(n->text), "%.*s", (int)len, text);
 }
 
-/* Every public id of the answer that the request did not tell must be the sender's. */
+/* Every public id of the answer that was not in the request must be the sender's. */
 static void
 judge_names(enum tenant_name who, const struct draft *d, const char *prefix, struct ring *ring)
 {

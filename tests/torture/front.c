@@ -77,7 +77,7 @@ front_send(struct front *f, const char *path, const struct wire *w)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	sent = connect(f->fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-	/* A worker that has ended at the sight of the connection leaves nobody to send to, and no answer to read. */
+	/* If the worker has died as it took the connection, there is nobody to send to, and no answer to read. */
 	if (sent && send(f->fd, all.ptr, all.len, MSG_NOSIGNAL) != (ssize_t)all.len)
 		sent = errno == EPIPE || errno == ECONNRESET;
 	buf_fini(&params);

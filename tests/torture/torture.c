@@ -3,12 +3,12 @@
  *
  * A worker is forked, a FastCGI front asks it, and one call of one request fails: the n-th, in each way that it can.
  * Then: the answer is the right one, an honest error, or none at all; the worker lives, or has ended as it does without
- * memory; what the request was to write is there as a whole or not at all, and not at all when the answer says that nothing
+ * memory; what the request would write is there as a whole or not at all, and not at all when the answer says that nothing
  * was done; and the same request, sent again, gets the right answer and is done once. No descriptor and no memory is
  * left behind.
  *
- * CLIENTELE_TORTURE=all tries every way of every call; otherwise each call fails in one of its ways. =NAME: of the kinds
- * whose name has this in it, all.
+ * CLIENTELE_TORTURE=all tries every way of every call; otherwise each call fails in one of its ways. =NAME tries every
+ * way too, but only for kinds with NAME in their name.
  */
 #include "../app/app_test.h"
 #include "base/clock.h"
@@ -205,8 +205,8 @@ worker_idle(void)
 }
 
 /*
- * It has ended, with this status of waitpid(). libfcgi asserts that it gets memory: that is the one abort
- * that may be, and nothing of the request is done yet then.
+ * The worker has ended, with this status of waitpid(). One abort is allowed, that of libfcgi, which asserts that it
+ * gets memory: nothing of the request has been done by then.
  */
 static void
 bury(int status)
@@ -461,8 +461,8 @@ is_json(struct str s)
 }
 
 /*
- * Letters and digits as one letter: of two answers to the same request all else is the same. A batch that was run again
- * inside calls what its own first run has made "existing".
+ * Makes one letter of all letters and digits: everything else is the same in two answers to a request. When the worker
+ * has run a batch again by itself, what its first run has made is "existing" in the answer.
  */
 static char *
 masked(struct str s)
@@ -487,7 +487,7 @@ is_right(const struct kind *k)
 	bool  same = strcmp(body_masked, ref.body) == 0;
 
 	free(body_masked);
-	/* Run again inside, a create finds what its own first run has made. */
+	/* When the worker has run a create again by itself, it finds what its first run has made. */
 	return front.whole && same && (front.status == k->status || (k->status == 201 && front.status == 200));
 }
 
@@ -522,7 +522,7 @@ judge(const struct kind *k, const char *condition, unsigned at, const char *befo
 		wrong("%s%s, call %u (%s): half done: %s, not %s", k->name, condition, at, what, after, ref.state_done);
 }
 
-/* The same request again, until the service is itself again. */
+/* The same request again, until the service has recovered. */
 static void
 send_again(const struct kind *k, const char *condition, unsigned at)
 {
@@ -610,7 +610,7 @@ fail_call(const struct kind *k, enum condition condition, unsigned at, unsigned 
 	    || (descriptors() <= open_before && (traced || memory_live() <= live_before));
 }
 
-/* What is not given back grows with each failure; once, it may be a thing that is made when it is first needed. */
+/* A leak grows with each failure. What is lost only once may be something that is made when it is first needed. */
 static void
 fail_and_count(const struct kind *k, enum condition condition, unsigned at, unsigned variant)
 {
@@ -637,7 +637,7 @@ torture(const struct kind *k, enum condition condition, bool all)
 		else if (ways)
 			fail_and_count(k, condition, at, at + (unsigned)(k - kinds));
 	}
-	stop_worker(k->name); /* where a sanitizer would tell of leaks */
+	stop_worker(k->name); /* where a sanitizer would report leaks */
 	printf("%sok %u - %s: %s%s: %u calls, %u failed: %u right, %u honest errors, %u without an answer, %u cut off, %u ended; again: %u replayed\n",
 	    failures == before ? "" : "not ", ++points, traced ? "system calls" : "allocations", k->name, conditions[condition],
 	    tally.calls, tally.faults, tally.right, tally.error, tally.none, tally.cut, tally.ended, tally.replayed);

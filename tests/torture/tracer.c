@@ -27,7 +27,7 @@ struct fault {
 		FAILS, /* and does nothing */
 		LIES,  /* does it, and says that it failed */
 		SHORT, /* does half of it */
-		STAYS, /* brk() knows no error: it tells where the end of the heap still is */
+		STAYS, /* brk() has no error: it returns the end of the heap, which has not moved */
 	} how;
 	int error;
 };
@@ -37,7 +37,7 @@ struct fault {
 #define WAITS { FAILS, EINTR }, { FAILS, ENOMEM }
 #define LOOKS { FAILS, ENOMEM }, { FAILS, EIO }
 
-/* Every call that a request was seen to make, and in which ways it can fail; those without a way are told why. */
+/* Every call that a request was seen to make, and the ways in which it can fail, or why there is none. */
 static const struct call {
 	long         number;
 	const char  *name;
@@ -68,7 +68,7 @@ static const struct call {
 	{ SYS_fcntl, "fcntl", { { FAILS, ENOLCK } } },
 	{ SYS_ioctl, "ioctl", { { FAILS, ENOTTY } } },
 	{ SYS_shutdown, "shutdown", { { FAILS, ENOTCONN } } },
-	/* Not ENOSYS, which every kernel is too new for: OpenSSL would open a device, and the sandbox ends who opens. */
+	/* Not ENOSYS, which every kernel is too new for: OpenSSL would open a device, and die of that in the sandbox. */
 	{ SYS_getrandom, "getrandom", { { FAILS, EINTR } } },
 	{ SYS_mmap, "mmap", { { FAILS, ENOMEM } } },
 	{ SYS_mprotect, "mprotect", { { FAILS, ENOMEM } } },

@@ -9,7 +9,7 @@
 
 #define TEXT(lit) { "" lit, sizeof(lit) - 1 }
 
-/* What is said about a fault. */
+/* What the reader says of a fault. */
 #define END      "an unexpected end"
 #define BOM      "a byte order mark"
 #define VALUE    "something other than a value"
@@ -29,7 +29,7 @@
 #define LEVELS   "too many levels"
 #define VALUES   "too many values"
 
-/* The cases stand in tests/data/json.txt, whose head tells how. */
+/* The cases are in tests/data/json.txt; its head explains the format. */
 static const struct {
 	const char *name;
 	struct str  text;

@@ -108,7 +108,7 @@ lists_that_cannot_be_read_are_refused(void **state UNUSED)
 	lengthy[sizeof(lengthy) - 1] = '\0';
 	buf_init(&err, ERR_MAX_BYTES);
 	assert_false(allow_parse(lengthy, &a, &err));
-	assert_true(err.len > 0); /* it is told, as far as there is room */
+	assert_true(err.len > 0); /* the message, cut off where its room ends */
 	buf_fini(&err);
 }
 

@@ -113,7 +113,7 @@ bodies_of_any_length_are_whole(void **state UNUSED)
 	buf_fini(&out);
 }
 
-/* Output ends, then the request; and one record too many keeps nginx from a connection that ends. */
+/* The output ends, then the request. One record too many keeps nginx from using a connection that ends. */
 static void
 it_ends_as_the_connection_does(void **state UNUSED)
 {

@@ -210,7 +210,7 @@ output_bytes(struct str sent, bool kept)
 	return total;
 }
 
-/* Through a socket that keeps apart what was sent apart: half an answer would be taken for a whole one. */
+/* Through a socket that keeps messages apart: an answer that is sent in two pieces is read as two. */
 static void
 answer_leaves_in_one_call(void **state)
 {
@@ -292,7 +292,7 @@ send_bytes(struct setup *s, struct str bytes, bool ends)
 	return conn_read(s->f, &(struct peer) { .fd = s->back }, &s->req);
 }
 
-/* libfcgi takes them at their word, and ends the process when there is no such memory. */
+/* libfcgi would believe them, and end the process for want of so much memory. */
 static void
 lengths_that_overflow_are_no_request(void **state)
 {

@@ -238,7 +238,7 @@ same_node(const struct jnode *a, const struct jnode *b)
 	    && a->next == b->next && a->size == b->size && a->values == b->values;
 }
 
-/* Every member of each node, for a document that has all of it. */
+/* Every member of each node, for a document that has everything. */
 static void
 makes_the_index(void **state UNUSED)
 {

@@ -93,7 +93,7 @@ parse(struct str text)
 	return doc;
 }
 
-/* The text of a value, which ends here; the strict reader has taken it. */
+/* Frees a value and returns its text, which the strict reader has accepted. */
 static struct str
 text_of(struct json_object *value)
 {
@@ -386,7 +386,7 @@ run_with_failure(long after, struct str expected)
 	return WEXITSTATUS(status);
 }
 
-/* Each allocation fails once, and never does a reply with a hole in it come out. */
+/* Each allocation fails once, and no reply ever comes out with a hole in it. */
 static void
 ends_when_memory_does(void **state UNUSED)
 {

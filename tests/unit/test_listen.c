@@ -128,7 +128,7 @@ file_of_another_process_is_not_removed_at_the_end(void **state)
 	listener_close(&second);
 }
 
-/* As any user of this host can who may read the folder. */
+/* Any user of this host can do this if he may read the folder. */
 static void
 lock_of_somebody_else_is_waited_for_only_for_a_while(void **state)
 {

@@ -83,7 +83,7 @@ check_text(const char *expected)
 	assert_string_equal(text + strlen(head), expected);
 }
 
-/* A member of the line, which a strict reader must take. */
+/* A member of the line, which a strict reader must accept. */
 static struct str
 member(struct str json, const char *name)
 {
@@ -405,7 +405,7 @@ a_request_has_one_line_with_its_fields(void **state UNUSED)
 	check_text("request request_id=req_1 key=ck_live_AbCd organization=org_0000000000000000000000 method=GET "
 		   "route=customers/{id} status=404 error=not_found bytes=2 total_ms=2.500 db_ms=1.500 db_trips=1 replayed=true\n");
 
-	/* The same for one that was slow, with what it ran and what it waited. */
+	/* The same for a slow one, with the statements that it ran and the time that it waited. */
 	use(LOG_FORMAT_JSON);
 	facts.queue_us = 20;
 	conf.request_log = 0;

@@ -43,7 +43,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* A worker that serves, with or without a request in hand. */
+/* A serving worker, with or without a request. */
 static struct stats_slot *
 worker(struct state *s, size_t place, enum stats_life life, enum stats_state state)
 {

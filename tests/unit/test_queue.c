@@ -119,7 +119,7 @@ another_socket_of_the_same_number_is_not_taken_for_it(void **state UNUSED)
 	assert_int_equal(length, 7);
 	assert_int_equal(atomic_load(&s.shared.logged_silent), 1);
 	assert_int_equal(s.queue.netlink_fd, -1);
-	/* And from then on nobody asks. */
+	/* And the kernel is not asked again. */
 	s.queue.cookie[0]--;
 	assert_false(queue_ask(&s.queue, &length, &limit));
 	assert_true(queue_tick(&s.queue, PERCENT) == INT64_MAX);
@@ -147,9 +147,9 @@ refusing_begins_at_the_threshold_and_ends_at_half_of_it(void **state UNUSED)
 	assert_false(sheds(&s, PERCENT, true));
 	grow_to(&s, 8);
 	assert_false(sheds(&s, 0, true));
-	assert_false(sheds(&s, PERCENT, false)); /* nobody has to wait, so nobody looks */
+	assert_false(sheds(&s, PERCENT, false)); /* a request that has not waited is no reason to look */
 	assert_true(sheds(&s, PERCENT, true));
-	assert_true(sheds(&s, PERCENT, false)); /* but now everybody is concerned */
+	assert_true(sheds(&s, PERCENT, false)); /* but once the queue is nearly full, it is refused too */
 	shrink_to(&s, 5);
 	assert_true(sheds(&s, PERCENT, true));
 	shrink_to(&s, 4);
@@ -180,7 +180,7 @@ one_of_all_has_the_turn(void **state UNUSED)
 	assert_true(queue_turn(&last, 100000));
 	assert_false(queue_turn(&last, 100000));
 	assert_true(queue_turn(&last, 0));
-	/* What a worker that was taken over may leave there keeps nobody from looking. */
+	/* Whatever a compromised worker leaves there, the others still look. */
 	atomic_store(&last, INT64_MAX);
 	assert_true(queue_turn(&last, 100000));
 	atomic_store(&last, INT64_MIN);

@@ -106,7 +106,7 @@ a_bucket_gives_its_burst_and_then_the_rate(void **state UNUSED)
 	}
 }
 
-/* Any greedy caller: never more than the burst and what came back since, and never less but for one. */
+/* Any greedy caller gets at most the burst and what has come back since, and at most one token less. */
 static void
 the_bound_holds_for_every_rate(void **state UNUSED)
 {
@@ -221,7 +221,7 @@ a_key_has_a_bucket_only_after_it_was_looked_up_with_a_limit(void **state UNUSED)
 	assert_int_equal(look(1, 1, S), BUCKET_NONE);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(1, 1, &ten, i == 0, S), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, S), BUCKET_EMPTY); /* and nobody needs to be asked */
+	assert_int_equal(look(1, 1, S), BUCKET_EMPTY); /* without a look-up */
 	assert_int_equal(look(1, 2, S), BUCKET_NONE);  /* another key of the same place */
 	assert_int_equal(ask(1, 2, &ten, true, S), BUCKET_TAKEN);
 	assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_TAKEN);
@@ -280,7 +280,7 @@ one_of_those_who_are_refused_looks_up_in_five_seconds(void **state UNUSED)
 		told += b.confirm;
 	}
 	assert_int_equal(told, 3);
-	/* It takes no token, and shows at once. */
+	/* Confirming takes no token, and the new limit applies at once. */
 	buckets_confirm(buckets, hash, &more, 17 * S);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(look(1, 1, 17 * S), BUCKET_TAKEN);
@@ -319,8 +319,8 @@ now_ns(void)
 }
 
 /*
- * Each key for the first time in all processes at once, four of them beginning at one place; and one key that all of
- * them want without pause.
+ * All processes use each key for the first time at once, and four keys share their first place. Then all of them use one
+ * key without a pause.
  */
 static void
 many_processes_take_no_token_twice(void **state UNUSED)
@@ -358,7 +358,7 @@ many_processes_take_no_token_twice(void **state UNUSED)
 	munmap(taken, size);
 }
 
-/* Places change hands all the time while processes are killed: whoever is left goes on, and each key has its rate. */
+/* Processes are killed while places change hands: the others go on, and each key has its rate. */
 static void
 killed_processes_hold_nobody_up(void **state UNUSED)
 {
@@ -389,7 +389,7 @@ killed_processes_hold_nobody_up(void **state UNUSED)
 	}
 }
 
-/* One that is stopped half-way may go on when its place has another key: then nobody gets the mixture of both. */
+/* A process that was stopped half-way may go on when its place has another key: nobody gets a mixture of both. */
 static void
 stopped_processes_hold_nobody_up_either(void **state UNUSED)
 {
@@ -418,7 +418,7 @@ stopped_processes_hold_nobody_up_either(void **state UNUSED)
 		assert_int_equal(ask(0, 1000, &ten, true, now_ns()), BUCKET_TAKEN);
 }
 
-/* What a worker that was taken over may leave there. */
+/* What a compromised worker may leave there. */
 static void
 nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
 {

@@ -1,4 +1,4 @@
-/* shm/stats: who can write what, and that nothing written by a worker is believed. */
+/* shm/stats: which process can write which part, and that nothing a worker has written is trusted. */
 #include "admin/metrics.h"
 #include "admin/status.h"
 #include "admin/table.h"
@@ -56,7 +56,7 @@ tear_down(void **state UNUSED)
 	return 0;
 }
 
-/* What cmocka does at a crash is nothing for a child that is meant to have one. */
+/* For a child that is meant to crash, without what cmocka does at a crash. */
 static void
 become(enum kept kept)
 {
@@ -160,7 +160,7 @@ another_program_image_goes_on_with_the_counters(void **state UNUSED)
 	stats_free(next);
 	assert_null(stats_attach(board->fd, PLACES + 1));
 	assert_null(stats_attach(STDIN_FILENO, PLACES));
-	assert_int_equal(ftruncate(board->fd, 0), -1); /* under the feet of those who have it mapped */
+	assert_int_equal(ftruncate(board->fd, 0), -1); /* not while others have it mapped */
 	*(char *)board->memory ^= 1;                   /* of another version */
 	assert_null(stats_attach(board->fd, PLACES));
 	*(char *)board->memory ^= 1;
