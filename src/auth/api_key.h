@@ -37,8 +37,7 @@ enum err api_key_check(struct call *c, struct api_key_cache *cache);
 
 /*
  * Whether the last request was refused by a rate limit that has not been looked up for some time.
- * api_key_confirm() looks it up. Its c is a call of its own, and what is in it afterwards means
- * nothing.
+ * api_key_confirm() looks it up. Give it a call of its own; what it leaves there means nothing.
  */
 bool api_key_is_to_confirm(const struct api_key_cache *cache);
 void api_key_confirm(struct call *c, struct api_key_cache *cache);

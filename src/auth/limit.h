@@ -1,8 +1,8 @@
 /*
  * The rate limit of a request: how often an API key may be used.
  *
- * Counts     Every request with a valid key takes one token, whatever comes of it, and so do
- *            a batch and a repeated request.
+ * Counts     Every request with a valid key takes one token, whatever comes of it: a batch
+ *            takes one, and a repeated request takes one again.
  * Refused    ERR_RATE_LIMITED, before anything is read or written: a key that has used up its
  *            rate costs no round trip. (But see limit_confirm().)
  * Headers    RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), on each

@@ -10,9 +10,9 @@
  * Watching   The client may leave before the answer has come (db_watch()). Then the running
  *            statement is cancelled and nothing more is sent. What was sent is done as a
  *            whole or not at all, as always.
- * Back-off   After a failed connect none is tried for a while: first 100 ms, doubling up to
- *            2 s, or as little as half of that by chance, so that workers do not storm a
- *            database that is starting.
+ * Back-off   After a failed connect the next one waits for 50 to 100 ms, at random; after
+ *            each further failure for twice as long, up to 1 to 2 s. So workers do not storm
+ *            a database that is starting.
  * Log        The statement and the SQLSTATE; never PostgreSQL's own message about data,
  *            which may quote it. Messages about the connection (class 08, those of a pooler
  *            too) quote none and are logged.

@@ -14,11 +14,11 @@
  * Outcome    tx->outcome: done, undone or unknown. A later run can turn unknown into done,
  *            but never into undone. Whatever a client reads about the transaction is made
  *            from this alone. An error at the Sync itself leaves the outcome unknown.
- * Again      A lost connection leaves open whether the transaction was done. It runs again
- *            on a new connection if it only reads, or if the caller has declared this safe
- *            (tx->again). So does a transaction that was certainly undone for a reason that
- *            may be gone (serialization, deadlock, a stale plan). tx_run() may be called
- *            again on the same steps.
+ * Again      A lost connection leaves open whether the transaction was done. Then it runs
+ *            again on a new one if it only reads, or if the caller has declared this safe
+ *            (tx->again). A transaction that was certainly undone, for a reason that may be
+ *            gone (serialization, deadlock, a stale plan), runs again too. tx_run() may be
+ *            called again on the same steps.
  * Lifetime   Results, rows and the text of cells live as long as the arena.
  */
 #ifndef DB_TX_H

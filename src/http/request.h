@@ -3,7 +3,7 @@
  *
  * Lifetime   Every view lives in the request's arena, or longer. The arena is reset once the
  *            answer is written.
- * Filled by  fcgi/ in the service, the tests in tests.
+ * Filled by  fcgi/ in the service; tests fill it themselves.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H

@@ -16,7 +16,7 @@ struct borrowed {
 
 /* Makes room for n bytes and for the NUL that printbuf keeps behind the text. */
 static char *
-room(struct printbuf *out, size_t n)
+reserve(struct printbuf *out, size_t n)
 {
 	if (n >= (size_t)(out->size - out->bpos)) {
 		int at = out->bpos;
@@ -29,8 +29,9 @@ room(struct printbuf *out, size_t n)
 	return out->buf + out->bpos;
 }
 
+/* Takes n bytes that were written into the room. */
 static void
-written(struct printbuf *out, size_t n)
+advance(struct printbuf *out, size_t n)
 {
 	out->bpos += (int)n;
 	out->buf[out->bpos] = '\0';
@@ -39,8 +40,8 @@ written(struct printbuf *out, size_t n)
 static void
 append(struct printbuf *out, const char *p, size_t n)
 {
-	memcpy(room(out, n), p, n);
-	written(out, n);
+	memcpy(reserve(out, n), p, n);
+	advance(out, n);
 }
 
 #define APPEND(out, lit) append((out), "" lit, sizeof(lit) - 1)
@@ -179,14 +180,14 @@ jout_close(struct printbuf *out)
 void
 jout_key(struct printbuf *out, struct str key)
 {
-	char  *to = room(out, 1 + key.len);
+	char  *to = reserve(out, 1 + key.len);
 	size_t n = 0;
 
 	/* No value ends in an opening brace, so one means that this is the first member. */
 	if (out->bpos == 0 || to[-1] != '{')
 		to[n++] = ',';
 	memcpy(to + n, key.ptr, key.len);
-	written(out, n + key.len);
+	advance(out, n + key.len);
 }
 
 /* How many bytes at the beginning need no escape: by eights, and then one by one. */
@@ -244,14 +245,14 @@ jout_str(struct printbuf *out, struct str s)
 		return;
 	}
 	n = plain(s.ptr, s.len);
-	to = room(out, n + 2);
+	to = reserve(out, n + 2);
 	*to = '"';
 	memcpy(to + 1, s.ptr, n);
-	written(out, 1 + n);
+	advance(out, 1 + n);
 	while (n < s.len) {
 		size_t more;
 
-		written(out, jout_escape(room(out, JOUT_ESCAPE_BYTES), s.ptr[n++]));
+		advance(out, jout_escape(reserve(out, JOUT_ESCAPE_BYTES), s.ptr[n++]));
 		more = plain(s.ptr + n, s.len - n);
 		append(out, s.ptr + n, more);
 		n += more;
