@@ -5,15 +5,15 @@
 #include <libpq-fe.h>
 
 /*
- * How each statement of a resource is tried across environments: the files in tests/app/statements. Before the
- * rows of a resource stands the TARGET: a call, with a text of its own for the '$', that makes a row of
- * another environment, twice; and the prefix of its id. Then
+ * How each statement of a resource is tried across environments. The rows are in the files of tests/app/statements.
+ * TARGET comes first for each resource: a call that makes a row of another environment, and the prefix of its id. The
+ * call is made twice, each time with a text of its own in the place of '$'. Then
  *
  *	CASE(id, parameters)     finds the target from inside its environment, and nothing from another one
- *	REFUSED(id, parameters)  is refused by row-level security, or by what is granted
- *	APART(id, why)           is in none of these two ways; why says where else
+ *	REFUSED(id, parameters)  is refused by row-level security, or for want of a grant
+ *	APART(id, why)           is tried in neither way; why says where else, or why not
  *
- * parameters: a letter each. e foreign environment, i its target, I the other one, x the target's own text, N NULL by n,
+ * parameters: a letter each. e the target's environment, i the target, I the second one, x the target's text, n NULL,
  * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id.
  */
 enum way { WAY_TARGET, WAY_CASE, WAY_REFUSED, WAY_APART };
@@ -21,7 +21,7 @@ enum way { WAY_TARGET, WAY_CASE, WAY_REFUSED, WAY_APART };
 static const struct trial {
 	enum way    way;
 	enum sql_id id;
-	const char *parameters; /* of a target its path; why it is apart */
+	const char *parameters; /* of a TARGET its path, of an APART the reason */
 	const char *body, *prefix;
 } trials[] = {
 #define TARGET(path, body, prefix) { WAY_TARGET, SQL__COUNT, path, body, prefix },
@@ -185,7 +185,7 @@ the_serving_role_changes_no_limit(void **state UNUSED)
 	assert_non_null(strstr(tx.log, "42501"));
 }
 
-/* What is of no resource, and why it is not tried like those; a statement that has no row anywhere fails the test. */
+/* Statements of no resource, and why they are not tried like the others; one that has no row anywhere fails the test. */
 static const struct {
 	enum sql_id id;
 	const char *why;
@@ -338,7 +338,7 @@ bind_one_customer(struct bind *b, const struct id *id)
 	bind_array(b, BIND_BOOL, &yes, 1);
 }
 
-/* What is in the way of a create is looked for in the environment alone, though the look names another one. */
+/* A look for what is in the way of a create sees its own environment alone, even if it names another one. */
 static void
 a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 {
