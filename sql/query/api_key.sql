@@ -3,15 +3,16 @@
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
 
 -- name: api_key_create
--- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL, $8 rate limit or NULL.
+-- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL,
+-- $8 rate limit or NULL.
 INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit)
 SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text
  WHERE :first_time;
 
 -- name: api_key_list
 -- out: :api_key_columns
--- One page of those that were not revoked, newest first. $1 environment, $2 id of the last row before
--- the page, $3 rows.
+-- One page of those that were not revoked, newest first. $1 environment, $2 id of the last row
+-- before the page, $3 rows.
 SELECT :api_key_columns
   FROM api_key k
  WHERE k.environment_id = $1::uuid AND k.id < $2::uuid AND k.revoked_at IS NULL

@@ -46,13 +46,13 @@ SELECT :customer_columns
 -- name: customer_create
 -- out: made
 -- One new customer with its event, unless its external id is taken.
--- $1 environment, $2 time, $3 id, $4 external id, $5 email, $6 full name, $7 tax document, $8 address, $9 address id,
--- $10 timezone, $11 metadata, $12 active.
+-- $1 environment, $2 time, $3 id, $4 external id, $5 email, $6 full name, $7 tax document,
+-- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
                           address_id, timezone, metadata, is_active, created_at, updated_at)
-    SELECT $1::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::json, $9::uuid, $10::text,
-           $11::json, $12::boolean, $2::timestamptz, $2
+    SELECT $1::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::json, $9::uuid,
+           $10::text, $11::json, $12::boolean, $2::timestamptz, $2
      WHERE :first_time
     ON CONFLICT (environment_id, external_id) DO NOTHING
     RETURNING id
@@ -64,8 +64,9 @@ SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made F
 
 -- name: customer_taken
 -- out: :customer_columns
--- Behind customer_create: the customer that has the external id. A statement of its own, because only a new snapshot
--- sees a row that another transaction has just committed. $1 environment, $2 external id.
+-- Behind customer_create: the customer that has the external id. A statement of its own, because
+-- only a new snapshot sees a row that another transaction has just committed. $1 environment,
+-- $2 external id.
 SELECT :customer_columns
      -- As in idempotency_look: what is answered here was written earlier.
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
@@ -76,16 +77,16 @@ SELECT :customer_columns
 
 -- name: customer_create_many
 -- out: ids
--- Some new customers with their events; the ids of those that were made. Arrays of equal length for $3 to $12 (for one
--- row that costs 13 % more). The order of the external ids is the order of the locks, the same in every request, so
--- batches cannot deadlock.
+-- Some new customers with their events; the ids of those that were made. Arrays of equal length for
+-- $3 to $12 (for one row that costs 13 % more). The order of the external ids is the order of the
+-- locks, the same in every request, so batches cannot deadlock.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
                           address_id, timezone, metadata, is_active, created_at, updated_at)
     SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
            i.address_id, i.timezone, i.metadata, i.is_active, $2::timestamptz, $2
-      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[], $9::uuid[],
-                  $10::text[], $11::json[], $12::boolean[])
+      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
+                  $9::uuid[], $10::text[], $11::json[], $12::boolean[])
            AS i (id, external_id, email, full_name, tax_document, address, address_id, timezone,
                  metadata, is_active)
      WHERE :first_time
@@ -100,9 +101,10 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 
 -- name: customer_settle
 -- out: :customer_columns
--- Behind customer_create_many: the customers that existed. A statement of its own, because only a new snapshot sees a
--- row that another transaction has just committed; and it reads nothing when all were made, or when the request is a
--- repeated one. $1 environment, $2 customers sent, $3 their external ids, $4 the ids meant for them.
+-- Behind customer_create_many: the customers that existed. A statement of its own, because only a
+-- new snapshot sees a row that another transaction has just committed; and it reads nothing when
+-- all were made, or when the request is a repeated one. $1 environment, $2 customers sent, $3 their
+-- external ids, $4 the ids meant for them.
 SELECT :customer_columns
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
@@ -114,9 +116,9 @@ SELECT :customer_columns
 
 -- name: customer_update
 -- out: :customer_columns
--- $1 environment, $2 public id or NULL, $3 the caller's id; a public id wins. $4 is the set of given
--- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time. No row: there is no such customer,
--- and nothing was written.
+-- $1 environment, $2 public id or NULL, $3 the caller's id; a public id wins. $4 is the set of
+-- given fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time. No row:
+-- there is no such customer, and nothing was written.
 WITH changed AS (
     UPDATE customer c
        SET external_id  = CASE WHEN $4::bigint & 1 <> 0 THEN $5::text ELSE c.external_id END,
@@ -129,9 +131,11 @@ WITH changed AS (
            is_active    = CASE WHEN $4 & 128 <> 0 THEN $12::boolean ELSE c.is_active END,
            updated_at   = greatest($13::timestamptz, c.updated_at)
      WHERE :first_time AND c.environment_id = $1::uuid
-       -- A subselect and not the bare COALESCE, which row-level security keeps from being an index condition.
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+       -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
+       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p
+                                     WHERE p.environment_id = $1 AND p.id = $2::uuid),
+                                   (SELECT p.id FROM customer p
+                                     WHERE p.environment_id = $1 AND p.external_id = $3::text)))
     RETURNING :customer_columns
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id)
@@ -142,9 +146,12 @@ SELECT :customer_columns
 
 -- name: customer_find
 -- out: :customer_columns
--- By either id, as customer_update finds it. $1 environment, $2 public id or NULL, $3 the caller's id.
+-- By either id, as customer_update finds it. $1 environment, $2 public id or NULL,
+-- $3 the caller's id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
-   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                               (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p
+                                 WHERE p.environment_id = $1 AND p.id = $2::uuid),
+                               (SELECT p.id FROM customer p
+                                 WHERE p.environment_id = $1 AND p.external_id = $3::text)));

@@ -108,6 +108,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		WHEN(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IPV6)),
 		WHEN(ioctl, FOR_NETWORK, IS(1, 0x541b /* FIONREAD */)),
 		CALL(uname, FOR_NETWORK),
+		TRIED(sysinfo, FOR_NETWORK, ENOSYS), /* by libcrypto, for the size of the memory */
 
 		/* libmicrohttpd begins after this. */
 		CALL(eventfd2, FOR_ADMIN),

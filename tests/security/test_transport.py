@@ -2,12 +2,14 @@
 
 import os
 import pwd
+import socket
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
+from stack import wait_until
 from tls import PASSWORD, Authority
 
 
@@ -33,6 +35,22 @@ def test_verified_and_encrypted_with_a_password_that_is_not_sent(far, tls_cluste
         cursor.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'clientele_serve'")
         assert cursor.fetchone()[0].startswith("SCRAM-SHA-256$")
     assert rows and all(ssl and version.startswith("TLSv1.") and far for ssl, version, far in rows)
+
+
+def test_the_admin_process_reaches_the_database_by_tls_too(far, tls_cluster, tls_database):
+    p = far(tls_cluster.tls_url(tls_database))
+    admin = str(p.dir / "admin")
+    p.write_conf(admin_listen=f"unix:{admin}")
+    p.start()
+
+    def ready():
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(admin)
+            connection.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+            return connection.recv(4096).split(b" ", 2)[1] == b"200"
+
+    wait_until(ready, what="ready")
+    assert " died: " not in p.log()
 
 
 # What is wrong -> what the log says of it.
