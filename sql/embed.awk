@@ -11,8 +11,8 @@
 #                          listed in this variable: COL_VARIABLE_COLUMN
 #   -- marks: MARK...      what C has to know about it: one of 'marks' below
 #
-# "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. A migration is taken
-# whole.
+# "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. So does
+# "\set NAME :NAME 'TEXT'", which adds to a long one. A migration is taken whole.
 
 function c_text(s) {
 	gsub(/\\/, "&&", s)
@@ -155,10 +155,11 @@ migration {
 	finish_statement()
 	variable = $2
 	value = $0
-	sub(/^\\set [^ ]+ '/, "", value)
+	added = index(value, "\\set " variable " :" variable " ") == 1
+	sub(/^[^']*'/, "", value)
 	sub(/'[ \t]*$/, "", value)
 	gsub(/\047\047/, "\047", value)
-	variables[variable] = value
+	variables[variable] = added ? variables[variable] value : value
 	next
 }
 

@@ -1,9 +1,9 @@
--- API keys as a resource: made, listed and revoked, by programs and on the command line.
+-- API keys as a resource: made, listed and revoked through the API and on the command line.
 
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
 
 -- name: api_key_create
--- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time of its end or NULL,
+-- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time when it expires or NULL,
 -- $8 rate limit or NULL.
 INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit)
 SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text
@@ -11,7 +11,7 @@ SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::t
 
 -- name: api_key_list
 -- out: :api_key_columns
--- One page of those that were not revoked, newest first. $1 environment, $2 id of the last row
+-- One page of the keys that are not revoked, newest first. $1 environment, $2 id of the last row
 -- before the page, $3 rows.
 SELECT :api_key_columns
   FROM api_key k
@@ -21,7 +21,7 @@ SELECT :api_key_columns
 
 -- name: api_key_list_all
 -- out: :api_key_columns revoked_at rate_limit
--- Revoked ones too. $1 environment.
+-- All keys, with those that are revoked. $1 environment.
 SELECT :api_key_columns
      , k.revoked_at, k.rate_limit
   FROM api_key k
@@ -29,13 +29,14 @@ SELECT :api_key_columns
  ORDER BY k.id;
 
 -- name: api_key_revoke
--- $1 environment, $2 key. No row: not here, or revoked before.
+-- $1 environment, $2 id. No row: there is no such key here, or it was revoked before.
 UPDATE api_key k SET revoked_at = now()
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
 RETURNING k.id;
 
 -- name: api_key_limit
--- $1 environment, $2 key, $3 rate limit or NULL. No row: not here, or revoked.
+-- $1 environment, $2 id, $3 rate limit or NULL. No row: there is no such key here, or it was
+-- revoked.
 UPDATE api_key k SET rate_limit = $3::text
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
 RETURNING k.id;

@@ -1,7 +1,12 @@
--- Customers. Every statement names the environment, although row-level security would do.
+-- Customers. Every statement names the environment, although row-level security would suffice.
 
-\set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active, c.created_at, c.updated_at'
-\set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL OR position(lower($5) IN lower(c.email)) > 0 OR position(lower($5) IN lower(c.full_name)) > 0 OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
+\set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
+\set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
+\set customer_columns :customer_columns ', c.created_at, c.updated_at'
+\set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL'
+\set matches :matches ' OR position(lower($5) IN lower(c.email)) > 0'
+\set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
+\set matches :matches ' OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
 
 -- name: customer_get
 -- out: :customer_columns
@@ -12,7 +17,7 @@ SELECT :customer_columns
 
 -- name: customer_get_external
 -- out: :customer_columns
--- By the caller's own id. $1 environment, $2 external id.
+-- By external id, the caller's own. $1 environment, $2 external id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.external_id = $2::text;
@@ -28,7 +33,8 @@ SELECT :customer_columns
 
 -- name: customer_list_filtered
 -- out: :customer_columns
--- The same with filters; NULL is no filter. $4 active, $5 part of e-mail, name or external id.
+-- The same with filters: $4 active or not, $5 part of the e-mail address, name or external id.
+-- NULL is no filter.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
@@ -64,11 +70,11 @@ SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made F
 
 -- name: customer_taken
 -- out: :customer_columns
--- Behind customer_create: the customer that has the external id. A statement of its own, because
--- only a new snapshot sees a row that another transaction has just committed. $1 environment,
--- $2 external id.
+-- After customer_create: the customer that has the external id. It is a statement of its own,
+-- because only a new snapshot sees a row that another transaction has just committed.
+-- $1 environment, $2 external id.
 SELECT :customer_columns
-     -- As in idempotency_look: what is answered here was written earlier.
+     -- As in idempotency_look: the answer is what another transaction wrote.
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
   FROM customer c
@@ -77,9 +83,10 @@ SELECT :customer_columns
 
 -- name: customer_create_many
 -- out: ids
--- Some new customers with their events; the ids of those that were made. Arrays of equal length for
--- $3 to $12 (for one row that costs 13 % more). The order of the external ids is the order of the
--- locks, the same in every request, so batches cannot deadlock.
+-- Several new customers with their events; returns the ids of those that were made. $3 to $12 are
+-- those of customer_create, as arrays of equal length (which would cost 13 % more for one row).
+-- Rows are locked in the order of their external ids, the same in every request, so batches cannot
+-- deadlock.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
                           address_id, timezone, metadata, is_active, created_at, updated_at)
@@ -101,9 +108,9 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 
 -- name: customer_settle
 -- out: :customer_columns
--- Behind customer_create_many: the customers that existed. A statement of its own, because only a
--- new snapshot sees a row that another transaction has just committed; and it reads nothing when
--- all were made, or when the request is a repeated one. $1 environment, $2 customers sent, $3 their
+-- After customer_create_many: the customers that existed. It is a statement of its own, because
+-- only a new snapshot sees a row that another transaction has just committed. It reads nothing if all
+-- were made or if the request is a repeated one. $1 environment, $2 number of customers sent, $3 their
 -- external ids, $4 the ids meant for them.
 SELECT :customer_columns
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
@@ -111,14 +118,15 @@ SELECT :customer_columns
   FROM customer c
  WHERE :first_time AND current_setting('app.made')::bigint < $2::bigint
    AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[])
-   -- Its own, when nothing was made: the same transaction ran before, and its answer was lost.
+   -- If nothing was made, those meant for it too: the same transaction ran before, and its outcome
+   -- was lost.
    AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
 
 -- name: customer_update
 -- out: :customer_columns
--- $1 environment, $2 public id or NULL, $3 the caller's id; a public id wins. $4 is the set of
--- given fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time. No row:
--- there is no such customer, and nothing was written.
+-- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
+-- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time. No row: there
+-- is no such customer, and nothing was written.
 WITH changed AS (
     UPDATE customer c
        SET external_id  = CASE WHEN $4::bigint & 1 <> 0 THEN $5::text ELSE c.external_id END,
@@ -132,10 +140,11 @@ WITH changed AS (
            updated_at   = greatest($13::timestamptz, c.updated_at)
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p
-                                     WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                                   (SELECT p.id FROM customer p
-                                     WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+       AND c.id = (SELECT coalesce(
+               (SELECT p.id FROM customer p
+                 WHERE p.environment_id = $1 AND p.id = $2::uuid),
+               (SELECT p.id FROM customer p
+                 WHERE p.environment_id = $1 AND p.external_id = $3::text)))
     RETURNING :customer_columns
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id)
@@ -146,12 +155,12 @@ SELECT :customer_columns
 
 -- name: customer_find
 -- out: :customer_columns
--- By either id, as customer_update finds it. $1 environment, $2 public id or NULL,
--- $3 the caller's id.
+-- By either id, as customer_update finds it. $1 environment, $2 public id or NULL, $3 external id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
-   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p
-                                 WHERE p.environment_id = $1 AND p.id = $2::uuid),
-                               (SELECT p.id FROM customer p
-                                 WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));

@@ -181,8 +181,9 @@ def queries():
     found, variables = {}, {}
     for path in sorted(Path("sql/query").glob("*.sql")):
         text, found[path.stem] = path.read_text(), {}
-        for name, value in re.findall(r"(?m)^\\set (\w+_columns) '(.*)'$", text):
-            variables[name] = [word.strip().split(".")[-1] for word in value.split(",")]
+        for name, added, value in re.findall(r"(?m)^\\set (\w+_columns) (:\1 )?'(.*)'$", text):
+            columns = [word.strip().split(".")[-1] for word in value.removeprefix(", ").split(",")]
+            variables[name] = variables[name] + columns if added else columns
         for name, body in re.findall(r"(?ms)^-- name: (\w+)\n(.*?)(?=^-- name: |^\\set |\Z)", text):
             out = re.search(r"(?m)^-- out: (.*)$", body)
             found[path.stem][name] = (out.group(1).split() if out else [], body)
