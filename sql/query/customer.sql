@@ -109,9 +109,9 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 -- name: customer_settle
 -- out: :customer_columns
 -- After customer_create_many: the customers that existed. It is a statement of its own, because
--- only a new snapshot sees a row that another transaction has just committed. It reads nothing if all
--- were made or if the request is a repeated one. $1 environment, $2 number of customers sent, $3 their
--- external ids, $4 the ids meant for them.
+-- only a new snapshot sees a row that another transaction has just committed. It reads nothing if
+-- all were made or if the request is a repeated one. $1 environment, $2 number of customers sent,
+-- $3 their external ids, $4 the ids meant for them.
 SELECT :customer_columns
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
