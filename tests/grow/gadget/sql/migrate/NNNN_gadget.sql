@@ -1,5 +1,5 @@
--- Gadgets. As for every table of a tenant's data: the environment comes first in each key, row-level security is forced,
--- indexed text has COLLATE "C", and the serving role gets what it needs and no more.
+-- Gadgets. As in every table of a tenant's data, the environment comes first in each key, row-level
+-- security is forced, indexed text has COLLATE "C", and the serving role gets only what it needs.
 
 CREATE TABLE gadget (
     environment_id uuid NOT NULL,
@@ -13,7 +13,8 @@ CREATE TABLE gadget (
     PRIMARY KEY (environment_id, id),
     CONSTRAINT gadget_code UNIQUE (environment_id, code)
 );
-COMMENT ON COLUMN gadget.id IS 'UUIDv7: its order is the order of creation, so the primary key serves lists and cursors';
+COMMENT ON COLUMN gadget.id IS
+    'UUIDv7: its order is the order of creation, so the primary key serves lists and cursors';
 
 ALTER TABLE gadget ENABLE ROW LEVEL SECURITY;
 ALTER TABLE gadget FORCE ROW LEVEL SECURITY;

@@ -1,5 +1,5 @@
--- Gadgets. Every statement names the environment, although row-level security would do; one that writes sees
--- :first_time and does nothing when the request was answered before.
+-- Gadgets. Every statement names the environment, although row-level security would suffice; one
+-- that writes has the condition :first_time, so it does nothing if the request was answered before.
 
 \set gadget_columns 'g.id, g.code, g.color, g.size, g.part_of, g.created_at, g.updated_at'
 
@@ -22,12 +22,14 @@ SELECT :gadget_columns
 -- name: gadget_create
 -- $1 environment, then the columns.
 INSERT INTO gadget (environment_id, id, code, color, size, part_of, created_at, updated_at)
-SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::bigint, $6::uuid, $7::timestamptz, $8::timestamptz
+SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::bigint, $6::uuid, $7::timestamptz,
+       $8::timestamptz
  WHERE :first_time;
 
 -- name: gadget_update
 -- out: :gadget_columns
--- $1 environment, $2 id, $3 time; $4 code, $5 color, $6 size, of which NULL, or 0, leaves what is there.
+-- $1 environment, $2 id, $3 time, $4 code, $5 color, $6 size. A NULL, or a size of 0, leaves the
+-- column as it is.
 UPDATE gadget g
    SET code       = coalesce($4::text, g.code),
        color      = coalesce($5::text, g.color),

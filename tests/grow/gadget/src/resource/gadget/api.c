@@ -10,7 +10,7 @@ reply_created(struct write *w, void *gadget)
 static enum err
 create(struct call *c)
 {
-	/* Nothing but the constraint can be in its way, so the answer is known before. */
+	/* Only the constraint can be in the way, so the answer is known beforehand. */
 	static const struct answers answers = { .expect = reply_created, .make = reply_created };
 	struct gadget *gadget = ARENA_NEW(c->arena, struct gadget, 1);
 	struct write   w;

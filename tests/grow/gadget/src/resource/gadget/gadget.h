@@ -1,5 +1,5 @@
 /*
- * A gadget: it has a code that no other one of the environment has, and may be a part of another one.
+ * A gadget: it has a code, unique in its environment, and may be a part of another gadget.
  *
  * Lifetime   Views into the request, its arena, or a transaction's result.
  */
@@ -22,7 +22,7 @@ struct gadget {
 	int64_t    size;
 	struct id  part_of;     /* or nil */
 	int64_t    created_ms, updated_ms;
-	unsigned   given;       /* a request's: bit of each member that it sets */
+	unsigned   given;       /* by a request: a bit for each member */
 };
 
 /* Where a field is shown: everywhere. */
@@ -30,7 +30,10 @@ enum { GADGET_SHOWN = 1 };
 
 extern const struct fields gadget_fields;
 
-/* Steps of a write (store.c). The first gives the gadget its id and time; a nil id is found nowhere. */
+/*
+ * Steps of a write (store.c). gadget_create() gives the gadget its id and time. A NULL id finds
+ * nothing.
+ */
 void gadget_create(struct write *w, struct gadget *gadget);
 void gadget_update(struct write *w, const struct id *id, const struct gadget *change);
 void gadget_put_part(struct write *w, const struct id *whole, const struct id *part);
