@@ -1,6 +1,7 @@
 /* Growing text with a maximum. */
 #include "base/buf.h"
 #include "base/arena.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,4 +93,27 @@ buf_fmt(struct buf *b, const char *fmt, ...)
 	vsnprintf(to, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	b->len += (size_t)n;
+}
+
+void
+buf_shown(struct buf *b, struct str text)
+{
+	size_t len;
+
+	for (size_t at = 0; at < text.len; at += len) {
+		char     escape[UTF8_ESCAPE_BYTES];
+		uint32_t cp;
+
+		len = utf8_char(text.ptr + at, text.len - at);
+		if (len == 0) {
+			buf_str(b, STR("\xef\xbf\xbd"));
+			len = 1;
+			continue;
+		}
+		cp = utf8_code(text.ptr + at, len);
+		if (utf8_is_hidden(cp))
+			buf_add(b, escape, utf8_escape(escape, cp));
+		else
+			buf_add(b, text.ptr + at, len);
+	}
 }

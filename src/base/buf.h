@@ -31,6 +31,13 @@ void buf_add(struct buf *b, const char *p, size_t n);
 void buf_str(struct buf *b, struct str s);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 
+/*
+ * For a terminal: text that somebody else wrote, with hidden characters escaped (base/utf8.h) and
+ * U+FFFD for what is not UTF-8. JSON stays JSON of the same meaning, since it has such characters
+ * in its strings alone.
+ */
+void buf_shown(struct buf *b, struct str text);
+
 static inline struct str
 buf_view(const struct buf *b)
 {

@@ -163,45 +163,28 @@ put_ms(struct line *l, int64_t us)
 }
 
 enum quoting {
-	QUOTE_NOT, /* for people: control characters are blanks */
+	QUOTE_NOT, /* for people: hidden characters (base/utf8.h) are blanks */
 	QUOTE_JSON,
 };
 
-/* Ends a line for some reader, or moves a terminal's cursor; n is the length of the character. */
-static bool
-is_control(const unsigned char *p, size_t n)
-{
-	switch (n) {
-	case 1:
-		return str_is_control((char)p[0]);
-	case 2:
-		return p[0] == 0xc2 && p[1] < 0xa0; /* C1 */
-	case 3:
-		/* Line and paragraph separator. */
-		return p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
-	}
-	return false;
-}
-
 /* Length of the character at p, and what to write for it when that is not the character itself. */
 static size_t
-translate(const char *p, size_t n, enum quoting quoting, char out[8], size_t *out_len)
+translate(const char *p, size_t n, enum quoting quoting, char out[UTF8_ESCAPE_BYTES],
+    size_t *out_len)
 {
-	const unsigned char *u = (const unsigned char *)p;
-	size_t               len = utf8_char(p, n);
+	size_t len = utf8_char(p, n);
 
 	*out_len = 0;
 	if (len == 0) {
 		memcpy(out, "\xef\xbf\xbd", *out_len = 3); /* U+FFFD */
 		return 1;
 	}
-	if (is_control(u, len)) {
+	if (utf8_is_hidden(utf8_code(p, len))) {
 		if (quoting == QUOTE_NOT)
 			memcpy(out, " ", *out_len = 1);
 		else
-			*out_len = (size_t)snprintf(out, 8, "\\u%04x",
-			    len == 1 ? u[0] : len == 2 ? u[1] : 0x2000u | (u[2] & 0x3fu));
-	} else if (quoting == QUOTE_JSON && (u[0] == '"' || u[0] == '\\')) {
+			*out_len = utf8_escape(out, utf8_code(p, len));
+	} else if (quoting == QUOTE_JSON && (p[0] == '"' || p[0] == '\\')) {
 		out[0] = '\\';
 		out[1] = p[0];
 		*out_len = 2;
@@ -223,7 +206,7 @@ put_text(struct line *l, struct str s, enum quoting quoting, size_t max)
 
 	while (at < s.len) {
 		size_t run = at, out_len = 0;
-		char   out[8];
+		char   out[UTF8_ESCAPE_BYTES];
 
 		while (run < s.len && is_plain(s.ptr[run]) && l->len - start + run - at < max)
 			run++;

@@ -56,6 +56,83 @@ utf8_count(struct str s)
 	return count;
 }
 
+uint32_t
+utf8_code(const char *p, size_t len)
+{
+	static const unsigned char lead_bits[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };
+	uint32_t                   cp = (unsigned char)p[0] & lead_bits[len];
+
+	for (size_t i = 1; i < len; i++)
+		cp = cp << 6 | ((unsigned char)p[i] & 0x3F);
+	return cp;
+}
+
+struct range {
+	uint32_t first, last;
+};
+
+/* Categories Cc, Cf, Zl and Zp of Unicode 14 without its Prepended_Concatenation_Mark. */
+static const struct range hidden[] = {
+	{ 0x0000, 0x001F }, { 0x007F, 0x009F }, { 0x00AD, 0x00AD }, { 0x061C, 0x061C },
+	{ 0x180E, 0x180E }, { 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x2064 },
+	{ 0x2066, 0x206F }, { 0xFEFF, 0xFEFF }, { 0xFFF9, 0xFFFB }, { 0x13430, 0x13438 },
+	{ 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0001, 0xE0001 }, { 0xE0020, 0xE007F },
+};
+
+/* Category Zs, the fillers of Hangul, and Braille without a dot. */
+static const struct range blank[] = {
+	{ 0x0020, 0x0020 }, { 0x00A0, 0x00A0 }, { 0x115F, 0x1160 }, { 0x1680, 0x1680 },
+	{ 0x2000, 0x200A }, { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x2800, 0x2800 },
+	{ 0x3000, 0x3000 }, { 0x3164, 0x3164 }, { 0xFFA0, 0xFFA0 },
+};
+
+static bool
+is_in(uint32_t cp, const struct range *ranges, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && cp > ranges[i].last)
+		i++;
+	return i < count && cp >= ranges[i].first;
+}
+
+bool
+utf8_is_hidden(uint32_t cp)
+{
+	return is_in(cp, hidden, COUNTOF(hidden));
+}
+
+bool
+utf8_is_blank(uint32_t cp)
+{
+	return is_in(cp, blank, COUNTOF(blank));
+}
+
+static char *
+put_unit(char *out, uint32_t unit)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*out++ = '\\';
+	*out++ = 'u';
+	for (int shift = 12; shift >= 0; shift -= 4)
+		*out++ = digits[unit >> shift & 0xF];
+	return out;
+}
+
+size_t
+utf8_escape(char out[UTF8_ESCAPE_BYTES], uint32_t cp)
+{
+	char *end = out;
+
+	if (cp >= 0x10000) {
+		cp -= 0x10000;
+		end = put_unit(end, 0xD800 | cp >> 10);
+		cp = 0xDC00 | (cp & 0x3FF);
+	}
+	return (size_t)(put_unit(end, cp) - out);
+}
+
 size_t
 utf8_put(char out[4], uint32_t cp)
 {

@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/limits.h"
 #include "base/sort.h"
+#include "base/name.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -244,6 +245,65 @@ utf8_takes_well_formed_text_only(void **state UNUSED)
 		n = utf8_put(text, cp);
 		if (utf8_char(text, n) != n)
 			fail_msg("U+%04X", cp);
+		assert_int_equal(utf8_code(text, n), cp);
+		assert_false(utf8_is_hidden(cp) && utf8_is_blank(cp));
+	}
+}
+
+/* F4, B5: an escape sequence, a line feed and a bidi override in a name that a tenant gave. */
+static void
+hidden_characters_of_others_are_shown(void **state UNUSED)
+{
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{ "", "" }, { "Acme & S\xc3\xb6hne", "Acme & S\xc3\xb6hne" }, { "a\\b\"c", "a\\b\"c" },
+		{ "\x1b[2J\x1b]0;x\x07\nkey", "\\u001b[2J\\u001b]0;x\\u0007\\u000akey" },
+		{ "\x7f\xc2\x9b", "\\u007f\\u009b" }, { "\xc2\xa0", "\xc2\xa0" },
+		{ "a\xe2\x80\xae" "b\xe2\x81\xa6", "a\\u202eb\\u2066" },
+		{ "\xe2\x80\x8b\xe2\x80\xa8\xef\xbb\xbf", "\\u200b\\u2028\\ufeff" },
+		{ "\xf3\xa0\x80\x81", "\\udb40\\udc01" }, { "\xd8\x80", "\xd8\x80" }, /* Arabic number sign */
+		{ "\xff\xc3", "\xef\xbf\xbd\xef\xbf\xbd" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct buf out;
+
+		buf_init(&out, 256);
+		buf_shown(&out, str_of(cases[i].text));
+		if (!str_is(buf_view(&out), cases[i].shown))
+			fail_msg("case %zu: %.*s", i, STR_ARGS(buf_view(&out)));
+		buf_fini(&out);
+	}
+}
+
+/* F16, D9, B5 */
+static void
+names_are_judged(void **state UNUSED)
+{
+	static const struct {
+		const char *name, *fault;
+	} cases[] = {
+		{ "a", NULL }, { "S\xc3\xb6hne (1)", NULL }, { " a ", NULL }, { "123456789\xc3\xa9", NULL },
+		{ "\xf0\x9f\x98\x80", NULL }, { "\xe4\xb8\xad\xe6\x96\x87", NULL },
+		{ "", "must not be empty" }, { " ", "must not be blank" },
+		{ "\xc2\xa0\xe3\x80\x80 \xe3\x85\xa4", "must not be blank" },
+		{ "12345678901", "must have at most 10 characters" },
+		{ "a\nb", "must not contain the invisible character U+000A" },
+		{ "\x1b[2J", "must not contain the invisible character U+001B" },
+		{ "a\xc2\x85", "must not contain the invisible character U+0085" },
+		{ "a\xe2\x80\x8b", "must not contain the invisible character U+200B" },
+		{ "\xe2\x80\xae" "a", "must not contain the invisible character U+202E" },
+		{ "a\xf3\xa0\x81\x81", "must not contain the invisible character U+E0041" },
+		{ "\xff", "must be UTF-8" }, { "a\xc3", "must be UTF-8" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		char        words[NAME_FAULT_BYTES];
+		const char *fault = name_fault(str_of(cases[i].name), 10, words);
+
+		if (!fault != !cases[i].fault || (fault && strcmp(fault, cases[i].fault) != 0))
+			fail_msg("case %zu: %s", i, fault);
 	}
 }
 
@@ -464,6 +524,8 @@ main(void)
 		cmocka_unit_test(buf_formats_longer_than_its_scratch),
 		cmocka_unit_test(arena_hands_out_zeroed_aligned_memory),
 		cmocka_unit_test(utf8_takes_well_formed_text_only),
+		cmocka_unit_test(hidden_characters_of_others_are_shown),
+		cmocka_unit_test(names_are_judged),
 		cmocka_unit_test(clock_iso_writes_the_calendar),
 		cmocka_unit_test(ids_are_ordered_by_time_and_survive_their_text),
 		cmocka_unit_test(ids_do_not_go_back_with_the_clock),
