@@ -3,8 +3,9 @@
  * environment (CLIENTELE_<KEY>), then the command line; later wins.
  *
  * Lifetime   Strings are owned by the struct: conf_init() to conf_fini().
- * Errors     conf_* return false and put one sentence that names file, line and
- *            key into err. Unknown keys are errors.
+ * Errors     conf_* return false and append to err: a line for each mistake, which names its
+ *            file and line and its key. Readers go on behind a mistake, and read what is right.
+ *            Unknown keys are mistakes.
  * Secrets    Keys marked secret are never printed; conf_print() masks them.
  */
 #ifndef CONF_CONF_H
@@ -74,6 +75,9 @@ bool conf_set_flag(struct conf *c, const char *flag, struct buf *err) MUSTCHECK;
 /* Whether a flag begins with "--" and a key of the table and '='. */
 bool conf_is_flag(const char *flag);
 
+/* The value in a flag that sets a key marked secret; NULL: it sets none. */
+const char *conf_flag_secret(const char *flag);
+
 bool conf_read_file(struct conf *c, const char *path, struct buf *err) MUSTCHECK;
 
 /* The same for text in memory; origin is what messages call it. */
@@ -93,6 +97,9 @@ void conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *
 
 /* One "key = value" a line, in the file's own syntax. */
 void conf_print(const struct conf *c, struct buf *out);
+
+/* A time as keys take it, "90s" or "24h"; false when it is malformed or out of bounds. */
+bool conf_time(struct str text, int64_t min_ms, int64_t max_ms, int64_t *out_ms) MUSTCHECK;
 
 /* The table, for tests that compare it with the sample; returns the name, NULL past the end. */
 const char *conf_key(size_t i, const char **dflt, const char **sentence);

@@ -1,15 +1,14 @@
 /*
- * A row of the table of keys: what it takes, how it is written, and which member of struct conf it
- * fills. For conf.c alone, which has the table.
+ * Inside of conf/: a key of the configuration, and its value in a struct conf.
  *
- * Errors     false, and one sentence in err that names the key.
+ * The table is in conf.c; value.c reads and prints values, read.c reads files and their like.
  */
 #ifndef CONF_KEY_H
 #define CONF_KEY_H
 
 #include "conf/conf.h"
 
-enum type {
+enum key_type {
 	TYPE_INT,     /* digits */
 	TYPE_COUNT,   /* digits, or "auto", which is 0 */
 	TYPE_WORKERS, /* the same, "static" and digits, or "dynamic" */
@@ -25,42 +24,46 @@ enum type {
 	TYPE_URL, /* http or https, no slash at the end */
 };
 
-enum flags {
-	FIXED = 0,
-	RELOAD = 1, /* a reload applies it */
-	SECRET = 2, /* never printed */
+enum key_flags {
+	KEY_FIXED = 0,
+	KEY_RELOAD = 1, /* a reload applies it */
+	KEY_SECRET = 2, /* never printed */
 };
 
-/* Units of bounds in the table. */
-#define SECOND INT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define KIB    1024
-#define MIB    (1024 * KIB)
+enum { KEY_NAME_MAX_BYTES = 40, KEY_CLIP_BYTES = 60 };
 
 struct key {
-	const char *name, *dflt;
-	enum type   type;
-	int         flags;
-	int64_t     min, max; /* of texts: bytes */
-	size_t      at;
-	const char *sentence;
+	const char   *name, *dflt;
+	enum key_type type;
+	int           flags;
+	int64_t       min, max; /* of texts: bytes */
+	size_t        at;       /* offset of its member in struct conf */
+	const char   *sentence;
 };
 
-/* Judges the value and puts it into the key's member; text is copied. */
-bool key_set(const struct key *k, struct conf *c, struct str value, struct buf *err) MUSTCHECK;
+/* In the order of the members. */
+extern const struct key keys[];
+extern const size_t     keys_count;
 
-/* As the file has it; a secret is masked. */
-void key_print(const struct key *k, const struct conf *c, struct buf *out);
+const struct key *key_find(struct str name); /* NULL: there is none */
 
-bool key_same(const struct key *k, const struct conf *a, const struct conf *b);
+static inline bool
+key_is_text(const struct key *k)
+{
+	return k->type == TYPE_TEXT || k->type == TYPE_URL;
+}
 
-/* The member of one becomes that of the other. */
-void key_copy(const struct key *k, struct conf *to, const struct conf *from);
+/* The member itself. The struct is ours and never const where it is made; only key_set() writes. */
+char   **key_text(const struct conf *c, const struct key *k);
+int64_t *key_number(const struct conf *c, const struct key *k);
 
-void key_free(const struct key *k, struct conf *c);
+/* False: err has a sentence that begins with the key's name, and nothing has changed. */
+bool key_set(struct conf *c, const struct key *k, struct str value, struct buf *err) MUSTCHECK;
 
-/* The beginning of what came from outside, for a message. */
-struct str key_clip(struct str s);
+/* The value as a file would say it, also of a secret. */
+void key_print(const struct conf *c, const struct key *k, struct buf *out);
+
+/* The beginning of what came from outside, in quotation marks, with what cannot be seen escaped. */
+void key_quote(struct str text, struct buf *err);
 
 #endif

@@ -135,6 +135,9 @@ values_are_judged_by_their_row(void **state)
 		{ "listen", "a\tb", NULL },
 		{ "listen", "a\x7f", NULL },
 		{ "listen", "\xff", NULL },
+		{ "log", "/var/log/x\xe2\x80\x8b", NULL }, /* a space of no width */
+		{ "listen", "/run/x # y", NULL },
+		{ "listen", "/run/x#y", "/run/x#y" },
 		{ "user", "j\xc3\xb6rg", "j\xc3\xb6rg" },
 		{ "database_url", "", NULL },
 	};
@@ -184,6 +187,10 @@ secrets_are_neither_printed_nor_repeated_in_messages(void **state)
 	struct buf    out;
 
 	buf_init(&out, ERR_MAX_BYTES);
+	assert_string_equal(conf_flag_secret("--database-url=password=hush"), "password=hush");
+	assert_string_equal(conf_flag_secret("--database_owner_url="), "");
+	assert_null(conf_flag_secret("--log-level=info"));
+	assert_null(conf_flag_secret("--database-url"));
 	assert_true(conf_set(&s->c, "database_url", "password=hush", &s->err));
 	conf_print(&s->c, &out);
 	assert_false(contains(buf_view(&out), "hush"));
@@ -203,14 +210,26 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "", NULL },
 		{ "\n\n", NULL },
 		{ "# workers = x\n\t # y\n  workers\t=  3  ", NULL },
-		{ "listen = unix:/a # b = c\n", NULL },
+		{ "listen = unix:/a#b\n", NULL },
+		{ "database_url = dbname=x password='a # b'\n", NULL },
 		{ "workers=3\nlog_level=warn", NULL },
 		{ "workers", "f:1: expected \"key = value\"" },
 		{ "\n\nworkers = x\n", "f:3: workers must be auto, dynamic or a whole number from 1 to 512, not \"x\"" },
 		{ "work = 1", "f:1: there is no key \"work\"" },
 		{ "= 1", "f:1: there is no key \"\"" },
 		{ "workers = 1\nworkers = 1\n", "f:2: workers was set in line 1 already" },
-		{ "workers = 1\r\n", "f:1: workers must be auto, dynamic or a whole number from 1 to 512, not \"1\r\"" },
+		{ "workers = 1\r\n# x\r\n", "f:1: the line ends in a carriage return: save the file "
+		    "with the line ends of Unix" },
+		{ "\xef\xbb\xbfworkers = 1\n", "f:1: the file begins with a byte order mark: save it as "
+		    "UTF-8 without one" },
+		{ "log = /x.log # the log", "f:1: log: a comment needs a line of its own, all behind "
+		    "the = is the value" },
+		{ "workers = 1\t#one", "f:1: workers: a comment needs a line of its own, all behind "
+		    "the = is the value" },
+		{ "workers = 1\x1b[2J", "f:1: workers must be auto, dynamic or a whole number from 1 to "
+		    "512, not \"1\\u001b[2J\"" },
+		{ "w\xc2\xadorkers = 1", "f:1: there is no key \"w\\u00adorkers\"" },
+		{ "database_url =", "f:1: database_url must not be empty" },
 		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
 		{ "rate_limit = 9/d", "f:1: rate_limit must be off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers "
 		    "from 1 to 999999, not \"9/d\"" },
@@ -226,7 +245,55 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		if (ok != (cases[i].err == NULL) || !str_is(buf_view(&s->err), cases[i].err ? cases[i].err : ""))
 			fail_msg("%s: %.*s", cases[i].text, STR_ARGS(buf_view(&s->err)));
 	}
-	assert_string_equal(s->c.listen, "unix:/a # b = c");
+	assert_string_equal(s->c.listen, "unix:/a#b");
+}
+
+/* D9: whoever mends a file wants to know all that is wrong with it. */
+static void
+all_mistakes_are_reported_and_the_rest_is_read(void **state)
+{
+	static const char text[] = "workers = x\nlog_level = warn\nno_key = 1\nnothing\nbody_max = 1\n"
+				   "log_level = info\n";
+	struct setup *s = *state;
+	unsigned      lines = 1;
+	struct buf    many;
+
+	assert_false(conf_read_text(&s->c, "f", str_of(text), &s->err));
+	assert_true(str_is(buf_view(&s->err),
+	    "f:1: workers must be auto, dynamic or a whole number from 1 to 512, not \"x\"\n"
+	    "f:3: there is no key \"no_key\"\n"
+	    "f:4: expected \"key = value\"\n"
+	    "f:5: body_max must be a size such as 16K or 2M, from 16K to 4M, not \"1\"\n"
+	    "f:6: log_level was set in line 2 already"));
+	assert_int_equal(s->c.log_level, LOG_LEVEL_WARN);
+	assert_false(conf_set_flag(&s->c, "--workers=y", &s->err));
+	assert_true(contains(buf_view(&s->err), "already\ncommand line: workers must be"));
+	/* There is an end to it. */
+	buf_init(&many, ERR_MAX_BYTES);
+	for (int i = 0; i < 1000; i++)
+		buf_fmt(&many, "k%d\n", i);
+	buf_reset(&s->err, 0);
+	assert_false(conf_read_text(&s->c, "f", buf_view(&many), &s->err));
+	for (size_t i = 0; i < s->err.len; i++)
+		lines += s->err.ptr[i] == '\n';
+	assert_int_equal(lines, 11);
+	assert_true(contains(buf_view(&s->err), "f:10: expected \"key = value\"\nf: the rest was not read"));
+	buf_fini(&many);
+}
+
+static void
+times_have_a_unit_and_bounds(void **state UNUSED)
+{
+	int64_t ms = 7;
+
+	assert_true(conf_time(STR("24h"), 0, 86400000, &ms));
+	assert_int_equal(ms, 86400000);
+	assert_true(conf_time(STR("0"), 0, 1000, &ms));
+	assert_int_equal(ms, 0);
+	assert_false(conf_time(STR("25h"), 0, 86400000, &ms));
+	assert_false(conf_time(STR("24"), 0, 86400000, &ms));
+	assert_false(conf_time(STR(""), 0, 86400000, &ms));
+	assert_int_equal(ms, 0);
 }
 
 static void
@@ -388,6 +455,8 @@ main(void)
 		TEST(unknown_keys_are_errors),
 		TEST(secrets_are_neither_printed_nor_repeated_in_messages),
 		TEST(files_have_comments_blanks_and_one_value_a_key),
+		TEST(all_mistakes_are_reported_and_the_rest_is_read),
+		TEST(times_have_a_unit_and_bounds),
 		TEST(nul_in_a_file_is_refused),
 		TEST(files_that_cannot_be_read_are_errors),
 		TEST(environment_gives_keys_in_capitals),

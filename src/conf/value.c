@@ -1,20 +1,18 @@
-/* What a key of the configuration takes, and how it is written. */
-#include "conf/key.h"
+/* Values of configuration keys: read from text, printed as text. */
 #include "base/arena.h"
 #include "base/rate.h"
 #include "base/utf8.h"
+#include "conf/key.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { CLIP_BYTES = 60 };
 
 static const char *const off_on[] = { "off", "on" };
 static const char *const off_on_log[] = { "off", "on", "log" }; /* CONF_SANDBOX_ */
 
 /* The names of a type, as many as the key's max says, and one; NULL: it has none. */
 static const char *const *
-names_of(enum type type)
+names_of(enum key_type type)
 {
 	return type == TYPE_LEVEL ? log_level_names
 	    : type == TYPE_FORMAT ? log_format_names
@@ -22,6 +20,12 @@ names_of(enum type type)
 	    : type == TYPE_SANDBOX ? off_on_log
 				  : NULL;
 }
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define KIB    1024
+#define MIB    (1024 * KIB)
 
 struct unit {
 	const char *suffix;
@@ -34,29 +38,10 @@ static const struct unit ms_units[] = { { "h", HOUR }, { "m", MINUTE }, { "s", S
 	{ "ms", 1 }, { NULL, 0 } };
 static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
 
-static char **
-text_of(const struct conf *c, const struct key *k)
-{
-	/* No struct conf is const where it is made, and only key_set() and its like write. */
-	return (char **)((uintptr_t)c + k->at);
-}
-
-static int64_t *
-number_of(const struct conf *c, const struct key *k)
-{
-	return (int64_t *)((uintptr_t)c + k->at);
-}
-
 static const struct unit *
-units_of(enum type type)
+units_of(enum key_type type)
 {
 	return type == TYPE_BYTES ? byte_units : type == TYPE_MS ? ms_units : plain_units;
-}
-
-static bool
-is_text(enum type type)
-{
-	return type == TYPE_TEXT || type == TYPE_URL;
 }
 
 static void
@@ -92,8 +77,9 @@ print_number(const struct key *k, int64_t n, struct buf *out)
 	}
 }
 
+/* A number and its unit. A time without one is a guess waiting to be wrong; only 0 needs none. */
 static bool
-parse_units(const struct key *k, struct str value, int64_t *out)
+parse_units(const struct unit *units, struct str value, int64_t min, int64_t max, int64_t *out)
 {
 	struct str digits = value;
 	struct str suffix;
@@ -104,15 +90,20 @@ parse_units(const struct key *k, struct str value, int64_t *out)
 	suffix = (struct str) { value.ptr + digits.len, value.len - digits.len };
 	if (!str_to_i64(digits, 0, INT64_MAX, &n))
 		return false;
-	/* A time without a unit is a guess waiting to be wrong; only 0 needs none. */
-	for (const struct unit *u = units_of(k->type); u->suffix; u++)
+	for (const struct unit *u = units; u->suffix; u++)
 		if (str_is(suffix, u->suffix) || (n == 0 && suffix.len == 0)) {
-			if (__builtin_mul_overflow(n, u->factor, &n) || n < k->min || n > k->max)
+			if (__builtin_mul_overflow(n, u->factor, &n) || n < min || n > max)
 				return false;
 			*out = n;
 			return true;
 		}
 	return false;
+}
+
+bool
+conf_time(struct str text, int64_t min_ms, int64_t max_ms, int64_t *out_ms)
+{
+	return parse_units(ms_units, text, min_ms, max_ms, out_ms);
 }
 
 static bool
@@ -134,11 +125,11 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 			*out = 0;
 			return true;
 		}
-		return parse_units(k, value, out);
+		return parse_units(units_of(k->type), value, k->min, k->max, out);
 	case TYPE_INT:
 	case TYPE_BYTES:
 	case TYPE_MS:
-		return parse_units(k, value, out);
+		return parse_units(units_of(k->type), value, k->min, k->max, out);
 	case TYPE_OCTAL:
 		if (value.len < 3 || value.len > 4)
 			return false;
@@ -176,19 +167,32 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 static bool
 text_fits(const struct key *k, struct str value)
 {
-	if ((int64_t)value.len < k->min || (int64_t)value.len > k->max || !utf8_valid(value)
-	    || str_has_control(value))
+	size_t len;
+
+	if ((int64_t)value.len < k->min || (int64_t)value.len > k->max)
 		return false;
+	for (size_t at = 0; at < value.len; at += len) {
+		len = utf8_char(value.ptr + at, value.len - at);
+		if (len == 0 || utf8_is_hidden(utf8_code(value.ptr + at, len)))
+			return false;
+	}
 	if (k->type == TYPE_URL)
 		return (str_starts(value, STR("https://")) || str_starts(value, STR("http://")))
 		    && value.ptr[value.len - 1] != '/';
 	return true;
 }
 
-struct str
-key_clip(struct str s)
+void
+key_quote(struct str text, struct buf *err)
 {
-	return (struct str) { s.ptr, s.len < CLIP_BYTES ? s.len : CLIP_BYTES };
+	size_t len = text.len < KEY_CLIP_BYTES ? text.len : KEY_CLIP_BYTES;
+
+	/* Not within a character. */
+	while (len && len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+		len--;
+	buf_fmt(err, "\"");
+	buf_shown(err, (struct str) { text.ptr, len });
+	buf_fmt(err, "%s\"", len < text.len ? "..." : "");
 }
 
 /* What the key takes, for the message about what it did not take. */
@@ -216,7 +220,7 @@ print_expected(const struct key *k, struct buf *err)
 	buf_fmt(err, "%s", what[k->type]);
 	if (k->type == TYPE_OCTAL)
 		return;
-	if (is_text(k->type)) {
+	if (key_is_text(k)) {
 		buf_fmt(err, " of %d to %d bytes", (int)k->min, (int)k->max);
 		return;
 	}
@@ -230,58 +234,53 @@ print_expected(const struct key *k, struct buf *err)
 	print_number(k, k->max, err);
 }
 
-bool
-key_set(const struct key *k, struct conf *c, struct str value, struct buf *err)
+/* A comment at the end of a line would become part of the value, and a path may have any name. */
+static bool
+has_comment(struct str value)
 {
-	char **text = text_of(c, k);
+	for (size_t i = 1; i < value.len; i++)
+		if (value.ptr[i] == '#' && (value.ptr[i - 1] == ' ' || value.ptr[i - 1] == '\t'))
+			return true;
+	return false;
+}
 
-	if (is_text(k->type) && text_fits(k, value)) {
+bool
+key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
+{
+	char **text = key_text(c, k);
+
+	/* A password may look like anything; libpq reads no comments. */
+	if (!(k->flags & KEY_SECRET) && has_comment(value)) {
+		buf_fmt(err, "%s: a comment needs a line of its own, all behind the = is the value",
+		    k->name);
+		return false;
+	}
+	if (key_is_text(k) && text_fits(k, value)) {
 		free(*text);
 		*text = must_alloc(value.len + 1);
 		memcpy(*text, value.ptr, value.len);
 		return true;
 	}
-	if (!is_text(k->type) && parse_number(k, value, number_of(c, k)))
+	if (!key_is_text(k) && parse_number(k, value, key_number(c, k)))
 		return true;
+	if (value.len == 0 && k->min > 0 && key_is_text(k)) {
+		buf_fmt(err, "%s must not be empty", k->name);
+		return false;
+	}
 	buf_fmt(err, "%s must be ", k->name);
 	print_expected(k, err);
-	if (!(k->flags & SECRET))
-		buf_fmt(err, ", not \"%.*s\"", STR_ARGS(key_clip(value)));
+	if (!(k->flags & KEY_SECRET)) {
+		buf_fmt(err, ", not ");
+		key_quote(value, err);
+	}
 	return false;
 }
 
 void
-key_print(const struct key *k, const struct conf *c, struct buf *out)
+key_print(const struct conf *c, const struct key *k, struct buf *out)
 {
-	if (!is_text(k->type))
-		print_number(k, *number_of(c, k), out);
-	else if ((k->flags & SECRET) && **text_of(c, k))
-		buf_fmt(out, "********");
+	if (key_is_text(k))
+		buf_fmt(out, "%s", *key_text(c, k));
 	else
-		buf_fmt(out, "%s", *text_of(c, k));
-}
-
-bool
-key_same(const struct key *k, const struct conf *a, const struct conf *b)
-{
-	if (is_text(k->type))
-		return strcmp(*text_of(a, k), *text_of(b, k)) == 0;
-	return *number_of(a, k) == *number_of(b, k);
-}
-
-void
-key_copy(const struct key *k, struct conf *to, const struct conf *from)
-{
-	if (is_text(k->type)) {
-		free(*text_of(to, k));
-		*text_of(to, k) = must_strdup(*text_of(from, k));
-	} else
-		*number_of(to, k) = *number_of(from, k);
-}
-
-void
-key_free(const struct key *k, struct conf *c)
-{
-	if (is_text(k->type))
-		free(*text_of(c, k));
+		print_number(k, *key_number(c, k), out);
 }
