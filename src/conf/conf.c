@@ -94,7 +94,7 @@ const struct key keys[] = {
 	    "Largest request body; the front server's limit should be the same." },
 	{ "metadata_max", "16K", TYPE_BYTES, KEY_RELOAD, 1 * KIB, 64 * KIB,
 	    AT(metadata_max_bytes),
-	    "Largest metadata object of one customer." },
+	    "Largest metadata object that the API takes." },
 	{ "auth_cache_ttl", "1s", TYPE_MS, KEY_RELOAD, 0, 1 * SECOND, AT(auth_cache_ttl_ms),
 	    "How long a worker may trust an API key without asking the database again, and so "
 	    "how long a revoked key may go on working; 0 means not at all." },
