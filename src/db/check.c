@@ -17,7 +17,10 @@ ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *
 	case DB_GONE:
 	case DB_TIMEOUT:
 	case DB_LOCKED:
-		snprintf(why, size, "the database cannot be reached (%s)", tx->log);
+		if (db->refused)
+			snprintf(why, size, "%s", db_why(db));
+		else
+			snprintf(why, size, "the database cannot be reached (%s)", tx->log);
 		return EXIT_DATABASE;
 	case DB_UNIQUE:
 	case DB_FAILED:
@@ -54,6 +57,24 @@ warn_once(struct db *db, const struct row *row)
 		    "another connection, set prepared_statements = off");
 }
 
+/* Otherwise text would not come back as it was sent. */
+static bool
+is_utf8(const struct db *db, char *why, size_t size)
+{
+	static const char *const parameters[] = { "server_encoding", "client_encoding" };
+
+	for (size_t i = 0; i < COUNTOF(parameters); i++) {
+		const char *value = PQparameterStatus(db->conn, parameters[i]);
+
+		if (value && strcmp(value, "UTF8") != 0) {
+			snprintf(why, size, "%s is %s and must be UTF8: make the database with "
+			    "sql/setup.sql", parameters[i], value);
+			return false;
+		}
+	}
+	return true;
+}
+
 static int
 check_role(struct db *db, struct arena *a, char *why, size_t size)
 {
@@ -63,6 +84,8 @@ check_role(struct db *db, struct arena *a, char *why, size_t size)
 
 	if (code)
 		return code;
+	if (!is_utf8(db, why, size))
+		return EXIT_CONFIG;
 	row = tx_row(&tx, 0, 0);
 	if (unfit(&row)) {
 		snprintf(why, size,

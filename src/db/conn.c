@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "db/url.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@ enum {
 	CONNECT_TIMEOUT_S = 3,
 	WATCH_TIMEOUT_MS = 2000,
 	PAUSE_MAX_MS = 2000, /* before another try to connect */
+	QUICK_MS = 500,      /* a server that refuses answers sooner */
+	SQLSTATE_BYTES = 5,
 };
 
 static const struct {
@@ -89,28 +93,129 @@ conn_close(struct db *db)
 	memset(db->prepared, 0, sizeof(db->prepared));
 }
 
-PQconninfoOption *
-conn_parts(const char *url)
-{
-	/* Without these libpq takes it for the name of a database. */
-	bool is_name = !strchr(url, '=') && !strstr(url, "://");
+/* ---- why there is no connection */
 
-	return PQconninfoParse(is_name ? "" : url, NULL);
+const char *
+db_why(const struct db *db)
+{
+	return db->why;
+}
+
+static const char *
+key_of(const struct db *db)
+{
+	return url_of(db) == db->conf->database_url ? "database_url" : "database_owner_url";
+}
+
+static void PRINTF(2, 3)
+set_why(struct db *db, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(db->why, sizeof(db->why), fmt, ap);
+	va_end(ap);
+}
+
+/* A message in the form PQERRORS_SQLSTATE ends in the code of a server, if one answered. */
+static bool
+read_sqlstate(const char *message, char out[SQLSTATE_BYTES + 1])
+{
+	size_t len = strlen(message);
+
+	while (len && message[len - 1] == '\n')
+		len--;
+	if (len < SQLSTATE_BYTES + 2 || message[len - SQLSTATE_BYTES - 1] != ' '
+	    || message[len - SQLSTATE_BYTES - 2] != ' ')
+		return false;
+	snprintf(out, SQLSTATE_BYTES + 1, "%s", message + len - SQLSTATE_BYTES);
+	for (const char *p = out; *p; p++)
+		if (!str_is_alnum(*p))
+			return false;
+	return true;
+}
+
+/* In words that say what to look at. */
+static void
+explain_refusal(struct db *db, const PGconn *conn, const char *sqlstate)
+{
+	db->refused = true;
+	if (strncmp(sqlstate, "28", 2) == 0)
+		set_why(db, "the database refuses the login of \"%s\" (SQLSTATE %s): look at user "
+		    "and password in %s, and at pg_hba.conf", PQuser(conn), sqlstate, key_of(db));
+	else if (strcmp(sqlstate, "3D000") == 0)
+		set_why(db, "there is no database \"%s\": look at %s", PQdb(conn), key_of(db));
+	else if (strcmp(sqlstate, "53300") == 0)
+		set_why(db, "the database has no room for another connection");
+	else if (strcmp(sqlstate, "57P03") == 0)
+		set_why(db, "the database is starting up or shutting down");
+	else
+		set_why(db, "the database refuses the connection with SQLSTATE %s", sqlstate);
 }
 
 /*
- * Logs the first line of libpq's message, which names host and role and quotes no data. But
- * when libpq cannot read the connection string, its message may quote a part of that, such as
- * a password.
+ * libpq keeps the SQLSTATE of a failed connect to itself, and its text is in the server's language.
+ * So when a new failure came at once, it connects again and is made to show the code alone. True:
+ * that succeeded.
  */
-static void
-log_connect(const char *url, const char *message)
+static bool
+learn_sqlstate(PGconn *conn, char out[SQLSTATE_BYTES + 1])
 {
-	PQconninfoOption *parts = conn_parts(url);
-	const char       *text = parts ? message : "libpq cannot read the connection string";
+	PQsetErrorVerbosity(conn, PQERRORS_SQLSTATE);
+	PQreset(conn);
+	PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
+	out[0] = '\0';
+	if (PQstatus(conn) == CONNECTION_OK)
+		return true;
+	if (!read_sqlstate(PQerrorMessage(conn), out))
+		out[0] = '\0';
+	return false;
+}
 
-	log_warn("cannot connect to the database: %.*s", (int)strcspn(text, "\n"), text);
-	PQconninfoFree(parts);
+/*
+ * One line of libpq's message, which names host and role; or, when the string is not fit to be
+ * quoted from, what is wrong with it. False: it is not.
+ */
+static bool
+read_failure(const struct db *db, const PGconn *conn, char out[CONN_WHY_BYTES])
+{
+	struct buf  fault;
+	bool        fit;
+	const char *message = PQerrorMessage(conn);
+
+	buf_init(&fault, CONN_WHY_BYTES);
+	fit = db_url_check(key_of(db), url_of(db), &fault);
+	snprintf(out, CONN_WHY_BYTES, "%.*s", fit ? (int)strcspn(message, "\n") : (int)fault.len,
+	    fit ? message : fault.ptr);
+	buf_fini(&fault);
+	return fit;
+}
+
+/* False: now there is a connection after all. A failure that was seen before keeps its sentence. */
+static bool
+explain(struct db *db, PGconn *conn, bool quick)
+{
+	char failure[CONN_WHY_BYTES], sqlstate[SQLSTATE_BYTES + 1] = "";
+	bool fit = read_failure(db, conn, failure);
+
+	if (db->role != DB_OWNER)
+		log_warn("cannot connect to the database: %s", failure);
+	if (strcmp(failure, db->failure) == 0)
+		return true;
+	memcpy(db->failure, failure, sizeof(failure));
+	db->refused = fit && PQconnectionNeedsPassword(conn);
+	if (!fit)
+		set_why(db, "%s", failure);
+	else if (db->refused)
+		set_why(db, "the database wants a password of \"%s\", and %s has none",
+		    PQuser(conn), key_of(db));
+	else if (quick && learn_sqlstate(conn, sqlstate))
+		return false;
+	else if (sqlstate[0])
+		explain_refusal(db, conn, sqlstate);
+	else
+		set_why(db, "the database cannot be reached: %s", failure);
+	return true;
 }
 
 /* PostgreSQL's notices may hold data; libpq would print it. */
@@ -120,7 +225,7 @@ ignore_notice(void *arg UNUSED, const char *message UNUSED)
 }
 
 PGconn *
-conn_open(const struct db *db)
+conn_open(struct db *db)
 {
 	char        seconds[16];
 	const char *keywords[] = {
@@ -129,16 +234,19 @@ conn_open(const struct db *db)
 	const char *values[] = {
 		seconds, roles[db->role].application_name, "UTF8", url_of(db), NULL,
 	};
+	int64_t begun_ms = clock_mono_ms();
 	PGconn *conn;
 
 	snprintf(seconds, sizeof(seconds), "%d", CONNECT_TIMEOUT_S);
 	/* dbname comes last and is expanded, so that the operator's connection string wins. */
 	conn = PQconnectdbParams(keywords, values, 1);
-	if (PQstatus(conn) == CONNECTION_OK) {
+	if (PQstatus(conn) == CONNECTION_OK
+	    || !explain(db, conn, clock_mono_ms() - begun_ms < QUICK_MS)) {
 		PQsetNoticeProcessor(conn, ignore_notice, NULL);
+		db->why[0] = db->failure[0] = '\0';
+		db->refused = false;
 		return conn;
 	}
-	log_connect(url_of(db), PQerrorMessage(conn));
 	PQfinish(conn);
 	return NULL;
 }
@@ -196,7 +304,8 @@ conn_ready(struct db *db)
 		return NULL;
 	db->conn = conn_open(db);
 	if (db->conn && !begin_session(db)) {
-		log_warn("the database refuses the session settings");
+		set_why(db, "the database refuses the session settings");
+		log_warn("%s", db_why(db));
 		conn_close(db);
 	}
 	if (!db->conn) {

@@ -8,6 +8,8 @@
 
 #include <libpq-fe.h>
 
+enum { CONN_WHY_BYTES = 256 };
+
 struct db {
 	const struct conf *conf;
 	enum db_role       role;
@@ -19,20 +21,17 @@ struct db {
 	const struct peer *peer;                 /* db_watch() */
 	unsigned           pooler_signs;         /* errors that only a pooler can cause */
 	bool               warned;               /* db_check() warns once */
+	char               failure[CONN_WHY_BYTES]; /* libpq's message on the last failed connect */
+	char               why[CONN_WHY_BYTES];     /* db_why() */
+	bool               refused;                 /* a server answered, and let nobody in */
 	struct db_meter    meter;
 };
 
 /* The longest wait for all answers of one run of a transaction, in ms. */
 int64_t conn_timeout_ms(const struct db *db);
 
-/*
- * The parts of a connection string, or of none if it is the name of a database. NULL: libpq
- * cannot read it. The caller frees them.
- */
-PQconninfoOption *conn_parts(const char *url);
-
-/* A new connection without session settings, or NULL (the log says why). */
-PGconn *conn_open(const struct db *db);
+/* A new connection without session settings, or NULL: db_why() says why. */
+PGconn *conn_open(struct db *db);
 void    conn_close(struct db *db);
 
 /* A connection that is idle and in pipeline mode, or NULL. */

@@ -15,7 +15,8 @@
  *            a database that is starting.
  * Log        The statement and the SQLSTATE; never PostgreSQL's own message about data,
  *            which may quote it. Messages about the connection (class 08, those of a pooler
- *            too) quote none and are logged.
+ *            too) quote none and are logged, unless the connection string may not be quoted
+ *            from (db/url.h). A command logs none: it has db_why().
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -53,6 +54,12 @@ struct db_meter {
 };
 
 struct db_meter db_meter_take(struct db *db);
+
+/*
+ * Why there is no connection, a sentence without its period: the database cannot be reached, or it
+ * refuses the login. "" while there is one.
+ */
+const char *db_why(const struct db *db);
 
 /*
  * The peer that waits for the transactions to come, until the next call; it must live as long.

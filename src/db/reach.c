@@ -1,26 +1,13 @@
 /* What connecting to a database needs of the system. */
 #include "db/reach.h"
-#include "db/conn.h"
+#include "base/str.h"
+#include "db/url.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* As libpq finds it: in the connection string, else in the environment. NULL: missing or "". */
-static const char *
-value_of(const PQconninfoOption *parts, const char *keyword)
-{
-	const char *value = NULL;
-
-	for (; parts->keyword; parts++)
-		if (strcmp(parts->keyword, keyword) == 0) {
-			value = parts->val;
-			if (!value && parts->envvar)
-				value = getenv(parts->envvar);
-		}
-	return value && *value ? value : NULL;
-}
 
 /*
  * Whether each host of a list is a folder or an abstract name, which both mean a unix socket. So
@@ -43,11 +30,11 @@ are_sockets(const char *hosts)
 static bool
 reads_passfile(const PQconninfoOption *parts)
 {
-	const char *path = value_of(parts, "passfile");
+	const char *path = url_value(parts, "passfile");
 	const char *home = getenv("HOME");
 	char        own[4096];
 
-	if (value_of(parts, "password"))
+	if (url_value(parts, "password"))
 		return false;
 	if (!path && !home)
 		return true; /* libpq asks the user database where home is */
@@ -58,7 +45,7 @@ reads_passfile(const PQconninfoOption *parts)
 static void
 list_ports(const PQconninfoOption *parts, struct db_reach *out)
 {
-	const char *list = value_of(parts, "port");
+	const char *list = url_value(parts, "port");
 	struct str  rest = str_of(list ? list : "5432");
 
 	while (rest.ptr) {
@@ -76,13 +63,13 @@ list_ports(const PQconninfoOption *parts, struct db_reach *out)
 void
 db_reach(const char *url, struct db_reach *out)
 {
-	PQconninfoOption *parts = conn_parts(url);
+	PQconninfoOption *parts = url_parse(url);
 
 	*out = (struct db_reach) { .network = true, .files = true };
 	if (!parts)
 		return;
-	if (!value_of(parts, "service")) {
-		out->network = value_of(parts, "hostaddr") || !are_sockets(value_of(parts, "host"));
+	if (!url_value(parts, "service")) {
+		out->network = url_value(parts, "hostaddr") || !are_sockets(url_value(parts, "host"));
 		out->files = out->network || reads_passfile(parts);
 		list_ports(parts, out);
 	}
