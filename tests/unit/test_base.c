@@ -9,13 +9,17 @@
 #include "base/limits.h"
 #include "base/sort.h"
 #include "base/name.h"
+#include "base/pidfile.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -431,6 +435,80 @@ ids_have_one_spelling(void **state UNUSED)
 	assert_true(id_parse_uuid(STR("0191F7A0-0000-7000-8000-00000000000a"), &id));
 }
 
+/* A process that has the file until its standard input, here ends[0], is closed. */
+static pid_t
+hold(const char *path, int *until)
+{
+	int            ends[2], ready[2];
+	char           c;
+	struct pidfile p;
+	struct buf     err;
+	pid_t          pid;
+
+	assert_int_equal(pipe(ends) + pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[1]);
+		close(ready[0]);
+		buf_init(&err, 256);
+		if (!pidfile_take(&p, path, &err))
+			_exit(1);
+		/* A child of its own does not hold the file when it is gone. */
+		if (fork() == 0)
+			_exit(read(ends[0], &c, 1) == 1);
+		_exit(write(ready[1], "r", 1) != 1 || read(ends[0], &c, 1) != 1);
+	}
+	close(ends[0]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	*until = ends[1];
+	return pid;
+}
+
+/* F9: two configurations with one pidfile. */
+static void
+a_pidfile_is_not_taken_from_a_living_process(void **state UNUSED)
+{
+	char           folder[] = "/tmp/pidfile.XXXXXX", path[64], other[64], wanted[128];
+	struct pidfile p, none;
+	struct buf     err;
+	struct stat    st;
+	int            until, status;
+	pid_t          pid;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/pid", folder);
+	snprintf(other, sizeof(other), "%s/other", folder);
+	buf_init(&err, 256);
+	assert_true(pidfile_take(&none, "", &err));
+	assert_true(pidfile_release(&none));
+	pid = hold(path, &until);
+	assert_false(pidfile_take(&p, path, &err));
+	snprintf(wanted, sizeof(wanted), "pidfile: %s belongs to the process %d, which is running",
+	    path, (int)pid);
+	assert_true(str_is(buf_view(&err), wanted));
+	assert_int_equal(stat(path, &st), 0);
+	/* It is killed, and its child lives on: what it left behind is free. */
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	assert_true(pidfile_take(&p, path, &err));
+	/* Only one's own is removed. */
+	assert_int_equal(rename(path, other), 0);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	assert_true(pidfile_release(&p));
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(pidfile_take(&p, path, &err));
+	assert_true(pidfile_release(&p));
+	assert_int_equal(stat(path, &st), -1);
+	close(until);
+	buf_reset(&err, 0);
+	assert_false(pidfile_take(&p, "/nonexistent/pid", &err));
+	assert_true(str_is(buf_view(&err), "pidfile: /nonexistent/pid: No such file or directory"));
+	assert_int_equal(unlink(other) + rmdir(folder), 0);
+	buf_fini(&err);
+}
+
 static void
 hash_parts_are_told_apart(void **state UNUSED)
 {
@@ -531,6 +609,7 @@ main(void)
 		cmocka_unit_test(ids_do_not_go_back_with_the_clock),
 		cmocka_unit_test(ids_of_processes_differ),
 		cmocka_unit_test(ids_have_one_spelling),
+		cmocka_unit_test(a_pidfile_is_not_taken_from_a_living_process),
 		cmocka_unit_test(hash_parts_are_told_apart),
 		cmocka_unit_test(random_text_uses_the_whole_alphabet),
 		cmocka_unit_test(errors_have_a_code_of_their_own),
