@@ -70,31 +70,55 @@ path_of(const char *where, const char **path, bool *is_syslog)
 	    && (!*is_syslog || strlen(*path) < sizeof(((struct sockaddr_un *)NULL)->sun_path));
 }
 
+/* Other names of a standard stream: what is behind one cannot be opened again by name. */
+static bool
+is_stream(const char *path)
+{
+	static const struct str names[] = { STR("/dev/stderr"), STR("/dev/stdout"), STR("/dev/fd/"),
+		STR("/proc/self/fd/"), STR("/proc/thread-self/fd/") };
+
+	for (size_t i = 0; i < COUNTOF(names); i++)
+		if (str_starts(str_of(path), names[i]))
+			return true;
+	return false;
+}
+
+/* A file is made when it is not there. */
+static bool
+is_writable(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char       *folder;
+	bool        writable = access(path, W_OK) == 0;
+
+	if (writable || errno != ENOENT)
+		return writable;
+	folder = must_strdup(path);
+	folder[slash == path ? 1 : slash - path] = '\0';
+	writable = access(folder, W_OK | X_OK) == 0;
+	free(folder);
+	return writable;
+}
+
 bool
 sink_check(const char *where, struct buf *err)
 {
-	const char *path, *slash;
-	bool        is_syslog, writable;
+	const char *path;
+	bool        is_syslog;
 
 	if (!path_of(where, &path, &is_syslog)) {
-		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file "
-			     "that begins with /, not \"%.60s\"", where);
+		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file that "
+		    "begins with /, not \"%.60s\"", where);
 		return false;
 	}
-	if (!path || is_syslog)
-		return true;
-	writable = access(path, W_OK) == 0;
-	if (!writable && errno == ENOENT) { /* then it will be made */
-		char *folder = must_strdup(path);
-
-		slash = strrchr(path, '/');
-		folder[slash == path ? 1 : slash - path] = '\0';
-		writable = access(folder, W_OK | X_OK) == 0;
-		free(folder);
+	if (path && !is_syslog && is_stream(path)) {
+		buf_fmt(err, "log: %s is not a file; for standard error write log = stderr", path);
+		return false;
 	}
-	if (!writable)
-		buf_fmt(err, "log: %s: %s", path, strerror(errno));
-	return writable;
+	if (!path || is_syslog || is_writable(path))
+		return true;
+	buf_fmt(err, "log: %s: %s", path, strerror(errno));
+	return false;
 }
 
 static int
@@ -129,7 +153,7 @@ sink_open(struct sink *s, const char *where, struct buf *err)
 	const char *path;
 	bool        is_syslog;
 
-	if (!path_of(where, &path, &is_syslog))
+	if (!path_of(where, &path, &is_syslog) || (path && is_stream(path)))
 		return sink_check(where, err);
 	if (!path) {
 		sink_init_stderr(s);

@@ -36,7 +36,10 @@ struct sink {
 /* Standard error as it is now: a unit's journal, a pipe, a terminal, ... */
 void sink_init_stderr(struct sink *s);
 
-/* Whether where is "stderr", "syslog", "syslog:/socket" or "/file", and a file can be written. */
+/*
+ * Whether where is one of "stderr", "syslog", "syslog:/socket" and "/file", and a file can be
+ * written. /dev/stderr and its like are none.
+ */
 bool sink_check(const char *where, struct buf *err) MUSTCHECK;
 
 /*

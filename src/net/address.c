@@ -68,7 +68,8 @@ address_tcp(const char *key, const char *text, struct addrinfo **out, struct buf
 		buf_fmt(err, "%s: \"%s\" is not unix:/path, /path, host:port or [v6]:port", key,
 		    text);
 	else if ((failed = getaddrinfo(host, port, &hints, out)) != 0)
-		buf_fmt(err, "%s: %s: %s", key, host, gai_strerror(failed));
+		buf_fmt(err, "%s: there is no host \"%s\" (%s): give an address of this machine, "
+		    "such as 127.0.0.1:%s", key, host, gai_strerror(failed), port);
 	free(copy);
 	return good && failed == 0;
 }
