@@ -40,3 +40,19 @@ RETURNING k.id;
 UPDATE api_key k SET rate_limit = $3::text
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
 RETURNING k.id;
+
+-- name: api_key_find
+-- out: :api_key_columns rate_limit
+-- One that works. $1 environment, $2 key.
+SELECT :api_key_columns
+     , k.rate_limit
+  FROM api_key k
+ WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
+   AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
+
+-- name: api_key_end
+-- Gives one that works an end, never a later one than it has. $1 environment, $2 key, $3 time.
+UPDATE api_key k SET expires_at = least(k.expires_at, $3::timestamptz)
+ WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
+   AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+RETURNING k.id;

@@ -21,12 +21,15 @@
  * worker again after each of them, after this one with its longest pause.
  */
 enum {
-	EXIT_USAGE = 64,    /* wrong command line */
+	EXIT_USAGE = 64,       /* wrong command line */
+	EXIT_DATA = 65,        /* a name that is taken, or none */
+	EXIT_UNKNOWN = 67,     /* there is no such organization, key or customer */
 	EXIT_UNAVAILABLE = 69, /* no service runs, or it refuses what it was asked */
-	EXIT_DEFECT = 70,   /* out of memory, or a broken invariant */
-	EXIT_OS = 71,       /* the system refused something that is needed */
-	EXIT_DATABASE = 75, /* the database is away */
-	EXIT_CONFIG = 78,   /* configuration, role or schema: do not restart */
+	EXIT_DEFECT = 70,      /* out of memory, or a broken invariant */
+	EXIT_OS = 71,          /* the system refused something that is needed */
+	EXIT_OUTPUT = 74,      /* standard output did not take the result */
+	EXIT_DATABASE = 75,    /* the database is away, refuses the login or was busy too long */
+	EXIT_CONFIG = 78,      /* configuration, role or schema: do not restart */
 };
 
 #endif

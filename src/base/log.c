@@ -42,6 +42,7 @@ static enum log_level  least_level = LOG_LEVEL_INFO;
 static enum log_format form = LOG_FORMAT_TEXT;
 static struct sink     sink = { .fd = -1 };
 static bool            opened;
+static bool            plain;
 static int             self; /* asking the system each time would be a call more for each line */
 static uint64_t        lost; /* lines since the last one that was written */
 
@@ -65,6 +66,12 @@ log_init(const char *name, enum log_level least)
 	open_first();
 }
 
+void
+log_plain(void)
+{
+	plain = true;
+}
+
 bool
 log_open(const char *where, enum log_format format, struct buf *err)
 {
@@ -76,6 +83,7 @@ log_open(const char *where, enum log_format format, struct buf *err)
 		sink_fini(&sink);
 	sink = next;
 	opened = true;
+	plain = false;
 	form = format;
 	lost = 0;
 	tzset(); /* reads a file, once; for syslog's local time */
@@ -285,7 +293,7 @@ put_head(struct line *l, enum sink_kind kind, enum log_level level)
 		put_z(l, "\",\"pid\":");
 		put_number(l, self);
 		put_z(l, ",\"message\":\"");
-	} else if (kind == SINK_STREAM) {
+	} else if (kind == SINK_STREAM && !plain) {
 		put(l, when, CLOCK_ISO_BYTES);
 		put(l, " ", 1);
 		put_z(l, log_level_names[level]);

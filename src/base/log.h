@@ -38,6 +38,9 @@ extern const char *const log_level_names[LOG_LEVEL__COUNT];
  */
 void log_init(const char *name, enum log_level least);
 
+/* A person at a terminal reads the lines, up to log_open(): no time, no level, no process id. */
+void log_plain(void);
+
 /*
  * Where lines go from now on, in the words of the configuration key "log", and how they look. A
  * process opens it before it forks children that are to write to it, too. False: err says why, and

@@ -69,7 +69,8 @@ parse(struct str answer, struct str *body)
 }
 
 int
-ask(const struct conf *c, const char *method, const char *target, struct buf *out, struct buf *err)
+ask(const struct conf *c, const char *method, const char *target, struct buf *out,
+    struct buf *err)
 {
 	struct buf request, answer;
 	struct str body;
@@ -90,7 +91,7 @@ ask(const struct conf *c, const char *method, const char *target, struct buf *ou
 		buf_fmt(err, "%s: no answer: %s", c->admin_listen,
 		    errno == EAGAIN ? strerror(ETIMEDOUT) : strerror(errno));
 	else if ((status = parse(buf_view(&answer), &body)) == 0)
-		buf_fmt(err, "%s: what answers there is no clientele", c->admin_listen);
+		buf_fmt(err, "%s: what answers there is not clientele", c->admin_listen);
 	else
 		buf_str(out, body);
 	buf_fini(&answer);

@@ -8,14 +8,44 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- the configuration */
+
 static bool
-user_exists(const char *user, struct buf *err)
+user_exists(const struct conf *c, struct buf *err)
 {
-	if (!user[0] || getpwnam(user))
+	if (!c->user[0] || getpwnam(c->user))
 		return true;
-	buf_fmt(err, "user: there is no user \"%s\"", user);
+	buf_fmt(err, "user: there is no user \"%s\"", c->user);
 	return false;
 }
+
+static bool
+log_is_fit(const struct conf *c, struct buf *err)
+{
+	return log_check(c->log, err);
+}
+
+typedef bool judge_fn(const struct conf *c, struct buf *err);
+
+/* Each is asked, whatever the others say. */
+static judge_fn *const judges[] = { listener_check, scale_check, user_exists, log_is_fit };
+
+/* Adds their mistakes to those of the reading. */
+static void
+judge(struct cmd_context *ctx)
+{
+	struct buf *mistakes = &ctx->mistakes;
+
+	for (size_t i = 0; i < COUNTOF(judges); i++) {
+		if (mistakes->len)
+			buf_str(mistakes, STR("\n"));
+		(void)judges[i](&ctx->conf, mistakes);
+	}
+	while (mistakes->len && mistakes->ptr[mistakes->len - 1] == '\n')
+		mistakes->len--;
+}
+
+/* ---- the database */
 
 static void
 judge_room(const struct conf *c, struct app *app)
@@ -29,8 +59,8 @@ judge_room(const struct conf *c, struct app *app)
 	buf_init(&sum, 512);
 	workers = scale_room(c, &room, &sum);
 	if (scale_is_cut(c, cpus_usable(), workers))
-		fprintf(stderr, "clientele: the database has room for %u workers, fewer than configured: %.*s\n", workers,
-		    STR_ARGS(buf_view(&sum)));
+		cmd_say("the database has room for %u workers, fewer than configured: %.*s",
+		    workers, STR_ARGS(buf_view(&sum)));
 	buf_fini(&sum);
 }
 
@@ -47,33 +77,33 @@ try_database(const struct conf *c)
 	return code;
 }
 
-int
-cmd_check(struct cmd_context *ctx, int argc, char **argv)
+static void
+print_conf(const struct conf *c)
 {
-	const struct conf *c = &ctx->conf;
-	struct buf         text;
-	bool               print = false, connect = false;
-	int                code = EXIT_CONFIG;
+	struct buf text;
 
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--print") == 0)
-			print = true;
-		else if (strcmp(argv[i], "--connect") == 0)
-			connect = true;
-		else
-			return cmd_usage("check knows --print and --connect, not \"%s\"", argv[i]);
 	buf_init(&text, 64 * 1024);
-	if (!listener_check(c, &text) || !scale_check(c, &text) || !user_exists(c->user, &text)
-	    || !log_check(c->log, &text))
-		fprintf(stderr, "clientele: %.*s\n", STR_ARGS(buf_view(&text)));
-	else {
-		if (print)
-			conf_print(c, &text);
-		printf("%.*s", STR_ARGS(buf_view(&text)));
-		code = connect ? try_database(c) : 0;
-		if (code == 0 && !print)
-			printf("%s ok\n", connect ? "configuration and database" : "configuration");
-	}
+	conf_print(c, &text);
+	printf("%.*s", STR_ARGS(buf_view(&text)));
 	buf_fini(&text);
+}
+
+int
+cmd_check(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	bool print = ctx->option[OPTION_PRINT].ptr, connect = ctx->option[OPTION_CONNECT].ptr;
+	int  code = 0;
+
+	judge(ctx);
+	if (ctx->mistakes.len) {
+		cmd_say_lines(buf_view(&ctx->mistakes));
+		return EXIT_CONFIG;
+	}
+	if (print)
+		print_conf(&ctx->conf);
+	if (connect)
+		code = try_database(&ctx->conf);
+	if (code == 0 && !print)
+		printf("%s ok\n", connect ? "configuration and database" : "configuration");
 	return code;
 }

@@ -1,39 +1,58 @@
-/* clientele status, workers, reload, upgrade: what a running service is at, and what it is told. */
+/* clientele status, workers, reload, upgrade, reopen, stop: asks and commands a running service. */
 #include "admin/status.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { WATCH_S = 2, WATCH_MAX_S = 3600 };
+enum { WATCH_S = 2 };
+
+/* The answer's lines, which another program made. */
+static void
+print_lines(struct str text)
+{
+	struct buf shown;
+
+	buf_init(&shown, 2 * STATUS_MAX_BYTES);
+	while (text.ptr) {
+		buf_shown(&shown, str_cut(&text, '\n'));
+		if (text.ptr)
+			buf_str(&shown, STR("\n"));
+	}
+	printf("%.*s", STR_ARGS(buf_view(&shown)));
+	buf_fini(&shown);
+}
 
 /* path has no query, query may be empty. Prints the answer, or on stderr why there is none. */
 static int
-tell(const struct cmd_context *ctx, const char *method, const char *path, const char *query)
+ask_service(const struct cmd_context *ctx, const char *method, const char *path, const char *query)
 {
 	struct buf out, err, target;
-	int        status;
+	int        status, code = EXIT_UNAVAILABLE;
 
+	if (!ctx->conf.admin_listen[0])
+		return cmd_fail(EXIT_CONFIG,
+		    "admin_listen is not set, so the service cannot be asked.");
 	buf_init(&target, 256);
 	buf_init(&out, STATUS_MAX_BYTES);
 	buf_init(&err, 1024);
-	buf_fmt(&target, "%s?format=%s%s%s", path, ctx->json ? "json" : "text", query[0] ? "&" : "", query);
+	buf_fmt(&target, "%s?format=%s%s%s", path, ctx->json ? "json" : "text",
+	    query[0] ? "&" : "", query);
 	buf_add(&target, "", 1);
 	status = ask(&ctx->conf, method, target.ptr, &out, &err);
-	if (status == 0)
-		fprintf(stderr, "clientele: %.*s\n", STR_ARGS(buf_view(&err)));
-	else
-		fprintf(status < 300 ? stdout : stderr, "%s%.*s", status < 300 ? "" : "clientele: ",
-		    STR_ARGS(buf_view(&out)));
+	if (status >= 200 && status < 300) {
+		print_lines(buf_view(&out));
+		code = 0;
+	} else
+		cmd_say_lines(status ? buf_view(&out) : buf_view(&err));
 	buf_fini(&err);
 	buf_fini(&out);
 	buf_fini(&target);
-	if (status == 0 && !ctx->conf.admin_listen[0])
-		return EXIT_CONFIG;
-	return status >= 200 && status < 300 ? 0 : EXIT_UNAVAILABLE;
+	return code;
 }
 
 /* Until interrupted. A service that is away for a moment, as in an upgrade, comes back. */
@@ -45,28 +64,24 @@ watch(const struct cmd_context *ctx, unsigned seconds)
 	for (;;) {
 		if (terminal)
 			fputs("\033[H\033[2J", stdout);
-		if (tell(ctx, "GET", "/status", "") == EXIT_CONFIG)
+		if (ask_service(ctx, "GET", "/status", "") == EXIT_CONFIG)
 			return EXIT_CONFIG;
 		if (!terminal && !ctx->json)
 			putchar('\n');
-		if (fflush(stdout) == EOF)
-			return EXIT_OS;
+		if (!cmd_flush())
+			return 0; /* main() says so */
 		sleep(seconds);
 	}
 }
 
 int
-cmd_status(struct cmd_context *ctx, int argc, char **argv)
+cmd_status(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
-	int64_t seconds = WATCH_S;
+	int64_t seconds = ctx->number[OPTION_WATCH];
 
-	if (argc == 1)
-		return tell(ctx, "GET", "/status", "");
-	if (argc > 2 || (strcmp(argv[1], "--watch") != 0 && strncmp(argv[1], "--watch=", 8) != 0))
-		return cmd_usage("status knows --watch[=SECONDS], not \"%s\"", argv[argc - 1]);
-	if (argv[1][7] && !str_to_i64(str_of(argv[1] + 8), 1, WATCH_MAX_S, &seconds))
-		return cmd_usage("--watch= takes 1 to %d seconds", WATCH_MAX_S);
-	return watch(ctx, (unsigned)seconds);
+	if (!ctx->option[OPTION_WATCH].ptr)
+		return ask_service(ctx, "GET", "/status", "");
+	return watch(ctx, seconds ? (unsigned)seconds : WATCH_S);
 }
 
 /* N, +N or -N as a query. */
@@ -80,7 +95,8 @@ count_query(const char *text, char *out, size_t size)
 		text++;
 	if (!str_to_i64(str_of(text), 1, CONF_WORKERS_MAX, &n))
 		return false;
-	snprintf(out, size, "count=%s%jd", sign == '+' ? "%2B" : sign == '-' ? "-" : "", (intmax_t)n);
+	snprintf(out, size, "count=%s%jd", sign == '+' ? "%2B" : sign == '-' ? "-" : "",
+	    (intmax_t)n);
 	return true;
 }
 
@@ -90,20 +106,18 @@ cmd_workers(struct cmd_context *ctx, int argc, char **argv)
 	char query[32];
 
 	if (argc == 1)
-		return tell(ctx, "GET", "/workers", "");
-	if (argc > 2 || !count_query(argv[1], query, sizeof(query)))
-		return cmd_usage("workers takes N, +N or -N with N from 1 to %d", CONF_WORKERS_MAX);
-	return tell(ctx, "POST", "/workers", query);
+		return ask_service(ctx, "GET", "/workers", "");
+	if (!count_query(argv[1], query, sizeof(query)))
+		return cmd_usage("workers takes N, +N or -N with N from 1 to %d, not \"%s\".",
+		    CONF_WORKERS_MAX, argv[1]);
+	return ask_service(ctx, "POST", "/workers", query);
 }
 
 int
-cmd_reload(struct cmd_context *ctx, int argc, char **argv)
+cmd_command(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
-	return argc > 1 ? cmd_usage("reload does not know \"%s\"", argv[1]) : tell(ctx, "POST", "/reload", "");
-}
+	char path[32];
 
-int
-cmd_upgrade(struct cmd_context *ctx, int argc, char **argv)
-{
-	return argc > 1 ? cmd_usage("upgrade does not know \"%s\"", argv[1]) : tell(ctx, "POST", "/upgrade", "");
+	snprintf(path, sizeof(path), "/%s", argv[0]);
+	return ask_service(ctx, "POST", path, "");
 }

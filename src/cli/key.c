@@ -1,22 +1,22 @@
 /* clientele key: API keys. */
 #include "auth/api_key.h"
 #include "base/clock.h"
+#include "base/name.h"
 #include "base/rate.h"
 #include "cli/listing.h"
 #include "cli/owner.h"
 
-#include <getopt.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-struct options {
-	struct str org, env, name;
-	struct str limit;        /* as the database keeps it: absent is the configured one */
-	char       limit_text[RATE_TEXT_BYTES];
-	int64_t    expires_days; /* 0: never */
-};
+#define DAY_MS INT64_C(86400000)
 
-/* Reads "default", "off" or a rate; out is a view of text or of a constant. */
+enum { OVERLAP_HOURS = 24 };
+
+/* ---- what was given */
+
+/* Reads "default", "off" or a rate; out is a view of text, or absent for "default". */
 static bool
 read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 {
@@ -29,178 +29,253 @@ read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 		*out = rate_text(&rate, text);
 		return true;
 	}
-	log_error("a limit is default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers from 1 to %d",
-	    RATE_MAX);
+	cmd_say("a limit must be default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, "
+	    "with numbers from 1 to %d, not \"%.*s\".", RATE_MAX, STR_ARGS(s));
 	return false;
 }
 
 static bool
-read_options(int argc, char **argv, struct options *o)
+read_id(const char *text, struct id *out)
 {
-	static const struct option known[] = {
-		{ "org", required_argument, NULL, 'o' },
-		{ "env", required_argument, NULL, 'e' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "expires-days", required_argument, NULL, 'x' },
-		{ "limit", required_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int letter;
-
-	*o = (struct options) { .name = STR("created by the operator") };
-	optind = 1;
-	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (letter) {
-		case 'o':
-			o->org = str_of(optarg);
-			break;
-		case 'e':
-			o->env = str_of(optarg);
-			break;
-		case 'n':
-			o->name = str_of(optarg);
-			break;
-		case 'x':
-			if (!str_to_i64(str_of(optarg), 1, API_KEY_DAYS_MAX, &o->expires_days))
-				return false;
-			break;
-		case 'l':
-			if (!read_limit(str_of(optarg), o->limit_text, &o->limit))
-				return false;
-			break;
-		default:
-			return false;
-		}
-	}
-	return true;
+	if (id_parse(API_KEY_ID_PREFIX, str_of(text), out))
+		return true;
+	cmd_say("\"%s\" is not a key id (key_ and %d characters); clientele key list shows them.",
+	    text, ID_TEXT_BYTES);
+	return false;
 }
 
 static int
-create(struct owner *o, bool json, int argc, char **argv)
+unknown_key(const char *id)
 {
-	static const char *const  columns[] = { "id", "key" };
-	struct tx                 tx;
-	struct options            options;
-	struct owner_environment *environments;
-	struct api_key            key;
-	struct bind              *b;
-	struct id                 id = id_new();
-	size_t                    count, at = 0;
-	int64_t                   now_ms = clock_wall_ms();
-	bool                      livemode;
-	int                       code;
+	return cmd_fail(EXIT_UNKNOWN, "there is no key %s, or it was revoked before.", id);
+}
 
-	tx_init(&tx, o->db, &o->arena);
-	if (!read_options(argc, argv, &options) || optind != argc || !options.org.ptr
-	    || !(str_is(options.env, "live") || str_is(options.env, "sandbox")))
-		return cmd_usage("clientele key create --org NAME --env live|sandbox [--name TEXT] [--expires-days N] "
-		    "[--limit RATE]");
-	livemode = str_is(options.env, "live");
-	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
-		return code;
-	while (environments[at].livemode != livemode) /* each organization has both */
-		at++;
-	api_key_make(livemode, &key);
-	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[at].id);
-	b = tx_step(&tx, SQL_API_KEY_CREATE);
-	bind_id(b, &environments[at].id);
-	bind_id(b, &id);
-	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
-	bind_text(b, options.name);
-	bind_text(b, str_of(key.prefix));
+/* ---- a new key, which is shown once */
+
+struct new_key {
+	struct owner            *o;
+	bool                     json;
+	struct owner_environment in;
+	struct id                id;
+	struct api_key           key;
+	struct str               name, limit;
+	int64_t                  expires_ms; /* 0: never */
+	bool                     shown, lost, gone;
+	int                      lost_errno;
+};
+
+static void
+make_key(struct new_key *k)
+{
+	k->id = id_new();
+	api_key_make(k->in.livemode, &k->key);
+}
+
+static void
+bind_key(struct tx *tx, const struct new_key *k, int64_t now_ms)
+{
+	struct bind *b = owner_step(tx, SQL_API_KEY_CREATE, &k->in);
+
+	bind_id(b, &k->id);
+	bind_text(b, (struct str) { (const char *)k->key.hash, SHA256_BYTES });
+	bind_text(b, k->name);
+	bind_text(b, str_of(k->key.prefix));
 	bind_time(b, now_ms);
-	if (options.expires_days)
-		bind_time(b, now_ms + options.expires_days * 24 * 3600 * 1000);
+	if (k->expires_ms)
+		bind_time(b, k->expires_ms);
 	else
 		bind_null(b);
-	bind_text(b, options.limit);
-	if ((code = owner_run(&tx)) != 0)
-		return code;
-	if (json) {
-		struct listing listing;
-		struct str    *cells;
-
-		listing_init(&listing, &o->arena, columns, COUNTOF(columns));
-		cells = listing_row(&listing);
-		cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
-		cells[1] = str_of(key.text);
-		listing_print(&listing, true);
-	} else {
-		printf("%s\n", key.text);
-		fprintf(stderr, "This key of %.*s (%.*s) is shown only now; its id is %.*s.\n",
-		    STR_ARGS(options.org), STR_ARGS(options.env), STR_ARGS(owner_id(o, API_KEY_ID_PREFIX, &id)));
-	}
-	return 0;
+	bind_text(b, k->limit);
 }
 
-static int
-list(struct owner *o, bool json, int argc, char **argv)
+static void
+print_key(const struct new_key *k)
 {
-	static const char *const columns[] = { "id", "organization", "environment", "prefix", "name", "expires",
-		"revoked", "lastUsed", "limit" };
-	struct options            options;
-	struct owner_environment *environments;
-	struct listing            listing;
-	size_t                    count;
-	int                       code;
+	static const char *const columns[] = { "id", "key" };
+	struct listing           listing;
+	struct str              *cells;
 
-	if (!read_options(argc, argv, &options) || optind != argc)
-		return cmd_usage("clientele key list [--org NAME]");
-	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
-		return code;
-	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
-	for (size_t e = 0; e < count; e++) {
-		struct tx tx;
-
-		tx_init(&tx, o->db, &o->arena);
-		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
-		bind_id(tx_step(&tx, SQL_API_KEY_LIST_ALL), &environments[e].id);
-		if ((code = owner_run(&tx)) != 0)
-			return code;
-		for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
-			struct row  row = tx_row(&tx, 1, i);
-			struct id   id = row_id(&row, COL_API_KEY_ID);
-			struct str *cells = listing_row(&listing);
-
-			cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
-			cells[1] = environments[e].organization;
-			cells[2] = environments[e].livemode ? STR("live") : STR("sandbox");
-			cells[3] = arena_str(&o->arena, row_text(&row, COL_API_KEY_PREFIX));
-			cells[4] = arena_str(&o->arena, row_text(&row, COL_API_KEY_NAME));
-			cells[5] = owner_time(o, &row, COL_API_KEY_EXPIRES_AT);
-			cells[6] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
-			cells[7] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
-			cells[8] = arena_str(&o->arena, row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT));
-		}
+	if (!k->json) {
+		printf("%s\n", k->key.text);
+		return;
 	}
-	listing_print(&listing, json);
-	return 0;
+	listing_init(&listing, &k->o->arena, columns, COUNTOF(columns));
+	cells = listing_row(&listing);
+	cells[0] = owner_id(k->o, API_KEY_ID_PREFIX, &k->id);
+	cells[1] = str_of(k->key.text);
+	listing_print(&listing, true);
 }
 
 /*
- * Runs a statement on a key, in whichever environment it is: $1 environment, $2 key and, with limit, $3 that text.
- * Says so when there is no such key.
+ * Behind the last step and before the commit: a key whose text is lost is never made. When the
+ * transaction runs again the text was printed already, and is the same.
+ */
+static bool
+show_key(struct tx *tx, void *with)
+{
+	struct new_key *k = with;
+	size_t          last = tx->steps - 1;
+
+	k->gone = tx->step[last].id == SQL_API_KEY_END && tx_rows(tx, last) == 0;
+	if (k->gone || k->shown)
+		return !k->gone;
+	print_key(k);
+	k->lost = !cmd_flush();
+	k->lost_errno = errno;
+	k->shown = !k->lost;
+	return k->shown;
+}
+
+/* Commits what make_key() made; the key is on standard output then. */
+static int
+run_key(struct tx *tx, struct new_key *k)
+{
+	enum db_status status;
+	int            code = 0;
+
+	tx->then = show_key;
+	tx->with = k;
+	status = tx_run(tx);
+	if (status != DB_OK)
+		code = owner_failed(tx, status);
+	if (k->lost)
+		return cmd_fail(EXIT_OUTPUT, "the key could not be written to standard output "
+		    "(%s), so none was made.", strerror(k->lost_errno));
+	if (code && k->shown)
+		cmd_say("do not use the key above%s.",
+		    tx->outcome == TX_UNKNOWN ? " unless clientele key list shows it" : "");
+	return code;
+}
+
+static void
+say_shown(const struct new_key *k)
+{
+	if (!k->json)
+		cmd_say("this key of %.*s (%.*s) is shown only now; its id is %.*s.",
+		    STR_ARGS(k->in.organization), STR_ARGS(owner_environment_name(&k->in)),
+		    STR_ARGS(owner_id(k->o, API_KEY_ID_PREFIX, &k->id)));
+}
+
+int
+cmd_key_create(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	const struct str         *given = ctx->option;
+	struct new_key            k = { .o = ctx->owner, .json = ctx->json,
+		.name = STR("created by the operator") };
+	int64_t                   now_ms = clock_wall_ms(), days = ctx->number[OPTION_EXPIRES_DAYS];
+	char                      rate[RATE_TEXT_BYTES], words[NAME_FAULT_BYTES];
+	const char               *fault;
+	struct owner_environment *found;
+	struct tx                 tx;
+	size_t                    count;
+	int                       code;
+
+	if (given[OPTION_NAME].ptr)
+		k.name = given[OPTION_NAME];
+	fault = name_fault(k.name, API_KEY_NAME_MAX_CHARS, words);
+	if (fault)
+		return cmd_fail(EXIT_DATA, "--name %s.", fault);
+	if (given[OPTION_LIMIT].ptr && !read_limit(given[OPTION_LIMIT], rate, &k.limit))
+		return EXIT_USAGE;
+	code = owner_environments(k.o, given[OPTION_ORG], given[OPTION_ENV], &found, &count);
+	if (code)
+		return code;
+	k.in = found[0]; /* each organization has both */
+	k.expires_ms = days ? now_ms + days * DAY_MS : 0;
+	make_key(&k);
+	owner_enter(k.o, &tx, &k.in);
+	bind_key(&tx, &k, now_ms);
+	if ((code = run_key(&tx, &k)) == 0)
+		say_shown(&k);
+	return code;
+}
+
+/* ---- those that there are */
+
+/* Whether it works, and otherwise why not. */
+static struct str
+state_of(const struct row *row, int64_t now_ms)
+{
+	if (!row_is_null(row, COL_API_KEY_LIST_ALL_REVOKED_AT))
+		return STR("revoked");
+	return !row_is_null(row, COL_API_KEY_EXPIRES_AT)
+	    && row_time(row, COL_API_KEY_EXPIRES_AT) <= now_ms ? STR("expired") : STR("active");
+}
+
+static int
+list_environment(struct owner *o, const struct owner_environment *e, struct listing *listing)
+{
+	int64_t   now_ms = clock_wall_ms();
+	struct tx tx;
+	int       code;
+
+	owner_enter(o, &tx, e);
+	tx.reads = true;
+	(void)owner_step(&tx, SQL_API_KEY_LIST_ALL, e);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
+		struct row  row = tx_row(&tx, 1, i);
+		struct id   id = row_id(&row, COL_API_KEY_ID);
+		struct str *cells = listing_row(listing);
+
+		cells[0] = owner_id(o, API_KEY_ID_PREFIX, &id);
+		cells[1] = e->organization;
+		cells[2] = owner_environment_name(e);
+		cells[3] = row_text(&row, COL_API_KEY_PREFIX);
+		cells[4] = row_text(&row, COL_API_KEY_NAME);
+		cells[5] = state_of(&row, now_ms);
+		cells[6] = owner_time(o, &row, COL_API_KEY_EXPIRES_AT);
+		cells[7] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
+		cells[8] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
+		cells[9] = row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT);
+	}
+	return 0;
+}
+
+int
+cmd_key_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	static const char *const columns[] = { "id", "organization", "environment", "prefix",
+		"name", "state", "expires", "revoked", "lastUsed", "limit" };
+	struct owner             *o = ctx->owner;
+	struct owner_environment *found;
+	struct listing            listing;
+	size_t                    count = 0;
+	int code = owner_environments(o, ctx->option[OPTION_ORG], STR_NONE, &found, &count);
+
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	for (size_t e = 0; e < count && code == 0; e++)
+		code = list_environment(o, &found[e], &listing);
+	if (code == 0)
+		listing_print(&listing, ctx->json);
+	return code;
+}
+
+/* ---- changes of one key, whichever environment it is in */
+
+/*
+ * Runs a statement on a key: $1 environment, $2 key and, with limit, $3 that text. EXIT_UNKNOWN
+ * when there is no such key.
  */
 static int
-change(struct owner *o, struct str id_text, enum sql_id statement, const struct str *limit)
+change(struct owner *o, const char *id_text, enum sql_id statement, const struct str *limit)
 {
-	struct owner_environment *environments;
+	struct owner_environment *found;
 	struct id                 id;
 	size_t                    count;
 	int                       code;
 
-	if (!id_parse(API_KEY_ID_PREFIX, id_text, &id))
-		return cmd_usage("ID is that of clientele key list");
-	if ((code = owner_environments(o, STR_NONE, &environments, &count)) != 0)
+	if (!read_id(id_text, &id))
+		return EXIT_USAGE;
+	if ((code = owner_environments(o, STR_NONE, STR_NONE, &found, &count)) != 0)
 		return code;
 	for (size_t e = 0; e < count; e++) {
 		struct tx    tx;
 		struct bind *b;
 
-		tx_init(&tx, o->db, &o->arena);
-		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &environments[e].id);
-		b = tx_step(&tx, statement);
-		bind_id(b, &environments[e].id);
+		owner_enter(o, &tx, &found[e]);
+		b = owner_step(&tx, statement, &found[e]);
 		bind_id(b, &id);
 		if (limit)
 			bind_text(b, *limit);
@@ -209,66 +284,123 @@ change(struct owner *o, struct str id_text, enum sql_id statement, const struct 
 		if (tx_rows(&tx, 1))
 			return 0;
 	}
-	log_error("there is no key %.*s, or it was revoked before", STR_ARGS(id_text));
-	return EXIT_USAGE;
+	return unknown_key(id_text);
 }
 
-static int
-revoke(struct owner *o, bool json UNUSED, int argc, char **argv)
+/* {"id":..., member: value} or a sentence. */
+static void
+print_change(const struct cmd_context *ctx, const char *id, const char *member, struct str value,
+    struct str sentence)
 {
-	int code;
+	const char *const columns[] = { "id", member };
+	struct listing    listing;
+	struct str       *cells;
 
-	if (argc != 2)
-		return cmd_usage("clientele key revoke ID (of clientele key list)");
-	code = change(o, str_of(argv[1]), SQL_API_KEY_REVOKE, NULL);
-	if (code == 0)
-		printf("%s stops working within a second\n", argv[1]);
-	return code;
+	if (!ctx->json) {
+		printf("%.*s\n", STR_ARGS(sentence));
+		return;
+	}
+	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
+	cells = listing_row(&listing);
+	cells[0] = str_of(id);
+	cells[1] = value;
+	listing_print(&listing, true);
 }
-
-static int
-limit(struct owner *o, bool json UNUSED, int argc, char **argv)
-{
-	char       text[RATE_TEXT_BYTES];
-	struct str words = STR(""), stored;
-	int        code;
-
-	if (argc < 3)
-		return cmd_usage("clientele key limit ID RATE|off|default (RATE: 100/s, or 100/s burst 200)");
-	/* With and without quotation marks around the rate. */
-	for (int i = 2; i < argc; i++)
-		words = arena_fmt(&o->arena, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "", argv[i]);
-	if (!read_limit(words, text, &stored))
-		return EXIT_USAGE;
-	code = change(o, str_of(argv[1]), SQL_API_KEY_LIMIT, &stored);
-	if (code == 0)
-		printf("%s: %.*s\n", argv[1], STR_ARGS(stored.ptr ? stored : STR("as configured")));
-	return code;
-}
-
-static const struct {
-	const char *name;
-	int (*run)(struct owner *o, bool json, int argc, char **argv);
-} actions[] = {
-	{ "create", create },
-	{ "limit", limit },
-	{ "list", list },
-	{ "revoke", revoke },
-};
 
 int
-cmd_key(struct cmd_context *ctx, int argc, char **argv)
+cmd_key_revoke(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
-	for (size_t i = 0; i < COUNTOF(actions) && argc > 1; i++) {
-		struct owner owner;
-		int          code;
+	struct arena *a = &ctx->owner->arena;
+	int           code = change(ctx->owner, argv[1], SQL_API_KEY_REVOKE, NULL);
 
-		if (strcmp(argv[1], actions[i].name) != 0)
+	if (code == 0)
+		print_change(ctx, argv[1], "state", STR("revoked"),
+		    arena_fmt(a, "%s stops working within a second", argv[1]));
+	return code;
+}
+
+int
+cmd_key_limit(struct cmd_context *ctx, int argc, char **argv)
+{
+	struct arena *a = &ctx->owner->arena;
+	char          text[RATE_TEXT_BYTES];
+	struct str    words = STR(""), stored;
+	int           code;
+
+	/* With and without quotation marks around the rate. */
+	for (int i = 2; i < argc; i++)
+		words = arena_fmt(a, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "", argv[i]);
+	if (!read_limit(words, text, &stored))
+		return EXIT_USAGE;
+	code = change(ctx->owner, argv[1], SQL_API_KEY_LIMIT, &stored);
+	if (code == 0)
+		print_change(ctx, argv[1], "limit", stored, arena_fmt(a, "%s: %.*s", argv[1],
+		    STR_ARGS(stored.ptr ? stored : STR("as configured"))));
+	return code;
+}
+
+/* ---- a successor */
+
+/* Takes over what the old key has. EXIT_UNKNOWN when there is no such key, or it has ended. */
+static int
+find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t now_ms)
+{
+	struct owner_environment *found;
+	size_t                    count;
+	int code = owner_environments(k->o, STR_NONE, STR_NONE, &found, &count);
+
+	for (size_t e = 0; e < count && code == 0; e++) {
+		struct tx  tx;
+		struct row row;
+
+		owner_enter(k->o, &tx, &found[e]);
+		tx.reads = true;
+		bind_id(owner_step(&tx, SQL_API_KEY_FIND, &found[e]), id);
+		if ((code = owner_run(&tx)) != 0)
+			return code;
+		if (tx_rows(&tx, 1) == 0)
 			continue;
-		owner_init(&owner, &ctx->conf);
-		code = actions[i].run(&owner, ctx->json, argc - 1, argv + 1);
-		owner_fini(&owner);
-		return code;
+		row = tx_row(&tx, 1, 0);
+		k->in = found[e];
+		k->name = row_text(&row, COL_API_KEY_NAME);
+		k->limit = row_text(&row, COL_API_KEY_FIND_RATE_LIMIT);
+		if (!row_is_null(&row, COL_API_KEY_EXPIRES_AT))
+			k->expires_ms = now_ms + row_time(&row, COL_API_KEY_EXPIRES_AT)
+			    - row_time(&row, COL_API_KEY_CREATED_AT);
+		return 0;
 	}
-	return cmd_usage("clientele key create|limit|list|revoke ...");
+	return code ? code : unknown_key(id_text);
+}
+
+int
+cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	struct new_key k = { .o = ctx->owner, .json = ctx->json };
+	int64_t        now_ms = clock_wall_ms();
+	int64_t        overlap_ms = OVERLAP_HOURS * 3600 * 1000;
+	struct id      old;
+	struct bind   *b;
+	struct tx      tx;
+	int            code;
+
+	if (!read_id(argv[1], &old))
+		return EXIT_USAGE;
+	if (ctx->option[OPTION_OVERLAP].ptr)
+		overlap_ms = ctx->number[OPTION_OVERLAP];
+	if ((code = find_old(&k, argv[1], &old, now_ms)) != 0)
+		return code;
+	make_key(&k);
+	owner_enter(k.o, &tx, &k.in);
+	bind_key(&tx, &k, now_ms);
+	b = owner_step(&tx, SQL_API_KEY_END, &k.in);
+	bind_id(b, &old);
+	bind_time(b, now_ms + overlap_ms);
+	if ((code = run_key(&tx, &k)) != 0)
+		return code;
+	if (k.gone)
+		return unknown_key(argv[1]);
+	say_shown(&k);
+	if (!k.json)
+		cmd_say("%s goes on working for %jd s.", argv[1], (intmax_t)overlap_ms / 1000);
+	return 0;
 }

@@ -16,16 +16,36 @@ listing_init(struct listing *l, struct arena *a, const char *const *columns, siz
 struct str *
 listing_row(struct listing *l)
 {
-	if (l->rows == l->room) {
-		size_t      room = l->room ? l->room * 2 : 32;
-		struct str *cells = ARENA_NEW(l->arena, struct str, room * l->width);
+	if (l->rows == l->capacity) {
+		size_t      capacity = l->capacity ? l->capacity * 2 : 32;
+		struct str *cells = ARENA_NEW(l->arena, struct str, capacity * l->width);
 
 		if (l->rows)
 			memcpy(cells, l->cells, l->rows * l->width * sizeof(*cells));
 		l->cells = cells;
-		l->room = room;
+		l->capacity = capacity;
 	}
 	return &l->cells[l->width * l->rows++];
+}
+
+/* As a terminal may get it. */
+static struct str
+shown(const struct listing *l, struct str text)
+{
+	struct buf b;
+	struct str copy;
+
+	buf_init(&b, SIZE_MAX / 2);
+	buf_shown(&b, text.ptr ? text : STR("-"));
+	copy = arena_str(l->arena, buf_view(&b));
+	buf_fini(&b);
+	return copy;
+}
+
+static struct json_object *
+json_cell(const struct listing *l, size_t column, struct str cell)
+{
+	return cell.ptr && l->raw & 1u << column ? jwrite_raw(cell) : jwrite_str(cell);
 }
 
 static void
@@ -38,54 +58,81 @@ print_json(const struct listing *l)
 		struct json_object *row = jwrite_object();
 
 		for (size_t c = 0; c < l->width; c++)
-			jwrite_put(row, l->columns[c], jwrite_str(l->cells[r * l->width + c]));
+			jwrite_put(row, l->columns[c], json_cell(l, c, l->cells[r * l->width + c]));
 		jwrite_push(array, row);
 	}
 	buf_init(&out, SIZE_MAX / 2);
 	jwrite_text(array, &out);
-	printf("%.*s\n", STR_ARGS(buf_view(&out)));
+	printf("%.*s\n", STR_ARGS(shown(l, buf_view(&out))));
 	buf_fini(&out);
 	jwrite_free(array);
 }
 
-static struct str
-shown(struct str cell)
+/* Two blanks stand between columns, and none behind the last one. */
+static void
+print_row(const struct str *cells, const size_t *widths, size_t count)
 {
-	return cell.ptr ? cell : STR("-");
+	for (size_t c = 0; c < count; c++) {
+		bool last = c + 1 == count;
+
+		printf("%.*s%*s", STR_ARGS(cells[c]),
+		    last ? 0 : (int)(widths[c] - utf8_count(cells[c]) + 2), last ? "\n" : "");
+	}
 }
 
 static void
-print_row(const struct listing *l, const struct str *cells, const size_t *widths)
+widen(size_t *width, struct str cell)
 {
-	for (size_t c = 0; c < l->width; c++) {
-		struct str cell = shown(cells[c]);
-		bool       last = c + 1 == l->width;
+	size_t characters = utf8_count(cell);
 
-		printf("%.*s%*s", STR_ARGS(cell), last ? 0 : (int)(widths[c] - utf8_count(cell) + 2), last ? "\n" : "");
+	if (characters > *width)
+		*width = characters;
+}
+
+static void
+print_table(const struct listing *l)
+{
+	struct str *cells = ARENA_NEW(l->arena, struct str, (l->rows + 1) * l->width);
+	size_t      widths[LISTING_COLUMNS_MAX] = { 0 };
+
+	for (size_t r = 0; r <= l->rows; r++)
+		for (size_t c = 0; c < l->width; c++) {
+			struct str *cell = &cells[r * l->width + c];
+
+			*cell = r == 0 ? str_of(l->columns[c])
+				       : shown(l, l->cells[(r - 1) * l->width + c]);
+			widen(&widths[c], *cell);
+		}
+	for (size_t r = 0; r <= l->rows; r++)
+		print_row(&cells[r * l->width], widths, l->width);
+}
+
+static void
+print_upright(const struct listing *l)
+{
+	size_t widths[2] = { 0 };
+
+	for (size_t c = 0; c < l->width; c++)
+		widen(&widths[0], str_of(l->columns[c]));
+	for (size_t r = 0; r < l->rows; r++) {
+		if (r > 0)
+			putchar('\n');
+		for (size_t c = 0; c < l->width; c++) {
+			struct str line[] = { str_of(l->columns[c]),
+				shown(l, l->cells[r * l->width + c]) };
+
+			print_row(line, widths, 2);
+		}
 	}
 }
 
 void
 listing_print(const struct listing *l, bool json)
 {
-	struct str head[LISTING_COLUMNS_MAX];
-	size_t     widths[LISTING_COLUMNS_MAX];
-
-	if (json) {
+	if (json)
 		print_json(l);
-		return;
-	}
-	for (size_t c = 0; c < l->width; c++) {
-		head[c] = str_of(l->columns[c]);
-		widths[c] = head[c].len;
-		for (size_t r = 0; r < l->rows; r++) {
-			size_t chars = utf8_count(shown(l->cells[r * l->width + c]));
-
-			if (chars > widths[c])
-				widths[c] = chars;
-		}
-	}
-	print_row(l, head, widths);
-	for (size_t r = 0; r < l->rows; r++)
-		print_row(l, &l->cells[r * l->width], widths);
+	else if (l->upright)
+		print_upright(l);
+	else
+		print_table(l);
 }

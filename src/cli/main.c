@@ -1,212 +1,123 @@
-/* The command line: global options, the table of subcommands, the configuration. */
+/* Runs a command of the table. */
 #include "base/arena.h"
 #include "base/log.h"
-#include "cli/cmd.h"
+#include "cli/args.h"
+#include "cli/load.h"
+#include "cli/owner.h"
 #include "guard/harden.h"
-
-#include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	cmd_fn     *run;
-	const char *help;
-} commands[] = {
-	{ "serve", cmd_serve, "answer requests until told to stop" },
-	{ "status", cmd_status, "what a running service is at [--watch[=SECONDS]]" },
-	{ "workers", cmd_workers, "how many there are | N | +N | -N to change it" },
-	{ "reload", cmd_reload, "have a running service read its configuration again" },
-	{ "upgrade", cmd_upgrade, "have a running service go on with the binary that is installed now" },
-	{ "check", cmd_check, "judge the configuration [--print] and the database [--connect]" },
-	{ "conf", cmd_conf, "print a web server's file for this configuration: nginx | lighttpd | caddy | apache" },
-	{ "migrate", cmd_migrate, "bring the database schema up to date" },
-	{ "org", cmd_org, "create NAME | list | pin NAME VERSION|none" },
-	{ "key", cmd_key, "create --org NAME --env live|sandbox | list [--org NAME] | revoke ID" },
-};
+enum { MISTAKES_MAX_BYTES = 16 * 1024 };
 
-int
-cmd_usage(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("clientele: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs("\nclientele -h lists the commands\n", stderr);
-	return EXIT_USAGE;
-}
-
-static void
-help(void)
-{
-	printf("usage: clientele [option ...] command [argument ...]\n\ncommands:\n");
-	for (size_t i = 0; i < COUNTOF(commands); i++)
-		printf("  %-9s %s\n", commands[i].name, commands[i].help);
-	printf("\noptions, before or after the command:\n"
-	       "  -c, --config FILE  configuration file (" SYSCONFDIR "/clientele.conf)\n"
-	       "  --<key>=VALUE      any key of the configuration, such as --log-level=debug\n"
-	       "  --json             results as JSON\n"
-	       "  -V, --version      version and how it was built\n"
-	       "  -h, --help         this text\n");
-}
-
-bool
-cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err)
-{
-	struct conf c;
-	bool        missing, good;
-
-	missing = !ctx->config_named && access(ctx->config_path, F_OK) == -1 && errno == ENOENT;
-	conf_init(&c);
-	good = (missing || conf_read_file(&c, ctx->config_path, err)) && conf_read_env(&c, err);
-	for (char **flag = ctx->flags; good && *flag; flag++)
-		good = conf_set_flag(&c, *flag, err);
-	if (good)
-		*out = c;
-	else
-		conf_fini(&c);
-	return good;
-}
-
-/* A socket on a standard descriptor that was closed would have the log written to it. */
+/*
+ * A socket on a standard descriptor that was closed would have the log written to it. Standard
+ * output cannot be written then, so that a command notices that its result is lost.
+ */
 static bool
 fill_standard_fds(void)
 {
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) == -1 ? O_RDWR
+		    : fcntl(STDOUT_FILENO, F_GETFD) == -1		 ? O_RDONLY
+									 : O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	return fd == -1 || close(fd) == 0;
+}
+
+/* For a service the log speaks as configured, otherwise to a person. */
+static void
+begin_log(const struct cmd_context *ctx)
+{
+	enum log_level level = (enum log_level)ctx->conf.log_level;
+
+	if (ctx->command->needs == CMD_SERVICE) {
+		log_init("clientele", level);
+		return;
+	}
+	log_init("clientele", level == LOG_LEVEL_DEBUG ? level : LOG_LEVEL_WARN);
+	log_plain();
+}
+
+static int
+run_as_owner(struct cmd_context *ctx, int argc, char **argv)
+{
+	struct owner owner;
+	int          code;
+
+	owner_init(&owner, &ctx->conf);
+	ctx->owner = &owner;
+	code = ctx->command->run(ctx, argc, argv);
+	owner_fini(&owner);
+	return code;
 }
 
 static int
 run(struct cmd_context *ctx, int argc, char **argv)
 {
-	struct buf err;
-	int        code = EXIT_CONFIG;
-	size_t     i = 0;
+	enum cmd_needs needs = ctx->command->needs;
+	bool           good;
+	int            code = EXIT_CONFIG;
 
-	while (i < COUNTOF(commands) && strcmp(commands[i].name, argv[0]) != 0)
-		i++;
-	if (i == COUNTOF(commands))
-		return cmd_usage("there is no command \"%s\"", argv[0]);
-	buf_init(&err, 4096);
-	if (cmd_load_conf(ctx, &ctx->conf, &err)) {
-		log_init("clientele", (enum log_level)ctx->conf.log_level);
-		code = commands[i].run(ctx, argc, argv);
-		conf_fini(&ctx->conf);
-	} else
-		fprintf(stderr, "clientele: %.*s\n", STR_ARGS(buf_view(&err)));
-	buf_fini(&err);
+	if (needs == CMD_NOTHING)
+		return ctx->command->run(ctx, argc, argv);
+	buf_init(&ctx->mistakes, MISTAKES_MAX_BYTES);
+	good = load_conf(ctx, &ctx->conf, &ctx->mistakes);
+	begin_log(ctx);
+	load_warn(ctx);
+	if (!good && needs != CMD_CHECK)
+		cmd_say_lines(buf_view(&ctx->mistakes));
+	else if (needs == CMD_OWNER)
+		code = run_as_owner(ctx, argc, argv);
+	else
+		code = ctx->command->run(ctx, argc, argv);
+	buf_fini(&ctx->mistakes);
+	conf_fini(&ctx->conf);
 	return code;
 }
 
-enum option { OPTION_NONE, OPTION_CONFIG, OPTION_JSON, OPTION_VERSION, OPTION_HELP };
-
-static enum option
-option_find(const char *arg)
-{
-	static const struct {
-		const char *name;
-		enum option option;
-	} options[] = {
-		{ "-c", OPTION_CONFIG },
-		{ "--config", OPTION_CONFIG },
-		{ "--json", OPTION_JSON },
-		{ "-V", OPTION_VERSION },
-		{ "--version", OPTION_VERSION },
-		{ "-h", OPTION_HELP },
-		{ "--help", OPTION_HELP },
-	};
-
-	for (size_t i = 0; i < COUNTOF(options); i++)
-		if (strcmp(arg, options[i].name) == 0)
-			return options[i].option;
-	return OPTION_NONE;
-}
-
-/* What the command line says, sorted: global options in ctx, the rest for the subcommand. */
-struct arguments {
-	int    argc;
-	char **argv;
-	size_t flags;
-	bool   help, version;
-};
-
-/* 0, or an exit code. */
+/* A result that did not arrive is no success. */
 static int
-sort_arguments(struct cmd_context *ctx, struct arguments *a, int argc, char **argv)
+end_output(int code)
 {
-	for (int i = 1; i < argc; i++) {
-		char *arg = argv[i];
+	bool taken = cmd_flush() && close(STDOUT_FILENO) == 0;
 
-		if (strncmp(arg, "--config=", 9) == 0) {
-			ctx->config_path = arg + 9;
-			ctx->config_named = true;
-			continue;
-		}
-		switch (option_find(arg)) {
-		case OPTION_CONFIG:
-			if (++i == argc)
-				return cmd_usage("%s needs a file", arg);
-			ctx->config_path = argv[i];
-			ctx->config_named = true;
-			continue;
-		case OPTION_JSON:
-			ctx->json = true;
-			continue;
-		case OPTION_VERSION:
-			a->version = true;
-			continue;
-		case OPTION_HELP:
-			a->help = true;
-			continue;
-		case OPTION_NONE:
-			break;
-		}
-		if (conf_is_flag(arg))
-			ctx->flags[a->flags++] = arg;
-		else if (a->argc == 0 && arg[0] == '-')
-			return cmd_usage("there is no option %s", arg);
-		else
-			a->argv[a->argc++] = arg;
-	}
-	return 0;
+	if (taken || code != 0)
+		return code;
+	return cmd_fail(EXIT_OUTPUT, "the result could not be written to standard output%s%s.",
+	    errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
 int
 main(int argc, char **argv)
 {
+	static char room[64 * 1024]; /* what most results are smaller than */
+
 	struct cmd_context ctx = { .config_path = SYSCONFDIR "/clientele.conf", .argv = argv };
-	struct arguments   a = { 0 };
-	int                code;
+	char             **words;
+	int                count, code;
 
 	harden_process();
 	if (argc < 1 || !fill_standard_fds())
 		return EXIT_OS;
+	/* A closed pipe is an error of write(). */
+	signal(SIGPIPE, SIG_IGN);
+	/* Written when it is complete, so that it is known why not. */
+	setvbuf(stdout, room, _IOFBF, sizeof(room));
 	ctx.flags = must_alloc(((size_t)argc + 1) * sizeof(*ctx.flags));
-	a.argv = must_alloc(((size_t)argc + 1) * sizeof(*a.argv));
-	code = sort_arguments(&ctx, &a, argc, argv);
-	if (code != 0)
-		;
-	else if (a.help)
-		help();
-	else if (a.version)
-		printf("%s\n%s\n", PACKAGE_STRING, BUILD_SUMMARY);
-	else if (a.argc == 0)
-		code = cmd_usage("no command");
-	else
-		code = run(&ctx, a.argc, a.argv);
+	words = must_alloc(((size_t)argc + 1) * sizeof(*words));
+	code = args_parse(&ctx, argv, &count, words);
+	if (code == 0)
+		code = end_output(run(&ctx, count, words));
 	free(ctx.flags);
-	free(a.argv);
+	free(words);
 	return code;
 }

@@ -95,6 +95,12 @@ bool conf_read_env(struct conf *c, struct buf *err) MUSTCHECK;
  */
 void conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *kept);
 
+/*
+ * For a process that serves: overwrites what only the owner's commands may know, in c, in the
+ * environment and in the flags ("--key=value", NULL at the end).
+ */
+void conf_forget_owner(struct conf *c, char **flags);
+
 /* One "key = value" a line, in the file's own syntax. */
 void conf_print(const struct conf *c, struct buf *out);
 

@@ -121,6 +121,7 @@ conf_read_file(struct conf *c, const char *path, struct buf *err)
 		return false;
 	}
 	buf_init(&text, FILE_MAX_BYTES);
+	setvbuf(f, NULL, _IONBF, 0); /* libc would keep a copy, and it may hold a password */
 	got = fread(buf_room(&text, FILE_MAX_BYTES), 1, FILE_MAX_BYTES, f);
 	text.len = got;
 	if (ferror(f))
@@ -129,7 +130,6 @@ conf_read_file(struct conf *c, const char *path, struct buf *err)
 		buf_fmt(err, "%s: larger than %d bytes", path, FILE_MAX_BYTES);
 	else
 		read = conf_read_text(c, path, buf_view(&text), err);
-	/* It may hold a password. */
 	explicit_bzero(text.ptr, text.len);
 	buf_fini(&text);
 	fclose(f);
@@ -206,6 +206,23 @@ conf_flag_secret(const char *flag)
 	const struct key *k = flag_split(flag, &value);
 
 	return k && (k->flags & KEY_SECRET) ? value : NULL;
+}
+
+void
+conf_forget_owner(struct conf *c, char **flags)
+{
+	const struct key *owner = key_find(STR("database_owner_url"));
+	char             *text = *key_text(c, owner), *env = getenv("CLIENTELE_DATABASE_OWNER_URL");
+
+	explicit_bzero(text, strlen(text));
+	if (env)
+		explicit_bzero(env, strlen(env));
+	for (; *flags; flags++) {
+		const char *value;
+
+		if (flag_split(*flags, &value) == owner)
+			explicit_bzero(*flags + (value - *flags), strlen(value));
+	}
 }
 
 bool

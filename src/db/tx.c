@@ -275,7 +275,7 @@ run_once(struct db *db, struct tx *tx)
 	db->deadline_ms = clock_mono_ms() + conn_timeout_ms(db);
 	for (size_t i = 0; i < TX_STEPS_MAX; i++)
 		tx->step[i].result = NULL; /* that of an earlier run */
-	tx->constraint[0] = tx->log[0] = '\0';
+	tx->constraint[0] = tx->sqlstate[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;
 	tx->last_undone = true;
 	if (db->meter.left)

@@ -66,6 +66,7 @@ struct tx {
 	/* The step that failed. TX_STEPS_MAX: none; the connection or the deadline was lost. */
 	size_t          failed;
 	char            constraint[TX_CONSTRAINT_BYTES]; /* that was violated, or "" */
+	char            sqlstate[6]; /* of the failure, or "" */
 	char            log[200]; /* for the operator: what failed and its SQLSTATE; no data */
 	struct tx_step {
 		enum sql_id       id;

@@ -61,6 +61,7 @@ verdict_of(struct tx *tx, size_t step, const PGresult *res)
 		i++;
 	tx->failed = step;
 	snprintf(tx->constraint, sizeof(tx->constraint), "%s", constraint ? constraint : "");
+	snprintf(tx->sqlstate, sizeof(tx->sqlstate), "%.5s", sqlstate);
 	if (meanings[i].verdict.doubt)
 		tx_note(tx, "connection lost with SQLSTATE %s (%.100s), first statement %s",
 		    sqlstate, PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY),

@@ -206,7 +206,7 @@ def test_a_limit_needs_a_key_that_there_is(limited):
         assert key_command(client, *arguments, check=False).returncode == 64
     client.org.revoke("limited")
     done = key_command(client, "limit", client.id, "5/s", check=False)
-    assert done.returncode == 64 and "revoked" in done.stderr
+    assert done.returncode == 67 and "revoked" in done.stderr
 
 
 def test_a_key_that_a_limited_key_makes_has_the_same_limit(limited):

@@ -284,12 +284,20 @@ no_statement_changes_another_environment(void **state UNUSED)
 	struct str  before;
 	size_t      touched;
 	const char *log;
+	struct tx   count;
+	struct row  counted;
 
 	make_targets();
 	before = rows_of_the_other();
 	for (size_t i = 0; i < COUNTOF(trials); i++)
 		if (trials[i].way == WAY_CASE || trials[i].way == WAY_REFUSED)
 			run_as(ACME_LIVE, i, &touched, &log);
+
+	begin_as_acme(&count);
+	bind_all(tx_step(&count, SQL_OPERATOR_CUSTOMER_COUNT), "e", &targets[0]);
+	assert_int_equal(tx_run(&count), DB_OK);
+	counted = tx_row(&count, 1, 0);
+	assert_int_equal(row_i64(&counted, COL_OPERATOR_CUSTOMER_COUNT_CUSTOMERS), 0);
 
 	/* A record that is valid for one look, and expired for the other. */
 	for (int ttl = 0; ttl < 2; ttl++) {

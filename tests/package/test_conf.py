@@ -61,8 +61,9 @@ def test_address_limits_and_timeouts_are_those_of_the_configuration(place, kind,
 
 
 @pytest.mark.parametrize("arguments, code, words", [
-    (["conf"], 64, "nginx, lighttpd, caddy, apache"), (["conf", "iis"], 64, "nginx, lighttpd, caddy and apache"),
-    (["conf", "nginx", "caddy"], 64, "one of"), (["--listen=/run/a;b", "conf", "nginx"], 78, "listen"),
+    (["conf"], 64, "conf needs nginx, lighttpd, caddy or apache."),
+    (["conf", "iis"], 64, 'conf takes nginx, lighttpd, caddy or apache, not "iis".'),
+    (["conf", "nginx", "caddy"], 64, 'unexpected "caddy"'), (["--listen=/run/a;b", "conf", "nginx"], 78, "listen"),
     (['--listen=/run/a"b', "conf", "lighttpd"], 78, "listen"), (["--body-max=9M", "conf", "nginx"], 78, "body_max"),
 ])
 def test_what_cannot_be_printed_is_an_error(place, arguments, code, words):

@@ -651,7 +651,7 @@ def test_command_line_says_why_there_is_no_answer(admin):
         answering = Pending(lambda: serve_once(other, b"220 mail.example.com ESMTP\r\n"))
         done = a.clientele("status")
         answering.result()
-        assert done.returncode == 69 and done.stderr.endswith("what answers there is no clientele\n")
+        assert done.returncode == 69 and done.stderr.endswith("what answers there is not clientele\n")
         if AS_ROOT:
             os.chmod(a.address, 0o700)
             assert "Permission denied" in a.clientele("status").stderr

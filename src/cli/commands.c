@@ -1,0 +1,155 @@
+/* THE table of commands, and that of their options. */
+#include "auth/api_key.h"
+#include "cli/cmd.h"
+
+#define SECOND INT64_C(1000)
+#define HOUR   (3600 * SECOND)
+
+enum { WATCH_MAX_S = 3600, FIRST_MAX = 1000 };
+
+const struct cmd_option_info cmd_options[OPTION__COUNT] = {
+	[OPTION_ORG] = { "org", 0, KIND_TEXT, "NAME", 0, 0, "of this organization" },
+	[OPTION_ENV] = { "env", 0, KIND_CHOICE, "live|sandbox", 0, 0, "of this environment" },
+	[OPTION_NAME] = { "name", 0, KIND_TEXT, "TEXT", 0, 0,
+	    "what the key is called in lists (created by the operator)" },
+	[OPTION_EXPIRES_DAYS] = { "expires-days", 0, KIND_NUMBER, "N", 1, API_KEY_DAYS_MAX,
+	    "days until the key stops working (never)" },
+	[OPTION_LIMIT] = { "limit", 0, KIND_TEXT, "RATE", 0, 0,
+	    "a rate limit of its own: 100/s, 1000/m burst 50, off (as configured)" },
+	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, 30 * 24 * HOUR,
+	    "how long the old key goes on working (24h)" },
+	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "at most so many (25)" },
+	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,
+	    "go on behind this one, the last of an earlier list" },
+	[OPTION_WATCH] = { "watch", 0, KIND_MAYBE, "SECONDS", 1, WATCH_MAX_S,
+	    "show it again every so many seconds (2), until interrupted" },
+	[OPTION_PRINT] = { "print", 0, KIND_SWITCH, NULL, 0, 0,
+	    "print the values in force, secrets masked" },
+	[OPTION_CONNECT] = { "connect", 0, KIND_SWITCH, NULL, 0, 0,
+	    "try the database, its role and its schema too" },
+	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
+	[OPTION_CONFIG] = { "config", 'c', KIND_TEXT, "FILE", 0, 0,
+	    "read this configuration (" SYSCONFDIR "/clientele.conf)" },
+	[OPTION_VERSION] = { "version", 'V', KIND_SWITCH, NULL, 0, 0,
+	    "print the version and how it was built" },
+	[OPTION_HELP] = { "help", 'h', KIND_SWITCH, NULL, 0, 0, "print help, also of one command" },
+};
+
+const struct cmd_group cmd_groups[] = {
+	{ "org", "Organizations and their API versions" },
+	{ "key", "API keys" },
+	{ "customer", "Customers, to look at" },
+};
+
+const size_t cmd_group_count = COUNTOF(cmd_groups);
+
+#define OPTION(name) CMD_OPTION(name)
+
+const struct cmd cmd_table[] = {
+	{ "serve", "", 0, 0, CMD_SERVICE, cmd_serve,
+	    "Answer requests until stopped",
+	    "A supervisor makes the sockets and starts the workers. Signals and the commands below "
+	    "command it.",
+	    "clientele -c /etc/clientele.conf serve" },
+	{ "status", "", OPTION(WATCH) | OPTION(JSON), 0, CMD_ADMIN, cmd_status,
+	    "Show what a running service is doing",
+	    "Figures of the pool, then a line for each worker.",
+	    "clientele status --watch=5" },
+	{ "workers", "[N|+N|-N]", OPTION(JSON), 0, CMD_ADMIN, cmd_workers,
+	    "Show how many workers there are, or change it",
+	    "A worker that is busy finishes its request before it leaves.",
+	    "clientele workers +2" },
+	{ "reload", "", OPTION(JSON), 0, CMD_ADMIN, cmd_command,
+	    "Have a running service read its configuration again",
+	    "The same as SIGHUP. A wrong configuration changes nothing.",
+	    "clientele check && clientele reload" },
+	{ "upgrade", "", OPTION(JSON), 0, CMD_ADMIN, cmd_command,
+	    "Have a running service go on with the program that is installed now",
+	    "The same as SIGUSR2. A program that does not work changes nothing.",
+	    "clientele upgrade" },
+	{ "reopen", "", OPTION(JSON), 0, CMD_ADMIN, cmd_command,
+	    "Have a running service open the file of its log again",
+	    "The same as SIGUSR1, for after the file was renamed.",
+	    "mv clientele.log clientele.log.1 && clientele reopen" },
+	{ "stop", "", OPTION(JSON), 0, CMD_ADMIN, cmd_command,
+	    "Have a running service finish its requests and end",
+	    "The same as SIGTERM. A service manager may start it again.",
+	    "clientele stop" },
+	{ "check", "", OPTION(PRINT) | OPTION(CONNECT), 0, CMD_CHECK, cmd_check,
+	    "Judge the configuration, and on request the database",
+	    "All mistakes are reported. The exit code is 78 when there is one.",
+	    "clientele check --connect" },
+	{ "conf", "nginx|lighttpd|caddy|apache", 0, 0, CMD_CONF, cmd_conf,
+	    "Print a web server's file for this configuration",
+	    "It is the shipped sample with the address, the limit of bodies and the timeouts in "
+	    "force.",
+	    "clientele conf nginx > /etc/nginx/sites-enabled/clientele" },
+	{ "migrate", "", 0, 0, CMD_OWNER, cmd_migrate,
+	    "Bring the database schema up to date",
+	    "Each migration is done whole or not at all.",
+	    "clientele migrate" },
+	{ "org create", "NAME", OPTION(JSON), 0, CMD_OWNER, cmd_org_create,
+	    "Make an organization with a live and a sandbox environment",
+	    "",
+	    "clientele org create acme" },
+	{ "org list", "", OPTION(JSON), 0, CMD_OWNER, cmd_org_list,
+	    "List the organizations",
+	    "The version is the one that is pinned, if any.",
+	    "clientele org list --json" },
+	{ "org pin", "NAME VERSION|none", OPTION(JSON), 0, CMD_OWNER, cmd_org_pin,
+	    "Set the API version of requests that name none",
+	    "With none they get the current version again.",
+	    "clientele org pin acme 2026-05-25" },
+	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
+	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
+	    "Make an API key and print it",
+	    "It is shown this once: the database keeps only its hash. When standard output does "
+	    "not take it, no key is made.",
+	    "clientele key create --org acme --env live --name billing" },
+	{ "key limit", "ID RATE|off|default...", OPTION(JSON), 0, CMD_OWNER, cmd_key_limit,
+	    "Give one key a rate limit of its own",
+	    "With off it has none, with default it has the configured one again.",
+	    "clientele key limit key_0OhYaHWYVtnTmWVC3jkfZN 100/s burst 200" },
+	{ "key list", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_key_list,
+	    "List API keys and what has become of them",
+	    "",
+	    "clientele key list --org acme" },
+	{ "key revoke", "ID", OPTION(JSON), 0, CMD_OWNER, cmd_key_revoke,
+	    "End an API key within a second",
+	    "",
+	    "clientele key revoke key_0OhYaHWYVtnTmWVC3jkfZN" },
+	{ "key rotate", "ID", OPTION(OVERLAP) | OPTION(JSON), 0, CMD_OWNER, cmd_key_rotate,
+	    "Make a successor of an API key, and let the old one end",
+	    "The new key has the name, the limit and the lifetime of the old one, and is shown "
+	    "this once. Both work until the overlap is over.",
+	    "clientele key rotate key_0OhYaHWYVtnTmWVC3jkfZN --overlap 24h" },
+	{ "customer count", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_customer_count,
+	    "Count the customers of each environment",
+	    "In psql the owner counts none: row-level security holds for him too.",
+	    "clientele customer count" },
+	{ "customer get", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON), 0, CMD_OWNER,
+	    cmd_customer_get,
+	    "Show a customer",
+	    "ID is that of the API (cus_...) or the caller's own, which may stand for one customer "
+	    "in each environment.",
+	    "clientele customer get --org acme --env live user_42" },
+	{ "customer list", "", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST) | OPTION(AFTER)
+	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_list,
+	    "List customers, newest first",
+	    "",
+	    "clientele customer list --org acme --env live --first 100" },
+	{ "completion", "bash|zsh", 0, 0, CMD_NOTHING, cmd_completion,
+	    "Print the completion of this program for a shell",
+	    "An installation has it already.",
+	    ". <(clientele completion bash)" },
+	{ "help", "[COMMAND...]", 0, 0, CMD_NOTHING, cmd_help,
+	    "Print help, also of one command",
+	    "",
+	    "clientele help key create" },
+	{ "version", "", OPTION(JSON), 0, CMD_NOTHING, cmd_version,
+	    "Print the version and how it was built",
+	    "",
+	    "clientele version" },
+};
+
+const size_t cmd_count = COUNTOF(cmd_table);

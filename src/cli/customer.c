@@ -1,0 +1,201 @@
+/* clientele customer: what an operator may want to see of customers. Nothing here changes one. */
+#include "cli/listing.h"
+#include "cli/owner.h"
+
+#include <string.h>
+
+#define CUSTOMER_ID_PREFIX STR("cus_")
+
+enum { FIRST_DEFAULT = 25 };
+
+typedef int each_fn(struct owner *o, const struct owner_environment *e, struct listing *listing,
+    const void *with);
+
+/* Calls it for each environment that --org and --env leave. */
+static int
+for_each(struct cmd_context *ctx, each_fn *each, const void *with, struct listing *listing)
+{
+	struct owner             *o = ctx->owner;
+	struct owner_environment *found;
+	size_t                    count = 0;
+	int code = owner_environments(o, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV], &found,
+	    &count);
+
+	for (size_t e = 0; e < count && code == 0; e++)
+		code = each(o, &found[e], listing, with);
+	return code;
+}
+
+static struct str
+yes_no(const struct row *r, int column)
+{
+	return row_bool(r, column) ? STR("true") : STR("false");
+}
+
+static struct str
+customer_id(struct owner *o, const struct row *r, int column)
+{
+	struct id id = row_id(r, column);
+
+	return owner_id(o, CUSTOMER_ID_PREFIX, &id);
+}
+
+/* ---- how many */
+
+static int
+count_environment(struct owner *o, const struct owner_environment *e, struct listing *listing,
+    const void *with UNUSED)
+{
+	struct tx   tx;
+	struct row  row;
+	struct str *cells;
+	int         code;
+
+	owner_enter(o, &tx, e);
+	tx.reads = true;
+	(void)owner_step(&tx, SQL_OPERATOR_CUSTOMER_COUNT, e);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	row = tx_row(&tx, 1, 0);
+	cells = listing_row(listing);
+	cells[0] = e->organization;
+	cells[1] = owner_environment_name(e);
+	cells[2] = owner_number(o, row_i64(&row, COL_OPERATOR_CUSTOMER_COUNT_CUSTOMERS));
+	return 0;
+}
+
+int
+cmd_customer_count(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	static const char *const columns[] = { "organization", "environment", "customers" };
+	struct listing           listing;
+	int                      code;
+
+	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
+	listing.raw = 1u << 2;
+	code = for_each(ctx, count_environment, NULL, &listing);
+	if (code == 0)
+		listing_print(&listing, ctx->json);
+	return code;
+}
+
+/* ---- one */
+
+static int
+get_environment(struct owner *o, const struct owner_environment *e, struct listing *listing,
+    const void *with)
+{
+	struct str   text = str_of(with);
+	struct id    id;
+	bool         is_id = id_parse(CUSTOMER_ID_PREFIX, text, &id);
+	struct tx    tx;
+	struct bind *b;
+	int          code;
+
+	owner_enter(o, &tx, e);
+	tx.reads = true;
+	b = owner_step(&tx, SQL_OPERATOR_CUSTOMER_GET, e);
+	bind_id(b, is_id ? &id : NULL);
+	bind_text(b, text);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
+		struct row  row = tx_row(&tx, 1, i);
+		struct str *cells = listing_row(listing);
+
+		cells[0] = e->organization;
+		cells[1] = owner_environment_name(e);
+		cells[2] = customer_id(o, &row, COL_OPERATOR_CUSTOMER_GET_ID);
+		cells[3] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_EXTERNAL_ID);
+		cells[4] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_EMAIL);
+		cells[5] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_FULL_NAME);
+		cells[6] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_TAX_DOCUMENT);
+		cells[7] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_ADDRESS);
+		cells[8] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_TIMEZONE);
+		cells[9] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_METADATA);
+		cells[10] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_GET_CREATED_AT);
+		cells[11] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_GET_UPDATED_AT);
+	}
+	return 0;
+}
+
+int
+cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	static const char *const columns[] = { "organization", "environment", "id", "externalId",
+		"email", "fullName", "taxDocument", "address", "timezone", "metadata", "createdAt",
+		"updatedAt" };
+	struct listing listing;
+	int            code;
+
+	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
+	listing.raw = 1u << 7 | 1u << 9;
+	listing.upright = true;
+	if ((code = for_each(ctx, get_environment, argv[1], &listing)) != 0)
+		return code;
+	if (listing.rows == 0)
+		return cmd_fail(EXIT_UNKNOWN, "there is no customer \"%s\".", argv[1]);
+	listing_print(&listing, ctx->json);
+	return 0;
+}
+
+/* ---- many */
+
+struct page {
+	struct id after;
+	int64_t   rows;
+};
+
+static int
+list_environment(struct owner *o, const struct owner_environment *e, struct listing *listing,
+    const void *with)
+{
+	const struct page *page = with;
+	struct tx          tx;
+	struct bind       *b;
+	int                code;
+
+	owner_enter(o, &tx, e);
+	tx.reads = true;
+	b = owner_step(&tx, SQL_OPERATOR_CUSTOMER_LIST, e);
+	bind_id(b, &page->after);
+	bind_i64(b, page->rows);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
+		struct row  row = tx_row(&tx, 1, i);
+		struct str *cells = listing_row(listing);
+
+		cells[0] = customer_id(o, &row, COL_OPERATOR_CUSTOMER_LIST_ID);
+		cells[1] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_EXTERNAL_ID);
+		cells[2] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_EMAIL);
+		cells[3] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_FULL_NAME);
+		cells[4] = yes_no(&row, COL_OPERATOR_CUSTOMER_LIST_IS_ACTIVE);
+		cells[5] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_LIST_CREATED_AT);
+	}
+	return 0;
+}
+
+int
+cmd_customer_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	static const char *const columns[] = { "id", "externalId", "email", "fullName", "active",
+		"createdAt" };
+	struct str     after = ctx->option[OPTION_AFTER];
+	struct page    page = { .rows = ctx->number[OPTION_FIRST] };
+	struct listing listing;
+	int            code;
+
+	if (page.rows == 0)
+		page.rows = FIRST_DEFAULT;
+	memset(page.after.b, 0xFF, ID_BYTES);
+	if (after.ptr && !id_parse(CUSTOMER_ID_PREFIX, after, &page.after))
+		return cmd_usage("--after must be a customer's id (cus_ and %d characters), not "
+		    "\"%.*s\".", ID_TEXT_BYTES, STR_ARGS(after));
+	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
+	listing.raw = 1u << 4;
+	code = for_each(ctx, list_environment, &page, &listing);
+	if (code == 0)
+		listing_print(&listing, ctx->json);
+	return code;
+}

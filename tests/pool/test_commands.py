@@ -1,0 +1,468 @@
+"""The command line as a person meets it: help, sentences, exit codes, names, lists, lost output."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from stack import ROOT, wait_until
+
+USAGE, DATA, UNKNOWN, UNAVAILABLE, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 74, 75, 78
+KEY_ID = "key_0OhYaHWYVtnTmWVC3jkfZN"
+
+
+@pytest.fixture(scope="module")
+def db(cluster):
+    return cluster.database("commands")
+
+
+def run(place, *arguments, **more):
+    return place.run(place.bin, "-c", "/dev/null", *arguments, check=False, **more)
+
+
+def owner(db, *arguments, **more):
+    return db.clientele(*arguments, check=False, **more)
+
+
+def sentence(done, code):
+    """The one sentence that a command ends with."""
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert re.fullmatch(r"clientele: [^\n]+\n", done.stderr), done.stderr
+    return done.stderr.removeprefix("clientele: ").rstrip("\n")
+
+
+# ---------------------------------------------------------------- the command line
+
+
+WRONG = [
+    # D: the table of messages, and its kin.
+    (["org", "delete"], 'org has no command "delete"; it has create, list and pin.'),
+    (["key", "delete", "x"], 'key has no command "delete"; it has create, limit, list, revoke and rotate.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has count, get and list.'),
+    (["org"], "org needs a command: create, list or pin."),
+    (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
+    ([], "no command is given; clientele help lists them."),
+    (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
+    (["key", "create", "--org", "acme"], "--env is missing: clientele key create --org NAME --env live|sandbox [--name TEXT] "
+                                         "[--expires-days N] [--limit RATE] [--json]"),
+    (["key", "revoke", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
+    (["key", "rotate", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
+    (["key", "limit", "nosuch", "off"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
+    (["key", "revoke"], "ID is missing: clientele key revoke ID [--json]"),
+    (["key", "create", "--expires-days", "0"], '--expires-days must be a number from 1 to 3650, not "0".'),
+    (["key", "rotate", KEY_ID, "--overlap", "1"], '--overlap must be a time such as 90s, 30m or 24h, at most 720h, not "1".'),
+    (["key", "list", "--limit", "1/s"], "key list takes no --limit: clientele key list [--org NAME] [--json]"),
+    (["org", "create", "a", "b"], 'unexpected "b": clientele org create NAME [--json]'),
+    (["org", "pin", "acme"], "VERSION|none is missing: clientele org pin NAME VERSION|none [--json]"),
+    (["serve", "now"], 'unexpected "now": clientele serve'),
+    (["serve", "--json"], "serve takes no --json: clientele serve"),
+    (["completion"], "completion needs bash or zsh."),
+    (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
+    (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
+     '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
+    (["--bogus", "serve"], "there is no option --bogus; clientele help lists them."),
+    (["serve", "--bogus=1"], "there is no option --bogus; clientele help lists them."),
+    (["serve", "-x"], "there is no option -x; clientele help lists them."),
+    (["--log-level", "debug", "serve"], "--log-level needs its value behind a =: --log-level=VALUE."),
+    (["key", "list", "--org"], "--org needs a value: --org NAME."),
+    (["key", "list", "--org", "a", "--org=b"], "--org is given twice."),
+    (["check", "--print=yes"], "--print takes no value."),
+    (["status", "--watch=0"], '--watch must be a number from 1 to 3600, not "0".'),
+    (["workers", "-x"], "there is no option -x; clientele help lists them."),
+    (["help", "nothing"], 'there is no command "nothing"; clientele help lists them.'),
+    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, list and pin.'),
+    (["org", "create", b"a\xff"], 'an argument must be UTF-8, not "a\ufffd".'),
+    # B5: what is repeated is shown.
+    (["\x1b[2Jorg\n"], 'there is no command "\\u001b[2Jorg\\u000a"; clientele help lists them.'),
+]
+
+
+@pytest.mark.parametrize("arguments, words", WRONG, ids=lambda value: None if isinstance(value, list) else value[:40])
+def test_a_wrong_command_line_is_answered_with_how_it_would_be_right(place, arguments, words):
+    done = subprocess.run([place.bin, "-c", "/dev/null", *arguments], env=place.env, text=True, capture_output=True, **place.as_user)
+    assert sentence(done, USAGE) == words
+
+
+def test_options_stand_where_they_like_and_two_dashes_end_them(db):
+    made = json.loads(owner(db, "--json", "org", "create", "--", "--wait").stdout)
+    assert made[0]["name"] == "--wait"
+    key = owner(db, "--env=live", "key", "--org=--wait", "create", "--name", "-x")
+    assert key.returncode == 0, key
+    assert [row["name"] for row in json.loads(owner(db, "key", "list", "--org", "--wait", "--json").stdout)] == ["-x"]
+
+
+def commands(place):
+    """Names of all commands, from the help."""
+    lines = place.run(place.bin, "help").stdout.split("\n\n")[1].splitlines()[1:]
+    return [line[2:18].strip() for line in lines if line[2] != " "]
+
+
+def test_every_command_has_help_with_each_option_and_an_example(place):
+    """D11."""
+    table = (ROOT / "src/cli/commands.c").read_text()
+    options = {re.sub("_", "-", name.lower()) for name in re.findall(r"\[OPTION_([A-Z]\w+)\] = ", table)}
+    names = commands(place)
+    assert len(names) == len(re.findall(r"cmd_\w+,\n", table)) and {"serve", "org create", "help"} < set(names)
+    seen = set()
+    for name in names:
+        text = place.run(place.bin, "help", *name.split()).stdout
+        assert text.startswith(f"usage: clientele {name}") and re.search(r"\nexample:\n  .*clientele ", text), name
+        assert max(map(len, text.splitlines())) <= 80
+        for flag in ("-h", "--help"):
+            assert place.run(place.bin, *name.split(), flag).stdout == text
+            assert place.run(place.bin, flag, *name.split()).stdout == text
+        seen |= set(re.findall(r"^(?:  -\w, |      )--([a-z-]+)", text, re.M))
+    assert seen == options
+
+
+def test_the_example_of_a_command_is_a_right_command_line(place):
+    """As far as words go: what it does is not tried."""
+    for name in commands(place):
+        example = place.run(place.bin, "help", *name.split()).stdout.split("\nexample:\n  ")[1]
+        words = re.search(r"clientele ((?:-c \S+ )?" + name + r"[^>&;)]*)", example).group(1).split()
+        done = place.run(place.bin, *words, "--database-url=", check=False)  # so none gets any further
+        if name in ("completion", "help", "version"):
+            assert done.returncode == 0
+        else:
+            assert done.returncode == CONFIG and "No such file" in done.stderr or "must not be empty" in done.stderr, done
+
+
+def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
+    everything = place.run(place.bin, "help").stdout
+    assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
+    group = place.run(place.bin, "help", "key").stdout
+    assert place.run(place.bin, "key", "-h").stdout == group
+    assert all(f"  key {name} " in group for name in ("create", "limit", "list", "revoke", "rotate"))
+
+
+def test_version_needs_no_configuration(place):
+    text = place.run(place.bin, "-c", "/nonexistent", "version").stdout
+    assert text == place.run(place.bin, "-V").stdout == place.run(place.bin, "--version").stdout
+    version = json.loads(place.run(place.bin, "version", "--json").stdout)
+    assert text == f"clientele {version['version']}\n{version['build']}\n"
+
+
+# ---------------------------------------------------------------- exit codes, sentences and names
+
+
+def test_exit_codes_are_those_of_sysexits(db, place):
+    """D9: a name twice was 78 with an SQLSTATE, an unknown organization 64 in the format of the log."""
+    assert owner(db, "org", "create", "acme").returncode == 0
+    assert sentence(owner(db, "org", "create", "acme"), DATA) == 'there is an organization "acme" already.'
+    unknown = 'there is no organization "nosuch"; clientele org list shows them.'
+    for arguments in (["org", "pin", "nosuch", "none"], ["key", "list", "--org", "nosuch"], ["customer", "count", "--org", "nosuch"],
+                      ["key", "create", "--org", "nosuch", "--env", "live"]):
+        assert sentence(owner(db, *arguments), UNKNOWN) == unknown
+    for arguments in (["key", "revoke", KEY_ID], ["key", "limit", KEY_ID, "off"], ["key", "rotate", KEY_ID]):
+        assert sentence(owner(db, *arguments), UNKNOWN) == f"there is no key {KEY_ID}, or it was revoked before."
+    assert sentence(owner(db, "customer", "get", "cus_x"), UNKNOWN) == 'there is no customer "cus_x".'
+    assert sentence(owner(db, "org", "pin", "acme", "2020-01-01"), USAGE).startswith('there is no version "2020-01-01"; there are: legacy 2026-')
+    assert "admin_listen is not set" in sentence(run(place, "stop"), CONFIG)
+    assert "No such file" in sentence(run(place, "--admin-listen=/nonexistent/s", "reopen"), UNAVAILABLE)
+
+
+BAD_NAMES = {"": "must not be empty", "  ": "must not be blank", "\u00a0\u3000": "must not be blank",
+             "x" * 300: "must have at most 100 characters", "é" * 101: "must have at most 100 characters",
+             "a\nb": "must not contain the invisible character U+000A", "\x1b[2J": "must not contain the invisible character U+001B",
+             "a\u202eb": "must not contain the invisible character U+202E", "a\u200b": "must not contain the invisible character U+200B"}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
+def test_names_are_judged_before_the_database(place, name):
+    """F16, B5: there is no database here at all."""
+    away = ["--database-url=host=/nonexistent"]
+    assert sentence(run(place, *away, "org", "create", name), DATA) == f"the name of an organization {BAD_NAMES[name]}."
+    done = run(place, *away, "key", "create", "--org", "a", "--env", "live", "--name", name)
+    assert sentence(done, DATA) == f"--name {BAD_NAMES[name]}."
+
+
+def test_names_at_the_bound_are_names(db):
+    assert owner(db, "org", "create", "é" * 100).returncode == 0
+    assert owner(db, "key", "create", "--org", "é" * 100, "--env", "live", "--name", "中" * 100).returncode == 0
+
+
+def test_a_database_that_does_not_serve_is_explained(db, place, new_database):
+    """No SQLSTATE alone, and what to do."""
+    done = run(place, "--database-url=host=/nonexistent", "org", "list")
+    assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
+    empty = new_database(migrate=False)
+    assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version; run clientele migrate."
+    serving = run(place, f"--database-url={db.serve_url}", "org", "create", "x")
+    assert sentence(serving, CONFIG) == ("database_owner_url connects as a role that may not do this; it must be the owner of the "
+                                         "tables, clientele_owner.")
+
+
+def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_database):
+    """A7: in the words of the service's log, of check and of a command."""
+    database = new_database()
+    url = cluster.url("nobody_of_this_name", database.name)
+    done = run(place, f"--database-url={url}", "org", "list")
+    assert sentence(done, DATABASE) == ('the database refuses the login of "nobody_of_this_name" (SQLSTATE 28000): look at user and '
+                                        "password in database_url, and at pg_hba.conf.")
+    done = run(place, f"--database-url={url}", "check", "--connect")
+    assert done.returncode == DATABASE and 'clientele: the database refuses the login of "nobody_of_this_name"' in done.stderr
+    assert re.match(r"clientele: cannot connect to the database: ", done.stderr)
+    done = run(place, f"--database-url={cluster.url('clientele_serve', 'no_such_database')}", "check", "--connect")
+    assert done.returncode == DATABASE and 'clientele: there is no database "no_such_database"' in done.stderr
+    with contextlib.closing(cluster.connect()) as db, db.cursor() as cursor:
+        cursor.execute("CREATE ROLE nobody_may LOGIN CONNECTION LIMIT 0")
+    done = run(place, f"--database-url={cluster.url('nobody_may', 'postgres')}", "org", "list")
+    assert sentence(done, DATABASE) == "the database has no room for another connection."
+
+
+# ---------------------------------------------------------------- lists
+
+
+HOSTILE = "\u001b[2J\u001b]0;x\u0007\nkey_x  Acme  live\u202e\u009b"
+
+
+def test_each_key_is_one_row_whatever_its_name(db):
+    """F4, B5."""
+    owner(db, "org", "create", "hostile")
+    for _ in range(2):
+        owner(db, "key", "create", "--org", "hostile", "--env", "live")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE api_key SET name = %s WHERE environment_id IN (SELECT e.id FROM environment e JOIN organization o "
+                       "ON o.id = e.organization_id WHERE o.name = 'hostile')", (HOSTILE,))
+        cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
+    for arguments in (["key", "list"], ["org", "list"], ["customer", "count"]):
+        table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
+        rows = json.loads(text)
+        assert len(table.splitlines()) == len(rows) + 1 and text.count("\n") == 1
+        assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]+", table + text)
+    names = [row["name"] for row in json.loads(owner(db, "key", "list", "--json").stdout)]
+    assert names.count(HOSTILE) == 2
+    assert r"\u001b[2J\u001b]0;x\u0007\u000akey_x  Acme  live\u202e\u009b" in owner(db, "key", "list").stdout
+
+
+def keys(db, org):
+    return {row["id"]: row for row in json.loads(owner(db, "key", "list", "--org", org, "--json").stdout)}
+
+
+def make_key(db, org, *more):
+    return json.loads(owner(db, "key", "create", "--org", org, "--env", "live", "--json", *more).stdout)[0]["id"]
+
+
+def test_the_list_says_which_keys_work(db):
+    owner(db, "org", "create", "states")
+    active, expired, revoked = (make_key(db, "states", "--expires-days", "9") for _ in range(3))
+    owner(db, "key", "revoke", revoked)
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE api_key SET expires_at = now() - interval '1 s' WHERE id = %s::uuid", (uuid_of(expired),))
+    assert {name: row["state"] for name, row in keys(db, "states").items()} == {active: "active", expired: "expired", revoked: "revoked"}
+    table = owner(db, "key", "list", "--org", "states").stdout.splitlines()
+    assert table[0].split() == ["id", "organization", "environment", "prefix", "name", "state", "expires", "revoked", "lastUsed", "limit"]
+
+
+def uuid_of(text):
+    number = 0
+    for digit in text.split("_")[1]:
+        number = number * 62 + "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".index(digit)
+    return f"{number:032x}"
+
+
+def test_changes_of_keys_and_pins_can_be_json(db):
+    owner(db, "org", "create", "changes")
+    key = make_key(db, "changes")
+    assert json.loads(owner(db, "org", "pin", "changes", "2026-05-25", "--json").stdout) == [{"name": "changes", "version": "2026-05-25"}]
+    assert json.loads(owner(db, "org", "pin", "changes", "none", "--json").stdout) == [{"name": "changes", "version": None}]
+    assert json.loads(owner(db, "key", "limit", key, "5/s", "--json").stdout) == [{"id": key, "limit": "5/s burst 5"}]
+    assert json.loads(owner(db, "key", "revoke", key, "--json").stdout) == [{"id": key, "state": "revoked"}]
+
+
+# ---------------------------------------------------------------- a successor of a key
+
+
+def milliseconds(db, key):
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM expires_at) * 1000)::bigint, "
+                       "(extract(epoch FROM now()) * 1000)::bigint FROM api_key WHERE id = %s::uuid", (uuid_of(key),))
+        return cursor.fetchone()
+
+
+def test_a_key_is_followed_by_another_with_an_overlap(db):
+    """D11."""
+    owner(db, "org", "create", "rotating")
+    old = make_key(db, "rotating", "--name", "billing", "--limit", "7/s", "--expires-days", "30")
+    done = owner(db, "key", "rotate", old, "--overlap", "2h")
+    text, new = done.stdout.strip(), re.search(r"its id is (key_\w+)\.", done.stderr).group(1)
+    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} goes on working for 7200 s." in done.stderr
+    rows = keys(db, "rotating")
+    assert (rows[new]["name"], rows[new]["limit"], rows[new]["state"]) == ("billing", "7/s burst 7", "active")
+    assert rows[new]["prefix"] == text[:12]
+    created, expires, _ = milliseconds(db, new)
+    assert expires - created == 30 * 86400 * 1000
+    _, expires, now = milliseconds(db, old)
+    assert 7200 * 1000 - 60000 < expires - now <= 7200 * 1000
+    # An end is never put off, and without an overlap it is at once.
+    owner(db, "key", "rotate", old, "--overlap", "24h")
+    assert milliseconds(db, old)[1] == expires
+    assert owner(db, "key", "rotate", new, "--overlap", "0").returncode == 0
+    assert keys(db, "rotating")[new]["state"] == "expired"
+    # What has ended has no successor.
+    assert sentence(owner(db, "key", "rotate", new), UNKNOWN) == f"there is no key {new}, or it was revoked before."
+    endless = make_key(db, "rotating")
+    made = json.loads(owner(db, "key", "rotate", endless, "--json").stdout)[0]["id"]
+    assert milliseconds(db, made)[1] is None
+
+
+# ---------------------------------------------------------------- customers
+
+
+def test_an_operator_sees_customers(db, place):
+    """D7: row-level security holds for the owner too, so that psql shows none."""
+    owner(db, "org", "create", "looking")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT e.id, e.livemode FROM environment e JOIN organization o ON o.id = e.organization_id WHERE o.name = 'looking'")
+        environments = dict((live, environment) for environment, live in cursor.fetchall())
+        for n in range(5):
+            cursor.execute("INSERT INTO customer (environment_id, id, external_id, email, timezone, metadata, is_active, created_at, updated_at) "
+                           "VALUES (%s, gen_random_uuid(), %s, %s, 'UTC', '{\"a\": 1}', true, now(), now())",
+                           (environments[n < 3], f"own {n % 3}", f"a{n}\x07@b.co"))
+    with contextlib.closing(db.connect("clientele_owner")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM customer")
+        assert cursor.fetchone() == (0,)
+    assert owner(db, "customer", "count", "--org", "looking").stdout.splitlines()[1:] == [
+        "looking       live         3", "looking       sandbox      2"]
+    assert [row["customers"] for row in json.loads(owner(db, "customer", "count", "--org", "looking", "--json").stdout)] == [3, 2]
+
+    listing = ["customer", "list", "--org", "looking", "--env", "live", "--json"]
+    every = json.loads(owner(db, *listing).stdout)
+    assert [row["id"] for row in every] == sorted((row["id"] for row in every), reverse=True) and len(every) == 3
+    page = json.loads(owner(db, *listing, "--first", "2").stdout)
+    assert page == every[:2]
+    assert json.loads(owner(db, *listing, "--first", "2", "--after", page[-1]["id"]).stdout) == every[2:]
+
+    found = json.loads(owner(db, "customer", "get", "own 1", "--json").stdout)
+    assert [(row["environment"], row["externalId"], row["metadata"]) for row in found] == [("live", "own 1", {"a": 1}), ("sandbox", "own 1", {"a": 1})]
+    one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
+    assert len(one.splitlines()) == 12 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
+    assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
+
+
+# ---------------------------------------------------------------- standard output
+
+
+@contextlib.contextmanager
+def full():
+    with open("/dev/full", "w") as out:
+        yield out
+
+
+@contextlib.contextmanager
+def closed_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        yield out
+
+
+LOST = {"full": (full, "No space left on device"), "closed pipe": (closed_pipe, "Broken pipe")}
+
+
+def to(db, kind, *arguments):
+    """Runs a command whose standard output takes nothing."""
+    command = [db.place.bin, "-c", "/dev/null", f"--database-url={db.serve_url}", f"--database-owner-url={db.owner_url}", *arguments]
+    if kind == "closed":
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+        return subprocess.run(command, env=db.place.env, stderr=subprocess.PIPE, text=True, **db.place.as_user)
+    with LOST[kind][0]() as out:
+        return subprocess.run(command, env=db.place.env, stdout=out, stderr=subprocess.PIPE, text=True, **db.place.as_user)
+
+
+@pytest.mark.parametrize("kind", [*LOST, "closed"])
+@pytest.mark.parametrize("arguments", [["org", "list"], ["key", "list", "--json"], ["help"], ["help", "serve"], ["version"], ["check"],
+                                       ["check", "--print"], ["conf", "nginx"], ["completion", "zsh"], ["migrate"],
+                                       ["customer", "count"]], ids=" ".join)
+def test_a_result_that_is_lost_is_no_success(db, kind, arguments):
+    """F6."""
+    done = to(db, kind, *arguments)
+    why = LOST[kind][1] if kind in LOST else "Bad file descriptor"
+    assert (done.returncode, done.stderr) == (OUTPUT, f"clientele: the result could not be written to standard output: {why}.\n")
+
+
+@pytest.mark.parametrize("kind", [*LOST, "closed"])
+@pytest.mark.parametrize("json_too", [[], ["--json"]], ids=["text", "json"])
+def test_a_key_whose_text_is_lost_is_not_made(db, kind, json_too):
+    """F6."""
+    org = f"lost {kind} {len(json_too)}"
+    owner(db, "org", "create", org)
+    old = make_key(db, org)
+    before = keys(db, org)
+    for arguments in (["key", "create", "--org", org, "--env", "live"], ["key", "rotate", old, "--overlap", "0"]):
+        done = to(db, kind, *arguments, *json_too)
+        assert done.returncode == OUTPUT and re.fullmatch(
+            r"clientele: the key could not be written to standard output \([^)]+\), so none was made\.\n", done.stderr)
+    assert keys(db, org) == before
+
+
+def test_a_key_that_was_printed_and_not_made_is_disowned(db):
+    owner(db, "org", "create", "failing")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+                       "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON api_key DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+                       "EXECUTE FUNCTION refuse()")
+        done = owner(db, "key", "create", "--org", "failing", "--env", "live")
+        cursor.execute("DROP TRIGGER refuse ON api_key")
+    assert done.stdout.startswith("ck_live_") and done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith("clientele: do not use the key above")
+    assert keys(db, "failing") == {}
+
+
+# ---------------------------------------------------------------- commands to a service
+
+
+def test_reopen_and_stop(pool):
+    """D11."""
+    p = pool(workers=1)
+    p.write_conf(admin_listen=f"unix:{p.dir}/admin", log=p.dir / "service.log")
+    p.start(False)
+    file = p.dir / "service.log"
+    wait_until(lambda: file.exists() and ": ready: " in file.read_text(), what="the start")
+    file.rename(p.dir / "old.log")
+    done = p.place.run(p.place.bin, "-c", p.conf, "reopen")
+    assert done.stdout.startswith("asked for: reopen; ") or done.stdout.startswith("requested: reopen")
+    wait_until(file.exists, what="another file")
+    assert json.loads(p.place.run(p.place.bin, "-c", p.conf, "stop", "--json").stdout)["asked"] == "stop"
+    assert p.wait() == 0 and not p.socket.exists()
+
+
+def test_an_answer_of_the_service_cannot_command_a_terminal(pool, place):
+    """B5: whatever answers on admin_listen."""
+    import socket
+    import threading
+    path = place.new("a") / "socket"
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(path))
+        os.chmod(path, 0o777)
+        os.chmod(path.parent, 0o755)
+        listener.listen()
+
+        def answer():
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\none\n\x1b[2Jtwo\n")
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = run(place, f"--admin-listen=unix:{path}", "status")
+        thread.join()
+    assert done.stdout == "one\n\\u001b[2Jtwo\n"
+
+
+def test_watching_ends_when_nobody_reads(pool):
+    p = pool(workers=1)
+    p.write_conf(admin_listen=f"unix:{p.dir}/admin")
+    p.start()
+    reader, writer = os.pipe()
+    process = subprocess.Popen([p.place.bin, "-c", p.conf, "status", "--watch=1"], stdout=writer, stderr=subprocess.PIPE, text=True,
+                               env=p.place.env, **p.place.as_user)
+    os.close(writer)
+    os.read(reader, 100)
+    os.close(reader)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (OUTPUT, "clientele: the result could not be written to standard output: Broken pipe.\n")
