@@ -12,7 +12,13 @@
 #   -- marks: MARK...      what C has to know about it: one of 'marks' below
 #
 # "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. So does
-# "\set NAME :NAME 'TEXT'", which adds to a long one. A migration is taken whole.
+# "\set NAME :NAME 'TEXT'", which adds to a long one.
+#
+# A migration is taken whole but for its first line, which says whether the service may answer
+# requests meanwhile:
+#
+#   -- class: online       no lock that requests wait for, or only for a moment
+#   -- class: offline      requests may fail until it is done
 
 function c_text(s) {
 	gsub(/\\/, "&&", s)
@@ -143,6 +149,10 @@ FNR == 1 {
 		migration_names[migrations] = file
 		if (substr(file, 1, 4) + 0 != migrations)
 			stop("migrations must be numbered without gaps")
+		if ($0 !~ /^-- class: (online|offline)$/)
+			stop("a migration begins with \"-- class: online\" or \"-- class: offline\"")
+		migration_online[migrations] = $3 == "online" ? "true" : "false"
+		next
 	}
 }
 
@@ -210,6 +220,7 @@ END {
 		    "\"" outs[i] "\"," c_lines(texts[i]) " },"
 	print "};\n\nconst struct sql_migration sql_migrations[] = {"
 	for (i = 1; i <= migrations; i++)
-		print "\t{ \"" migration_names[i] "\"," c_lines(migration_texts[i]) " },"
+		print "\t{ \"" migration_names[i] "\", " migration_online[i] "," \
+		    c_lines(migration_texts[i]) " },"
 	print "};\n\nconst size_t sql_migrations_count = " migrations ";"
 }

@@ -1,3 +1,4 @@
+-- class: online
 -- Organizations, their environments, API keys, customers, events and idempotency keys.
 --
 -- Rules for every table of tenants' data:

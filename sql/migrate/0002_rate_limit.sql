@@ -1,3 +1,4 @@
+-- class: online
 -- Rate limits of single API keys. The serving role reads them. It may set one with a new key, and
 -- change none.
 

@@ -26,6 +26,9 @@ enum cmd_option {
 	OPTION_WATCH,
 	OPTION_PRINT,
 	OPTION_CONNECT,
+	OPTION_STATUS,
+	OPTION_DRY_RUN,
+	OPTION_WAIT,
 	OPTION_JSON,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,

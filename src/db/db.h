@@ -85,10 +85,4 @@ struct db_room {
 /* False when the database does not answer; *out is untouched then. */
 bool db_room(struct db *db, struct arena *a, struct db_room *out) MUSTCHECK;
 
-/*
- * Applies the migrations that are missing, each in a transaction of its own and under an
- * advisory lock. Prints what it does to standard output. Returns an exit code.
- */
-int db_migrate(struct db *db);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "sqlcat_ids.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct sql_stmt {
@@ -19,6 +20,7 @@ struct sql_stmt {
 
 struct sql_migration {
 	const char *name; /* "0001_base": the number is the version; there are no gaps */
+	bool        online; /* requests are answered meanwhile */
 	const char *text;
 };
 

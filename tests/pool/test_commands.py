@@ -63,6 +63,7 @@ WRONG = [
     (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
     (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
      '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
+    (["migrate", "--status", "--dry-run"], "--status and --dry-run exclude each other."),
     (["--bogus", "serve"], "there is no option --bogus; clientele help lists them."),
     (["serve", "--bogus=1"], "there is no option --bogus; clientele help lists them."),
     (["serve", "-x"], "there is no option -x; clientele help lists them."),
@@ -188,6 +189,8 @@ def test_a_database_that_does_not_serve_is_explained(db, place, new_database):
     """No SQLSTATE alone, and what to do."""
     done = run(place, "--database-url=host=/nonexistent", "org", "list")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
+    done = run(place, "--database-url=host=/nonexistent", "migrate")
+    assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
     empty = new_database(migrate=False)
     assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version; run clientele migrate."
     serving = run(place, f"--database-url={db.serve_url}", "org", "create", "x")
@@ -202,6 +205,8 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
     done = run(place, f"--database-url={url}", "org", "list")
     assert sentence(done, DATABASE) == ('the database refuses the login of "nobody_of_this_name" (SQLSTATE 28000): look at user and '
                                         "password in database_url, and at pg_hba.conf.")
+    done = run(place, f"--database-url={database.serve_url}", f"--database-owner-url={url}", "migrate")
+    assert "password in database_owner_url, and" in sentence(done, DATABASE)
     done = run(place, f"--database-url={url}", "check", "--connect")
     assert done.returncode == DATABASE and 'clientele: the database refuses the login of "nobody_of_this_name"' in done.stderr
     assert re.match(r"clientele: cannot connect to the database: ", done.stderr)
@@ -375,7 +380,7 @@ def to(db, kind, *arguments):
 
 @pytest.mark.parametrize("kind", [*LOST, "closed"])
 @pytest.mark.parametrize("arguments", [["org", "list"], ["key", "list", "--json"], ["help"], ["help", "serve"], ["version"], ["check"],
-                                       ["check", "--print"], ["conf", "nginx"], ["completion", "zsh"], ["migrate"],
+                                       ["check", "--print"], ["conf", "nginx"], ["completion", "zsh"], ["migrate"], ["migrate", "--status"],
                                        ["customer", "count"]], ids=" ".join)
 def test_a_result_that_is_lost_is_no_success(db, kind, arguments):
     """F6."""
