@@ -18,12 +18,12 @@
 const struct key keys[] = {
 	{ "database_url", "dbname=clientele user=clientele_serve", TYPE_TEXT,
 	    KEY_RELOAD | KEY_SECRET, 1, 4096, AT(database_url),
-	    "libpq connection string or URL of the role that serves; it may name several "
+	    "Connection string or URL of libpq for the role that serves; it may name several "
 	    "hosts." },
 	{ "database_owner_url", "", TYPE_TEXT, KEY_RELOAD | KEY_SECRET, 0, 4096,
 	    AT(database_owner_url),
-	    "The same for the role that owns the schema, used by migrate, org and key; empty "
-	    "means database_url." },
+	    "The same for the role that owns the schema, for migrate, org, key and customer; "
+	    "empty means database_url. A service forgets it at once." },
 	{ "listen", "", TYPE_TEXT, KEY_FIXED, 0, 256, AT(listen),
 	    "Where front servers connect: unix:/path, /path or host:port; empty means the "
 	    "socket on descriptor 0. A socket passed by systemd comes before both." },
@@ -40,10 +40,12 @@ const struct key keys[] = {
 	    "between them. Unix sockets are guarded by listen_mode instead." },
 	{ "admin_listen", "", TYPE_TEXT, KEY_FIXED, 0, 256, AT(admin_listen),
 	    "Where status, metrics and health are served over HTTP, and where status, workers, "
-	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere. "
-	    "Commands are taken on unix sockets only. It needs one more database connection." },
+	    "reload, upgrade, reopen and stop connect: unix:/path, /path or host:port; empty "
+	    "means nowhere. Commands are taken on unix sockets only. It needs one more "
+	    "database connection." },
 	{ "admin_mode", "0600", TYPE_OCTAL, KEY_FIXED, 0, 0777, AT(admin_mode),
-	    "Octal permissions of the admin socket file; who may connect may also command." },
+	    "Octal permissions of the admin socket file; whoever may connect may also give "
+	    "commands." },
 	{ "admin_owner", "", TYPE_TEXT, KEY_FIXED, 0, 128, AT(admin_owner),
 	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as "
 	    "created." },
@@ -53,23 +55,23 @@ const struct key keys[] = {
 	    "and disk; or dynamic, as many as the load asks for. There are never more than the "
 	    "database has room for." },
 	{ "workers_min", "2", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers_min),
-	    "Least workers when dynamic, and how many there are at the start." },
+	    "Fewest workers when dynamic, and how many there are at the start." },
 	{ "workers_max", "auto", TYPE_COUNT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers_max),
-	    "Most workers when dynamic, and the bound of changes by signal or command; auto "
-	    "means twice what workers = auto gives, or workers when that is more." },
+	    "Most workers when dynamic, and the upper bound of changes by signal or command; "
+	    "auto means twice what workers = auto gives, or workers when that is more." },
 	{ "spare_min", "1", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(spare_min),
 	    "When dynamic: workers are added, one at a time, while fewer than this are idle." },
 	{ "spare_max", "4", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(spare_max),
 	    "When dynamic: workers leave, one at a time, while more than this have been idle "
 	    "for spare_idle." },
 	{ "spare_idle", "30s", TYPE_MS, KEY_RELOAD, 1 * SECOND, 1 * HOUR, AT(spare_idle_ms),
-	    "How long a worker must have been without a request to count as one too many." },
+	    "How long a worker must have been idle to count as one too many." },
 	{ "max_requests", "0", TYPE_INT, KEY_RELOAD, 0, 1000000000, AT(max_requests),
-	    "Requests after which a worker is replaced, and up to a tenth more so that they do "
-	    "not all leave together; 0 means never." },
+	    "Requests after which a worker is replaced, plus up to a tenth so that they do not "
+	    "all leave together; 0 means never." },
 	{ "max_memory", "0", TYPE_BYTES, KEY_RELOAD, 0, 1024 * MIB, AT(max_memory_bytes),
-	    "Resident memory at which a worker is replaced between two requests, looked at "
-	    "every 64 requests; 0 means never." },
+	    "Resident memory at which a worker is replaced between two requests, checked every "
+	    "64 requests; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, KEY_RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
 	    "each; a worker that is busy for three times as long is killed." },
@@ -78,15 +80,15 @@ const struct key keys[] = {
 	    "needs the REQUEST_START of the sample files, from a front server on this host; 0 "
 	    "means no limit." },
 	{ "queue_shed", "80", TYPE_INT, KEY_RELOAD, 0, 100, AT(queue_shed),
-	    "Percent of the listen queue at which requests are answered with 503 at once, "
-	    "before the queue overflows; 0 means never." },
+	    "Fill of the listen queue, in percent, from which on requests are answered with "
+	    "503 at once, before it overflows; 0 means never." },
 	{ "statement_timeout", "10s", TYPE_MS, KEY_RELOAD, 10, 10 * MINUTE,
 	    AT(statement_timeout_ms),
-	    "Longest time for one statement in the database; longer than lock_timeout, or a "
-	    "wait for a lock ends as a timeout." },
+	    "Longest time for one statement in the database; keep it longer than lock_timeout, "
+	    "or a wait for a lock ends as a timeout." },
 	{ "lock_timeout", "5s", TYPE_MS, KEY_RELOAD, 10, 10 * MINUTE, AT(lock_timeout_ms),
-	    "Longest wait for a lock in the database, and so for the twin of a running "
-	    "request." },
+	    "Longest wait for a lock in the database, and so for a running request with the "
+	    "same Idempotency-Key." },
 	{ "shutdown_timeout", "25s", TYPE_MS, KEY_RELOAD, 100, 10 * MINUTE,
 	    AT(shutdown_timeout_ms),
 	    "Time that workers have to finish when the service stops; then they are killed." },
@@ -106,30 +108,31 @@ const struct key keys[] = {
 	    "Where doc_url in error answers points to, without a slash at the end." },
 	{ "rate_limit", "off", TYPE_RATE, KEY_RELOAD, 1, RATE_MAX, AT(rate_limit),
 	    "Requests that each API key may make: 100/s, 1000/m or 5000/h, with burst N for "
-	    "how many of them at once (else as many as in the time), or off; clientele key "
-	    "limit sets another one for a key." },
+	    "how many may come at once (otherwise as many as in that time), or off; clientele "
+	    "key limit sets another one for a single key." },
 	{ "prepared_statements", "on", TYPE_SWITCH, KEY_RELOAD, 0, 1, AT(prepared_statements),
 	    "Whether statements are prepared once for each connection; off for a pooler "
 	    "between here and PostgreSQL that gives each transaction another connection." },
 	{ "pidfile", "", TYPE_TEXT, KEY_FIXED, 0, 1024, AT(pidfile),
 	    "File for the process id of the supervisor; empty means none." },
 	{ "user", "", TYPE_TEXT, KEY_FIXED, 0, 64, AT(user),
-	    "User to become when started as root; empty means to stay." },
+	    "User to become when started as root; empty means to stay root." },
 	{ "sandbox", "on", TYPE_SANDBOX, KEY_RELOAD, 0, CONF_SANDBOX_LOG, AT(sandbox),
-	    "Whether workers give up, once they serve, what of the system they do not need; "
-	    "log lets through what on would kill for, and the kernel's log tells of it." },
+	    "Whether workers, once they serve, give up all of the system that they do not "
+	    "need: on ends a worker that tries more; log lets it through, and the kernel's log "
+	    "has it." },
 	{ "log", "stderr", TYPE_TEXT, KEY_RELOAD, 1, 1024, AT(log),
 	    "Where the log goes: stderr, syslog, syslog:/socket, or the path of a file, which "
 	    "SIGUSR1 opens again." },
 	{ "log_format", "text", TYPE_FORMAT, KEY_RELOAD, 0, LOG_FORMAT__COUNT - 1, AT(log_format),
-	    "text or json, one line an event." },
+	    "Form of the log: text or json, one line for each event." },
 	{ "log_level", "info", TYPE_LEVEL, KEY_RELOAD, 0, LOG_LEVEL__COUNT - 1, AT(log_level),
-	    "What is logged: error, warn, info or debug." },
+	    "Least important lines that are logged: error, warn, info or debug." },
 	{ "request_log", "on", TYPE_SWITCH, KEY_RELOAD, 0, 1, AT(request_log),
-	    "Whether each request has a line in the log, at level info." },
+	    "Whether each request is logged, at level info." },
 	{ "slow_request", "1s", TYPE_MS, KEY_RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
-	    "Requests that take longer are logged at level warn, with the statements they ran "
-	    "and whatever request_log says; 0 means none is." },
+	    "Requests that take longer are logged at level warn, with the statements they ran, "
+	    "whatever request_log says; 0 means none." },
 };
 
 const size_t keys_count = COUNTOF(keys);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The table of configuration keys (src/conf/conf.c), the sample and the manual name the same keys and defaults,
-# and the front servers let through what Clientele takes.
+# The table of configuration keys (src/conf/conf.c), the sample and the manual name the same keys and defaults, the
+# manual begins with the sentences of the table, and the front servers let through what Clientele takes.
 . "$(dirname "$0")/list.inc"
 PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" - <<'PY'
 import pathlib, re, sys
@@ -20,6 +20,13 @@ for key, default in table.items():
         bad.append(f"man/clientele.conf.5: {key} is missing")
 bad += [f"conf/clientele.conf: there is no key {key}" for key in sample if key not in table]
 bad += [f"man/clientele.conf.5: there is no key {key}" for key in manual if key not in table]
+
+sentences = {name: "".join(re.findall(r'"([^"]*)"', text)) for name, text in re.findall(
+    r'^\t\{ "(\w+)", (?:[^{]|\n)*?AT\(\w+\),\n((?:\t    "[^"]*"\s*)+) \},', pathlib.Path("src/conf/conf.c").read_text(), re.M)}
+items = dict(re.findall(r"^\.It Ic (\w+)\n((?:(?!\.It|\.El).*\n)*)", pathlib.Path("man/clientele.conf.5").read_text(), re.M))
+for key in table:
+    if not " ".join(items.get(key, "").split()).startswith(sentences.get(key, "-")):
+        bad.append(f"man/clientele.conf.5: {key} does not begin as in the table: {sentences.get(key)}")
 
 body_max = int(table["body_max"].removesuffix("M"))
 for path, pattern, wanted in (("conf/nginx-clientele.conf", r"client_max_body_size (\d+)m;", body_max),
