@@ -150,7 +150,8 @@ FNR == 1 {
 		if (substr(file, 1, 4) + 0 != migrations)
 			stop("migrations must be numbered without gaps")
 		if ($0 !~ /^-- class: (online|offline)$/)
-			stop("a migration begins with \"-- class: online\" or \"-- class: offline\"")
+			stop("a migration begins with \"-- class: online\" " \
+			    "or \"-- class: offline\"")
 		migration_online[migrations] = $3 == "online" ? "true" : "false"
 		next
 	}

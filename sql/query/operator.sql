@@ -6,10 +6,9 @@
 SELECT count(*)::bigint AS customers FROM customer c WHERE c.environment_id = $1::uuid;
 
 -- name: operator_customer_get
--- out: id external_id email full_name tax_document address timezone metadata is_active created_at updated_at
+-- out: :customer_columns
 -- By public id or by the caller's own. $1 environment, $2 id or NULL, $3 external id or NULL.
-SELECT c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata,
-       c.is_active, c.created_at, c.updated_at
+SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND (c.id = $2::uuid OR c.external_id = $3::text);
 

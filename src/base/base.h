@@ -23,7 +23,7 @@
 enum {
 	EXIT_USAGE = 64,       /* wrong command line */
 	EXIT_DATA = 65,        /* a name that is taken, or none */
-	EXIT_UNKNOWN = 67,     /* there is no such organization, key or customer */
+	EXIT_UNKNOWN = 67,     /* what the command names does not exist */
 	EXIT_UNAVAILABLE = 69, /* no service runs, or it refuses what it was asked */
 	EXIT_DEFECT = 70,      /* out of memory, or a broken invariant */
 	EXIT_OS = 71,          /* the system refused something that is needed */

@@ -33,9 +33,6 @@ enum {
 	LIST_LIMIT_MAX = 100,
 	LIST_LIMIT_DEFAULT = 25,
 
-	/* As long as the name of an API key. */
-	ORGANIZATION_NAME_MAX_CHARS = 100,
-
 	/* Contract sections 5 and 6. */
 	IDEMPOTENCY_KEY_MAX_BYTES = 255,
 	REQUEST_ID_MAX_BYTES = 128,

@@ -7,8 +7,9 @@
  * json       {"time":...,"level":...,"process":...,"pid":...,"message":...,"name":value,...}
  * Where      Standard error, until log_open() says something else (base/sink.h).
  * Never      API keys, bodies, or any of the API's data.
- * Safety     Whatever a text holds, it becomes one line, and valid JSON: hidden characters (base/utf8.h)
- *            and what is not UTF-8 are replaced, what is too long is cut and ends in "...".
+ * Safety     Whatever a text holds, it becomes one line, and valid JSON: hidden characters
+ *            (base/utf8.h) and what is not UTF-8 are replaced, what is too long is cut and ends in
+ *            "...".
  * Keeps      errno. A line is one write(), so lines of processes do not mix.
  * Lost       A line that cannot be written is lost and counted; the service goes on.
  */

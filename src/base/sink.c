@@ -107,8 +107,8 @@ sink_check(const char *where, struct buf *err)
 	bool        is_syslog;
 
 	if (!path_of(where, &path, &is_syslog)) {
-		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file that "
-		    "begins with /, not \"%.60s\"", where);
+		buf_fmt(err, "log must be stderr, syslog, syslog:/socket or the path of a file "
+		    "that begins with /, not \"%.60s\"", where);
 		return false;
 	}
 	if (path && !is_syslog && is_stream(path)) {

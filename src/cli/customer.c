@@ -105,16 +105,17 @@ get_environment(struct owner *o, const struct owner_environment *e, struct listi
 
 		cells[0] = e->organization;
 		cells[1] = owner_environment_name(e);
-		cells[2] = customer_id(o, &row, COL_OPERATOR_CUSTOMER_GET_ID);
-		cells[3] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_EXTERNAL_ID);
-		cells[4] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_EMAIL);
-		cells[5] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_FULL_NAME);
-		cells[6] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_TAX_DOCUMENT);
-		cells[7] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_ADDRESS);
-		cells[8] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_TIMEZONE);
-		cells[9] = row_text(&row, COL_OPERATOR_CUSTOMER_GET_METADATA);
-		cells[10] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_GET_CREATED_AT);
-		cells[11] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_GET_UPDATED_AT);
+		cells[2] = customer_id(o, &row, COL_CUSTOMER_ID);
+		cells[3] = row_text(&row, COL_CUSTOMER_EXTERNAL_ID);
+		cells[4] = row_text(&row, COL_CUSTOMER_EMAIL);
+		cells[5] = row_text(&row, COL_CUSTOMER_FULL_NAME);
+		cells[6] = row_text(&row, COL_CUSTOMER_TAX_DOCUMENT);
+		cells[7] = row_text(&row, COL_CUSTOMER_ADDRESS);
+		cells[8] = row_text(&row, COL_CUSTOMER_TIMEZONE);
+		cells[9] = row_text(&row, COL_CUSTOMER_METADATA);
+		cells[10] = yes_no(&row, COL_CUSTOMER_IS_ACTIVE);
+		cells[11] = owner_time(o, &row, COL_CUSTOMER_CREATED_AT);
+		cells[12] = owner_time(o, &row, COL_CUSTOMER_UPDATED_AT);
 	}
 	return 0;
 }
@@ -123,8 +124,8 @@ int
 cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
 	static const char *const columns[] = { "organization", "environment", "id", "externalId",
-		"email", "fullName", "taxDocument", "address", "timezone", "metadata", "createdAt",
-		"updatedAt" };
+		"email", "fullName", "taxDocument", "address", "timezone", "metadata", "active",
+		"createdAt", "updatedAt" };
 	struct listing listing;
 	int            code;
 

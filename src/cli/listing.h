@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 
-enum { LISTING_COLUMNS_MAX = 12 };
+enum { LISTING_COLUMNS_MAX = 13 };
 
 struct listing {
 	struct arena      *arena;

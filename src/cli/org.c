@@ -1,5 +1,4 @@
 /* clientele org: organizations and their pinned versions. */
-#include "base/limits.h"
 #include "base/name.h"
 #include "cli/listing.h"
 #include "cli/owner.h"
@@ -7,6 +6,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+enum { ORG_NAME_MAX_CHARS = 100 }; /* as long as the name of an API key */
 
 static int
 refuse_taken(const char *name)
@@ -21,7 +22,7 @@ cmd_org_create(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	struct owner   *o = ctx->owner;
 	struct id       id = id_new(), live = id_new(), sandbox = id_new();
 	char            words[NAME_FAULT_BYTES];
-	const char     *fault = name_fault(str_of(argv[1]), ORGANIZATION_NAME_MAX_CHARS, words);
+	const char     *fault = name_fault(str_of(argv[1]), ORG_NAME_MAX_CHARS, words);
 	struct tx       tx;
 	struct bind    *b;
 	struct listing  listing;

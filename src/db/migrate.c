@@ -1,5 +1,6 @@
 /* Migrations: applied once, in order, with checksums, one process at a time. */
 #include "db/migrate.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "db/conn.h"
@@ -219,9 +220,9 @@ migrate_patiently(struct run *r, const struct db_migrate *how, size_t *version)
 		if ((code = execute(r, "ROLLBACK")) != 0)
 			return code;
 		if (left_ms <= 0) {
-			buf_fmt(r->why, "gave up after %jd s: another transaction holds a lock that "
-			    "%s needs, perhaps a backup or a forgotten BEGIN; pg_stat_activity "
-			    "shows it, and nothing of it was done",
+			buf_fmt(r->why, "gave up after %jd s: another transaction holds a lock "
+			    "that %s needs, perhaps a backup or a forgotten BEGIN; "
+			    "pg_stat_activity shows it, and nothing of it was done",
 			    (intmax_t)(how->wait_ms + 999) / 1000, r->doing);
 			return EXIT_DATABASE;
 		}
@@ -231,7 +232,7 @@ migrate_patiently(struct run *r, const struct db_migrate *how, size_t *version)
 		    (intmax_t)pause_ms);
 		how->waiting(how->with, sentence);
 		poll(NULL, 0, (int)pause_ms);
-		pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
+		pause_ms = backoff_after(pause_ms, PAUSE_MAX_MS);
 	}
 	return code;
 }

@@ -6,7 +6,7 @@
  *            behind it. So a migration waits two seconds at most for a lock; then it is undone, the
  *            requests pass, and it begins anew, after pauses that grow from half a second to 30 s.
  * Errors     An exit code, and a sentence in why. PostgreSQL's own messages are not passed on: they
- *            may quote a customer's values.
+ *            may quote data.
  */
 #ifndef DB_MIGRATE_H
 #define DB_MIGRATE_H

@@ -69,7 +69,8 @@ db_reach(const char *url, struct db_reach *out)
 	if (!parts)
 		return;
 	if (!url_value(parts, "service")) {
-		out->network = url_value(parts, "hostaddr") || !are_sockets(url_value(parts, "host"));
+		out->network = url_value(parts, "hostaddr")
+		    || !are_sockets(url_value(parts, "host"));
 		out->files = out->network || reads_passfile(parts);
 		list_ports(parts, out);
 	}

@@ -35,7 +35,7 @@ def test_check_reports_all_mistakes(pool):
         'command line: body_max must be a size such as 16K or 2M, from 16K to 4M, not "1"',
         "database_owner_url: libpq refuses one of its parameters: sslmode, channel_binding, target_session_attrs and their like take "
         "certain words only",
-        'listen: "nowhere" is neither unix:/path, /path, host:port nor [v6]:port',
+        'listen: "nowhere" is not unix:/path, /path, host:port or [v6]:port',
         'user: there is no user "nobody-of-this-name"',
         "log: /nonexistent/log: No such file or directory"]
 
@@ -191,8 +191,10 @@ def test_a_process_that_serves_does_not_know_the_owner(pool, how):
     else:
         p.service.start(True, f"--database-owner-url={url}")
     p.wait_log(": ready: ")
+    before = set(p.workers())
     p.signal(1)  # a reload reads it again
-    wait_until(lambda: p.readies() == 2 and len(p.workers()) == 2, what="the reload, with a worker and the admin process")
+    wait_until(lambda: p.readies() == 2 and len(p.workers()) == 2 and not before & set(p.workers()),
+               what="the reload, with a worker and the admin process")
     for pid in [p.pid, *p.workers()]:
         memory = memory_of(pid)
         assert b"clientele_serve" in memory  # or this test sees nothing
