@@ -1,3 +1,4 @@
+-- class: online
 -- Gadgets. As in every table of a tenant's data, the environment comes first in each key, row-level
 -- security is forced, indexed text has COLLATE "C", and the serving role gets only what it needs.
 
