@@ -12,7 +12,7 @@
 enum { NAME_FAULT_BYTES = 80 };
 
 /*
- * NULL: it is a name. Otherwise what is wrong with it, to stand behind what it names: "must not be
+ * NULL: it is a name. Otherwise what is wrong with it, to stand after what it names: "must not be
  * empty"; a constant, or words.
  */
 const char *name_fault(struct str name, size_t max_characters, char words[NAME_FAULT_BYTES]);

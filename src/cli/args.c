@@ -97,7 +97,7 @@ args_unknown_command(const char *group, const char *word)
 	if (!group)
 		return word
 		    ? cmd_usage("there is no command \"%s\"; clientele help lists them.", word)
-		    : cmd_usage("no command is given; clientele help lists them.");
+		    : cmd_usage("no command was given; clientele help lists them.");
 	for (size_t i = 0; i < cmd_count; i++) {
 		struct str of, last = args_last_word(&cmd_table[i], &of);
 
@@ -167,7 +167,7 @@ struct parser {
 	char              **words;
 	int                 count;
 	size_t              flags;
-	bool                words_only; /* behind "--" */
+	bool                words_only; /* after "--" */
 };
 
 static int
@@ -239,7 +239,7 @@ keep_value(struct parser *p, enum cmd_option which, const char *value)
 	return good ? 0 : refuse_value(o, value);
 }
 
-/* "--name", "--name=value", "-c", "-cvalue"; *value is the part behind the name, or NULL. */
+/* "--name", "--name=value", "-c", "-cvalue"; *value is the part after the name, or NULL. */
 static bool
 find_option(const char *arg, enum cmd_option *out, const char **value)
 {
@@ -265,7 +265,7 @@ refuse_option(const char *arg)
 
 	snprintf(key, sizeof(key), "%s=", arg);
 	if (conf_is_flag(key))
-		return cmd_usage("%s needs its value behind a =: %s=VALUE.", arg, arg);
+		return cmd_usage("%s takes its value after a =: %s=VALUE.", arg, arg);
 	return cmd_usage("there is no option %.*s; clientele help lists them.",
 	    (int)strcspn(arg, "="), arg);
 }

@@ -28,7 +28,7 @@ struct args_word {
 /* Cuts the first word off *args; false: there is none left. */
 bool args_word_next(struct str *args, struct args_word *out);
 
-/* The part of a command's name behind its group, or all of it; *group is absent without one. */
+/* The part of a command's name after its group, or all of it; *group is absent without one. */
 struct str args_last_word(const struct cmd *cmd, struct str *group);
 
 /* Says that there is no such command, in a group or at all; word NULL: none was given. */

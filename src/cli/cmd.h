@@ -117,7 +117,7 @@ enum { CMD_OPTIONS_OF_ALL = CMD_OPTION(CONFIG) | CMD_OPTION(VERSION) | CMD_OPTIO
 bool cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err) MUSTCHECK;
 
 /*
- * One sentence on stderr behind "clientele: ", with hidden characters escaped. cmd_fail() returns
+ * One sentence on stderr after "clientele: ", with hidden characters escaped. cmd_fail() returns
  * code, cmd_usage() EXIT_USAGE: something is wrong with the command line.
  */
 void cmd_say(const char *fmt, ...) PRINTF(1, 2);

@@ -99,7 +99,7 @@ help_all(void)
 {
 	printf("usage: clientele [option ...] command [argument ...]\n\ncommands:\n");
 	print_commands(NULL);
-	printf("\noptions, before or behind the command:\n");
+	printf("\noptions, before or after the command:\n");
 	print_options(CMD_OPTION(JSON) | CMD_OPTIONS_OF_ALL);
 	printf("%-*sany key of the configuration, such as --log-level=debug\n\n"
 	       "clientele help COMMAND shows the options of one command, and an example.\n",

@@ -401,6 +401,6 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		return unknown_key(argv[1]);
 	say_shown(&k);
 	if (!k.json)
-		cmd_say("%s goes on working for %jd s.", argv[1], (intmax_t)overlap_ms / 1000);
+		cmd_say("%s keeps working for %jd s.", argv[1], (intmax_t)overlap_ms / 1000);
 	return 0;
 }

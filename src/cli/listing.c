@@ -68,7 +68,7 @@ print_json(const struct listing *l)
 	jwrite_free(array);
 }
 
-/* Two blanks stand between columns, and none behind the last one. */
+/* Two blanks stand between columns, and none after the last one. */
 static void
 print_row(const struct str *cells, const size_t *widths, size_t count)
 {

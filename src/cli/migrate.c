@@ -104,7 +104,7 @@ cmd_migrate(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 	int        code;
 
 	if (status && dry)
-		return cmd_usage("--status and --dry-run exclude each other.");
+		return cmd_usage("give --status or --dry-run, not both.");
 	buf_init(&why, 1024);
 	code = status || dry ? show(ctx, dry, &why) : apply(ctx, &why);
 	buf_fini(&why);

@@ -23,8 +23,8 @@ static const struct {
 } cures[] = {
 	{ "42501", "database_owner_url connects as a role that may not do this; it must be the "
 		   "owner of the tables, clientele_owner." },
-	{ "42", "the schema is missing or of another version; run clientele migrate." },
-	{ "3F", "the schema is missing or of another version; run clientele migrate." },
+	{ "42", "the schema is missing or of another version: run clientele migrate." },
+	{ "3F", "the schema is missing or of another version: run clientele migrate." },
 	{ "25006", "the database is read-only, as a standby is; database_owner_url must lead to "
 		   "the primary." },
 };

@@ -20,7 +20,7 @@ void owner_fini(struct owner *o);
 /* Runs it. 0, or an exit code, and stderr says what went wrong and what to do. */
 int owner_run(struct tx *tx) MUSTCHECK;
 
-/* The second half of that, for those who expect some failures: status is not DB_OK. */
+/* The second half of that, for commands that expect some failures: status is not DB_OK. */
 int owner_failed(const struct tx *tx, enum db_status status);
 
 struct str owner_id(struct owner *o, struct str prefix, const struct id *id);

@@ -4,7 +4,7 @@
  *
  * Lifetime   Strings are owned by the struct: conf_init() to conf_fini().
  * Errors     conf_* return false and append to err: a line for each mistake, which names its
- *            file and line and its key. Readers go on behind a mistake, and read what is right.
+ *            file and line and its key. Readers go on after a mistake, and read what is right.
  *            Unknown keys are mistakes.
  * Secrets    Keys marked secret are never printed; conf_print() masks them.
  */

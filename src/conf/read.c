@@ -80,8 +80,8 @@ without_return(struct reader *r, struct str line)
 	if (line.len == 0 || line.ptr[line.len - 1] != '\r')
 		return line;
 	if (!r->returns)
-		buf_fmt(mistake(r), "the line ends in a carriage return: save the file with the "
-		    "line ends of Unix");
+		buf_fmt(mistake(r), "the line ends in a carriage return: save the file with Unix "
+		    "line endings");
 	r->returns = true;
 	line.len--;
 	return line;

@@ -251,7 +251,7 @@ key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
 
 	/* A password may look like anything; libpq reads no comments. */
 	if (!(k->flags & KEY_SECRET) && has_comment(value)) {
-		buf_fmt(err, "%s: a comment needs a line of its own, all behind the = is the value",
+		buf_fmt(err, "%s: a comment needs a line of its own: all after the = is the value",
 		    k->name);
 		return false;
 	}

@@ -207,7 +207,7 @@ explain(struct db *db, PGconn *conn, bool quick)
 	if (!fit)
 		set_why(db, "%s", failure);
 	else if (db->refused)
-		set_why(db, "the database wants a password of \"%s\", and %s has none",
+		set_why(db, "the database wants a password for \"%s\", and %s has none",
 		    PQuser(conn), key_of(db));
 	else if (quick && learn_sqlstate(conn, sqlstate))
 		return false;

@@ -228,7 +228,7 @@ migrate_patiently(struct run *r, const struct db_migrate *how, size_t *version)
 		}
 		pause_ms = pause_ms < left_ms ? pause_ms : left_ms;
 		snprintf(sentence, sizeof(sentence), "another transaction holds a lock that %s "
-		    "needs; requests pass for %jd ms, then it is tried again", r->doing,
+		    "needs; letting requests pass for %jd ms before the next try", r->doing,
 		    (intmax_t)pause_ms);
 		how->waiting(how->with, sentence);
 		poll(NULL, 0, (int)pause_ms);

@@ -4,7 +4,7 @@
  * Lock       One process at a time migrates; others wait for it.
  * Service    It may be answering meanwhile, and a lock that is waited for holds up all requests
  *            behind it. So a migration waits two seconds at most for a lock; then it is undone, the
- *            requests pass, and it begins anew, after pauses that grow from half a second to 30 s.
+ *            requests pass, and it starts over, after pauses that grow from 0.5 s to 30 s.
  * Errors     An exit code, and a sentence in why. PostgreSQL's own messages are not passed on: they
  *            may quote data.
  */

@@ -16,7 +16,7 @@ is_uri(const char *url)
 	return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0;
 }
 
-/* As libpq tells it apart. */
+/* By the rule of libpq. */
 static bool
 is_name(const char *url)
 {
@@ -62,8 +62,8 @@ db_url_has_password(const char *url)
 /* ---- what would be read as something else than was meant */
 
 static const char unreadable[] =
-    "libpq cannot read it: write \"dbname=... user=...\" with a value that has blanks in "
-    "single quotes, or a postgresql:// URL";
+    "libpq cannot read it: write dbname=... user=..., with single quotes around a value that has "
+    "blanks, or a postgresql:// URL";
 static const char unescaped[] =
     "a password in a URL must have its special characters escaped: @ as %40, / as %2F, : as %3A, "
     "a blank as %20";

@@ -44,7 +44,7 @@ WRONG = [
     (["customer", "delete"], 'customer has no command "delete"; it has count, get and list.'),
     (["org"], "org needs a command: create, list or pin."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
-    ([], "no command is given; clientele help lists them."),
+    ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
     (["key", "create", "--org", "acme"], "--env is missing: clientele key create --org NAME --env live|sandbox [--name TEXT] "
                                          "[--expires-days N] [--limit RATE] [--json]"),
@@ -63,11 +63,11 @@ WRONG = [
     (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
     (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
      '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
-    (["migrate", "--status", "--dry-run"], "--status and --dry-run exclude each other."),
+    (["migrate", "--status", "--dry-run"], "give --status or --dry-run, not both."),
     (["--bogus", "serve"], "there is no option --bogus; clientele help lists them."),
     (["serve", "--bogus=1"], "there is no option --bogus; clientele help lists them."),
     (["serve", "-x"], "there is no option -x; clientele help lists them."),
-    (["--log-level", "debug", "serve"], "--log-level needs its value behind a =: --log-level=VALUE."),
+    (["--log-level", "debug", "serve"], "--log-level takes its value after a =: --log-level=VALUE."),
     (["key", "list", "--org"], "--org needs a value: --org NAME."),
     (["key", "list", "--org", "a", "--org=b"], "--org is given twice."),
     (["check", "--print=yes"], "--print takes no value."),
@@ -192,7 +192,7 @@ def test_a_database_that_does_not_serve_is_explained(db, place, new_database):
     done = run(place, "--database-url=host=/nonexistent", "migrate")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
     empty = new_database(migrate=False)
-    assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version; run clientele migrate."
+    assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version: run clientele migrate."
     serving = run(place, f"--database-url={db.serve_url}", "org", "create", "x")
     assert sentence(serving, CONFIG) == ("database_owner_url connects as a role that may not do this; it must be the owner of the "
                                          "tables, clientele_owner.")
@@ -294,7 +294,7 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     old = make_key(db, "rotating", "--name", "billing", "--limit", "7/s", "--expires-days", "30")
     done = owner(db, "key", "rotate", old, "--overlap", "2h")
     text, new = done.stdout.strip(), re.search(r"its id is (key_\w+)\.", done.stderr).group(1)
-    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} goes on working for 7200 s." in done.stderr
+    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} keeps working for 7200 s." in done.stderr
     rows = keys(db, "rotating")
     assert (rows[new]["name"], rows[new]["limit"], rows[new]["state"]) == ("billing", "7/s burst 7", "active")
     assert rows[new]["prefix"] == text[:12]

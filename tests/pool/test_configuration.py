@@ -52,9 +52,9 @@ def test_a_refused_reload_has_all_mistakes_in_one_line(pool):
 
 
 HIDDEN = {  # F15
-    "carriage returns": (b"workers = 2\r\nmax_requests = 5\r\n", "1: the line ends in a carriage return: save the file with the line ends of Unix"),
+    "carriage returns": (b"workers = 2\r\nmax_requests = 5\r\n", "1: the line ends in a carriage return: save the file with Unix line endings"),
     "byte order mark": (b"\xef\xbb\xbfworkers = 2\n", "1: the file begins with a byte order mark: save it as UTF-8 without one"),
-    "comment": (b"log = /tmp/x.log # the log\n", "1: log: a comment needs a line of its own, all behind the = is the value"),
+    "comment": (b"log = /tmp/x.log # the log\n", "1: log: a comment needs a line of its own: all after the = is the value"),
     "hidden character": (b"user = ro\xe2\x80\x8bot\n", '1: user must be plain text of 0 to 64 bytes, not "ro\\u200bot"'),
     "standard error": (b"log = /dev/stderr\n", "log: /dev/stderr is not a file; for standard error write log = stderr"),
     "unknown host": (b"listen = no-such-host.invalid:9000\n", None),

@@ -89,8 +89,8 @@ def test_requests_pass_while_a_migration_waits_for_a_lock(behind):
     done = migration.result(60)
     assert done.stdout.splitlines()[0] == f"applied {SECOND}" and versions(behind) == NAMES
     assert slowest < 3 * PATIENCE and looks > 20
-    waits = re.findall(r"^clientele: another transaction holds a lock that 0002_rate_limit needs; requests pass for (\d+) ms, "
-                       r"then it is tried again\.$", done.stderr, re.M)
+    waits = re.findall(r"^clientele: another transaction holds a lock that 0002_rate_limit needs; letting requests pass for (\d+) ms "
+                       r"before the next try\.$", done.stderr, re.M)
     assert [int(ms) for ms in waits][:2] == [500, 1000]
 
 

@@ -219,12 +219,12 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "= 1", "f:1: there is no key \"\"" },
 		{ "workers = 1\nworkers = 1\n", "f:2: workers was set in line 1 already" },
 		{ "workers = 1\r\n# x\r\n", "f:1: the line ends in a carriage return: save the file "
-		    "with the line ends of Unix" },
+		    "with Unix line endings" },
 		{ "\xef\xbb\xbfworkers = 1\n", "f:1: the file begins with a byte order mark: save it as "
 		    "UTF-8 without one" },
-		{ "log = /x.log # the log", "f:1: log: a comment needs a line of its own, all behind "
+		{ "log = /x.log # the log", "f:1: log: a comment needs a line of its own: all after "
 		    "the = is the value" },
-		{ "workers = 1\t#one", "f:1: workers: a comment needs a line of its own, all behind "
+		{ "workers = 1\t#one", "f:1: workers: a comment needs a line of its own: all after "
 		    "the = is the value" },
 		{ "workers = 1\x1b[2J", "f:1: workers must be auto, dynamic or a whole number from 1 to "
 		    "512, not \"1\\u001b[2J\"" },
