@@ -4,9 +4,12 @@
 #include "master/scale.h"
 #include "net/listen.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the configuration */
 
@@ -64,15 +67,36 @@ judge_room(const struct conf *c, struct app *app)
 	buf_fini(&sum);
 }
 
+/*
+ * The service connects as its user, by whose name PostgreSQL may know it (peer authentication), so
+ * root becomes that user for the rest of the command.
+ */
+static bool
+become_user(const char *name)
+{
+	const struct passwd *user = name[0] && geteuid() == 0 ? getpwnam(name) : NULL;
+
+	return !user || (initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0
+			    && setuid(user->pw_uid) == 0);
+}
+
 static int
 try_database(const struct conf *c)
 {
 	struct stats_slot stats = { 0 };
-	struct app       *app = app_new(c, &stats, NULL);
-	int               code = app_check(app);
+	struct app       *app;
+	int               code;
 
+	if (!become_user(c->user))
+		return cmd_fail(EXIT_OS, "user: cannot become \"%s\": %s.", c->user,
+		    strerror(errno));
+	app = app_new(c, &stats, NULL);
+	code = app_check(app);
 	if (code == 0)
 		judge_room(c, app);
+	else if (code == EXIT_DATABASE && geteuid() == 0)
+		cmd_say("this was tried as root; if the database knows the service by the name of "
+		    "its user, try: runuser -u clientele -- clientele check --connect");
 	app_free(app);
 	return code;
 }

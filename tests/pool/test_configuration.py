@@ -159,6 +159,40 @@ def test_a_configuration_that_the_service_could_not_read_again_is_refused(pool, 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.fixture
+def peers(cluster, new_database):
+    """A database that lets the serving role in for one user of the system alone, as README.Debian sets it up."""
+    database = new_database()
+    hba, ident = cluster.data / "pg_hba.conf", cluster.data / "pg_ident.conf"
+    before = hba.read_text()
+    hba.write_text(f"local {database.name} clientele_serve peer map=peers\n{before}")
+    ident.write_text("peers nobody clientele_serve\n")
+    cluster.psql("-c", "SELECT pg_reload_conf()")
+    cluster.sockets.chmod(0o755)
+    yield database
+    hba.write_text(before)
+    ident.write_text("")
+    cluster.psql("-c", "SELECT pg_reload_conf()")
+    cluster.sockets.chmod(0o700)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user, which needs root")
+def test_check_connects_as_the_user_of_the_service(pool, peers):
+    """D2: as root it always failed where the database knows the service by its user, so that check && reload never reloaded."""
+    p = pool(peers, workers=1)
+    for path in (p.conf, p.conf.parent, p.place.dir):
+        path.chmod(path.stat().st_mode | 0o055)
+
+    def check_as_root(*flags):
+        return subprocess.run([p.place.bin, "-c", p.conf, *flags, "check", "--connect"], env=p.place.env, text=True, capture_output=True, timeout=60)
+
+    refused = wait_until(lambda: (done := check_as_root()).returncode == DATABASE and done, what="the new pg_hba.conf")
+    assert 'the database refuses the login of "clientele_serve"' in refused.stderr
+    assert refused.stderr.endswith("try: runuser -u clientele -- clientele check --connect\n")
+    done = check_as_root("--user=nobody")
+    assert (done.returncode, done.stdout) == (0, "configuration and database ok\n"), done.stderr
+
+
 def memory_of(pid):
     """All that a process can read of its own, as root sees it."""
     found = bytearray()
