@@ -542,7 +542,7 @@ def test_all_that_was_there_is_shown_once_while_several_clients_write(new_org, r
 def test_an_id_that_is_not_there_is_answered_with_its_own_error(live, db, resource, version):
     client = live.at(version)
     with nothing_written(db):
-        for some_id in (missing_id(resource), resource.prefix, resource.prefix + "z" * 22, "0", uid(), "a/b", "\u00e9 %", "x" * 300):
+        for some_id in (missing_id(resource), resource.prefix, resource.prefix + "z" * 22, "0", uid(), f"{uid()}/b", f"\u00e9 %{uid()}", "x" * 300):
             for method, path, body in calls(resource, escape(some_id)):
                 error = client.call(method, path, body, idem=uid("k") if method in resource.update else None).error(resource.missing, 404)
                 assert error["param"] == "id"
