@@ -7,9 +7,10 @@
 #include "conf/conf.h"
 
 /*
- * target is a path with an escaped query. Returns the HTTP status and appends the body to out; or returns 0 and
- * appends to err why there was no answer.
+ * target is a path with an escaped query. Returns the HTTP status and appends the body to out; or
+ * returns 0 and appends to err why there was no answer.
  */
-int ask(const struct conf *c, const char *method, const char *target, struct buf *out, struct buf *err);
+int ask(const struct conf *c, const char *method, const char *target, struct buf *out,
+    struct buf *err);
 
 #endif

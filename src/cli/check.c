@@ -29,8 +29,9 @@ judge_room(const struct conf *c, struct app *app)
 	buf_init(&sum, 512);
 	workers = scale_room(c, &room, &sum);
 	if (scale_is_cut(c, cpus_usable(), workers))
-		fprintf(stderr, "clientele: the database has room for %u workers, fewer than configured: %.*s\n", workers,
-		    STR_ARGS(buf_view(&sum)));
+		fprintf(stderr,
+		    "clientele: the database has room for %u workers, "
+		    "fewer than configured: %.*s\n", workers, STR_ARGS(buf_view(&sum)));
 	buf_fini(&sum);
 }
 

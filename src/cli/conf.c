@@ -1,4 +1,4 @@
-/* clientele conf: a front server's file, as shipped in conf/ but with the values of this configuration. */
+/* clientele conf: a front server's file, as in conf/, with the values of this configuration. */
 #include "cli/cmd.h"
 #include "cli/front.h"
 #include "net/address.h"
@@ -30,8 +30,11 @@ typedef void print_fn(const struct settings *s, struct buf *out);
 static bool
 is_plain(struct str s)
 {
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@+,~";
+
 	for (size_t i = 0; i < s.len; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@+,~", s.ptr[i]))
+		if (!strchr(plain, s.ptr[i]))
 			return false;
 	return true;
 }
@@ -66,7 +69,8 @@ print_host_port(const struct backend *b, struct buf *out)
 {
 	bool v6 = memchr(b->host.ptr, ':', b->host.len) != NULL;
 
-	buf_fmt(out, "%s%.*s%s:%.*s", v6 ? "[" : "", STR_ARGS(b->host), v6 ? "]" : "", STR_ARGS(b->port));
+	buf_fmt(out, "%s%.*s%s:%.*s", v6 ? "[" : "", STR_ARGS(b->host), v6 ? "]" : "",
+	    STR_ARGS(b->port));
 }
 
 static void
@@ -136,8 +140,9 @@ print_more_than_body(const struct settings *s, struct buf *out)
 }
 
 /*
- * A request waits and then is handled; the front server has read it before. By default that is less than the three
- * times request_timeout after which a stuck worker is killed: who asked it hears first that nobody knows.
+ * A request waits and is then handled; the front server has read it before. By default that is less
+ * than the three times request_timeout after which a stuck worker is killed: its client is answered
+ * before that, with an error of the front server.
  */
 static void
 print_patience(const struct settings *s, struct buf *out)
@@ -154,7 +159,7 @@ print_datadir(const struct settings *s, struct buf *out)
 	buf_fmt(out, "%s", PKGDATADIR);
 }
 
-/* A place in a shipped file: what it says there, between what makes it the only one, and what it shall say. */
+/* A place in a shipped file: what stands there, between what makes it unique; and its new text. */
 struct place {
 	struct str before, shipped;
 	print_fn  *print;
@@ -169,7 +174,8 @@ static const struct place nginx[] = {
 };
 
 static const struct place lighttpd[] = {
-	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""), print_lighttpd_backend, STR(")") },
+	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""),
+	    print_lighttpd_backend, STR(")") },
 	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
 	{ STR("server.max-request-size := "), STR("2048"), print_body_kib, STR("\n") },
 	{ STR("\"read-timeout\" => "), STR("30"), print_patience, STR(",") },
@@ -185,7 +191,8 @@ static const struct place caddy[] = {
 };
 
 static const struct place apache[] = {
-	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"), print_apache_backend, STR("/\"") },
+	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"),
+	    print_apache_backend, STR("/\"") },
 	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
 	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
 	{ .print = NULL },
@@ -198,7 +205,8 @@ static const struct {
 	[FRONT_NGINX] = { nginx, "/etc/nginx/sites-enabled/clientele" },
 	[FRONT_LIGHTTPD] = { lighttpd, "/etc/lighttpd/conf-enabled/90-clientele.conf" },
 	[FRONT_CADDY] = { caddy, "/etc/caddy/Caddyfile" },
-	[FRONT_APACHE] = { apache, "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
+	[FRONT_APACHE] = { apache,
+	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
 };
 
 /* Replaces the place in text, where it must stand exactly once; into is another buffer. */
@@ -210,7 +218,8 @@ fit(const struct place *p, const struct settings *s, struct str text, struct buf
 	size_t      end;
 
 	buf_init(&wanted, 1024);
-	buf_fmt(&wanted, "%.*s%.*s%.*s", STR_ARGS(p->before), STR_ARGS(p->shipped), STR_ARGS(p->after));
+	buf_fmt(&wanted, "%.*s%.*s%.*s", STR_ARGS(p->before), STR_ARGS(p->shipped),
+	    STR_ARGS(p->after));
 	at = memmem(text.ptr, text.len, wanted.ptr, wanted.len);
 	assert(at != NULL); /* a file in conf/ was changed and the table above was not */
 	end = (size_t)(at - text.ptr) + wanted.len;
@@ -236,7 +245,8 @@ print_file(size_t which, const struct settings *s, const char *origin)
 		buf_reset(&text[!i], OUTPUT_MAX_BYTES);
 		fit(p, s, buf_view(&text[i]), &text[!i]);
 	}
-	printf("# Clientele behind %s, printed by `clientele conf %s` for %s. On Debian:\n# %s\n\n%.*s",
+	printf("# Clientele behind %s, printed by `clientele conf %s` for %s. On Debian:\n"
+	    "# %s\n\n%.*s",
 	    front_files[which].name, front_files[which].name, origin, servers[which].where,
 	    STR_ARGS(buf_view(&text[i])));
 	for (size_t k = 0; k < COUNTOF(text); k++)
@@ -254,9 +264,11 @@ cmd_conf(struct cmd_context *ctx, int argc, char **argv)
 	while (i < FRONT__COUNT && strcmp(front_files[i].name, argv[1]) != 0)
 		i++;
 	if (i == FRONT__COUNT)
-		return cmd_usage("conf knows nginx, lighttpd, caddy and apache, not \"%s\"", argv[1]);
+		return cmd_usage("conf knows nginx, lighttpd, caddy and apache, not \"%s\"",
+		    argv[1]);
 	if (!is_plain(s.backend.path) || !is_plain(s.backend.host) || !is_plain(s.backend.port)) {
-		fprintf(stderr, "clientele: listen: \"%s\" has characters that mean something in the web servers' files\n",
+		fprintf(stderr, "clientele: listen: \"%s\" has characters that mean something "
+		    "in the web servers' files\n",
 		    ctx->conf.listen);
 		return EXIT_CONFIG;
 	}

@@ -20,7 +20,8 @@ tell(const struct cmd_context *ctx, const char *method, const char *path, const 
 	buf_init(&target, 256);
 	buf_init(&out, STATUS_MAX_BYTES);
 	buf_init(&err, 1024);
-	buf_fmt(&target, "%s?format=%s%s%s", path, ctx->json ? "json" : "text", query[0] ? "&" : "", query);
+	buf_fmt(&target, "%s?format=%s%s%s", path, ctx->json ? "json" : "text",
+	    query[0] ? "&" : "", query);
 	buf_add(&target, "", 1);
 	status = ask(&ctx->conf, method, target.ptr, &out, &err);
 	if (status == 0)
@@ -80,7 +81,8 @@ count_query(const char *text, char *out, size_t size)
 		text++;
 	if (!str_to_i64(str_of(text), 1, CONF_WORKERS_MAX, &n))
 		return false;
-	snprintf(out, size, "count=%s%jd", sign == '+' ? "%2B" : sign == '-' ? "-" : "", (intmax_t)n);
+	snprintf(out, size, "count=%s%jd", sign == '+' ? "%2B" : sign == '-' ? "-" : "",
+	    (intmax_t)n);
 	return true;
 }
 
@@ -99,11 +101,15 @@ cmd_workers(struct cmd_context *ctx, int argc, char **argv)
 int
 cmd_reload(struct cmd_context *ctx, int argc, char **argv)
 {
-	return argc > 1 ? cmd_usage("reload does not know \"%s\"", argv[1]) : tell(ctx, "POST", "/reload", "");
+	if (argc > 1)
+		return cmd_usage("reload does not know \"%s\"", argv[1]);
+	return tell(ctx, "POST", "/reload", "");
 }
 
 int
 cmd_upgrade(struct cmd_context *ctx, int argc, char **argv)
 {
-	return argc > 1 ? cmd_usage("upgrade does not know \"%s\"", argv[1]) : tell(ctx, "POST", "/upgrade", "");
+	if (argc > 1)
+		return cmd_usage("upgrade does not know \"%s\"", argv[1]);
+	return tell(ctx, "POST", "/upgrade", "");
 }

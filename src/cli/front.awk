@@ -1,5 +1,5 @@
-# Turns the front servers' files of conf/ into C: one text a server, without the comments at the files' heads,
-# which speak of files lying side by side.
+# Turns the front servers' files of conf/ into C: one text a server, without the comments at the
+# files' heads, which speak of files lying side by side.
 
 function c_line(s) {
 	gsub(/\\/, "&&", s)

@@ -29,8 +29,8 @@ read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 		*out = rate_text(&rate, text);
 		return true;
 	}
-	log_error("a limit is default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers from 1 to %d",
-	    RATE_MAX);
+	log_error("a limit is default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, "
+	    "with numbers from 1 to %d", RATE_MAX);
 	return false;
 }
 
@@ -93,8 +93,8 @@ create(struct owner *o, bool json, int argc, char **argv)
 	tx_init(&tx, o->db, &o->arena);
 	if (!read_options(argc, argv, &options) || optind != argc || !options.org.ptr
 	    || !(str_is(options.env, "live") || str_is(options.env, "sandbox")))
-		return cmd_usage("clientele key create --org NAME --env live|sandbox [--name TEXT] [--expires-days N] "
-		    "[--limit RATE]");
+		return cmd_usage("clientele key create --org NAME --env live|sandbox "
+		    "[--name TEXT] [--expires-days N] [--limit RATE]");
 	livemode = str_is(options.env, "live");
 	if ((code = owner_environments(o, options.org, &environments, &count)) != 0)
 		return code;
@@ -128,7 +128,8 @@ create(struct owner *o, bool json, int argc, char **argv)
 	} else {
 		printf("%s\n", key.text);
 		fprintf(stderr, "This key of %.*s (%.*s) is shown only now; its id is %.*s.\n",
-		    STR_ARGS(options.org), STR_ARGS(options.env), STR_ARGS(owner_id(o, API_KEY_ID_PREFIX, &id)));
+		    STR_ARGS(options.org), STR_ARGS(options.env),
+		    STR_ARGS(owner_id(o, API_KEY_ID_PREFIX, &id)));
 	}
 	return 0;
 }
@@ -136,8 +137,10 @@ create(struct owner *o, bool json, int argc, char **argv)
 static int
 list(struct owner *o, bool json, int argc, char **argv)
 {
-	static const char *const columns[] = { "id", "organization", "environment", "prefix", "name", "expires",
-		"revoked", "lastUsed", "limit" };
+	static const char *const columns[] = {
+		"id", "organization", "environment", "prefix", "name", "expires", "revoked",
+		"lastUsed", "limit",
+	};
 	struct options            options;
 	struct owner_environment *environments;
 	struct listing            listing;
@@ -170,7 +173,8 @@ list(struct owner *o, bool json, int argc, char **argv)
 			cells[5] = owner_time(o, &row, COL_API_KEY_EXPIRES_AT);
 			cells[6] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
 			cells[7] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
-			cells[8] = arena_str(&o->arena, row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT));
+			cells[8] = arena_str(&o->arena,
+			    row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT));
 		}
 	}
 	listing_print(&listing, json);
@@ -178,8 +182,8 @@ list(struct owner *o, bool json, int argc, char **argv)
 }
 
 /*
- * Runs a statement on a key, in whichever environment it is: $1 environment, $2 key and, with limit, $3 that text.
- * Says so when there is no such key.
+ * Runs a statement on a key, in whichever environment it is: $1 environment, $2 key and, with a
+ * limit, $3 its text. Says so when there is no such key.
  */
 static int
 change(struct owner *o, struct str id_text, enum sql_id statement, const struct str *limit)
@@ -234,10 +238,12 @@ limit(struct owner *o, bool json UNUSED, int argc, char **argv)
 	int        code;
 
 	if (argc < 3)
-		return cmd_usage("clientele key limit ID RATE|off|default (RATE: 100/s, or 100/s burst 200)");
+		return cmd_usage("clientele key limit ID RATE|off|default "
+		    "(RATE: 100/s, or 100/s burst 200)");
 	/* With and without quotation marks around the rate. */
 	for (int i = 2; i < argc; i++)
-		words = arena_fmt(&o->arena, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "", argv[i]);
+		words = arena_fmt(&o->arena, "%.*s%s%s", STR_ARGS(words), i > 2 ? " " : "",
+		    argv[i]);
 	if (!read_limit(words, text, &stored))
 		return EXIT_USAGE;
 	code = change(o, str_of(argv[1]), SQL_API_KEY_LIMIT, &stored);

@@ -60,8 +60,9 @@ print_row(const struct listing *l, const struct str *cells, const size_t *widths
 	for (size_t c = 0; c < l->width; c++) {
 		struct str cell = shown(cells[c]);
 		bool       last = c + 1 == l->width;
+		int        blanks = last ? 0 : (int)(widths[c] - utf8_count(cell) + 2);
 
-		printf("%.*s%*s", STR_ARGS(cell), last ? 0 : (int)(widths[c] - utf8_count(cell) + 2), last ? "\n" : "");
+		printf("%.*s%*s", STR_ARGS(cell), blanks, last ? "\n" : "");
 	}
 }
 

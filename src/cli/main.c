@@ -23,9 +23,11 @@ static const struct {
 	{ "status", cmd_status, "what a running service is at [--watch[=SECONDS]]" },
 	{ "workers", cmd_workers, "how many there are | N | +N | -N to change it" },
 	{ "reload", cmd_reload, "have a running service read its configuration again" },
-	{ "upgrade", cmd_upgrade, "have a running service go on with the binary that is installed now" },
+	{ "upgrade", cmd_upgrade,
+	    "have a running service go on with the binary that is installed now" },
 	{ "check", cmd_check, "judge the configuration [--print] and the database [--connect]" },
-	{ "conf", cmd_conf, "print a web server's file for this configuration: nginx | lighttpd | caddy | apache" },
+	{ "conf", cmd_conf, "print a web server's file for this configuration: "
+	    "nginx | lighttpd | caddy | apache" },
 	{ "migrate", cmd_migrate, "bring the database schema up to date" },
 	{ "org", cmd_org, "create NAME | list | pin NAME VERSION|none" },
 	{ "key", cmd_key, "create --org NAME --env live|sandbox | list [--org NAME] | revoke ID" },

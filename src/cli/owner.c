@@ -74,7 +74,8 @@ owner_environments(struct owner *o, struct str name, struct owner_environment **
 
 		(*out)[i].id = row_id(&row, COL_ENVIRONMENT_LIST_ID);
 		(*out)[i].livemode = row_bool(&row, COL_ENVIRONMENT_LIST_LIVEMODE);
-		(*out)[i].organization = arena_str(&o->arena, row_text(&row, COL_ENVIRONMENT_LIST_NAME));
+		(*out)[i].organization = arena_str(&o->arena,
+		    row_text(&row, COL_ENVIRONMENT_LIST_NAME));
 	}
 	return 0;
 }

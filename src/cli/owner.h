@@ -31,6 +31,7 @@ struct owner_environment {
 };
 
 /* Environments of one organization, or of all when name is absent. */
-int owner_environments(struct owner *o, struct str name, struct owner_environment **out, size_t *count);
+int owner_environments(struct owner *o, struct str name, struct owner_environment **out,
+    size_t *count);
 
 #endif

@@ -36,17 +36,18 @@ static const struct key keys[] = {
 	    "between them. Unix sockets are guarded by listen_mode instead." },
 	{ "admin_listen", "", TYPE_TEXT, FIXED, 0, 256, AT(admin_listen),
 	    "Where status, metrics and health are served over HTTP, and where status, workers, "
-	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere. Commands "
-	    "are taken on unix sockets only. It needs one more database connection." },
+	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere. "
+	    "Commands are taken on unix sockets only. It needs one more database connection." },
 	{ "admin_mode", "0600", TYPE_OCTAL, FIXED, 0, 0777, AT(admin_mode),
 	    "Octal permissions of the admin socket file; who may connect may also command." },
 	{ "admin_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(admin_owner),
-	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as created." },
+	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as "
+	    "created." },
 	{ "workers", "auto", TYPE_WORKERS, RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
-	    "Worker processes, each with one database connection: a number (static N is the same); "
-	    "auto, four for each processor, because a worker mostly waits for database and disk; or "
-	    "dynamic, as many as the load asks for. There are never more than the database has room "
-	    "for." },
+	    "Worker processes, each with one database connection: a number (static N is the "
+	    "same); auto, four for each processor, because a worker mostly waits for database "
+	    "and disk; or dynamic, as many as the load asks for. There are never more than the "
+	    "database has room for." },
 	{ "workers_min", "2", TYPE_INT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_min),
 	    "Least workers when dynamic, and how many there are at the start." },
 	{ "workers_max", "auto", TYPE_COUNT, RELOAD, 1, CONF_WORKERS_MAX, AT(workers_max),
@@ -63,20 +64,21 @@ static const struct key keys[] = {
 	    "Requests after which a worker is replaced, and up to a tenth more so that they do not "
 	    "all leave together; 0 means never." },
 	{ "max_memory", "0", TYPE_BYTES, RELOAD, 0, 1024 * MIB, AT(max_memory_bytes),
-	    "Resident memory at which a worker is replaced between two requests, looked at every 64 "
-	    "requests; 0 means never." },
+	    "Resident memory at which a worker is replaced between two requests, looked at every "
+	    "64 requests; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
 	    "each; a worker that is busy for three times as long is killed." },
 	{ "queue_timeout", "10s", TYPE_MS, RELOAD, 0, 10 * MINUTE, AT(queue_timeout_ms),
-	    "A request that waited longer for a worker is answered with 503 and not begun; needs the "
-	    "REQUEST_START of the sample files, from a front server on this host; 0 means no limit." },
+	    "A request that waited longer for a worker is answered with 503 and not begun; needs "
+	    "the REQUEST_START of the sample files, from a front server on this host; 0 means "
+	    "no limit." },
 	{ "queue_shed", "80", TYPE_INT, RELOAD, 0, 100, AT(queue_shed),
-	    "Percent of the listen queue at which requests are answered with 503 at once, before the "
-	    "queue overflows; 0 means never." },
+	    "Percent of the listen queue at which requests are answered with 503 at once, before "
+	    "the queue overflows; 0 means never." },
 	{ "statement_timeout", "10s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(statement_timeout_ms),
-	    "Longest time for one statement in the database; longer than lock_timeout, or a wait for a "
-	    "lock ends as a timeout." },
+	    "Longest time for one statement in the database; longer than lock_timeout, or a wait "
+	    "for a lock ends as a timeout." },
 	{ "lock_timeout", "5s", TYPE_MS, RELOAD, 10, 10 * MINUTE, AT(lock_timeout_ms),
 	    "Longest wait for a lock in the database, and so for the twin of a running request." },
 	{ "shutdown_timeout", "25s", TYPE_MS, RELOAD, 100, 10 * MINUTE, AT(shutdown_timeout_ms),
@@ -93,21 +95,22 @@ static const struct key keys[] = {
 	{ "docs_base_url", "https://docs.example.com", TYPE_URL, RELOAD, 1, 512, AT(docs_base_url),
 	    "Where doc_url in error answers points to, without a slash at the end." },
 	{ "rate_limit", "off", TYPE_RATE, RELOAD, 1, RATE_MAX, AT(rate_limit),
-	    "Requests that each API key may make: 100/s, 1000/m or 5000/h, with burst N for how many of them at "
-	    "once (else as many as in the time), or off; clientele key limit sets another one for a key." },
+	    "Requests that each API key may make: 100/s, 1000/m or 5000/h, with burst N for how "
+	    "many of them at once (else as many as in the time), or off; clientele key limit "
+	    "sets another one for a key." },
 	{ "prepared_statements", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(prepared_statements),
-	    "Whether statements are prepared once for each connection; off for a pooler between here and "
-	    "PostgreSQL that gives each transaction another connection." },
+	    "Whether statements are prepared once for each connection; off for a pooler between "
+	    "here and PostgreSQL that gives each transaction another connection." },
 	{ "pidfile", "", TYPE_TEXT, FIXED, 0, 1024, AT(pidfile),
 	    "File for the process id of the supervisor; empty means none." },
 	{ "user", "", TYPE_TEXT, FIXED, 0, 64, AT(user),
 	    "User to become when started as root; empty means to stay." },
 	{ "sandbox", "on", TYPE_SANDBOX, RELOAD, 0, CONF_SANDBOX_LOG, AT(sandbox),
-	    "Whether workers give up, once they serve, what of the system they do not need; log lets "
-	    "through what on would kill for, and the kernel's log tells of it." },
+	    "Whether workers give up, once they serve, what of the system they do not need; log "
+	    "lets through what on would kill for, and the kernel's log tells of it." },
 	{ "log", "stderr", TYPE_TEXT, RELOAD, 1, 1024, AT(log),
-	    "Where the log goes: stderr, syslog, syslog:/socket, or the path of a file, which SIGUSR1 opens "
-	    "again." },
+	    "Where the log goes: stderr, syslog, syslog:/socket, or the path of a file, which "
+	    "SIGUSR1 opens again." },
 	{ "log_format", "text", TYPE_FORMAT, RELOAD, 0, LOG_FORMAT__COUNT - 1, AT(log_format),
 	    "text or json, one line an event." },
 	{ "log_level", "info", TYPE_LEVEL, RELOAD, 0, LOG_LEVEL__COUNT - 1, AT(log_level),
@@ -115,8 +118,8 @@ static const struct key keys[] = {
 	{ "request_log", "on", TYPE_SWITCH, RELOAD, 0, 1, AT(request_log),
 	    "Whether each request has a line in the log, at level info." },
 	{ "slow_request", "1s", TYPE_MS, RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
-	    "Requests that take longer are logged at level warn, with the statements they ran and whatever "
-	    "request_log says; 0 means none is." },
+	    "Requests that take longer are logged at level warn, with the statements they ran "
+	    "and whatever request_log says; 0 means none is." },
 #undef AT
 };
 
