@@ -31,7 +31,13 @@ static struct {
 	struct str          hash;          /* of the last request that would have left one */
 	size_t              ids_count;
 	bool                made_none;
+	struct str          answer;        /* of the record that was read last */
 } fake;
+
+/* An answer that is kept for a 409. */
+#define REFUSAL \
+	"{\"success\":false,\"code\":\"duplicate\",\"message\":\"It is there.\"," \
+	"\"error\":{\"code\":\"duplicate\",\"message\":\"It is there.\"}}"
 
 static const struct id environment = { "environment 0001" };
 
@@ -494,7 +500,7 @@ record_text(int column)
 	static const struct str versions[] = { STR("2026-07-31"), STR("legacy"), STR("no such version") };
 	static const struct str asked[] = { STR_NONE, STR("2026-07-31"), STR("") };
 	static const struct str headers[] = { STR(""), STR("Clientele-Result: created\n"), STR("no colon"), STR("A: b\nC: d\n") };
-	static const struct str answers[] = { STR("{\"stored\":true}"), STR("null"), STR("{\"code\":\"duplicate\"}") };
+	static const struct str answers[] = { STR("{\"stored\":true}"), STR("null"), STR(REFUSAL) };
 
 	switch (column) {
 	case COL_IDEMPOTENCY_LOOK_REQUEST_HASH:
@@ -507,7 +513,8 @@ record_text(int column)
 		return choose(headers, COUNTOF(headers));
 	default:
 		CHECK(column == COL_IDEMPOTENCY_LOOK_ANSWER);
-		return choose(answers, COUNTOF(answers));
+		fake.answer = choose(answers, COUNTOF(answers));
+		return fake.answer;
 	}
 }
 
@@ -543,9 +550,10 @@ row_id(const struct row *r, int column)
 int64_t
 row_i64(const struct row *r, int column UNUSED)
 {
-	static const int64_t statuses[] = { 201, 200, 409 }; /* all that a 409 may be: duplicate, conflict */
-
-	return r->result->id == SQL_IDEMPOTENCY_LOOK ? statuses[next() % COUNTOF(statuses)] : (int64_t)next();
+	if (r->result->id != SQL_IDEMPOTENCY_LOOK)
+		return next();
+	/* It is read after the answer, which is the whole body. */
+	return str_is(fake.answer, REFUSAL) ? 409 : 200 + (next() & 1);
 }
 
 bool
