@@ -1,5 +1,5 @@
 /*
- * What main() and the subcommands agree on.
+ * What main() and the subcommands share.
  *
  * Arguments  argv[0] is the subcommand's own name; global options (-c, --json,
  *            --<key>=value) have been taken out, wherever they stood.

@@ -1,4 +1,4 @@
-/* clientele status, workers, reload, upgrade: what a running service is at, and what it is told. */
+/* clientele status, workers, reload, upgrade: shows and commands a running service. */
 #include "admin/status.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
@@ -37,7 +37,7 @@ tell(const struct cmd_context *ctx, const char *method, const char *path, const 
 	return status >= 200 && status < 300 ? 0 : EXIT_UNAVAILABLE;
 }
 
-/* Until interrupted. A service that is away for a moment, as in an upgrade, comes back. */
+/* Until interrupted. A service that does not answer, as during an upgrade, is asked again. */
 static int
 watch(const struct cmd_context *ctx, unsigned seconds)
 {

@@ -19,7 +19,7 @@ static const struct {
 	cmd_fn     *run;
 	const char *help;
 } commands[] = {
-	{ "serve", cmd_serve, "answer requests until told to stop" },
+	{ "serve", cmd_serve, "answer requests until it is stopped" },
 	{ "status", cmd_status, "what a running service is at [--watch[=SECONDS]]" },
 	{ "workers", cmd_workers, "how many there are | N | +N | -N to change it" },
 	{ "reload", cmd_reload, "have a running service read its configuration again" },
@@ -78,7 +78,7 @@ cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err)
 	return good;
 }
 
-/* A socket on a standard descriptor that was closed would have the log written to it. */
+/* Opens standard descriptors that are closed: a socket with such a number would get the log. */
 static bool
 fill_standard_fds(void)
 {
@@ -136,7 +136,7 @@ option_find(const char *arg)
 	return OPTION_NONE;
 }
 
-/* What the command line says, sorted: global options in ctx, the rest for the subcommand. */
+/* The rest of the command line, for the subcommand; global options are in ctx. */
 struct arguments {
 	int    argc;
 	char **argv;
@@ -144,7 +144,7 @@ struct arguments {
 	bool   help, version;
 };
 
-/* 0, or an exit code. */
+/* Returns 0, or an exit code. */
 static int
 sort_arguments(struct cmd_context *ctx, struct arguments *a, int argc, char **argv)
 {

@@ -39,7 +39,7 @@ static const struct key keys[] = {
 	    "reload and upgrade connect: unix:/path, /path or host:port; empty means nowhere. "
 	    "Commands are taken on unix sockets only. It needs one more database connection." },
 	{ "admin_mode", "0600", TYPE_OCTAL, FIXED, 0, 0777, AT(admin_mode),
-	    "Octal permissions of the admin socket file; who may connect may also command." },
+	    "Octal permissions of the admin socket file; all who may connect may command." },
 	{ "admin_owner", "", TYPE_TEXT, FIXED, 0, 128, AT(admin_owner),
 	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as "
 	    "created." },

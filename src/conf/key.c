@@ -12,7 +12,7 @@ enum { CLIP_BYTES = 60 };
 static const char *const off_on[] = { "off", "on" };
 static const char *const off_on_log[] = { "off", "on", "log" }; /* CONF_SANDBOX_ */
 
-/* The names of a type, as many as the key's max says, and one; NULL: it has none. */
+/* The names of a type's values, from 0 to the key's max. NULL: it has none. */
 static const char *const *
 names_of(enum type type)
 {
@@ -37,7 +37,7 @@ static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
 static char **
 text_of(const struct conf *c, const struct key *k)
 {
-	/* No struct conf is const where it is made, and only key_set() and its like write. */
+	/* Every struct conf is made writable, and readers of this pointer do not write. */
 	return (char **)((uintptr_t)c + k->at);
 }
 
@@ -104,7 +104,7 @@ parse_units(const struct key *k, struct str value, int64_t *out)
 	suffix = (struct str) { value.ptr + digits.len, value.len - digits.len };
 	if (!str_to_i64(digits, 0, INT64_MAX, &n))
 		return false;
-	/* A time without a unit is a guess waiting to be wrong; only 0 needs none. */
+	/* Only 0 needs no unit: a time without one would be misread. */
 	for (const struct unit *u = units_of(k->type); u->suffix; u++)
 		if (str_is(suffix, u->suffix) || (n == 0 && suffix.len == 0)) {
 			if (__builtin_mul_overflow(n, u->factor, &n) || n < k->min || n > k->max)
@@ -191,7 +191,7 @@ key_clip(struct str s)
 	return (struct str) { s.ptr, s.len < CLIP_BYTES ? s.len : CLIP_BYTES };
 }
 
-/* What the key takes, for the message about what it did not take. */
+/* What the key takes, for the message about a value that it refused. */
 static void
 print_expected(const struct key *k, struct buf *err)
 {

@@ -55,12 +55,12 @@ void key_print(const struct key *k, const struct conf *c, struct buf *out);
 
 bool key_same(const struct key *k, const struct conf *a, const struct conf *b);
 
-/* The member of one becomes that of the other. */
+/* Copies the member from one configuration to another. */
 void key_copy(const struct key *k, struct conf *to, const struct conf *from);
 
 void key_free(const struct key *k, struct conf *c);
 
-/* The beginning of what came from outside, for a message. */
+/* The beginning of a text from outside, for a message. */
 struct str key_clip(struct str s);
 
 #endif
