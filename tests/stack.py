@@ -6,6 +6,7 @@ do, the processes become the user that PostgreSQL's package made. The binary is 
 that it may lie where that user cannot reach it); the rest comes from the source folder.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -61,6 +62,15 @@ def process_stat(pid):
     except OSError:
         return None
     return state, int(parent)
+
+
+def open_files(pid):
+    """{descriptor: target} of a process. One that is closed meanwhile is not in it."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
 
 
 def children(pid):

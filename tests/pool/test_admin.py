@@ -16,7 +16,7 @@ import time
 import pytest
 
 from conftest import CUSTOMERS, Pending, timed
-from stack import PATIENCE, Cluster, children, free_port, wait_until
+from stack import PATIENCE, Cluster, children, free_port, open_files, wait_until
 
 AS_ROOT = os.getuid() == 0
 
@@ -479,7 +479,7 @@ def test_processes_hold_only_what_is_theirs(admin):
             inodes[parts[-1]] = f"socket:[{parts[6]}]"
 
     def holds(pid, path):
-        return inodes[path] in [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        return inodes[path] in open_files(pid).values()
 
     (worker,) = a.worker_pids()
     admin_pid = a.admin_pid()
@@ -567,10 +567,7 @@ def test_reopen(admin):
     pids = [a.pid, a.admin_pid(), *a.worker_pids()]
     if AS_ROOT:
         def moved(pid):
-            try:
-                held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-            except FileNotFoundError:  # closed meanwhile
-                return False
+            held = open_files(pid).values()
             return str(log) in held and str(old) not in held
 
         wait_until(lambda: all(moved(pid) for pid in pids), what="the end of the old log")

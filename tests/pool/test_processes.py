@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from stack import children, wait_until
+from stack import children, open_files, wait_until
 from test_hygiene import starts_held
 from test_upgrade import install
 
@@ -78,11 +78,7 @@ def board(pid):
 
 def descriptors(pid):
     """What a process has open besides standard input, output and error."""
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
-    return {target for fd, target in found.items() if fd > 2}
+    return {target for fd, target in open_files(pid).items() if fd > 2}
 
 
 def socket_of(path):
