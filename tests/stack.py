@@ -64,6 +64,17 @@ def process_stat(pid):
     return state, int(parent)
 
 
+SO_ACCEPTCON = 1 << 16  # of the flags in /proc/net/unix: it listens
+
+
+def listening_at(path):
+    """The socket that listens at a path: connections to it have its path, too, and a line of their own."""
+    with open("/proc/net/unix") as file:
+        of_path = [line.split() for line in file if line.endswith(f" {path}\n")]
+    (inode,) = [inode for _, _, _, flags, _, _, inode, _ in of_path if int(flags, 16) & SO_ACCEPTCON]
+    return f"socket:[{inode}]"
+
+
 def open_files(pid):
     """{descriptor: target} of a process. One that is closed meanwhile is not in it."""
     found = {}

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from conftest import CUSTOMERS, Pending, timed
-from stack import PATIENCE, Cluster, children, free_port, open_files, wait_until
+from stack import PATIENCE, Cluster, children, free_port, listening_at, open_files, wait_until
 
 AS_ROOT = os.getuid() == 0
 
@@ -472,14 +472,9 @@ def test_tcp_shows_and_takes_no_commands(admin):
 @pytest.mark.skipif(not AS_ROOT, reason="only root may look into these processes")
 def test_processes_hold_only_what_is_theirs(admin):
     a = admin(workers=1).start()
-    inodes = {}
-    for line in open("/proc/net/unix"):
-        parts = line.split()
-        if parts[-1] in (str(a.pool.socket), a.address) and parts[3] == "00010000":  # listening
-            inodes[parts[-1]] = f"socket:[{parts[6]}]"
 
     def holds(pid, path):
-        return inodes[path] in open_files(pid).values()
+        return listening_at(path) in open_files(pid).values()
 
     (worker,) = a.worker_pids()
     admin_pid = a.admin_pid()
