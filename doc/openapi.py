@@ -160,28 +160,28 @@ def complete_success(operation, what, document):
     what["headers"] = headers | what.get("headers", {})
 
 
-def complete_errors(operation, document, errors):
-    """Makes responses of the codes that an operation names, and of those that all of its kind can end with."""
+def complete_errors(operation, document, errors, name):
+    """Makes responses of the codes that an operation in that file names, and of those that all of its kind can end with."""
     public, responses, common = is_public(operation), operation["responses"], errors_of(operation)
     own = {status: what for status, what in responses.items() if isinstance(what, list)}
     for status in sorted({*common, *own}):
         codes = own.get(status, []) + common.get(status, [])
-        made = answer(status, codes, errors, document, not public and status != "401")
+        made = answer(status, codes, errors[name if status in own else "api"], document, not public and status != "401")
         if status not in own:
-            name = "Or".join("".join(word.title() for word in code.split("_")) for code in codes) + "Public" * public
-            document["components"]["responses"][name] = made
-            made = ref("responses", name)
+            shared = "Or".join("".join(word.title() for word in code.split("_")) for code in codes) + "Public" * public
+            document["components"]["responses"][shared] = made
+            made = ref("responses", shared)
         elif status == "409" and operation.get("x-writes"):
             made["headers"]["Idempotent-Replayed"] = ref("headers", "Replayed")
         responses[status] = made
 
 
-def complete(operation, document, errors):
+def complete(operation, document, errors, name):
     """Adds to an operation what is the same in all of its kind."""
     for what in list(operation["responses"].values()):
         if isinstance(what, dict):
             complete_success(operation, what, document)
-    complete_errors(operation, document, errors)
+    complete_errors(operation, document, errors, name)
     if "requestBody" in operation:
         media(operation["requestBody"], document)
     if operation.pop("x-writes", False):
@@ -220,7 +220,7 @@ def join(files, marks=False):
         item["parameters"] = item.get("parameters", []) + [ref("parameters", name) for name in ("Version", "RequestId", "Traceparent")]
         for method in METHODS:
             if method in item:
-                complete(item[method], document, errors[owner[path]])
+                complete(item[method], document, errors, owner[path])
     # What is shown only as a row of a list is in that example.
     text = json.dumps(document["paths"])
     for item in document.pop("rows of lists", []):

@@ -6,6 +6,7 @@ do, the processes become the user that PostgreSQL's package made. The binary is 
 that it may lie where that user cannot reach it); the rest comes from the source folder.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -61,6 +62,26 @@ def process_stat(pid):
     except OSError:
         return None
     return state, int(parent)
+
+
+SO_ACCEPTCON = 1 << 16  # of the flags in /proc/net/unix: it listens
+
+
+def listening_at(path):
+    """The socket that listens at a path: connections to it have its path, too, and a line of their own."""
+    with open("/proc/net/unix") as file:
+        of_path = [line.split() for line in file if line.endswith(f" {path}\n")]
+    (inode,) = [inode for _, _, _, flags, _, _, inode, _ in of_path if int(flags, 16) & SO_ACCEPTCON]
+    return f"socket:[{inode}]"
+
+
+def open_files(pid):
+    """{descriptor: target} of a process. One that is closed meanwhile is not in it."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
 
 
 def children(pid):

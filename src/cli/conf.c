@@ -30,6 +30,9 @@ typedef void print_fn(const struct settings *s, struct buf *out);
 static bool
 is_plain(struct str s)
 {
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@+,~";
+
 	for (size_t i = 0; i < s.len; i++)
 		if (!str_is_alnum(s.ptr[i]) && !(s.ptr[i] && strchr("/._-:@+,~", s.ptr[i])))
 			return false;
@@ -53,7 +56,7 @@ backend_of(const char *listen)
 	host.len -= host.len > 0; /* the colon */
 	if (host.len >= 2 && host.ptr[0] == '[')
 		host = (struct str) { host.ptr + 1, host.len - 2 };
-	/* It listens everywhere: the front server on the same machine is what this can be about. */
+	/* It listens on all addresses: the front server of this file is on the same host. */
 	for (size_t i = 0; i < COUNTOF(any); i++)
 		if (str_is(host, any[i]))
 			host = memchr(host.ptr, ':', host.len) ? STR("::1") : STR("127.0.0.1");

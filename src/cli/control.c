@@ -55,7 +55,7 @@ ask_service(const struct cmd_context *ctx, const char *method, const char *path,
 	return code;
 }
 
-/* Until interrupted. A service that is away for a moment, as in an upgrade, comes back. */
+/* Until interrupted. A service that does not answer, as during an upgrade, is asked again. */
 static int
 watch(const struct cmd_context *ctx, unsigned seconds)
 {

@@ -106,7 +106,7 @@ announce(const struct conf *c, const struct listener *l, const struct listener *
 		fclose(f);
 }
 
-/* What the image before this one had open. Without an admin socket it can serve, too. */
+/* The sockets of the program before an upgrade. Without an admin socket it serves, too. */
 static bool
 inherit(const struct conf *c, const struct handover *h, struct listener *l,
     struct listener *admin, struct buf *err)

@@ -84,8 +84,8 @@ bool conf_read_file(struct conf *c, const char *path, struct buf *err) MUSTCHECK
 bool conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *err) MUSTCHECK;
 
 /*
- * Only variables named after keys are looked at: a container manager may set
- * others with our prefix (CLIENTELE_PORT for a service called "clientele").
+ * Only variables named after keys are read: a container manager may set others with our prefix
+ * (CLIENTELE_PORT for a service called "clientele").
  */
 bool conf_read_env(struct conf *c, struct buf *err) MUSTCHECK;
 

@@ -10,7 +10,7 @@
 static const char *const off_on[] = { "off", "on" };
 static const char *const off_on_log[] = { "off", "on", "log" }; /* CONF_SANDBOX_ */
 
-/* The names of a type, as many as the key's max says, and one; NULL: it has none. */
+/* The names of a type's values, from 0 to the key's max. NULL: it has none. */
 static const char *const *
 names_of(enum key_type type)
 {
@@ -195,7 +195,7 @@ key_quote(struct str text, struct buf *err)
 	buf_fmt(err, "%s\"", len < text.len ? "..." : "");
 }
 
-/* What the key takes, for the message about what it did not take. */
+/* What the key takes, for the message about a value that it refused. */
 static void
 print_expected(const struct key *k, struct buf *err)
 {

@@ -27,12 +27,11 @@ UNTOUCHED = ("tests/api/customer/test_golden.py", "tests/api/customer/test_shape
 
 @pytest.fixture(scope="session")
 def tree():
-    folder = Path(tempfile.mkdtemp(prefix="clientele-grow.", dir="/tmp"))
-    folder.chmod(0o755)
-    tree = Tree(folder)
-    tree.new = tree.grow()
-    yield tree
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="clientele-grow.", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        tree = Tree(folder)
+        tree.new = tree.grow()
+        yield tree
 
 
 @pytest.fixture(scope="session")

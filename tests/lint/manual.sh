@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # mandoc finds nothing to warn of in the manual pages.
 . "$(dirname "$0")/list.inc"
-command -v mandoc >/dev/null || {
-	echo "mandoc is not installed"
-	exit 77
-}
+need mandoc
 for page in man/clientele.8 man/clientele.conf.5; do
 	[ -f "$page" ] || {
 		echo "$page is missing"

@@ -43,6 +43,5 @@ except (ValueError, KeyError) as error:
 print("\n".join(bad))
 sys.exit(bool(bad))
 PY
-if command -v promtool >/dev/null; then
-	promtool check rules conf/prometheus-rules.yml && promtool test rules tests/lint/prometheus-rules.test.yml
-fi
+need promtool
+promtool check rules conf/prometheus-rules.yml && promtool test rules tests/lint/prometheus-rules.test.yml

@@ -9,4 +9,4 @@ for python in /usr/bin/python3 python3; do
 	fi
 done
 echo "python3-yaml and python3-jsonschema are not installed"
-exit 77
+exit 1

@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # The scripts pass shellcheck.
 . "$(dirname "$0")/list.inc"
-command -v shellcheck >/dev/null || {
-	echo "shellcheck is not installed"
-	exit 77
-}
+need shellcheck
 bad=0
 # What is sourced or names "$1" of an inner shell is told apart by the scripts themselves.
 own_files scripts .ci | grep -v '\.md$' | xargs shellcheck -x -P scripts || bad=1

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from conftest import CUSTOMERS, Pending, timed
-from stack import PATIENCE, Cluster, children, free_port, wait_until
+from stack import PATIENCE, Cluster, children, free_port, listening_at, open_files, wait_until
 
 AS_ROOT = os.getuid() == 0
 
@@ -472,14 +472,9 @@ def test_tcp_shows_and_takes_no_commands(admin):
 @pytest.mark.skipif(not AS_ROOT, reason="only root may look into these processes")
 def test_processes_hold_only_what_is_theirs(admin):
     a = admin(workers=1).start()
-    inodes = {}
-    for line in open("/proc/net/unix"):
-        parts = line.split()
-        if parts[-1] in (str(a.pool.socket), a.address) and parts[3] == "00010000":  # listening
-            inodes[parts[-1]] = f"socket:[{parts[6]}]"
 
     def holds(pid, path):
-        return inodes[path] in [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        return listening_at(path) in open_files(pid).values()
 
     (worker,) = a.worker_pids()
     admin_pid = a.admin_pid()
@@ -566,10 +561,11 @@ def test_reopen(admin):
     wait_until(log.exists, what="a new log")
     pids = [a.pid, a.admin_pid(), *a.worker_pids()]
     if AS_ROOT:
-        def holds(pid, path):
-            return str(path) in [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        def moved(pid):
+            held = open_files(pid).values()
+            return str(log) in held and str(old) not in held
 
-        wait_until(lambda: all(holds(pid, log) and not holds(pid, old) for pid in pids), what="the end of the old log")
+        wait_until(lambda: all(moved(pid) for pid in pids), what="the end of the old log")
 
 
 @pytest.mark.parametrize("count, asked, after", [("3", "workers 3", 3), ("+2", "workers +2", 4), ("%2B2", "workers +2", 4),

@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from stack import children, wait_until
+from stack import children, listening_at, open_files, wait_until
 from test_hygiene import starts_held
 from test_upgrade import install
 
@@ -78,17 +78,7 @@ def board(pid):
 
 def descriptors(pid):
     """What a process has open besides standard input, output and error."""
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
-    return {target for fd, target in found.items() if fd > 2}
-
-
-def socket_of(path):
-    with open("/proc/net/unix") as file:
-        (inode,) = [line.split()[6] for line in file if line.endswith(f" {path}\n")]
-    return f"socket:[{inode}]"
+    return {target for fd, target in open_files(pid).items() if fd > 2}
 
 
 @pytest.fixture
@@ -101,7 +91,7 @@ def test_of_the_scoreboard_a_worker_has_its_own_pages_and_the_admin_process_a_vi
     p = pool(workers=1, admin_listen=f"unix:{place.new('a') / 'admin'}").start()
     wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
     whole = board(p.pid)["rw-s"]
-    listen = socket_of(p.socket)
+    listen = listening_at(p.socket)
     for pid in children(p.pid):
         if listen in descriptors(pid):
             assert list(board(pid)) == ["rw-s"] and board(pid)["rw-s"] < whole / 100
@@ -123,7 +113,7 @@ def test_a_child_has_the_descriptors_of_its_row_and_no_others(place, pool, needs
     admin_socket = place.new("a") / "admin"
     p = pool(workers=1, admin_listen=f"unix:{admin_socket}").start()
     assert p.ask().status == 200
-    listen, admin_listen = socket_of(p.socket), socket_of(admin_socket)
+    listen, admin_listen = listening_at(p.socket), listening_at(admin_socket)
     wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
     place.run(place.bin, "-c", p.conf, "status")
     of_supervisor = descriptors(p.pid)
@@ -163,4 +153,4 @@ def test_a_rehearsal_has_the_listening_socket_and_nothing_else(place, pool, need
     install(p, SHOW_DESCRIPTORS)
     p.signal(signal.SIGUSR2)
     p.wait_log("exit code 3")
-    assert re.findall("^has (.*)$", p.log(), re.M) == [socket_of(p.socket)]
+    assert re.findall("^has (.*)$", p.log(), re.M) == [listening_at(p.socket)]

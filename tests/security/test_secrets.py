@@ -5,12 +5,11 @@ memory that processes share, or a front server's log. (Clientele's own log: test
 
 import hashlib
 import json
-import os
 import re
 
 import pytest
 
-from stack import Cluster, Service, children
+from stack import Cluster, Service, children, open_files
 
 PIECE = 12  # of a key's secret, behind what people are shown of it
 SHOWN = len("ck_sandbox_") + 4
@@ -90,8 +89,8 @@ def test_keys_are_not_in_arguments_environments_and_shared_memory(used):
         for name in ("cmdline", "environ"):
             with open(f"/proc/{pid}/{name}", "rb") as file:
                 assert found_in(file.read(), keys) == []
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/memfd:"):
+        for fd, target in open_files(pid).items():
+            if target.startswith("/memfd:"):
                 with open(f"/proc/{pid}/fd/{fd}", "rb") as file:
                     content = file.read()
                 assert found_in(content, keys) == []
