@@ -14,12 +14,5 @@ command_send(int fd, enum command_kind kind, int32_t value)
 bool
 command_receive(int fd, struct command *out)
 {
-	struct command c;
-
-	while (read(fd, &c, sizeof(c)) == (ssize_t)sizeof(c))
-		if (c.kind < COMMAND__COUNT) {
-			*out = c;
-			return true;
-		}
-	return false;
+	return read(fd, out, sizeof(*out)) == (ssize_t)sizeof(*out);
 }

@@ -28,7 +28,7 @@ struct command {
 
 bool command_send(int fd, enum command_kind kind, int32_t value) MUSTCHECK;
 
-/* fd is non-blocking; false: nothing (more) has come. Unknown kinds are skipped. */
+/* fd is non-blocking; false: nothing (more) has come. The kind may be one that does not exist. */
 bool command_receive(int fd, struct command *out) MUSTCHECK;
 
 #endif

@@ -41,6 +41,7 @@ struct call {
 #define TRIED(name, needs, error) { SCMP_SYS(name), needs, error, 0, { { 0 } } }
 
 #define IS(n, value) SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
+#define NOT(n, value) SCMP_CMP64(n, SCMP_CMP_NE, (scmp_datum_t)(value), 0)
 #define AT_LEAST(n, value) SCMP_CMP64(n, SCMP_CMP_GE, (scmp_datum_t)(value), 0)
 #define BITS(n, mask, value) \
 	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
@@ -59,7 +60,10 @@ static bool
 add_rows(scmp_filter_ctx filter, const struct filter *f)
 {
 	const struct call calls[] = {
-		/* Requests, answers, and what libpq says and hears. */
+		/*
+		 * Requests, answers, and what libpq says and hears. The listening socket is shared
+		 * by all workers: connections are taken from it, and nothing else is done to it.
+		 */
 		CALL(read, 0),
 		CALL(readv, 0),
 		CALL(pread64, 0),
@@ -73,25 +77,25 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(epoll_pwait, 0),
 		CALL(recvfrom, 0),
 		CALL(sendto, 0),
-		CALL(shutdown, 0),
+		WHEN(shutdown, 0, NOT(0, f->listen_fd)),
 		CALL(setitimer, FOR_WORKER), /* ends what a peer makes last too long */
 		WHEN(accept4, 0, IS(0, f->listen_fd)),
 		/* By libfcgi on -1, after a connection without a request. */
 		TRIED(accept, FOR_WORKER, EBADF),
 		WHEN(fcntl, 0, IS(1, F_GETFL)),
-		WHEN(fcntl, 0, IS(1, F_SETFL)),
+		BOTH(fcntl, 0, IS(1, F_SETFL), NOT(0, f->listen_fd)),
 		WHEN(fcntl, 0, IS(1, F_GETFD)),
 		WHEN(fcntl, 0, IS(1, F_SETFD)),
 		CALL(lseek, 0),
 
 		/* To the database again, and to syslog. */
 		WHEN(socket, 0, IS(0, AF_UNIX)),
-		CALL(connect, 0),
+		WHEN(connect, 0, NOT(0, f->listen_fd)),
 		CALL(getsockname, 0),
 		CALL(getpeername, 0),
 		CALL(getsockopt, 0),
-		WHEN(setsockopt, 0, IS(1, SOL_SOCKET)),
-		WHEN(setsockopt, 0, IS(1, IPPROTO_TCP)),
+		BOTH(setsockopt, 0, IS(1, SOL_SOCKET), NOT(0, f->listen_fd)),
+		BOTH(setsockopt, 0, IS(1, IPPROTO_TCP), NOT(0, f->listen_fd)),
 		BOTH(socket, FOR_NETLINK, IS(0, AF_NETLINK), IS(2, NETLINK_SOCK_DIAG)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET), BITS(1, TYPE_MASK, SOCK_STREAM)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET6), BITS(1, TYPE_MASK, SOCK_STREAM)),
@@ -104,8 +108,8 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(sendmsg, FOR_ADMIN),
 		CALL(sendmmsg, FOR_NETWORK),
 		CALL(recvmsg, FOR_NETWORK),
-		WHEN(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IP)),
-		WHEN(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IPV6)),
+		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IP), NOT(0, f->listen_fd)),
+		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IPV6), NOT(0, f->listen_fd)),
 		WHEN(ioctl, FOR_NETWORK, IS(1, 0x541b /* FIONREAD */)),
 		CALL(uname, FOR_NETWORK),
 		TRIED(sysinfo, FOR_NETWORK, ENOSYS), /* by libcrypto, for the size of the memory */

@@ -14,7 +14,7 @@ enum heritage_fd {
 	HERITAGE_LISTEN,   /* the socket of front servers, listening */
 	HERITAGE_ADMIN,    /* the socket of administration, listening */
 	HERITAGE_LIFELINE, /* a pipe that ends when the supervisor is gone */
-	HERITAGE_READY,    /* takes the pid of a worker that serves from now on */
+	HERITAGE_READY,    /* a pipe whose bytes wake the supervisor: some worker serves now */
 	HERITAGE_COMMAND,  /* takes struct command */
 	HERITAGE_RESULT,   /* takes what a check of the database has found */
 	HERITAGE__FDS

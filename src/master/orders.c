@@ -8,6 +8,8 @@
 
 #include <sys/wait.h>
 
+enum { COMMANDS_AT_ONCE = 16 };
+
 /* ---- signals: an act returns false when it has to wait, and is called again */
 
 static bool
@@ -133,7 +135,8 @@ obey_commands(struct supervisor *s)
 {
 	struct command c;
 
-	while (command_receive(s->command_fd, &c))
+	/* So many at once, because a sender without end must not hold the loop up. */
+	for (int n = 0; n < COMMANDS_AT_ONCE && command_receive(s->command_fd, &c); n++)
 		switch ((enum command_kind)c.kind) {
 		case COMMAND_WORKERS_SET:
 			change_target(s, c.value, "command");
@@ -154,6 +157,7 @@ obey_commands(struct supervisor *s)
 			signals_raise(SIGTERM, 1);
 			break;
 		case COMMAND__COUNT:
+		default: /* of another version, or nonsense */
 			break;
 		}
 }

@@ -117,9 +117,15 @@ place_due_ms(const struct place *w, int64_t now_ms)
 }
 
 void
-place_set_ready(struct pool *p, struct place *w)
+place_look_ready(struct pool *p, struct place *w)
 {
-	enter(p, w, STATS_LIFE_READY);
+	struct stats_report report;
+
+	if (w->life != STATS_LIFE_STARTING)
+		return;
+	stats_read(slot_of(p, w), clock_mono_ms(), &report);
+	if (report.serves)
+		enter(p, w, STATS_LIFE_READY);
 }
 
 void

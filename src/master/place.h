@@ -30,8 +30,8 @@ void place_start(struct pool *p, struct place *w);
 /* The ms until a waiting place is to be started, from 0 on; INT64_MAX: it does not wait. */
 int64_t place_due_ms(const struct place *w, int64_t now_ms);
 
-/* The process has said that it serves. */
-void place_set_ready(struct pool *p, struct place *w);
+/* Looks whether a process that was starting serves by now. */
+void place_look_ready(struct pool *p, struct place *w);
 
 /* Lets a worker finish; one that does not serve yet has nothing to finish, and is killed. */
 void place_retire(struct pool *p, struct place *w);

@@ -192,12 +192,16 @@ pool_balance(struct pool *p)
 void
 pool_take_ready(struct pool *p)
 {
-	pid_t pid;
+	char bytes[POOL_PLACES];
 
-	while (read(p->ready_fd, &pid, sizeof(pid)) == (ssize_t)sizeof(pid))
-		for (size_t i = 0; i < POOL_PLACES; i++)
-			if (p->place[i].life == STATS_LIFE_STARTING && p->place[i].pid == pid)
-				place_set_ready(p, &p->place[i]);
+	/*
+	 * The bytes only wake: every worker can write them, and says in its own slot that it
+	 * serves. One read, because a worker that writes without end must not hold the loop up.
+	 */
+	if (read(p->ready_fd, bytes, sizeof(bytes)) <= 0)
+		return;
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		place_look_ready(p, &p->place[i]);
 }
 
 int64_t

@@ -46,7 +46,7 @@ struct place {
 
 struct pool {
 	struct heritage *heritage;   /* of all children; its stats have POOL_PLACES slots */
-	int              ready_fd;   /* where the pids of HERITAGE_READY come out */
+	int              ready_fd;   /* where the bytes of HERITAGE_READY come out */
 	unsigned         generation; /* of the configuration; 0: none is good yet */
 	unsigned         target;
 	unsigned         most;

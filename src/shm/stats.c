@@ -275,6 +275,7 @@ void
 stats_begin(struct stats_slot *s)
 {
 	stats_enter(s, STATS_STATE_IDLE);
+	word_set(&s->serves, 0);
 	word_set(&s->leaves, 0);
 	word_set(&s->refused, 0);
 	word_set(&s->last_status, 0);
@@ -333,6 +334,7 @@ stats_read(const struct stats_slot *s, int64_t now_ms, struct stats_report *out)
 	int64_t  busy_ms = word_get(&s->busy_ms), last_us = word_get(&s->last_us);
 
 	*out = (struct stats_report) {
+		.serves = word_get(&s->serves) != 0,
 		.state = state < STATS_STATE__COUNT ? (enum stats_state)state : STATS_STATE_IDLE,
 		.db = db < STATS_DB__COUNT ? (enum stats_db)db : STATS_DB_NONE,
 		.state_ms = clock_age(word_get(&s->since_ms), now_ms),

@@ -5,7 +5,7 @@
  * Parts      Each has pages of its own.
  *            pool, worker[]  about the pool and each worker; the supervisor alone writes them
  *            shared          a few words that the supervisor and all workers write
- *            slots           one for each worker, which this worker alone writes
+ *            slots           one for each worker, which this worker alone writes while it lives
  * Rights     A worker keeps 'shared' and its own slot (stats_keep_slot()): nothing else is mapped
  *            in it, and without a descriptor it cannot map it again. The admin process keeps
  *            everything to read (stats_keep_view()). Other children keep nothing.
@@ -110,6 +110,7 @@ struct stats_slot {
 	_Alignas(64) _Atomic(int64_t) since_ms; /* when the state began */
 	_Atomic(int64_t)  busy_ms;  /* when the request in hand was accepted; 0: none */
 	_Atomic(uint64_t) requests; /* answered */
+	_Atomic(uint32_t) serves;   /* 0 or 1: it takes requests from now on */
 	_Atomic(uint32_t) state;    /* enum stats_state */
 	_Atomic(uint32_t) db;       /* enum stats_db */
 	_Atomic(uint32_t) leaves;   /* by itself: enum stats_cause, and one; 0: it does not */
@@ -268,6 +269,7 @@ stats_count(_Atomic(uint64_t) *counter)
 /* ---- reading a slot, by others */
 
 struct stats_report {
+	bool             serves;
 	enum stats_state state;
 	enum stats_db    db;
 	int64_t          state_ms; /* since the state began; 0 when that lies ahead */

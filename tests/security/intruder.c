@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
@@ -83,6 +84,55 @@ static long
 fill_up(void)
 {
 	return ftruncate(STDIN_FILENO, 0);
+}
+
+/* ---- the listening socket, which all workers share, and the pipe that wakes the supervisor */
+
+enum { PIPES_BYTES = 200 * 1024 };
+
+static int listening = -1;
+
+static long
+stop_listening(void)
+{
+	return shutdown(listening, SHUT_RDWR);
+}
+
+static long
+stop_listening_otherwise(void)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	return connect(listening, &none, sizeof(none));
+}
+
+static long
+let_others_wait(void)
+{
+	return fcntl(listening, F_SETFL, 0);
+}
+
+static long
+take_nothing_any_more(void)
+{
+	const int one = 1;
+
+	return setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
+}
+
+/* Pieces of numbers, more than a pipe holds. */
+static long
+wake_with_nonsense(void)
+{
+	struct stat st;
+	long        written = 0;
+
+	for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+		while (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY
+		    && written < PIPES_BYTES && write(fd, "abc", 3) == 3)
+			written += 3;
+	errno = EBADF;
+	return written > 0 ? 0 : -1;
 }
 
 /* ---- memory that the service shares: what the supervisor mapped before it forked this worker */
@@ -186,6 +236,11 @@ static const struct {
 	{ "connect-elsewhere", connect_elsewhere, 0, { 0 } },
 	{ "catch-refusals", catch_refusals, 0, { 0 } },
 	{ "truncate", fill_up, 0, { 0 } },
+	{ "stop-listening", stop_listening, 0, { 0 } },
+	{ "stop-listening-otherwise", stop_listening_otherwise, 0, { 0 } },
+	{ "let-others-wait", let_others_wait, 0, { 0 } },
+	{ "take-nothing", take_nothing_any_more, 0, { 0 } },
+	{ "wake-with-nonsense", wake_with_nonsense, 0, { 0 } },
 	{ "touch-supervisor", touch_supervisor, 0, { 0 } },
 	{ "touch-neighbour", touch_neighbour, 0, { 0 } },
 	{ "scribble", scribble, 0, { 0 } },
@@ -265,6 +320,7 @@ accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 
 	if (!real)
 		real = (int (*)(int, struct sockaddr *, socklen_t *, int))dlsym(RTLD_NEXT, "accept4");
+	listening = fd;
 	got = real(fd, address, len, flags);
 	if (got == -1)
 		return got;

@@ -99,6 +99,7 @@ NEVER = {
     "mount": "mount", "bpf": "bpf", "setuid": "setuid", "prctl": "prctl", "setrlimit": "prlimit64",
     "catch-refusals": "rt_sigaction", "run-data": "mmap", "run-nothing": "mmap", "run-data-later": "mprotect", "raw": "socket", "netlink": "socket", "packet": "socket",
     "vsock": "socket", "socketpair": "socketpair", "listen": "listen", "accept-elsewhere": "accept4",
+    "stop-listening": "shutdown", "stop-listening-otherwise": "connect", "let-others-wait": "fcntl", "take-nothing": "setsockopt",
 }
 # These only where the database is behind a unix socket.
 NOT_LOCALLY = {"open-to-read": "openat", "open-as-log": "openat", "inet": "socket", "inet6": "socket", "connect-elsewhere": "socket",
@@ -217,6 +218,14 @@ def test_where_the_log_is_no_file_none_can_be_written(place, proc_database):
 @pytest.mark.parametrize("name", ["touch-supervisor", "touch-neighbour"])
 def test_the_memory_of_the_supervisor_and_of_other_workers_is_not_there(local, name):
     assert local.intrude(name) == "signal 11 (SIGSEGV)"
+
+
+def test_nonsense_in_the_pipe_that_wakes_the_supervisor_only_wakes_it(local):
+    assert local.intrude("wake-with-nonsense") == "done"
+    readies = local.readies()
+    local.signal(signal.SIGHUP)
+    local.wait_ready(readies)  # whatever is in the pipe, new workers are seen to serve
+    assert local.ask().status == 200
 
 
 def test_nonsense_in_all_memory_that_a_worker_can_write_harms_no_other_process(place, proc_database, key, intruder):

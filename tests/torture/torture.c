@@ -231,8 +231,8 @@ nap(int ms)
 static void
 start_worker(void)
 {
-	int   status, ready[2];
-	pid_t told;
+	int  status, ready[2];
+	char byte;
 
 	stats_begin(stats_slot(worker.stats, 0));
 	if (pipe(ready) == -1 || ftruncate(worker.log_fd, 0) == -1)
@@ -244,7 +244,7 @@ start_worker(void)
 	close(ready[1]);
 	if (traced && tracer_start(&worker.tracer, worker.pid, 10 * LIMIT_MS, &status) != TRACER_IDLE)
 		bail_out("the worker does not start");
-	while (!traced && read(ready[0], &told, sizeof(told)) != sizeof(told))
+	while (!traced && read(ready[0], &byte, 1) != 1)
 		if (errno != EINTR)
 			bail_out("the worker does not start");
 	close(ready[0]);
