@@ -30,9 +30,6 @@ typedef void print_fn(const struct settings *s, struct buf *out);
 static bool
 is_plain(struct str s)
 {
-	static const char plain[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@+,~";
-
 	for (size_t i = 0; i < s.len; i++)
 		if (!str_is_alnum(s.ptr[i]) && !(s.ptr[i] && strchr("/._-:@+,~", s.ptr[i])))
 			return false;
