@@ -2,12 +2,38 @@
 
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
 
+-- name: api_key_turn
+-- Before api_key_create, so that its count still holds at the commit: keys of one environment are
+-- made one after the other. $1 environment.
+SELECT WHERE pg_advisory_xact_lock(1, hashtext($1::uuid::text)) IS NOT NULL;
+
 -- name: api_key_create
+-- out: made live
+-- One new key, unless there are too many that work. made: it was made; live: how many there were.
 -- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time when it expires or NULL,
--- $8 rate limit or NULL.
-INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit)
-SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text
- WHERE :first_time;
+-- $8 rate limit or NULL, $9 the key whose limit it shares or NULL, $10 the key that makes it or
+-- NULL: it must work now, and not end before the new one; $11 how many keys there may be.
+WITH alive AS (
+    SELECT (SELECT count(*) FROM api_key k
+             WHERE k.environment_id = $1::uuid AND k.revoked_at IS NULL AND k.expires_at > now())
+         + (SELECT count(*) FROM api_key k
+             WHERE k.environment_id = $1 AND k.revoked_at IS NULL AND k.expires_at IS NULL) AS n
+), made AS (
+    INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit,
+                         limit_of)
+    SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz,
+           $8::text, $9::uuid
+      FROM alive
+     WHERE :first_time AND alive.n < $11::bigint
+       AND ($10::uuid IS NULL
+            OR EXISTS (SELECT FROM api_key m
+                        WHERE m.environment_id = $1 AND m.id = $10 AND m.revoked_at IS NULL
+                          AND (m.expires_at IS NULL OR m.expires_at >= $7)))
+    RETURNING id
+)
+SELECT set_config('app.expected', (count(made.id) = 1)::text, true)::boolean AS made,
+       max(alive.n) AS live
+  FROM alive LEFT JOIN made ON true;
 
 -- name: api_key_list
 -- out: :api_key_columns
@@ -35,17 +61,20 @@ UPDATE api_key k SET revoked_at = now()
 RETURNING k.id;
 
 -- name: api_key_limit
--- $1 environment, $2 id, $3 rate limit or NULL. No row: there is no such key here, or it was
--- revoked.
+-- Of a key and all that share it. $1 environment, $2 id, $3 rate limit or NULL. No row: there is no
+-- such key here, or it was revoked.
 UPDATE api_key k SET rate_limit = $3::text
- WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL
+  FROM api_key one
+ WHERE one.environment_id = $1::uuid AND one.id = $2::uuid AND one.revoked_at IS NULL
+   AND k.environment_id = $1
+   AND coalesce(k.limit_of, k.id) = coalesce(one.limit_of, one.id)
 RETURNING k.id;
 
 -- name: api_key_find
--- out: :api_key_columns rate_limit
+-- out: :api_key_columns rate_limit family
 -- One that works. $1 environment, $2 key.
 SELECT :api_key_columns
-     , k.rate_limit
+     , k.rate_limit, coalesce(k.limit_of, k.id) AS family
   FROM api_key k
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
    AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());

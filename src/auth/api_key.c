@@ -113,6 +113,9 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 		c->tenant.pin = V_CURRENT;
 	rate = row_text(&row, COL_KEY_FIND_RATE_LIMIT);
 	c->tenant.own_rate = rate.ptr && rate_parse(rate, &c->tenant.rate);
+	c->tenant.family = row_id(&row, COL_KEY_FIND_FAMILY);
+	c->tenant.expires_ms = row_is_null(&row, COL_KEY_FIND_EXPIRES_AT)
+	    ? 0 : row_time(&row, COL_KEY_FIND_EXPIRES_AT);
 	if (row_bool(&row, COL_KEY_FIND_UNMARKED))
 		mark_used(c);
 	return DB_OK;
@@ -166,14 +169,12 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	hash_sha256(key, hash);
 	/*
 	 * Before the look-up, so that a key that has used up its rate costs the database
-	 * nothing. It has a bucket, so it was valid.
+	 * nothing. It was refused before, so it was valid.
 	 */
-	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK) {
-		if ((e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
-			c->facts->organization = c->tenant.organization;
-			e = limit_settle(c, hash, looked_up, now_ns, &bucket);
-		} else if (e != ERR_UNAUTHORIZED)
-			limit_headers(c, &bucket);
+	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK
+	    && (e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
+		c->facts->organization = c->tenant.organization;
+		e = limit_take(c, hash, looked_up, now_ns, &bucket);
 	}
 	if (e == ERR_OK || e == ERR_RATE_LIMITED)
 		c->facts->key = api_key_prefix(key);

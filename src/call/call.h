@@ -34,6 +34,8 @@ struct tenant {
 	enum version pin;
 	bool         own_rate; /* the key has a rate of its own; else the configured one applies */
 	struct rate  rate;     /* with own_rate */
+	struct id    family;   /* the key whose rate it shares, or its own id */
+	int64_t      expires_ms; /* wall clock; 0: never */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */

@@ -59,8 +59,10 @@ struct new_key {
 	struct id                id;
 	struct api_key           key;
 	struct str               name, limit;
+	struct id                family;     /* whose limit it shares; nil: its own */
 	int64_t                  expires_ms; /* 0: never */
-	bool                     shown, lost, gone;
+	int64_t                  most;       /* that there may be in the environment */
+	bool                     shown, lost, gone, many;
 	int                      lost_errno;
 };
 
@@ -74,8 +76,10 @@ make_key(struct new_key *k)
 static void
 bind_key(struct tx *tx, const struct new_key *k, int64_t now_ms)
 {
-	struct bind *b = owner_step(tx, SQL_API_KEY_CREATE, &k->in);
+	struct bind *b;
 
+	(void)owner_step(tx, SQL_API_KEY_TURN, &k->in);
+	b = owner_step(tx, SQL_API_KEY_CREATE, &k->in);
 	bind_id(b, &k->id);
 	bind_text(b, (struct str) { (const char *)k->key.hash, SHA256_BYTES });
 	bind_text(b, k->name);
@@ -86,6 +90,12 @@ bind_key(struct tx *tx, const struct new_key *k, int64_t now_ms)
 	else
 		bind_null(b);
 	bind_text(b, k->limit);
+	if (id_is_nil(&k->family))
+		bind_null(b);
+	else
+		bind_id(b, &k->family);
+	bind_null(b); /* no key makes it */
+	bind_i64(b, k->most);
 }
 
 static void
@@ -106,6 +116,19 @@ print_key(const struct new_key *k)
 	listing_print(&listing, true);
 }
 
+/* The only reason against it is that there are too many. */
+static bool
+was_made(const struct tx *tx)
+{
+	struct row row;
+	size_t     step = 0;
+
+	while (tx->step[step].id != SQL_API_KEY_CREATE)
+		step++;
+	row = tx_row(tx, step, 0);
+	return row_bool(&row, COL_API_KEY_CREATE_MADE);
+}
+
 /*
  * Behind the last step and before the commit: a key whose text is lost is never made. When the
  * transaction runs again the text was printed already, and is the same.
@@ -117,8 +140,9 @@ show_key(struct tx *tx, void *with)
 	size_t          last = tx->steps - 1;
 
 	k->gone = tx->step[last].id == SQL_API_KEY_END && tx_rows(tx, last) == 0;
-	if (k->gone || k->shown)
-		return !k->gone;
+	k->many = !was_made(tx);
+	if (k->gone || k->many || k->shown)
+		return !k->gone && !k->many;
 	print_key(k);
 	k->lost = !cmd_flush();
 	k->lost_errno = errno;
@@ -141,6 +165,10 @@ run_key(struct tx *tx, struct new_key *k)
 	if (k->lost)
 		return cmd_fail(EXIT_OUTPUT, "the key could not be written to standard output "
 		    "(%s), so none was made.", strerror(k->lost_errno));
+	if (code == 0 && k->many)
+		return cmd_fail(EXIT_DATA, "this environment has %jd API keys that work, as many "
+		    "as keys_max allows; revoke one, or say --keys-max=%jd.",
+		    (intmax_t)k->most, (intmax_t)k->most + 1);
 	if (code && k->shown)
 		cmd_say("do not use the key above%s.",
 		    tx->outcome == TX_UNKNOWN ? " unless clientele key list shows it" : "");
@@ -182,6 +210,7 @@ cmd_key_create(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 		return code;
 	k.in = found[0]; /* each organization has both */
 	k.expires_ms = days ? now_ms + days * DAY_MS : 0;
+	k.most = ctx->conf.keys_max;
 	make_key(&k);
 	owner_enter(k.o, &tx, &k.in);
 	bind_key(&tx, &k, now_ms);
@@ -364,6 +393,7 @@ find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t no
 		k->in = found[e];
 		k->name = row_text(&row, COL_API_KEY_NAME);
 		k->limit = row_text(&row, COL_API_KEY_FIND_RATE_LIMIT);
+		k->family = row_id(&row, COL_API_KEY_FIND_FAMILY);
 		if (!row_is_null(&row, COL_API_KEY_EXPIRES_AT))
 			k->expires_ms = now_ms + row_time(&row, COL_API_KEY_EXPIRES_AT)
 			    - row_time(&row, COL_API_KEY_CREATED_AT);
@@ -375,7 +405,8 @@ find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t no
 int
 cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
-	struct new_key k = { .o = ctx->owner, .json = ctx->json };
+	/* Of the two keys one is to end, so their number is no matter. */
+	struct new_key k = { .o = ctx->owner, .json = ctx->json, .most = INT64_MAX };
 	int64_t        now_ms = clock_wall_ms();
 	int64_t        overlap_ms = OVERLAP_HOURS * 3600 * 1000;
 	struct id      old;

@@ -107,9 +107,12 @@ const struct key keys[] = {
 	    AT(docs_base_url),
 	    "Where doc_url in error answers points to, without a slash at the end." },
 	{ "rate_limit", "off", TYPE_RATE, KEY_RELOAD, 1, RATE_MAX, AT(rate_limit),
-	    "Requests that each API key may make: 100/s, 1000/m or 5000/h, with burst N for "
-	    "how many may come at once (otherwise as many as in that time), or off; clientele "
-	    "key limit sets another one for a single key." },
+	    "Requests that all API keys of an environment may make together: 100/s, 1000/m or "
+	    "5000/h, with burst N for how many may come at once (otherwise as many as in that "
+	    "time), or off; clientele key limit gives a key one of its own." },
+	{ "keys_max", "1000", TYPE_INT, KEY_RELOAD, 1, 100000, AT(keys_max),
+	    "API keys that an environment may have, of those that work: not revoked, not "
+	    "expired." },
 	{ "prepared_statements", "on", TYPE_SWITCH, KEY_RELOAD, 0, 1, AT(prepared_statements),
 	    "Whether statements are prepared once for each connection; off for a pooler "
 	    "between here and PostgreSQL that gives each transaction another connection." },

@@ -48,7 +48,8 @@ struct conf {
 	char         *docs_base_url;
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
-	int64_t       rate_limit;         /* rate_pack() */
+	int64_t       rate_limit;         /* rate_pack(); of each environment */
+	int64_t       keys_max;       /* of each environment, those that work */
 	int64_t       prepared_statements; /* 0 or 1 */
 	int64_t       sandbox;            /* CONF_SANDBOX_ */
 	char         *log;                /* "stderr", "syslog" or a path */

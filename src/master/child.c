@@ -81,7 +81,9 @@ drop_descriptors(const struct kind *k, struct heritage *h)
 static bool
 drop_memory(const struct kind *k, struct heritage *h)
 {
-	if (!k->buckets) {
+	if (k->buckets)
+		buckets_keep(h->buckets);
+	else {
 		buckets_free(h->buckets);
 		h->buckets = NULL;
 	}

@@ -182,6 +182,7 @@ describe(const struct supervisor *s, struct handover *h)
 		.pid = getpid(),
 		.lifeline = { s->heritage.fd[HERITAGE_LIFELINE], s->lifeline_fd },
 		.stats = s->heritage.stats->fd,
+		.buckets = { s->heritage.buckets->fd, BUCKETS_LAYOUT },
 		.generation = s->pool.generation,
 		.started_wall_ms = word_get(&board(s)->started_wall_ms),
 		.target = s->pool.target,

@@ -25,6 +25,7 @@ static const struct word {
 	WORD(rehearsal, 1),
 	WORD(lifeline, 2),
 	WORD(stats, 1),
+	WORD(buckets, 2),
 	WORD(generation, 1),
 	WORD(started_wall_ms, 1),
 	WORD(target, 1),
@@ -196,4 +197,5 @@ handover_keep_open(const struct handover *h, bool open)
 	for (size_t i = 0; i < COUNTOF(h->lifeline); i++)
 		keep_open(h->lifeline[i], open);
 	keep_open(h->stats, open);
+	keep_open(h->buckets[0], open);
 }

@@ -25,6 +25,7 @@ struct handover {
 	int64_t rehearsal; /* 0 or 1: prove that it works, with one worker, and end */
 	int64_t lifeline[2];
 	int64_t stats;     /* descriptor of the scoreboard's memory */
+	int64_t buckets[2]; /* the same of the rate limits' memory, and its layout */
 	int64_t generation;
 	int64_t started_wall_ms;
 	int64_t target;

@@ -145,15 +145,24 @@ open_heritage(struct supervisor *s, const struct handover *from)
 		h->fd[HERITAGE_LIFELINE] = (int)from->lifeline[0];
 		s->lifeline_fd = (int)from->lifeline[1];
 		h->stats = stats_attach((int)from->stats, POOL_PLACES);
+		/* Earlier programs left none, and 0 for it. */
+		if (from->buckets[0] > STDERR_FILENO)
+			h->buckets = buckets_attach((int)from->buckets[0], from->buckets[1]);
 	} else if (!open_pipe(&h->fd[HERITAGE_LIFELINE], &s->lifeline_fd))
 		return false;
 	if (from && !h->stats) {
 		log_info("counters start at zero: the previous program had different ones");
 		close((int)from->stats);
 	}
+	if (from && !h->buckets) {
+		log_info("rate limits begin anew: the previous program kept them otherwise");
+		if (from->buckets[0] > STDERR_FILENO)
+			close((int)from->buckets[0]);
+	}
 	if (!h->stats)
 		h->stats = stats_new(POOL_PLACES);
-	h->buckets = buckets_new();
+	if (!h->buckets)
+		h->buckets = buckets_new();
 	return open_commands(s) && pool_init(&s->pool, h);
 }
 

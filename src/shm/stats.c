@@ -2,6 +2,7 @@
 #include "shm/stats.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "shm/memory.h"
 
 #include "config.h"
 
@@ -129,26 +130,6 @@ map(struct stats *s, int fd, int protection)
 	return true;
 }
 
-/* Of a size that cannot change any more: a process that reads beyond a cut would die. */
-static int
-open_memory(size_t bytes)
-{
-	enum { NOEXEC_SEAL = 8 }; /* Linux 6.3; a system may insist on it */
-
-	static const char name[] = "clientele-stats";
-	int               flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int               fd = memfd_create(name, (unsigned)flags | NOEXEC_SEAL);
-
-	if (fd == -1 && errno == EINVAL)
-		fd = memfd_create(name, (unsigned)flags);
-	if (fd != -1 && ftruncate(fd, (off_t)bytes) == 0
-	    && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
-
 static struct stats *
 allocate(int fd, size_t slots)
 {
@@ -170,7 +151,7 @@ head_of(const struct stats *s)
 struct stats *
 stats_new(size_t slots)
 {
-	struct stats *s = allocate(open_memory(all_bytes(slots)), slots);
+	struct stats *s = allocate(memory_open("clientele-stats", all_bytes(slots)), slots);
 
 	if (!s) {
 		log_error("no shared memory: %s", strerror(errno));

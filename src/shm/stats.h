@@ -67,6 +67,8 @@ extern const char *const stats_state_names[STATS_STATE__COUNT];
 	    "Requests refused because the listen queue was nearly full.") \
 	EVENT(LIMITED, "requests_limited", \
 	    "Requests refused by a rate limit.") \
+	EVENT(EVICTED, "rate_limits_evicted", \
+	    "Buckets of rate limits that gave way to others and are full again.") \
 	EVENT(REPLAYED, "requests_replayed", \
 	    "Answers given again for an Idempotency-Key.") \
 	EVENT(SLOW, "requests_slow", \

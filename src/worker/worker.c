@@ -104,6 +104,8 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 		stats_observe(&stats->database, facts->db_us);
 	if (facts->replayed)
 		stats_count(&stats->event[STATS_EVENT_REPLAYED]);
+	if (facts->evicted)
+		stats_count(&stats->event[STATS_EVENT_EVICTED]);
 	if (facts->error == ERR_RATE_LIMITED)
 		stats_count(&stats->event[STATS_EVENT_LIMITED]);
 	word_set(&stats->last_route, facts->route);

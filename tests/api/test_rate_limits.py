@@ -29,8 +29,8 @@ def seen(reply):
     policy, left = reply.header("RateLimit-Policy"), reply.header("RateLimit")
     if policy is None and left is None:
         return None
-    q, w = re.fullmatch(r'"key";q=(\d+);w=(\d+)', policy).groups()
-    r, t = re.fullmatch(r'"key";r=(\d+);t=(\d+)', left).groups()
+    q, w = re.fullmatch(r'"(?:key|environment)";q=(\d+);w=(\d+)', policy).groups()
+    r, t = re.fullmatch(r'"(?:key|environment)";r=(\d+);t=(\d+)', left).groups()
     return int(q), int(w), int(r), int(t)
 
 
@@ -209,13 +209,19 @@ def test_a_limit_needs_a_key_that_there_is(limited):
     assert done.returncode == 67 and "revoked" in done.stderr
 
 
-def test_a_key_that_a_limited_key_makes_has_the_same_limit(limited):
-    client = limited("50/m burst 9")
+def test_a_key_that_a_limited_key_makes_shares_the_limit(limited):
+    client = limited("50/h burst 9")
     made = client.post("/api-keys", {"name": "made"}).data
-    assert seen(client.with_key(made["apiKey"]).get("/customers"))[:3] == (100 // 2, 60, 8)
+    assert seen(client.with_key(made["apiKey"]).get("/customers"))[:3] == (100 // 2, 3600, 7)
+    assert seen(client.get("/customers"))[2] == 6
+    # Another limit for one of them is one for all.
+    limits = lambda: {row["name"]: row["limit"] for row in client.org.organization.keys()}
+    set_limit(client, "40/h")
+    assert (limits()["made"], limits()["limited"], limits()["created by the operator"]) == ("40/h burst 40",) * 2 + (None,)
+    set_limit(client, "50/h burst 9")
     made = client.org.live.post("/api-keys", {"name": "free"}).data
     assert seen(client.with_key(made["apiKey"]).get("/customers")) is None
-    assert {row["name"]: row["limit"] for row in client.org.organization.keys()}["made"] == "50/m burst 9"
+    assert {row["name"]: row["limit"] for row in client.org.organization.keys()}["made"] == "50/h burst 9"
 
 
 def test_the_database_takes_no_other_spelling(live, db):

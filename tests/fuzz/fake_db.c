@@ -261,6 +261,9 @@ rows_of(const struct tx_step *step)
 		remember_create(b, step->id == SQL_CUSTOMER_CREATE_MANY);
 		fake.made_none = next() & 1;
 		return 1;
+	case SQL_API_KEY_CREATE:
+		fake.made_none = next() & 1;
+		return 1;
 	case SQL_CUSTOMER_SETTLE:
 		return choose_rows(0, fake.externals_count < IDS_MAX ? fake.externals_count : IDS_MAX);
 	default:
@@ -562,7 +565,8 @@ row_bool(const struct row *r, int column)
 	if (r->result->id == SQL_IDEMPOTENCY_LOOK && column == COL_IDEMPOTENCY_LOOK_FOUND)
 		return fake.replay;
 	/* Made, unless the script says that something was in the way. */
-	if (r->result->id == SQL_CUSTOMER_CREATE && column == COL_CUSTOMER_CREATE_MADE)
+	if ((r->result->id == SQL_CUSTOMER_CREATE && column == COL_CUSTOMER_CREATE_MADE)
+	    || (r->result->id == SQL_API_KEY_CREATE && column == COL_API_KEY_CREATE_MADE))
 		return !fake.made_none;
 	return next() & 1;
 }

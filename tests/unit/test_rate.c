@@ -160,13 +160,14 @@ other_terms_keep_what_was_taken(void **state UNUSED)
 /* ---- buckets */
 
 static struct buckets *buckets;
-static struct terms    ten;
+static struct rate     ten;
 
 static int
 set_up(void **state UNUSED)
 {
+	log_init("test", LOG_LEVEL_ERROR);
 	buckets = buckets_new();
-	ten = (struct terms) { .rate = rate("10/s burst 3"), .own = true, .organization = id_new() };
+	ten = rate("10/s burst 3");
 	return 0;
 }
 
@@ -177,136 +178,241 @@ tear_down(void **state UNUSED)
 	return 0;
 }
 
-/* The hash of a key that begins at this place. */
-static void
-hash_of(uint64_t place, uint64_t name, unsigned char out[SHA256_BYTES])
+/* An id whose bucket begins at the same place as those of others with this 'place'. */
+static struct id
+id_of(uint64_t place, uint64_t name)
 {
-	const uint64_t parts[4] = { place, name };
+	const uint64_t words[2] = { name + 1, place };
+	struct id      id;
 
-	memcpy(out, parts, SHA256_BYTES);
+	memcpy(id.b, words, sizeof(words));
+	return id;
+}
+
+static void
+hash_of(uint64_t name, unsigned char out[SHA256_BYTES])
+{
+	const uint64_t words[4] = { name, name + 7 };
+
+	memcpy(out, words, SHA256_BYTES);
+}
+
+/* Of a key in an environment of its own. */
+static struct limits
+own(uint64_t place, uint64_t name, struct rate r)
+{
+	return (struct limits) { .organization = id_of(1, 1), .environment = id_of(place + 500000, name), .family = id_of(place, name),
+		.own = true, .rate = r };
 }
 
 /* A whole request, as api_key_check() makes it. */
 static enum bucket_answer
-ask(uint64_t place, uint64_t name, const struct terms *terms, bool looked_up, int64_t now_ns)
+ask_as(uint64_t key, const struct limits *l, bool looked_up, int64_t now_ns, struct bucket *b)
 {
 	unsigned char hash[SHA256_BYTES];
-	struct bucket b;
 
-	hash_of(place, name, hash);
-	buckets_take(buckets, hash, now_ns, &b);
-	if (b.answer != BUCKET_EMPTY)
-		buckets_settle(buckets, hash, terms, looked_up, now_ns, &b);
-	return b.answer;
+	hash_of(key, hash);
+	if (!buckets_refuse(buckets, hash, now_ns, b))
+		buckets_take(buckets, hash, l, looked_up, now_ns, b);
+	return b->answer;
 }
 
 static enum bucket_answer
-look(uint64_t place, uint64_t name, int64_t now_ns)
+ask(uint64_t place, uint64_t name, struct rate r, bool looked_up, int64_t now_ns)
 {
-	unsigned char hash[SHA256_BYTES];
+	struct limits l = own(place, name, r);
 	struct bucket b;
 
-	hash_of(place, name, hash);
-	buckets_take(buckets, hash, now_ns, &b);
-	return b.answer;
+	return ask_as(place << 20 | name, &l, looked_up, now_ns, &b);
 }
 
 static void
-a_key_has_a_bucket_only_after_it_was_looked_up_with_a_limit(void **state UNUSED)
+a_key_is_refused_without_a_look_up_and_no_other_is(void **state UNUSED)
 {
-	struct terms none = { .own = false };
+	unsigned char hash[SHA256_BYTES];
+	struct limits l = own(1, 1, ten);
+	struct bucket b;
 
-	assert_int_equal(look(1, 1, S), BUCKET_NONE);
-	assert_int_equal(ask(1, 1, &none, true, S), BUCKET_NONE); /* no limit: no bucket */
-	assert_int_equal(look(1, 1, S), BUCKET_NONE);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ask(1, 1, &ten, i == 0, S), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, S), BUCKET_EMPTY); /* without a look-up */
-	assert_int_equal(look(1, 2, S), BUCKET_NONE);  /* another key of the same place */
-	assert_int_equal(ask(1, 2, &ten, true, S), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_TAKEN);
+		assert_int_equal(ask(1, 1, ten, i == 0, S), BUCKET_TAKEN);
+	hash_of(1 << 20 | 1, hash);
+	assert_false(buckets_refuse(buckets, hash, S, &b)); /* nobody was refused yet */
+	assert_int_equal(ask(1, 1, ten, false, S), BUCKET_EMPTY);
+	assert_true(buckets_refuse(buckets, hash, S, &b));
+	assert_true(id_eq(&b.organization, &l.organization));
+	assert_int_equal(ask(1, 2, ten, true, S), BUCKET_TAKEN); /* another key of the same place */
+	assert_false(buckets_refuse(buckets, hash, S + 100 * MS, &b));
+	assert_int_equal(ask(1, 1, ten, false, S + 100 * MS), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 3, (struct rate) { 0 }, true, S), BUCKET_FREE);
 }
 
 static void
-terms_change_by_a_look_up_and_not_by_what_a_worker_remembers(void **state UNUSED)
+an_environment_has_one_bucket_for_all_its_keys(void **state UNUSED)
 {
-	struct terms none = { .own = true }, hundred = { .rate = rate("100/s burst 50"), .own = true };
+	struct limits l = { .environment = id_of(9, 9) };
+	struct bucket b;
 
-	assert_int_equal(ask(1, 1, &ten, true, S), BUCKET_TAKEN);
-	assert_int_equal(ask(1, 1, &hundred, false, S), BUCKET_TAKEN);
-	assert_int_equal(ask(1, 1, &ten, false, S), BUCKET_TAKEN);
-	assert_int_equal(ask(1, 1, &hundred, false, S), BUCKET_EMPTY); /* still ten */
-	assert_int_equal(ask(1, 1, &hundred, true, S + 100 * MS), BUCKET_TAKEN);
+	assert_int_equal(ask_as(0, &l, true, S, &b), BUCKET_FREE);
+	buckets_configure(buckets, rate("5/h"));
+	for (uint64_t key = 0; key < 59; key++) {
+		l.family = id_of(key, key);
+		assert_int_equal(ask_as(key, &l, true, S, &b), key < 5 ? BUCKET_TAKEN : BUCKET_EMPTY);
+		assert_true(b.shared);
+		assert_int_equal(b.view.left, key < 5 ? 4 - key : 0);
+	}
+	l.environment = id_of(9, 10);
+	assert_int_equal(ask_as(100, &l, true, S, &b), BUCKET_TAKEN);
+}
+
+static void
+a_family_has_one_bucket_below_the_environment_s(void **state UNUSED)
+{
+	struct limits family = own(1, 1, rate("2/h")), other = own(2, 2, rate("4/h")), plain = family;
+	struct bucket b;
+
+	other.environment = family.environment;
+	plain.own = false;
+	buckets_configure(buckets, rate("5/h"));
+	for (uint64_t key = 0; key < 20; key++) {
+		assert_int_equal(ask_as(key, &family, true, S, &b), key < 2 ? BUCKET_TAKEN : BUCKET_EMPTY);
+		assert_false(b.shared);
+	}
+	/* Who was refused by its own limit has taken nothing of the others'. */
+	for (uint64_t n = 0; n < 3; n++)
+		assert_int_equal(ask_as(100, &plain, true, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(100, &plain, true, S, &b), BUCKET_EMPTY);
+	/* Below the environment's limit both count; and its refusal takes nothing of the key's own. */
+	assert_int_equal(ask_as(101, &other, true, S, &b), BUCKET_EMPTY);
+	assert_true(b.shared);
+	assert_int_equal(ask_as(101, &other, true, S + 720 * S, &b), BUCKET_TAKEN);
+	assert_int_equal(b.view.left, 0);
+	/* Above it, or without one, the key goes by its own. */
+	other.rate = rate("5/h burst 7");
+	for (uint64_t n = 0; n < 6; n++)
+		assert_int_equal(ask_as(102, &other, true, S + 720 * S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(102, &other, true, S + 720 * S, &b), BUCKET_EMPTY);
+	other.rate = (struct rate) { 0 };
+	assert_int_equal(ask_as(103, &other, true, S, &b), BUCKET_FREE);
+}
+
+static void
+a_rate_changes_by_a_look_up_and_not_by_what_a_worker_remembers(void **state UNUSED)
+{
+	struct rate hundred = rate("100/s burst 50");
+
+	assert_int_equal(ask(1, 1, ten, true, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, hundred, false, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, ten, false, S), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, hundred, false, S), BUCKET_EMPTY); /* still ten */
+	assert_int_equal(ask(1, 1, hundred, true, S + 100 * MS), BUCKET_TAKEN);
 	for (int i = 0; i < 47; i++)
-		assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, S + 100 * MS), BUCKET_EMPTY);
-	assert_int_equal(ask(1, 1, &none, true, 2 * S), BUCKET_FREE);
-	assert_int_equal(look(1, 1, 2 * S), BUCKET_FREE);
-	assert_int_equal(ask(1, 1, &ten, false, 2 * S), BUCKET_FREE);
-	assert_int_equal(ask(1, 1, &ten, true, 2 * S), BUCKET_TAKEN);
+		assert_int_equal(ask(1, 1, ten, false, S + 100 * MS), BUCKET_TAKEN);
+	assert_int_equal(ask(1, 1, ten, false, S + 100 * MS), BUCKET_EMPTY);
 }
 
 static void
-another_configured_rate_makes_terms_stale(void **state UNUSED)
+another_configured_rate_keeps_what_was_taken(void **state UNUSED)
 {
-	struct terms five = { .rate = rate("5/s burst 1") };
+	struct limits l = { .environment = id_of(3, 3) };
+	struct bucket b;
 
-	buckets_configure(buckets, five.rate);
-	assert_int_equal(ask(1, 1, &five, true, S), BUCKET_TAKEN);
-	assert_int_equal(ask(1, 2, &ten, true, S), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, S), BUCKET_EMPTY);
-	five.rate = rate("1/m burst 1");
-	buckets_configure(buckets, five.rate);
-	assert_int_equal(look(1, 1, S), BUCKET_STALE);
-	assert_int_equal(look(1, 2, S), BUCKET_TAKEN); /* it has its own */
-	/* The bucket is as empty as it was. */
-	assert_int_equal(ask(1, 1, &five, false, S), BUCKET_EMPTY);
-	assert_int_equal(look(1, 1, S), BUCKET_EMPTY);
+	buckets_configure(buckets, rate("5/s burst 1"));
+	assert_int_equal(ask_as(1, &l, true, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_EMPTY);
+	buckets_configure(buckets, rate("1/m burst 1"));
+	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_EMPTY); /* as empty as it was */
+	buckets_configure(buckets, rate("1/m burst 3"));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_EMPTY);
+	buckets_configure(buckets, (struct rate) { 0 });
+	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_FREE);
 }
 
 static void
 one_of_those_who_are_refused_looks_up_in_five_seconds(void **state UNUSED)
 {
-	struct terms  hour = { .rate = rate("1/h"), .own = true }, more = { .rate = rate("5/h"), .own = true };
+	struct limits hour = own(1, 1, rate("1/h")), more = own(1, 1, rate("5/h"));
 	unsigned char hash[SHA256_BYTES];
 	struct bucket b;
 	unsigned      told = 0;
 
-	hash_of(1, 1, hash);
-	assert_int_equal(ask(1, 1, &hour, true, S), BUCKET_TAKEN);
+	hash_of(1, hash);
+	assert_int_equal(ask_as(1, &hour, true, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(1, &hour, true, S, &b), BUCKET_EMPTY);
 	for (int64_t now = S; now <= 17 * S; now += 10 * MS) {
-		buckets_take(buckets, hash, now, &b);
-		assert_int_equal(b.answer, BUCKET_EMPTY);
+		assert_true(buckets_refuse(buckets, hash, now, &b));
 		told += b.confirm;
 	}
 	assert_int_equal(told, 3);
 	/* Confirming takes no token, and the new limit applies at once. */
 	buckets_confirm(buckets, hash, &more, 17 * S);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(look(1, 1, 17 * S), BUCKET_TAKEN);
-	assert_int_equal(look(1, 1, 17 * S), BUCKET_EMPTY);
+		assert_int_equal(ask_as(1, &more, false, 17 * S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(1, &more, false, 17 * S, &b), BUCKET_EMPTY);
+	/* A key that there is no more must be looked up. */
+	buckets_confirm(buckets, hash, NULL, 17 * S);
+	assert_false(buckets_refuse(buckets, hash, 17 * S, &b));
+}
+
+/* With all places of a bucket in use: the one that is nearest to full gives way, and nobody is let through uncounted. */
+static void
+a_full_table_opens_no_gate(void **state UNUSED)
+{
+	struct rate   hour = rate("1/h"), minute = rate("1/m");
+	struct limits l;
+	struct bucket b;
+
+	for (uint64_t name = 0; name < BUCKETS_PROBED; name++)
+		assert_int_equal(ask(7, name, name == 5 ? minute : hour, true, S), BUCKET_TAKEN);
+	for (uint64_t name = 0; name < BUCKETS_PROBED; name++)
+		assert_int_equal(ask(7, name, name == 5 ? minute : hour, false, S), BUCKET_EMPTY);
+	l = own(7, 100, hour);
+	assert_int_equal(ask_as(100, &l, true, 2 * S, &b), BUCKET_TAKEN);
+	assert_true(b.evicted);
+	assert_int_equal(ask_as(100, &l, true, 2 * S, &b), BUCKET_EMPTY);
+	assert_false(b.evicted);
+	for (uint64_t name = 0; name < BUCKETS_PROBED; name++)
+		if (name != 5)
+			assert_int_equal(ask(7, name, hour, false, 2 * S), BUCKET_EMPTY);
 }
 
 static void
-a_full_bucket_s_place_is_taken_and_no_other(void **state UNUSED)
+thirty_thousand_keys_used_once_do_not_end_the_limits_of_others(void **state UNUSED)
 {
-	int64_t later = S + 300 * MS + 1;
+	enum { STRANGERS = 30000, VICTIMS = 50 };
+	struct rate strict = rate("2/h"), once = rate("60/h");
+	size_t      counted = 0, refused = 0;
 
-	log_init("test", LOG_LEVEL_ERROR);
-	for (uint64_t name = 1; name <= BUCKETS_PROBED; name++)
-		assert_int_equal(ask(BUCKETS - 1, name, &ten, true, S + (int64_t)name), BUCKET_TAKEN);
-	/* No room: let through, without a bucket. */
-	assert_int_equal(ask(BUCKETS - 1, 100, &ten, true, S + 50), BUCKET_FREE);
-	assert_int_equal(look(BUCKETS - 1, 100, S + 50), BUCKET_NONE);
-	for (uint64_t name = 2; name <= BUCKETS_PROBED; name++)
+	for (uint64_t v = 0; v < VICTIMS; v++)
 		for (int i = 0; i < 2; i++)
-			assert_int_equal(look(BUCKETS - 1, name, later), BUCKET_TAKEN);
-	/* The first key's bucket alone is full again. */
-	assert_int_equal(ask(BUCKETS - 1, 100, &ten, true, later), BUCKET_TAKEN);
-	assert_int_equal(look(BUCKETS - 1, 1, later), BUCKET_NONE);
-	for (uint64_t name = 2; name <= BUCKETS_PROBED; name++)
-		assert_int_equal(look(BUCKETS - 1, name, later), BUCKET_TAKEN);
-	assert_int_equal(look(BUCKETS - 1, 100, later), BUCKET_TAKEN);
+			assert_int_equal(ask(v * 7919, v, strict, true, S), BUCKET_TAKEN);
+	for (uint64_t k = 0; k < STRANGERS; k++) {
+		assert_int_equal(ask(k * 7907 + 1, 1000 + k, once, true, 2 * S), BUCKET_TAKEN);
+		counted += ask(k * 7907 + 1, 1000 + k, once, true, 2 * S) == BUCKET_TAKEN;
+	}
+	assert_int_equal(counted, STRANGERS); /* burst 60: the second, too */
+	for (uint64_t v = 0; v < VICTIMS; v++)
+		refused += ask(v * 7919, v, strict, true, 3 * S) == BUCKET_EMPTY;
+	assert_int_equal(refused, VICTIMS);
+}
+
+static void
+another_program_goes_on_with_them(void **state UNUSED)
+{
+	struct buckets *first = buckets, *second;
+	int             fd = dup(first->fd);
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(1, 1, ten, true, S), BUCKET_TAKEN);
+	assert_null(buckets_attach(fd, BUCKETS_LAYOUT + 1));
+	assert_null(buckets_attach(STDIN_FILENO, BUCKETS_LAYOUT));
+	second = buckets_attach(fd, BUCKETS_LAYOUT);
+	assert_non_null(second);
+	buckets = second;
+	assert_int_equal(ask(1, 1, ten, true, S), BUCKET_EMPTY);
+	buckets = first;
+	buckets_free(second);
 }
 
 static int64_t
@@ -326,8 +432,8 @@ static void
 many_processes_take_no_token_twice(void **state UNUSED)
 {
 	enum { PROCESSES = 4, KEYS = 4000, BURST = 5, EACH = 3, HOT = KEYS, HOT_BURST = 100000 };
-	struct terms       terms = { .rate = rate("1/h burst 5"), .own = true };
-	struct terms       hot = { .rate = rate("1/h burst 100000"), .own = true };
+	struct rate        terms = rate("1/h burst 5");
+	struct rate        hot = rate("1/h burst 100000");
 	size_t             size = (KEYS + 2) * sizeof(_Atomic(uint32_t));
 	_Atomic(uint32_t) *taken = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	_Atomic(uint32_t) *arrived = &taken[KEYS + 1];
@@ -342,11 +448,11 @@ many_processes_take_no_token_twice(void **state UNUSED)
 			for (int spins = 0; spins < 2000 && atomic_load(arrived) < (k + 1) * PROCESSES; spins++)
 				;
 			for (int i = 0; i < EACH; i++)
-				if (ask(k - k % 4, k, &terms, true, S + (int64_t)k) == BUCKET_TAKEN)
+				if (ask(k - k % 4, k, terms, true, S + (int64_t)k) == BUCKET_TAKEN)
 					atomic_fetch_add(&taken[k], 1);
 		}
 		for (int i = 0; i < HOT_BURST / 2; i++)
-			if (ask(KEYS + 100, KEYS, &hot, i == 0, 2 * S) == BUCKET_TAKEN)
+			if (ask(KEYS + 100, KEYS, hot, i == 0, 2 * S) == BUCKET_TAKEN)
 				atomic_fetch_add(&taken[HOT], 1);
 		_exit(0);
 	}
@@ -362,7 +468,7 @@ many_processes_take_no_token_twice(void **state UNUSED)
 static void
 killed_processes_hold_nobody_up(void **state UNUSED)
 {
-	struct terms quick = { .rate = rate("999999/s burst 1"), .own = true };
+	struct rate quick = rate("999999/s burst 1");
 
 	for (int round = 0; round < 60; round++) {
 		pid_t pids[3];
@@ -371,7 +477,7 @@ killed_processes_hold_nobody_up(void **state UNUSED)
 			if ((pids[i] = fork()) != 0)
 				continue;
 			for (uint64_t k = 0;; k++)
-				ask(k % 3, k % 64, &quick, true, now_ns());
+				ask(k % 3, k % 64, quick, true, now_ns());
 		}
 		usleep(3000);
 		for (size_t i = 0; i < COUNTOF(pids); i++) {
@@ -382,10 +488,10 @@ killed_processes_hold_nobody_up(void **state UNUSED)
 	for (uint64_t name = 1000; name < 1000 + BUCKETS_PROBED; name++) {
 		int64_t now = now_ns();
 
-		assert_int_equal(ask(0, name, &ten, true, now), BUCKET_TAKEN);
-		assert_int_equal(look(0, name, now), BUCKET_TAKEN);
-		assert_int_equal(look(0, name, now), BUCKET_TAKEN);
-		assert_int_equal(look(0, name, now), BUCKET_EMPTY);
+		assert_int_equal(ask(0, name, ten, true, now), BUCKET_TAKEN);
+		assert_int_equal(ask(0, name, ten, false, now), BUCKET_TAKEN);
+		assert_int_equal(ask(0, name, ten, false, now), BUCKET_TAKEN);
+		assert_int_equal(ask(0, name, ten, false, now), BUCKET_EMPTY);
 	}
 }
 
@@ -393,20 +499,20 @@ killed_processes_hold_nobody_up(void **state UNUSED)
 static void
 stopped_processes_hold_nobody_up_either(void **state UNUSED)
 {
-	struct terms quick = { .rate = rate("999999/s burst 1"), .own = true };
+	struct rate quick = rate("999999/s burst 1");
 
 	for (int round = 0; round < 60; round++) {
 		pid_t pid = fork();
 
 		if (pid == 0)
 			for (uint64_t k = 0;; k++)
-				ask(k % 3, k % 64, &quick, true, now_ns());
+				ask(k % 3, k % 64, quick, true, now_ns());
 		usleep(1000);
 		kill(pid, SIGSTOP);
 		for (uint64_t name = 0; name < 64; name++) {
 			int64_t begun = now_ns();
 
-			ask(name % 3, name, &quick, true, begun);
+			ask(name % 3, name, quick, true, begun);
 			assert_true(now_ns() - begun < 20 * BUCKETS_LEASE_MS * MS);
 		}
 		kill(pid, SIGCONT);
@@ -415,7 +521,7 @@ stopped_processes_hold_nobody_up_either(void **state UNUSED)
 		waitpid(pid, NULL, 0);
 	}
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ask(0, 1000, &ten, true, now_ns()), BUCKET_TAKEN);
+		assert_int_equal(ask(0, 1000, ten, true, now_ns()), BUCKET_TAKEN);
 }
 
 /* What a compromised worker may leave there. */
@@ -423,10 +529,9 @@ static void
 nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
 {
 	static const unsigned char patterns[] = { 0x00, 0xff, 0x7f, 0x80, 0x01, 0xa5 };
-	const size_t               bytes = (size_t)BUCKETS * 64;
-	unsigned char             *memory = (unsigned char *)buckets;
+	const size_t               bytes = (size_t)BUCKETS * 64 + BUCKETS_REFUSED * 128;
+	unsigned char             *memory = (unsigned char *)buckets->table;
 
-	log_init("test", LOG_LEVEL_ERROR);
 	srand(1);
 	for (size_t pattern = 0; pattern < 3 * COUNTOF(patterns); pattern++) {
 		int64_t begun = now_ns(), now = begun;
@@ -435,9 +540,9 @@ nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
 			memory[i] = pattern < COUNTOF(patterns) ? patterns[pattern] : (unsigned char)rand();
 		for (uint64_t name = 0; name < 100; name++) {
 			for (int i = 0; i < 3; i++)
-				assert_int_equal(ask(name * 50, name, &ten, i == 0, now), BUCKET_TAKEN);
-			assert_int_equal(look(name * 50, name, now), BUCKET_EMPTY);
-			assert_int_equal(look(name * 50, name, now + 100 * MS), BUCKET_TAKEN);
+				assert_int_equal(ask(name * 50, name, ten, i == 0, now), BUCKET_TAKEN);
+			assert_int_equal(ask(name * 50, name, ten, false, now), BUCKET_EMPTY);
+			assert_int_equal(ask(name * 50, name, ten, false, now + 100 * MS), BUCKET_TAKEN);
 		}
 		assert_true(now_ns() - begun < 2 * S);
 		buckets_configure(buckets, rate("5/s"));
@@ -476,11 +581,15 @@ main(void)
 		cmocka_unit_test(a_bucket_gives_its_burst_and_then_the_rate),
 		cmocka_unit_test(the_bound_holds_for_every_rate),
 		cmocka_unit_test(other_terms_keep_what_was_taken),
-		cmocka_unit_test_setup_teardown(a_key_has_a_bucket_only_after_it_was_looked_up_with_a_limit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(terms_change_by_a_look_up_and_not_by_what_a_worker_remembers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(another_configured_rate_makes_terms_stale, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_key_is_refused_without_a_look_up_and_no_other_is, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_environment_has_one_bucket_for_all_its_keys, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_family_has_one_bucket_below_the_environment_s, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_rate_changes_by_a_look_up_and_not_by_what_a_worker_remembers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_configured_rate_keeps_what_was_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_of_those_who_are_refused_looks_up_in_five_seconds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_full_bucket_s_place_is_taken_and_no_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_table_opens_no_gate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(thirty_thousand_keys_used_once_do_not_end_the_limits_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_program_goes_on_with_them, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_processes_take_no_token_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(killed_processes_hold_nobody_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_processes_hold_nobody_up_either, set_up, tear_down),

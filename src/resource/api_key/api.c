@@ -66,6 +66,9 @@ list(struct call *c)
 	return stored_list(c, &fields, SQL_API_KEY_LIST, LISTED);
 }
 
+/* Steps of create(). */
+enum { STEP_TURN, STEP_CREATE };
+
 static enum err
 reply_created(struct write *w, void *what)
 {
@@ -73,10 +76,48 @@ reply_created(struct write *w, void *what)
 }
 
 static enum err
+reply_outcome(struct write *w, void *what)
+{
+	struct call *c = w->call;
+	struct row   row = write_row(w, STEP_CREATE, 0);
+
+	if (row_bool(&row, COL_API_KEY_CREATE_MADE))
+		return reply_created(w, what);
+	if (row_i64(&row, COL_API_KEY_CREATE_LIVE) >= c->conf->keys_max)
+		return call_fail(c, ERR_CONFLICT, NULL, arena_fmt(c->arena,
+		    "This environment has %lld API keys, as many as it may have. "
+		    "Delete one that is not needed.", (long long)c->conf->keys_max).ptr);
+	return call_fail(c, ERR_CONFLICT, NULL,
+	    "The API key of this call has just been given another end. Nothing was done.");
+}
+
+/*
+ * A key must not outlive the one that makes it. Days that were asked for are refused when they are
+ * too many; those that were not end earlier, as the answer says.
+ */
+static enum err
+end_with_maker(struct call *c, struct shown_key *made)
+{
+	int64_t end_ms = c->tenant.expires_ms, days;
+
+	made->expires_ms = made->created_ms + made->days * MS_PER_DAY;
+	if (end_ms == 0 || made->expires_ms <= end_ms)
+		return ERR_OK;
+	days = (end_ms - made->created_ms) / MS_PER_DAY;
+	if (!(made->given & 1U << MEMBER_DAYS))
+		made->expires_ms = end_ms;
+	else
+		call_field(c, "expiresInDays", days < 1
+		    ? "must be left out: the API key of this call ends within a day"
+		    : arena_fmt(c->arena, "must be at most %lld: the API key of this call ends "
+			  "then", (long long)days).ptr);
+	return call_fields_done(c);
+}
+
+static enum err
 create(struct call *c)
 {
-	/* Nothing can be in the way, so the answer is known beforehand. */
-	static const struct answers answers = { .expect = reply_created, .make = reply_created };
+	static const struct answers answers = { .expect = reply_created, .make = reply_outcome };
 	struct shown_key *made = ARENA_NEW(c->arena, struct shown_key, 1);
 	struct api_key   *key = ARENA_NEW(c->arena, struct api_key, 1);
 	char             *rate = ARENA_NEW(c->arena, char, RATE_TEXT_BYTES);
@@ -92,8 +133,10 @@ create(struct call *c)
 	made->secret = str_of(key->text);
 	made->prefix = str_of(key->prefix);
 	made->created_ms = id_ms(&made->id);
-	made->expires_ms = made->created_ms + made->days * MS_PER_DAY;
+	if ((e = end_with_maker(c, made)) != ERR_OK)
+		return e;
 	write_begin(&w, c);
+	(void)write_step(&w, SQL_API_KEY_TURN);
 	b = write_step(&w, SQL_API_KEY_CREATE);
 	bind_id(b, &made->id);
 	bind_text(b, (struct str) { (const char *)key->hash, SHA256_BYTES });
@@ -101,8 +144,11 @@ create(struct call *c)
 	bind_text(b, made->prefix);
 	bind_time(b, made->created_ms);
 	bind_time(b, made->expires_ms);
-	/* The caller's own limit: otherwise it could make itself a key without one. */
+	/* The caller's own limit, shared: otherwise it could make itself more than it has. */
 	bind_text(b, c->tenant.own_rate ? rate_text(&c->tenant.rate, rate) : STR_NONE);
+	bind_id(b, &c->tenant.family);
+	bind_id(b, &c->tenant.key);
+	bind_i64(b, c->conf->keys_max);
 	return write_run(&w, &answers, made);
 }
 

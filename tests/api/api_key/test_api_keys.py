@@ -293,3 +293,95 @@ def test_a_deleted_key_is_still_told_to_a_repeated_request(live):
     live.call("DELETE", "/api-keys/" + first.data["id"]).ok(200)
     assert live.post("/api-keys", body, idem=idem).body == first.body
     assert first.data["id"] not in keys(live)
+
+
+def days_left(key):
+    return moment(key["expiresAt"]) - datetime.now(timezone.utc)
+
+
+def test_a_key_never_outlives_the_one_that_makes_it(live, db):
+    maker = make(live, expiresInDays=3)
+    client = live.with_key(maker["apiKey"])
+    before = scalar(db, "SELECT count(*) FROM api_key")
+    for days in (4, 365, 3650):
+        error = client.post("/api-keys", {"name": "longer", "expiresInDays": days}).invalid("expiresInDays")
+        assert error["param"] == "expiresInDays" and "must be at most 2:" in error["message"]
+    assert scalar(db, "SELECT count(*) FROM api_key") == before
+    assert moment(make(client, expiresInDays=2)["expiresAt"]) < moment(maker["expiresAt"])
+    # Who asks for no number gets what there is, and is told.
+    child = make(client)
+    assert child["expiresAt"] == maker["expiresAt"]
+    grandchild = make(live.with_key(child["apiKey"]), expiresInDays=None)
+    assert grandchild["expiresAt"] == maker["expiresAt"]
+    assert keys(live)[grandchild["id"]]["expiresAt"] == maker["expiresAt"]
+
+
+def test_the_last_day_of_a_key(live, db):
+    maker = make(live, expiresInDays=1)
+    client = live.with_key(maker["apiKey"])
+    error = client.post("/api-keys", {"name": "longer", "expiresInDays": 1}).invalid("expiresInDays")
+    assert "must be left out" in error["message"]
+    assert make(client)["expiresAt"] == maker["expiresAt"]
+
+
+def test_a_maker_that_has_just_been_ended_makes_no_key(live, db):
+    """The worker still trusts the maker as it saw it; the database is asked when the new key is written."""
+    maker = make(live)
+    client = live.with_key(maker["apiKey"])
+    for change in ("expires_at = now() + interval '1 day'", "revoked_at = now()"):
+        end = time.monotonic() + 10
+        while True:
+            client.get("/customers?limit=1")
+            execute(db, f"UPDATE api_key SET {change} WHERE prefix = %s AND name = %s", maker["prefix"], maker["name"])
+            reply = client.post("/api-keys", {"name": "late"}, idem=uid("k"))
+            if reply.status in (401, 409):
+                break
+            # Looked up after the change: then it ends with its maker.
+            assert reply.data["expiresAt"] <= keys(live)[maker["id"]]["expiresAt"]
+            assert time.monotonic() < end
+        assert "late" not in {row["name"] for row in keys(live).values() if row["expiresAt"] and days_left(row) > timedelta(days=2)}
+
+
+@pytest.fixture
+def few(new_org, db):
+    """A client of an environment that has all keys but two, of a thousand."""
+    org = new_org()
+    execute(db, """
+        INSERT INTO api_key (environment_id, id, hash, name, prefix, expires_at, revoked_at)
+        SELECT k.environment_id, md5(k.id::text || n)::uuid, sha256((k.id::text || n)::bytea), 'many', 'ck_live_many',
+               CASE n %% 4 WHEN 0 THEN now() + interval '1 day' WHEN 1 THEN now() - interval '1 s' END,
+               CASE n %% 4 WHEN 2 THEN now() END
+          FROM api_key k JOIN environment e ON e.id = k.environment_id JOIN organization o ON o.id = e.organization_id,
+               generate_series(1, 1995) n
+         WHERE o.name = %s AND e.livemode""", org.name)
+    return org
+
+
+def test_an_environment_has_at_most_a_thousand_keys_that_work(few, db):
+    client = few.live
+    alive = "SELECT count(*) FROM api_key k WHERE environment_id = (SELECT environment_id FROM api_key WHERE id = %s::uuid) " \
+            "AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+    one = scalar(db, "SELECT k.id::text FROM api_key k JOIN environment e ON e.id = k.environment_id JOIN organization o ON "
+                 "o.id = e.organization_id WHERE o.name = %s AND e.livemode ORDER BY k.created_at LIMIT 1", few.name)
+    assert scalar(db, alive, one) == 998
+    # Ten at once, with and without an Idempotency-Key: two of them come through, whichever.
+    replies = in_parallel([lambda n=n: client.post("/api-keys", {"name": f"race {n}"}, idem=uid("k") if n % 2 else None) for n in range(10)])
+    assert sorted(reply.status for reply in replies) == [201, 201] + [409] * 8
+    for reply in replies:
+        if reply.status == 409:
+            assert "1000 API keys" in reply.error("conflict", 409)["message"]
+    assert scalar(db, alive, one) == 1000
+    made = [reply.data["id"] for reply in replies if reply.status == 201]
+    few.sandbox.post("/api-keys", {"name": "elsewhere"}).ok(201)
+    # The command line obeys it too, unless it is told another number; a successor is no more.
+    done = few.organization.database.clientele("key", "create", "--org", few.name, "--env", "live", check=False)
+    assert (done.returncode, done.stdout) == (65, "") and "--keys-max=1001" in done.stderr
+    assert few.organization.database.clientele("key", "rotate", made[0]).stdout.startswith("ck_live_")
+    assert few.organization.database.clientele("--keys-max=1002", "key", "create", "--org", few.name, "--env",
+                                               "live").stdout.startswith("ck_live_")
+    client.post("/api-keys", {"name": "too many"}).error("conflict", 409)
+    # An idempotency key does not keep the refusal: when there is room, the same request is done.
+    idem = uid("k")
+    client.post("/api-keys", {"name": "later"}, idem=idem).error("conflict", 409)
+    execute(db, "UPDATE api_key SET revoked_at = now() WHERE name = 'many' AND expires_at > now()")
+    client.post("/api-keys", {"name": "later"}, idem=idem).ok(201)
