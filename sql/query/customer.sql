@@ -32,12 +32,19 @@ SELECT :customer_columns
  LIMIT $3::bigint;
 
 -- name: customer_list_filtered
--- out: :customer_columns
--- The same with filters: $4 active or not, $5 part of the e-mail address, name or external id.
--- NULL is no filter.
+-- out: :customer_columns ended
+-- The same with filters that no index serves: $4 active or not, $5 part of the e-mail address, name
+-- or external id; NULL is no filter. So that a page has a bound, it looks at no more than $6 rows.
+-- The last one of these is always returned: ended says whether it matches, and is NULL for others.
 SELECT :customer_columns
-  FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
+     , CASE WHEN c.nth = $6::bigint THEN (:matches) END AS ended
+  FROM (SELECT :customer_columns
+             , row_number() OVER (ORDER BY c.id DESC) AS nth
+          FROM customer c
+         WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
+         ORDER BY c.id DESC
+         LIMIT $6::bigint) c
+ WHERE c.nth = $6 OR (:matches)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 

@@ -11,6 +11,7 @@ page_read(struct call *c, struct page *page)
 	int64_t    limit;
 
 	page->limit = LIST_LIMIT_DEFAULT;
+	page->ended = 0;
 	memset(page->after.b, 0xFF, ID_BYTES);
 	if (call_parameter(c, "limit", &value) && value.ptr) {
 		if (str_to_i64(value, 1, LIST_LIMIT_MAX, &limit))

@@ -12,6 +12,11 @@
 struct page {
 	struct id after; /* last row before the page; all ones for the first page */
 	size_t    limit; /* rows */
+	/*
+	 * 0, or a column: the statement looks at a bounded number of rows, and where it stopped it
+	 * returns the row with a boolean here, whether it belongs to the page. NULL for others.
+	 */
+	int       ended;
 };
 
 /* Adds broken parameters to the call's problem. */

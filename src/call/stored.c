@@ -90,10 +90,26 @@ stored_ask(struct call *c, struct tx *tx, enum sql_id statement, const struct pa
 	return b;
 }
 
+/* Whether the last of these rows is where the statement stopped looking; *belongs to the page. */
+static bool
+stopped_looking(const struct page *page, const struct tx *tx, size_t count, bool *belongs)
+{
+	struct row row;
+
+	if (!page->ended || count == 0)
+		return false;
+	row = tx_row(tx, READ_STEP, count - 1);
+	if (row_is_null(&row, page->ended))
+		return false;
+	*belongs = row_bool(&row, page->ended);
+	return true;
+}
+
 enum err
 stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page,
     unsigned view)
 {
+	bool                belongs;
 	struct json_object *array;
 	struct str          next = STR_NONE;
 	char               *rows;
@@ -111,6 +127,10 @@ stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct 
 	}
 	if (page_cut(page, &count))
 		next = page_cursor(c, (const void *)(rows + (count - 1) * f->size + f->id_at));
+	else if (stopped_looking(page, tx, count, &belongs)) {
+		next = page_cursor(c, (const void *)(rows + (count - 1) * f->size + f->id_at));
+		count -= !belongs;
+	}
 	array = jwrite_array();
 	for (size_t i = 0; i < count; i++)
 		jwrite_push(array, field_write(c, f, rows + i * f->size, view));

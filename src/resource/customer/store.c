@@ -53,7 +53,7 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 }
 
 void
-customer_list(struct call *c, const struct customer_filter *filter, struct tx *tx)
+customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
 	bool         filtered = filter->by_active || filter->search.ptr || filter->external_id.ptr;
 	enum sql_id  statement = filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
@@ -67,8 +67,12 @@ customer_list(struct call *c, const struct customer_filter *filter, struct tx *t
 	else
 		bind_null(b);
 	bind_text(b, filter->search);
-	if (filter->external_id.ptr)
+	if (filter->external_id.ptr) {
 		bind_text(b, filter->external_id);
+		return;
+	}
+	bind_i64(b, CUSTOMER_LOOKED_AT);
+	filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
 }
 
 /* ---- creating ---- */

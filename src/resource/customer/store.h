@@ -26,7 +26,7 @@ struct customer_filter {
 };
 
 /* Prepares the transaction that stored_page() then runs. */
-void customer_list(struct call *c, const struct customer_filter *filter, struct tx *tx);
+void customer_list(struct call *c, struct customer_filter *filter, struct tx *tx);
 
 /*
  * Creates the customer unless its external id is taken, and calls reply with the customer that is
