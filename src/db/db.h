@@ -30,7 +30,7 @@
 enum db_role {
 	DB_SERVE, /* requests: database_url */
 	DB_WATCH, /* checks of the database's health: database_url, with timeouts of 2 s */
-	DB_OWNER, /* commands: database_owner_url, or database_url if that is empty */
+	DB_OWNER, /* commands: database_owner_url */
 	DB_ROLE__COUNT
 };
 

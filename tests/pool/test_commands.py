@@ -124,7 +124,7 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
     for name in commands(place):
         example = place.run(place.bin, "help", *name.split()).stdout.split("\nexample:\n  ")[1]
         words = re.search(r"clientele ((?:-c \S+ )?" + name + r"[^>&;)]*)", example).group(1).split()
-        done = place.run(place.bin, *words, "--database-url=", check=False)  # so none gets any further
+        done = place.run(place.bin, *words, "--database-url=", "--database-owner-url=", check=False)  # so none gets any further
         if name in ("completion", "help", "version"):
             assert done.returncode == 0
         else:
@@ -174,7 +174,7 @@ BAD_NAMES = {"": "must not be empty", "  ": "must not be blank", "\u00a0\u3000":
 @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
 def test_names_are_judged_before_the_database(place, name):
     """F16, B5: there is no database here at all."""
-    away = ["--database-url=host=/nonexistent"]
+    away = ["--database-owner-url=host=/nonexistent"]
     assert sentence(run(place, *away, "org", "create", name), DATA) == f"the name of an organization {BAD_NAMES[name]}."
     done = run(place, *away, "key", "create", "--org", "a", "--env", "live", "--name", name)
     assert sentence(done, DATA) == f"--name {BAD_NAMES[name]}."
@@ -187,13 +187,13 @@ def test_names_at_the_bound_are_names(db):
 
 def test_a_database_that_does_not_serve_is_explained(db, place, new_database):
     """No SQLSTATE alone, and what to do."""
-    done = run(place, "--database-url=host=/nonexistent", "org", "list")
+    done = run(place, "--database-owner-url=host=/nonexistent", "org", "list")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
-    done = run(place, "--database-url=host=/nonexistent", "migrate")
+    done = run(place, "--database-owner-url=host=/nonexistent", "migrate")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
     empty = new_database(migrate=False)
     assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version: run clientele migrate."
-    serving = run(place, f"--database-url={db.serve_url}", "org", "create", "x")
+    serving = run(place, f"--database-owner-url={db.serve_url}", "org", "create", "x")
     assert sentence(serving, CONFIG) == ("database_owner_url connects as a role that may not do this; it must be the owner of the "
                                          "tables, clientele_owner.")
 
@@ -202,10 +202,10 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
     """A7: in the words of the service's log, of check and of a command."""
     database = new_database()
     url = cluster.url("nobody_of_this_name", database.name)
-    done = run(place, f"--database-url={url}", "org", "list")
+    done = run(place, f"--database-owner-url={url}", "org", "list")
     assert sentence(done, DATABASE) == ('the database refuses the login of "nobody_of_this_name" (SQLSTATE 28000): look at user and '
-                                        "password in database_url, and at pg_hba.conf.")
-    done = run(place, f"--database-url={database.serve_url}", f"--database-owner-url={url}", "migrate")
+                                        "password in database_owner_url, and at pg_hba.conf.")
+    done = run(place, f"--database-owner-url={url}", "migrate")
     assert "password in database_owner_url, and" in sentence(done, DATABASE)
     done = run(place, f"--database-url={url}", "check", "--connect")
     assert done.returncode == DATABASE and 'clientele: the database refuses the login of "nobody_of_this_name"' in done.stderr
@@ -214,7 +214,7 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
     assert done.returncode == DATABASE and 'clientele: there is no database "no_such_database"' in done.stderr
     with contextlib.closing(cluster.connect()) as db, db.cursor() as cursor:
         cursor.execute("CREATE ROLE nobody_may LOGIN CONNECTION LIMIT 0")
-    done = run(place, f"--database-url={cluster.url('nobody_may', 'postgres')}", "org", "list")
+    done = run(place, f"--database-owner-url={cluster.url('nobody_may', 'postgres')}", "org", "list")
     assert sentence(done, DATABASE) == "the database has no room for another connection."
 
 
