@@ -107,8 +107,10 @@ DO $$
 DECLARE
     fault text;
 BEGIN
-    SELECT CASE WHEN d.datdba <> 'clientele_owner'::regrole THEN 'does not belong to clientele_owner'
-                WHEN pg_encoding_to_char(d.encoding) <> 'UTF8' THEN 'is not in UTF8'
+    SELECT CASE WHEN d.datdba <> 'clientele_owner'::regrole
+                THEN 'does not belong to clientele_owner'
+                WHEN pg_encoding_to_char(d.encoding) <> 'UTF8'
+                THEN 'is not in UTF8'
            END
         INTO fault
         FROM pg_database d
