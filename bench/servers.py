@@ -192,9 +192,12 @@ class Stack:
         conf = self.dir / "scaling.conf"
         address = f"@/{database}?host={str(self.dir).replace('/', '%2F')}"
         conf.write_text(f"database_url = postgresql://clientele_serve{address}\n"
-                        f"database_owner_url = postgresql://clientele_owner{address}\n"
+                        "owner_file = scaling-owner.conf\n"
                         f"listen = unix:{self.dir}/scaling.sock\nworkers = {workers}\nrequest_log = off\n")
         conf.chmod(0o644)
+        owner = self.dir / "scaling-owner.conf"
+        owner.write_text(f"database_owner_url = postgresql://clientele_owner{address}\n")
+        owner.chmod(0o600)
         return conf
 
 

@@ -6,9 +6,9 @@
 # In sql/query a statement begins with "-- name: NAME" and ends where the next one begins; comments
 # are dropped. Two more lines may follow its name:
 #
-#   -- out: COLUMN...      the columns of its result, in order: COL_NAME_COLUMN counts from 0. The
-#                          first may be :VARIABLE_columns, which stands for the columns that are
-#                          listed in this variable: COL_VARIABLE_COLUMN
+#   -- out: COLUMN...      the columns of its result, in order: COL_NAME_COLUMN counts from 0, also
+#                          over several such lines. The first may be :VARIABLE_columns, which stands
+#                          for the columns that are listed in this variable: COL_VARIABLE_COLUMN
 #   -- marks: MARK...      what C has to know about it: one of 'marks' below
 #
 # "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. So does
@@ -67,7 +67,8 @@ function names_of(list,    n, i, words, out) {
 # Adds the columns of a result to the enum, those of a variable only once.
 function take_columns(text,    n, i, words, shared, at, list) {
 	n = split(text, words, " ")
-	at = 0
+	list = outs[statements + 1]
+	at = split(list, unused, " ") # a second line goes on where the first one ended
 	for (i = 1; i <= n; i++) {
 		if (words[i] !~ /^:/) {
 			enums = enums "\tCOL_" toupper(name) "_" toupper(words[i]) " = " at++ ",\n"
@@ -75,7 +76,7 @@ function take_columns(text,    n, i, words, shared, at, list) {
 			continue
 		}
 		shared = substr(words[i], 2)
-		if (i > 1 || !(shared in variables) || shared !~ /_columns$/)
+		if (at > 0 || !(shared in variables) || shared !~ /_columns$/)
 			stop("only the first column of " name " may be a variable, " \
 			    "and only one that is set before and named *_columns")
 		list = list " " names_of(variables[shared])

@@ -1,5 +1,6 @@
 -- API keys as a resource: made, listed and revoked through the API and on the command line.
 
+\set erase :erase ', api_keys AS (DELETE FROM api_key WHERE environment_id = $1)'
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
 
 -- name: api_key_turn

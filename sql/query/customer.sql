@@ -1,5 +1,7 @@
 -- Customers. Every statement names the environment, although row-level security would suffice.
 
+\set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
+\set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at'

@@ -7,6 +7,7 @@
 -- idempotency_put may be given an answer that was made before the outcome was known; a statement of
 -- the resource that sees another outcome sets app.expected to false, and that answer is not stored.
 
+\set erase :erase ', idempotency_keys AS (DELETE FROM idempotency_key WHERE environment_id = $1)'
 \set first_time 'current_setting(''app.replay'', true) IS DISTINCT FROM ''on'''
 
 -- name: idempotency_look

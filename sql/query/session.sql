@@ -17,15 +17,54 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('timezone', 'UTC', $3);
 
 -- name: role_check
--- out: superuser bypasses owner fsync pid
--- Whether this role may serve: it must be subject to row-level security and own no table. pid is
--- the process of the server: behind a pooler it is not the one that was announced.
-SELECT r.rolsuper AS superuser, r.rolbypassrls AS bypasses,
-       EXISTS (SELECT FROM pg_class t
-                WHERE t.relowner = r.oid AND t.relkind = 'r' AND t.relrowsecurity) AS owner,
-       current_setting('fsync') = 'on' AS fsync, pg_backend_pid()::bigint AS pid
-  FROM pg_roles r
- WHERE r.rolname = current_user;
+-- out: superuser bypasses owner member powers becomes row_security replication isolation settings
+-- out: schemas open closed read_only standby forgetful pid
+-- What Clientele relies on and cannot see otherwise: that this role may do no more than serve, that
+-- row-level security holds for it on every table of tenants' rows, and that nobody gave the role,
+-- the database or the server settings with which it would not. Of a setting of the role the login
+-- counts as well as who it became. pid is the process of the server: behind a pooler it is not the
+-- one that was announced.
+WITH me AS (
+    SELECT r.* FROM pg_roles r WHERE r.rolname IN (session_user, current_user)
+), tables AS (
+    SELECT t.oid, t.relowner, t.relrowsecurity AND t.relforcerowsecurity AS guarded,
+           EXISTS (SELECT FROM pg_attribute a
+                    WHERE a.attrelid = t.oid AND a.attname = 'environment_id') AS of_tenants
+      FROM pg_class t
+     WHERE t.relkind IN ('r', 'p')
+       AND t.relnamespace = (SELECT m.relnamespace FROM pg_class m
+                              WHERE m.oid = to_regclass('schema_migration'))
+), owners AS (
+    SELECT t.relowner AS owner FROM tables t
+    UNION SELECT d.datdba FROM pg_database d WHERE d.datname = current_database()
+)
+SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
+       EXISTS (SELECT FROM me WHERE me.rolbypassrls) AS bypasses,
+       EXISTS (SELECT FROM owners o JOIN me ON me.oid = o.owner) AS owner,
+       EXISTS (SELECT FROM pg_roles r
+                WHERE (r.rolsuper OR r.rolbypassrls OR r.oid IN (SELECT o.owner FROM owners o))
+                  AND (pg_has_role(session_user, r.oid, 'MEMBER')
+                       OR pg_has_role(current_user, r.oid, 'MEMBER'))) AS member,
+       EXISTS (SELECT FROM me WHERE me.rolcreaterole OR me.rolreplication)
+           OR EXISTS (SELECT FROM pg_roles r
+                       WHERE r.rolname IN ('pg_execute_server_program', 'pg_read_server_files',
+                                           'pg_write_server_files')
+                         AND pg_has_role(session_user, r.oid, 'MEMBER')) AS powers,
+       session_user <> current_user AS becomes,
+       current_setting('row_security') <> 'on' AS row_security,
+       current_setting('session_replication_role') <> 'origin' AS replication,
+       current_setting('transaction_isolation') <> 'read committed' AS isolation,
+       concat(current_setting('app.environment', true), current_setting('app.key_hash', true),
+              current_setting('app.housekeeping', true)) <> '' AS settings,
+       cardinality(current_schemas(false)) > 1 AS schemas,
+       EXISTS (SELECT FROM tables t WHERE t.of_tenants AND NOT t.guarded) AS open,
+       EXISTS (SELECT FROM tables t
+                WHERE t.of_tenants
+                  AND NOT has_table_privilege(t.oid, 'SELECT, INSERT, UPDATE, DELETE')) AS closed,
+       current_setting('transaction_read_only') = 'on' AND NOT pg_is_in_recovery() AS read_only,
+       pg_is_in_recovery() AS standby,
+       'off' IN (current_setting('fsync'), current_setting('full_page_writes')) AS forgetful,
+       pg_backend_pid()::bigint AS pid;
 
 -- name: schema_version
 -- out: version

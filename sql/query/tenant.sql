@@ -17,6 +17,32 @@ SELECT o.id, o.name, o.api_version, o.created_at FROM organization o ORDER BY o.
 -- $1 name, $2 version or NULL.
 UPDATE organization o SET api_version = $2::text WHERE o.name = $1::text RETURNING o.id;
 
+-- name: org_rename
+-- out: id
+-- $1 name, $2 new name.
+UPDATE organization o SET name = $2::text WHERE o.name = $1::text RETURNING o.id;
+
+-- name: org_delete
+-- When all else of its environments is gone. $1 name.
+WITH environments AS (
+    DELETE FROM environment e USING organization o
+     WHERE o.id = e.organization_id AND o.name = $1::text
+)
+DELETE FROM organization o WHERE o.name = $1 RETURNING o.id;
+
+-- name: environment_erase
+-- All rows of an environment, of every table: each file adds its tables to :erase. $1 environment.
+WITH it AS (SELECT $1::uuid AS id) :erase SELECT it.id FROM it;
+
+-- name: environment_living_keys
+-- out: living
+-- How many keys of an environment work, or worked less than $2 ms ago. $1 environment.
+SELECT count(*)::bigint AS living
+  FROM api_key k
+ WHERE k.environment_id = $1::uuid
+   AND (k.revoked_at IS NULL OR k.revoked_at > now() - $2::bigint * interval '1 ms')
+   AND (k.expires_at IS NULL OR k.expires_at > now() - $2 * interval '1 ms');
+
 -- name: environment_list
 -- out: id livemode name
 -- Those of the organization named $1, or of all if that is NULL.

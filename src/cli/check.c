@@ -96,7 +96,7 @@ try_database(const struct conf *c)
 		judge_room(c, app);
 	else if (code == EXIT_DATABASE && geteuid() == 0)
 		cmd_say("this was tried as root; if the database knows the service by the name of "
-		    "its user, try: runuser -u clientele -- clientele check --connect");
+		    "its user, set user, and check becomes it");
 	app_free(app);
 	return code;
 }

@@ -23,6 +23,7 @@ enum cmd_option {
 	OPTION_OVERLAP,
 	OPTION_FIRST,
 	OPTION_AFTER,
+	OPTION_CUSTOMERS,
 	OPTION_WATCH,
 	OPTION_PRINT,
 	OPTION_CONNECT,
@@ -138,8 +139,10 @@ cmd_fn cmd_check;
 cmd_fn cmd_conf;
 cmd_fn cmd_migrate;
 cmd_fn cmd_org_create;
+cmd_fn cmd_org_delete;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
+cmd_fn cmd_org_rename;
 cmd_fn cmd_key_create;
 cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;

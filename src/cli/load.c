@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,32 +22,17 @@ add_mistake(struct buf *mistakes, struct str line)
 	buf_fmt(mistakes, "%s%.*s", mistakes->len ? "\n" : "", STR_ARGS(line));
 }
 
-/* Those that this command connects with, and for check all. */
 static bool
-judge_urls(const struct cmd_context *ctx, const struct conf *c, struct buf *mistakes)
+judge_url(const char *key, const char *url, struct buf *mistakes)
 {
-	enum cmd_needs needs = ctx->command->needs;
-	const struct {
-		const char *key, *url;
-		bool        used;
-	} urls[] = {
-		{ "database_url", c->database_url, needs == CMD_SERVICE || needs == CMD_CHECK
-		    || (needs == CMD_OWNER && !c->database_owner_url[0]) },
-		{ "database_owner_url", c->database_owner_url,
-		    (needs == CMD_OWNER || needs == CMD_CHECK) && c->database_owner_url[0] },
-	};
-	bool good = true;
+	struct buf line;
+	bool       good;
 
-	for (size_t i = 0; i < COUNTOF(urls); i++) {
-		struct buf line;
-
-		buf_init(&line, LINE_MAX_BYTES);
-		if (urls[i].used && !db_url_check(urls[i].key, urls[i].url, &line)) {
-			add_mistake(mistakes, buf_view(&line));
-			good = false;
-		}
-		buf_fini(&line);
-	}
+	buf_init(&line, LINE_MAX_BYTES);
+	good = db_url_check(key, url, &line);
+	if (!good)
+		add_mistake(mistakes, buf_view(&line));
+	buf_fini(&line);
 	return good;
 }
 
@@ -82,21 +70,93 @@ judge_reload(const struct cmd_context *ctx, const struct conf *c, struct buf *mi
 	return false;
 }
 
+/* ---- the owner's file */
+
+/* Beside the configuration, unless it is named by a whole path. */
+static void
+owner_path(const struct cmd_context *ctx, const struct conf *c, char *out, size_t size)
+{
+	const char *folder = ctx->config_path, *end = strrchr(folder, '/') + 1;
+
+	snprintf(out, size, "%.*s%s", c->owner_file[0] == '/' ? 0 : (int)(end - folder), folder,
+	    c->owner_file);
+}
+
+/* How others than its owner could know what is in it, and what to do; NULL: they cannot. */
+static const char *
+exposure(const struct conf *c, const struct stat *st)
+{
+	const struct passwd *user = c->user[0] ? getpwnam(c->user) : NULL;
+
+	if (!S_ISREG(st->st_mode))
+		return NULL; /* a pipe of the caller's */
+	if (st->st_mode & (S_IRWXG | S_IRWXO))
+		return "others than its owner may read or write it, and it may hold a password: "
+		       "chmod 600";
+	if (user && user->pw_uid != 0 && st->st_uid == user->pw_uid)
+		return "it belongs to the user of the service, who must not know it: chown root";
+	return NULL;
+}
+
+/* False: how has the mistakes. A file that nobody named may be missing. */
+static bool
+read_owner_file(const struct cmd_context *ctx, struct conf *c, struct buf *how)
+{
+	char        path[PATH_MAX];
+	struct stat st;
+	const char *exposed;
+
+	owner_path(ctx, c, path, sizeof(path));
+	if (stat(path, &st) == -1) {
+		if (errno == ENOENT && conf_is_default(c, "owner_file"))
+			return true;
+		buf_fmt(how, "%s: %s", path, strerror(errno));
+		return false;
+	}
+	exposed = exposure(c, &st);
+	if (exposed)
+		buf_fmt(how, "%s: %s %s", path, exposed, path);
+	else if (ctx->command->needs == CMD_CHECK && access(path, R_OK) == -1)
+		return true; /* as it should be for the service's user */
+	return !exposed && conf_read_owner_file(c, path, how);
+}
+
+/* What the owner's commands connect with; the environment and the command line come first. */
+static bool
+load_owner(const struct cmd_context *ctx, struct conf *c, struct buf *mistakes)
+{
+	struct buf how;
+	bool       good;
+
+	buf_init(&how, LINE_MAX_BYTES);
+	good = !conf_is_default(c, "database_owner_url") || read_owner_file(ctx, c, &how);
+	if (!good)
+		add_mistake(mistakes, buf_view(&how));
+	buf_fini(&how);
+	return judge_url("database_owner_url", c->database_owner_url, mistakes) && good;
+}
+
+/* ---- all of it */
+
 bool
 load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *mistakes)
 {
+	enum cmd_needs needs = ctx->command->needs;
 	bool missing = !ctx->config_named && access(ctx->config_path, F_OK) == -1
 	    && errno == ENOENT;
 	bool good;
 
 	conf_init(out);
 	good = missing || conf_read_file(out, ctx->config_path, mistakes);
+	if (needs != CMD_SERVICE)
+		conf_allow_owner(out);
 	good &= conf_read_env(out, mistakes);
 	for (char **flag = ctx->flags; *flag; flag++)
 		good &= conf_set_flag(out, *flag, mistakes);
-	good &= judge_urls(ctx, out, mistakes);
-	if (ctx->command->needs == CMD_SERVICE)
-		conf_forget_owner(out, ctx->flags);
+	if (needs == CMD_SERVICE || needs == CMD_CHECK)
+		good &= judge_url("database_url", out->database_url, mistakes);
+	if (needs == CMD_OWNER || needs == CMD_CHECK)
+		good &= load_owner(ctx, out, mistakes);
 	return good && judge_reload(ctx, out, mistakes);
 }
 

@@ -1,13 +1,18 @@
-/* clientele org: organizations and their pinned versions. */
+/* clientele org: organizations, their names and their pinned versions. */
 #include "base/name.h"
 #include "cli/listing.h"
 #include "cli/owner.h"
 #include "http/version.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { ORG_NAME_MAX_CHARS = 100 }; /* as long as the name of an API key */
+enum {
+	ORG_NAME_MAX_CHARS = 100, /* as long as the name of an API key */
+	ERASE_MAX_MS = 10 * 60 * 1000,
+	KILLED_AFTER_TIMES = 3, /* of request_timeout: the supervisor kills such a worker */
+};
 
 static int
 refuse_taken(const char *name)
@@ -117,6 +122,145 @@ cmd_org_pin(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	cells = listing_row(&listing);
 	cells[0] = str_of(argv[1]);
 	cells[1] = none ? STR_NONE : str_of(argv[2]);
+	listing_print(&listing, ctx->json);
+	return 0;
+}
+
+int
+cmd_org_rename(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	static const char *const columns[] = { "id", "name" };
+	struct owner  *o = ctx->owner;
+	char           words[NAME_FAULT_BYTES];
+	const char    *fault = name_fault(str_of(argv[2]), ORG_NAME_MAX_CHARS, words);
+	struct tx      tx;
+	struct bind   *b;
+	struct row     row;
+	struct id      id;
+	struct listing listing;
+	struct str    *cells;
+	enum db_status status;
+
+	if (fault)
+		return cmd_fail(EXIT_DATA, "the name of an organization %s.", fault);
+	tx_init(&tx, o->db, &o->arena);
+	b = tx_step(&tx, SQL_ORG_RENAME);
+	bind_text(b, str_of(argv[1]));
+	bind_text(b, str_of(argv[2]));
+	status = tx_run(&tx);
+	if (status != DB_OK)
+		return strcmp(tx.constraint, "organization_name_key") == 0
+		    ? refuse_taken(argv[2]) : owner_failed(&tx, status);
+	if (tx_rows(&tx, 0) == 0)
+		return owner_unknown_organization(str_of(argv[1]));
+	row = tx_row(&tx, 0, 0);
+	id = row_id(&row, COL_ORG_RENAME_ID);
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	cells = listing_row(&listing);
+	cells[0] = owner_id(o, ID_ORGANIZATION, &id);
+	cells[1] = str_of(argv[2]);
+	listing_print(&listing, ctx->json);
+	return 0;
+}
+
+/* ---- the end of one */
+
+struct contents {
+	int64_t customers, living_keys;
+};
+
+/* Adds what one of its environments has. A key counts until no request can be running with it. */
+static int
+look_into(struct owner *o, const struct owner_environment *e, int64_t ended_ms,
+    struct contents *sum)
+{
+	struct tx  tx;
+	struct row customers, keys;
+	int        code;
+
+	owner_enter(o, &tx, e);
+	tx.reads = true;
+	(void)owner_step(&tx, SQL_OPERATOR_CUSTOMER_COUNT, e);
+	bind_i64(owner_step(&tx, SQL_ENVIRONMENT_LIVING_KEYS, e), ended_ms);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	customers = tx_row(&tx, 1, 0);
+	keys = tx_row(&tx, 2, 0);
+	sum->customers += row_i64(&customers, COL_OPERATOR_CUSTOMER_COUNT_CUSTOMERS);
+	sum->living_keys += row_i64(&keys, COL_ENVIRONMENT_LIVING_KEYS_LIVING);
+	return 0;
+}
+
+struct leaving {
+	struct str                      name;
+	const struct owner_environment *environment; /* live and sandbox */
+};
+
+/* A second round trip, because a statement is prepared once in a transaction. */
+static bool
+erase_rest(struct tx *tx, void *with)
+{
+	const struct leaving *l = with;
+
+	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &l->environment[1].id);
+	(void)owner_step(tx, SQL_ENVIRONMENT_ERASE, &l->environment[1]);
+	bind_text(tx_step(tx, SQL_ORG_DELETE), l->name);
+	return true;
+}
+
+/* One transaction. Nobody else waits for it: its locks are those of the organization's own rows. */
+static int
+erase(struct owner *o, struct leaving *l)
+{
+	struct tx tx;
+
+	owner_enter(o, &tx, &l->environment[0]);
+	(void)owner_step(&tx, SQL_ENVIRONMENT_ERASE, &l->environment[0]);
+	tx.then = erase_rest;
+	tx.with = l;
+	return owner_run(&tx);
+}
+
+int
+cmd_org_delete(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	static const char *const columns[] = { "name", "customers" };
+	struct conf              *c = &ctx->conf;
+	struct owner             *o = ctx->owner;
+	int64_t ended_ms = c->auth_cache_ttl_ms + KILLED_AFTER_TIMES * c->request_timeout_ms;
+	struct owner_environment *found;
+	struct contents           has = { 0 };
+	struct leaving            leaving;
+	struct listing            listing;
+	struct str               *cells;
+	size_t                    count = 0;
+	int                       code;
+
+	/* It may have millions of rows. Nothing has connected yet. */
+	c->statement_timeout_ms = c->request_timeout_ms = ERASE_MAX_MS;
+	code = owner_environments(o, str_of(argv[1]), STR_NONE, &found, &count);
+	for (size_t i = 0; i < count && code == 0; i++)
+		code = look_into(o, &found[i], ended_ms, &has);
+	if (code)
+		return code;
+	if (has.living_keys)
+		return cmd_fail(EXIT_DATA, "\"%s\" has %jd keys that work or worked in the last "
+		    "%jd s: revoke them, which clientele key list --org shows, and try again "
+		    "after that time.", argv[1], (intmax_t)has.living_keys,
+		    (intmax_t)(ended_ms + 999) / 1000);
+	if (has.customers != ctx->number[OPTION_CUSTOMERS])
+		return cmd_fail(EXIT_DATA, "\"%s\" has %jd customers; to delete all of them with "
+		    "it, give --customers %jd.", argv[1], (intmax_t)has.customers,
+		    (intmax_t)has.customers);
+	assert(count == 2);
+	leaving = (struct leaving) { str_of(argv[1]), found };
+	if ((code = erase(o, &leaving)) != 0)
+		return code;
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing.raw = 1u << 1;
+	cells = listing_row(&listing);
+	cells[0] = str_of(argv[1]);
+	cells[1] = owner_number(o, has.customers);
 	listing_print(&listing, ctx->json);
 	return 0;
 }

@@ -41,7 +41,8 @@ become_user(const char *name, struct buf *err)
 	const struct passwd *p;
 
 	if (geteuid() != 0) {
-		if (name[0])
+		p = name[0] ? getpwnam(name) : NULL;
+		if (name[0] && (!p || p->pw_uid != geteuid()))
 			log_info("ignoring user = %s: not started as root", name);
 		return true;
 	}

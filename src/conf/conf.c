@@ -20,10 +20,9 @@ const struct key keys[] = {
 	    KEY_RELOAD | KEY_SECRET, 1, 4096, AT(database_url),
 	    "Connection string or URL of libpq for the role that serves; it may name several "
 	    "hosts." },
-	{ "database_owner_url", "", TYPE_TEXT, KEY_RELOAD | KEY_SECRET, 0, 4096,
-	    AT(database_owner_url),
-	    "The same for the role that owns the schema, for migrate, org, key and customer; "
-	    "empty means database_url. A service forgets it at once." },
+	{ "owner_file", "clientele-owner.conf", TYPE_TEXT, KEY_RELOAD, 1, 1024, AT(owner_file),
+	    "File with database_owner_url, for migrate, org, key and customer alone; without a "
+	    "slash at its start it is in the folder of this file." },
 	{ "listen", "", TYPE_TEXT, KEY_FIXED, 0, 256, AT(listen),
 	    "Where front servers connect: unix:/path, /path or host:port; empty means the "
 	    "socket on descriptor 0. A socket passed by systemd comes before both." },
@@ -136,6 +135,10 @@ const struct key keys[] = {
 	{ "slow_request", "1s", TYPE_MS, KEY_RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
 	    "Requests that take longer are logged at level warn, with the statements they ran, "
 	    "whatever request_log says; 0 means none." },
+	{ "database_owner_url", "dbname=clientele user=clientele_owner", TYPE_TEXT,
+	    KEY_SECRET | KEY_OWNER, 1, 4096,
+	    AT(database_owner_url),
+	    "Connection string or URL of libpq for the role that owns the schema." },
 };
 
 const size_t keys_count = COUNTOF(keys);
@@ -170,7 +173,7 @@ conf_init(struct conf *c)
 		bool       fits;
 
 		buf_init(&none, 512);
-		fits = key_set(c, &keys[i], str_of(keys[i].dflt), &none);
+		fits = key_put(c, &keys[i], str_of(keys[i].dflt), &none);
 		buf_fini(&none);
 		assert(fits); /* a default that breaks its own row */
 	}
@@ -179,9 +182,13 @@ conf_init(struct conf *c)
 void
 conf_fini(struct conf *c)
 {
-	for (size_t i = 0; i < keys_count; i++)
-		if (key_is_text(&keys[i]))
-			free(*key_text(c, &keys[i]));
+	for (size_t i = 0; i < keys_count; i++) {
+		char *text = key_is_text(&keys[i]) ? *key_text(c, &keys[i]) : NULL;
+
+		if (text)
+			explicit_bzero(text, strlen(text));
+		free(text);
+	}
 	*c = (struct conf) { 0 };
 }
 
@@ -228,6 +235,8 @@ conf_print(const struct conf *c, struct buf *out)
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
 
+		if (k->flags & KEY_OWNER)
+			continue;
 		buf_fmt(out, "%s = ", k->name);
 		if ((k->flags & KEY_SECRET) && **key_text(c, k))
 			buf_fmt(out, "********");
@@ -235,6 +244,18 @@ conf_print(const struct conf *c, struct buf *out)
 			key_print(c, k, out);
 		buf_fmt(out, "\n");
 	}
+}
+
+bool
+conf_is_default(const struct conf *c, const char *name)
+{
+	struct conf other;
+	bool        is;
+
+	conf_init(&other);
+	is = same(key_find(str_of(name)), c, &other);
+	conf_fini(&other);
+	return is;
 }
 
 const char *

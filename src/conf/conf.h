@@ -7,6 +7,8 @@
  *            file and line and its key. Readers go on after a mistake, and read what is right.
  *            Unknown keys are mistakes.
  * Secrets    Keys marked secret are never printed; conf_print() masks them.
+ * Owner      What only the owner's commands may know is in a file of its own, which a process that
+ *            serves never opens; from the environment and the command line it does not take it.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -18,7 +20,7 @@
 /* Members in the order of the table; units are in the names. */
 struct conf {
 	char         *database_url;       /* serving role */
-	char         *database_owner_url; /* for migrate, org and key; empty: database_url */
+	char         *owner_file;         /* with database_owner_url */
 	char         *listen;             /* "unix:/path", "/path", "host:port"; or empty */
 	int64_t       listen_mode;        /* octal permissions of the socket file */
 	char         *listen_owner;       /* "user:group" of the socket file; empty: as created */
@@ -57,6 +59,9 @@ struct conf {
 	int64_t       log_level;          /* enum log_level */
 	int64_t       request_log;        /* 0 or 1: a line for each request */
 	int64_t       slow_request_ms;    /* 0: none is slow */
+	char         *database_owner_url; /* of the owner's file */
+
+	bool          owner;              /* conf_allow_owner() */
 };
 
 enum { CONF_SANDBOX_OFF, CONF_SANDBOX_ON, CONF_SANDBOX_LOG };
@@ -81,6 +86,12 @@ const char *conf_flag_secret(const char *flag);
 
 bool conf_read_file(struct conf *c, const char *path, struct buf *err) MUSTCHECK;
 
+/* For a process that does not serve: from now on the owner's keys are taken. */
+void conf_allow_owner(struct conf *c);
+
+/* The owner's file, which has the owner's keys and no others; after conf_allow_owner(). */
+bool conf_read_owner_file(struct conf *c, const char *path, struct buf *err) MUSTCHECK;
+
 /* The same for text in memory; origin is what messages call it. */
 bool conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *err) MUSTCHECK;
 
@@ -96,17 +107,14 @@ bool conf_read_env(struct conf *c, struct buf *err) MUSTCHECK;
  */
 void conf_keep_fixed(struct conf *next, const struct conf *running, struct buf *kept);
 
-/*
- * For a process that serves: overwrites what only the owner's commands may know, in c, in the
- * environment and in the flags ("--key=value", NULL at the end).
- */
-void conf_forget_owner(struct conf *c, char **flags);
-
-/* One "key = value" a line, in the file's own syntax. */
+/* One "key = value" a line, in the file's own syntax; without the owner's keys. */
 void conf_print(const struct conf *c, struct buf *out);
 
 /* A time as keys take it, "90s" or "24h"; false when it is malformed or out of bounds. */
 bool conf_time(struct str text, int64_t min_ms, int64_t max_ms, int64_t *out_ms) MUSTCHECK;
+
+/* Whether a key of the table has its default. */
+bool conf_is_default(const struct conf *c, const char *name);
 
 /* The table, for tests that compare it with the sample; returns the name, NULL past the end. */
 const char *conf_key(size_t i, const char **dflt, const char **sentence);

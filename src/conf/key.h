@@ -28,6 +28,7 @@ enum key_flags {
 	KEY_FIXED = 0,
 	KEY_RELOAD = 1, /* a reload applies it */
 	KEY_SECRET = 2, /* never printed */
+	KEY_OWNER = 4,  /* of the owner's file; no process that serves may have it */
 };
 
 enum { KEY_NAME_MAX_BYTES = 40, KEY_CLIP_BYTES = 60 };
@@ -57,7 +58,11 @@ key_is_text(const struct key *k)
 char   **key_text(const struct conf *c, const struct key *k);
 int64_t *key_number(const struct conf *c, const struct key *k);
 
-/* False: err has a sentence that begins with the key's name, and nothing has changed. */
+/*
+ * False: err has a sentence that begins with the key's name, and nothing has changed. key_set()
+ * refuses the owner's keys where they are not allowed, too.
+ */
+bool key_put(struct conf *c, const struct key *k, struct str value, struct buf *err) MUSTCHECK;
 bool key_set(struct conf *c, const struct key *k, struct str value, struct buf *err) MUSTCHECK;
 
 /* The value as a file would say it, also of a secret. */

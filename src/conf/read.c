@@ -22,6 +22,7 @@ struct reader {
 	unsigned     line;
 	unsigned    *first_line; /* of each key; 0: it was not set yet */
 	unsigned     mistakes;
+	bool         owner;   /* the file is the owner's */
 	bool         returns; /* lines end in carriage returns, which was said */
 	struct buf  *err;
 };
@@ -48,6 +49,10 @@ read_value(struct reader *r, struct str name, struct str value, struct buf *how)
 	}
 	if (r->first_line[k - keys]) {
 		buf_fmt(how, "%s was set in line %u already", k->name, r->first_line[k - keys]);
+		return false;
+	}
+	if (r->owner && !(k->flags & KEY_OWNER)) {
+		buf_fmt(how, "%s belongs into clientele.conf", k->name);
 		return false;
 	}
 	r->first_line[k - keys] = r->line;
@@ -87,12 +92,12 @@ without_return(struct reader *r, struct str line)
 	return line;
 }
 
-bool
-conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *err)
+static bool
+read_text(struct conf *c, const char *origin, bool owner, struct str text, struct buf *err)
 {
 	unsigned      *first_line = must_alloc(keys_count * sizeof(*first_line));
 	struct reader  r = { .conf = c, .origin = origin, .line = 1, .first_line = first_line,
-		.err = err };
+		.owner = owner, .err = err };
 
 	if (str_starts(text, byte_order_mark)) {
 		buf_fmt(mistake(&r), "the file begins with a byte order mark: save it as UTF-8 "
@@ -109,7 +114,13 @@ conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *
 }
 
 bool
-conf_read_file(struct conf *c, const char *path, struct buf *err)
+conf_read_text(struct conf *c, const char *origin, struct str text, struct buf *err)
+{
+	return read_text(c, origin, false, text, err);
+}
+
+static bool
+read_file(struct conf *c, const char *path, bool owner, struct buf *err)
 {
 	FILE      *f = fopen(path, "re");
 	struct buf text;
@@ -129,11 +140,29 @@ conf_read_file(struct conf *c, const char *path, struct buf *err)
 	else if (!feof(f))
 		buf_fmt(err, "%s: larger than %d bytes", path, FILE_MAX_BYTES);
 	else
-		read = conf_read_text(c, path, buf_view(&text), err);
+		read = read_text(c, path, owner, buf_view(&text), err);
 	explicit_bzero(text.ptr, text.len);
 	buf_fini(&text);
 	fclose(f);
 	return read;
+}
+
+bool
+conf_read_file(struct conf *c, const char *path, struct buf *err)
+{
+	return read_file(c, path, false, err);
+}
+
+void
+conf_allow_owner(struct conf *c)
+{
+	c->owner = true;
+}
+
+bool
+conf_read_owner_file(struct conf *c, const char *path, struct buf *err)
+{
+	return read_file(c, path, true, err);
 }
 
 /* ---- the environment and the command line */
@@ -206,23 +235,6 @@ conf_flag_secret(const char *flag)
 	const struct key *k = flag_split(flag, &value);
 
 	return k && (k->flags & KEY_SECRET) ? value : NULL;
-}
-
-void
-conf_forget_owner(struct conf *c, char **flags)
-{
-	const struct key *owner = key_find(STR("database_owner_url"));
-	char             *text = *key_text(c, owner), *env = getenv("CLIENTELE_DATABASE_OWNER_URL");
-
-	explicit_bzero(text, strlen(text));
-	if (env)
-		explicit_bzero(env, strlen(env));
-	for (; *flags; flags++) {
-		const char *value;
-
-		if (flag_split(*flags, &value) == owner)
-			explicit_bzero(*flags + (value - *flags), strlen(value));
-	}
 }
 
 bool

@@ -245,7 +245,7 @@ has_comment(struct str value)
 }
 
 bool
-key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
+key_put(struct conf *c, const struct key *k, struct str value, struct buf *err)
 {
 	char **text = key_text(c, k);
 
@@ -256,6 +256,8 @@ key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
 		return false;
 	}
 	if (key_is_text(k) && text_fits(k, value)) {
+		if (*text)
+			explicit_bzero(*text, strlen(*text));
 		free(*text);
 		*text = must_alloc(value.len + 1);
 		memcpy(*text, value.ptr, value.len);
@@ -273,6 +275,16 @@ key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
 		buf_fmt(err, ", not ");
 		key_quote(value, err);
 	}
+	return false;
+}
+
+bool
+key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
+{
+	if (!(k->flags & KEY_OWNER) || c->owner)
+		return key_put(c, k, value, err);
+	buf_fmt(err, "%s belongs into %s (owner_file), which only root can read: no process that "
+	    "serves may know it", k->name, c->owner_file);
 	return false;
 }
 

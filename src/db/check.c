@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { SERVER_VERSION_MIN = 150000 };
+
 /* Runs one statement that reads and takes no parameters. Returns an exit code. */
 static int
 ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *why, size_t size)
@@ -30,15 +32,91 @@ ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *
 	return EXIT_CONFIG;
 }
 
-/* What makes the role unfit to serve; NULL: nothing. */
-static const char *
-unfit(const struct row *row)
+/* ---- the server */
+
+bool
+check_server(const PGconn *conn, char *why, size_t size)
 {
-	return row_bool(row, COL_ROLE_CHECK_SUPERUSER) ? "a superuser"
-	    : row_bool(row, COL_ROLE_CHECK_BYPASSES)   ? "a role with BYPASSRLS"
-	    : row_bool(row, COL_ROLE_CHECK_OWNER)      ? "the owner of the tables"
-						       : NULL;
+	static const char *const cures[][2] = {
+		{ "server_encoding", "make the database with sql/setup.sql" },
+		{ "client_encoding", "take it out of the connection string, or run ALTER ROLE "
+				     "clientele_serve RESET client_encoding" },
+	};
+	int version = PQserverVersion(conn);
+
+	if (version < SERVER_VERSION_MIN) {
+		snprintf(why, size, "the server is PostgreSQL %d and must be %d or newer: move the "
+		    "database with pg_dump and pg_restore", version / 10000,
+		    SERVER_VERSION_MIN / 10000);
+		return false;
+	}
+	for (size_t i = 0; i < COUNTOF(cures); i++) {
+		const char *value = PQparameterStatus(conn, cures[i][0]);
+
+		/* Otherwise text would not come back as it was sent. */
+		if (value && strcmp(value, "UTF8") != 0) {
+			snprintf(why, size, "%s is %s and must be UTF8: %s", cures[i][0], value,
+			    cures[i][1]);
+			return false;
+		}
+	}
+	return true;
 }
+
+/* ---- the role, its settings and its tables */
+
+#define CONNECTS_AS(what)                                                                          \
+	"database_url connects as " what ", which is not subject to row-level security: use the "  \
+	"role clientele_serve that sql/setup.sql makes"
+#define SETTING(name, value)                                                                       \
+	name " must be " value ": run ALTER ROLE clientele_serve SET " name " = '" value "'; in "  \
+	     "psql \\drds shows who set it"
+
+/* The first that is true is said. */
+static const struct {
+	int         column;
+	const char *sentence;
+} faults[] = {
+	{ COL_ROLE_CHECK_SUPERUSER, CONNECTS_AS("a superuser") },
+	{ COL_ROLE_CHECK_BYPASSES, CONNECTS_AS("a role with BYPASSRLS") },
+	{ COL_ROLE_CHECK_OWNER, CONNECTS_AS("the owner of the tables") },
+	{ COL_ROLE_CHECK_MEMBER,
+	    CONNECTS_AS("a member of the tables' owner or of another such role") },
+	{ COL_ROLE_CHECK_BECOMES, "database_url connects as one role and becomes another: connect "
+	    "as clientele_serve itself, or run ALTER ROLE ... RESET role" },
+	{ COL_ROLE_CHECK_POWERS, "database_url connects as a role that may do more than serve "
+	    "(CREATEROLE, REPLICATION, files or programs of the server): run sql/setup.sql again, "
+	    "and REVOKE its memberships" },
+	{ COL_ROLE_CHECK_ROW_SECURITY, SETTING("row_security", "on") },
+	{ COL_ROLE_CHECK_REPLICATION, "session_replication_role must be origin: run ALTER ROLE "
+	    "clientele_serve RESET session_replication_role; in psql \\drds shows who set it" },
+	{ COL_ROLE_CHECK_ISOLATION, SETTING("default_transaction_isolation", "read committed") },
+	{ COL_ROLE_CHECK_SETTINGS, "app.* are settings of Clientele's own, with which tenants are "
+	    "kept apart, and must not be set: run ALTER ROLE clientele_serve RESET ALL and "
+	    "sql/setup.sql; in psql \\drds shows who set them" },
+	{ COL_ROLE_CHECK_SCHEMAS, "search_path leads through more than one schema, and tables of "
+	    "another could stand before Clientele's: run ALTER ROLE clientele_serve SET "
+	    "search_path = public" },
+	{ COL_ROLE_CHECK_OPEN, "row-level security is off for a table with tenants' rows: run "
+	    "ALTER TABLE ... ENABLE ROW LEVEL SECURITY and FORCE ROW LEVEL SECURITY; in psql \\d "
+	    "shows of which" },
+	{ COL_ROLE_CHECK_CLOSED, "the role may not use all tables, as after a restore without "
+	    "privileges: restore with them, as doc/operations.md says" },
+};
+
+/* Worth a warning: it may pass, or be meant. */
+static const struct {
+	int         column;
+	const char *sentence;
+} doubts[] = {
+	{ COL_ROLE_CHECK_FORGETFUL, "the database runs with fsync or full_page_writes off: "
+	    "a crash of its machine loses acknowledged writes" },
+	{ COL_ROLE_CHECK_STANDBY, "the database is a standby: every write fails until it is "
+	    "promoted; target_session_attrs=read-write in database_url finds the primary among "
+	    "several hosts" },
+	{ COL_ROLE_CHECK_READ_ONLY, "the database is read-only: every write fails until "
+	    "default_transaction_read_only is off; in psql \\drds shows who set it" },
+};
 
 static void
 warn_once(struct db *db, const struct row *row)
@@ -49,30 +127,12 @@ warn_once(struct db *db, const struct row *row)
 	if (db->warned)
 		return;
 	db->warned = true;
-	if (!row_bool(row, COL_ROLE_CHECK_FSYNC))
-		log_warn("the database runs with fsync off: "
-		    "a crash of its machine loses acknowledged writes");
+	for (size_t i = 0; i < COUNTOF(doubts); i++)
+		if (row_bool(row, doubts[i].column))
+			log_warn("%s", doubts[i].sentence);
 	if (db->conf->prepared_statements && pooled)
 		log_warn("database_url leads through a pooler: if it gives each transaction "
 		    "another connection, set prepared_statements = off");
-}
-
-/* Otherwise text would not come back as it was sent. */
-static bool
-is_utf8(const struct db *db, char *why, size_t size)
-{
-	static const char *const parameters[] = { "server_encoding", "client_encoding" };
-
-	for (size_t i = 0; i < COUNTOF(parameters); i++) {
-		const char *value = PQparameterStatus(db->conn, parameters[i]);
-
-		if (value && strcmp(value, "UTF8") != 0) {
-			snprintf(why, size, "%s is %s and must be UTF8: make the database with "
-			    "sql/setup.sql", parameters[i], value);
-			return false;
-		}
-	}
-	return true;
 }
 
 static int
@@ -84,18 +144,19 @@ check_role(struct db *db, struct arena *a, char *why, size_t size)
 
 	if (code)
 		return code;
-	if (!is_utf8(db, why, size))
+	if (!check_server(db->conn, why, size))
 		return EXIT_CONFIG;
 	row = tx_row(&tx, 0, 0);
-	if (unfit(&row)) {
-		snprintf(why, size,
-		    "database_url connects as %s, which is not subject to row-level security: "
-		    "use the role clientele_serve that sql/setup.sql makes", unfit(&row));
-		return EXIT_CONFIG;
-	}
+	for (size_t i = 0; i < COUNTOF(faults); i++)
+		if (row_bool(&row, faults[i].column)) {
+			snprintf(why, size, "%s", faults[i].sentence);
+			return EXIT_CONFIG;
+		}
 	warn_once(db, &row);
 	return 0;
 }
+
+/* ---- the schema */
 
 static int
 check_schema(struct db *db, struct arena *a, char *why, size_t size)

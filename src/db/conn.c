@@ -81,8 +81,7 @@ url_of(const struct db *db)
 {
 	const struct conf *c = db->conf;
 
-	return db->role == DB_OWNER && c->database_owner_url[0] ? c->database_owner_url
-								: c->database_url;
+	return db->role == DB_OWNER ? c->database_owner_url : c->database_url;
 }
 
 void
@@ -104,7 +103,7 @@ db_why(const struct db *db)
 static const char *
 key_of(const struct db *db)
 {
-	return url_of(db) == db->conf->database_url ? "database_url" : "database_owner_url";
+	return db->role == DB_OWNER ? "database_owner_url" : "database_url";
 }
 
 static void PRINTF(2, 3)

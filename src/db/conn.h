@@ -55,6 +55,12 @@ PGresult *wait_result(struct db *db, bool *lost);
  */
 bool wait_cancel(PGconn *conn);
 
+/*
+ * Whether its server is one that this was made for, and text comes back from it as it was sent.
+ * False: why has a sentence.
+ */
+bool check_server(const PGconn *conn, char *why, size_t size) MUSTCHECK;
+
 /* Fills tx->log. */
 void tx_note(struct tx *tx, const char *fmt, ...) PRINTF(2, 3);
 

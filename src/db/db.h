@@ -30,7 +30,7 @@
 enum db_role {
 	DB_SERVE, /* requests: database_url */
 	DB_WATCH, /* checks of the database's health: database_url, with timeouts of 2 s */
-	DB_OWNER, /* commands: database_owner_url, or database_url if that is empty */
+	DB_OWNER, /* commands: database_owner_url */
 	DB_ROLE__COUNT
 };
 
@@ -68,8 +68,9 @@ const char *db_why(const struct db *db);
 void db_watch(struct db *db, const struct peer *peer);
 
 /*
- * Whether this connection may serve: its role is subject to row-level security, and the schema
- * is the one that this binary knows. Returns 0, or else EXIT_DATABASE or EXIT_CONFIG and puts
+ * Whether this connection may serve: its server, role and settings are such that tenants are kept
+ * apart and text comes back as it was sent, and the schema is the one that this binary knows.
+ * Returns 0, or else EXIT_DATABASE or EXIT_CONFIG and puts
  * a sentence into why (at least 256 bytes) that says what to do.
  */
 int db_check(struct db *db, struct arena *a, char *why, size_t size);

@@ -241,9 +241,14 @@ static int
 migrate(struct run *r, const struct db_migrate *how)
 {
 	AUTO_RESULT *role = PQexec(r->conn, role_sql);
+	char         unfit[CONN_WHY_BYTES];
 	size_t       version = 0;
 	int          code;
 
+	if (!check_server(r->conn, unfit, sizeof(unfit))) {
+		buf_fmt(r->why, "%s", unfit);
+		return EXIT_CONFIG;
+	}
 	if (!done(role))
 		return refuse(r, role);
 	if (PQntuples(role) == 0) {

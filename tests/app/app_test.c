@@ -95,6 +95,7 @@ static void
 configure(void)
 {
 	conf_init(&test_conf);
+	conf_allow_owner(&test_conf);
 	set("database_url", address("CLIENTELE_TEST_SERVE_URL"));
 	set("database_owner_url", address("CLIENTELE_TEST_OWNER_URL"));
 	set("docs_base_url", "https://docs.test");

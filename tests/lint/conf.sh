@@ -11,8 +11,13 @@ sample = dict(re.findall(r"^#?(\w+) =[ \t]*(.*?)[ \t]*$", pathlib.Path("conf/cli
 manual = set(re.findall(r"^\.It \w+ (\w+)", pathlib.Path("man/clientele.conf.5").read_text(), re.M))
 if not table:
     bad.append("src/conf/conf.c: no keys found")
+owners = dict(re.findall(r"^#?(\w+) =[ \t]*(.*?)[ \t]*$", pathlib.Path("conf/clientele-owner.conf").read_text(), re.M))
+if owners != {key: default for key, default in table.items() if key == "database_owner_url"}:
+    bad.append("conf/clientele-owner.conf: it has not just database_owner_url with its default")
 for key, default in table.items():
-    if key not in sample:
+    if key in owners:
+        pass
+    elif key not in sample:
         bad.append(f"conf/clientele.conf: {key} is missing")
     elif sample[key] != default:
         bad.append(f"conf/clientele.conf: {key} = {sample[key]}, the default is {default!r}")

@@ -25,6 +25,13 @@ for name in $names; do
 		bad=1
 	fi
 done
+# Tables of tenants' rows that org delete would leave.
+for table in $(awk '/^CREATE TABLE / { table = $3 } /^    environment_id / { print table }' sql/migrate/*.sql); do
+	grep -q "^\\\\set erase :erase .*DELETE FROM $table WHERE environment_id = .1)" sql/query/*.sql || {
+		echo "sql/query: no \\set erase for $table: org delete would leave its rows"
+		bad=1
+	}
+done
 while read -r name _; do
 	case $name in
 	'' | '#'*) ;;

@@ -35,7 +35,7 @@ def test_it_has_what_make_install_installs_and_the_configuration(package):
     wanted = {f"usr/{name}" if not name.startswith("lib/systemd") else name for name in wanted}
     wanted = {re.sub(r"(/man/.*)", r"\1.gz", name).replace("/zsh/site-functions/", "/zsh/vendor-completions/") for name in wanted}
     packaging = {f"usr/share/doc/clientele/{name}" for name in ("README.Debian", "changelog.gz", "copyright")}
-    assert found == wanted | packaging | {"etc/clientele.conf", "etc/logrotate.d/clientele"}
+    assert found == wanted | packaging | {"etc/clientele.conf", "etc/clientele-owner.conf", "etc/logrotate.d/clientele"}
     assert all(owner == "root/root" for _, owner in contents(package).values())
 
 
@@ -44,7 +44,8 @@ def test_the_packaged_configuration_is_the_sample_but_for_two_keys(package, tmp_
     assert (tmp_path / "usr/share/doc/clientele/README.Debian").exists()
     sample = (ROOT / "conf/clientele.conf").read_text().splitlines()
     changed = [line for line in (tmp_path / "etc/clientele.conf").read_text().splitlines() if line not in sample]
-    assert changed == ["database_owner_url = dbname=clientele user=clientele_owner", "admin_listen = unix:/run/clientele/admin.sock"]
+    assert changed == ["admin_listen = unix:/run/clientele/admin.sock", "user = clientele"]
+    assert (tmp_path / "etc/clientele-owner.conf").read_text() == (ROOT / "conf/clientele-owner.conf").read_text()
     run(binary(), "-c", tmp_path / "etc/clientele.conf", "check")
 
 
@@ -80,6 +81,7 @@ def test_installing_it_starts_nothing(machine):
 
 def test_the_configuration_is_for_root_and_the_service(machine):
     assert machine.run("stat -c '%U:%G %a' /etc/clientele.conf").stdout.strip() == "root:clientele 640"
+    assert machine.run("stat -c '%U:%G %a' /etc/clientele-owner.conf").stdout.strip() == "root:root 600"
     assert machine.run("stat -c '%U:%G %a' /run/clientele/clientele.sock").stdout.strip() == "root:www-data 660"
 
 

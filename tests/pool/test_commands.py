@@ -39,10 +39,10 @@ def sentence(done, code):
 
 WRONG = [
     # D: the table of messages, and its kin.
-    (["org", "delete"], 'org has no command "delete"; it has create, list and pin.'),
+    (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has create, limit, list, revoke and rotate.'),
     (["customer", "delete"], 'customer has no command "delete"; it has count, get and list.'),
-    (["org"], "org needs a command: create, list or pin."),
+    (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
@@ -74,7 +74,7 @@ WRONG = [
     (["status", "--watch=0"], '--watch must be a number from 1 to 3600, not "0".'),
     (["workers", "-x"], "there is no option -x; clientele help lists them."),
     (["help", "nothing"], 'there is no command "nothing"; clientele help lists them.'),
-    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, list and pin.'),
+    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, list, pin and rename.'),
     (["org", "create", b"a\xff"], 'an argument must be UTF-8, not "a\ufffd".'),
     # B5: what is repeated is shown.
     (["\x1b[2Jorg\n"], 'there is no command "\\u001b[2Jorg\\u000a"; clientele help lists them.'),
@@ -124,7 +124,7 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
     for name in commands(place):
         example = place.run(place.bin, "help", *name.split()).stdout.split("\nexample:\n  ")[1]
         words = re.search(r"clientele ((?:-c \S+ )?" + name + r"[^>&;)]*)", example).group(1).split()
-        done = place.run(place.bin, *words, "--database-url=", check=False)  # so none gets any further
+        done = place.run(place.bin, *words, "--database-url=", "--database-owner-url=", check=False)  # so none gets any further
         if name in ("completion", "help", "version"):
             assert done.returncode == 0
         else:
@@ -174,7 +174,7 @@ BAD_NAMES = {"": "must not be empty", "  ": "must not be blank", "\u00a0\u3000":
 @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
 def test_names_are_judged_before_the_database(place, name):
     """F16, B5: there is no database here at all."""
-    away = ["--database-url=host=/nonexistent"]
+    away = ["--database-owner-url=host=/nonexistent"]
     assert sentence(run(place, *away, "org", "create", name), DATA) == f"the name of an organization {BAD_NAMES[name]}."
     done = run(place, *away, "key", "create", "--org", "a", "--env", "live", "--name", name)
     assert sentence(done, DATA) == f"--name {BAD_NAMES[name]}."
@@ -187,13 +187,13 @@ def test_names_at_the_bound_are_names(db):
 
 def test_a_database_that_does_not_serve_is_explained(db, place, new_database):
     """No SQLSTATE alone, and what to do."""
-    done = run(place, "--database-url=host=/nonexistent", "org", "list")
+    done = run(place, "--database-owner-url=host=/nonexistent", "org", "list")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
-    done = run(place, "--database-url=host=/nonexistent", "migrate")
+    done = run(place, "--database-owner-url=host=/nonexistent", "migrate")
     assert sentence(done, DATABASE).startswith("the database cannot be reached: connection to server on socket")
     empty = new_database(migrate=False)
     assert sentence(owner(empty, "org", "list"), CONFIG) == "the schema is missing or of another version: run clientele migrate."
-    serving = run(place, f"--database-url={db.serve_url}", "org", "create", "x")
+    serving = run(place, f"--database-owner-url={db.serve_url}", "org", "create", "x")
     assert sentence(serving, CONFIG) == ("database_owner_url connects as a role that may not do this; it must be the owner of the "
                                          "tables, clientele_owner.")
 
@@ -202,10 +202,10 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
     """A7: in the words of the service's log, of check and of a command."""
     database = new_database()
     url = cluster.url("nobody_of_this_name", database.name)
-    done = run(place, f"--database-url={url}", "org", "list")
+    done = run(place, f"--database-owner-url={url}", "org", "list")
     assert sentence(done, DATABASE) == ('the database refuses the login of "nobody_of_this_name" (SQLSTATE 28000): look at user and '
-                                        "password in database_url, and at pg_hba.conf.")
-    done = run(place, f"--database-url={database.serve_url}", f"--database-owner-url={url}", "migrate")
+                                        "password in database_owner_url, and at pg_hba.conf.")
+    done = run(place, f"--database-owner-url={url}", "migrate")
     assert "password in database_owner_url, and" in sentence(done, DATABASE)
     done = run(place, f"--database-url={url}", "check", "--connect")
     assert done.returncode == DATABASE and 'clientele: the database refuses the login of "nobody_of_this_name"' in done.stderr
@@ -214,7 +214,7 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
     assert done.returncode == DATABASE and 'clientele: there is no database "no_such_database"' in done.stderr
     with contextlib.closing(cluster.connect()) as db, db.cursor() as cursor:
         cursor.execute("CREATE ROLE nobody_may LOGIN CONNECTION LIMIT 0")
-    done = run(place, f"--database-url={cluster.url('nobody_may', 'postgres')}", "org", "list")
+    done = run(place, f"--database-owner-url={cluster.url('nobody_may', 'postgres')}", "org", "list")
     assert sentence(done, DATABASE) == "the database has no room for another connection."
 
 
@@ -276,6 +276,104 @@ def test_changes_of_keys_and_pins_can_be_json(db):
     assert json.loads(owner(db, "org", "pin", "changes", "none", "--json").stdout) == [{"name": "changes", "version": None}]
     assert json.loads(owner(db, "key", "limit", key, "5/s", "--json").stdout) == [{"id": key, "limit": "5/s burst 5"}]
     assert json.loads(owner(db, "key", "revoke", key, "--json").stdout) == [{"id": key, "state": "revoked"}]
+
+
+# ---------------------------------------------------------------- another name, and the end, of an organization
+
+
+def test_an_organization_gets_another_name(db):
+    """D11."""
+    made = json.loads(owner(db, "org", "create", "before", "--json").stdout)[0]["id"]
+    owner(db, "org", "create", "taken")
+    key = make_key(db, "before")
+    assert json.loads(owner(db, "org", "rename", "before", "behind", "--json").stdout) == [{"id": made, "name": "behind"}]
+    assert list(keys(db, "behind")) == [key]
+    assert sentence(owner(db, "org", "rename", "before", "x"), UNKNOWN) == 'there is no organization "before"; clientele org list shows them.'
+    assert sentence(owner(db, "org", "rename", "behind", "taken"), DATA) == 'there is an organization "taken" already.'
+    assert sentence(owner(db, "org", "rename", "behind", "a\nb"), DATA) == "the name of an organization must not contain the invisible character U+000A."
+
+
+def rows_by_table(db, environments):
+    """How many rows each table has of these environments, as the superuser sees them."""
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+                       "WHERE attname = 'environment_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        counts = {}
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE environment_id = ANY (%s::uuid[])", (environments,))
+            counts[table] = cursor.fetchone()[0]
+        return counts
+
+
+def environments_of(db, org):
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT e.id::text FROM environment e JOIN organization o ON o.id = e.organization_id WHERE o.name = %s", (org,))
+        return [row[0] for row in cursor.fetchall()]
+
+
+def fill(db, org):
+    """A row in every table that has rows of tenants; returns the environments."""
+    environments = environments_of(db, org)
+    make_key(db, org)
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        for environment in environments:
+            cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) "
+                           "SELECT %s, gen_random_uuid(), 'a@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(1, 3)", (environment,))
+            cursor.execute("INSERT INTO event (environment_id, type, customer_id) VALUES (%s, 'x', gen_random_uuid())", (environment,))
+            cursor.execute("INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed) "
+                           "VALUES (%s, 'k', '', gen_random_uuid(), 'x', 200, '', '', false)", (environment,))
+    assert all(rows_by_table(db, environments).values())
+    return environments
+
+
+def end_keys(db, org, seconds):
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE api_key SET revoked_at = now() - %s * interval '1 s' WHERE environment_id = ANY (%s::uuid[])",
+                       (seconds, environments_of(db, org)))
+
+
+def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
+    """D11: keys first, then the number of customers as a proof that they are meant; whole, and never another one's."""
+    for org in ("leaving", "staying"):
+        owner(db, "org", "create", org)
+    leaving, staying = fill(db, "leaving"), fill(db, "staying")
+    before, kept = rows_by_table(db, leaving), rows_by_table(db, staying)
+
+    def refused(*options):
+        words = sentence(owner(db, "org", "delete", "leaving", *options), DATA)
+        assert rows_by_table(db, leaving) == before
+        return words
+
+    assert refused("--customers", "6") == ('"leaving" has 1 keys that work or worked in the last 46 s: revoke them, which clientele key list --org '
+                                           "shows, and try again after that time.")
+    end_keys(db, "leaving", 40)  # a request that began with it may still be running
+    assert "1 keys that work or worked in the last 46 s" in refused("--customers", "6")
+    end_keys(db, "leaving", 50)
+    for options in ([], ["--customers", "5"], ["--customers=0"]):
+        assert refused(*options) == '"leaving" has 6 customers; to delete all of them with it, give --customers 6.'
+    done = owner(db, "org", "delete", "leaving", "--customers", "6", "--json")
+    assert json.loads(done.stdout) == [{"name": "leaving", "customers": 6}]
+    assert set(rows_by_table(db, leaving).values()) == {0} and rows_by_table(db, staying) == kept
+    assert environments_of(db, "leaving") == [] and len(environments_of(db, "staying")) == 2
+    assert sentence(owner(db, "org", "delete", "leaving"), UNKNOWN) == 'there is no organization "leaving"; clientele org list shows them.'
+    owner(db, "org", "create", "leaving")
+    assert owner(db, "org", "delete", "leaving").stdout.splitlines() == ["name     customers", "leaving  0"]
+
+
+def test_deleting_an_organization_waits_for_a_lock_no_longer_than_lock_timeout(db):
+    """And then nothing of it is done; others are not held up by it."""
+    owner(db, "org", "create", "held")
+    held = fill(db, "held")
+    end_keys(db, "held", 100)
+    before = rows_by_table(db, held)
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = False
+        cursor.execute("SELECT FROM organization WHERE name = 'held' FOR UPDATE")
+        done = owner(db, "--lock-timeout=200ms", "org", "delete", "held", "--customers", "6")
+        assert sentence(done, DATABASE) == "another transaction holds what this needs; nothing was done; try again."
+        connection.rollback()
+    assert rows_by_table(db, held) == before
+    assert owner(db, "org", "delete", "held", "--customers", "6").returncode == 0
 
 
 # ---------------------------------------------------------------- a successor of a key

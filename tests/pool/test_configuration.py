@@ -2,19 +2,33 @@
 
 import contextlib
 import os
+import pwd
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from stack import wait_until
+from stack import open_files, wait_until
 
 CONFIG, DATABASE = 78, 75
 
 
 def check(p, *arguments, **more):
     return p.place.run(p.place.bin, "-c", p.conf, *arguments, "check", check=False, **more)
+
+
+MISPLACED = ("database_owner_url belongs into clientele-owner.conf (owner_file), which only root can read: no process that serves may "
+             "know it")
+
+
+def owners_file(p, text, mode=0o600, name="clientele-owner.conf"):
+    path = p.dir / name
+    path.write_text(text)
+    if p.place.as_user:
+        os.chown(path, p.place.as_user["user"], p.place.as_user["group"])
+    path.chmod(mode)
+    return path
 
 
 def lines(done):
@@ -27,12 +41,15 @@ def test_check_reports_all_mistakes(pool):
     """D9: it told only the first."""
     p = pool()
     p.conf.write_text("workers = many\nno_key = 1\nlog = /nonexistent/log\nuser = nobody-of-this-name\nlisten = nowhere\n"
-                      "workers_min = 3\ndatabase_owner_url = sslmode=maybe\n")
+                      "workers_min = 3\ndatabase_owner_url = password=hush\n")
+    owners_file(p, "database_owner_url = sslmode=maybe\nworkers = 2\n")
     found = lines(check(p, "--body-max=1"))
     assert found == [
         '1: workers must be auto, dynamic or a whole number from 1 to 512, not "many"',
         '2: there is no key "no_key"',
+        f"7: {MISPLACED}",
         'command line: body_max must be a size such as 16K or 2M, from 16K to 4M, not "1"',
+        f"{p.dir}/clientele-owner.conf:2: workers belongs into clientele.conf",
         "database_owner_url: libpq refuses one of its parameters: sslmode, channel_binding, target_session_attrs and their like take "
         "certain words only",
         'listen: "nowhere" is not unix:/path, /path, host:port or [v6]:port',
@@ -117,10 +134,12 @@ def test_a_connection_string_that_will_not_do_is_refused_at_once(pool, url):
     env = {"CLIENTELE_DATABASE_URL": url}
     found = lines(check(p, env=env))
     assert len(found) == 1 and found[0].startswith(URLS[url])
-    for command in (["serve"], ["--database-owner-url=", "org", "list"]):
-        done = p.place.run(p.place.bin, "-c", p.conf, *command, check=False, env=env)
-        assert done.returncode == CONFIG and done.stderr.startswith(f"clientele: {URLS[url]}")
-        assert "hush" not in done.stderr
+    done = p.place.run(p.place.bin, "-c", p.conf, "serve", check=False, env=env)
+    assert done.returncode == CONFIG and done.stderr.startswith(f"clientele: {URLS[url]}")
+    assert "hush" not in done.stderr
+    done = p.place.run(p.place.bin, "-c", p.conf, "org", "list", check=False, env={"CLIENTELE_DATABASE_OWNER_URL": url})
+    assert done.returncode == CONFIG and done.stderr.startswith(f"clientele: {URLS[url].replace('database_url', 'database_owner_url')}")
+    assert "hush" not in done.stderr
     # A reload too: the old one goes on.
     p.start()
     p.write_conf(database_url=url)
@@ -188,7 +207,7 @@ def test_check_connects_as_the_user_of_the_service(pool, peers):
 
     refused = wait_until(lambda: (done := check_as_root()).returncode == DATABASE and done, what="the new pg_hba.conf")
     assert 'the database refuses the login of "clientele_serve"' in refused.stderr
-    assert refused.stderr.endswith("try: runuser -u clientele -- clientele check --connect\n")
+    assert refused.stderr.endswith("set user, and check becomes it\n")
     done = check_as_root("--user=nobody")
     assert (done.returncode, done.stdout) == (0, "configuration and database ok\n"), done.stderr
 
@@ -211,26 +230,100 @@ def memory_of(pid):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="reads another process's memory, which needs root")
-@pytest.mark.parametrize("how", ["file", "environment", "flag"])
-def test_a_process_that_serves_does_not_know_the_owner(pool, how):
+def test_a_process_that_serves_does_not_know_the_owner(pool):
     """B1: with the owner's password row-level security could be switched off from inside a worker."""
-    url = "host=/nonexistent user=clientele_owner password=0wner-hush"
-    p = pool(workers=1, admin_listen=None)
+    p = pool(workers=1)
+    file = owners_file(p, f"database_owner_url = {p.database.owner_url}&password=0wner-hush\n")
+    assert p.place.run(p.place.bin, "-c", p.conf, "org", "list").stdout.startswith("id ")  # the file is the one that counts
     p.write_conf(admin_listen=f"unix:{p.dir}/admin")
-    if how == "file":
-        p.write_conf(database_owner_url=url)
-        p.start()
-    elif how == "environment":
-        p.service.start(True, env={"CLIENTELE_DATABASE_OWNER_URL": url})
-    else:
-        p.service.start(True, f"--database-owner-url={url}")
-    p.wait_log(": ready: ")
+    p.start()
     before = set(p.workers())
-    p.signal(1)  # a reload reads it again
+    p.signal(1)  # a reload reads all again
     wait_until(lambda: p.readies() == 2 and len(p.workers()) == 2 and not before & set(p.workers()),
                what="the reload, with a worker and the admin process")
     for pid in [p.pid, *p.workers()]:
         memory = memory_of(pid)
         assert b"clientele_serve" in memory  # or this test sees nothing
         assert b"0wner-hush" not in memory
-    assert "0wner-hush" not in Path(f"/proc/{p.pid}/environ").read_text() + Path(f"/proc/{p.pid}/cmdline").read_text()
+        assert str(file) not in open_files(pid).values()
+    # Nor does it open it: for whoever serves it might as well not be there.
+    assert "clientele-owner" not in p.log()
+
+
+def begin_wrongly(p, how, url):
+    """The configuration, the environment or the command line of a process that serves has the owner's key."""
+    if how == "file":
+        p.write_conf(database_owner_url=url)
+    command = [p.place.bin, "-c", p.conf, "serve", *([f"--database-owner-url={url}"] if how == "command line" else [])]
+    return p.place.run(*command, check=False, env={"CLIENTELE_DATABASE_OWNER_URL": url} if how == "environment" else None)
+
+
+@pytest.mark.parametrize("how", ["file", "environment", "command line"])
+def test_a_service_that_is_given_the_owners_secret_does_not_start(pool, how):
+    """B1."""
+    done = begin_wrongly(pool(workers=1), how, "host=/nonexistent user=clientele_owner password=0wner-hush")
+    assert done.returncode == CONFIG and MISPLACED in done.stderr and "0wner-hush" not in done.stderr
+    assert how == "file" or f"clientele: {how}" in done.stderr
+
+
+def test_a_reload_that_brings_the_owners_secret_is_refused(pool):
+    p = pool(workers=1).start()
+    p.write_conf(database_owner_url="password=0wner-hush")
+    p.signal(1)
+    p.wait_log(MISPLACED)
+    assert p.ask().status == 200 and "0wner-hush" not in p.log()
+
+
+def test_the_owners_file_is_for_its_owner_alone(pool):
+    """B1."""
+    p = pool()
+
+    def org_list(*flags, **more):
+        return p.place.run(p.place.bin, "-c", p.conf, *flags, "org", "list", check=False, **more)
+
+    good = f"database_owner_url = {p.database.owner_url}\n"
+    for mode in (0o644, 0o640, 0o604, 0o620, 0o602, 0o610):
+        path = owners_file(p, good, mode)
+        for done in (org_list(), check(p)):
+            assert (done.returncode, done.stderr) == (CONFIG, f"clientele: {path}: others than its owner may read or write it, and it may "
+                                                              f"hold a password: chmod 600 {path}\n")
+    owners_file(p, good)
+    assert org_list().returncode == check(p).returncode == 0
+    other = owners_file(p, good, name="other.conf")
+    owners_file(p, "database_owner_url = host=/nonexistent\n")
+    assert org_list().returncode == DATABASE
+    # Relative to the configuration, or anywhere; the environment and the command line come first.
+    assert org_list("--owner-file=other.conf").returncode == org_list(f"--owner-file={other}").returncode == 0
+    assert org_list(env={"CLIENTELE_DATABASE_OWNER_URL": p.database.owner_url}).returncode == 0
+    assert org_list(f"--database-owner-url={p.database.owner_url}").returncode == 0
+    done = org_list("--owner-file=missing.conf")
+    assert (done.returncode, done.stderr) == (CONFIG, f"clientele: {p.dir}/missing.conf: No such file or directory\n")
+    (p.dir / "clientele-owner.conf").unlink()
+    assert check(p).returncode == 0  # a file that nobody named may be missing
+    assert check(p, "--print").stdout.count("owner_url") == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to other users, which needs root")
+def test_the_owners_file_is_not_the_services(pool):
+    """B1: the service's user is the one who must not read it; and as that user check leaves it alone."""
+    p = pool(user="nobody", workers=1)
+    for path in (p.conf, p.conf.parent, p.place.dir):
+        path.chmod(path.stat().st_mode | 0o055)
+    path = owners_file(p, "database_owner_url = password=hush\n")
+
+    def as_root(*command):
+        return subprocess.run([p.place.bin, "-c", p.conf, *command], env=p.place.env, text=True, capture_output=True, timeout=60)
+
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(path, nobody, 0)
+    for command in (["org", "list"], ["check"]):
+        done = as_root(*command)
+        assert (done.returncode, done.stderr) == (CONFIG, f"clientele: {path}: it belongs to the user of the service, who must not know it: "
+                                                          f"chown root {path}\n")
+    os.chown(path, 0, 0)
+    assert as_root("check").returncode == 0
+    done = subprocess.run([p.place.bin, "-c", p.conf, "check"], env=p.place.env, text=True, capture_output=True, timeout=60, user=nobody,
+                          group=nobody, extra_groups=[])
+    assert (done.returncode, done.stderr) == (0, "")
+    done = p.place.run(p.place.bin, "-c", p.conf, "org", "list", check=False)
+    assert (done.returncode, done.stderr) == (CONFIG, f"clientele: {path}: Permission denied\n")

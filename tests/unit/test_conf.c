@@ -194,7 +194,8 @@ secrets_are_neither_printed_nor_repeated_in_messages(void **state)
 	assert_true(conf_set(&s->c, "database_url", "password=hush", &s->err));
 	conf_print(&s->c, &out);
 	assert_false(contains(buf_view(&out), "hush"));
-	assert_true(contains(buf_view(&out), "database_url = ********\ndatabase_owner_url = \n"));
+	assert_true(contains(buf_view(&out), "database_url = ********\nowner_file = "));
+	assert_false(contains(buf_view(&out), "database_owner_url"));
 	assert_false(conf_set(&s->c, "database_url", "password=hush\x01", &s->err));
 	assert_false(contains(buf_view(&s->err), "hush"));
 	buf_fini(&out);
@@ -229,6 +230,8 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "workers = 1\x1b[2J", "f:1: workers must be auto, dynamic or a whole number from 1 to "
 		    "512, not \"1\\u001b[2J\"" },
 		{ "w\xc2\xadorkers = 1", "f:1: there is no key \"w\\u00adorkers\"" },
+		{ "database_owner_url = x", "f:1: database_owner_url belongs into clientele-owner.conf "
+		    "(owner_file), which only root can read: no process that serves may know it" },
 		{ "database_url =", "f:1: database_url must not be empty" },
 		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
 		{ "rate_limit = 9/d", "f:1: rate_limit must be off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers "
@@ -440,7 +443,9 @@ sample_has_every_key_with_its_default_and_sentence(void **state UNUSED)
 				fail_msg("%s: %s\nsample: %.*s\ntable:  %s", path, name, STR_ARGS(buf_view(&sentence)), text);
 		}
 	}
-	assert_null(conf_key(key, &dflt, &text));
+	/* The owner's key is in a file of its own. */
+	assert_string_equal(conf_key(key, &dflt, &text), "database_owner_url");
+	assert_null(conf_key(key + 1, &dflt, &text));
 	buf_fini(&sentence);
 	fclose(f);
 }

@@ -1,6 +1,7 @@
 -- Gadgets. Every statement names the environment, although row-level security would suffice; one
 -- that writes has the condition :first_time, so it does nothing if the request was answered before.
 
+\set erase :erase ', gadgets AS (DELETE FROM gadget WHERE environment_id = $1)'
 \set gadget_columns 'g.id, g.code, g.color, g.size, g.part_of, g.created_at, g.updated_at'
 
 -- name: gadget_get
