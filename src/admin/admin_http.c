@@ -14,7 +14,12 @@
 #include <unistd.h>
 
 enum {
-	CONNECTIONS_MAX = 32,
+	/* Of two sockets they fit into the descriptors that the sandbox leaves. */
+	CONNECTIONS_MAX = 112,
+	/* From here on a new one has an old one closed, long before there is no room to accept. */
+	CONNECTIONS_MANY = 96,
+	/* The last of those that came had no time to say anything yet. */
+	CONNECTIONS_NEW = 16,
 	SILENCE_S = 2, /* nothing came or could be sent */
 	/* From accept to the last byte, however much comes meanwhile. */
 	CONNECTION_MS = 5000,
@@ -30,10 +35,118 @@ struct admin_http {
 	struct MHD_Daemon      *daemon;
 	pthread_mutex_t         lock; /* for what is below */
 	struct guest {
-		int     fd; /* -1: none; libmicrohttpd closes it after its notification */
-		int64_t since_ms;
+		int      fd; /* -1: none; libmicrohttpd closes it after its notification */
+		bool     leaving; /* shut down */
+		bool     asked;   /* its request is here */
+		int64_t  since_ms;
+		uint64_t turn; /* the how many-th it is */
 	} guest[CONNECTIONS_MAX];
+	uint64_t turns; /* guests so far */
 };
+
+/* ---- connections */
+
+static struct guest *
+find_free(struct admin_http *h)
+{
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (h->guest[i].fd == -1)
+			return &h->guest[i];
+	return NULL;
+}
+
+static void
+dismiss(struct guest *guest)
+{
+	guest->leaving = true;
+	shutdown(guest->fd, SHUT_RDWR);
+}
+
+/* Whether it had its time and has not asked. */
+static bool
+is_silent(const struct admin_http *h, const struct guest *guest)
+{
+	return !guest->asked && guest->turn + CONNECTIONS_NEW < h->turns;
+}
+
+/* Whether a is to go before b, which may be NULL: the silent, then who came first. */
+static bool
+goes_first(const struct admin_http *h, const struct guest *a, const struct guest *b)
+{
+	if (!b || is_silent(h, a) != is_silent(h, b))
+		return !b || is_silent(h, a);
+	return a->turn < b->turn;
+}
+
+static void
+make_room(struct admin_http *h)
+{
+	struct guest *first = NULL;
+	size_t        staying = 0;
+
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+		struct guest *guest = &h->guest[i];
+
+		if (guest->fd == -1 || guest->leaving)
+			continue;
+		staying++;
+		if (goes_first(h, guest, first))
+			first = guest;
+	}
+	if (staying > CONNECTIONS_MANY)
+		dismiss(first);
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *connection, void **context,
+    enum MHD_ConnectionNotificationCode what)
+{
+	struct admin_http              *h = cls;
+	const union MHD_ConnectionInfo *info;
+	struct guest                   *guest = *context;
+
+	pthread_mutex_lock(&h->lock);
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && guest)
+		guest->fd = -1;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (what == MHD_CONNECTION_NOTIFY_STARTED && info && (guest = find_free(h)) != NULL) {
+		*guest = (struct guest) {
+			.fd = info->connect_fd,
+			.since_ms = clock_mono_ms(),
+			.turn = h->turns++,
+		};
+		*context = guest;
+		make_room(h);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void
+note_request(struct admin_http *h, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct guest *guest = info ? info->socket_context : NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (guest)
+		guest->asked = true;
+	pthread_mutex_unlock(&h->lock);
+}
+
+void
+admin_http_sweep(struct admin_http *h)
+{
+	int64_t now = clock_mono_ms();
+
+	if (!h)
+		return;
+	pthread_mutex_lock(&h->lock);
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (h->guest[i].fd != -1 && now - h->guest[i].since_ms > CONNECTION_MS)
+			dismiss(&h->guest[i]);
+	pthread_mutex_unlock(&h->lock);
+}
 
 /* ---- a request */
 
@@ -104,7 +217,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
     const char *version UNUSED, const char *upload UNUSED, size_t *upload_size, void **context)
 {
 	static bool                   begun;
-	const struct admin_http      *h = cls;
+	struct admin_http            *h = cls;
 	const struct endpoint_request req = {
 		.method = method,
 		.path = path,
@@ -117,6 +230,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 	enum MHD_Result        queued;
 
 	/* A body is thrown away as it comes: a client that is sending does not read an answer. */
+	note_request(h, connection);
 	if (req.has_body && (!*context || *upload_size)) {
 		*context = &begun;
 		*upload_size = 0;
@@ -126,48 +240,6 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 	queued = send_answer(connection, &answer);
 	buf_fini(&answer.body);
 	return queued;
-}
-
-/* ---- connections */
-
-static struct guest *
-find_free(struct admin_http *h)
-{
-	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-		if (h->guest[i].fd == -1)
-			return &h->guest[i];
-	return NULL;
-}
-
-static void
-on_connection(void *cls, struct MHD_Connection *connection, void **context,
-    enum MHD_ConnectionNotificationCode what)
-{
-	struct admin_http               *h = cls;
-	const union MHD_ConnectionInfo  *info;
-	struct guest                    *guest = *context;
-
-	pthread_mutex_lock(&h->lock);
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED && guest)
-		guest->fd = -1;
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (what == MHD_CONNECTION_NOTIFY_STARTED && info && (guest = find_free(h)) != NULL) {
-		*guest = (struct guest) { info->connect_fd, clock_mono_ms() };
-		*context = guest;
-	}
-	pthread_mutex_unlock(&h->lock);
-}
-
-void
-admin_http_sweep(struct admin_http *h)
-{
-	int64_t now = clock_mono_ms();
-
-	pthread_mutex_lock(&h->lock);
-	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-		if (h->guest[i].fd != -1 && now - h->guest[i].since_ms > CONNECTION_MS)
-			shutdown(h->guest[i].fd, SHUT_RDWR);
-	pthread_mutex_unlock(&h->lock);
 }
 
 /* ---- the server */
@@ -190,7 +262,7 @@ admin_http_start(const struct stats *stats, struct health *health, int listen_fd
 		.stats = stats,
 		.health = health,
 		.command_fd = command_fd,
-		.may_command = is_unix(listen_fd),
+		.may_command = command_fd != -1 && is_unix(listen_fd),
 	};
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		h->guest[i].fd = -1;
@@ -206,7 +278,6 @@ admin_http_start(const struct stats *stats, struct health *health, int listen_fd
 	    MHD_OPTION_END);
 	if (h->daemon)
 		return h;
-	log_error("cannot serve on admin_listen: %s", strerror(errno));
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 	return NULL;
@@ -218,6 +289,8 @@ admin_http_stop(struct admin_http *h, bool finish)
 	int64_t end = clock_mono_ms() + FINISH_MS;
 	int     quiet = 0;
 
+	if (!h)
+		return;
 	/* Otherwise the library would shut the listening socket down, for everyone who has it. */
 	MHD_quiesce_daemon(h->daemon);
 	while (finish && clock_mono_ms() < end && quiet < FINISH_LOOKS) {

@@ -274,8 +274,8 @@ answer(struct exchange *x)
 		return;
 	command = strcmp(e->method, "POST") == 0;
 	if (command && !x->context->may_command)
-		fail(x, FORBIDDEN, "commands are accepted on a unix socket only, "
-				   "where permissions say who may send them");
+		fail(x, FORBIDDEN, "commands are accepted on a unix socket only, that of "
+				   "admin_listen, where permissions say who may send them");
 	else if (command && x->tally.figure[FIGURE_STOPPING])
 		fail(x, CONFLICT, "the service is stopping");
 	else

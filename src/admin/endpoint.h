@@ -17,7 +17,7 @@ struct endpoint_context {
 	const struct stats *stats;
 	struct health      *health;
 	int                 command_fd;
-	bool                may_command; /* else commands are refused */
+	bool                may_command; /* else commands are refused, and command_fd is not used */
 };
 
 struct endpoint_request {

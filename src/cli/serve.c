@@ -89,17 +89,21 @@ remove_pidfile(const char *path)
 }
 
 static void
-announce(const struct conf *c, const struct listener *l, const struct listener *admin)
+announce(const struct conf *c, const struct listener *l, const struct listener *admin,
+    const struct listener *metrics)
 {
 	FILE *f = fopen("/proc/sys/net/core/somaxconn", "re");
 	int   most = 0;
 
 	log_info("%s is listening on %s", PACKAGE_STRING,
 	    l->inherited ? "an inherited socket" : l->path ? l->path : c->listen);
-	if (admin->fd != -1 && l->alone)
-		log_warn("ignoring admin_listen: without a supervisor there is no admin process");
-	else if (admin->fd != -1)
+	if (l->alone && (admin->fd != -1 || metrics->fd != -1))
+		log_warn("ignoring %s: without a supervisor there is no admin process",
+		    admin->fd != -1 ? "admin_listen" : "metrics_listen");
+	if (!l->alone && admin->fd != -1)
 		log_info("the admin process is listening on %s", c->admin_listen);
+	if (!l->alone && metrics->fd != -1)
+		log_info("the admin process tells status and metrics on %s", c->metrics_listen);
 	if (f && fscanf(f, "%9d", &most) == 1 && most < c->listen_backlog)
 		log_warn("listen_backlog = %d, but net.core.somaxconn allows only %d",
 		    (int)c->listen_backlog, most);
@@ -107,54 +111,74 @@ announce(const struct conf *c, const struct listener *l, const struct listener *
 		fclose(f);
 }
 
-/* The sockets of the program before an upgrade. Without an admin socket it serves, too. */
-static bool
-inherit(const struct conf *c, const struct handover *h, struct listener *l,
-    struct listener *admin, struct buf *err)
+typedef bool open_fn(struct listener *l, const struct conf *c, struct buf *err);
+
+/* A socket of the admin process: without it the service serves, too. */
+static void
+inherit_own(const struct conf *c, const struct handover *h, const char *name, open_fn *open_new,
+    struct listener *l, struct buf *err)
 {
 	bool   made;
-	int    fd = handover_socket(h, "listen", &made);
+	int    fd = handover_socket(h, name, &made);
 	size_t before = err->len;
+
+	if (fd == -1 ? open_new(l, c, err) : listener_inherit(l, fd, made, err))
+		return;
+	log_error("no %s socket: %.*s", name, STR_ARGS(buf_view(err)));
+	err->len = before;
+	*l = (struct listener) { .fd = -1 };
+}
+
+/* The sockets of the program before an upgrade. */
+static bool
+inherit(const struct conf *c, const struct handover *h, struct listener *l,
+    struct listener *admin, struct listener *metrics, struct buf *err)
+{
+	bool made;
+	int  fd = handover_socket(h, "listen", &made);
 
 	if (!listener_inherit(l, fd, made && !h->rehearsal, err))
 		return false;
 	if (h->rehearsal)
 		return true;
-	fd = handover_socket(h, "admin", &made);
-	if (fd == -1 ? listener_open_admin(admin, c, err) : listener_inherit(admin, fd, made, err))
-		return true;
-	log_error("no admin socket: %.*s", STR_ARGS(buf_view(err)));
-	err->len = before;
-	*admin = (struct listener) { .fd = -1 };
+	inherit_own(c, h, "admin", listener_open_admin, admin, err);
+	inherit_own(c, h, "metrics", listener_open_metrics, metrics, err);
 	return true;
+}
+
+static void
+drop_listener(struct listener *l)
+{
+	listener_remove_file(l);
+	listener_close(l);
 }
 
 /* The sockets and the log, and what only the first image of a process has to do. */
 static bool
 prepare(const struct conf *c, const struct handover *h, struct listener *l,
-    struct listener *admin, struct buf *err)
+    struct listener *admin, struct listener *metrics, struct buf *err)
 {
 	enum log_format format = (enum log_format)c->log_format;
 
-	*admin = (struct listener) { .fd = -1 };
+	*admin = *metrics = (struct listener) { .fd = -1 };
 	if (h->pid)
-		return inherit(c, h, l, admin, err) && log_open(c->log, format, err);
+		return inherit(c, h, l, admin, metrics, err) && log_open(c->log, format, err);
 	if (!listener_open(l, c, err))
 		return false;
 	/* The log's file belongs to the user, because it will have to be opened again. */
-	if (listener_open_admin(admin, c, err) && write_pidfile(c->pidfile, err)
-	    && become_user(c->user, err) && log_open(c->log, format, err))
+	if (listener_open_admin(admin, c, err) && listener_open_metrics(metrics, c, err)
+	    && write_pidfile(c->pidfile, err) && become_user(c->user, err)
+	    && log_open(c->log, format, err))
 		return true;
-	listener_remove_file(admin);
-	listener_close(admin);
-	listener_remove_file(l);
-	listener_close(l);
+	drop_listener(metrics);
+	drop_listener(admin);
+	drop_listener(l);
 	return false;
 }
 
 /* Without a supervisor: the program that passed the socket starts and watches the processes. */
 static int
-run_alone(const struct conf *c, const struct listener *l)
+run_alone(const struct conf *c, struct listener *l)
 {
 	struct heritage h;
 	struct allow    allow;
@@ -169,6 +193,7 @@ run_alone(const struct conf *c, const struct listener *l)
 		h.stats = stats_new(1);
 		h.buckets = buckets_new();
 		h.fd[HERITAGE_LISTEN] = l->fd;
+		l->fd = -1; /* the worker's now */
 		buckets_configure(h.buckets, rate_unpack((uint64_t)c->rate_limit));
 		log_init("worker", (enum log_level)c->log_level);
 		code = worker_run(&h);
@@ -186,11 +211,12 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	static struct handover handover;
 
 	struct conf     *c = &ctx->conf;
-	struct listener  listener, admin;
+	struct listener  listener, admin, metrics;
 	struct upgrade   upgrade;
 	struct supervisor_args what = {
 		.listener = &listener,
 		.admin = &admin,
+		.metrics = &metrics,
 		.conf = c,
 		.load = load_again,
 		.load_with = ctx,
@@ -210,19 +236,19 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err)
-	    && scale_check(c, &err) && prepare(c, &handover, &listener, &admin, &err)) {
+	    && scale_check(c, &err)
+	    && prepare(c, &handover, &listener, &admin, &metrics, &err)) {
 		/* A copy: a reload replaces c. */
 		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile);
 		upgrade_init(&upgrade, ctx->argv);
-		announce(c, &listener, &admin);
+		announce(c, &listener, &admin, &metrics);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
 		upgrade_fini(&upgrade);
 		remove_pidfile(pidfile);
 		free(pidfile);
-		listener_remove_file(&admin);
-		listener_close(&admin);
-		listener_remove_file(&listener);
-		listener_close(&listener);
+		drop_listener(&metrics);
+		drop_listener(&admin);
+		drop_listener(&listener);
 	}
 	if (err.len)
 		log_error("%.*s", STR_ARGS(buf_view(&err)));

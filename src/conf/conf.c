@@ -48,6 +48,12 @@ const struct key keys[] = {
 	{ "admin_owner", "", TYPE_TEXT, KEY_FIXED, 0, 128, AT(admin_owner),
 	    "Owner of the admin socket file as user, user:group or :group; empty leaves it as "
 	    "created." },
+	{ "metrics_listen", "", TYPE_TEXT, KEY_FIXED, 0, 256, AT(metrics_listen),
+	    "Where status, metrics and health are served over HTTP to whoever may connect, and "
+	    "no command is taken: unix:/path, /path or host:port; empty means nowhere. With "
+	    "admin_listen it shares one database connection." },
+	{ "metrics_mode", "0666", TYPE_OCTAL, KEY_FIXED, 0, 0777, AT(metrics_mode),
+	    "Octal permissions of the socket file of metrics_listen." },
 	{ "workers", "auto", TYPE_WORKERS, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
 	    "Worker processes, each with one database connection: a number (static N is the "
 	    "same); auto, four for each processor, because a worker mostly waits for database "

@@ -29,6 +29,8 @@ struct conf {
 	char         *admin_listen;       /* like listen; empty: nowhere */
 	int64_t       admin_mode;         /* octal permissions of its socket file */
 	char         *admin_owner;        /* "user:group" of its socket file; empty: as created */
+	char         *metrics_listen;     /* like listen, for reading alone; empty: nowhere */
+	int64_t       metrics_mode;       /* octal permissions of its socket file */
 	int64_t       workers;            /* CONF_WORKERS_AUTO, CONF_WORKERS_DYNAMIC, or how many */
 	int64_t       workers_min;        /* these five: when dynamic */
 	int64_t       workers_max;        /* 0: auto */

@@ -41,7 +41,7 @@ struct call {
 #define TRIED(name, needs, error) { SCMP_SYS(name), needs, error, 0, { { 0 } } }
 
 #define IS(n, value) SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
-#define NOT(n, value) SCMP_CMP64(n, SCMP_CMP_NE, (scmp_datum_t)(value), 0)
+#define BELOW(n, value) SCMP_CMP64(n, SCMP_CMP_LT, (scmp_datum_t)(value), 0)
 #define AT_LEAST(n, value) SCMP_CMP64(n, SCMP_CMP_GE, (scmp_datum_t)(value), 0)
 #define BITS(n, mask, value) \
 	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
@@ -63,6 +63,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		/*
 		 * Requests, answers, and what libpq says and hears. The listening socket is shared
 		 * by all workers: connections are taken from it, and nothing else is done to it.
+		 * Only "less" says that: what is not equal has the kernel's number in its low half.
 		 */
 		CALL(read, 0),
 		CALL(readv, 0),
@@ -77,25 +78,26 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(epoll_pwait, 0),
 		CALL(recvfrom, 0),
 		CALL(sendto, 0),
-		WHEN(shutdown, 0, NOT(0, f->listen_fd)),
+		WHEN(shutdown, 0, BELOW(0, f->listen_fd)),
 		CALL(setitimer, FOR_WORKER), /* ends what a peer makes last too long */
 		WHEN(accept4, 0, IS(0, f->listen_fd)),
+		WHEN(accept4, FOR_ADMIN, IS(0, f->listen_fd + 1)),
 		/* By libfcgi on -1, after a connection without a request. */
 		TRIED(accept, FOR_WORKER, EBADF),
 		WHEN(fcntl, 0, IS(1, F_GETFL)),
-		BOTH(fcntl, 0, IS(1, F_SETFL), NOT(0, f->listen_fd)),
+		BOTH(fcntl, 0, IS(1, F_SETFL), BELOW(0, f->listen_fd)),
 		WHEN(fcntl, 0, IS(1, F_GETFD)),
 		WHEN(fcntl, 0, IS(1, F_SETFD)),
 		CALL(lseek, 0),
 
 		/* To the database again, and to syslog. */
 		WHEN(socket, 0, IS(0, AF_UNIX)),
-		WHEN(connect, 0, NOT(0, f->listen_fd)),
+		WHEN(connect, 0, BELOW(0, f->listen_fd)),
 		CALL(getsockname, 0),
 		CALL(getpeername, 0),
 		CALL(getsockopt, 0),
-		BOTH(setsockopt, 0, IS(1, SOL_SOCKET), NOT(0, f->listen_fd)),
-		BOTH(setsockopt, 0, IS(1, IPPROTO_TCP), NOT(0, f->listen_fd)),
+		BOTH(setsockopt, 0, IS(1, SOL_SOCKET), BELOW(0, f->listen_fd)),
+		BOTH(setsockopt, 0, IS(1, IPPROTO_TCP), BELOW(0, f->listen_fd)),
 		BOTH(socket, FOR_NETLINK, IS(0, AF_NETLINK), IS(2, NETLINK_SOCK_DIAG)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET), BITS(1, TYPE_MASK, SOCK_STREAM)),
 		BOTH(socket, FOR_NETWORK, IS(0, AF_INET6), BITS(1, TYPE_MASK, SOCK_STREAM)),
@@ -108,8 +110,8 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(sendmsg, FOR_ADMIN),
 		CALL(sendmmsg, FOR_NETWORK),
 		CALL(recvmsg, FOR_NETWORK),
-		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IP), NOT(0, f->listen_fd)),
-		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IPV6), NOT(0, f->listen_fd)),
+		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IP), BELOW(0, f->listen_fd)),
+		BOTH(setsockopt, FOR_NETWORK, IS(1, IPPROTO_IPV6), BELOW(0, f->listen_fd)),
 		WHEN(ioctl, FOR_NETWORK, IS(1, 0x541b /* FIONREAD */)),
 		CALL(uname, FOR_NETWORK),
 		TRIED(sysinfo, FOR_NETWORK, ENOSYS), /* by libcrypto, for the size of the memory */

@@ -21,6 +21,7 @@ enum {
 
 struct filter {
 	unsigned           needs; /* FOR_ */
+	/* What sandbox_lift() gave; the admin process may accept from the next number, too. */
 	int                listen_fd;
 	bool               only_logs; /* the rest is let through, and in the kernel's log */
 	_Atomic(uint32_t) *refused; /* takes the number of the fatal call, and one */

@@ -13,6 +13,7 @@
 enum heritage_fd {
 	HERITAGE_LISTEN,   /* the socket of front servers, listening */
 	HERITAGE_ADMIN,    /* the socket of administration, listening */
+	HERITAGE_METRICS,  /* the socket of those who only read, listening */
 	HERITAGE_LIFELINE, /* a pipe that ends when the supervisor is gone */
 	HERITAGE_READY,    /* a pipe whose bytes wake the supervisor: some worker serves now */
 	HERITAGE_COMMAND,  /* takes struct command */

@@ -7,6 +7,7 @@
 #include "guard/landlock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 enum {
 	/* A worker has about 16; the rest is for cancellations that a dead host holds up. */
 	DESCRIPTORS = 256,
+	LISTENING = 2, /* of these, at their end */
 	/* Beside the database's: names by TCP, and Kerberos, which libpq tries with a ticket. */
 	PORT_DOMAIN = 53,
 	PORT_KERBEROS = 88,
@@ -128,6 +130,20 @@ warm_up(void)
 #endif
 	hash_random(sink, sizeof(sink));
 	hash_sha256(str_of(""), sink);
+}
+
+int
+sandbox_lift(int fd)
+{
+	struct rlimit most;
+	int           first = DESCRIPTORS - LISTENING, lifted;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < DESCRIPTORS)
+		first = (int)most.rlim_cur - LISTENING;
+	lifted = fcntl(fd, F_DUPFD_CLOEXEC, first);
+	if (lifted != -1)
+		close(fd);
+	return lifted;
 }
 
 void

@@ -21,11 +21,18 @@ enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN };
 struct sandbox {
 	enum sandbox_kind  kind;
 	const struct conf *conf;
-	int                listen_fd; /* the only one that it may accept from */
+	int                listen_fd; /* sandbox_lift() gave it; the only one to accept from */
 	bool               netlink; /* asks the kernel for the queue of listen_fd */
 	_Atomic(uint32_t) *refused; /* as in struct filter */
 	_Atomic(uint32_t) *logged;  /* of all processes: the log says what is missing */
 };
+
+/*
+ * Moves a listening socket above all other descriptors, where the filter can keep everything but
+ * accepting from it. Of the two that an admin process may have the second gets the next number.
+ * Returns the new number and closes the old one; -1: errno says why.
+ */
+int sandbox_lift(int fd) MUSTCHECK;
 
 void sandbox_enter(const struct sandbox *s);
 

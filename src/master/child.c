@@ -35,7 +35,7 @@ static const struct kind {
 	},
 	[CHILD_ADMIN] = {
 		.name = "admin",
-		.fds = KEEP(ADMIN) | KEEP(LIFELINE) | KEEP(COMMAND),
+		.fds = KEEP(ADMIN) | KEEP(METRICS) | KEEP(LIFELINE) | KEEP(COMMAND),
 		.board = BOARD_VIEW,
 	},
 	[CHILD_CHECK] = {

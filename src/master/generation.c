@@ -177,6 +177,7 @@ static void
 describe(const struct supervisor *s, struct handover *h)
 {
 	const struct listener *l = s->args->listener, *admin = s->args->admin;
+	const struct listener *metrics = s->args->metrics;
 
 	*h = (struct handover) {
 		.pid = getpid(),
@@ -191,6 +192,8 @@ describe(const struct supervisor *s, struct handover *h)
 	handover_add_socket(h, "listen", l->fd, l->path != NULL);
 	if (admin->fd != -1)
 		handover_add_socket(h, "admin", admin->fd, admin->path != NULL);
+	if (metrics->fd != -1)
+		handover_add_socket(h, "metrics", metrics->fd, metrics->path != NULL);
 }
 
 void

@@ -94,7 +94,8 @@ unsigned
 scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 {
 	int64_t room = db->max_connections - db->reserved;
-	int     kept = KEPT_CONNECTIONS + (c->admin_listen[0] != '\0');
+	bool    admin = c->admin_listen[0] || c->metrics_listen[0];
+	int     kept = KEPT_CONNECTIONS + admin;
 	bool    role_first = db->of_database < 0 || db->of_role <= db->of_database;
 
 	if (db->max_connections == 0 || !c->prepared_statements)
@@ -109,7 +110,7 @@ scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 		buf_fmt(sum, "max_connections %d, less %d reserved", (int)db->max_connections,
 		    (int)db->reserved);
 	buf_fmt(sum, ", less %d for the check and for a successor%s", kept,
-	    c->admin_listen[0] ? ", and the admin process" : "");
+	    admin ? ", and the admin process" : "");
 	room -= kept;
 	return room < 1 ? 1 : room > CONF_WORKERS_MAX ? CONF_WORKERS_MAX : (unsigned)room;
 }

@@ -15,13 +15,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool
+wants_admin(const struct supervisor *s)
+{
+	return s->args->admin->fd != -1 || s->args->metrics->fd != -1;
+}
+
 static void
 tend_admin(struct supervisor *s)
 {
 	struct heritage h = s->heritage;
 	pid_t           pid;
 
-	if (s->args->admin->fd == -1 || !keeper_due(&s->admin))
+	if (!wants_admin(s) || !keeper_due(&s->admin))
 		return;
 	pid = child_fork(CHILD_ADMIN, &h);
 	if (pid == 0)
@@ -44,7 +50,7 @@ wait_for_events(struct supervisor *s)
 
 	for (size_t i = 1; i < COUNTOF(due); i++)
 		least = due[i] < least ? due[i] : least;
-	if (s->args->admin->fd != -1)
+	if (wants_admin(s))
 		keeper_next(&s->admin, &least);
 	timeout = (struct timespec) {
 		.tv_sec = least / 1000,
@@ -141,6 +147,7 @@ open_heritage(struct supervisor *s, const struct handover *from)
 	h->allow = &s->allow;
 	h->fd[HERITAGE_LISTEN] = s->args->listener->fd;
 	h->fd[HERITAGE_ADMIN] = s->args->admin->fd;
+	h->fd[HERITAGE_METRICS] = s->args->metrics->fd;
 	if (from) {
 		h->fd[HERITAGE_LIFELINE] = (int)from->lifeline[0];
 		s->lifeline_fd = (int)from->lifeline[1];

@@ -27,7 +27,8 @@
 
 struct supervisor_args {
 	struct listener *listener; /* open; its file is removed at the stop */
-	struct listener *admin;    /* the same for administration; its fd may be -1 */
+	struct listener *admin;    /* these two the same for the admin process; fd may be -1 */
+	struct listener *metrics;
 	struct conf     *conf;     /* replaced in place by a reload */
 
 	/* Reads the configuration again; out is initialised only when it returns true. */

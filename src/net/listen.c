@@ -17,7 +17,7 @@
 
 enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
-	ADMIN_BACKLOG = 64,   /* people and their tools, not clients of the API */
+	ADMIN_BACKLOG = 1024, /* a crowd that says nothing must not be an error for who comes next */
 	/* Another instance that starts holds the lock for milliseconds. */
 	LOCK_WAIT_MS = 2000,
 	LOCK_LOOK_MS = 20,
@@ -53,6 +53,20 @@ wanted_admin(const struct conf *c)
 		.address = c->admin_listen,
 		.owner = c->admin_owner,
 		.mode = (mode_t)c->admin_mode,
+		.backlog = ADMIN_BACKLOG,
+	};
+}
+
+/* Nobody owns it but who made it: who may read is said by its mode. */
+static struct wanted
+wanted_metrics(const struct conf *c)
+{
+	return (struct wanted) {
+		.listen_key = "metrics_listen",
+		.owner_key = "metrics_listen",
+		.address = c->metrics_listen,
+		.owner = "",
+		.mode = (mode_t)c->metrics_mode,
 		.backlog = ADMIN_BACKLOG,
 	};
 }
@@ -329,17 +343,32 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 	return true;
 }
 
+/* None at all when there is no address. */
+static bool
+open_wanted(struct listener *l, const struct wanted *w, struct buf *err)
+{
+	*l = (struct listener) { .fd = -1 };
+	if (!w->address[0] || open_own(l, w, err))
+		return true;
+	listener_remove_file(l);
+	listener_close(l);
+	return false;
+}
+
 bool
 listener_open_admin(struct listener *l, const struct conf *c, struct buf *err)
 {
 	struct wanted w = wanted_admin(c);
 
-	*l = (struct listener) { .fd = -1 };
-	if (!c->admin_listen[0] || open_own(l, &w, err))
-		return true;
-	listener_remove_file(l);
-	listener_close(l);
-	return false;
+	return open_wanted(l, &w, err);
+}
+
+bool
+listener_open_metrics(struct listener *l, const struct conf *c, struct buf *err)
+{
+	struct wanted w = wanted_metrics(c);
+
+	return open_wanted(l, &w, err);
 }
 
 void
@@ -384,12 +413,35 @@ check_one(const struct wanted *w, struct buf *err)
 	return true;
 }
 
+/* A path is the same with "unix:" before it and without. */
+static bool
+same_address(const struct wanted *a, const struct wanted *b)
+{
+	const char *path = address_path(a->address), *other = address_path(b->address);
+
+	if (!a->address[0] || !path != !other)
+		return false;
+	return strcmp(path ? path : a->address, other ? other : b->address) == 0;
+}
+
 bool
 listener_check(const struct conf *c, struct buf *err)
 {
-	struct wanted front = wanted_front(c), admin = wanted_admin(c);
-	struct allow  allow;
+	const struct wanted wanted[] = { wanted_front(c), wanted_admin(c), wanted_metrics(c) };
+	struct allow        allow;
 
-	return allow_parse(c->listen_allow, &allow, err) && check_one(&front, err)
-	    && check_one(&admin, err);
+	if (!allow_parse(c->listen_allow, &allow, err))
+		return false;
+	for (size_t i = 0; i < COUNTOF(wanted); i++) {
+		if (!check_one(&wanted[i], err))
+			return false;
+		for (size_t k = 0; k < i; k++)
+			if (same_address(&wanted[i], &wanted[k])) {
+				buf_fmt(err, "%s: %s is the address of %s, too",
+				    wanted[i].listen_key, wanted[i].address,
+				    wanted[k].listen_key);
+				return false;
+			}
+	}
+	return true;
 }

@@ -2,8 +2,8 @@
  * The listening sockets, made here or inherited.
  *
  * Sources    For front servers: a socket passed by systemd (LISTEN_FDS), else the configured
- *            address, else a listening socket on descriptor 0. For administration: the configured
- *            address.
+ *            address, else a listening socket on descriptor 0. For administration and metrics:
+ *            the configured address.
  * Ownership  listener_open() to listener_close(). The descriptor is non-blocking, close-on-exec,
  *            and not one of 0, 1, 2. It is never shut down: other processes may hold it too.
  * Socket file  Only one that was made here is ever removed, and before one is made only a left-over
@@ -28,8 +28,9 @@ struct listener {
 
 bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
 
-/* The same for admin_listen; without one it is true, and fd is -1. */
+/* The same for admin_listen and metrics_listen; without one it is true, and fd is -1. */
 bool listener_open_admin(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
+bool listener_open_metrics(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
 
 /* The socket that another program image had open; made: it had made the file, which is ours now. */
 bool listener_inherit(struct listener *l, int fd, bool made, struct buf *err) MUSTCHECK;

@@ -468,9 +468,11 @@ open_epoll(struct worker *w)
 }
 
 int
-worker_run(const struct heritage *h)
+worker_run(const struct heritage *given)
 {
-	struct worker w = {
+	struct heritage       lifted = *given;
+	const struct heritage *h = &lifted;
+	struct worker          w = {
 		.h = h,
 		.stats = stats_slot(h->stats, h->place),
 		.left = lifetime(h->conf->max_requests),
@@ -480,9 +482,10 @@ worker_run(const struct heritage *h)
 	};
 	int code = EXIT_OS;
 
+	lifted.fd[HERITAGE_LISTEN] = sandbox_lift(given->fd[HERITAGE_LISTEN]);
 	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
 	w.signal_fd = take_signals(h);
-	if (w.signal_fd == -1 || !open_epoll(&w))
+	if (h->fd[HERITAGE_LISTEN] == -1 || w.signal_fd == -1 || !open_epoll(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
 	else
 		w.conn = conn_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);

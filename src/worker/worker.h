@@ -19,9 +19,10 @@
 #include "shm/stats.h"
 
 /*
- * Returns the exit code of the process. Without a supervisor h has neither HERITAGE_LIFELINE nor
- * HERITAGE_READY, and stats and buckets are this worker's alone.
+ * Returns the exit code of the process. Takes over the descriptor HERITAGE_LISTEN. Without a
+ * supervisor there is neither HERITAGE_LIFELINE nor HERITAGE_READY, and stats and buckets are this
+ * worker's alone.
  */
-int worker_run(const struct heritage *h);
+int worker_run(const struct heritage *given);
 
 #endif

@@ -144,7 +144,7 @@ PROOF = {
     "Installing elsewhere": "! find /usr/local -name '*clientele*' -type f | grep .",
     "Rate limits": "! clientele key list | grep -q 1000/m",
     "Metrics": f"""{ANSWERS} && curl -fsS --interface 10.0.0.9 http://localhost:9181/metrics | grep -q '^clientele_listen_queue_limit 1024' &&
-        ! curl -fsS http://localhost:9181/metrics && ! curl -fsS -X POST http://127.0.0.1:9180/stop""",
+        ! curl -fsS http://localhost:9181/metrics && ! curl -fsS -X POST --unix-socket /run/clientele/metrics.sock http://localhost/stop""",
     "Scaling up": "clientele workers | grep -q '^9 of 9 workers'",
     "Scaling out": f"{ANSWERS} && ! test -e /run/clientele/clientele.sock",
     "PgBouncer": f"""{ANSWERS} && runuser -u postgres -- psql -p 6432 -U clientele_serve -XAtc 'SELECT 1' clientele 2>&1 | grep -q password &&

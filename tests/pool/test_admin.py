@@ -447,7 +447,7 @@ def test_permissions_of_the_socket(admin, options, mode):
     ({"admin_listen": "unix:{dir}/none/admin"}, "admin_listen: {dir}/none: No such file"),
     ({"admin_listen": "nonsense"}, 'admin_listen: "nonsense" is not unix:'),
     ({"admin_owner": "nobody-of-this-name"}, 'admin_owner: there is no user "nobody-of-this-name"'),
-    ({"admin_listen": "{dir}/socket"}, "admin_listen: another process answers on {dir}/socket")])
+    ({"admin_listen": "{dir}/socket"}, "admin_listen: {dir}/socket is the address of listen, too")])
 def test_bad_admin_keys_start_nothing(admin, options, sentence):
     a = admin(workers=1)
     a.write_conf(**{name: value.format(dir=a.dir) for name, value in options.items()})

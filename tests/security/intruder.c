@@ -98,6 +98,13 @@ stop_listening(void)
 	return shutdown(listening, SHUT_RDWR);
 }
 
+/* The kernel takes the low half for the descriptor. */
+static long
+stop_listening_in_disguise(void)
+{
+	return syscall(SYS_shutdown, listening | 1L << 32, SHUT_RDWR);
+}
+
 static long
 stop_listening_otherwise(void)
 {
@@ -237,6 +244,7 @@ static const struct {
 	{ "catch-refusals", catch_refusals, 0, { 0 } },
 	{ "truncate", fill_up, 0, { 0 } },
 	{ "stop-listening", stop_listening, 0, { 0 } },
+	{ "stop-listening-in-disguise", stop_listening_in_disguise, 0, { 0 } },
 	{ "stop-listening-otherwise", stop_listening_otherwise, 0, { 0 } },
 	{ "let-others-wait", let_others_wait, 0, { 0 } },
 	{ "take-nothing", take_nothing_any_more, 0, { 0 } },

@@ -99,7 +99,8 @@ NEVER = {
     "mount": "mount", "bpf": "bpf", "setuid": "setuid", "prctl": "prctl", "setrlimit": "prlimit64",
     "catch-refusals": "rt_sigaction", "run-data": "mmap", "run-nothing": "mmap", "run-data-later": "mprotect", "raw": "socket", "netlink": "socket", "packet": "socket",
     "vsock": "socket", "socketpair": "socketpair", "listen": "listen", "accept-elsewhere": "accept4",
-    "stop-listening": "shutdown", "stop-listening-otherwise": "connect", "let-others-wait": "fcntl", "take-nothing": "setsockopt",
+    "stop-listening": "shutdown", "stop-listening-in-disguise": "shutdown",
+    "stop-listening-otherwise": "connect", "let-others-wait": "fcntl", "take-nothing": "setsockopt",
 }
 # These only where the database is behind a unix socket.
 NOT_LOCALLY = {"open-to-read": "openat", "open-as-log": "openat", "inet": "socket", "inet6": "socket", "connect-elsewhere": "socket",

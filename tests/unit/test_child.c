@@ -150,7 +150,8 @@ static const struct {
 		.buckets = true,
 	},
 	[CHILD_ADMIN] = {
-		.fds = { [HERITAGE_ADMIN] = true, [HERITAGE_LIFELINE] = true, [HERITAGE_COMMAND] = true },
+		.fds = { [HERITAGE_ADMIN] = true, [HERITAGE_METRICS] = true, [HERITAGE_LIFELINE] = true,
+		    [HERITAGE_COMMAND] = true },
 		.board = true,
 		.shared = true,
 	},
