@@ -133,7 +133,7 @@ VARIABLES = {
     "hash": "\\x" + "a5" * 32,
     "ttl": 24 * 3600 * 1000,
     "maker": "019ab1c2-d3e4-7000-8000-000000000000",
-    "version": "2026-07-31",
+    "version": "2026-08-27",
     "headers": "Clientele-Result: created\n",
     # As long as what Clientele answers; a batch's is an item repeated.
     "answer": '{"id":"cus_0353yEeItpjm4T2nlL9mls","object":"customer","livemode":true,"externalId":"100010000000001",'

@@ -20,7 +20,7 @@ from privacy import SENT
 LEGACY = "legacy"
 DATED = [
     "2026-05-01", "2026-05-12", "2026-05-18", "2026-05-25", "2026-06-07", "2026-06-10", "2026-06-23", "2026-07-11",
-    "2026-07-24", "2026-07-31",
+    "2026-07-24", "2026-07-31", "2026-08-27",
 ]
 VERSIONS = [LEGACY] + DATED
 CURRENT = DATED[-1]
@@ -35,7 +35,7 @@ TAX = {"taxDocument", "documentType"}
 CUSTOMER_KEYS = {
     LEGACY: OLD | {"isActive"}, "2026-05-01": OLD | {"isActive"}, "2026-05-12": OLD, "2026-05-18": OLD,
     "2026-05-25": OLD | {"object", "livemode"}, "2026-06-07": NEW, "2026-06-10": NEW, "2026-06-23": NEW | TAX,
-    "2026-07-11": NEW | TAX, "2026-07-24": NEW | TAX, "2026-07-31": NEW | TAX,
+    "2026-07-11": NEW | TAX, "2026-07-24": NEW | TAX, "2026-07-31": NEW | TAX, "2026-08-27": NEW | TAX,
 }
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from helpers import Reply, check, dumps, escape, http, mail, nothing_written, raw, raw_get, raw_post
+from helpers import CURRENT, Reply, check, dumps, escape, http, mail, nothing_written, raw, raw_get, raw_post
 
 pytestmark = pytest.mark.all_fronts
 
@@ -384,5 +384,5 @@ def test_expect_continue_works(live):
         while response.status == 100:
             response.begin()
         reply = check(
-            Reply("POST", "/api/v1/customers", "2026-07-31", response.status, response.getheaders(), response.read()))
+            Reply("POST", "/api/v1/customers", CURRENT, response.status, response.getheaders(), response.read()))
     reply.customer(201)

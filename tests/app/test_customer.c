@@ -2,7 +2,7 @@
 #include "app_test.h"
 #include "base/clock.h"
 
-static const char *const versions[] = { NULL, "2026-06-07", "2026-07-31" }; /* NULL: the legacy path */
+static const char *const versions[] = { NULL, "2026-06-07", "2026-08-27" }; /* NULL: the legacy path */
 
 static const char *
 path(size_t version, const char *rest)

@@ -429,7 +429,7 @@ send_again(enum tenant_name who)
 static void
 send_random(void)
 {
-	static const char *const versions[] = { NULL, NULL, "2026-06-07", "2026-07-31" };
+	static const char *const versions[] = { NULL, NULL, "2026-06-07", "2026-08-27" };
 	enum tenant_name         who = below(TENANTS);
 	struct draft             d = { .method = "GET", .version = versions[below(COUNTOF(versions))], .expected = OK };
 	unsigned                 n = 0, at = below(100);

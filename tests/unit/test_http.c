@@ -123,6 +123,7 @@ versions_resolve_to_the_newest_not_after_the_date(void **state UNUSED)
 		bool         ok;
 		enum version version;
 	} cases[] = {
+		{ "2026-08-27", true, V_2026_08_27 }, { "2026-08-26", true, V_2026_07_31 },
 		{ "2026-07-31", true, V_2026_07_31 }, { "2026-07-30", true, V_2026_07_24 },
 		{ "2026-07-24", true, V_2026_07_24 }, { "2026-07-23", true, V_2026_07_11 },
 		{ "2026-05-01", true, V_2026_05_01 }, { "2026-04-30", true, V_2026_05_01 },

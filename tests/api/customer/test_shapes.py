@@ -118,7 +118,7 @@ class TestEveryVersion:
         extra = {"object", "livemode"} if at_least(version, "2026-05-25") else set()
         assert {"successful", "failed"} | extra <= set(result) <= {"successful", "failed", "object", "livemode"}
         if "object" in result:
-            assert result["object"] == ("customer_batch" if version == "2026-07-31" else "customer")
+            assert result["object"] == ("customer_batch" if at_least(version, "2026-07-31") else "customer")
         assert len(result["successful"]) == 2 and len(result["failed"]) == 1
         for item in result["successful"]:
             ours = {"index": item["index"], "status": item["status"]}
