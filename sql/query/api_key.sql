@@ -9,6 +9,13 @@ INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires
 SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text
  WHERE :first_time;
 
+-- name: api_key_get
+-- out: :api_key_columns
+-- One that is not revoked. $1 environment, $2 id.
+SELECT :api_key_columns
+  FROM api_key k
+ WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL;
+
 -- name: api_key_list
 -- out: :api_key_columns
 -- One page of the keys that are not revoked, newest first. $1 environment, $2 id of the last row
