@@ -61,7 +61,7 @@ def body_of(row, version):
     shared = {"code": row["code"], "message": row["message"], "details": row.get("details")}
     return {"success": False, **shared, "error": {
         "type": row["type"], **shared, "param": row.get("param"),
-        "doc_url": f"https://docs.example.com/api-reference/{version}/errors/{row['code']}.md"}}
+        "doc_url": f"https://api.example.com/api-reference/{version}/errors/{row['code']}.md"}}
 
 
 def errors_by_file(files):
@@ -75,12 +75,19 @@ def errors_by_file(files):
     return {name: errors | {row["code"]: {**errors[row["code"]], **row} for row in rows if row["of"] == name} for name in files}
 
 
+def headers_of_all():
+    return {"X-Request-Id": ref("headers", "RequestId"), "traceresponse": ref("headers", "Traceresponse"),
+            "Clientele-Ignored": ref("headers", "Ignored"), "Preference-Applied": ref("headers", "PreferenceApplied")}
+
+
 def answer(status, codes, errors, document, limited):
     """The response with this status and one of these errors."""
-    headers = {"X-Request-Id": ref("headers", "RequestId"), "traceresponse": ref("headers", "Traceresponse")}
+    headers = headers_of_all()
     if limited:
         used_up = "UsedUp" if status == "429" else ""
         headers |= {"RateLimit-Policy": ref("headers", f"RateLimitPolicy{used_up}"), "RateLimit": ref("headers", f"RateLimit{used_up}")}
+    if status == "401":
+        headers["WWW-Authenticate"] = ref("headers", "WwwAuthenticate")
     if status in ("429", "503"):
         headers["Retry-After"] = ref("headers", "RetryAfter")
     code = {"code": {"enum": codes}}
@@ -144,7 +151,7 @@ def media(what, document):
             "schema": ref("schemas", name), "examples": {example: ref("examples", example) for example in shown}}}
 
 
-def complete_success(operation, what, document):
+def complete_success(operation, status, what, document):
     """Adds to a response without errors what all of its kind have."""
     if "x-list" in what:
         operation["parameters"] = [ref("parameters", "Limit"), ref("parameters", "Cursor"), *operation.get("parameters", [])]
@@ -152,11 +159,13 @@ def complete_success(operation, what, document):
             "operationId": operation["operationId"], "description": "The page after this one.",
             "parameters": {"cursor": "$response.body#/nextCursor"}}
     media(what, document)
-    headers = {"X-Request-Id": ref("headers", "RequestId"), "traceresponse": ref("headers", "Traceresponse")}
+    headers = headers_of_all()
     if not is_public(operation):
         headers |= {"RateLimit-Policy": ref("headers", "RateLimitPolicy"), "RateLimit": ref("headers", "RateLimit")}
     if operation.get("x-writes"):
         headers["Idempotent-Replayed"] = ref("headers", "Replayed")
+    if status == "201":
+        headers["Location"] = ref("headers", "Location")
     what["headers"] = headers | what.get("headers", {})
 
 
@@ -178,9 +187,9 @@ def complete_errors(operation, document, errors, name):
 
 def complete(operation, document, errors, name):
     """Adds to an operation what is the same in all of its kind."""
-    for what in list(operation["responses"].values()):
+    for status, what in list(operation["responses"].items()):
         if isinstance(what, dict):
-            complete_success(operation, what, document)
+            complete_success(operation, status, what, document)
     complete_errors(operation, document, errors, name)
     if "requestBody" in operation:
         media(operation["requestBody"], document)
@@ -217,7 +226,7 @@ def join(files, marks=False):
     info["version"] = current
     info["description"] = info["description"].replace("{changes}", table_of_changes(document)).replace("{current}", current)
     for path, item in document["paths"].items():
-        item["parameters"] = item.get("parameters", []) + [ref("parameters", name) for name in ("Version", "RequestId", "Traceparent")]
+        item["parameters"] = item.get("parameters", []) + [ref("parameters", name) for name in ("Version", "RequestId", "Traceparent", "Prefer")]
         for method in METHODS:
             if method in item:
                 complete(item[method], document, errors, owner[path])

@@ -414,7 +414,8 @@ web_start() {
 	case $server in
 	nginx)
 		run_as "$user" sed -i -e "s|listen 8080;|listen 127.0.0.1:$port;|" \
-			-e "s|server unix:[^;]*;|server unix:$socket;|" "$dir/nginx-site.conf" || return
+			-e "s|server unix:[^;]*;|server unix:$socket;|" \
+			-e "s|default \"\";|default \"http://127.0.0.1:$port\";|" "$dir/nginx-site.conf" || return
 		spawn "$user" "$dir/pid" "$dir/log" \
 			"$program" -e stderr -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;' || return
 		;;
@@ -424,6 +425,8 @@ web_start() {
 			-e "s|^var.clientele_backend = .*|var.clientele_backend = (\"socket\" => \"$socket\")|" \
 			-e "s|^var.clientele_errors = .*|var.clientele_errors = \"$dir/lighttpd-errors\"|" \
 			"$dir/lighttpd-site.conf" || return
+		run_as "$user" sh -c 'sed -i "s|\"doc_url\":\"|&$1|" "$2"/*.html' - "http://127.0.0.1:$port" \
+			"$dir/lighttpd-errors" || return
 		spawn "$user" "$dir/pid" "$dir/log" "$program" -D -f "$dir/lighttpd.conf" || return
 		;;
 	esac

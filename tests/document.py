@@ -18,7 +18,7 @@ FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
 HEADERS = {"clientele-result", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow", "ratelimit",
-           "ratelimit-policy"}
+           "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate"}
 
 
 @functools.lru_cache(None)
@@ -157,7 +157,7 @@ def reply_validator(version, path, method, status):
     if response is None:
         return None
     response = resolved(response, made)
-    schema = closed(response["content"]["application/json"]["schema"])
+    schema = closed(next(iter(response["content"].values()))["schema"])
     headers = {name.lower(): (header.get("required", False), jsonschema.Draft202012Validator(header["schema"]))
                for name, header in response["headers"].items()}
     return jsonschema.Draft202012Validator(schema), headers
@@ -234,7 +234,7 @@ def check_reply(version, unversioned, by_application, method, target, status, he
 
 
 # What the schemas cannot say.
-BEYOND_SCHEMAS = re.compile(r"metadata |[\w.]+ is given twice with different values|"
+BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is given twice with different values|"
                             r"(Idempotency-Key|Commet-Version|x-api-key|path|query) |"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 

@@ -36,6 +36,13 @@ SELECT set_config('app.expected', (count(made.id) = 1)::text, true)::boolean AS 
        max(alive.n) AS live
   FROM alive LEFT JOIN made ON true;
 
+-- name: api_key_get
+-- out: :api_key_columns
+-- One that is not revoked. $1 environment, $2 id.
+SELECT :api_key_columns
+  FROM api_key k
+ WHERE k.environment_id = $1::uuid AND k.id = $2::uuid AND k.revoked_at IS NULL;
+
 -- name: api_key_list
 -- out: :api_key_columns
 -- One page of the keys that are not revoked, newest first. $1 environment, $2 id of the last row

@@ -52,10 +52,21 @@ SELECT :customer_columns
 
 -- name: customer_list_external
 -- out: :customer_columns
--- The same for one external id, which the index finds. $6 external id.
+-- The same for one external id, which the index finds. $6 e-mail address or NULL, $7 external id.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches AND c.external_id = $6::text
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
+   AND ($6::text IS NULL OR c.email = $6) AND c.external_id = $7::text
+ LIMIT $3::bigint;
+
+-- name: customer_list_email
+-- out: :customer_columns
+-- The same for one e-mail address, which the index finds. $6 e-mail address.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
+   AND c.email = $6::text COLLATE "C"
+ ORDER BY c.id DESC
  LIMIT $3::bigint;
 
 -- name: customer_create

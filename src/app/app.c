@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "call/body.h"
 #include "call/idem.h"
+#include "call/ignored.h"
 #include "call/reply.h"
 
 #include <stdlib.h>
@@ -222,7 +223,6 @@ handle(struct app *app, struct call *c)
 	    ? router_find(c) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
 	stats_do(app->stats, c->facts->route, c->facts->request_id);
-	legacy_headers(c);
 	if (e != ERR_OK || (e = check_headers(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
@@ -234,6 +234,12 @@ handle(struct app *app, struct call *c)
 	if (c->version < c->route->since)
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
+	if (c->req->header[HEADER_PREFER].ptr) {
+		c->prefer = prefer_parse(c->req->header[HEADER_PREFER]);
+		c->applied = c->prefer & PREFER_STRICT;
+	}
+	if (c->query.count && (e = ignored_query(c)) != ERR_OK)
+		return e;
 	return run_handler(c);
 }
 
@@ -291,6 +297,7 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	response_header(res, "X-Request-Id", id);
 	join_trace(req, res, &facts->trace);
 	facts->error = reply_render(&c, handle(app, &c));
+	legacy_headers(&c);
 	db_watch(app->db, NULL);
 	note_database(app, facts);
 	log_failure(&c, facts->error);

@@ -23,7 +23,7 @@ unreserved(struct str s)
 
 /*
  * The same path under /api/v1. It is unescaped and escaped again, so that a request cannot put a
- * byte of its choice into a header.
+ * byte of its choice into a header. Absent if that is too long.
  */
 static struct str
 successor(struct call *c)
@@ -51,9 +51,7 @@ successor(struct call *c)
 		}
 	}
 	buf_str(&link, STR(">; rel=\"successor-version\""));
-	copy = arena_str(c->arena, buf_view(&link));
-	if (link.full)
-		copy = STR("</api/v1>; rel=\"successor-version\"");
+	copy = link.full ? STR_NONE : arena_str(c->arena, buf_view(&link));
 	buf_fini(&link);
 	return copy;
 }
@@ -61,9 +59,15 @@ successor(struct call *c)
 void
 legacy_headers(struct call *c)
 {
-	if (!c->legacy_path)
+	struct str link;
+
+	bool       known = c->route || c->problem.allow.ptr;
+
+	if (!c->legacy_path || !known || (c->route && c->route->flags & ROUTE_PAGE))
 		return;
 	response_header(c->res, "Deprecation", STR("true"));
 	response_header(c->res, "Sunset", sunset);
-	response_header(c->res, "Link", successor(c));
+	/* What is not here is not there either. */
+	if (c->res->status != 404 && (link = successor(c)).ptr)
+		response_header(c->res, "Link", link);
 }

@@ -4,7 +4,8 @@
 #define RESOURCES(RESOURCE) \
 	RESOURCE(customer) \
 	RESOURCE(api_key) \
-	RESOURCE(openapi)
+	RESOURCE(openapi) \
+	RESOURCE(errors)
 
 #define RESOURCE(name) extern const struct resource name##_resource;
 RESOURCES(RESOURCE)

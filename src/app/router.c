@@ -70,6 +70,7 @@ router_base(struct call *c)
 			continue;
 		rest = (struct str) { target.ptr + prefix.len, target.len - prefix.len };
 		c->legacy_path = bases[i].legacy;
+		c->base = prefix;
 		if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?')
 			break;
 	}

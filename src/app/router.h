@@ -9,7 +9,7 @@
 /* To be called once, before the others: splits the patterns of all routes. */
 void router_init(void);
 
-/* Fills c->legacy_path. Returns the target without its base ("/api/v1", "/api", ...). */
+/* Fills c->base and c->legacy_path. Returns the target without its base. */
 struct str router_base(struct call *c);
 
 /*

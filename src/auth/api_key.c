@@ -14,6 +14,10 @@ enum { CACHE_SLOTS = 256 };
 
 static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }; /* by livemode */
 
+/* How a key can be sent, in the words of WWW-Authenticate; a scheme a line. */
+#define CHALLENGES \
+	"ApiKey realm=\"Clientele\", header=\"x-api-key\""
+
 struct api_key_cache {
 	int64_t       ttl_ns;
 	bool          confirm; /* look this key up once the current request is answered */
@@ -124,6 +128,7 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 static enum err
 unauthorized(struct call *c)
 {
+	response_header(c->res, "WWW-Authenticate", STR(CHALLENGES));
 	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
 }
 

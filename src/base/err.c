@@ -4,8 +4,9 @@
 #include <assert.h>
 
 static const struct err_info infos[ERR__COUNT] = {
-	[ERR_OK] = { 200, "ok", "", "no error" },
-#define ERR(name, status, code, type, what) [ERR_##name] = { status, code, type, what },
+	[ERR_OK] = { 200, "ok", "", "", "" },
+#define ERR(name, status, code, type, meaning, advice) \
+	[ERR_##name] = { status, code, type, meaning, advice },
 #include "base/err_gen.def"
 #undef ERR
 };

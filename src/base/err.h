@@ -9,17 +9,18 @@
 
 enum err {
 	ERR_OK,
-#define ERR(name, status, code, type, what) ERR_##name,
+#define ERR(name, status, code, type, meaning, advice) ERR_##name,
 #include "base/err_gen.def"
 #undef ERR
 	ERR__COUNT
 };
 
 struct err_info {
-	int         status; /* HTTP */
-	const char *code;   /* on the wire */
-	const char *type;   /* on the wire */
-	const char *what;   /* for the operator */
+	int         status;  /* HTTP */
+	const char *code;    /* on the wire */
+	const char *type;    /* on the wire */
+	const char *meaning; /* sentences for people who write clients: the page about the error */
+	const char *advice;  /* likewise: what to do */
 };
 
 const struct err_info *err_info(enum err e);

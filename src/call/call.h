@@ -17,6 +17,7 @@
 #include "call/resource.h"
 #include "conf/conf.h"
 #include "db/tx.h"
+#include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -84,12 +85,16 @@ struct call {
 	const struct route    *route;
 	struct tenant          tenant;
 	enum version           version;
+	struct str             base;        /* of the path: "/api/v1", "/api", ... */
 	bool                   legacy_path; /* the path has no version in it */
 	struct path            path;
 	struct query           query;
 	struct str             param[PATH_PARAMETERS_MAX]; /* of the path, in its order */
 	struct body            body;
 	struct idem            idem;
+	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
+	unsigned               applied;  /* which of that the answer does */
+	struct ignored        *ignored;  /* NULL: nothing was */
 
 	struct json_object *reply;    /* owned; what the handler answers */
 	bool                rendered; /* the response has its body */

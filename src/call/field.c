@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "call/body.h"
+#include "call/ignored.h"
 #include "call/reply.h"
 
 #include <assert.h>
@@ -19,7 +20,11 @@ struct reader {
 	char                *out;
 	unsigned            *given;
 	struct faults       *faults;
+	size_t               refused; /* members that are not known */
 };
+
+/* Of those members. With them the faults of an object are still fewer than FAULTS_MAX. */
+enum { REFUSED_MAX = 8 };
 
 static void
 fault(struct reader *r, const char *field, const char *message)
@@ -28,6 +33,23 @@ fault(struct reader *r, const char *field, const char *message)
 	r->faults->fault[r->faults->count].field = field;
 	r->faults->fault[r->faults->count].message = message;
 	r->faults->count++;
+}
+
+/* A member that nothing is done with, of an object ("address") or of the top (NULL). */
+static void
+ignore(struct reader *r, const char *object, struct str key)
+{
+	struct str  name = key;
+	const char *refused;
+
+	if (ignored_enough(r->call) || r->refused == REFUSED_MAX)
+		return;
+	if (object)
+		name = arena_fmt(r->call->arena, "%s.%.*s", object, STR_ARGS(key));
+	if ((refused = ignored_add(r->call, name)) != NULL) {
+		r->refused++;
+		fault(r, refused, ignored_fault);
+	}
 }
 
 static const char *
@@ -90,6 +112,23 @@ is_one_of(const struct field_in *f, struct str s)
 	return false;
 }
 
+/* Those that the row does not have. */
+static void
+ignore_parts(struct reader *r, const struct field_in *f, const struct jnode *object)
+{
+	size_t prefix = strlen(f->name) + 1;
+
+	for (const struct jnode *n = jread_first(r->doc, object); n; n = jread_next(r->doc, n)) {
+		struct str key = jread_key(r->call->arena, r->doc, n);
+		bool       known = false;
+
+		for (size_t i = 0; i < f->list->count && !known; i++)
+			known = str_is(key, f->list->parts[i].path + prefix);
+		if (!known)
+			ignore(r, f->name, key);
+	}
+}
+
 /* Writes the known parts in the order of the table, each value as its text in the request. */
 static struct str
 read_object(struct reader *r, const struct field_in *f, const struct jnode *object)
@@ -97,6 +136,7 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 	size_t before = r->faults->count, prefix = strlen(f->name) + 1;
 	/* A part is no longer here than in the request, which has its quotes and colon too. */
 	char  *text = ARENA_NEW(r->call->arena, char, object->len + 2), *end = text;
+	size_t known = 0;
 
 	*end++ = '{';
 	for (size_t i = 0; i < f->list->count; i++) {
@@ -104,6 +144,7 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 		struct str               name = str_of(part->path + prefix), value;
 		const struct jnode      *n = jread_member(r->doc, object, name);
 
+		known += n != NULL;
 		if (!n || n->type == JTYPE_NULL) {
 			if (part->required)
 				fault(r, part->path, "is required");
@@ -124,6 +165,8 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 		end = str_put(end, jread_raw(r->doc, n));
 	}
 	*end++ = '}';
+	if (known < object->size)
+		ignore_parts(r, f, object);
 	return r->faults->count == before ? (struct str) { text, (size_t)(end - text) } : STR_NONE;
 }
 
@@ -264,20 +307,46 @@ is_called(const struct call *c, const struct fields *f, const struct field_in *i
 	return false;
 }
 
+static bool
+is_taken(const struct reader *r, const struct field_in *in)
+{
+	return version_has(r->call->version, in->since, in->until)
+	    && (r->use == FIELD_CREATE || !(in->flags & FIELD_CREATE_ONLY));
+}
+
+/* Those that the version does not have. */
+static void
+ignore_members(struct reader *r, const struct jnode *object)
+{
+	for (const struct jnode *n = jread_first(r->doc, object); n; n = jread_next(r->doc, n)) {
+		struct str key = jread_key(r->call->arena, r->doc, n);
+		bool       known = false;
+
+		for (size_t i = 0; i < r->fields->in_count && !known; i++)
+			known = str_is(key, r->fields->in[i].name)
+			    && is_taken(r, &r->fields->in[i]);
+		if (!known)
+			ignore(r, NULL, key);
+	}
+}
+
 void
 field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
     const struct jnode *object, enum field_use use, void *out, struct faults *faults)
 {
 	void         *given = (char *)out + f->given_at;
-	struct reader r = { c, f, doc, use, out, given, faults };
+	struct reader r = { c, f, doc, use, out, given, faults, 0 };
+	size_t        known = 0;
 
 	faults->count = 0;
 	for (size_t i = 0; i < f->in_count; i++) {
 		const struct field_in *in = &f->in[i];
 		const struct jnode    *n = jread_member(doc, object, str_of(in->name));
 
-		if (n && n->type != JTYPE_NULL && version_has(c->version, in->since, in->until)
-		    && (use == FIELD_CREATE || !(in->flags & FIELD_CREATE_ONLY)))
+		if (!n || !is_taken(&r, in))
+			continue;
+		known++;
+		if (n->type != JTYPE_NULL)
 			read_field(&r, in, n);
 	}
 	for (size_t i = 0; i < f->in_count && use == FIELD_CREATE; i++) {
@@ -287,6 +356,8 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
 		    && is_called(c, f, in))
 			fault(&r, in->name, "is required");
 	}
+	if (known < object->size)
+		ignore_members(&r, object);
 }
 
 enum err
@@ -426,6 +497,22 @@ field_write(struct call *c, const struct fields *f, const void *what, unsigned v
 
 	*s = (struct shown) { c, f, what, view };
 	return jwrite_custom(write_shown, s);
+}
+
+void
+field_location(struct call *c, const struct fields *f, const void *what)
+{
+	const struct id *id = (const void *)((const char *)what + f->id_at);
+	struct str       pattern = str_of(c->route->pattern);
+	char            *text, *end, room[ID_PREFIXED_BYTES];
+
+	text = end = ARENA_NEW(c->arena, char, c->base.len + pattern.len + sizeof(room) + 2);
+	end = str_put(end, c->base);
+	*end++ = '/';
+	end = str_put(end, pattern);
+	*end++ = '/';
+	end = str_put(end, id_prefixed(f->prefix, id, room));
+	response_header(c->res, "Location", (struct str) { text, (size_t)(end - text) });
 }
 
 enum err

@@ -136,7 +136,10 @@ struct fields {
 	.id_at = offsetof(FIELD_STRUCT, id), \
 	.given_at = offsetof(FIELD_STRUCT, given)
 
-/* Broken rules of one object. No object can break as many: every table has fewer rows and parts. */
+/*
+ * Broken rules of one object. No object can break as many: every table has fewer rows and parts,
+ * and of members that are not known only a few are reported.
+ */
 enum { FAULTS_MAX = 32 };
 
 struct faults {
@@ -163,6 +166,9 @@ bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct
 /* *what, the resource's struct, as a JSON value. */
 struct json_object *field_write(struct call *c, const struct fields *f, const void *what,
     unsigned view);
+
+/* Tells with a 201 where the new row is: below the path that the call was made to. */
+void field_location(struct call *c, const struct fields *f, const void *what);
 
 /* Answers with that value. */
 enum err field_reply(struct call *c, int status, const struct fields *f, const void *what,

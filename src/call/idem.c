@@ -24,6 +24,8 @@ hash_request(struct call *c)
 		/* Another key of the environment could not open the answer: it gets a mismatch. */
 		c->route->flags & ROUTE_SECRET ? c->req->header[HEADER_API_KEY] : STR(""),
 		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
+		/* What decides what is done and how it is answered. */
+		c->prefer & PREFER_EACH ? STR("return=each") : STR(""),
 	};
 
 	hash_parts(parts, COUNTOF(parts), c->idem.hash);

@@ -24,6 +24,34 @@ page_read(struct call *c, struct page *page)
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
 }
 
+void
+page_filter(struct call *c, void *into)
+{
+	for (size_t i = 0; i < c->resource->filters_count; i++) {
+		const struct list_filter *filter = &c->resource->filters[i];
+		struct str           value;
+
+		if (version_has(c->version, filter->since, filter->until)
+		    && call_parameter(c, filter->name, &value) && value.ptr)
+			filter->read(c, value, into);
+	}
+}
+
+bool
+page_knows(const struct call *c, struct str name)
+{
+	if (!(c->route->flags & ROUTE_LIST))
+		return false;
+	for (size_t i = 0; i < c->resource->filters_count; i++) {
+		const struct list_filter *filter = &c->resource->filters[i];
+
+		if (version_has(c->version, filter->since, filter->until)
+		    && str_is(name, filter->name))
+			return true;
+	}
+	return str_is(name, "limit") || str_is(name, "cursor");
+}
+
 struct str
 page_cursor(struct call *c, const struct id *last)
 {

@@ -22,6 +22,15 @@ struct page {
 /* Adds broken parameters to the call's problem. */
 void page_read(struct call *c, struct page *page);
 
+/*
+ * Reads the filters of the call's resource that its version has, each by its function into what is
+ * given. Adds broken ones to the call's problem.
+ */
+void page_filter(struct call *c, void *into);
+
+/* Whether the call's route knows a parameter of this name. */
+bool page_knows(const struct call *c, struct str name);
+
 /* How many rows to ask the database for: one more, which shows that there is a next page. */
 static inline int64_t
 page_rows(const struct page *page)

@@ -1,6 +1,7 @@
 /* Answers: envelopes and errors. */
 #include "call/reply.h"
 #include "base/limits.h"
+#include "call/ignored.h"
 #include "json/jwrite.h"
 
 enum err
@@ -75,12 +76,10 @@ errors_by_field(const struct problem *p)
 	return errors;
 }
 
-static struct json_object *
-problem_body(struct call *c)
+struct json_object *
+reply_problem(struct call *c, const struct problem *p)
 {
-	const struct problem  *p = &c->problem;
 	const struct err_info *info = err_info(p->code);
-	struct json_object    *body = jwrite_object();
 	struct json_object    *error = jwrite_object();
 
 	jwrite_put(error, "type", jwrite_str(str_of(info->type)));
@@ -90,14 +89,24 @@ problem_body(struct call *c)
 	jwrite_put(error, "details", details(p));
 	jwrite_put(error, "doc_url",
 	    jwrite_str(arena_fmt(c->arena, "%s/api-reference/%s/errors/%s.md",
-		c->conf->docs_base_url, version_info(c->version)->name, info->code)));
+		c->conf->public_url, version_info(c->version)->name, info->code)));
+	return error;
+}
+
+static struct json_object *
+problem_body(struct call *c)
+{
+	const struct problem  *p = &c->problem;
+	const struct err_info *info = err_info(p->code);
+	struct json_object    *body = jwrite_object();
+
 	jwrite_put(body, "success", jwrite_bool(false));
 	jwrite_put(body, "code", jwrite_str(str_of(info->code)));
 	jwrite_put(body, "message", jwrite_str(str_of(p->message)));
 	jwrite_put(body, "details", details(p));
 	if (c->legacy_path && info->status == 400)
 		jwrite_put(body, "errors", errors_by_field(p));
-	jwrite_put(body, "error", error);
+	jwrite_put(body, "error", reply_problem(c, p));
 	return body;
 }
 
@@ -125,12 +134,23 @@ render_problem(struct call *c)
 	write_json(c, problem_body(c));
 }
 
+/* What the answer is not about, and what it does because the client asked for it. */
+static void
+add_notes(struct call *c)
+{
+	if (c->ignored)
+		response_header(c->res, "Clientele-Ignored", ignored_text(c));
+	if (c->applied)
+		response_header(c->res, "Preference-Applied",
+		    prefer_text(c->applied, ARENA_NEW(c->arena, char, PREFER_TEXT_BYTES)));
+}
+
 enum err
 reply_render(struct call *c, enum err code)
 {
 	if (c->rendered)
 		return code;
-	if (code == ERR_OK)
+	if (code == ERR_OK && !c->res->page)
 		write_json(c, c->reply);
 	else
 		jwrite_free(c->reply);
@@ -143,6 +163,7 @@ reply_render(struct call *c, enum err code)
 	}
 	if (code != ERR_OK)
 		render_problem(c);
+	add_notes(c);
 	c->rendered = true;
 	return code;
 }

@@ -14,6 +14,9 @@ enum err reply_one(struct call *c, int status, struct json_object *value);
 /* next_cursor is absent on the last page. */
 enum err reply_list(struct call *c, struct json_object *array, struct str next_cursor);
 
+/* The member "error" of an error's body. */
+struct json_object *reply_problem(struct call *c, const struct problem *p);
+
 /*
  * Writes c->reply, or the problem if code is not ERR_OK, into the response. Once it is there,
  * further calls do nothing. Returns code, or ERR_INTERNAL when the answer is too large; the

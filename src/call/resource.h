@@ -26,6 +26,18 @@ enum route_flags {
 	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
 	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
 	ROUTE_SECRET = 4, /* its answer shows a secret: kept sealed, for the same API key only */
+	ROUTE_LIST = 8,   /* takes limit, cursor and the filters of its resource */
+	ROUTE_PAGE = 16,  /* text for people, the same at every path */
+};
+
+/*
+ * A filter of a list. In other versions than its own it is a parameter that nobody knows. read puts
+ * the value into what the resource keeps its filters in.
+ */
+struct list_filter {
+	const char  *name;
+	void       (*read)(struct call *c, struct str value, void *into);
+	enum version since, until;
 };
 
 struct route {
@@ -45,11 +57,13 @@ struct constraint {
 };
 
 struct resource {
-	const char              *name; /* as in src/resource, sql/query and doc/openapi */
-	const struct route      *routes;
-	size_t                   routes_count;
-	const struct constraint *constraints;
-	size_t                   constraints_count;
+	const char               *name; /* as in src/resource, sql/query and doc/openapi */
+	const struct route       *routes;
+	size_t                    routes_count;
+	const struct constraint  *constraints;
+	size_t                    constraints_count;
+	const struct list_filter *filters;
+	size_t                    filters_count;
 };
 
 #endif

@@ -156,6 +156,12 @@ print_datadir(const struct settings *s, struct buf *out)
 	buf_fmt(out, "%s", PKGDATADIR);
 }
 
+static void
+print_public_url(const struct settings *s, struct buf *out)
+{
+	buf_fmt(out, "%s", s->conf->public_url);
+}
+
 /* A place in a shipped file, which the texts around it make the only one, and what is put there. */
 struct place {
 	struct str before, shipped;
@@ -165,6 +171,7 @@ struct place {
 
 static const struct place nginx[] = {
 	{ STR("server "), STR("unix:" SHIPPED_SOCKET), print_nginx_backend, STR(";") },
+	{ STR("$clientele_public_url { default \""), STR(""), print_public_url, STR("\"; }") },
 	{ STR("client_max_body_size "), STR("2m"), print_body_unit, STR(";") },
 	{ STR("fastcgi_read_timeout "), STR("30"), print_patience, STR("s;") },
 	{ .print = NULL },
@@ -184,6 +191,7 @@ static const struct place caddy[] = {
 	{ STR("max_size "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("#request_buffers "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("read_timeout "), STR("30"), print_patience, STR("s\n") },
+	{ STR("vars clientele_public_url \""), STR(""), print_public_url, STR("\"\n") },
 	{ .print = NULL },
 };
 
@@ -192,6 +200,7 @@ static const struct place apache[] = {
 	    print_apache_backend, STR("/\"") },
 	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
 	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
+	{ STR("CLIENTELE_PAGES \""), STR(""), print_public_url, STR("/api-reference\"\n") },
 	{ .print = NULL },
 };
 

@@ -108,9 +108,10 @@ const struct key keys[] = {
 	{ "idempotency_ttl", "24h", TYPE_MS, KEY_RELOAD, 1 * SECOND, 720 * HOUR,
 	    AT(idempotency_ttl_ms),
 	    "How long the answer to an Idempotency-Key is kept." },
-	{ "docs_base_url", "https://docs.example.com", TYPE_URL, KEY_RELOAD, 1, 512,
-	    AT(docs_base_url),
-	    "Where doc_url in error answers points to, without a slash at the end." },
+	{ "public_url", "", TYPE_URL, KEY_RELOAD, 0, 512, AT(public_url),
+	    "Where clients reach the service, as in https://api.example.com, without a slash "
+	    "at the end: doc_url in error answers leads to the service's page about the error "
+	    "below it; empty leaves doc_url a path." },
 	{ "rate_limit", "off", TYPE_RATE, KEY_RELOAD, 1, RATE_MAX, AT(rate_limit),
 	    "Requests that all API keys of an environment may make together: 100/s, 1000/m or "
 	    "5000/h, with burst N for how many may come at once (otherwise as many as in that "

@@ -49,7 +49,7 @@ struct conf {
 	int64_t       metadata_max_bytes;
 	int64_t       auth_cache_ttl_ms;
 	int64_t       idempotency_ttl_ms;
-	char         *docs_base_url;
+	char         *public_url;
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
 	int64_t       rate_limit;         /* rate_pack(); of each environment */

@@ -164,6 +164,21 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 	return false;
 }
 
+/*
+ * Of characters alone that mean nothing in JSON and in the front servers' files, where it stands,
+ * too.
+ */
+static bool
+is_url(struct str s)
+{
+	if (!str_starts(s, STR("https://")) && !str_starts(s, STR("http://")))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!str_is_alnum(s.ptr[i]) && !(s.ptr[i] && strchr("/._-~:[]", s.ptr[i])))
+			return false;
+	return s.ptr[s.len - 1] != '/';
+}
+
 static bool
 text_fits(const struct key *k, struct str value)
 {
@@ -176,10 +191,7 @@ text_fits(const struct key *k, struct str value)
 		if (len == 0 || utf8_is_hidden(utf8_code(value.ptr + at, len)))
 			return false;
 	}
-	if (k->type == TYPE_URL)
-		return (str_starts(value, STR("https://")) || str_starts(value, STR("http://")))
-		    && value.ptr[value.len - 1] != '/';
-	return true;
+	return k->type != TYPE_URL || value.len == 0 || is_url(value);
 }
 
 void

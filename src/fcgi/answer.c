@@ -72,19 +72,31 @@ add_header(struct buf *head, const char *name, struct str value)
 	buf_add(head, "\r\n", 2);
 }
 
+/* Content-Type and Cache-Control, before and behind Content-Length. */
+static const struct kind {
+	struct str type, caching;
+} json = {
+	STR("\r\nContent-Type: application/json\r\nContent-Length: "),
+	STR("\r\nCache-Control: no-store\r\n"),
+}, page = {
+	STR("\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "),
+	STR("\r\nCache-Control: public, max-age=3600\r\n"),
+};
+
 static void
 make_head(struct buf *head, const struct response *res, size_t headers)
 {
-	char room[STR_NUM_BYTES];
+	const struct kind *kind = res->page ? &page : &json;
+	char               room[STR_NUM_BYTES];
 
 	buf_reset(head, HEAD_MAX_BYTES);
 	buf_str(head, STR("Status: "));
 	buf_str(head, str_num(room, (uint64_t)res->status));
 	buf_str(head, STR(" "));
 	buf_str(head, str_of(reason(res->status)));
-	buf_str(head, STR("\r\nContent-Type: application/json\r\nContent-Length: "));
+	buf_str(head, kind->type);
 	buf_str(head, str_num(room, res->body.len));
-	buf_str(head, STR("\r\nCache-Control: no-store\r\n"));
+	buf_str(head, kind->caching);
 	for (size_t i = 0; i < headers; i++)
 		add_header(head, res->header[i].name, res->header[i].value);
 	buf_add(head, "\r\n", 2);

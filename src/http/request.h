@@ -36,7 +36,8 @@ enum method method_find(struct str name);
 	HEADER(VERSION,         "Commet-Version",  "HTTP_COMMET_VERSION") \
 	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
-	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT")
+	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT") \
+	HEADER(PREFER,          "Prefer",          "HTTP_PREFER")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,

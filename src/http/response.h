@@ -14,17 +14,18 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { RESPONSE_HEADERS_MAX = 12 };
+enum { RESPONSE_HEADERS_MAX = 16 };
 
 struct response {
 	int        status;
 	bool       head_only; /* the request was HEAD: send no body */
+	bool       page;      /* the body is text for people, which may be cached; else JSON */
 	size_t     headers;
 	struct {
 		const char *name;
 		struct str  value;
 	} header[RESPONSE_HEADERS_MAX];
-	struct buf body; /* JSON; never empty after app_handle() */
+	struct buf body; /* never empty after app_handle() */
 };
 
 void response_init(struct response *res);

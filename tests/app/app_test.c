@@ -98,7 +98,7 @@ configure(void)
 	conf_allow_owner(&test_conf);
 	set("database_url", address("CLIENTELE_TEST_SERVE_URL"));
 	set("database_owner_url", address("CLIENTELE_TEST_OWNER_URL"));
-	set("docs_base_url", "https://docs.test");
+	set("public_url", "https://docs.test");
 	set("statement_timeout", "5s");
 	set("lock_timeout", "1s");
 	set("request_timeout", "8s");

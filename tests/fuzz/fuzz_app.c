@@ -1,5 +1,5 @@
 /*
- * Any request gets an answer that is JSON, whatever the database does; and with a healthy one never a 5xx.
+ * Any request gets an answer that is JSON, or a page of text, whatever the database does; and with a healthy one never a 5xx.
  *
  *	METHOD URI
  *	header: value        any of those in http/request.h, also repeated; x-api-key is a valid one unless it stands here
@@ -9,6 +9,7 @@
  */
 #include "app/app.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "fake_db.h"
 #include "fuzz.h"
 #include "json/jread.h"
@@ -32,7 +33,7 @@ begin(void)
 	response_init(&fuzzed.res);
 	fuzzed.buckets = buckets_new();
 	fuzzed.conf = (struct conf) {
-		.docs_base_url = docs,
+		.public_url = docs,
 		.statement_timeout_ms = 1000,
 		.lock_timeout_ms = 1000,
 		.request_timeout_ms = 1000,
@@ -101,6 +102,10 @@ judge(const struct request *req, const struct response *res, const struct facts 
 	for (size_t i = 0; i < res->headers; i++)
 		CHECK(is_one_line(str_of(res->header[i].name)) && is_one_line(res->header[i].value));
 	CHECK(response_find_header(res, "X-Request-Id").len > 0);
+	if (res->page) {
+		CHECK(res->status == 200 && res->body.len > 0 && utf8_valid(buf_view(&res->body)));
+		return;
+	}
 	CHECK(jread_parse(req->arena, buf_view(&res->body), &limits, &doc, &why));
 	if (res->status < 400)
 		return;

@@ -303,7 +303,8 @@ def check_resource(resource):
 LIMITS = constants(Path("src/base/limits.h"))
 CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, unit in
         re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', Path("src/conf/conf.c").read_text(), re.M)}
-check_routes(others()["openapi"], FILES["api"]["paths"])
+for other in others().values():
+    check_routes(other, [path for path in FILES["api"]["paths"] if any(f"/{pattern}" == path for _, pattern, *_ in other.routes)])
 check_limits("api", LIMITS, LIMITS, {key: CONF[key] for key in ("body_max", "metadata_max")})
 for resource in resources().values():
     check_resource(resource)
@@ -334,7 +335,7 @@ for name, sentence in SENTENCES.items():
 same("error (type, status)", {name: rest for name, *rest in COMMON_ERRORS.values()},
      {row["code"]: [row["type"], row["status"]] for row in FILES["api"]["x-errors"]})
 ERRORS = {row["code"]: (row["type"], row["status"]) for row in DOCUMENT["x-errors"]}
-same("type of error", {kind for kind, _ in ERRORS.values()}, set(SCHEMAS["Error"]["properties"]["error"]["properties"]["type"]["enum"]))
+same("type of error", {kind for kind, _ in ERRORS.values()}, set(SCHEMAS["ErrorObject"]["properties"]["type"]["enum"]))
 # What no documented operation can answer: the description tells of it.
 answered = {"not_found", "method_not_allowed"}
 for name in answered:

@@ -60,11 +60,18 @@ def test_address_limits_and_timeouts_are_those_of_the_configuration(place, kind,
     assert "/run/clientele" not in text
 
 
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"lighttpd"}))  # whose answers are files
+def test_links_of_its_own_answers_begin_with_the_public_url(place, kind):
+    text = conf(place, "--public-url=https://api.example.com:8443", "conf", kind).stdout
+    assert text.count('"https://api.example.com:8443') == 1
+
+
 @pytest.mark.parametrize("arguments, code, words", [
     (["conf"], 64, "conf needs nginx, lighttpd, caddy or apache."),
     (["conf", "iis"], 64, 'conf takes nginx, lighttpd, caddy or apache, not "iis".'),
     (["conf", "nginx", "caddy"], 64, 'unexpected "caddy"'), (["--listen=/run/a;b", "conf", "nginx"], 78, "listen"),
     (['--listen=/run/a"b', "conf", "lighttpd"], 78, "listen"), (["--body-max=9M", "conf", "nginx"], 78, "body_max"),
+    (['--public-url=https://x";', "conf", "nginx"], 78, "public_url"), (["--public-url=https://$x", "conf", "nginx"], 78, "public_url"),
 ])
 def test_what_cannot_be_printed_is_an_error(place, arguments, code, words):
     done = conf(place, *arguments, check=False)

@@ -60,7 +60,7 @@ def test_a_replay_is_the_same_after_the_rules_have_changed(pool, organization):
         firsts[name] = ask(p, key, method, path, body, name)
         assert firsts[name].status == status, firsts[name].body
 
-    reload(p, workers=2, metadata_max="1K", docs_base_url="https://other.example")
+    reload(p, workers=2, metadata_max="1K", public_url="https://other.example")
     organization.pin("2026-06-07")
     # Nothing else is as before, or the rest proves nothing.
     refused = ask(p, key, "POST", "", {"email": "e@example.com", "metadata": BIG}, "another")

@@ -76,6 +76,24 @@ headers_stand_before_the_body(void **state UNUSED)
 }
 
 static void
+a_page_is_text_that_may_be_kept(void **state UNUSED)
+{
+	struct buf out;
+
+	buf_init(&out, 1024);
+	res.status = 200;
+	res.page = true;
+	buf_str(&res.body, STR("# x\n"));
+	answer_make(&answer, &res, ID, false);
+	content(6, &out);
+	assert_true(str_is(buf_view(&out), "Status: 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+					   "Content-Length: 4\r\nCache-Control: public, max-age=3600\r\n\r\n# x\n"));
+	response_reset(&res);
+	assert_false(res.page);
+	buf_fini(&out);
+}
+
+static void
 more_headers_than_nginx_takes_are_left_out(void **state UNUSED)
 {
 	char       large[4000];
@@ -135,6 +153,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(headers_stand_before_the_body),
+		TEST(a_page_is_text_that_may_be_kept),
 		TEST(more_headers_than_nginx_takes_are_left_out),
 		TEST(bodies_of_any_length_are_whole),
 		TEST(it_ends_as_the_connection_does),

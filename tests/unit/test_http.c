@@ -1,4 +1,5 @@
 /* http/: paths and queries, versions, responses, traces. */
+#include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -282,6 +283,40 @@ waiting_is_told_by_the_front_server(void **state UNUSED)
 			    (long long)request_waited_us(str_of(cases[i].start), now));
 }
 
+static void
+preferences_are_read_as_rfc_7240_has_them(void **state UNUSED)
+{
+	static const struct {
+		const char *header;
+		unsigned    set;
+	} cases[] = {
+		{ "handling=strict", PREFER_STRICT },
+		{ "return=each", PREFER_EACH },
+		{ "return=each, handling=strict", PREFER_STRICT | PREFER_EACH },
+		{ " Handling = \"strict\" ; x=\"a;b\" ,respond-async", PREFER_STRICT },
+		{ ", ,handling=strict,", PREFER_STRICT },
+		/* Of two the first counts. */
+		{ "handling=lenient, handling=strict", 0 },
+		{ "handling=strict, handling=lenient", PREFER_STRICT },
+		{ "handling", 0 }, { "handling=", 0 }, { "handling=STRICT", 0 }, { "strict", 0 }, { "", 0 }, { "=", 0 },
+		{ "return=minimal", 0 }, { "return=representation", 0 }, { "handling=strictly", 0 },
+		/* What is in quotation marks is a value. */
+		{ "foo=\"a, handling=strict\"", 0 }, { "foo=\"\\\", handling=strict", 0 }, { "foo=\"\\", 0 },
+		{ "wait=10; handling=strict", 0 },
+	};
+	static const char *const texts[] = { "", "handling=strict", "return=each", "handling=strict, return=each" };
+	char room[PREFER_TEXT_BYTES];
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		if (prefer_parse(str_of(cases[i].header)) != cases[i].set)
+			fail_msg("%s", cases[i].header);
+	for (unsigned set = 0; set < COUNTOF(texts); set++) {
+		assert_true(str_is(prefer_text(set, room), texts[set]));
+		assert_int_equal(prefer_parse(prefer_text(set, room)), set);
+	}
+	assert_int_equal(prefer_parse(STR_NONE), 0);
+}
+
 int
 main(void)
 {
@@ -296,6 +331,7 @@ main(void)
 		cmocka_unit_test(traces_are_read_as_the_standard_has_them),
 		cmocka_unit_test(traces_go_on_with_a_span_of_their_own),
 		cmocka_unit_test(waiting_is_told_by_the_front_server),
+		cmocka_unit_test(preferences_are_read_as_rfc_7240_has_them),
 	};
 	int failed;
 

@@ -158,7 +158,7 @@ type problemJSON struct {
 
 func (p *problem) json() problemJSON {
 	return problemJSON{false, p.code, p.message, p.details, errorJSON{p.kind, p.code, p.message, p.param, p.details,
-		"https://docs.example.com/api-reference/2026-08-27/errors/" + p.code + ".md"}}
+		"/api-reference/2026-08-27/errors/" + p.code + ".md"}}
 }
 
 // ---- requests

@@ -57,7 +57,7 @@ class Problem extends Error {
 
   body () {
     const { code, message, details, type, param } = this
-    const docUrl = `https://docs.example.com/api-reference/2026-08-27/errors/${code}.md`
+    const docUrl = `/api-reference/2026-08-27/errors/${code}.md`
     return { success: false, code, message, details, error: { type, code, message, param, details, doc_url: docUrl } }
   }
 }

@@ -25,7 +25,7 @@ class Problem extends Exception
     {
         $message = $this->getMessage();
         $error = ['type' => $this->type, 'code' => $this->name, 'message' => $message, 'param' => $this->param,
-            'details' => $this->details, 'doc_url' => "https://docs.example.com/api-reference/2026-08-27/errors/$this->name.md"];
+            'details' => $this->details, 'doc_url' => "/api-reference/2026-08-27/errors/$this->name.md"];
         answer($this->status, ['success' => false, 'code' => $this->name, 'message' => $message, 'details' => $this->details,
             'error' => $error]);
     }

@@ -27,7 +27,7 @@ class Problem(Exception):
     def response(self):
         details = self.details and [{"field": field, "message": message} for field, message in self.details]
         error = {"type": self.kind, "code": self.code, "message": self.message, "param": self.param, "details": details,
-                 "doc_url": f"https://docs.example.com/api-reference/2026-08-27/errors/{self.code}.md"}
+                 "doc_url": f"/api-reference/2026-08-27/errors/{self.code}.md"}
         return answer(self.status, {"success": False, "code": self.code, "message": self.message, "details": details,
                                     "error": error})
 

@@ -70,8 +70,18 @@ list(struct call *c)
 enum { STEP_TURN, STEP_CREATE };
 
 static enum err
+get(struct call *c)
+{
+	struct tx tx;
+
+	bind_id(call_read(c, &tx, SQL_API_KEY_GET), stored_id(c, &fields, 0));
+	return stored_get(c, &fields, &tx, LISTED);
+}
+
+static enum err
 reply_created(struct write *w, void *what)
 {
+	field_location(w->call, &fields, what);
 	return field_reply(w->call, 201, &fields, what, CREATED);
 }
 
@@ -180,8 +190,9 @@ delete(struct call *c)
 /* ---- the descriptor ---- */
 
 static const struct route routes[] = {
-	{ METHOD_GET,    "api-keys",      0,                           V_2026_05_25, list },
+	{ METHOD_GET,    "api-keys",      ROUTE_LIST,                  V_2026_05_25, list },
 	{ METHOD_POST,   "api-keys",      ROUTE_WRITES | ROUTE_SECRET, V_2026_05_25, create },
+	{ METHOD_GET,    "api-keys/{id}", 0,                           V_2026_05_25, get },
 	{ METHOD_DELETE, "api-keys/{id}", 0,                           V_2026_05_25, delete },
 };
 

@@ -10,6 +10,8 @@ reply_created(struct call *c, const struct customer *customer)
 	int        status = customer->existing ? 200 : 201;
 
 	response_header(c->res, "Clientele-Result", result);
+	if (!customer->existing)
+		field_location(c, &customer_fields, customer);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -52,61 +54,62 @@ read_flag(struct str s, bool *out)
 }
 
 static void
-read_external_id(struct call *c UNUSED, struct str value, struct customer_filter *f)
+read_external_id(struct call *c UNUSED, struct str value, void *into)
 {
+	struct customer_filter *f = into;
+
 	f->external_id = value;
 }
 
+/* Both spellings, as everywhere. */
 static void
-read_search(struct call *c, struct str value, struct customer_filter *f)
+read_email(struct call *c, struct str value, void *into)
 {
+	struct customer_filter *f = into;
+
+	if (f->email.ptr && !str_eq(f->email, value))
+		call_field(c, "email", "is given twice with different values");
+	f->email = value;
+}
+
+static void
+read_search(struct call *c, struct str value, void *into)
+{
+	struct customer_filter *f = into;
+
 	f->search = value;
 	if (utf8_count(value) > CUSTOMER_SEARCH_MAX_CHARS)
 		call_field(c, "search", "must have at most 200 characters");
 }
 
 static void
-read_is_active(struct call *c, struct str value, struct customer_filter *f)
+read_is_active(struct call *c, struct str value, void *into)
 {
+	struct customer_filter *f = into;
+
 	f->by_active = true;
 	if (!read_flag(value, &f->active))
 		call_field(c, "isActive", "must be true, false, 1 or 0");
 }
 
-/* The filters of a list. In other versions than its own a parameter is ignored. */
-static const struct {
-	const char *name;
-	void (*read)(struct call *c, struct str value, struct customer_filter *f);
-	enum version since, until;
-} filters[] = {
-	{ "externalId", read_external_id, V_FIRST,  V_ENDLESS },
-	{ "search",     read_search,      V_FIRST,  V_2026_06_07 },
-	{ "isActive",   read_is_active,   V_LEGACY, V_2026_05_12 },
+static const struct list_filter filters[] = {
+	{ "externalId",   read_external_id, V_FIRST,  V_ENDLESS },
+	{ "email",        read_email,       V_FIRST,  V_ENDLESS },
+	{ "billingEmail", read_email,       V_FIRST,  V_ENDLESS },
+	{ "search",       read_search,      V_FIRST,  V_2026_06_07 },
+	{ "isActive",     read_is_active,   V_LEGACY, V_2026_05_12 },
 };
-
-static enum err
-read_filter(struct call *c, struct customer_filter *f)
-{
-	*f = (struct customer_filter) { .by_active = false };
-	page_read(c, &f->page);
-	for (size_t i = 0; i < COUNTOF(filters); i++) {
-		struct str value;
-
-		if (version_has(c->version, filters[i].since, filters[i].until)
-		    && call_parameter(c, filters[i].name, &value) && value.ptr)
-			filters[i].read(c, value, f);
-	}
-	return call_fields_done(c);
-}
 
 static enum err
 list(struct call *c)
 {
-	struct customer_filter filter;
+	struct customer_filter filter = { .by_active = false };
 	struct tx              tx;
-	enum err               e = read_filter(c, &filter);
+	enum err               e;
 
-	if (e != ERR_OK)
+	page_read(c, &filter.page);
+	page_filter(c, &filter);
+	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
 	customer_list(c, &filter, &tx);
 	return stored_page(c, &customer_fields, &tx, &filter.page, CUSTOMER_PLAIN);
@@ -116,7 +119,7 @@ list(struct call *c)
 
 static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES, V_FIRST, create },
-	{ METHOD_GET,   "customers",       0,            V_FIRST, list },
+	{ METHOD_GET,   "customers",       ROUTE_LIST,   V_FIRST, list },
 	{ METHOD_POST,  "customers/batch", ROUTE_WRITES, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/{id}",  0,            V_FIRST, get },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES, V_FIRST, update },
@@ -135,4 +138,6 @@ const struct resource customer_resource = {
 	.routes_count = COUNTOF(routes),
 	.constraints = constraints,
 	.constraints_count = COUNTOF(constraints),
+	.filters = filters,
+	.filters_count = COUNTOF(filters),
 };

@@ -2,6 +2,7 @@
 #include "resource/customer/batch.h"
 #include "base/sort.h"
 #include "call/body.h"
+#include "call/ignored.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
 #include "resource/customer/store.h"
@@ -21,6 +22,7 @@ struct batch {
 	size_t             count;
 	struct customer   *customers; /* to be stored: items that are valid and their own first */
 	size_t             stored;    /* how many */
+	bool               each;      /* the client wants an answer for each item */
 };
 
 /* How the answer shows the stored customers, and the answer's "object". */
@@ -90,7 +92,9 @@ read_item(struct call *c, const struct jdoc *doc, const struct jnode *n, struct 
 		    &item->faults);
 	} else {
 		item->faults.count = 1;
-		item->faults.fault[0] = (struct problem_detail) { NULL, "must be an object" };
+		item->faults.fault[0] = c->prefer & PREFER_EACH
+		    ? (struct problem_detail) { "body", "must be a JSON object" } /* as a create */
+		    : (struct problem_detail) { NULL, "must be an object" };
 	}
 }
 
@@ -130,6 +134,22 @@ array_fault(const struct jnode *array)
 	return NULL;
 }
 
+/* Members of the body beside the items. */
+static void
+ignore_others(struct call *c, const struct jdoc *doc)
+{
+	if (doc->nodes->size == 1)
+		return;
+	for (const struct jnode *n = jread_first(doc, doc->nodes); n; n = jread_next(doc, n)) {
+		struct str  key = jread_key(c->arena, doc, n);
+		const char *refused = str_is(key, "customers") || ignored_enough(c)
+		    ? NULL : ignored_add(c, key);
+
+		if (refused)
+			call_field(c, refused, ignored_fault);
+	}
+}
+
 static enum err
 read_items(struct call *c, struct batch *batch)
 {
@@ -139,16 +159,19 @@ read_items(struct call *c, struct batch *batch)
 	struct item        *item;
 	bool                presentable = true;
 
-	if (fault) {
+	enum err            e;
+
+	ignore_others(c, doc);
+	if (fault)
 		call_field(c, "customers", fault);
-		return call_fields_done(c);
-	}
+	if ((e = call_fields_done(c)) != ERR_OK)
+		return e;
 	batch->count = array->size;
 	batch->items = item = ARENA_NEW(c->arena, struct item, array->size);
 	for (const struct jnode *n = jread_first(doc, array); n; n = jread_next(doc, n), item++) {
 		item->index = (size_t)(item - batch->items);
 		read_item(c, doc, n, item);
-		presentable = presentable && is_presentable(doc, item);
+		presentable = presentable && (batch->each || is_presentable(doc, item));
 	}
 	/* If one item cannot be in "failed", the whole request is refused. */
 	for (size_t i = 0; i < batch->count && !presentable; i++)
@@ -172,7 +195,7 @@ choose(struct call *c, struct batch *batch)
 	}
 }
 
-/* ---- answering ---- */
+/* ---- answering with two lists ---- */
 
 struct stored_item {
 	struct call    *call;
@@ -221,13 +244,67 @@ failed_item(struct call *c, const struct jdoc *doc, const struct item *item)
 	return failed;
 }
 
+/* ---- answering each item, as Prefer: return=each asks for ---- */
+
+static struct json_object *
+refused_item(struct call *c, struct item *item)
+{
+	struct problem problem = {
+		.code = ERR_VALIDATION,
+		.param = item->faults.fault[0].field,
+		.details = item->faults.count,
+		.detail = item->faults.fault,
+	};
+
+	problem.message = arena_fmt(c->arena, "%s: %s", problem.param,
+	    problem.detail[0].message).ptr;
+	return reply_problem(c, &problem);
+}
+
+static struct json_object *
+each_item(struct call *c, const struct batch *batch, struct item *item)
+{
+	struct json_object *result = jwrite_object();
+	struct customer    *customer;
+	int64_t             status = err_info(ERR_VALIDATION)->status;
+
+	jwrite_put(result, "index", jwrite_int((int64_t)item->index));
+	if (item->faults.count) {
+		jwrite_put(result, "status", jwrite_int(status));
+		jwrite_put(result, "error", refused_item(c, item));
+		return result;
+	}
+	customer = &batch->customers[item->first->stored];
+	status = customer->existing || item->first != item ? 200 : 201;
+	jwrite_put(result, "status", jwrite_int(status));
+	jwrite_put(result, "customer", field_write(c, &customer_fields, customer, CUSTOMER_PLAIN));
+	return result;
+}
+
+static enum err
+reply_each(struct call *c, const struct batch *batch)
+{
+	struct json_object *body = jwrite_object(), *results = jwrite_array();
+
+	for (size_t i = 0; i < batch->count; i++)
+		jwrite_push(results, each_item(c, batch, &batch->items[i]));
+	jwrite_put(body, "object", jwrite_str(STR("customer_batch_results")));
+	jwrite_put(body, "livemode", jwrite_bool(c->tenant.livemode));
+	jwrite_put(body, "results", results);
+	return reply_one(c, 200, body);
+}
+
 static enum err
 reply_batch(struct call *c, void *with)
 {
 	const struct batch *batch = with;
-	struct json_object *body = jwrite_object();
-	struct json_object *successful = jwrite_array(), *failed = jwrite_array();
+	struct json_object *body, *successful, *failed;
 
+	if (batch->each)
+		return reply_each(c, batch);
+	body = jwrite_object();
+	successful = jwrite_array();
+	failed = jwrite_array();
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct item *item = &batch->items[i];
 
@@ -246,8 +323,10 @@ reply_batch(struct call *c, void *with)
 enum err
 customer_batch(struct call *c)
 {
-	struct batch batch = { 0 };
+	struct batch batch = { .each = c->prefer & PREFER_EACH };
 	enum err     e;
+
+	c->applied |= c->prefer & PREFER_EACH;
 
 	if ((e = body_object(c, BODY_REQUIRED, &batch.doc)) != ERR_OK)
 		return e;

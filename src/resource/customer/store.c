@@ -55,8 +55,10 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 void
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
-	bool         filtered = filter->by_active || filter->search.ptr || filter->external_id.ptr;
-	enum sql_id  statement = filter->external_id.ptr ? SQL_CUSTOMER_LIST_EXTERNAL
+	bool         one = filter->external_id.ptr, mail = filter->email.ptr;
+	bool         filtered = filter->by_active || filter->search.ptr || one || mail;
+	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
+	    : mail ? SQL_CUSTOMER_LIST_EMAIL
 	    : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST;
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 
@@ -67,8 +69,10 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 	else
 		bind_null(b);
 	bind_text(b, filter->search);
-	if (filter->external_id.ptr) {
-		bind_text(b, filter->external_id);
+	if (one || mail) {
+		bind_text(b, filter->email);
+		if (one)
+			bind_text(b, filter->external_id);
 		return;
 	}
 	bind_i64(b, CUSTOMER_LOOKED_AT);

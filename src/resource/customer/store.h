@@ -22,6 +22,7 @@ struct customer_filter {
 	bool        by_active, active;
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
+	struct str  email;       /* or absent */
 	struct page page;
 };
 

@@ -16,7 +16,8 @@ RESOURCE = Resource(
         Integer("expiresInDays", 3650, shown="no"),
     ],
     made=members("id", "object", "livemode", "name", "apiKey", "prefix", "expiresAt", "createdAt"),
+    read=members("id", "object", "livemode", "name", "prefix", "expiresAt", "lastUsedAt", "createdAt"),
     listed=members("id", "object", "livemode", "name", "prefix", "expiresAt", "lastUsedAt", "createdAt"),
     missing="api_key_not_found",
-    one=("DELETE",),
+    one=("GET", "DELETE"),
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import (CURRENT, LEGACY, VERSIONS, at_least, check_customer, email_key, execute, has_address_id, has_tax_document,
+from helpers import (CURRENT, LEGACY, VERSIONS, at_least, check_customer, dumps, email_key, execute, has_address_id, has_tax_document,
                      in_parallel, mail, nothing_written, row_counts, scalar, uid)
 
 
@@ -282,6 +282,127 @@ def test_the_largest_failing_batch_is_echoed(live):
     assert [entry["data"] for entry in sorted(result["failed"], key=lambda e: e["index"])] == items
 
 
+# ---------------------------------------------------------------- an answer for each item
+
+EACH = {"Prefer": "return=each"}
+
+
+def each(client, items, **more):
+    """The results, which are in the order of the items."""
+    reply = post(client, items, headers=EACH, **more).ok(200)
+    assert reply.header("Preference-Applied") == "return=each"
+    assert set(reply.data) == {"object", "livemode", "results"} and reply.data["object"] == "customer_batch_results"
+    assert [result["index"] for result in reply.data["results"]] == list(range(len(items)))
+    for result in reply.data["results"]:
+        assert set(result) == {"index", "status", "error" if result["status"] == 400 else "customer"}
+    return reply.data["results"]
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_commonest_broken_row_of_an_import_refuses_no_other(live, db, version):
+    """99 good customers and one without an e-mail address."""
+    client, before = live.at(version), row_counts(db)
+    items = [item(fullName=f"n{i}") for i in range(99)]
+    items.insert(40, {"fullName": "No Mail"})
+    results = each(client, items, idem=uid("k"))
+    assert [result["status"] for result in results] == [201] * 40 + [400] + [201] * 59
+    for index, result in enumerate(results):
+        if index != 40:
+            check_customer(result["customer"], version)
+            assert result["customer"]["externalId"] == items[index]["externalId"]
+    name = email_key(version)
+    error = results[40]["error"]
+    assert (error["type"], error["code"], error["param"]) == ("validation_error", "validation_error", name)
+    assert error["details"] == [{"field": name, "message": "is required"}] and error["message"] == f"{name}: is required"
+    assert error["doc_url"].endswith(f"/{version}/errors/validation_error.md")
+    after = row_counts(db)
+    assert (after["customer"] - before["customer"], after["event"] - before["event"]) == (99, 99)
+
+
+@pytest.mark.parametrize("version", [LEGACY, CURRENT])
+def test_each_answer_is_the_one_that_a_create_alone_gets(live, version):
+    client = live.at(version)
+    old = client.create(externalId=uid())
+    items = [item(fullName="x", metadata={"k": 1.50}), {"email": mail(), "externalId": old["externalId"]},
+             {"email": "broken", "timezone": 1, "address": {"line1": 1}}, {}, [], None, 7, "x", {"email": 5, "externalId": ""}]
+    results = each(client, items)
+    assert [result["status"] for result in results] == [201, 200, *[400] * 7]
+    for sent, result in zip(items, results):
+        alone = client.post("/customers", dumps(sent))
+        assert alone.status == (400 if result["status"] == 400 else 200)  # it exists now
+        if result["status"] == 400:
+            assert result["error"] == alone.json["error"]
+        else:
+            assert result["customer"] == alone.data
+
+
+def test_repeated_own_ids_and_existing_ones_and_broken_ones_are_told_in_order(live, db):
+    own, before = uid("rep"), row_counts(db)
+    old = live.create(externalId=uid())
+    items = [item(externalId=own, timezone="x"), item(externalId=own), {"fullName": "No Mail"}, item(externalId=own),
+             {"email": mail(), "externalId": old["externalId"]}, {"email": mail()}, None, {"email": mail()}]
+    results = each(live, items)
+    assert [result["status"] for result in results] == [400, 201, 400, 200, 200, 201, 400, 201]
+    assert results[1]["customer"] == results[3]["customer"] and results[4]["customer"]["id"] == old["id"]
+    assert row_counts(db)["customer"] - before["customer"] == 4  # with the old one
+
+
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize("key", [True, False])
+def test_all_items_may_be_refused_each_by_itself(live, db, size, key):
+    body = {"customers": [{"fullName": f"No Mail {i}"} for i in range(size)]}
+    idem = uid("k") if key else None
+    before = row_counts(db)["customer"]
+    first = live.post("/customers/batch", body, headers=EACH, idem=idem).ok(200)
+    assert {result["status"] for result in first.data["results"]} == {400}
+    again = live.post("/customers/batch", body, headers=EACH, idem=idem).ok(200)
+    assert again.body == first.body and (again.header("Idempotent-Replayed") == "true") == key
+    assert row_counts(db)["customer"] == before
+
+
+@pytest.mark.both_fronts
+def test_the_answers_of_each_item_are_repeated_byte_for_byte(live, db):
+    body = {"customers": [item(), {"fullName": "No Mail"}, item(domain="x")]}
+    key = uid("k")
+    first = live.post("/customers/batch", body, headers=EACH, idem=key).ok(200)
+    live.patch("/customers/" + first.data["results"][0]["customer"]["id"], {"fullName": "changed"}).ok(200)
+    before = row_counts(db)
+    for _ in range(3):
+        again = live.post("/customers/batch", body, headers=EACH, idem=key)
+        assert (again.status, again.body) == (200, first.body) and again.header("Idempotent-Replayed") == "true"
+        for name in ("Preference-Applied", "Clientele-Ignored"):
+            assert again.header(name) == first.header(name) is not None
+    assert row_counts(db) == before
+    # Without the preference it is another request: it would have been refused, and is answered otherwise.
+    live.post("/customers/batch", body, idem=key).error("idempotency_key_mismatch", 409)
+
+
+def test_a_key_without_the_preference_is_none_with_it(live):
+    body, key = {"customers": [item()]}, uid("k")
+    live.post("/customers/batch", body, idem=key).ok(200)
+    live.post("/customers/batch", body, headers=EACH, idem=key).error("idempotency_key_mismatch", 409)
+
+
+def test_a_batch_that_is_none_is_refused_with_the_preference_too(live, db):
+    with nothing_written(db):
+        for customers in (None, [], {}, [item() for _ in range(101)]):
+            live.post("/customers/batch", {"customers": customers}, headers=EACH).invalid("customers")
+
+
+def test_strict_handling_of_each_item(live):
+    reply = post(live, [item(domain="x"), item()], headers={"Prefer": "return=each, handling=strict"}).ok(200)
+    assert [result["status"] for result in reply.data["results"]] == [400, 201]
+    assert reply.data["results"][0]["error"]["param"] == "domain"
+    assert reply.header("Preference-Applied") == "handling=strict, return=each"
+
+
+def test_other_calls_do_not_apply_the_preference(live):
+    reply = live.post("/customers", {"email": mail()}, headers=EACH)
+    reply.ok(201)
+    assert reply.header("Preference-Applied") is None
+
+
 # ---------------------------------------------------------------- all or nothing
 
 TRAP = """
@@ -300,11 +421,12 @@ def trap(db):
 
 
 @pytest.mark.parametrize("at", [0, 7, 19])
-def test_when_the_database_fails_in_the_middle_nothing_of_the_batch_is_stored(live, db, trap, at):
+@pytest.mark.parametrize("headers", [{}, EACH], ids=["plain", "each"])
+def test_when_the_database_fails_in_the_middle_nothing_of_the_batch_is_stored(live, db, trap, at, headers):
     items = [item() for _ in range(20)]
     items[at]["email"] = "boom@example.com"
     with nothing_written(db):
-        reply = post(live, items, idem=uid("k"))
+        reply = post(live, items, idem=uid("k"), headers=headers)
         reply.error("internal_error", 500)
         assert b"boom" not in reply.body
     for one in items:

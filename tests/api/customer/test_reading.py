@@ -1,11 +1,16 @@
 """Contract section 3: getting one customer, and lists."""
 
+import itertools
 import re
+import threading
 import time
+from datetime import datetime, timedelta
 
 import pytest
 
+import document
 from helpers import CURRENT, LEGACY, VERSIONS, at_least, email_key, escape, has_is_active, mail, uid
+from stack import ROOT, wait_until
 
 # ---------------------------------------------------------------- get
 
@@ -343,3 +348,47 @@ def test_lists_show_the_mail_by_the_name_of_the_version(shelf, version):
     rows, _ = shelf.at(version).get("/customers?limit=1").page()
     assert rows[0][email_key(version)] == "Reader22@Shelf.example"
     assert ("object" in rows[0]) == at_least(version, "2026-05-25")
+
+
+# ---------------------------------------------------------------- programs that read the newest until a known one
+
+
+def test_who_stops_at_the_first_known_customer_misses_one_and_the_overlap_of_the_reference_finds_it(new_org, connect):
+    """A place in the list is taken when a creation begins, and seen when it ends."""
+    client, slow, other, watch = new_org().live, uid("slow"), connect(), connect()
+    known = client.create()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO customer (environment_id, id, external_id, email, timezone, metadata, is_active, created_at, updated_at)"
+                       " SELECT environment_id, gen_random_uuid(), %s, 'x@example.com', 'UTC', '{}', true, now(), now() FROM customer"
+                       " WHERE email = %s", (slow, known["email"]))
+        made = []
+        thread = threading.Thread(target=lambda: made.append(client.create(externalId=slow)))
+        thread.start()
+        wait_until(lambda: waits_for_a_lock(watch), what="the wait of the slow creation")
+        fast = client.create()
+        first_reading = [row["id"] for row in client.get("/customers").page()[0]]
+        cursor.execute("ROLLBACK")
+        thread.join()
+    assert first_reading == [fast["id"], known["id"]]
+    second_reading = client.get("/customers").page()[0]
+    until_known = list(itertools.takewhile(lambda row: row["id"] not in first_reading, second_reading))
+    assert made[0]["id"] not in [row["id"] for row in until_known], "it would not be missed"
+    newest = datetime.fromisoformat(fast["createdAt"][:-1])
+    overlap = [row["id"] for row in second_reading if newest - datetime.fromisoformat(row["createdAt"][:-1]) <= timedelta(minutes=2)]
+    assert made[0]["id"] in overlap
+
+
+def test_the_overlap_of_the_reference_is_longer_than_any_creation_by_default():
+    """request_timeout, and then each statement of the longest write for as long as it may take, if nothing could cancel them."""
+    defaults = dict(re.findall(r"(?m)^#(request_timeout|statement_timeout) = (\d+)s$", (ROOT / "conf/clientele.conf").read_text()))
+    longest = 7  # enter, look, create, taken, put; two more than any write has
+    assert int(defaults["request_timeout"]) + longest * int(defaults["statement_timeout"]) < 120
+    text = " ".join(document.document()["paths"]["/customers"]["get"]["description"].split())
+    assert "two minutes older" in text
+
+
+def waits_for_a_lock(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'clientele_serve'")
+        return cursor.fetchone()[0] > 0

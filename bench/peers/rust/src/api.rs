@@ -134,7 +134,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (code, message, details) = (self.code, self.message.as_str(), self.details.as_deref());
-        let doc_url = format!("https://docs.example.com/api-reference/2026-08-27/errors/{code}.md");
+        let doc_url = format!("/api-reference/2026-08-27/errors/{code}.md");
         let error = ErrorBody { r#type: self.kind, code, message, param: self.param.as_deref(), details, doc_url };
         answer(self.status, &ProblemBody { success: false, code, message, details, error }, [])
     }

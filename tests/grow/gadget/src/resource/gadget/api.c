@@ -4,6 +4,7 @@
 static enum err
 reply_created(struct write *w, void *gadget)
 {
+	field_location(w->call, &gadget_fields, gadget);
 	return field_reply(w->call, 201, &gadget_fields, gadget, GADGET_SHOWN);
 }
 
@@ -73,7 +74,7 @@ put_part(struct call *c)
 
 static const struct route routes[] = {
 	{ METHOD_POST,  "gadgets",                     ROUTE_WRITES, V_2026_05_25, create },
-	{ METHOD_GET,   "gadgets",                     0,            V_2026_05_25, list },
+	{ METHOD_GET,   "gadgets",                     ROUTE_LIST,   V_2026_05_25, list },
 	{ METHOD_GET,   "gadgets/{id}",                0,            V_2026_05_25, get },
 	{ METHOD_PATCH, "gadgets/{id}",                ROUTE_WRITES, V_2026_05_25, update },
 	{ METHOD_PUT,   "gadgets/{id}/parts/{partId}", ROUTE_WRITES, V_2026_07_24, put_part },
