@@ -17,7 +17,7 @@
 
 enum {
 	SYSTEMD_FIRST_FD = 3, /* sd_listen_fds(3) */
-	ADMIN_BACKLOG = 1024, /* a crowd that says nothing must not be an error for who comes next */
+	ADMIN_BACKLOG = 1024, /* a silent crowd must not be an error for who comes next */
 	/* Another instance that starts holds the lock for milliseconds. */
 	LOCK_WAIT_MS = 2000,
 	LOCK_LOOK_MS = 20,
