@@ -28,6 +28,7 @@ WITH me AS (
     SELECT r.* FROM pg_roles r WHERE r.rolname IN (session_user, current_user)
 ), tables AS (
     SELECT t.oid, t.relowner, t.relrowsecurity AND t.relforcerowsecurity AS guarded,
+           has_table_privilege(t.oid, 'SELECT, INSERT, UPDATE, DELETE') AS usable,
            EXISTS (SELECT FROM pg_attribute a
                     WHERE a.attrelid = t.oid AND a.attname = 'environment_id') AS of_tenants
       FROM pg_class t
@@ -57,10 +58,8 @@ SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
        concat(current_setting('app.environment', true), current_setting('app.key_hash', true),
               current_setting('app.housekeeping', true)) <> '' AS settings,
        cardinality(current_schemas(false)) > 1 AS schemas,
-       EXISTS (SELECT FROM tables t WHERE t.of_tenants AND NOT t.guarded) AS open,
-       EXISTS (SELECT FROM tables t
-                WHERE t.of_tenants
-                  AND NOT has_table_privilege(t.oid, 'SELECT, INSERT, UPDATE, DELETE')) AS closed,
+       EXISTS (SELECT FROM tables t WHERE t.of_tenants AND t.usable AND NOT t.guarded) AS open,
+       EXISTS (SELECT FROM tables t WHERE t.of_tenants AND NOT t.usable) AS closed,
        current_setting('transaction_read_only') = 'on' AND NOT pg_is_in_recovery() AS read_only,
        pg_is_in_recovery() AS standby,
        'off' IN (current_setting('fsync'), current_setting('full_page_writes')) AS forgetful,

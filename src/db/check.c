@@ -100,8 +100,6 @@ static const struct {
 	{ COL_ROLE_CHECK_OPEN, "row-level security is off for a table with tenants' rows: run "
 	    "ALTER TABLE ... ENABLE ROW LEVEL SECURITY and FORCE ROW LEVEL SECURITY; in psql \\d "
 	    "shows of which" },
-	{ COL_ROLE_CHECK_CLOSED, "the role may not use all tables, as after a restore without "
-	    "privileges: restore with them, as doc/operations.md says" },
 };
 
 /* Worth a warning: it may pass, or be meant. */
@@ -111,6 +109,8 @@ static const struct {
 } doubts[] = {
 	{ COL_ROLE_CHECK_FORGETFUL, "the database runs with fsync or full_page_writes off: "
 	    "a crash of its machine loses acknowledged writes" },
+	{ COL_ROLE_CHECK_CLOSED, "a table with tenants' rows may not be used by the role, as after "
+	    "a restore without privileges; unless it is a table of your own, restore with them" },
 	{ COL_ROLE_CHECK_STANDBY, "the database is a standby: every write fails until it is "
 	    "promoted; target_session_attrs=read-write in database_url finds the primary among "
 	    "several hosts" },

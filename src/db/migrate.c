@@ -252,8 +252,7 @@ migrate(struct run *r, const struct db_migrate *how)
 	if (!done(role))
 		return refuse(r, role);
 	if (PQntuples(role) == 0) {
-		buf_fmt(r->why, "the role clientele_serve does not exist: run sql/setup.sql as a "
-		    "superuser first");
+		buf_fmt(r->why, "the role clientele_serve does not exist: run sql/setup.sql first");
 		return EXIT_CONFIG;
 	}
 	while ((code = migrate_patiently(r, how, &version)) == 0 && version < sql_migrations_count)

@@ -224,20 +224,29 @@ def test_a_refused_login_is_no_database_that_is_away(place, cluster, new_databas
 HOSTILE = "\u001b[2J\u001b]0;x\u0007\nkey_x  Acme  live\u202e\u009b"
 
 
-def test_each_key_is_one_row_whatever_its_name(db):
-    """F4, B5."""
+def test_tenants_text_cannot_command_a_terminal(db):
+    """F4, B5: each key, customer and organization is one row, whatever its texts."""
     owner(db, "org", "create", "hostile")
     for _ in range(2):
         owner(db, "key", "create", "--org", "hostile", "--env", "live")
     with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE api_key SET name = %s WHERE environment_id IN (SELECT e.id FROM environment e JOIN organization o "
                        "ON o.id = e.organization_id WHERE o.name = 'hostile')", (HOSTILE,))
+        cursor.execute("INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address, timezone, metadata, "
+                       "is_active, created_at, updated_at) SELECT e.id, gen_random_uuid(), %(t)s, %(t)s, %(t)s, %(t)s, to_json(%(t)s::text), %(t)s, "
+                       "to_json(%(t)s::text), true, now(), now() FROM environment e JOIN organization o ON o.id = e.organization_id "
+                       "WHERE o.name = 'hostile'", {"t": HOSTILE})
         cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
-    for arguments in (["key", "list"], ["org", "list"], ["customer", "count"]):
+    of_it = ["--org", "hos\x1btile", "--env", "live"]
+    for arguments, lines in ((["key", "list"], 1), (["org", "list"], 1), (["customer", "count"], 1), (["customer", "list", *of_it], 1),
+                             (["customer", "get", HOSTILE, *of_it], 13)):
         table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
         rows = json.loads(text)
-        assert len(table.splitlines()) == len(rows) + 1 and text.count("\n") == 1
+        assert len(rows) and len(table.splitlines()) == (len(rows) + 1 if lines == 1 else lines) and text.count("\n") == 1
         assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]+", table + text)
+    for arguments, code in ((["customer", "get", HOSTILE + "x"], UNKNOWN), (["org", "pin", HOSTILE, "none"], UNKNOWN),
+                            (["org", "delete", "hos\x1btile"], DATA), (["org", "rename", "nosuch", HOSTILE], DATA)):
+        assert re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u202e]+", sentence(owner(db, *arguments), code))
     names = [row["name"] for row in json.loads(owner(db, "key", "list", "--json").stdout)]
     assert names.count(HOSTILE) == 2
     assert r"\u001b[2J\u001b]0;x\u0007\u000akey_x  Acme  live\u202e\u009b" in owner(db, "key", "list").stdout

@@ -3,6 +3,7 @@ API keys are nowhere but with who was given them: not in the database's files, a
 memory that processes share, or a front server's log. (Clientele's own log: tests/api/test_privacy.py.)
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -66,6 +67,17 @@ def test_keys_are_only_hashes_in_a_dump(used, place):
     assert found_in(dump, keys) == []
     # The dump has the keys' rows: all but the stranger's.
     assert [hashlib.sha256(key.encode()).hexdigest().encode() in dump for key in keys] == [True] * 4 + [False]
+
+
+def test_an_answer_that_shows_a_key_is_stored_encrypted(used):
+    """B7: with the key of its caller, who may have been revoked since; the database has no other secret."""
+    cluster, _, keys = used
+    with contextlib.closing(cluster.connect("secrets")) as db, db.cursor() as cursor:
+        cursor.execute("SELECT answer FROM idempotency_key WHERE key = 'make-one' AND sealed")
+        answers = [bytes(row[0]) for row in cursor.fetchall()]
+        cursor.execute("SELECT count(*) FROM idempotency_key WHERE NOT sealed AND encode(answer, 'escape') LIKE '%%ck\\_%%'")
+        assert cursor.fetchone() == (0,)
+    assert len(answers) == 2 and not any(found_in(answer, keys) or b"over HTTP" in answer for answer in answers)
 
 
 def test_keys_are_in_no_file_of_the_database(used):
