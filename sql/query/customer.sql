@@ -9,6 +9,7 @@
 \set matches :matches ' OR position(lower($5) IN lower(c.email)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
+\set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
 
 -- name: customer_get
 -- out: :customer_columns
@@ -36,36 +37,36 @@ SELECT :customer_columns
 -- name: customer_list_filtered
 -- out: :customer_columns ended
 -- The same with filters that no index serves: $4 active or not, $5 part of the e-mail address, name
--- or external id; NULL is no filter. So that a page has a bound, it looks at no more than $6 rows.
--- The last one of these is always returned: ended says whether it matches, and is NULL for others.
+-- or external id, and $6 the whole e-mail address, if there is one of these; NULL is no filter. So
+-- that a page has a bound, it looks at no more than $7 rows. The last one of these is always
+-- returned: ended says whether it matches, and is NULL for others.
 SELECT :customer_columns
-     , CASE WHEN c.nth = $6::bigint THEN (:matches) END AS ended
+     , CASE WHEN c.nth = $7::bigint THEN (:matches) END AS ended
   FROM (SELECT :customer_columns
              , row_number() OVER (ORDER BY c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
          ORDER BY c.id DESC
-         LIMIT $6::bigint) c
- WHERE c.nth = $6 OR (:matches)
+         LIMIT $7::bigint) c
+ WHERE c.nth = $7 OR (:matches)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
 -- name: customer_list_external
 -- out: :customer_columns
--- The same for one external id, which the index finds. $6 e-mail address or NULL, $7 external id.
+-- The same for one external id, which the index finds. $7 external id.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
-   AND ($6::text IS NULL OR c.email = $6) AND c.external_id = $7::text
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches AND c.external_id = $7::text
  LIMIT $3::bigint;
 
 -- name: customer_list_email
 -- out: :customer_columns
--- The same for one e-mail address, which the index finds. $6 e-mail address.
+-- One page of the customers with one e-mail address, which the index finds. Many can have the same,
+-- so it takes no other filter: that could walk over all of them. $4 e-mail address.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
-   AND c.email = $6::text COLLATE "C"
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.email = $4::text COLLATE "C"
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 

@@ -54,7 +54,8 @@ def test_each_version_shows_its_members(new_org, resource, version):
     if "GET" in resource.one:
         got = client.get(f"{resource.path}/{made['id']}").ok(200).data
         assert set(got) == resource.read(version)
-        assert {name: got[name] for name in made} == made
+        both = resource.read(version) & resource.made(version)  # a secret is shown once
+        assert {name: got[name] for name in both} == {name: made[name] for name in both}
     for method in resource.update:
         changed = client.call(method, f"{resource.path}/{made['id']}", {}).ok(200).data
         assert changed == made

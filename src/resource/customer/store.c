@@ -56,27 +56,27 @@ void
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
 	bool         one = filter->external_id.ptr, mail = filter->email.ptr;
-	bool         filtered = filter->by_active || filter->search.ptr || one || mail;
+	bool         searched = filter->by_active || filter->search.ptr;
 	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
-	    : mail ? SQL_CUSTOMER_LIST_EMAIL
-	    : filtered ? SQL_CUSTOMER_LIST_FILTERED : SQL_CUSTOMER_LIST;
+	    : searched ? SQL_CUSTOMER_LIST_FILTERED
+	    : mail ? SQL_CUSTOMER_LIST_EMAIL : SQL_CUSTOMER_LIST;
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 
-	if (!filtered)
-		return;
-	if (filter->by_active)
-		bind_bool(b, filter->active);
-	else
-		bind_null(b);
-	bind_text(b, filter->search);
-	if (one || mail) {
-		bind_text(b, filter->email);
-		if (one)
-			bind_text(b, filter->external_id);
-		return;
+	if (one || searched) {
+		if (filter->by_active)
+			bind_bool(b, filter->active);
+		else
+			bind_null(b);
+		bind_text(b, filter->search);
 	}
-	bind_i64(b, CUSTOMER_LOOKED_AT);
-	filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
+	if (one || searched || mail)
+		bind_text(b, filter->email);
+	if (one)
+		bind_text(b, filter->external_id);
+	else if (searched) {
+		bind_i64(b, CUSTOMER_LOOKED_AT);
+		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
+	}
 }
 
 /* ---- creating ---- */
