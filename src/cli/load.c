@@ -129,7 +129,7 @@ load_owner(const struct cmd_context *ctx, struct conf *c, struct buf *mistakes)
 	bool       good;
 
 	buf_init(&how, LINE_MAX_BYTES);
-	good = !conf_is_default(c, "database_owner_url") || read_owner_file(ctx, c, &how);
+	good = c->owner_given || read_owner_file(ctx, c, &how);
 	if (!good)
 		add_mistake(mistakes, buf_view(&how));
 	buf_fini(&how);

@@ -64,6 +64,7 @@ struct conf {
 	char         *database_owner_url; /* of the owner's file */
 
 	bool          owner;              /* conf_allow_owner() */
+	bool          owner_given;        /* an owner's key was set */
 };
 
 enum { CONF_SANDBOX_OFF, CONF_SANDBOX_ON, CONF_SANDBOX_LOG };

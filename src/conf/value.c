@@ -293,8 +293,10 @@ key_put(struct conf *c, const struct key *k, struct str value, struct buf *err)
 bool
 key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
 {
-	if (!(k->flags & KEY_OWNER) || c->owner)
+	if (!(k->flags & KEY_OWNER) || c->owner) {
+		c->owner_given |= (k->flags & KEY_OWNER) != 0;
 		return key_put(c, k, value, err);
+	}
 	buf_fmt(err, "%s belongs into %s (owner_file), which only root can read: no process that "
 	    "serves may know it", k->name, c->owner_file);
 	return false;

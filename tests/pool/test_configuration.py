@@ -296,6 +296,7 @@ def test_the_owners_file_is_for_its_owner_alone(pool):
     assert org_list("--owner-file=other.conf").returncode == org_list(f"--owner-file={other}").returncode == 0
     assert org_list(env={"CLIENTELE_DATABASE_OWNER_URL": p.database.owner_url}).returncode == 0
     assert org_list(f"--database-owner-url={p.database.owner_url}").returncode == 0
+    assert org_list("--database-owner-url=dbname=clientele user=clientele_owner", env={"PGHOST": "/nowhere"}).stderr.count("/nowhere") == 1
     done = org_list("--owner-file=missing.conf")
     assert (done.returncode, done.stderr) == (CONFIG, f"clientele: {p.dir}/missing.conf: No such file or directory\n")
     (p.dir / "clientele-owner.conf").unlink()
