@@ -34,8 +34,8 @@ SELECT :customer_columns
 
 -- name: customer_list_filtered
 -- out: :customer_columns
--- The same with filters: $4 active or not, $5 part of the e-mail address, name or external id, $6 the
--- whole e-mail address. NULL is no filter.
+-- The same with filters: $4 active or not, $5 part of the e-mail address, name or external id, $6
+-- the whole e-mail address. NULL is no filter.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
