@@ -88,10 +88,22 @@ str_put_hex(char *to, const void *bytes, size_t n)
 	return to;
 }
 
+/* A word of this byte. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
 bool
 str_has_control(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++)
+	size_t i = 0;
+
+	/* Eight at a time: whether one of them is less than ' ', or is DEL. */
+	for (uint64_t eight; s.len - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, s.ptr + i, sizeof(eight));
+		if (((eight - EACH(0x20)) & ~eight & EACH(0x80))
+		    || (((eight ^ EACH(0x7f)) - EACH(1)) & ~(eight ^ EACH(0x7f)) & EACH(0x80)))
+			return true;
+	}
+	for (; i < s.len; i++)
 		if (str_is_control(s.ptr[i]))
 			return true;
 	return false;

@@ -95,6 +95,8 @@ struct call {
 	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
 	unsigned               applied;  /* which of that the answer does */
 	struct ignored        *ignored;  /* NULL: nothing was */
+	struct id              located;  /* what Location names, and its id as text, or absent */
+	struct str             located_text;
 
 	struct json_object *reply;    /* owned; what the handler answers */
 	bool                rendered; /* the response has its body */

@@ -393,11 +393,15 @@ field_has_text(const struct fields *f, const struct jdoc *doc, const struct jnod
 /* ---- writing ---- */
 
 static void
-write_id(struct printbuf *out, struct str prefix, const struct id *id)
+write_id(struct printbuf *out, const struct call *c, struct str prefix, const struct id *id)
 {
-	char text[ID_PREFIXED_BYTES];
+	char       text[ID_PREFIXED_BYTES];
+	struct str known = c->located_text; /* making it costs more than the rest of this */
 
-	jout_str(out, id_is_nil(id) ? STR_NONE : id_prefixed(prefix, id, text));
+	if (known.ptr && id_eq(id, &c->located) && str_starts(known, prefix))
+		jout_str(out, known);
+	else
+		jout_str(out, id_is_nil(id) ? STR_NONE : id_prefixed(prefix, id, text));
 }
 
 static void
@@ -442,7 +446,7 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		write_time(out, *(const int64_t *)at);
 		break;
 	case SHOW_ID:
-		write_id(out, f->prefix, at);
+		write_id(out, c, f->prefix, at);
 		break;
 	case SHOW_OBJECT:
 		jout_str(out, str_of(f->object));
@@ -451,7 +455,7 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		jout_bool(out, c->tenant.livemode);
 		break;
 	case SHOW_ORGANIZATION:
-		write_id(out, ID_ORGANIZATION, &c->tenant.organization);
+		write_id(out, c, ID_ORGANIZATION, &c->tenant.organization);
 		break;
 	case SHOW_MADE:
 		jout_str(out, row->make(c, what));
@@ -504,14 +508,16 @@ field_location(struct call *c, const struct fields *f, const void *what)
 {
 	const struct id *id = (const void *)((const char *)what + f->id_at);
 	struct str       pattern = str_of(c->route->pattern);
-	char            *text, *end, room[ID_PREFIXED_BYTES];
+	char            *text, *end;
 
-	text = end = ARENA_NEW(c->arena, char, c->base.len + pattern.len + sizeof(room) + 2);
+	text = end = ARENA_NEW(c->arena, char, c->base.len + pattern.len + ID_PREFIXED_BYTES + 2);
 	end = str_put(end, c->base);
 	*end++ = '/';
 	end = str_put(end, pattern);
 	*end++ = '/';
-	end = str_put(end, id_prefixed(f->prefix, id, room));
+	c->located = *id;
+	c->located_text = id_prefixed(f->prefix, id, end);
+	end += c->located_text.len;
 	response_header(c->res, "Location", (struct str) { text, (size_t)(end - text) });
 }
 

@@ -128,8 +128,18 @@ control_characters_are_found_anywhere(void **state UNUSED)
 
 	for (size_t i = 0; i < COUNTOF(cases); i++)
 		assert_int_equal(str_has_control(cases[i].text), cases[i].has);
-	for (int c = 0; c < 256; c++)
+	for (int c = 0; c < 256; c++) {
+		char text[20];
+
 		assert_int_equal(str_is_visible((char)c), c >= 0x21 && c <= 0x7e);
+		/* Each byte at each place, among bytes at the edges of what is looked for. */
+		for (size_t at = 0; at < sizeof(text); at++) {
+			for (size_t i = 0; i < sizeof(text); i++)
+				text[i] = " ~\x80\xff"[i % 4];
+			text[at] = (char)c;
+			assert_int_equal(str_has_control((struct str) { text, sizeof(text) }), c < 0x20 || c == 0x7f);
+		}
+	}
 }
 
 static void
