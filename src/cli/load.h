@@ -15,8 +15,8 @@
 bool load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *mistakes) MUSTCHECK;
 
 /*
- * Root becomes this user for good, in whose folder libpq then looks for its files. False: errno says
- * why not.
+ * Root becomes this user for good, in whose folder libpq then looks for its files. False: errno
+ * says why not.
  */
 bool load_become(const struct passwd *user) MUSTCHECK;
 
