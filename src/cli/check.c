@@ -1,12 +1,10 @@
 /* clientele check: judges the configuration, and on request the database behind it. */
 #include "app/app.h"
-#include "cli/cmd.h"
+#include "cli/load.h"
 #include "master/scale.h"
 #include "net/listen.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,8 +74,7 @@ become_user(const char *name)
 {
 	const struct passwd *user = name[0] && geteuid() == 0 ? getpwnam(name) : NULL;
 
-	return !user || (initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0
-			    && setuid(user->pw_uid) == 0);
+	return !user || load_become(user);
 }
 
 static int

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +35,13 @@ judge_url(const char *key, const char *url, struct buf *mistakes)
 	return good;
 }
 
+bool
+load_become(const struct passwd *user)
+{
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0
+	    && setuid(user->pw_uid) == 0 && setenv("HOME", user->pw_dir, 1) == 0;
+}
+
 /* In a child, which becomes that user. True also when nothing can be found out. */
 static bool
 can_read(const struct passwd *user, const char *path)
@@ -44,8 +50,7 @@ can_read(const struct passwd *user, const char *path)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0
-		    || setuid(user->pw_uid) != 0)
+		if (!load_become(user))
 			_exit(0);
 		_exit(open(path, O_RDONLY | O_CLOEXEC) == -1 && errno == EACCES);
 	}

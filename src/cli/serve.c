@@ -2,7 +2,7 @@
 #include "app/app.h"
 #include "base/arena.h"
 #include "base/log.h"
-#include "cli/cmd.h"
+#include "cli/load.h"
 #include "guard/harden.h"
 #include "master/scale.h"
 #include "master/supervisor.h"
@@ -16,8 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,8 +53,7 @@ become_user(const char *name, struct buf *err)
 		buf_fmt(err, "user: there is no user \"%s\"", name);
 		return false;
 	}
-	if (initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0
-	    && setuid(p->pw_uid) == 0) {
+	if (load_become(p)) {
 		harden_process();
 		return true;
 	}

@@ -109,3 +109,24 @@ def test_a_stranger_on_this_host_may_not_connect(pool, place, mode, outcome):
         done = subprocess.run([sys.executable, "-c", CONNECT.format(uid=nobody.pw_uid, gid=nobody.pw_gid), f"{folder}/socket"])
         assert done.returncode == outcome
         p.stop()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user, which needs root")
+def test_the_user_that_root_becomes_has_its_own_home(far, place, tls_cluster, tls_database):
+    """libpq looks for certificates there; in that of root the service's user may not even look, and that was the end of it."""
+    home = place.new("home")
+    home.chmod(0o700)
+    os.chown(home, 0, 0)
+    url = f"host=localhost port={tls_cluster.port} dbname={tls_database.name} user=clientele_serve password={PASSWORD} sslmode=require"
+    p = far(url, user="nobody", log=None)
+    for path in (p.conf, p.conf.parent, place.dir):
+        path.chmod(path.stat().st_mode | 0o055)
+    env = {**place.env, "HOME": str(home)}
+    done = subprocess.run([p.place.bin, "-c", p.conf, "check", "--connect"], env=env, text=True, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "configuration and database ok\n"), done.stderr
+    place.as_user, before = {}, place.as_user
+    try:
+        p.start(env=env)
+        assert p.ask().status == 200
+    finally:
+        place.as_user = before
