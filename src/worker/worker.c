@@ -273,7 +273,7 @@ obey(const struct worker *w)
 
 	while (read(w->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
 		if (got.ssi_signo == SIGUSR1)
-			log_reopen();
+			log_reopen(false);
 		else
 			stay = false;
 	return stay;
