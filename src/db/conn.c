@@ -21,7 +21,7 @@ enum {
 	LOG_AGAIN_MS = 60 * 1000,
 	/* A request's wait for the connection of another worker, and between its tries. */
 	ROOM_WAIT_MS = 5000,
-	ROOM_LOOK_MS = 10,
+	ROOM_LOOK_MS = 20,
 	GIVE_WAY_MS = 200,
 	SQLSTATE_BYTES = 5,
 };
@@ -288,7 +288,10 @@ log_failure(struct db *db)
 	if (db->role == DB_OWNER
 	    || (strcmp(db->why, db->logged) == 0 && now < db->logged_ms + LOG_AGAIN_MS))
 		return;
-	log_warn("no connection: %s", db->why);
+	if (strstr(db->why, db->failure))
+		log_warn("no connection: %s", db->why);
+	else
+		log_warn("no connection: %s (%s)", db->why, db->failure);
 	memcpy(db->logged, db->why, sizeof(db->logged));
 	db->logged_ms = now;
 }

@@ -10,7 +10,7 @@ enum {
 	/* Who asks for room asks so often, so a question that is older has been answered. */
 	WANTED_MS = 100,
 	/* After connections were lost, or given up for others, for new ones to be there. */
-	SETTLE_MS = 1000,
+	SETTLE_MS = 500,
 	/* After connections were lost: somebody may lack one, whom no request here would reveal. */
 	ALERT_MS = 10 * 1000,
 	ALERT_LOOK_MS = 50,
@@ -26,6 +26,15 @@ note_change(void *with, bool connected)
 	stats_set_connected(l->shared, l->place, connected);
 }
 
+/* Whether a worker has a connection, or is about to have one for which another gave way. */
+static bool
+somebody_serves(const struct link *l)
+{
+	return stats_others_connected(l->shared, l->place)
+	    || (db_trouble(app_db(l->app)) == DB_CONDITION_NO_ROOM
+	        && clock_mono_ms() - word_get(&l->shared->disconnected_ms) < SETTLE_MS);
+}
+
 /* For a transaction in hand. */
 static bool
 ask_for_room(void *with)
@@ -36,8 +45,7 @@ ask_for_room(void *with)
 	/* Not at each look: the one who gives way needs a moment for it. */
 	if (now - word_get(&l->shared->room_wanted_ms) >= WANTED_MS)
 		word_set(&l->shared->room_wanted_ms, now);
-	return stats_others_connected(l->shared, l->place)
-	    || now - word_get(&l->shared->disconnected_ms) < SETTLE_MS;
+	return somebody_serves(l);
 }
 
 void
@@ -114,8 +122,7 @@ link_tend(struct link *l)
 	if (db_is_connected(db) && is_wanted(l))
 		db_give_way(db);
 	/* Connecting may take seconds, so it is not tried while requests wait for this worker. */
-	aside = !db_is_connected(db) && stats_others_connected(l->shared, l->place)
-	    && !db_connect(db);
+	aside = !db_is_connected(db) && somebody_serves(l) && !db_connect(db);
 	if (l->epoch != db_epoch(db))
 		follow(l);
 	set_listening(l, !aside);

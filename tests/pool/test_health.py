@@ -235,7 +235,10 @@ def test_workers_without_room_leave_the_requests_to_the_others(stand, own, worke
             stack.enter_context(clients)
         clients.wait_for(1000)
         wait_until(lambda: a.figures()["databaseConnected"] >= limit - 1, what="those that there is room for")
-        clients.wait_for(200)
+        before = a.log().count("reconnected to the database")
+        clients.wait_for(300)
+        made = a.log().count("reconnected to the database") - before
+        assert made <= workers, "they go on taking the room from each other"
     assert not clients.wrong, f"{len(clients.wrong)} of {clients.answers}: {re.findall('request req.* 50.*', a.log())[:5]}"
     assert serving_backends(own) <= limit
     assert a.get("/ready").status == 200
