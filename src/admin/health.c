@@ -16,6 +16,7 @@ enum {
 	/* After so long no news is bad news: libpq resolves names and cancels without a bound. */
 	STALE_MS = 6000,
 	STOP_MS = 200,
+	FOUND_WHY_BYTES = 512, /* of db_check() */
 };
 
 const char *const health_names[HEALTH__COUNT] = {
@@ -31,7 +32,7 @@ struct health {
 	pthread_cond_t    woken;
 	bool              stopping;
 	enum db_condition found;
-	char              why[HEALTH_WHY_BYTES];
+	char              why[FOUND_WHY_BYTES];
 	int64_t           looked_ms; /* when it was found; 0: never yet */
 };
 
@@ -60,7 +61,7 @@ keep_looking(void *arg)
 	for (unsigned looks = 1; !stopping; looks++) {
 		struct arena      arena;
 		struct timespec   next;
-		char              why[HEALTH_WHY_BYTES] = "";
+		char              why[FOUND_WHY_BYTES] = "";
 		enum db_condition found;
 
 		if (looks % LOOKS_OF_A_CONNECTION == 0)
@@ -134,7 +135,7 @@ void
 health_read(struct health *h, struct tally *t, struct health_report *out)
 {
 	const size_t      size = HEALTH_WHY_BYTES;
-	char              why[HEALTH_WHY_BYTES];
+	char              why[FOUND_WHY_BYTES];
 	enum db_condition found;
 
 	*out = (struct health_report) { .ready = true };

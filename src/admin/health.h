@@ -32,7 +32,7 @@ enum health_check {
 
 extern const char *const health_names[HEALTH__COUNT];
 
-enum { HEALTH_WHY_BYTES = 512 };
+enum { HEALTH_WHY_BYTES = 544 };
 
 struct health_report {
 	bool ready; /* all are well */

@@ -202,7 +202,7 @@ enum db_condition
 db_check(struct db *db, struct arena *a, char *why, size_t size)
 {
 	/* What the schema lacks is said instead of what the role may not do with it. */
-	char              other[256];
+	char              other[512];
 	enum db_condition role = check_role(db, a, why, size), schema;
 
 	if (role != DB_CONDITION_FIT && role != DB_CONDITION_READ_ONLY)

@@ -58,7 +58,7 @@ struct db_meter db_meter_take(struct db *db);
 /* How a process stands with the database: CONDITION(name, name in status and metrics). */
 #define DB_CONDITIONS(CONDITION) \
 	CONDITION(FIT,         "ok") \
-	CONDITION(READ_ONLY,   "read_only")   /* it answers, and does no write */ \
+	CONDITION(READ_ONLY,   "read_only")   /* it answers, and writes fail */ \
 	CONDITION(NO_ROOM,     "no_room")     /* it has no room for another connection */ \
 	CONDITION(REFUSED,     "refused")     /* a server answers, and lets nobody in */ \
 	CONDITION(UNREACHABLE, "unreachable") /* nobody answers, or not in time */ \
