@@ -18,7 +18,7 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
 
 -- name: role_check
 -- out: superuser bypasses owner member powers becomes row_security replication isolation settings
--- out: schemas open closed read_only standby forgetful pid
+-- out: schemas open closed unwritable read_only standby forgetful pid
 -- What Clientele relies on and cannot see otherwise: that this role may do no more than serve, that
 -- row-level security holds for it on every table of tenants' rows, and that nobody gave the role,
 -- the database or the server settings with which it would not. Of a setting of the role the login
@@ -60,6 +60,9 @@ SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
        cardinality(current_schemas(false)) > 1 AS schemas,
        EXISTS (SELECT FROM tables t WHERE t.of_tenants AND t.usable AND NOT t.guarded) AS open,
        EXISTS (SELECT FROM tables t WHERE t.of_tenants AND NOT t.usable) AS closed,
+       EXISTS (SELECT FROM tables t
+                WHERE t.of_tenants AND t.guarded
+                  AND NOT has_table_privilege(t.oid, 'INSERT')) AS unwritable,
        current_setting('transaction_read_only') = 'on' AND NOT pg_is_in_recovery() AS read_only,
        pg_is_in_recovery() AS standby,
        'off' IN (current_setting('fsync'), current_setting('full_page_writes')) AS forgetful,

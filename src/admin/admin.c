@@ -42,7 +42,7 @@ obey(int signal_fd)
 	while (read(signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got)) {
 		if (got.ssi_signo != SIGUSR1)
 			return false;
-		log_reopen();
+		log_reopen(false);
 	}
 	return true;
 }

@@ -12,9 +12,11 @@
 
 enum {
 	LOOK_EVERY_MS = 2000,
+	LOOKS_OF_A_CONNECTION = 3,
 	/* After so long no news is bad news: libpq resolves names and cancels without a bound. */
 	STALE_MS = 6000,
 	STOP_MS = 200,
+	FOUND_WHY_BYTES = 512, /* of db_check() */
 };
 
 const char *const health_names[HEALTH__COUNT] = {
@@ -29,9 +31,9 @@ struct health {
 	pthread_mutex_t   lock; /* for all below */
 	pthread_cond_t    woken;
 	bool              stopping;
-	int               code; /* of db_check() */
-	char              why[HEALTH_WHY_BYTES];
-	int64_t           looked_ms; /* when code was found; 0: never yet */
+	enum db_condition found;
+	char              why[FOUND_WHY_BYTES];
+	int64_t           looked_ms; /* when it was found; 0: never yet */
 };
 
 static struct timespec
@@ -56,18 +58,20 @@ keep_looking(void *arg)
 	struct db     *db = db_new(h->conf, DB_WATCH);
 	bool           stopping = false;
 
-	while (!stopping) {
-		struct arena    arena;
-		struct timespec next;
-		char            why[HEALTH_WHY_BYTES] = "";
-		int             code;
+	for (unsigned looks = 1; !stopping; looks++) {
+		struct arena      arena;
+		struct timespec   next;
+		char              why[FOUND_WHY_BYTES] = "";
+		enum db_condition found;
 
+		if (looks % LOOKS_OF_A_CONNECTION == 0)
+			db_disconnect(db);
 		arena_init(&arena);
-		code = db_check(db, &arena, why, sizeof(why));
+		found = db_check(db, &arena, why, sizeof(why));
 		arena_fini(&arena);
 
 		pthread_mutex_lock(&h->lock);
-		h->code = code;
+		h->found = found;
 		memcpy(h->why, why, sizeof(why));
 		h->looked_ms = clock_mono_ms();
 		next = after_ms(LOOK_EVERY_MS);
@@ -100,28 +104,54 @@ health_start(const struct conf *c)
 	return NULL;
 }
 
+/* Which check a condition is a matter of. */
+static const enum health_check check_of[DB_CONDITION__COUNT] = {
+	[DB_CONDITION_FIT] = HEALTH__COUNT,
+	[DB_CONDITION_READ_ONLY] = HEALTH_WRITES,
+	[DB_CONDITION_NO_ROOM] = HEALTH_DATABASE,
+	[DB_CONDITION_REFUSED] = HEALTH_DATABASE,
+	[DB_CONDITION_UNREACHABLE] = HEALTH_DATABASE,
+	[DB_CONDITION_UNFIT] = HEALTH_SCHEMA,
+};
+
+/* The last look as it counts now; why is said when it is not FIT. */
+static enum db_condition
+judge(const struct health *h, char *why, size_t size)
+{
+	int64_t age_ms = clock_mono_ms() - h->looked_ms;
+
+	if (h->looked_ms == 0)
+		snprintf(why, size, "it has not been asked yet");
+	else if (age_ms > STALE_MS)
+		snprintf(why, size, "it has not answered for %jd s", (intmax_t)(age_ms / 1000));
+	else {
+		snprintf(why, size, "%s", h->why);
+		return h->found;
+	}
+	return DB_CONDITION_UNREACHABLE;
+}
+
 void
 health_read(struct health *h, struct tally *t, struct health_report *out)
 {
-	char        *database = out->why[HEALTH_DATABASE], *schema = out->why[HEALTH_SCHEMA];
-	const size_t size = HEALTH_WHY_BYTES;
-	int64_t      age_ms;
+	const size_t      size = HEALTH_WHY_BYTES;
+	char              why[FOUND_WHY_BYTES];
+	enum db_condition found;
 
 	*out = (struct health_report) { .ready = true };
 	pthread_mutex_lock(&h->lock);
-	age_ms = clock_mono_ms() - h->looked_ms;
-	if (h->looked_ms == 0)
-		snprintf(database, size, "it has not been asked yet");
-	else if (age_ms > STALE_MS)
-		snprintf(database, size, "it has not answered for %jd s",
-		    (intmax_t)(age_ms / 1000));
-	else if (h->code == EXIT_DATABASE)
-		snprintf(database, size, "%s", h->why);
-	else if (h->code)
-		snprintf(schema, size, "%s", h->why);
+	found = judge(h, why, sizeof(why));
 	pthread_mutex_unlock(&h->lock);
-	if (database[0])
-		snprintf(schema, size, "unknown without the database");
+	/* Workers that are in go on, and none is here that has not found the schema fit. */
+	if (check_of[found] != HEALTH__COUNT
+	    && !((found == DB_CONDITION_NO_ROOM || found == DB_CONDITION_REFUSED)
+	        && t->figure[FIGURE_CONNECTED] > 0))
+		snprintf(out->why[check_of[found]], size, "%s%s",
+		    found == DB_CONDITION_READ_ONLY ? "read-only: " : "", why);
+	if (out->why[HEALTH_DATABASE][0]) {
+		snprintf(out->why[HEALTH_SCHEMA], size, "unknown without the database");
+		snprintf(out->why[HEALTH_WRITES], size, "unknown without the database");
+	}
 	if (t->figure[FIGURE_SERVING] == 0)
 		snprintf(out->why[HEALTH_WORKERS], size, "no worker is serving");
 	if (t->figure[FIGURE_STOPPING])
@@ -129,7 +159,9 @@ health_read(struct health *h, struct tally *t, struct health_report *out)
 	for (size_t i = 0; i < HEALTH__COUNT; i++)
 		out->ready = out->ready && !out->why[i][0];
 	t->figure[FIGURE_READY] = out->ready;
-	t->figure[FIGURE_DATABASE] = !database[0];
+	t->figure[FIGURE_DATABASE] =
+	    found != DB_CONDITION_UNREACHABLE && found != DB_CONDITION_REFUSED;
+	t->condition = found;
 }
 
 bool

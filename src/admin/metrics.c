@@ -95,6 +95,14 @@ write_build(const struct tally *t UNUSED, struct buf *out)
 }
 
 static void
+write_condition(const struct tally *t, struct buf *out)
+{
+	for (size_t i = 0; i < DB_CONDITION__COUNT; i++)
+		buf_fmt(out, PREFIX "database_condition{condition=\"%s\"} %d\n",
+		    db_condition_names[i], t->condition == (enum db_condition)i);
+}
+
+static void
 write_states(const struct tally *t, struct buf *out)
 {
 	for (size_t i = 0; i < TALLY_STATE__COUNT; i++)
@@ -156,6 +164,8 @@ static const struct {
 	void (*write)(const struct tally *t, struct buf *out);
 } families[] = {
 	{ "build_info", "gauge", "Always 1; the label says which clientele runs.", write_build },
+	{ "database_condition", "gauge",
+	    "1 for how the admin process finds the database, 0 for the others.", write_condition },
 	{ "workers", "gauge", "Workers by what they are at.", write_states },
 	{ "worker_restarts_total", "counter",
 	    "Workers whose place had to be filled again, by cause.", write_restarts },

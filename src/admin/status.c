@@ -102,6 +102,7 @@ status_write(const struct stats *s, const struct tally *t, struct buf *out)
 			jwrite_push(workers, worker_json(&v));
 	jwrite_put(all, "version", jwrite_str(STR(PACKAGE_VERSION)));
 	jwrite_put(all, "ready", jwrite_bool(t->figure[FIGURE_READY] == 1));
+	jwrite_put(all, "database", jwrite_str(str_of(db_condition_names[t->condition])));
 	jwrite_put(all, "pool", status_pool(t));
 	jwrite_put(all, "states", counts_json(t->state, tally_state_names, TALLY_STATE__COUNT));
 	jwrite_put(all, "events", counts_json(t->event, stats_event_names, STATS_EVENT__COUNT));

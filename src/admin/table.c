@@ -217,6 +217,15 @@ write_counts(struct buf *out, const char *title, const uint64_t *count, const ch
 	buf_fmt(out, "%s\n", separator[0] ? "" : "none");
 }
 
+static const char *const conditions[DB_CONDITION__COUNT] = {
+	[DB_CONDITION_FIT] = "reachable",
+	[DB_CONDITION_READ_ONLY] = "reachable, but read-only",
+	[DB_CONDITION_NO_ROOM] = "reachable, but without room for another connection",
+	[DB_CONDITION_REFUSED] = "refuses the login",
+	[DB_CONDITION_UNREACHABLE] = "unreachable",
+	[DB_CONDITION_UNFIT] = "reachable, but not fit",
+};
+
 static void
 write_pool(const struct tally *t, struct buf *out)
 {
@@ -242,8 +251,13 @@ write_pool(const struct tally *t, struct buf *out)
 		    (intmax_t)f[FIGURE_QUEUE_LENGTH], (intmax_t)f[FIGURE_QUEUE_LIMIT],
 		    (intmax_t)f[FIGURE_QUEUE_PEAK],
 		    f[FIGURE_SHEDDING] ? "; refusing requests" : "");
-	buf_fmt(out, "%-10s%s; %jd workers connected\n", "database",
-	    f[FIGURE_DATABASE] ? "reachable" : "unreachable", (intmax_t)f[FIGURE_CONNECTED]);
+	buf_fmt(out, "%-10s%s; %jd workers connected", "database", conditions[t->condition],
+	    (intmax_t)f[FIGURE_CONNECTED]);
+	if (f[FIGURE_NO_ROOM])
+		buf_fmt(out, ", no room for %jd", (intmax_t)f[FIGURE_NO_ROOM]);
+	if (t->condition == DB_CONDITION_UNREACHABLE && f[FIGURE_CONNECTED])
+		buf_fmt(out, " when they last used it");
+	buf_str(out, STR("\n"));
 	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
 	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);
 }

@@ -91,6 +91,7 @@ add_worker(struct tally *t, const struct stats *s, size_t place)
 		return;
 	t->figure[FIGURE_MEMORY] += (int64_t)report.memory_bytes;
 	t->figure[FIGURE_CONNECTED] += report.db == STATS_DB_CONNECTED;
+	t->figure[FIGURE_NO_ROOM] += report.db == STATS_DB_NO_ROOM;
 }
 
 /* A length of the listen queue as some process found it, or -1. */

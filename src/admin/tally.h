@@ -9,6 +9,7 @@
 #ifndef ADMIN_TALLY_H
 #define ADMIN_TALLY_H
 
+#include "db/db.h"
 #include "shm/stats.h"
 
 enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
@@ -56,9 +57,11 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, \
 	    "1: requests are refused because the queue is nearly full.") \
 	FIGURE(DATABASE, "databaseUp", "database_up", GAUGE, 1, \
-	    "1: the admin process reaches the database.") \
+	    "1: the admin process reaches the database, and is not refused.") \
 	FIGURE(CONNECTED, "databaseConnected", "database_connected_workers", GAUGE, 1, \
-	    "Workers whose last answer from the database was a good one.") \
+	    "Workers with a connection to the database.") \
+	FIGURE(NO_ROOM, "databaseNoRoom", "database_no_room_workers", GAUGE, 1, \
+	    "Workers without a connection because the database has no room for one more.") \
 	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, \
 	    "Connections that workers have taken.") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "")
@@ -102,6 +105,7 @@ struct tally_histogram {
 
 struct tally {
 	int64_t                figure[FIGURE__COUNT];
+	enum db_condition      condition; /* what the admin process finds */
 	uint64_t               state[TALLY_STATE__COUNT]; /* workers */
 	uint64_t               restarts[STATS_CAUSE__COUNT];
 	uint64_t               event[STATS_EVENT__COUNT];
@@ -111,7 +115,7 @@ struct tally {
 	struct tally_histogram queued;
 };
 
-/* READY and DATABASE are not in the scoreboard: they are 0 afterwards. */
+/* READY, DATABASE and the condition are not in the scoreboard: they are 0 afterwards. */
 void tally_take(const struct stats *s, struct tally *out);
 
 enum tally_state tally_state(const struct stats *s, size_t place);

@@ -42,6 +42,22 @@ app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *bucke
 	return app;
 }
 
+struct db *
+app_db(struct app *app)
+{
+	return app->db;
+}
+
+void
+app_note_database(struct app *app)
+{
+	enum stats_db state = db_is_connected(app->db)           ? STATS_DB_CONNECTED
+	    : db_trouble(app->db) == DB_CONDITION_NO_ROOM ? STATS_DB_NO_ROOM
+							  : STATS_DB_AWAY;
+
+	word_set(&app->stats->db, state);
+}
+
 void
 app_free(struct app *app)
 {
@@ -52,22 +68,22 @@ app_free(struct app *app)
 	free(app);
 }
 
-int
+enum db_condition
 app_check(struct app *app)
 {
-	struct arena arena;
-	char         why[512];
-	int          code;
+	struct arena      arena;
+	char              why[512];
+	enum db_condition found;
 
 	arena_init(&arena);
-	code = db_check(app->db, &arena, why, sizeof(why));
-	atomic_store(&app->stats->db, code == EXIT_DATABASE ? STATS_DB_AWAY : STATS_DB_CONNECTED);
-	if (code == EXIT_DATABASE)
-		log_warn("%s", why);
-	else if (code)
+	found = db_check(app->db, &arena, why, sizeof(why));
+	app_note_database(app);
+	if (found == DB_CONDITION_UNFIT)
 		log_error("%s", why);
+	else if (found != DB_CONDITION_FIT)
+		log_warn("%s", why);
 	arena_fini(&arena);
-	return code;
+	return found;
 }
 
 bool
@@ -247,14 +263,13 @@ static void
 note_database(struct app *app, struct facts *facts)
 {
 	struct db_meter spent = db_meter_take(app->db);
-	enum stats_db   state = spent.connected ? STATS_DB_CONNECTED : STATS_DB_AWAY;
 
 	facts->db_us = spent.us;
 	facts->db_trips = spent.trips;
 	facts->statements = spent.statements;
 	facts->left = spent.left;
 	if (spent.trips)
-		atomic_store_explicit(&app->stats->db, state, memory_order_relaxed);
+		app_note_database(app);
 }
 
 /* One line for each 5xx, but none for a client that has hung up or a request that was refused. */

@@ -25,11 +25,10 @@ struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct bu
 void        app_free(struct app *app);
 
 /*
- * Connects now, not at the first request, and checks role and schema. Returns 0, EXIT_DATABASE
- * (the database cannot be reached) or EXIT_CONFIG (it can, but must not be used: the log says why
- * and what to do).
+ * Connects now, not at the first request, and checks the database as db_check() does. When it is
+ * not fit, the log says why and what to do.
  */
-int app_check(struct app *app);
+enum db_condition app_check(struct app *app);
 
 /* How many connections the database allows. False: the database could not be asked. */
 bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
@@ -37,6 +36,12 @@ bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 /* Answers the request. Whatever was in *facts is replaced. */
 void app_handle(struct app *app, const struct request *req, struct response *res,
     struct facts *facts);
+
+/* Its connection to the database; for what is between two requests. */
+struct db *app_db(struct app *app);
+
+/* Tells the scoreboard how this process stands with the database. */
+void app_note_database(struct app *app);
 
 /* To be called once the answer is out: does what the request has left to do, mostly nothing. */
 void app_after(struct app *app);

@@ -97,13 +97,27 @@ log_check(const char *where, struct buf *err)
 }
 
 void
-log_reopen(void)
+log_reopen(bool aloud)
 {
-	if (sink_reopen(&sink))
+	struct sink file;
+	int         failure;
+
+	if (sink_reopen(&sink)) {
 		log_debug("reopened the log");
-	else
-		log_error("cannot reopen the log, keeping the old file: %s: %s", sink.path,
-		    strerror(errno));
+		return;
+	}
+	failure = errno;
+	for (int times = 0; times < 1 + aloud; times++) {
+		file = sink;
+		if (times == 1)
+			sink_init_stderr(&sink);
+		log_error("cannot reopen the log, keeping the old file: %s: %s", file.path,
+		    strerror(failure));
+		if (times == 1) {
+			sink_fini(&sink);
+			sink = file;
+		}
+	}
 }
 
 int

@@ -55,9 +55,10 @@ bool log_check(const char *where, struct buf *err) MUSTCHECK;
 /*
  * After a file was moved away: opens the one that has its name now. Each process does it for
  * itself, in its loop and not in a signal handler. Until then, and when it fails, lines go to the
- * old file.
+ * old file. Nobody may see that one any more, so aloud says a failure on standard error too, which
+ * a process in a sandbox cannot open.
  */
-void log_reopen(void);
+void log_reopen(bool aloud);
 
 /* The descriptor that lines go to, for a process that closes all others; -1: standard error. */
 int log_fd(void);

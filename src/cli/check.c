@@ -77,24 +77,28 @@ become_user(const char *name)
 	return !user || load_become(user);
 }
 
+/* fit: it does all that a service wants of it. */
 static int
-try_database(const struct conf *c)
+try_database(const struct conf *c, bool *fit)
 {
 	struct stats_slot stats = { 0 };
 	struct app       *app;
+	enum db_condition found;
 	int               code;
 
 	if (!become_user(c->user))
 		return cmd_fail(EXIT_OS, "user: cannot become \"%s\": %s.", c->user,
 		    strerror(errno));
 	app = app_new(c, &stats, NULL);
-	code = app_check(app);
+	found = app_check(app);
+	code = db_exit_code(found);
 	if (code == 0)
 		judge_room(c, app);
-	else if (code == EXIT_DATABASE && geteuid() == 0)
+	else if (found != DB_CONDITION_NO_ROOM && code == EXIT_DATABASE && geteuid() == 0)
 		cmd_say("this was tried as root; if the database knows the service by the name of "
 		    "its user, set user, and check becomes it");
 	app_free(app);
+	*fit = found == DB_CONDITION_FIT;
 	return code;
 }
 
@@ -113,6 +117,7 @@ int
 cmd_check(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
 	bool print = ctx->option[OPTION_PRINT].ptr, connect = ctx->option[OPTION_CONNECT].ptr;
+	bool fit = false;
 	int  code = 0;
 
 	judge(ctx);
@@ -123,8 +128,8 @@ cmd_check(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 	if (print)
 		print_conf(&ctx->conf);
 	if (connect)
-		code = try_database(&ctx->conf);
+		code = try_database(&ctx->conf, &fit);
 	if (code == 0 && !print)
-		printf("%s ok\n", connect ? "configuration and database" : "configuration");
+		printf("%s ok\n", fit ? "configuration and database" : "configuration");
 	return code;
 }

@@ -6,8 +6,8 @@
 
 enum { SERVER_VERSION_MIN = 150000 };
 
-/* Runs one statement that reads and takes no parameters. Returns an exit code. */
-static int
+/* Runs one statement that reads and takes no parameters. FIT: it was answered. */
+static enum db_condition
 ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *why, size_t size)
 {
 	tx_init(tx, db, a);
@@ -15,21 +15,22 @@ ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *
 	tx->reads = true;
 	switch (tx_run(tx)) {
 	case DB_OK:
-		return 0;
+		return DB_CONDITION_FIT;
 	case DB_GONE:
 	case DB_TIMEOUT:
 	case DB_LOCKED:
-		if (db->refused)
+		if (db->trouble != DB_CONDITION_FIT) {
 			snprintf(why, size, "%s", db_why(db));
-		else
-			snprintf(why, size, "the database cannot be reached (%s)", tx->log);
-		return EXIT_DATABASE;
+			return db->trouble;
+		}
+		snprintf(why, size, "the database cannot be reached (%s)", tx->log);
+		return DB_CONDITION_UNREACHABLE;
 	case DB_UNIQUE:
 	case DB_FAILED:
 		break;
 	}
 	snprintf(why, size, "%s", tx->log);
-	return EXIT_CONFIG;
+	return DB_CONDITION_UNFIT;
 }
 
 /* ---- the server */
@@ -72,11 +73,13 @@ check_server(const PGconn *conn, char *why, size_t size)
 	name " must be " value ": run ALTER ROLE clientele_serve SET " name " = '" value "'; in "  \
 	     "psql \\drds shows who set it"
 
-/* The first that is true is said. */
-static const struct {
+struct fault {
 	int         column;
 	const char *sentence;
-} faults[] = {
+};
+
+/* Of these and of the next but one the first that is true is said. */
+static const struct fault faults[] = {
 	{ COL_ROLE_CHECK_SUPERUSER, CONNECTS_AS("a superuser") },
 	{ COL_ROLE_CHECK_BYPASSES, CONNECTS_AS("a role with BYPASSRLS") },
 	{ COL_ROLE_CHECK_OWNER, CONNECTS_AS("the owner of the tables") },
@@ -103,19 +106,22 @@ static const struct {
 };
 
 /* Worth a warning: it may pass, or be meant. */
-static const struct {
-	int         column;
-	const char *sentence;
-} doubts[] = {
+static const struct fault doubts[] = {
 	{ COL_ROLE_CHECK_FORGETFUL, "the database runs with fsync or full_page_writes off: "
 	    "a crash of its machine loses acknowledged writes" },
 	{ COL_ROLE_CHECK_CLOSED, "a table with tenants' rows may not be used by the role, as after "
 	    "a restore without privileges; unless it is a table of your own, restore with them" },
+};
+
+/* It serves, but writes fail. */
+static const struct fault idle[] = {
 	{ COL_ROLE_CHECK_STANDBY, "the database is a standby: every write fails until it is "
 	    "promoted; target_session_attrs=read-write in database_url finds the primary among "
 	    "several hosts" },
 	{ COL_ROLE_CHECK_READ_ONLY, "the database is read-only: every write fails until "
 	    "default_transaction_read_only is off; in psql \\drds shows who set it" },
+	{ COL_ROLE_CHECK_UNWRITABLE, "the role may not write to a table with tenants' rows: every "
+	    "such write fails until it has the rights again that sql/migrate grants it" },
 };
 
 static void
@@ -135,59 +141,77 @@ warn_once(struct db *db, const struct row *row)
 		    "another connection, set prepared_statements = off");
 }
 
-static int
+/* Whether the row has one of them, which why then says. */
+static bool
+has_one(const struct row *row, const struct fault *list, size_t count, char *why, size_t size)
+{
+	for (size_t i = 0; i < count; i++)
+		if (row_bool(row, list[i].column)) {
+			snprintf(why, size, "%s", list[i].sentence);
+			return true;
+		}
+	return false;
+}
+
+static enum db_condition
 check_role(struct db *db, struct arena *a, char *why, size_t size)
 {
-	struct tx  tx;
-	struct row row;
-	int        code = ask(db, a, &tx, SQL_ROLE_CHECK, why, size);
+	struct tx         tx;
+	struct row        row;
+	enum db_condition found = ask(db, a, &tx, SQL_ROLE_CHECK, why, size);
 
-	if (code)
-		return code;
+	if (found != DB_CONDITION_FIT)
+		return found;
 	if (!check_server(db->conn, why, size))
-		return EXIT_CONFIG;
+		return DB_CONDITION_UNFIT;
 	row = tx_row(&tx, 0, 0);
-	for (size_t i = 0; i < COUNTOF(faults); i++)
-		if (row_bool(&row, faults[i].column)) {
-			snprintf(why, size, "%s", faults[i].sentence);
-			return EXIT_CONFIG;
-		}
+	if (has_one(&row, faults, COUNTOF(faults), why, size))
+		return DB_CONDITION_UNFIT;
 	warn_once(db, &row);
-	return 0;
+	return has_one(&row, idle, COUNTOF(idle), why, size) ? DB_CONDITION_READ_ONLY
+							     : DB_CONDITION_FIT;
 }
 
 /* ---- the schema */
 
-static int
+static enum db_condition
 check_schema(struct db *db, struct arena *a, char *why, size_t size)
 {
-	struct tx  tx;
-	struct row row;
-	int64_t    version;
-	int        code = ask(db, a, &tx, SQL_SCHEMA_VERSION, why, size);
+	struct tx         tx;
+	struct row        row;
+	int64_t           version;
+	enum db_condition found = ask(db, a, &tx, SQL_SCHEMA_VERSION, why, size);
 
-	if (code == EXIT_CONFIG)
+	if (found == DB_CONDITION_UNFIT)
 		snprintf(why, size,
 		    "the schema is missing or cannot be read (%s): run clientele migrate", tx.log);
-	if (code)
-		return code;
+	if (found != DB_CONDITION_FIT)
+		return found;
 	row = tx_row(&tx, 0, 0);
 	version = row_i64(&row, COL_SCHEMA_VERSION_VERSION);
 	if ((size_t)version == sql_migrations_count)
-		return 0;
+		return DB_CONDITION_FIT;
 	snprintf(why, size, "the schema is at migration %jd and this clientele knows %zu: %s",
 	    (intmax_t)version, sql_migrations_count,
 	    (size_t)version < sql_migrations_count ? "run clientele migrate"
 						   : "install the newer clientele");
-	return EXIT_CONFIG;
+	return DB_CONDITION_UNFIT;
 }
 
-int
+enum db_condition
 db_check(struct db *db, struct arena *a, char *why, size_t size)
 {
-	int code = check_role(db, a, why, size);
+	/* What the schema lacks is said instead of what the role may not do with it. */
+	char              other[512];
+	enum db_condition role = check_role(db, a, why, size), schema;
 
-	return code ? code : check_schema(db, a, why, size);
+	if (role != DB_CONDITION_FIT && role != DB_CONDITION_READ_ONLY)
+		return role;
+	schema = check_schema(db, a, other, sizeof(other));
+	if (schema == DB_CONDITION_FIT)
+		return role;
+	snprintf(why, size, "%s", other);
+	return schema;
 }
 
 bool

@@ -18,12 +18,16 @@ struct db {
 	int64_t            next_try_ms;          /* monotonic */
 	int64_t            backoff_ms;           /* 0 after a success */
 	int64_t            deadline_ms;          /* monotonic, of the running transaction */
+	unsigned           epoch;                /* db_epoch() */
+	const struct db_hooks *hooks;            /* NULL: none */
 	const struct peer *peer;                 /* db_watch() */
 	unsigned           pooler_signs;         /* errors that only a pooler can cause */
 	bool               warned;               /* db_check() warns once */
 	char               failure[CONN_WHY_BYTES]; /* libpq's message on the last failed connect */
 	char               why[CONN_WHY_BYTES];     /* db_why() */
-	bool               refused;                 /* a server answered, and let nobody in */
+	char               logged[CONN_WHY_BYTES];  /* the one that the log has */
+	int64_t            logged_ms;
+	enum db_condition  trouble;                 /* db_trouble() */
 	struct db_meter    meter;
 };
 

@@ -16,7 +16,8 @@
  * Log        The statement and the SQLSTATE; never PostgreSQL's own message about data,
  *            which may quote it. Messages about the connection (class 08, those of a pooler
  *            too) quote none and are logged, unless the connection string may not be quoted
- *            from (db/url.h). A command logs none: it has db_why().
+ *            from (db/url.h). A failure to connect that lasts is a line a minute. A command
+ *            logs none: it has db_why().
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -48,18 +49,83 @@ struct db_meter {
 	int64_t  us;        /* waiting for it, connecting included */
 	unsigned trips;     /* round trips */
 	struct db_statements statements; /* that were sent */
-	bool     connected; /* now, as far as is known */
 	/* The watched peer has left. No transaction runs until db_meter_take() resets this. */
 	bool     left;
 };
 
 struct db_meter db_meter_take(struct db *db);
 
+/* How a process stands with the database: CONDITION(name, name in status and metrics). */
+#define DB_CONDITIONS(CONDITION) \
+	CONDITION(FIT,         "ok") \
+	CONDITION(READ_ONLY,   "read_only")   /* it answers, and writes fail */ \
+	CONDITION(NO_ROOM,     "no_room")     /* it has no room for another connection */ \
+	CONDITION(REFUSED,     "refused")     /* a server answers, and lets nobody in */ \
+	CONDITION(UNREACHABLE, "unreachable") /* nobody answers, or not in time */ \
+	CONDITION(UNFIT,       "unfit")       /* role or schema: only a person can mend it */
+
+enum db_condition {
+#define CONDITION(name, wire) DB_CONDITION_##name,
+	DB_CONDITIONS(CONDITION)
+#undef CONDITION
+	DB_CONDITION__COUNT
+};
+
+extern const char *const db_condition_names[DB_CONDITION__COUNT];
+
+/* 0 where reads are answered, EXIT_CONFIG for what only a person can mend, else EXIT_DATABASE. */
+int db_exit_code(enum db_condition condition);
+
 /*
  * Why there is no connection, a sentence without its period: the database cannot be reached, or it
  * refuses the login. "" while there is one.
  */
 const char *db_why(const struct db *db);
+
+/* Now, as far as is known. */
+bool db_is_connected(const struct db *db);
+
+/* The same as a condition: one of NO_ROOM, REFUSED, UNREACHABLE, or FIT while there is one. */
+enum db_condition db_trouble(const struct db *db);
+
+/* Ends the connection, if there is one: the next transaction makes another. */
+void db_disconnect(struct db *db);
+
+/* ---- between two transactions */
+
+/* Changes with each connection that is made, and with each end of one that is noticed. */
+unsigned db_epoch(const struct db *db);
+
+/* Readable when the connection has ended, and at times without reason; -1: there is none. */
+int db_socket(const struct db *db);
+
+/* Reads what the server says unasked. False: the connection has ended, or there was none. */
+bool db_look(struct db *db);
+
+/* Connects, if there is no connection and the back-off is over. False: there is none. */
+bool db_connect(struct db *db);
+
+/* How long the back-off still lasts; 0: it is over. */
+int64_t db_retry_ms(const struct db *db);
+
+/* Ends the connection so that another process finds room, and leaves it a start. */
+void db_give_way(struct db *db);
+
+/* What the process around it does; it must live as long as the db. */
+struct db_hooks {
+	/* There is a connection now, or none any more. */
+	void (*changed)(void *with, bool connected);
+	/*
+	 * Asks other processes to make room, again and again while a transaction that has a watched
+	 * peer waits for a connection because there is no room; seconds at most. False: there is
+	 * nobody who could, so it fails at once.
+	 */
+	bool (*ask_for_room)(void *with);
+	void *with;
+};
+
+/* NULL: none any more. */
+void db_set_hooks(struct db *db, const struct db_hooks *hooks);
 
 /*
  * The peer that waits for the transactions to come, until the next call; it must live as long.
@@ -69,11 +135,11 @@ void db_watch(struct db *db, const struct peer *peer);
 
 /*
  * Whether this connection may serve: its server, role and settings are such that tenants are kept
- * apart and text comes back as it was sent, and the schema is the one that this binary knows.
- * Returns 0, or else EXIT_DATABASE or EXIT_CONFIG and puts
- * a sentence into why (at least 256 bytes) that says what to do.
+ * apart and text comes back as it was sent, the schema is the one that this binary knows, and
+ * writes are taken. When it is not FIT, why (at least 512 bytes) gets a sentence that says what to
+ * do.
  */
-int db_check(struct db *db, struct arena *a, char *why, size_t size);
+enum db_condition db_check(struct db *db, struct arena *a, char *why, size_t size);
 
 /* How many connections there can be; -1: no limit. */
 struct db_room {

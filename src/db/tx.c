@@ -282,7 +282,7 @@ run_once(struct db *db, struct tx *tx)
 		return not_sent(tx, "not sent: the client has left");
 	if (!conn) {
 		db->meter.trips++;
-		return not_sent(tx, "no connection to the database");
+		return not_sent(tx, db_why(db));
 	}
 	run = attempt(db, tx);
 	if (run.ok) {

@@ -51,17 +51,20 @@ allow_folder(long rules, const char *path)
 		.allowed = FS_WRITE | FS_MAKE,
 		.folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC),
 	};
-	bool           ok = rule.folder != -1 && add(rules, RULE_PATH_BENEATH, &rule);
+	bool           ok;
 
-	if (rule.folder != -1)
-		close(rule.folder);
+	if (rule.folder == -1)
+		return false;
+	ok = add(rules, RULE_PATH_BENEATH, &rule);
+	close(rule.folder);
 	return ok;
 }
 
 static bool
 fill(long rules, const struct ruleset *handled, const struct landlock *l)
 {
-	if (l->folder && !allow_folder(rules, l->folder))
+	/* Where there is no such folder nothing is to be written to, either. */
+	if (l->folder && !allow_folder(rules, l->folder) && errno != ENOENT)
 		return false;
 	for (size_t i = 0; (handled->net & NET_CONNECT_TCP) && i < l->ports; i++)
 		if (!add(rules, RULE_NET_PORT, &(struct port) { NET_CONNECT_TCP, l->port[i] }))

@@ -12,7 +12,8 @@
 #include "base/base.h"
 
 struct landlock {
-	const char     *folder; /* where files may be made and written; NULL: nowhere */
+	/* Where files may be made and written; NULL, or one that is not there: nowhere. */
+	const char     *folder;
 	const uint16_t *port;   /* that may be connected to */
 	size_t          ports;
 	bool            any_port;

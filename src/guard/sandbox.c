@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +34,47 @@ log_once(const struct sandbox *s, const char *what, const char *why)
 }
 
 static bool
-logs_to_file(const struct sandbox *s)
+logs_to_file(const struct conf *c)
 {
-	return s->conf->log[0] == '/';
+	return c->log[0] == '/';
+}
+
+/* The file may be a link to one elsewhere. */
+static void
+folder_of_log(const struct conf *c, char out[PATH_MAX])
+{
+	char *slash;
+
+	if (!realpath(c->log, out))
+		snprintf(out, PATH_MAX, "%s", c->log);
+	slash = strrchr(out, '/');
+	slash[slash == out] = '\0';
+}
+
+int
+sandbox_folder(const struct conf *c)
+{
+	char path[PATH_MAX];
+
+	if (!logs_to_file(c))
+		return -1;
+	folder_of_log(c, path);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool
+sandbox_folder_changed(const struct conf *c, int folder)
+{
+	struct stat was, is;
+	int         now = sandbox_folder(c);
+	bool        changed;
+
+	if (now == -1)
+		return false;
+	changed = folder == -1 || fstat(folder, &was) == -1 || fstat(now, &is) == -1
+	    || was.st_dev != is.st_dev || was.st_ino != is.st_ino;
+	close(now);
+	return changed;
 }
 
 /* Raising a limit back takes a privilege. */
@@ -59,7 +98,7 @@ set_limits(const struct sandbox *s)
 	bool        stderr_is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 
 	lower(s, RLIMIT_NOFILE, "limit of descriptors", DESCRIPTORS);
-	if (!logs_to_file(s) && !stderr_is_file)
+	if (!logs_to_file(s->conf) && !stderr_is_file)
 		lower(s, RLIMIT_FSIZE, "limit of files", 0);
 }
 
@@ -72,14 +111,12 @@ confine_paths_and_ports(const struct sandbox *s, const struct db_reach *reach)
 		.ports = reach->network ? 2 : 0,
 		.any_port = reach->network && !reach->ports,
 	};
-	char            folder[1024 + 1];
+	char            folder[PATH_MAX];
 
 	for (size_t i = 0; reach->network && i < reach->ports; i++)
 		port[l.ports++] = reach->port[i];
-	if (logs_to_file(s)) {
-		size_t len = (size_t)(strrchr(s->conf->log, '/') - s->conf->log);
-
-		snprintf(folder, sizeof(folder), "%.*s", (int)(len ? len : 1), s->conf->log);
+	if (logs_to_file(s->conf)) {
+		folder_of_log(s->conf, folder);
 		l.folder = folder;
 	}
 	if (!landlock_confine(&l))
@@ -97,7 +134,7 @@ filter_calls(const struct sandbox *s, const struct db_reach *reach)
 	};
 
 	f.needs |= (reach->network ? FOR_NETWORK : 0) | (reach->files ? FOR_FILES : 0)
-	    | (logs_to_file(s) ? FOR_LOG : 0) | (s->netlink ? FOR_NETLINK : 0);
+	    | (logs_to_file(s->conf) ? FOR_LOG : 0) | (s->netlink ? FOR_NETLINK : 0);
 	if (!filter_load(&f))
 		log_once(s, "filter of system calls", strerror(errno));
 }

@@ -36,4 +36,16 @@ int sandbox_lift(int fd) MUSTCHECK;
 
 void sandbox_enter(const struct sandbox *s);
 
+/*
+ * The folder of the log that a sandbox leaves writable, held open so that no other folder gets its
+ * number; -1: there is none.
+ */
+int sandbox_folder(const struct conf *c);
+
+/*
+ * Whether there is another folder by that name now. Then a process that is in its sandbox already
+ * cannot write to the log any more, because the kernel keeps to the old folder.
+ */
+bool sandbox_folder_changed(const struct conf *c, int folder);
+
 #endif

@@ -23,7 +23,7 @@ look(const struct conf *c, int result)
 	int            code;
 
 	app = app_new(c, &nobodys, NULL);
-	code = app_check(app);
+	code = db_exit_code(app_check(app));
 	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
 		log_warn("cannot tell the supervisor how many connections there may be");
 	app_free(app);

@@ -1,6 +1,7 @@
 /* What begins a generation, and when it is complete. */
 #include "master/generation.h"
 #include "base/log.h"
+#include "guard/sandbox.h"
 #include "master/signals.h"
 #include "master/stop.h"
 #include "shm/buckets.h"
@@ -56,6 +57,22 @@ renew(struct supervisor *s, unsigned kept)
 	word_set(&board(s)->generation, s->pool.generation);
 }
 
+void
+generation_follow_log(struct supervisor *s)
+{
+	if (s->log_folder != -1)
+		close(s->log_folder);
+	s->log_folder = sandbox_folder(s->conf);
+}
+
+void
+generation_replace(struct supervisor *s)
+{
+	generation_follow_log(s);
+	keeper_renew(&s->admin);
+	renew(s, s->pool.target);
+}
+
 /* ---- what comes of a check */
 
 static void
@@ -95,6 +112,7 @@ adopt_next(struct supervisor *s)
 	*s->conf = s->next;
 	s->next = (struct conf) { 0 };
 	take_log_settings(s->conf);
+	generation_follow_log(s);
 	keeper_renew(&s->admin); /* it has the configuration, too */
 	/* A dynamic pool goes on from where it is. */
 	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);

@@ -22,6 +22,12 @@ void generation_reload(struct supervisor *s);
 /* Begins the rehearsal of another image; the log says when there is none. */
 void generation_upgrade(struct supervisor *s);
 
+/* Remembers the folder of the log that children to come will be able to write to. */
+void generation_follow_log(struct supervisor *s);
+
+/* The same configuration with new processes, which know the log's folder. */
+void generation_replace(struct supervisor *s);
+
 /* What waitpid() said of a child; false: it is none of these. */
 bool generation_reap(struct supervisor *s, pid_t pid, int status);
 

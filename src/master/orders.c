@@ -2,6 +2,7 @@
 #include "master/orders.h"
 #include "admin/command.h"
 #include "base/log.h"
+#include "guard/sandbox.h"
 #include "master/generation.h"
 #include "master/signals.h"
 #include "master/stop.h"
@@ -65,7 +66,14 @@ act_upgrade(struct supervisor *s, int times UNUSED)
 static bool
 act_reopen(struct supervisor *s, int times UNUSED)
 {
-	log_reopen();
+	log_reopen(true);
+	if (s->pool.generation > 0 && !s->stopping && !s->rehearsal
+	    && sandbox_folder_changed(s->conf, s->log_folder)) {
+		log_info("the log's folder is another one: replacing the workers, which cannot "
+			 "write to it");
+		generation_replace(s);
+		return true;
+	}
 	pool_signal(&s->pool, SIGUSR1);
 	keeper_signal(&s->admin, SIGUSR1);
 	return true;

@@ -276,6 +276,7 @@ place_bury(struct pool *p, struct place *w, int status)
 		    .slot = slot_of(p, w),
 		});
 	stats_enter(slot_of(p, w), STATS_STATE_IDLE);
+	stats_set_connected(p->heritage->stats->shared, place_at(p, w), false);
 	if (left || stopping || p->target == 0 || place_is_old(p, w))
 		enter(p, w, STATS_LIFE_EMPTY);
 	else

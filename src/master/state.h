@@ -39,6 +39,7 @@ struct supervisor {
 	int64_t                       room_due_ms; /* when to ask for the room again */
 	struct notify                 notify;
 	struct keeper                 admin;
+	int                           log_folder; /* sandbox_folder() as the children know it */
 	bool                          rehearsal;
 	bool                          rolling; /* not all workers of this generation serve yet */
 	bool                          stopping;

@@ -203,6 +203,8 @@ supervisor_run(const struct supervisor_args *args)
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)s.conf->log_level);
 	if (!open_heritage(&s, from))
 		return EXIT_OS;
+	s.log_folder = -1;
+	generation_follow_log(&s);
 	queue_init(&s.queue, args->listener->fd, s.heritage.stats->shared);
 	if (s.rehearsal)
 		s.pool.patience = 1;
@@ -219,6 +221,8 @@ supervisor_run(const struct supervisor_args *args)
 		log_info("stopped");
 	conf_fini(&s.next);
 	queue_fini(&s.queue);
+	if (s.log_folder != -1)
+		close(s.log_folder);
 	close_heritage(&s);
 	return s.exit_code;
 }

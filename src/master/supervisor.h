@@ -8,7 +8,8 @@
  *            a second one, SIGQUIT   stop at once
  *            SIGHUP    read the configuration again; when it is good, replace the workers one by
  *                      one, each after its successor serves
- *            SIGUSR1   open the log again, here and in the children
+ *            SIGUSR1   open the log again, here and in the children; when its folder is another
+ *                      one, replace the children, whose sandbox is bound to the old one
  *            SIGUSR2   become another program image, see upgrade.h
  *            SIGTTIN, SIGTTOU   one worker more, one less
  * Commands   Those of admin/command.h, from the admin process, which is kept alive like a worker.

@@ -6,6 +6,7 @@
 
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ const char *const stats_db_names[STATS_DB__COUNT] = {
 	[STATS_DB_NONE] = "none",
 	[STATS_DB_CONNECTED] = "connected",
 	[STATS_DB_AWAY] = "away",
+	[STATS_DB_NO_ROOM] = "no room",
 };
 
 const char *const stats_cause_names[STATS_CAUSE__COUNT] = {
@@ -135,6 +137,7 @@ allocate(int fd, size_t slots)
 {
 	struct stats *s = must_alloc(sizeof(*s));
 
+	assert(slots <= STATS_PLACES_MAX);
 	*s = (struct stats) { .slots = slots, .fd = fd };
 	if (fd != -1 && map(s, fd, PROT_READ | PROT_WRITE))
 		return s;
@@ -248,6 +251,34 @@ stats_keep_view(struct stats *s)
 	mapped = map(s, fd, PROT_READ);
 	close(fd);
 	return mapped;
+}
+
+/* ---- who is connected */
+
+static uint64_t
+bit_of(size_t place)
+{
+	return UINT64_C(1) << place % 64;
+}
+
+void
+stats_set_connected(struct stats_shared *s, size_t place, bool connected)
+{
+	_Atomic(uint64_t) *word = &s->connected[place / 64];
+
+	if (connected)
+		atomic_fetch_or(word, bit_of(place));
+	else if (atomic_fetch_and(word, ~bit_of(place)) & bit_of(place))
+		word_set(&s->disconnected_ms, clock_mono_ms());
+}
+
+bool
+stats_others_connected(const struct stats_shared *s, size_t place)
+{
+	for (size_t i = 0; i < COUNTOF(s->connected); i++)
+		if (word_get(&s->connected[i]) & ~(i == place / 64 ? bit_of(place) : 0))
+			return true;
+	return false;
 }
 
 /* ---- writing */

@@ -12,8 +12,8 @@
  * Trust      'shared' and a slot hold a worker's word, and an attacker's code may run in a
  *            worker. So no descriptor, count, pid or layout is in them; a slot is read with
  *            stats_read() and stats_counted(), which pass on nothing that can lead out of a
- *            table or overflow; and from 'shared' follows nothing but whether requests are refused
- *            and what the log says.
+ *            table or overflow; and from 'shared' follows nothing but which worker takes requests,
+ *            whether they are refused, and what the log says.
  * Ownership  The process that calls stats_new(). Another program image goes on with the memory by
  *            stats_attach(), see master/upgrade.h.
  * Locks      None: single words (shm/word.h). A writer that is killed can hold nobody up.
@@ -36,6 +36,7 @@
 #include "shm/word.h"
 
 enum {
+	STATS_PLACES_MAX = 1024,
 	STATS_ROUTES_MAX = ROUTES_COUNT + 1, /* of all resources, and one for what is no route */
 	STATS_CLASSES = 6,     /* status / 100 */
 	STATS_BUCKETS = 15,    /* of a histogram; the last one has no upper bound */
@@ -95,7 +96,13 @@ struct stats_histogram {
 extern const int64_t stats_bound_us[STATS_BUCKETS - 1];
 
 /* How the worker stands with the database. */
-enum stats_db { STATS_DB_NONE, STATS_DB_CONNECTED, STATS_DB_AWAY, STATS_DB__COUNT };
+enum stats_db {
+	STATS_DB_NONE,
+	STATS_DB_CONNECTED,
+	STATS_DB_AWAY,
+	STATS_DB_NO_ROOM, /* the database has no room for another connection */
+	STATS_DB__COUNT
+};
 
 extern const char *const stats_db_names[STATS_DB__COUNT];
 
@@ -192,6 +199,12 @@ struct stats_worker {
 /* ---- what all of them write */
 
 struct stats_shared {
+	/* Which places have a worker with a connection to the database, a bit for each. */
+	_Atomic(uint64_t) connected[STATS_PLACES_MAX / 64];
+	_Atomic(int64_t)  disconnected_ms; /* when one of these bits was last cleared */
+	/* When a worker last wanted the connection of another for its request; 0: nobody does. */
+	_Atomic(int64_t)  room_wanted_ms;
+
 	/* The listen queue, by whoever looked at it last (net/queue.h). */
 	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
 	_Atomic(int64_t)  queue_limit;  /* as the kernel has it; -1: not known */
@@ -238,6 +251,11 @@ struct stats_slot *stats_slot(const struct stats *s, size_t place);
 bool stats_keep_slot(struct stats *s, size_t place) MUSTCHECK;
 bool stats_keep_view(struct stats *s) MUSTCHECK;
 bool stats_keep_nothing(struct stats *s) MUSTCHECK;
+
+/* ---- who is connected to the database; a worker says it of itself, the supervisor of the dead */
+
+void stats_set_connected(struct stats_shared *s, size_t place, bool connected);
+bool stats_others_connected(const struct stats_shared *s, size_t place);
 
 /* ---- writing */
 

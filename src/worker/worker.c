@@ -6,6 +6,7 @@
 #include "guard/sandbox.h"
 #include "net/allow.h"
 #include "net/queue.h"
+#include "worker/link.h"
 #include "worker/reqlog.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ enum {
 	LOG_AGAIN_MS = 60 * 1000,
 };
 
-enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE__COUNT };
+enum wake { WAKE_SIGNAL, WAKE_LIFELINE, WAKE_LISTEN, WAKE_KEPT, WAKE_DATABASE, WAKE__COUNT };
 
 struct worker {
 	const struct heritage *h;
@@ -43,6 +44,7 @@ struct worker {
 	struct arena           arena;
 	struct response        response;
 	struct queue           queue;
+	struct link            link;
 	/*
 	 * The connection that a front server keeps to this worker; fd -1: none. Only one, and new
 	 * ones are accepted as well: so a request behind another waits for that one, and none waits
@@ -162,7 +164,8 @@ why_refused(struct worker *w, const struct request *req, bool waited)
 static bool
 may_keep(const struct worker *w, const struct peer *peer)
 {
-	return (w->kept.fd == -1 || w->kept.fd == peer->fd) && w->left > 1 && !w->leaving;
+	return (w->kept.fd == -1 || w->kept.fd == peer->fd) && w->left > 1 && !w->leaving
+	    && db_is_connected(app_db(w->app));
 }
 
 /* What is left of a request: figures, and a line in the log. */
@@ -270,7 +273,7 @@ obey(const struct worker *w)
 
 	while (read(w->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
 		if (got.ssi_signo == SIGUSR1)
-			log_reopen();
+			log_reopen(false);
 		else
 			stay = false;
 	return stay;
@@ -285,13 +288,16 @@ static bool
 wait_for_work(struct worker *w, bool *on_new, bool *on_kept)
 {
 	struct epoll_event woken[WAKE__COUNT];
-	int64_t            due = w->idle_ms - clock_mono_ms();
+	int64_t            due = w->idle_ms - clock_mono_ms(), link_due;
+	bool               lost = false;
 	int                n;
 
 	if (due <= 0) {
 		due = app_idle(w->app);
 		w->idle_ms = clock_mono_ms() + due;
 	}
+	link_due = link_tend(&w->link);
+	due = link_due < due ? link_due : due;
 	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
 	*on_new = *on_kept = false;
 	for (int i = 0; i < n; i++)
@@ -299,8 +305,12 @@ wait_for_work(struct worker *w, bool *on_new, bool *on_kept)
 			*on_new = true;
 		else if (woken[i].data.u32 == WAKE_KEPT)
 			*on_kept = true;
+		else if (woken[i].data.u32 == WAKE_DATABASE)
+			lost = true;
 		else if (woken[i].data.u32 == WAKE_LIFELINE || !obey(w))
 			return false;
+	if (lost)
+		link_look(&w->link);
 	return true;
 }
 
@@ -311,7 +321,7 @@ drain(struct worker *w)
 	struct peer peer;
 
 	w->leaving = true;
-	while (clock_mono_ms() < end && accept_one(w, &peer))
+	while (w->link.listens && clock_mono_ms() < end && accept_one(w, &peer))
 		serve(w, &peer, true);
 }
 
@@ -416,12 +426,25 @@ static int
 run(struct worker *w)
 {
 	const struct heritage *h = w->h;
-	int                    failed = app_check(w->app);
+	int                    failed = db_exit_code(app_check(w->app));
 
 	if (failed == EXIT_CONFIG)
 		return failed;
+	w->link = (struct link) {
+		.app = w->app,
+		.shared = h->stats->shared,
+		.place = h->place,
+		.epoll_fd = w->epoll_fd,
+		.listen_fd = h->fd[HERITAGE_LISTEN],
+		.listen_tag = WAKE_LISTEN,
+		.database_tag = WAKE_DATABASE,
+	};
+	link_init(&w->link);
 	if (failed)
-		log_warn("starting without the database: answers are 503 until it is back");
+		log_warn("starting without the database: %s",
+		    stats_others_connected(h->stats->shared, h->place)
+			? "other workers answer until there is a connection"
+			: "answers are 503 until it is back");
 	sandbox_enter(&(struct sandbox) {
 	    .kind = SANDBOX_WORKER,
 	    .conf = h->conf,
@@ -436,32 +459,28 @@ run(struct worker *w)
 	measure(w);
 	loop(w);
 	close_kept(w);
+	link_fini(&w->link);
 	return 0;
 }
 
-/*
- * Of the workers that wait on the socket one is woken for a connection, not all: with 64 of them
- * that alone took two thirds of the throughput.
- */
 static bool
 open_epoll(struct worker *w)
 {
-	const struct {
-		int      fd;
-		uint32_t events;
-	} sources[WAKE__COUNT] = {
-		[WAKE_SIGNAL] = { w->signal_fd, EPOLLIN },
-		[WAKE_LIFELINE] = { w->h->fd[HERITAGE_LIFELINE], EPOLLIN },
-		[WAKE_LISTEN] = { w->h->fd[HERITAGE_LISTEN], EPOLLIN | EPOLLEXCLUSIVE },
-		[WAKE_KEPT] = { -1, 0 }, /* comes later */
+	/* The others come later. */
+	const int sources[WAKE__COUNT] = {
+		[WAKE_SIGNAL] = w->signal_fd,
+		[WAKE_LIFELINE] = w->h->fd[HERITAGE_LIFELINE],
+		[WAKE_LISTEN] = -1,
+		[WAKE_KEPT] = -1,
+		[WAKE_DATABASE] = -1,
 	};
 
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	for (uint32_t i = 0; i < WAKE__COUNT && w->epoll_fd != -1; i++) {
-		struct epoll_event event = { .events = sources[i].events, .data.u32 = i };
+		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
 
-		if (sources[i].fd != -1
-		    && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, sources[i].fd, &event) == -1)
+		if (sources[i] != -1
+		    && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, sources[i], &event) == -1)
 			return false;
 	}
 	return w->epoll_fd != -1;

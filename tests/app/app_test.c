@@ -122,7 +122,7 @@ app_test_begin(void)
 	for (enum tenant_name who = 0; who < TENANTS; who++)
 		make_key(who);
 	test_app = app_new(&test_conf, &stats, buckets_new());
-	if (app_check(test_app) != 0)
+	if (app_check(test_app) != DB_CONDITION_FIT)
 		exit(99);
 }
 

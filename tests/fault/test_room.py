@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
 
 import psycopg2
@@ -45,23 +46,34 @@ def room(folder):
 @contextlib.contextmanager
 def all_connections(one, trial):
     """Others have every connection that PostgreSQL gives to users, and the service has none."""
-    taken, seen = [], []
+    taken, seen, full = [], [], threading.Event()
 
-    def take():
-        with contextlib.suppress(psycopg2.OperationalError):
-            while True:
+    def crowd():
+        """Takes what becomes free at once: idle workers that lose their connection want another one at once, too."""
+        while not full.is_set():
+            try:
                 taken.append(one.cluster.connect("postgres", "crowd"))
+            except psycopg2.OperationalError:
+                full.wait(0.001)
+
+    def have_all():
         seen.append(one.backends())
         for backend in seen[-1]:
             with contextlib.closing(one.database.connect()) as db, db.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(%s)", (backend,))
-        # Twice, because one that was ended before may have left just now, and its place with it.
-        return not any(seen[-2:]) and len(seen) > 1
+        # Several times, because one that was ended before may have left just now, and its place with it.
+        return not any(seen[-3:]) and len(seen) > 2
 
+    threads = [threading.Thread(target=crowd) for _ in range(4)]
+    for thread in threads:
+        thread.start()
     try:
-        wait_until(take, 20, "a server without a free connection")
+        wait_until(have_all, 30, "a server without a free connection")
         yield
     finally:
+        full.set()
+        for thread in threads:
+            thread.join()
         for connection in taken:
             connection.close()
 

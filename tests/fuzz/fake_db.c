@@ -322,10 +322,22 @@ db_free(struct db *db)
 	free(db);
 }
 
-int
+enum db_condition
 db_check(struct db *db UNUSED, struct arena *a UNUSED, char *why UNUSED, size_t size UNUSED)
 {
-	return 0;
+	return DB_CONDITION_FIT;
+}
+
+bool
+db_is_connected(const struct db *db UNUSED)
+{
+	return true;
+}
+
+enum db_condition
+db_trouble(const struct db *db UNUSED)
+{
+	return DB_CONDITION_FIT;
 }
 
 bool
