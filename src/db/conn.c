@@ -289,9 +289,9 @@ log_failure(struct db *db)
 	    || (strcmp(db->why, db->logged) == 0 && now < db->logged_ms + LOG_AGAIN_MS))
 		return;
 	if (strstr(db->why, db->failure))
-		log_warn("no connection: %s", db->why);
+		log_warn("cannot connect to the database: %s", db->why);
 	else
-		log_warn("no connection: %s (%s)", db->why, db->failure);
+		log_warn("cannot connect to the database: %s (%s)", db->why, db->failure);
 	memcpy(db->logged, db->why, sizeof(db->logged));
 	db->logged_ms = now;
 }

@@ -135,7 +135,7 @@ def test_a_refused_login_is_told_in_words(stand, own, database):
     assert a.get("/ready?verbose").json["checks"]["schema"] == "unknown without the database"
     assert re.search(r"^database  refuses the login; 0 workers connected$", a.get("/status?format=text").text, re.M)
     assert a.figures()["databaseUp"] == 0
-    assert re.search(rf"worker \d\S*: no connection: the database {re.escape(words)}", a.log())
+    assert re.search(rf"worker \d\S*: cannot connect to the database: the database {re.escape(words)}", a.log())
     assert re.search(rf"request req_\w+: 503 \S+: the database {re.escape(words)}", a.log())
     assert "cannot be reached" not in a.log()
     done = check(database)
@@ -163,7 +163,7 @@ def test_the_log_does_not_repeat_itself(stand, own):
     end_backends(own)
     for _ in range(30):
         assert a.create()[1].status == 503
-    assert a.log().count("no connection: the database refuses") <= 2
+    assert a.log().count("cannot connect to the database: the database refuses") <= 2
 
 
 def test_unreachable_and_connected_do_not_contradict_each_other(stand, own, database):
@@ -246,7 +246,7 @@ def test_workers_without_room_leave_the_requests_to_the_others(stand, own, worke
     assert figures["databaseConnected"] + figures["databaseNoRoom"] == workers and figures["databaseNoRoom"] >= workers - limit
     assert "no room" in {worker["database"] for worker in a.state()["workers"]}
     assert "the database can be reached, but has no room for another connection (SQLSTATE 53300)" in a.log()
-    assert "cannot be reached" not in a.log() and a.log().count("no connection: ") <= 3 * (workers + 1)
+    assert "cannot be reached" not in a.log() and a.log().count("cannot connect to the database: ") <= 3 * (workers + 1)
     assert a.metrics()["clientele_database_no_room_workers"] == figures["databaseNoRoom"]
     text = a.get("/status?format=text").text
     assert re.search(rf"^database  reachable.*; \d+ workers connected, no room for {figures['databaseNoRoom']}$", text, re.M), text

@@ -596,9 +596,10 @@ fail_call(const struct kind *k, enum condition condition, unsigned at, unsigned 
 	new_subject();
 	do_before(k);
 	state(k, before);
-	set_up(condition);
+	/* With a connection, as afterwards: an idle worker makes a new one as soon as one is lost. */
 	open_before = descriptors();
 	live_before = memory_live();
+	set_up(condition);
 	worker.tracer.fired = false;
 	send_one(k, &k->sending, at, variant);
 	if (traced ? !worker.tracer.fired : worker.tracer.calls < at)
