@@ -205,9 +205,8 @@ explain_refusal(struct db *db, const PGconn *conn, const char *sqlstate)
 		set_why(db, refused, "\"%s\" may not connect to the database \"%s\": "
 		    "sql/setup.sql grants it", PQuser(conn), PQdb(conn));
 	else if (strcmp(sqlstate, "53300") == 0)
-		set_why(db, DB_CONDITION_NO_ROOM, "the database can be reached, but has no room "
-		    "for another connection (SQLSTATE %s): look at max_connections, and at the "
-		    "connection limits of role and database", sqlstate);
+		set_why(db, DB_CONDITION_NO_ROOM, "the database has no room for another "
+		    "connection");
 	else if (strcmp(sqlstate, "57P03") == 0)
 		set_why(db, DB_CONDITION_UNREACHABLE, "the database is starting up or shutting "
 		    "down");
