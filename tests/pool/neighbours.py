@@ -42,7 +42,7 @@ class Crowd:
     """Clients of one tenant that ask without pause until they are stopped; statuses and seconds of each answer."""
 
     def __init__(self, clients, ask):
-        self.ask, self.end, self.seen = ask, threading.Event(), []
+        self.ask, self.end, self.seen, self.refused = ask, threading.Event(), [], []
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
@@ -51,9 +51,12 @@ class Crowd:
         while not self.end.is_set():
             begun = time.monotonic()
             try:
-                status = self.ask().status
+                answer = self.ask()
+                status = answer.status
             except OSError:
                 status = None
+            if status not in (200, None):
+                self.refused.append(answer)
             self.seen.append((status, time.monotonic() - begun))
             if status != 200:
                 self.end.wait(0.02)  # a client that was told to come back later does not do it at once
