@@ -525,6 +525,7 @@ worker_run(const struct heritage *given)
 			.place = h->place,
 			.percent = h->conf->tenant_share,
 		};
+		share_clear(w.share.table, h->place); /* whatever the last one left there */
 		w.app = app_new(h->conf, w.stats, h->buckets);
 		app_share(w.app, &w.share);
 		code = run(&w);
