@@ -22,7 +22,7 @@ class Tenant:
         return fastcgi.Connection(pool.address, timeout=60).send(fastcgi.request(method, uri, headers, text)).answer()
 
 
-def fill(database, name, count):
+def fill(database, name, count, email="customer%s@example.com"):
     """Customers by SQL; a second for a hundred thousand."""
     db = database.connect()
     with db.cursor() as cursor:
@@ -30,10 +30,10 @@ def fill(database, name, count):
             INSERT INTO customer (environment_id, id, external_id, email, full_name, timezone, metadata, is_active,
                                   created_at, updated_at)
             SELECT e.id, ('01941f29-7c00-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'x' || n,
-                   'customer' || n || '@example.com', CASE WHEN n %% 20000 = 0 THEN 'Rara Avis' ELSE 'Customer ' || n END,
+                   replace(%s, '%%s', n::text), CASE WHEN n %% 20000 = 0 THEN 'Rara Avis' ELSE 'Customer ' || n END,
                    'UTC', '{}', n %% 40000 <> 0, now(), now()
               FROM generate_series(1, %s) n, environment e JOIN organization o ON o.id = e.organization_id
-             WHERE o.name = %s AND e.livemode""", (count, name))
+             WHERE o.name = %s AND e.livemode""", (email, count, name))
         cursor.execute("VACUUM (ANALYZE) customer")
     db.close()
 

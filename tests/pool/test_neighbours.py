@@ -58,6 +58,17 @@ def test_a_filter_without_an_index_looks_at_so_many_and_goes_on_from_there(pool,
     assert [len(page["data"]) for page in seen] == sizes
 
 
+def test_a_filter_beside_an_index_has_the_same_bound(pool, proc_database):
+    """An e-mail address may be that of many customers."""
+    tenant = Tenant(proc_database, "Same")
+    fill(proc_database, "Same", 60_000, "same@example.com")
+    p = pool(workers=1).start()
+    seen = list(pages(tenant, p, email="same@example.com", search="rara"))
+    assert [[row["externalId"] for row in page["data"]] for page in seen] == [["x60000", "x40000", "x20000"], []]
+    seen = list(pages(tenant, p, email="nobody@example.com"))
+    assert [page["data"] for page in seen] == [[]]
+
+
 def test_a_page_that_is_full_before_that_ends_as_ever(pool, large):
     p = pool(workers=1).start()
     query = {"isActive": "true", "limit": 100}
@@ -94,7 +105,7 @@ def locked(database, external_id):
     db.autocommit = False
     try:
         with db.cursor() as cursor:
-            cursor.execute("SELECT FROM customer WHERE external_id = %s FOR UPDATE", (external_id,))
+            cursor.execute("SELECT FROM customer WHERE external_id = %s AND email LIKE 'customer%%' FOR UPDATE", (external_id,))
             assert cursor.rowcount == 1
         yield
     finally:
