@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import neighbours
 import report
 import scaling
 from servers import Stack, cpu_seconds, machine_ticks, tree_pss_kib
@@ -223,7 +224,7 @@ def read_options():
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     options.quick = options.quick == "yes"
-    options.only = [word for word in options.only.split(",") if word] or [*(name for name in WORKLOADS if name != "first"), "memory", "scaling"]
+    options.only = [word for word in options.only.split(",") if word] or [*(name for name in WORKLOADS if name != "first"), "neighbours", "memory", "scaling"]
     options.clients = [int(word) for word in options.clients.split(",") if word] or list(ALL_CLIENTS)
     return options
 
@@ -240,18 +241,21 @@ def main():
 
     used = ours()
     result = {"environment": environment(stack, options), "titles": {c.name: c.title for c in everybody},
-              "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None}
+              "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None, "neighbours": None}
     steps = plan(options)
     if options.add == "yes":
         old = json.loads(Path(options.results, "latest.json").read_text())
         anew = {(name, clients) for name, clients, _ in steps}
         result["environment"]["peers"] = {**old["environment"]["peers"], **result["environment"]["peers"]}
-        result.update(scaling=old["scaling"], memory=old["memory"], titles={**old["titles"], **result["titles"]},
+        result.update(scaling=old["scaling"], memory=old["memory"], neighbours=old.get("neighbours"), titles={**old["titles"], **result["titles"]},
                       comparisons=[c for c in old["comparisons"] if (c["workload"], c["clients"]) not in anew])
     for contender in {name: c for step in steps for c in take_part(everybody, step[2]) if (name := c.url)}.values():
         stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
     for name, clients, who in steps:
         result["comparisons"].append(compare(stack, take_part(everybody, who), name, clients, options.rounds, options.seconds))
+        report.save(result, Path(options.results))
+    if "neighbours" in options.only:
+        result["neighbours"] = neighbours.run(stack, options)
         report.save(result, Path(options.results))
     if "memory" in options.only:
         result["memory"] = scaling.memory(stack, everybody[0], 10000 if options.quick else 100000)

@@ -107,10 +107,11 @@ class Stack:
 
     # ---- load
 
-    def wrk(self, url, ask, clients, seconds, large=False, data=None, everywhere=False):
-        """everywhere: all organizations at once, and not the next few."""
+    def wrk(self, url, ask, clients, seconds, large=False, data=None, everywhere=False, at=None):
+        """everywhere: all organizations at once, and not the next few; at: these."""
         data = data or self.main
-        places = range(data.organizations) if everywhere else self.places(data, large)
+        places = at or (range(data.organizations) if everywhere else self.places(data, large))
+        self.serial += at is not None
         self.serial += everywhere
         lines = [f"data {data.organizations} {data.each}",
                  *(f"{name} - {dataset.id_text('cur_', number)}" for name, number in (("first", data.first()), ("deep", data.deep())))]

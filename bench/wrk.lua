@@ -77,6 +77,11 @@ function ask.deep()
 	return head("GET", "?limit=25&cursor=" .. cursors.deep, place(), "\r\n")
 end
 
+-- Of a version that has it; it finds nobody.
+function ask.search()
+	return "GET /api/customers?search=nobody%20at%20all HTTP/1.1\r\nHost: bench\r\nx-api-key: " .. place().key .. "\r\n\r\n"
+end
+
 function ask.create()
 	return send("POST", "", place(), customer())
 end

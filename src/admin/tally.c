@@ -125,10 +125,14 @@ take_pool(const struct stats_pool *p, struct tally *out)
 }
 
 static void
-take_queue(const struct stats_shared *shared, struct tally *out)
+take_shared(const struct stats_shared *shared, struct tally *out)
 {
 	int64_t *f = out->figure;
+	unsigned environments, largest;
 
+	share_read(&shared->share, &environments, &largest);
+	f[FIGURE_TENANTS] = environments;
+	f[FIGURE_LARGEST] = largest;
 	f[FIGURE_SHEDDING] = word_get(&shared->shedding) != 0;
 	f[FIGURE_QUEUE_LENGTH] = length_of(&shared->queue_length);
 	f[FIGURE_QUEUE_LIMIT] = length_of(&shared->queue_limit);
@@ -145,7 +149,7 @@ tally_take(const struct stats *s, struct tally *out)
 		add_worker(out, s, i);
 	}
 	take_pool(s->pool, out);
-	take_queue(s->shared, out);
+	take_shared(s->shared, out);
 	out->figure[FIGURE_ACCEPTED] = out->figure[FIGURE_REQUESTS]
 	    + (int64_t)out->event[STATS_EVENT_USELESS] + (int64_t)out->event[STATS_EVENT_ABANDONED]
 	    + (int64_t)out->event[STATS_EVENT_CANCELLED];

@@ -52,6 +52,10 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "Connections that may wait for a worker.") \
 	FIGURE(QUEUE_PEAK, "queuePeak", "listen_queue_peak", GAUGE, 1, \
 	    "Most connections that waited for a worker.") \
+	FIGURE(TENANTS, "environmentsActive", "environments_active", GAUGE, 1, \
+	    "Environments that have requests in hand.") \
+	FIGURE(LARGEST, "environmentWorkers", "environment_workers", GAUGE, 1, \
+	    "Workers that the environment with the most of them has.") \
 	FIGURE(STOPPING, "stopping", "stopping", GAUGE, 1, \
 	    "1: the service is draining.") \
 	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, \

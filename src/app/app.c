@@ -23,6 +23,7 @@ struct app {
 	struct db            *db;
 	struct stats_slot    *stats;
 	struct api_key_cache *keys;
+	struct share         *share; /* or NULL */
 	struct housekeeping   housekeeping;
 	struct recent         recent;
 };
@@ -56,6 +57,19 @@ app_note_database(struct app *app)
 							  : STATS_DB_AWAY;
 
 	word_set(&app->stats->db, state);
+}
+
+static bool
+overstays(void *share)
+{
+	return share_overstays(share);
+}
+
+void
+app_share(struct app *app, struct share *share)
+{
+	app->share = share;
+	db_limit(app->db, overstays, share, SHARE_LOOK_MS);
 }
 
 void
@@ -217,8 +231,10 @@ begin_write(struct call *c)
 static enum err
 run_handler(struct call *c)
 {
-	enum err e = ERR_OK;
+	enum err e = call_takes_part(c, c->route->flags & ROUTE_BULK ? SHARE_BULK : SHARE_QUICK);
 
+	if (e != ERR_OK)
+		return e;
 	c->headers = c->res->headers;
 	if (c->route->flags & ROUTE_WRITES)
 		e = begin_write(c);
@@ -295,6 +311,7 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 		.db = app->db,
 		.conf = app->conf,
 		.buckets = app->buckets,
+		.share = app->share,
 		.recent = &app->recent,
 		.facts = facts,
 		.version = V_CURRENT,
@@ -314,6 +331,8 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 	facts->error = reply_render(&c, handle(app, &c));
 	legacy_headers(&c);
 	db_watch(app->db, NULL);
+	if (app->share)
+		share_end(app->share);
 	note_database(app, facts);
 	log_failure(&c, facts->error);
 }

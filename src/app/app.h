@@ -22,6 +22,9 @@ struct app;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
 struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
+
+/* Has requests take part of it from now on; it must outlive the app. */
+void app_share(struct app *app, struct share *share);
 void        app_free(struct app *app);
 
 /*

@@ -1,11 +1,16 @@
 /* One call of the API. */
 #include "call/call.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-enum { RETRY_AFTER_S = 1 };
+enum {
+	RETRY_AFTER_S = 1,
+	/* Who was refused for the same reason is asked to wait 1 to this many seconds. */
+	SHARE_RETRY_MAX_S = 3,
+};
 
 enum err
 call_fail(struct call *c, enum err code, const char *param, const char *message)
@@ -41,6 +46,25 @@ call_fields_done(struct call *c)
 		return ERR_OK;
 	return call_fail(c, ERR_VALIDATION, p->detail[0].field,
 	    arena_fmt(c->arena, "%s: %s", p->detail[0].field, p->detail[0].message).ptr);
+}
+
+/* ---- shares ---- */
+
+static enum err
+over_share(struct call *c)
+{
+	c->facts->over_share = true;
+	c->problem.retry_after_s = 1 + clock_mono_us() % SHARE_RETRY_MAX_S;
+	return call_fail(c, ERR_RATE_LIMITED, NULL,
+	    "This environment has as many requests in hand as it may have while others wait. "
+	    "Nothing was done; try again.");
+}
+
+enum err
+call_takes_part(struct call *c, enum share_kind kind)
+{
+	return !c->share || share_begin(c->share, &c->tenant.environment, kind, c->req->waited)
+	    ? ERR_OK : over_share(c);
 }
 
 /* ---- a transaction that failed ---- */
@@ -107,6 +131,8 @@ call_db_failed(struct call *c, const struct tx *tx, enum db_status status)
 
 	snprintf(c->problem.log, sizeof(c->problem.log), "%s%s", tx->log,
 	    tx->outcome == TX_UNKNOWN ? "; outcome unknown" : "");
+	if (tx->outcome == TX_UNDONE && tx->cut && status == DB_TIMEOUT)
+		return over_share(c);
 	if (tx->outcome == TX_UNDONE && (e = undone(c, tx, status)) != ERR_OK)
 		return e;
 	switch (status) {

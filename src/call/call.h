@@ -24,6 +24,7 @@
 #include "http/version.h"
 #include "json/jread.h"
 #include "shm/buckets.h"
+#include "shm/share.h"
 
 struct json_object;
 
@@ -79,6 +80,7 @@ struct call {
 	struct db             *db;
 	const struct conf     *conf;
 	struct buckets        *buckets; /* for rate limits */
+	struct share          *share;   /* of the workers; NULL: nobody keeps one */
 	struct recent         *recent;
 	struct facts          *facts;
 	const struct resource *resource;
@@ -124,6 +126,18 @@ enum err call_fields_done(struct call *c);
  * call's resource if it broke one of them, else by what is known of the outcome.
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
+
+/*
+ * Takes part of the tenant's share of the workers; call_scans() says that the call reads many rows
+ * that it does not answer. ERR_RATE_LIMITED: the tenant has its share.
+ */
+enum err call_takes_part(struct call *c, enum share_kind kind);
+
+static inline enum err
+call_scans(struct call *c)
+{
+	return call_takes_part(c, SHARE_SCAN);
+}
 
 /*
  * Adds the first step of every transaction but those of write_begin(): it enters the environment,

@@ -19,6 +19,7 @@ struct facts {
 	struct str key;          /* what people are shown of a valid API key; else absent */
 	struct id  organization; /* with key */
 	enum err   error;
+	bool       over_share;   /* its tenant had its share of the workers */
 	bool       evicted;      /* another bucket of a rate limit had to give way */
 	bool       replayed;     /* the stored answer of an Idempotency-Key was given */
 	int64_t    db_us;        /* waiting for PostgreSQL */

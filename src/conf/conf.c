@@ -116,6 +116,9 @@ const struct key keys[] = {
 	    "Requests that all API keys of an environment may make together: 100/s, 1000/m or "
 	    "5000/h, with burst N for how many may come at once (otherwise as many as in that "
 	    "time), or off; clientele key limit gives a key one of its own." },
+	{ "tenant_share", "50", TYPE_INT, KEY_RELOAD, 1, 100, AT(tenant_share),
+	    "Percent of the workers that one environment may have while others want some; "
+	    "batches may take half of it, searches a quarter; 100 means all." },
 	{ "keys_max", "1000", TYPE_INT, KEY_RELOAD, 1, 100000, AT(keys_max),
 	    "API keys that an environment may have, of those that work: not revoked, not "
 	    "expired." },

@@ -53,6 +53,7 @@ struct conf {
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
 	int64_t       rate_limit;         /* rate_pack(); of each environment */
+	int64_t       tenant_share;       /* percent of the workers; 100: no rule */
 	int64_t       keys_max;       /* of each environment, those that work */
 	int64_t       prepared_statements; /* 0 or 1 */
 	int64_t       sandbox;            /* CONF_SANDBOX_ */

@@ -79,6 +79,14 @@ db_watch(struct db *db, const struct peer *peer)
 	db->peer = peer;
 }
 
+void
+db_limit(struct db *db, bool (*ask)(void *with), void *with, int64_t every_ms)
+{
+	db->ask = ask;
+	db->ask_with = with;
+	db->ask_every_ms = every_ms;
+}
+
 struct db_meter
 db_meter_take(struct db *db)
 {

@@ -21,6 +21,9 @@ struct db {
 	unsigned           epoch;                /* db_epoch() */
 	const struct db_hooks *hooks;            /* NULL: none */
 	const struct peer *peer;                 /* db_watch() */
+	bool             (*ask)(void *with);     /* db_limit() */
+	void              *ask_with;
+	int64_t            ask_every_ms;
 	unsigned           pooler_signs;         /* errors that only a pooler can cause */
 	bool               warned;               /* db_check() warns once */
 	char               failure[CONN_WHY_BYTES]; /* libpq's message on the last failed connect */

@@ -285,6 +285,7 @@ run_once(struct db *db, struct tx *tx)
 		return not_sent(tx, db_why(db));
 	}
 	run = attempt(db, tx);
+	tx->cut = db->meter.cut;
 	if (run.ok) {
 		tx->last_undone = !run.ended;
 		tx->outcome = run.ended ? TX_DONE : tx->outcome;

@@ -51,14 +51,37 @@ wait_cancel(PGconn *conn)
 }
 
 /*
- * Waits until libpq can go on; false when the deadline has passed or the socket is broken. When
- * the watched peer leaves, it cancels the running statement and waits for its end, so that the
- * connection can be used again.
+ * Cancels the running statement and leaves it the time to end, so that the connection can be used
+ * again. why: the member of the meter that tells the reason.
+ */
+static bool
+cut_short(struct db *db, bool *why)
+{
+	*why = true;
+	if (!wait_cancel(db->conn))
+		return false;
+	db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
+	return true;
+}
+
+/* The longest wait until something has to be looked at again. */
+static int
+patience_ms(const struct db *db, int64_t left)
+{
+	if (db->ask && !db->meter.cut && left > db->ask_every_ms)
+		left = db->ask_every_ms;
+	return left < INT32_MAX ? (int)left : INT32_MAX;
+}
+
+/*
+ * Waits until libpq can go on; false when the deadline has passed or the socket is broken. The
+ * running statement is cut short when the watched peer leaves, or when db_limit() says so.
  */
 static bool
 wait_for(struct db *db)
 {
 	PGconn *conn = db->conn;
+	int     ready;
 
 	for (;;) {
 		int           unsent = PQflush(conn);
@@ -72,17 +95,16 @@ wait_for(struct db *db)
 			return false;
 		if (unsent)
 			fd[0].events |= POLLOUT;
-		if (poll(fd, COUNTOF(fd), (int)(left < INT32_MAX ? left : INT32_MAX)) == -1
-		    && errno != EINTR)
+		ready = poll(fd, COUNTOF(fd), patience_ms(db, left));
+		if (ready == -1 && errno != EINTR)
 			return false;
 		if (fd[0].revents & ~POLLOUT)
 			return PQconsumeInput(conn) == 1;
-		if (fd[1].revents) {
-			db->meter.left = true;
-			if (!wait_cancel(conn))
-				return false;
-			db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
-		}
+		if (fd[1].revents && !cut_short(db, &db->meter.left))
+			return false;
+		if (ready == 0 && db->ask && !db->meter.cut && db->ask(db->ask_with)
+		    && !cut_short(db, &db->meter.cut))
+			return false;
 	}
 }
 

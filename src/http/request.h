@@ -57,6 +57,7 @@ struct request {
 
 	const struct peer *peer;     /* waits for the answer; NULL: none that could leave */
 	int64_t            queue_us; /* how long the request waited for a worker; -1: unknown */
+	bool               waited;   /* it did, not the worker: it may be one of many */
 	const char        *refused;  /* answer 503 with this sentence and do no more, if not NULL */
 };
 

@@ -76,6 +76,8 @@ enter(struct pool *p, struct place *w, enum stats_life life)
 	word_set(&board->generation, w->generation);
 	word_set(&board->requests_before, w->requests_before);
 	word_set(&board->life, life);
+	if (!place_is_alive(w))
+		share_clear(&p->heritage->stats->shared->share, place_at(p, w));
 }
 
 /* ---- the beginning */

@@ -50,6 +50,8 @@ count(const struct pool *p, const struct place *w, int64_t spare_idle_ms, struct
 	n->coming += w->life == STATS_LIFE_STARTING || w->life == STATS_LIFE_WAITING;
 	n->stopping += w->life == STATS_LIFE_STOPPING;
 	n->given_up += w->life == STATS_LIFE_GIVEN_UP;
+	if (place_is_alive(w))
+		n->places = place_number(p, w);
 }
 
 struct pool_census

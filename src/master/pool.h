@@ -86,6 +86,7 @@ struct pool_census {
 	unsigned given_up;
 	unsigned busy;     /* of those that serve */
 	unsigned spare;    /* of these, idle for the time asked for */
+	unsigned places;   /* all that live are below this */
 };
 
 struct pool_census pool_count(const struct pool *p, int64_t spare_idle_ms);

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+_Static_assert((int)SHARE_ROWS >= (int)POOL_PLACES, "a worker without a row");
+
 static bool
 wants_admin(const struct supervisor *s)
 {
@@ -70,6 +72,7 @@ show(struct supervisor *s, const struct pool_census *n, int64_t now)
 	if (n->busy > word_get(&pool->busy_peak))
 		word_set(&pool->busy_peak, n->busy);
 	word_set(&pool->given_up, n->given_up);
+	share_measure(&s->heritage.stats->shared->share, n->serving, n->places);
 	if (s->pool.generation > 0)
 		notify_status(&s->notify, now, "%s%u workers, %u busy%s",
 		    s->stopping ? "stopping: " : "", s->stopping ? n->stopping : n->serving,

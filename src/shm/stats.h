@@ -33,6 +33,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "shm/routes_gen.h"
+#include "shm/share.h"
 #include "shm/word.h"
 
 enum {
@@ -70,6 +71,8 @@ extern const char *const stats_state_names[STATS_STATE__COUNT];
 	    "Requests refused by a rate limit.") \
 	EVENT(EVICTED, "rate_limits_evicted", \
 	    "Buckets of rate limits that gave way to others and are full again.") \
+	EVENT(OVER_SHARE, "requests_over_share", \
+	    "Requests refused or cancelled because their tenant had its share of the workers.") \
 	EVENT(REPLAYED, "requests_replayed", \
 	    "Answers given again for an Idempotency-Key.") \
 	EVENT(SLOW, "requests_slow", \
@@ -220,6 +223,9 @@ struct stats_shared {
 	_Atomic(uint32_t) logged_sandbox; /* what the sandbox lacks; once */
 	_Atomic(int64_t)  logged_expired_ms;  /* requests have waited too long; now and then */
 	_Atomic(int64_t)  logged_stranger_ms; /* connections from elsewhere; now and then */
+	_Atomic(int64_t)  logged_share_ms;    /* a tenant is over its share; now and then */
+
+	struct share_table share;
 };
 
 /* ---- the memory */

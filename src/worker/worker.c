@@ -45,6 +45,7 @@ struct worker {
 	struct response        response;
 	struct queue           queue;
 	struct link            link;
+	struct share           share;
 	/*
 	 * The connection that a front server keeps to this worker; fd -1: none. Only one, and new
 	 * ones are accepted as well: so a request behind another waits for that one, and none waits
@@ -106,9 +107,11 @@ count_answer(struct stats_slot *stats, const struct facts *facts, int status, in
 		stats_observe(&stats->database, facts->db_us);
 	if (facts->replayed)
 		stats_count(&stats->event[STATS_EVENT_REPLAYED]);
+	if (facts->over_share)
+		stats_count(&stats->event[STATS_EVENT_OVER_SHARE]);
 	if (facts->evicted)
 		stats_count(&stats->event[STATS_EVENT_EVICTED]);
-	if (facts->error == ERR_RATE_LIMITED)
+	if (facts->error == ERR_RATE_LIMITED && !facts->over_share)
 		stats_count(&stats->event[STATS_EVENT_LIMITED]);
 	word_set(&stats->last_route, facts->route);
 	word_set(&stats->last_status, (uint32_t)status);
@@ -178,6 +181,9 @@ finish(struct worker *w, const struct request *req, const struct facts *facts, i
 		stats_count(&stats->event[STATS_EVENT_CANCELLED]);
 	else
 		count_answer(stats, facts, w->response.status, took_us);
+	if (facts->over_share && queue_turn(&w->h->stats->shared->logged_share_ms, LOG_AGAIN_MS))
+		log_warn("refusing requests with 429: their environment has its share of the "
+			 "workers (tenant_share) while others want some");
 	if (reqlog_write(w->h->conf, req, &w->response, facts, took_us))
 		stats_count(&stats->event[STATS_EVENT_SLOW]);
 }
@@ -199,6 +205,7 @@ serve(struct worker *w, const struct peer *peer, bool waited)
 			stats_count(&stats->event[STATS_EVENT_REUSED]);
 		if (req.queue_us >= 0)
 			stats_observe(&stats->queued, req.queue_us);
+		req.waited = waited;
 		req.refused = why_refused(w, &req, waited);
 		stats_enter(stats, STATS_STATE_HANDLING);
 		app_handle(w->app, &req, &w->response, &facts);
@@ -512,7 +519,15 @@ worker_run(const struct heritage *given)
 		arena_init(&w.arena);
 		response_init(&w.response);
 		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], h->stats->shared);
+		w.share = (struct share) {
+			.table = &h->stats->shared->share,
+			.waiting = &h->stats->shared->queue_length,
+			.place = h->place,
+			.percent = h->conf->tenant_share,
+		};
+		share_clear(w.share.table, h->place); /* whatever the last one left there */
 		w.app = app_new(h->conf, w.stats, h->buckets);
+		app_share(w.app, &w.share);
 		code = run(&w);
 		app_free(w.app);
 		queue_fini(&w.queue);

@@ -22,7 +22,7 @@ class Tenant:
         return fastcgi.Connection(pool.address, timeout=60).send(fastcgi.request(method, uri, headers, text)).answer()
 
 
-def fill(database, name, count):
+def fill(database, name, count, email="customer%s@example.com"):
     """Customers by SQL; a second for a hundred thousand."""
     db = database.connect()
     with db.cursor() as cursor:
@@ -30,10 +30,10 @@ def fill(database, name, count):
             INSERT INTO customer (environment_id, id, external_id, email, full_name, timezone, metadata, is_active,
                                   created_at, updated_at)
             SELECT e.id, ('01941f29-7c00-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'x' || n,
-                   'customer' || n || '@example.com', CASE WHEN n %% 20000 = 0 THEN 'Rara Avis' ELSE 'Customer ' || n END,
+                   replace(%s, '%%s', n::text), CASE WHEN n %% 20000 = 0 THEN 'Rara Avis' ELSE 'Customer ' || n END,
                    'UTC', '{}', n %% 40000 <> 0, now(), now()
               FROM generate_series(1, %s) n, environment e JOIN organization o ON o.id = e.organization_id
-             WHERE o.name = %s AND e.livemode""", (count, name))
+             WHERE o.name = %s AND e.livemode""", (email, count, name))
         cursor.execute("VACUUM (ANALYZE) customer")
     db.close()
 
@@ -42,7 +42,7 @@ class Crowd:
     """Clients of one tenant that ask without pause until they are stopped; statuses and seconds of each answer."""
 
     def __init__(self, clients, ask):
-        self.ask, self.end, self.seen = ask, threading.Event(), []
+        self.ask, self.end, self.seen, self.refused = ask, threading.Event(), [], []
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
@@ -51,9 +51,12 @@ class Crowd:
         while not self.end.is_set():
             begun = time.monotonic()
             try:
-                status = self.ask().status
+                answer = self.ask()
+                status = answer.status
             except OSError:
                 status = None
+            if status not in (200, None):
+                self.refused.append(answer)
             self.seen.append((status, time.monotonic() - begun))
             if status != 200:
                 self.end.wait(0.02)  # a client that was told to come back later does not do it at once

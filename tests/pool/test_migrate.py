@@ -22,7 +22,8 @@ def behind(new_database):
     """A database that lacks all but the first migration; the second one changes api_key."""
     database = new_database()
     with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
-        cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit; DROP INDEX customer_email; DELETE FROM schema_migration WHERE version > 1")
+        cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit, DROP COLUMN limit_of; DROP INDEX api_key_not_revoked, api_key_live, "
+                       "customer_email; DELETE FROM schema_migration WHERE version > 1")
     return database
 
 

@@ -1,10 +1,15 @@
 """One tenant's work is bounded, and the others do not wait for it."""
 
+import contextlib
 import json
+import os
+import signal
 
 import pytest
 
-from neighbours import LARGE, Tenant, fill
+from conftest import Pending, timed
+from neighbours import LARGE, Crowd, Tenant, fill, slowest
+from stack import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,17 @@ def test_a_filter_without_an_index_looks_at_so_many_and_goes_on_from_there(pool,
     assert [len(page["data"]) for page in seen] == sizes
 
 
+def test_a_filter_beside_an_index_has_the_same_bound(pool, proc_database):
+    """An e-mail address may be that of many customers."""
+    tenant = Tenant(proc_database, "Same")
+    fill(proc_database, "Same", 60_000, "same@example.com")
+    p = pool(workers=1).start()
+    seen = list(pages(tenant, p, email="same@example.com", search="rara"))
+    assert [[row["externalId"] for row in page["data"]] for page in seen] == [["x60000", "x40000", "x20000"], []]
+    seen = list(pages(tenant, p, email="nobody@example.com"))
+    assert [page["data"] for page in seen] == [[]]
+
+
 def test_a_page_that_is_full_before_that_ends_as_ever(pool, large):
     p = pool(workers=1).start()
     query = {"isActive": "true", "limit": 100}
@@ -77,3 +93,136 @@ def test_a_page_of_a_filter_costs_no_sort_and_no_more_rows(pool, large, proc_dat
         scans, rows = cursor.fetchone()
     db.close()
     assert scans == 0 and rows <= 2 * 50_000 + 100
+
+
+# ---- shares of the workers
+
+
+@contextlib.contextmanager
+def locked(database, external_id):
+    """While this lasts, an update of this customer waits."""
+    db = database.connect()
+    db.autocommit = False
+    try:
+        with db.cursor() as cursor:
+            cursor.execute("SELECT FROM customer WHERE external_id = %s AND email LIKE 'customer%%' FOR UPDATE", (external_id,))
+            assert cursor.rowcount == 1
+        yield
+    finally:
+        db.rollback()
+        db.close()
+
+
+def update(tenant, pool, external_id="x1"):
+    return tenant.ask(pool, f"/api/v1/customers/{external_id}", "PATCH", {"fullName": "Other"})
+
+
+def create(tenant, pool, external_id):
+    assert tenant.ask(pool, "/api/v1/customers", "POST", {"id": external_id, "email": "a@b.co"}).status in (200, 201)
+
+
+@pytest.mark.parametrize("prepared", ["on", "off"])
+def test_one_locked_row_holds_no_other_tenant_up(pool, large, small, prepared):
+    p = pool(workers=4, tenant_share=50, prepared_statements=prepared).start()
+    create(small, p, "mine")
+    assert update(large, p).status == 200
+    with Crowd(6, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
+        wait_until(lambda: p.waiting() >= 2, what="updates that wait for the row")
+        statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 3)
+        assert statuses == {200} and slow < 0.3 * PATIENCE, slow
+        assert 2 <= p.waiting() <= 3, "half of four, and what nobody else wants"
+    for refused in crowd.refused:
+        error = json.loads(refused.body)
+        assert refused.headers["Retry-After"] in "123"
+        assert error["code"] == "rate_limited" and "Nothing was done" in error["message"]
+    # Those that waited were done when the row was free, and nobody has a share left.
+    assert crowd.statuses() == {200, 429} and max(seconds for _, seconds in crowd.seen) > 3
+    assert update(large, p).status == 200
+    p.wait_log("tenant_share")
+    assert p.log().count("tenant_share") == 1
+
+
+def test_a_tenant_that_was_never_seen_waits_for_a_while_at_most(pool, large, small):
+    """Nobody can know of it, and what holds one tenant's requests up may hold up everybody's."""
+    p = pool(workers=3, tenant_share=50).start()
+    with Crowd(5, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
+        wait_until(lambda: p.waiting() == 3, what="all workers")
+        answer, seconds = timed(lambda: small.ask(p, "/api/v1/customers"))
+        assert answer.status == 200 and seconds < 8 * PATIENCE
+    assert crowd.statuses() == {200, 429}
+
+
+def test_where_there_is_one_tenant_it_may_have_all(pool, large):
+    p = pool(workers=4, tenant_share=10).start()
+    with Crowd(8, lambda: large.ask(p, search="nobody at all")) as crowd:
+        wait_until(lambda: len(crowd.seen) > 12, 30, "searches")
+    assert crowd.statuses() == {200}
+    with locked(p.database, "x1"):
+        updates = [Pending(lambda: update(large, p)) for _ in range(4)]
+        wait_until(lambda: p.waiting() == 4, what="all workers")
+    assert {each.result().status for each in updates} == {200}
+
+
+def test_the_share_of_a_worker_that_dies_is_free(pool, large, small):
+    p = watched(pool, workers=4, tenant_share=50)
+    create(small, p, "mine")
+    with locked(p.database, "x1"):
+        for _ in range(3):
+            begun = [Pending(lambda: update(large, p)) for _ in range(2)]
+            wait_until(lambda: status(p)["pool"]["environmentWorkers"] == 2, what="two updates")
+            assert small.ask(p, "/api/v1/customers/mine").status == 200
+            for pid in {row["pid"] for row in status(p)["workers"] if row["state"] == "handling"}:
+                os.kill(pid, signal.SIGKILL)
+            for each in begun:
+                with contextlib.suppress(OSError):
+                    each.result()
+            wait_until(lambda: status(p)["pool"]["serving"] == 4, 20, "new workers")
+            assert status(p)["pool"]["environmentsActive"] == 0
+
+
+def watched(pool, **options):
+    p = pool(**options)
+    p.write_conf(admin_listen=f"unix:{p.dir}/admin")
+    return p.start()
+
+
+def status(pool):
+    return json.loads(pool.place.run(pool.place.bin, "-c", pool.conf, "--json", "status").stdout)
+
+
+def test_searches_have_a_quarter_of_it_while_others_ask(pool, large, small):
+    p = watched(pool, workers=8, tenant_share=50)
+    create(small, p, "mine")
+    alone = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 1)[1]
+    with Crowd(16, lambda: large.ask(p, search="nobody at all")) as crowd:
+        wait_until(lambda: len(crowd.seen) > 4, 30, "searches")
+        slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 0.5)  # those that were begun before it came end
+        assert status(p)["pool"]["environmentWorkers"] <= 2
+        statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 3)
+        assert large.ask(p, "/api/v1/customers/x7").status == 200, "its other requests are answered"
+    print(f"p99 of another tenant's get: {alone * 1e3:.1f} ms alone, {slow * 1e3:.1f} ms beside 16 searching clients")
+    assert statuses == {200} and slow < 0.1 * PATIENCE
+    assert crowd.statuses() == {200, 429}
+    events = status(p)["events"]
+    assert events["requests_over_share"] >= 10 and events["requests_limited"] == 0
+
+
+def test_all_of_the_workers_are_a_share_too(pool, large, small):
+    p = pool(workers=2, tenant_share=100).start()
+    create(small, p, "mine")
+    with locked(p.database, "x1"):
+        updates = [Pending(lambda: update(large, p)) for _ in range(2)]
+        wait_until(lambda: p.waiting() == 2, what="all workers")
+        other = Pending(lambda: small.ask(p, "/api/v1/customers/mine"))
+        other.join(0.5)
+        assert other.is_alive()
+    assert {each.result().status for each in [*updates, other]} == {200}
+
+
+def test_many_quick_requests_are_no_share(pool, large, small):
+    """Far more clients than workers, and another tenant beside them: nobody is refused who is answered quickly."""
+    p = pool(workers=4, tenant_share=25).start()
+    create(small, p, "mine")
+    with Crowd(24, lambda: large.ask(p, "/api/v1/customers/x9")) as crowd:
+        statuses, _ = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 2)
+    assert statuses == {200} and crowd.statuses() == {200} and len(crowd.seen) > 100

@@ -377,6 +377,46 @@ a_full_table_opens_no_gate(void **state UNUSED)
 			assert_int_equal(ask(7, name, hour, false, 2 * S), BUCKET_EMPTY);
 }
 
+/* What is logged meanwhile goes into this file. */
+static size_t
+lines_of(FILE *file)
+{
+	size_t n = 0;
+
+	rewind(file);
+	for (int c; (c = getc(file)) != EOF;)
+		n += c == '\n';
+	return n;
+}
+
+static void
+the_lack_of_room_is_told_once_a_minute(void **state UNUSED)
+{
+	struct rate rare = rate("1/h");
+	FILE       *file = tmpfile();
+	int         kept = dup(STDERR_FILENO);
+	size_t      first, soon, later;
+
+	assert_non_null(file);
+	log_init("test", LOG_LEVEL_WARN);
+	dup2(fileno(file), STDERR_FILENO);
+	for (uint64_t name = 0; name < 2 * BUCKETS_PROBED; name++)
+		ask(7, name, rare, true, 100 * S);
+	first = lines_of(file);
+	for (uint64_t name = 100; name < 200; name++)
+		ask(7, name, rare, true, (100 + BUCKETS_LOG_S) * S);
+	soon = lines_of(file);
+	ask(7, 300, rare, true, (101 + BUCKETS_LOG_S) * S);
+	ask(7, 301, rare, true, (101 + BUCKETS_LOG_S) * S);
+	later = lines_of(file);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	fclose(file);
+	assert_int_equal(first, 1);
+	assert_int_equal(soon, 1);
+	assert_int_equal(later, 2);
+}
+
 static void
 thirty_thousand_keys_used_once_do_not_end_the_limits_of_others(void **state UNUSED)
 {
@@ -588,6 +628,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(another_configured_rate_keeps_what_was_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_of_those_who_are_refused_looks_up_in_five_seconds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_table_opens_no_gate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_lack_of_room_is_told_once_a_minute, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thirty_thousand_keys_used_once_do_not_end_the_limits_of_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_program_goes_on_with_them, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_processes_take_no_token_twice, set_up, tear_down),

@@ -111,7 +111,8 @@ list(struct call *c)
 	page_filter(c, &filter);
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
-	customer_list(c, &filter, &tx);
+	if ((e = customer_list(c, &filter, &tx)) != ERR_OK)
+		return e;
 	return stored_page(c, &customer_fields, &tx, &filter.page, CUSTOMER_PLAIN);
 }
 
@@ -120,7 +121,7 @@ list(struct call *c)
 static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES, V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,   V_FIRST, list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES, V_FIRST, customer_batch },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_BULK, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/{id}",  0,            V_FIRST, get },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES, V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES, V_FIRST, update },

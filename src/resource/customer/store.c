@@ -52,7 +52,7 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 	return e;
 }
 
-void
+enum err
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
 	bool         one = filter->external_id.ptr, mail = filter->email.ptr;
@@ -76,7 +76,9 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 	else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
+		return call_scans(c);
 	}
+	return ERR_OK;
 }
 
 /* ---- creating ---- */

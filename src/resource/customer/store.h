@@ -26,8 +26,8 @@ struct customer_filter {
 	struct page page;
 };
 
-/* Prepares the transaction that stored_page() then runs. */
-void customer_list(struct call *c, struct customer_filter *filter, struct tx *tx);
+/* Prepares the transaction that stored_page() then runs. What call_scans() returns. */
+enum err customer_list(struct call *c, struct customer_filter *filter, struct tx *tx);
 
 /*
  * Creates the customer unless its external id is taken, and calls reply with the customer that is
