@@ -222,6 +222,8 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 		.method = method,
 		.path = path,
 		.count = argument(connection, "count"),
+		.of = argument(connection, "of"),
+		.after = argument(connection, "after"),
 		.text = wants_text(connection),
 		.verbose = has_argument(connection, "verbose"),
 		.has_body = has_body(connection),

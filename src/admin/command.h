@@ -4,7 +4,7 @@
  *
  * Senders    Processes that were forked by the supervisor and kept the write end. A message is one
  *            write() of less than PIPE_BUF, so senders do not mix.
- * Answers    None: what became of it is in the log and in struct stats_pool.
+ * Answers    None: what became of it is in the log and in the scoreboard (shm/change.h).
  */
 #ifndef ADMIN_COMMAND_H
 #define ADMIN_COMMAND_H

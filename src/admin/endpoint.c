@@ -6,6 +6,8 @@
 #include "admin/table.h"
 #include "json/jwrite.h"
 
+#include "config.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +21,21 @@ enum {
 	METHOD_NOT_ALLOWED = 405,
 	CONFLICT = 409,
 	CONTENT_TOO_LARGE = 413,
+	UNPROCESSABLE = 422,
+	INTERNAL = 500,
+	BAD_GATEWAY = 502,
 	UNAVAILABLE = 503,
+	NO_STORAGE = 507,
 };
+
+const struct endpoint_outcome endpoint_outcomes[] = {
+	{ UNPROCESSABLE, EXIT_CONFIG },
+	{ BAD_GATEWAY, EXIT_DATABASE },
+	{ INTERNAL, EXIT_DEFECT },
+	{ NO_STORAGE, EXIT_OS },
+};
+
+const size_t endpoint_outcome_count = COUNTOF(endpoint_outcomes);
 
 /* One request, what is known at its moment, and what is answered. */
 struct exchange {
@@ -50,7 +65,7 @@ static void PRINTF(3, 4)
 fail(struct exchange *x, unsigned status, const char *fmt, ...)
 {
 	struct json_object *answer;
-	char                sentence[256];
+	char                sentence[CHANGE_WHY_BYTES + 64];
 	va_list             ap;
 
 	va_start(ap, fmt);
@@ -139,6 +154,94 @@ get_workers(struct exchange *x, const struct endpoint *e UNUSED)
 		put_json(x, status_pool(&x->tally));
 }
 
+/* ---- what became of commands */
+
+/* What people read once it is done: "reloaded: generation 2, 8 workers". */
+static const char *const done_words[CHANGE__COUNT] = {
+	[CHANGE_RELOAD] = "reloaded",
+	[CHANGE_UPGRADE] = ("upgraded to " PACKAGE_VERSION),
+	[CHANGE_WORKERS] = "changed",
+	[CHANGE_REOPEN] = "reopened the log",
+};
+
+static unsigned
+status_of(int code)
+{
+	for (size_t i = 0; i < COUNTOF(endpoint_outcomes); i++)
+		if (endpoint_outcomes[i].code == code)
+			return endpoint_outcomes[i].status;
+	return INTERNAL;
+}
+
+static void
+tell_outcome(struct exchange *x, enum change_kind kind, bool done)
+{
+	const int64_t      *f = x->tally.figure;
+	struct json_object *answer;
+
+	x->out->status = done ? OK : ACCEPTED;
+	if (x->req->text && done) {
+		buf_fmt(&x->out->body, "%s: generation %jd, %jd workers\n", done_words[kind],
+		    (intmax_t)f[FIGURE_GENERATION], (intmax_t)f[FIGURE_SERVING]);
+		return;
+	}
+	if (x->req->text) {
+		buf_fmt(&x->out->body, "generation %jd, %jd of %jd workers\n",
+		    (intmax_t)f[FIGURE_GENERATION], (intmax_t)f[FIGURE_SERVING],
+		    (intmax_t)f[FIGURE_TARGET]);
+		return;
+	}
+	answer = jwrite_object();
+	jwrite_put(answer, "change", jwrite_str(str_of(change_names[kind])));
+	jwrite_put(answer, "done", jwrite_bool(done));
+	jwrite_put(answer, "pool", status_pool(&x->tally));
+	put_json(x, answer);
+}
+
+static void
+tell_number(struct exchange *x, uint32_t begun)
+{
+	struct json_object *answer;
+
+	if (x->req->text) {
+		buf_fmt(&x->out->body, "%u\n", begun);
+		return;
+	}
+	answer = jwrite_object();
+	jwrite_put(answer, "begun", jwrite_int(begun));
+	put_json(x, answer);
+}
+
+static void
+get_changes(struct exchange *x, const struct endpoint *e UNUSED)
+{
+	struct change_report r;
+	int64_t              after = 0;
+	size_t               kind = 0;
+
+	while (kind < CHANGE__COUNT && !(x->req->of && strcmp(change_names[kind], x->req->of) == 0))
+		kind++;
+	if (kind == CHANGE__COUNT
+	    || (x->req->after && !str_to_i64(str_of(x->req->after), 0, UINT32_MAX, &after))) {
+		fail(x, BAD_REQUEST, "say of which: ?of=reload, upgrade, workers or reopen; and "
+				     "&after= a number");
+		return;
+	}
+	change_read(&x->context->stats->pool->change[kind], &r);
+	if (!x->req->after)
+		tell_number(x, r.begun);
+	else if (r.ended > after && r.code)
+		fail(x, status_of(r.code), "%s", r.why);
+	else if (r.ended > after)
+		tell_outcome(x, (enum change_kind)kind, true);
+	else if (x->tally.figure[FIGURE_STOPPING])
+		fail(x, CONFLICT, "the service is stopping");
+	else if (r.begun < after)
+		fail(x, CONFLICT, "the service was started again meanwhile");
+	else
+		tell_outcome(x, (enum change_kind)kind, false);
+}
+
 /* ---- commands */
 
 /* What was requested, and how it is now; people see the figure that will change. */
@@ -225,6 +328,7 @@ static const struct endpoint endpoints[] = {
 	{ "GET", "/live", get_live, 0 },
 	{ "GET", "/ready", get_ready, 0 },
 	{ "GET", "/workers", get_workers, 0 },
+	{ "GET", "/changes", get_changes, 0 },
 	{ "POST", "/workers", post_workers, 0 },
 	{ "POST", "/reload", post_command, COMMAND_RELOAD },
 	{ "POST", "/upgrade", post_command, COMMAND_UPGRADE },

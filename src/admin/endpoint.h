@@ -2,6 +2,9 @@
  * What the admin process answers: one table of methods and paths, without sockets.
  *
  * Reads      GET and HEAD /status, /metrics, /live, /ready, /workers.
+ * Outcomes   GET /changes?of=reload|upgrade|workers|reopen tells how many have begun; with &after=N
+ *            what became of the first that began after that: 202 while it is not known, 200, or
+ *            one of endpoint_outcomes.
  * Commands   POST /workers?count=N|+N|-N, /reload, /upgrade, /reopen, /stop. 202 says that the
  *            supervisor has been asked, not that it is done.
  * Format     JSON, or text for people.
@@ -22,7 +25,7 @@ struct endpoint_context {
 
 struct endpoint_request {
 	const char *method, *path;
-	const char *count; /* the parameter; NULL: not given */
+	const char *count, *of, *after; /* parameters; NULL: not given */
 	bool        text;
 	bool        verbose;
 	bool        has_body; /* which is refused */
@@ -34,6 +37,15 @@ struct endpoint_answer {
 	const char *allow; /* methods, with 405; or NULL */
 	struct buf  body;
 };
+
+/* A status that says why a change was refused, and the exit code of a command that hears it. */
+struct endpoint_outcome {
+	unsigned status;
+	int      code;
+};
+
+extern const struct endpoint_outcome endpoint_outcomes[];
+extern const size_t                  endpoint_outcome_count;
 
 /* Ended by buf_fini() of the body. */
 void endpoint_answer(const struct endpoint_context *context, const struct endpoint_request *req,

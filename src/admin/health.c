@@ -154,6 +154,9 @@ health_read(struct health *h, struct tally *t, struct health_report *out)
 	}
 	if (t->figure[FIGURE_SERVING] == 0)
 		snprintf(out->why[HEALTH_WORKERS], size, "no worker is serving");
+	if (!t->figure[FIGURE_LISTENING])
+		snprintf(out->why[HEALTH_SOCKET], size, "the file of the listen socket is gone, or "
+			 "another's; the log says more");
 	if (t->figure[FIGURE_STOPPING])
 		snprintf(out->why[HEALTH_DRAINING], size, "the service is stopping");
 	for (size_t i = 0; i < HEALTH__COUNT; i++)

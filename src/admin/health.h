@@ -21,6 +21,7 @@
 	CHECK(SCHEMA, "schema")     /* role and schema are those that this binary works with */ \
 	CHECK(WRITES, "writes")     /* the database is not read-only */ \
 	CHECK(WORKERS, "workers")   /* at least one takes requests */ \
+	CHECK(SOCKET, "socket")     /* front servers find it */ \
 	CHECK(DRAINING, "draining") /* the service is not about to stop */
 
 enum health_check {

@@ -89,6 +89,21 @@ status_pool(const struct tally *t)
 	return pool;
 }
 
+static struct json_object *
+refusal_json(const struct tally_refusal *r)
+{
+	struct json_object *refusal;
+
+	if (r->wall_ms == 0)
+		return NULL;
+	refusal = jwrite_object();
+	jwrite_put(refusal, "change", jwrite_str(str_of(change_names[r->kind])));
+	jwrite_put(refusal, "atMs", jwrite_int(r->wall_ms));
+	jwrite_put(refusal, "stands", jwrite_bool(r->stands));
+	jwrite_put(refusal, "why", jwrite_str(str_of(r->why)));
+	return refusal;
+}
+
 void
 status_write(const struct stats *s, const struct tally *t, struct buf *out)
 {
@@ -108,6 +123,7 @@ status_write(const struct stats *s, const struct tally *t, struct buf *out)
 	jwrite_put(all, "events", counts_json(t->event, stats_event_names, STATS_EVENT__COUNT));
 	jwrite_put(all, "restarts",
 	    counts_json(t->restarts, stats_cause_names, STATS_CAUSE__COUNT));
+	jwrite_put(all, "lastRefusal", refusal_json(&t->refusal));
 	jwrite_put(all, "workers", workers);
 	jwrite_text(all, out);
 	buf_str(out, STR("\n"));

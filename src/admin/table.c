@@ -227,6 +227,18 @@ static const char *const conditions[DB_CONDITION__COUNT] = {
 };
 
 static void
+write_refusal(const struct tally_refusal *r, struct buf *out)
+{
+	char age[32];
+
+	if (r->wall_ms == 0)
+		return;
+	print_ms(clock_age(r->wall_ms, clock_wall_ms()), age, sizeof(age));
+	buf_fmt(out, "%-10s%s, %s ago%s: %s\n", "refused", change_names[r->kind], age,
+	    r->stands ? "" : " (a later one was done)", r->why);
+}
+
+static void
 write_pool(const struct tally *t, struct buf *out)
 {
 	const int64_t *f = t->figure;
@@ -258,6 +270,10 @@ write_pool(const struct tally *t, struct buf *out)
 	if (t->condition == DB_CONDITION_UNREACHABLE && f[FIGURE_CONNECTED])
 		buf_fmt(out, " when they last used it");
 	buf_str(out, STR("\n"));
+	if (!f[FIGURE_LISTENING])
+		buf_fmt(out, "%-10sthe file of the listen socket is gone, or another's; the log "
+			     "says more\n", "socket");
+	write_refusal(&t->refusal, out);
 	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
 	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);
 }

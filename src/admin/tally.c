@@ -119,9 +119,55 @@ take_pool(const struct stats_pool *p, struct tally *out)
 	f[FIGURE_MIN] = word_get(&p->workers_min);
 	f[FIGURE_MAX] = word_get(&p->workers_max);
 	f[FIGURE_GIVEN_UP] = word_get(&p->given_up);
-	f[FIGURE_PEAK] = word_get(&p->busy_peak);
 	f[FIGURE_MAX_REACHED] = (int64_t)word_get(&p->max_reached);
+	f[FIGURE_LISTENING] = !(word_get(&p->unreachable) & STATS_LOST_LISTEN);
 	f[FIGURE_STOPPING] = word_get(&p->stopping);
+}
+
+/* The supervisor looks now and then; what has been answered was in the hands of one at least. */
+static int64_t
+peak(const struct stats_pool *p, const struct tally *t)
+{
+	int64_t seen = word_get(&p->busy_peak);
+	int64_t active = t->figure[FIGURE_ACTIVE], least = t->figure[FIGURE_REQUESTS] > 0;
+
+	seen = active > seen ? active : seen;
+	return seen > least ? seen : least;
+}
+
+static void
+take_refusal(const struct change_report *r, enum change_kind kind, struct tally_refusal *last)
+{
+	if (r->refused_wall_ms <= last->wall_ms)
+		return;
+	last->wall_ms = r->refused_wall_ms;
+	last->kind = kind;
+	last->stands = r->code != 0;
+	memcpy(last->why, r->why, sizeof(last->why));
+}
+
+static void
+take_changes(const struct stats_pool *p, struct tally *out)
+{
+	static const struct {
+		enum change_kind kind;
+		enum figure      begun, refused, stands;
+	} rows[] = {
+		{ CHANGE_RELOAD, FIGURE_RELOADS, FIGURE_RELOADS_REFUSED, FIGURE_RELOAD_REFUSED },
+		{ CHANGE_UPGRADE, FIGURE_UPGRADES, FIGURE_UPGRADES_REFUSED,
+		    FIGURE_UPGRADE_REFUSED },
+	};
+
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		struct change_report r;
+
+		change_read(&p->change[rows[i].kind], &r);
+		out->figure[rows[i].begun] = r.begun;
+		out->figure[rows[i].refused] = (int64_t)r.refused;
+		out->figure[rows[i].stands] = r.code != 0;
+		take_refusal(&r, rows[i].kind, &out->refusal);
+	}
+	out->figure[FIGURE_REFUSAL] = out->refusal.wall_ms ? out->refusal.wall_ms : -1;
 }
 
 static void
@@ -149,6 +195,8 @@ tally_take(const struct stats *s, struct tally *out)
 		add_worker(out, s, i);
 	}
 	take_pool(s->pool, out);
+	take_changes(s->pool, out);
+	out->figure[FIGURE_PEAK] = peak(s->pool, out);
 	take_shared(s->shared, out);
 	out->figure[FIGURE_ACCEPTED] = out->figure[FIGURE_REQUESTS]
 	    + (int64_t)out->event[STATS_EVENT_USELESS] + (int64_t)out->event[STATS_EVENT_ABANDONED]

@@ -60,6 +60,8 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "1: the service is draining.") \
 	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, \
 	    "1: requests are refused because the queue is nearly full.") \
+	FIGURE(LISTENING, "listening", "listening", GAUGE, 1, \
+	    "1: front servers find the listen socket where it was made.") \
 	FIGURE(DATABASE, "databaseUp", "database_up", GAUGE, 1, \
 	    "1: the admin process reaches the database, and is not refused.") \
 	FIGURE(CONNECTED, "databaseConnected", "database_connected_workers", GAUGE, 1, \
@@ -68,7 +70,21 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "Workers without a connection because the database has no room for one more.") \
 	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, \
 	    "Connections that workers have taken.") \
-	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "")
+	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "") \
+	FIGURE(RELOADS, "reloads", "reloads_total", COUNTER, 1, \
+	    "Reloads that were begun.") \
+	FIGURE(RELOADS_REFUSED, "reloadsRefused", "reloads_refused_total", COUNTER, 1, \
+	    "Reloads that were refused.") \
+	FIGURE(RELOAD_REFUSED, "reloadRefused", "reload_refused", GAUGE, 1, \
+	    "1: the last reload was refused, and an older configuration is in force.") \
+	FIGURE(UPGRADES, "upgrades", "upgrades_total", COUNTER, 1, \
+	    "Upgrades in place that were begun.") \
+	FIGURE(UPGRADES_REFUSED, "upgradesRefused", "upgrades_refused_total", COUNTER, 1, \
+	    "Upgrades in place that were refused.") \
+	FIGURE(UPGRADE_REFUSED, "upgradeRefused", "upgrade_refused", GAUGE, 1, \
+	    "1: the last upgrade was refused, and the former program runs.") \
+	FIGURE(REFUSAL, "lastRefusalMs", "last_refusal_time_seconds", GAUGE, 1000, \
+	    "When a reload or an upgrade was last refused, since 1970.")
 
 enum figure {
 #define FIGURE(name, json, metric, type, unit, help) FIGURE_##name,
@@ -107,6 +123,14 @@ struct tally_histogram {
 	uint64_t sum_us;
 };
 
+/* Of a reload or an upgrade. */
+struct tally_refusal {
+	int64_t          wall_ms; /* 0: there was none */
+	enum change_kind kind;
+	bool             stands;  /* none of its kind has taken since */
+	char             why[CHANGE_WHY_BYTES];
+};
+
 struct tally {
 	int64_t                figure[FIGURE__COUNT];
 	enum db_condition      condition; /* what the admin process finds */
@@ -117,6 +141,7 @@ struct tally {
 	struct tally_histogram took[STATS_ROUTES_MAX];
 	struct tally_histogram database;
 	struct tally_histogram queued;
+	struct tally_refusal   refusal;
 };
 
 /* READY, DATABASE and the condition are not in the scoreboard: they are 0 afterwards. */

@@ -26,6 +26,7 @@ struct app {
 	struct share         *share; /* or NULL */
 	struct housekeeping   housekeeping;
 	struct recent         recent;
+	char                  why[512]; /* app_check() */
 };
 
 struct app *
@@ -86,18 +87,24 @@ enum db_condition
 app_check(struct app *app)
 {
 	struct arena      arena;
-	char              why[512];
 	enum db_condition found;
 
 	arena_init(&arena);
-	found = db_check(app->db, &arena, why, sizeof(why));
+	app->why[0] = '\0';
+	found = db_check(app->db, &arena, app->why, sizeof(app->why));
 	app_note_database(app);
 	if (found == DB_CONDITION_UNFIT)
-		log_error("%s", why);
+		log_error("%s", app->why);
 	else if (found != DB_CONDITION_FIT)
-		log_warn("%s", why);
+		log_warn("%s", app->why);
 	arena_fini(&arena);
 	return found;
+}
+
+const char *
+app_why(const struct app *app)
+{
+	return app->why;
 }
 
 bool

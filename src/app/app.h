@@ -33,6 +33,9 @@ void        app_free(struct app *app);
  */
 enum db_condition app_check(struct app *app);
 
+/* The sentence about that, "" when nothing is wrong. */
+const char *app_why(const struct app *app);
+
 /* How many connections the database allows. False: the database could not be asked. */
 bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 

@@ -29,6 +29,7 @@ enum {
 	EXIT_OS = 71,          /* the system refused something that is needed */
 	EXIT_OUTPUT = 74,      /* standard output did not take the result */
 	EXIT_DATABASE = 75,    /* the database is away, refuses the login or was busy too long */
+	EXIT_BUSY = 75,        /* another process has what is needed; what lasts was asked for */
 	EXIT_CONFIG = 78,      /* configuration, role or schema: do not restart */
 };
 

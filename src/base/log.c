@@ -96,7 +96,7 @@ log_check(const char *where, struct buf *err)
 	return sink_check(where, err);
 }
 
-void
+bool
 log_reopen(bool aloud)
 {
 	struct sink file;
@@ -104,7 +104,7 @@ log_reopen(bool aloud)
 
 	if (sink_reopen(&sink)) {
 		log_debug("reopened the log");
-		return;
+		return true;
 	}
 	failure = errno;
 	for (int times = 0; times < 1 + aloud; times++) {
@@ -118,6 +118,7 @@ log_reopen(bool aloud)
 			sink = file;
 		}
 	}
+	return false;
 }
 
 int

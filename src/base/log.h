@@ -57,8 +57,9 @@ bool log_check(const char *where, struct buf *err) MUSTCHECK;
  * itself, in its loop and not in a signal handler. Until then, and when it fails, lines go to the
  * old file. Nobody may see that one any more, so aloud says a failure on standard error too, which
  * a process in a sandbox cannot open.
+ * False: it failed, and the log says why.
  */
-void log_reopen(bool aloud);
+bool log_reopen(bool aloud);
 
 /* The descriptor that lines go to, for a process that closes all others; -1: standard error. */
 int log_fd(void);

@@ -96,7 +96,15 @@ pidfile_take(struct pidfile *p, const char *path, struct buf *err)
 	else
 		buf_fmt(err, "pidfile: %s: %s", path, strerror(errno));
 	forget(p);
+	p->holder = holder > 0 ? holder : 0;
 	return false;
+}
+
+void
+pidfile_give(const struct pidfile *p, uid_t uid, gid_t gid)
+{
+	if (p->fd != -1 && fchown(p->fd, uid, gid) == -1)
+		return; /* an upgrade will say that it cannot take it */
 }
 
 bool

@@ -19,6 +19,7 @@ struct pidfile {
 	char *path;
 	dev_t dev;
 	ino_t ino;
+	pid_t holder; /* after a failure: the process that has it; 0: there is none */
 };
 
 /*
@@ -26,6 +27,9 @@ struct pidfile {
  * err names, holds it.
  */
 bool pidfile_take(struct pidfile *p, const char *path, struct buf *err) MUSTCHECK;
+
+/* For a process that becomes that user, and as such takes the file again after an upgrade. */
+void pidfile_give(const struct pidfile *p, uid_t uid, gid_t gid);
 
 /* Removes the file unless another has its name by now. False: it stays, and errno says why. */
 bool pidfile_release(struct pidfile *p);

@@ -119,7 +119,7 @@ static void
 print_option(const struct cmd_option_info *o, struct buf *out)
 {
 	buf_fmt(out, "--%s", o->name);
-	if (o->kind == KIND_MAYBE)
+	if (o->kind == KIND_MAYBE || o->kind == KIND_PERIOD)
 		buf_fmt(out, "[=%s]", o->value);
 	else if (o->value)
 		buf_fmt(out, " %s", o->value);
@@ -179,7 +179,7 @@ refuse_value(const struct cmd_option_info *o, const char *value)
 	buf_init(&what, MESSAGE_MAX_BYTES);
 	if (o->kind == KIND_CHOICE)
 		print_choices(str_of(o->value), " or ", &what);
-	else if (o->kind == KIND_TIME)
+	else if (o->kind == KIND_TIME || o->kind == KIND_PERIOD)
 		buf_fmt(&what, "a time such as 90s, 30m or 24h, at most %jdh",
 		    (intmax_t)o->max / (3600 * 1000));
 	else
@@ -228,6 +228,9 @@ keep_value(struct parser *p, enum cmd_option which, const char *value)
 	case KIND_NUMBER:
 		good = !value || str_to_i64(str_of(value), o->min, o->max, number);
 		break;
+	case KIND_PERIOD:
+		good = !value || conf_time(str_of(value), o->min, o->max, number);
+		break;
 	case KIND_TIME:
 		good = conf_time(str_of(value), o->min, o->max, number);
 		break;
@@ -270,6 +273,18 @@ refuse_option(const char *arg)
 	    (int)strcspn(arg, "="), arg);
 }
 
+/* The next word is one: a number that ends in its unit, or 0. */
+static bool
+is_period(const char *word)
+{
+	size_t len = word ? strlen(word) : 0;
+
+	if (len == 1)
+		return word[0] == '0';
+	return len > 1 && word[0] >= '0' && word[0] <= '9' && word[len - 1] >= 'a'
+	    && word[len - 1] <= 'z';
+}
+
 static int
 take_option(struct parser *p, const char *arg)
 {
@@ -282,6 +297,11 @@ take_option(struct parser *p, const char *arg)
 	o = &cmd_options[which];
 	if (o->kind == KIND_SWITCH && value)
 		return cmd_usage("--%s takes no value.", o->name);
+	if (o->kind == KIND_PERIOD) {
+		if (!value && is_period(p->in[1]))
+			value = *++p->in;
+		return keep_value(p, which, value);
+	}
 	if (o->kind != KIND_SWITCH && o->kind != KIND_MAYBE && !value && !(value = *++p->in))
 		return cmd_usage("--%s needs a value: --%s %s.", o->name, o->name, o->value);
 	return keep_value(p, which, value);

@@ -30,6 +30,7 @@ enum cmd_option {
 	OPTION_STATUS,
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
+	OPTION_NO_WAIT,
 	OPTION_JSON,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,
@@ -88,6 +89,7 @@ enum cmd_kind {
 	KIND_CHOICE, /* one of the words in 'value' */
 	KIND_NUMBER, /* from min to max */
 	KIND_TIME,   /* ms, with a unit */
+	KIND_PERIOD, /* the same, or nothing: --wait, --wait=5s, --wait 5s */
 	KIND_MAYBE,  /* a number, or nothing: --watch, --watch=5 */
 };
 

@@ -215,7 +215,7 @@ put_keys(const struct shell *sh)
 static bool
 has_value(const struct cmd_option_info *o)
 {
-	return o->kind != KIND_SWITCH && o->kind != KIND_MAYBE;
+	return o->kind != KIND_SWITCH && o->kind != KIND_MAYBE && o->kind != KIND_PERIOD;
 }
 
 static void

@@ -44,7 +44,7 @@ print_option(const struct cmd_option_info *o)
 
 	if (o->value)
 		snprintf(left + len, sizeof(left) - (size_t)len,
-		    o->kind == KIND_MAYBE ? "[=%s]" : " %s", o->value);
+		    o->kind == KIND_MAYBE || o->kind == KIND_PERIOD ? "[=%s]" : " %s", o->value);
 	printf("%-*s", OPTION_WIDTH, left);
 	print_wrapped(o->sentence, OPTION_WIDTH, OPTION_WIDTH);
 }

@@ -5,6 +5,7 @@
 #include "cli/load.h"
 #include "cli/owner.h"
 #include "guard/harden.h"
+#include "master/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,16 @@ run_as_owner(struct cmd_context *ctx, int argc, char **argv)
 	return code;
 }
 
+static void
+say_mistakes(const struct cmd_context *ctx)
+{
+	static struct handover h;
+
+	cmd_say_lines(buf_view(&ctx->mistakes));
+	if (ctx->command->needs == CMD_SERVICE && handover_take(&h))
+		handover_tell(&h, buf_view(&ctx->mistakes));
+}
+
 static int
 run(struct cmd_context *ctx, int argc, char **argv)
 {
@@ -73,8 +84,11 @@ run(struct cmd_context *ctx, int argc, char **argv)
 	good = load_conf(ctx, &ctx->conf, &ctx->mistakes);
 	begin_log(ctx);
 	load_warn(ctx);
+	/* A service can be asked whatever else is wrong with its configuration. */
+	if (needs == CMD_ADMIN && ctx->conf.admin_listen[0])
+		good = true;
 	if (!good && needs != CMD_CHECK)
-		cmd_say_lines(buf_view(&ctx->mistakes));
+		say_mistakes(ctx);
 	else if (needs == CMD_OWNER)
 		code = run_as_owner(ctx, argc, argv);
 	else

@@ -51,7 +51,7 @@ apply(struct cmd_context *ctx, struct buf *why)
 	struct db_migrate how = { WAIT_MS, note_applied, note_waiting, &p };
 	int               code;
 
-	if (ctx->option[OPTION_WAIT].ptr)
+	if (ctx->option[OPTION_WAIT].len)
 		how.wait_ms = ctx->number[OPTION_WAIT];
 	listing_init(&p.applied, &ctx->owner->arena, columns, COUNTOF(columns));
 	if ((code = db_migrate(ctx->owner->db, &how, why)) != 0)

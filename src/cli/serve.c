@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/pidfile.h"
 #include "cli/load.h"
 #include "guard/harden.h"
 #include "master/scale.h"
@@ -33,8 +34,9 @@ load_again(const void *load_with, struct conf *out, struct buf *err)
 	return false;
 }
 
-static bool
-become_user(const char *name, struct buf *err)
+/* Returns an exit code. */
+static int
+become_user(const char *name, const struct pidfile *pidfile, struct buf *err)
 {
 	const struct passwd *p;
 
@@ -42,47 +44,63 @@ become_user(const char *name, struct buf *err)
 		p = name[0] ? getpwnam(name) : NULL;
 		if (name[0] && (!p || p->pw_uid != geteuid()))
 			log_info("ignoring user = %s: not started as root", name);
-		return true;
+		return 0;
 	}
 	if (!name[0]) {
 		log_warn("running as root; set user");
-		return true;
+		return 0;
 	}
+	errno = 0; /* not set, or one of these, when there is none */
 	p = getpwnam(name);
-	if (!p) {
+	if (!p && (errno == 0 || errno == ENOENT)) {
 		buf_fmt(err, "user: there is no user \"%s\"", name);
-		return false;
+		return EXIT_CONFIG;
 	}
+	if (!p) {
+		buf_fmt(err, "user: \"%s\" cannot be looked up at the moment: %s", name,
+		    strerror(errno));
+		return EXIT_OS;
+	}
+	pidfile_give(pidfile, p->pw_uid, p->pw_gid);
 	if (load_become(p)) {
 		harden_process();
-		return true;
+		return 0;
 	}
 	buf_fmt(err, "user: cannot become \"%s\": %s", name, strerror(errno));
-	return false;
-}
-
-static bool
-write_pidfile(const char *path, struct buf *err)
-{
-	char text[24];
-	int  len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	int  fd;
-
-	if (!path[0])
-		return true;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd == -1 || write(fd, text, (size_t)len) != len)
-		buf_fmt(err, "pidfile: %s: %s", path, strerror(errno));
-	if (fd != -1)
-		close(fd);
-	return err->len == 0;
+	return EXIT_OS;
 }
 
 static void
-remove_pidfile(const char *path)
+release_pidfile(struct pidfile *p, const char *path)
 {
-	if (path[0] && unlink(path) == -1)
+	if (!pidfile_release(p))
 		log_warn("pidfile: cannot remove %s: %s", path, strerror(errno));
+}
+
+/* Files of the service that its user cannot remove at the end: said at the start. */
+static void
+warn_of_folders(const struct conf *c, const struct listener *l, const struct listener *admin,
+    const struct listener *metrics)
+{
+	const struct {
+		const char *key, *path;
+	} files[] = { { "listen", l->path }, { "admin_listen", admin->path },
+		{ "metrics_listen", metrics->path }, { "pidfile", c->pidfile } };
+
+	for (size_t i = 0; i < COUNTOF(files); i++) {
+		const char *path = files[i].path ? files[i].path : "";
+		const char *slash = strrchr(path, '/');
+		char       *folder;
+
+		if (!slash)
+			continue;
+		folder = must_strdup(path);
+		folder[slash == path ? 1 : slash - path] = '\0';
+		if (access(folder, W_OK) == -1)
+			log_warn("%s: %s will be left behind at the end: this user may not write "
+				 "to the folder %s", files[i].key, path, folder);
+		free(folder);
+	}
 }
 
 static void
@@ -115,11 +133,13 @@ static void
 inherit_own(const struct conf *c, const struct handover *h, const char *name, open_fn *open_new,
     struct listener *l, struct buf *err)
 {
-	bool   made;
-	int    fd = handover_socket(h, name, &made);
-	size_t before = err->len;
+	struct conf hasty = *c; /* the service waits for its supervisor */
+	bool        made;
+	int         fd = handover_socket(h, name, &made);
+	size_t      before = err->len;
 
-	if (fd == -1 ? open_new(l, c, err) : listener_inherit(l, fd, made, err))
+	hasty.shutdown_timeout_ms = 0;
+	if (fd == -1 ? open_new(l, &hasty, err) : listener_inherit(l, fd, made, err))
 		return;
 	log_error("no %s socket: %.*s", name, STR_ARGS(buf_view(err)));
 	err->len = before;
@@ -150,27 +170,59 @@ drop_listener(struct listener *l)
 	listener_close(l);
 }
 
-/* The sockets and the log, and what only the first image of a process has to do. */
-static bool
+/* The lock ended with the program that had it. Without the file the service goes on. */
+static void
+take_again(struct pidfile *p, const char *path)
+{
+	struct buf err;
+
+	buf_init(&err, 1024);
+	if (!pidfile_take(p, path, &err))
+		log_error("%.*s", STR_ARGS(buf_view(&err)));
+	buf_fini(&err);
+}
+
+/*
+ * The sockets, the pidfile and the log, and what only the first image of a process has to do.
+ * Returns an exit code, and not 0 with a sentence in err.
+ */
+static int
 prepare(const struct conf *c, const struct handover *h, struct listener *l,
-    struct listener *admin, struct listener *metrics, struct buf *err)
+    struct listener *admin, struct listener *metrics, struct pidfile *pidfile, struct buf *err)
 {
 	enum log_format format = (enum log_format)c->log_format;
+	int             code = EXIT_CONFIG;
 
-	*admin = *metrics = (struct listener) { .fd = -1 };
-	if (h->pid)
-		return inherit(c, h, l, admin, metrics, err) && log_open(c->log, format, err);
-	if (!listener_open(l, c, err))
-		return false;
+	*l = *admin = *metrics = (struct listener) { .fd = -1 };
+	*pidfile = (struct pidfile) { .fd = -1 };
+	if (h->pid) {
+		if (!inherit(c, h, l, admin, metrics, err) || !log_open(c->log, format, err))
+			return EXIT_CONFIG;
+		if (!h->rehearsal)
+			take_again(pidfile, c->pidfile);
+		return 0;
+	}
 	/* The log's file belongs to the user, because it will have to be opened again. */
-	if (listener_open_admin(admin, c, err) && listener_open_metrics(metrics, c, err)
-	    && write_pidfile(c->pidfile, err) && become_user(c->user, err)
-	    && log_open(c->log, format, err))
-		return true;
+	if (!pidfile_take(pidfile, c->pidfile, err))
+		code = pidfile->holder ? EXIT_BUSY : EXIT_CONFIG;
+	else if (!listener_open(l, c, err))
+		code = l->code;
+	else if (!listener_open_admin(admin, c, err))
+		code = admin->code;
+	else if (!listener_open_metrics(metrics, c, err))
+		code = metrics->code;
+	else if ((code = become_user(c->user, pidfile, err)) == 0) {
+		code = log_open(c->log, format, err) ? 0 : EXIT_CONFIG;
+		if (code == 0) {
+			warn_of_folders(c, l, admin, metrics);
+			return 0;
+		}
+	}
 	drop_listener(metrics);
 	drop_listener(admin);
 	drop_listener(l);
-	return false;
+	release_pidfile(pidfile, c->pidfile);
+	return code;
 }
 
 /* Without a supervisor: the program that passed the socket starts and watches the processes. */
@@ -210,6 +262,7 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	struct conf     *c = &ctx->conf;
 	struct listener  listener, admin, metrics;
 	struct upgrade   upgrade;
+	struct pidfile   pidfile;
 	struct supervisor_args what = {
 		.listener = &listener,
 		.admin = &admin,
@@ -221,8 +274,8 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 		.upgrade = &upgrade,
 	};
 	struct buf       err;
-	char            *pidfile = NULL;
-	int              code = EXIT_CONFIG;
+	char            *path = NULL;
+	int              code;
 
 	if (argc > 1)
 		return cmd_usage("serve does not know \"%s\"", argv[1]);
@@ -232,23 +285,28 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	/* The service outlives the reader of its log, and a log that may not grow. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (log_open("stderr", (enum log_format)c->log_format, &err) && listener_check(c, &err)
-	    && scale_check(c, &err)
-	    && prepare(c, &handover, &listener, &admin, &metrics, &err)) {
-		/* A copy: a reload replaces c. */
-		pidfile = must_strdup(handover.rehearsal ? "" : c->pidfile);
+	if (!log_open("stderr", (enum log_format)c->log_format, &err) || !scale_check(c, &err))
+		code = EXIT_CONFIG;
+	else if (errno = 0, !listener_check(c, &err))
+		code = errno == EAGAIN ? EXIT_BUSY : EXIT_CONFIG;
+	else
+		code = prepare(c, &handover, &listener, &admin, &metrics, &pidfile, &err);
+	if (code == 0) {
+		path = must_strdup(c->pidfile); /* a copy: a reload replaces c */
 		upgrade_init(&upgrade, ctx->argv);
 		announce(c, &listener, &admin, &metrics);
 		code = listener.alone ? run_alone(c, &listener) : supervisor_run(&what);
 		upgrade_fini(&upgrade);
-		remove_pidfile(pidfile);
-		free(pidfile);
+		release_pidfile(&pidfile, path);
+		free(path);
 		drop_listener(&metrics);
 		drop_listener(&admin);
 		drop_listener(&listener);
 	}
-	if (err.len)
+	if (err.len) {
 		log_error("%.*s", STR_ARGS(buf_view(&err)));
+		handover_tell(&handover, buf_view(&err));
+	}
 	buf_fini(&err);
 	return code;
 }

@@ -17,7 +17,7 @@ enum heritage_fd {
 	HERITAGE_LIFELINE, /* a pipe that ends when the supervisor is gone */
 	HERITAGE_READY,    /* a pipe whose bytes wake the supervisor: some worker serves now */
 	HERITAGE_COMMAND,  /* takes struct command */
-	HERITAGE_RESULT,   /* takes what a check of the database has found */
+	HERITAGE_RESULT,   /* takes what a check of the database, or a rehearsal, has found */
 	HERITAGE__FDS
 };
 
@@ -27,6 +27,7 @@ struct heritage {
 	struct stats       *stats;
 	struct buckets     *buckets; /* of all workers */
 	size_t              place;   /* a worker's own in stats, from 0 */
+	bool                must_connect; /* a worker ends when it cannot connect to the database */
 	int                 fd[HERITAGE__FDS]; /* -1: there is none */
 };
 

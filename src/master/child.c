@@ -47,7 +47,7 @@ static const struct kind {
 	/* It executes a program, so what it has is what that program has. */
 	[CHILD_REHEARSAL] = {
 		.name = "rehearsal",
-		.fds = KEEP(LISTEN),
+		.fds = KEEP(LISTEN) | KEEP(RESULT),
 		.restored = true,
 		.orphaned = SIGTERM,
 	},

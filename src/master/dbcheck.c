@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,19 +14,28 @@
 
 enum { TIMEOUT_MS = 10000 };
 
+/* What the child writes, at once: it is smaller than PIPE_BUF. */
+struct result {
+	struct db_room room; /* max_connections 0: not known */
+	char           why[DBCHECK_WHY_BYTES];
+};
+
 static NORETURN void
 look(const struct conf *c, int result)
 {
 	static struct stats_slot nobodys;
 
-	struct app    *app;
-	struct db_room room;
-	int            code;
+	struct result r = { 0 };
+	struct app   *app;
+	int           code;
 
 	app = app_new(c, &nobodys, NULL);
 	code = db_exit_code(app_check(app));
-	if (code == 0 && app_room(app, &room) && write(result, &room, sizeof(room)) != sizeof(room))
-		log_warn("cannot tell the supervisor how many connections there may be");
+	if (code == 0 && !app_room(app, &r.room))
+		r.room.max_connections = 0;
+	snprintf(r.why, sizeof(r.why), "%s", app_why(app));
+	if (write(result, &r, sizeof(r)) != sizeof(r))
+		log_warn("cannot tell the supervisor what the database allows");
 	app_free(app);
 	exit(code);
 }
@@ -73,10 +83,13 @@ dbcheck_watch(const struct dbcheck *d)
 int
 dbcheck_end(struct dbcheck *d, int status, struct db_room *room)
 {
-	struct db_room found;
+	struct result r;
+	bool          told = read(d->result, &r, sizeof(r)) == (ssize_t)sizeof(r);
 
-	if (read(d->result, &found, sizeof(found)) == (ssize_t)sizeof(found))
-		*room = found;
+	if (told && r.room.max_connections)
+		*room = r.room;
+	snprintf(d->why, sizeof(d->why), "%.*s", DBCHECK_WHY_BYTES - 1,
+	    told ? r.why : "the database does not answer");
 	close(d->result);
 	d->pid = 0;
 	if (status == 0)

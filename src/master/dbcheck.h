@@ -10,10 +10,13 @@
 
 #include <sys/types.h>
 
+enum { DBCHECK_WHY_BYTES = 512 };
+
 struct dbcheck {
 	pid_t   pid; /* of the child; 0: none runs */
 	int64_t since_ms;
 	int     result; /* the pipe's read end */
+	char    why[DBCHECK_WHY_BYTES]; /* once it has ended: what is wrong, a sentence */
 };
 
 /* h has the configuration to check. False, and a line in the log: there is no process for it. */

@@ -7,6 +7,10 @@
 #include "shm/buckets.h"
 
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Before a database that could not be asked at the start is asked again. */
@@ -31,7 +35,43 @@ generation_start(struct supervisor *s)
 bool
 generation_is_changing(const struct supervisor *s)
 {
-	return s->check.pid != 0 || s->args->upgrade->rehearsal != 0;
+	return s->check.pid != 0 || s->args->upgrade->rehearsal != 0 || s->trying;
+}
+
+/* ---- what is told of it */
+
+static struct change *
+change_of(const struct supervisor *s, enum change_kind kind)
+{
+	return &board(s)->change[kind];
+}
+
+/* The log, the scoreboard and systemd have it; whoever waits for it learns the exit code. */
+static void PRINTF(4, 5)
+refuse(struct supervisor *s, enum change_kind kind, int code, const char *fmt, ...)
+{
+	char    why[CHANGE_WHY_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	log_error("%s refused, keeping the %s: %s", change_names[kind],
+	    kind == CHANGE_RELOAD ? "old configuration" : "running program", why);
+	change_end(change_of(s, kind), code, str_of(why));
+	notify_ready();
+}
+
+/* All that is open: it took, or code and why say what is wrong. */
+static void
+conclude(struct supervisor *s, int code, const char *why)
+{
+	static const enum change_kind kinds[] = { CHANGE_RELOAD, CHANGE_UPGRADE };
+
+	for (size_t i = 0; i < COUNTOF(kinds); i++)
+		if (change_is_open(change_of(s, kinds[i])))
+			change_end(change_of(s, kinds[i]), code, str_of(why));
+	notify_ready();
 }
 
 /* What the configuration says to the pool; kept as in target.h. */
@@ -66,6 +106,12 @@ generation_follow_log(struct supervisor *s)
 }
 
 void
+generation_renew(struct supervisor *s)
+{
+	renew(s, s->pool.target);
+}
+
+void
 generation_replace(struct supervisor *s)
 {
 	generation_follow_log(s);
@@ -73,7 +119,7 @@ generation_replace(struct supervisor *s)
 	renew(s, s->pool.target);
 }
 
-/* ---- what comes of a check */
+/* ---- how one ends */
 
 static void
 end_service(struct supervisor *s, int exit_code)
@@ -83,12 +129,11 @@ end_service(struct supervisor *s, int exit_code)
 }
 
 static void
-refuse(struct supervisor *s)
+refuse_reload(struct supervisor *s, int code, const char *why)
 {
 	conf_fini(&s->next);
-	log_error(s->check_for == FOR_RELOAD ? "reload refused, keeping the old configuration"
-					     : "keeping the workers of the previous program");
-	notify_ready();
+	s->next = (struct conf) { 0 };
+	refuse(s, CHANGE_RELOAD, code, "%s", why);
 }
 
 static void
@@ -111,6 +156,7 @@ adopt_next(struct supervisor *s)
 	conf_fini(s->conf);
 	*s->conf = s->next;
 	s->next = (struct conf) { 0 };
+	s->room = s->next_room;
 	take_log_settings(s->conf);
 	generation_follow_log(s);
 	keeper_renew(&s->admin); /* it has the configuration, too */
@@ -118,10 +164,122 @@ adopt_next(struct supervisor *s)
 	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);
 }
 
+/* ---- the first worker of another configuration */
+
+static void
+try_next(struct supervisor *s, bool must_connect)
+{
+	struct buf err;
+
+	buf_init(&err, 1024);
+	if (!allow_parse(s->next.listen_allow, &s->next_allow, &err))
+		log_error("%.*s", STR_ARGS(buf_view(&err))); /* cannot be: load() judged it */
+	buf_fini(&err);
+	s->trying = true;
+	pool_try(&s->pool, &s->next, &s->next_allow, must_connect);
+}
+
+/* How it ended, for people, and the exit code for whoever waits. */
+static int
+explain_trial(int status, char *out, size_t size)
+{
+	int         code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_DEFECT;
+	const char *more = "; its lines in the log say more";
+
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "its first worker was ended by signal %d", WTERMSIG(status));
+	else if (code == EXIT_DATABASE)
+		snprintf(out, size, "its first worker could not connect to the database%s", more);
+	else
+		snprintf(out, size, "its first worker ended with exit code %d%s", code, more);
+	return code >= EXIT_USAGE && code <= EXIT_CONFIG ? code : EXIT_DEFECT;
+}
+
+void
+generation_try(struct supervisor *s)
+{
+	enum trial_state state = s->pool.trial.state;
+	int              status = s->pool.trial.status, code;
+	char             why[CHANGE_WHY_BYTES];
+
+	if (!s->trying || (state != TRIAL_PASSED && state != TRIAL_FAILED))
+		return;
+	s->trying = false;
+	pool_end_trial(&s->pool);
+	if (state == TRIAL_PASSED) {
+		adopt_next(s);
+		return;
+	}
+	code = explain_trial(status, why, sizeof(why));
+	refuse_reload(s, code, why);
+}
+
+/* ---- what comes of a check */
+
+static void
+warn_of_database(void)
+{
+	log_warn("the database cannot be reached; serving anyway: answers are 503 until it is "
+		 "back");
+}
+
+static void
+checked_start(struct supervisor *s, int failed)
+{
+	bool takes_over = s->pool.generation > 0;
+
+	if (failed == EXIT_CONFIG && takes_over) {
+		log_error("keeping the workers of the previous program");
+		conclude(s, failed, s->check.why);
+		return;
+	}
+	if (failed == EXIT_CONFIG || (failed && s->rehearsal)) {
+		handover_tell(s->args->handover, str_of(s->check.why));
+		end_service(s, failed);
+		return;
+	}
+	renew(s, s->pool.target);
+	if (failed)
+		warn_of_database();
+}
+
+/*
+ * A database that does not let the new configuration in refuses the reload, but not when the old
+ * configuration has none either: the reload may be what mends it.
+ */
+static void
+checked_reload(struct supervisor *s, int failed)
+{
+	if (failed == 0) {
+		try_next(s, true);
+		return;
+	}
+	memcpy(s->why, s->check.why, sizeof(s->why));
+	if (failed == EXIT_CONFIG)
+		refuse_reload(s, failed, s->why);
+	else if (strcmp(s->conf->database_url, s->next.database_url) == 0) {
+		warn_of_database();
+		try_next(s, false);
+	} else if (!check(s, s->conf, FOR_FALLBACK))
+		refuse_reload(s, failed, s->why);
+}
+
+static void
+checked_fallback(struct supervisor *s, int failed)
+{
+	if (failed != EXIT_DATABASE) {
+		refuse_reload(s, EXIT_DATABASE, s->why);
+		return;
+	}
+	warn_of_database();
+	try_next(s, false);
+}
+
 static void
 checked(struct supervisor *s, int status)
 {
-	int failed = dbcheck_end(&s->check, status, &s->room);
+	bool next = s->check_for == FOR_RELOAD;
+	int  failed = dbcheck_end(&s->check, status, next ? &s->next_room : &s->room);
 
 	if (s->stopping)
 		return;
@@ -131,25 +289,17 @@ checked(struct supervisor *s, int status)
 	case FOR_ROOM:
 		if (s->room.max_connections)
 			target_measure(&s->target, s->conf, &s->room, s->pool.target);
-		return;
+		break;
 	case FOR_START:
-		if (failed == EXIT_CONFIG && s->pool.generation > 0)
-			refuse(s);
-		else if (failed == EXIT_CONFIG || (failed && s->rehearsal))
-			end_service(s, failed);
-		else
-			renew(s, s->pool.target);
+		checked_start(s, failed);
 		break;
 	case FOR_RELOAD:
-		if (failed == EXIT_CONFIG)
-			refuse(s);
-		else
-			adopt_next(s);
+		checked_reload(s, failed);
+		break;
+	case FOR_FALLBACK:
+		checked_fallback(s, failed);
 		break;
 	}
-	if (failed == EXIT_DATABASE)
-		log_warn("the database cannot be reached; serving anyway: answers are 503 until it "
-			 "is back");
 }
 
 void
@@ -173,22 +323,43 @@ generation_reload(struct supervisor *s)
 	buf_init(&kept, 4096);
 	notify_reloading();
 	log_info("reloading configuration");
-	if (!s->args->load(s->args->load_with, &s->next, &err)) {
-		log_error("reload refused, keeping the old configuration: %.*s",
-		    STR_ARGS(buf_view(&err)));
-		notify_ready();
-	} else {
+	change_begin(change_of(s, CHANGE_RELOAD));
+	s->next_room = s->room;
+	if (!s->args->load(s->args->load_with, &s->next, &err))
+		refuse(s, CHANGE_RELOAD, EXIT_CONFIG, "%.*s", STR_ARGS(buf_view(&err)));
+	else {
 		conf_keep_fixed(&s->next, s->conf, &kept);
 		if (kept.len)
 			log_warn("only a restart can change %.*s", STR_ARGS(buf_view(&kept)));
 		if (!check(s, &s->next, FOR_RELOAD))
-			refuse(s);
+			refuse_reload(s, EXIT_OS, "there is no process to check the database");
 	}
 	buf_fini(&err);
 	buf_fini(&kept);
 }
 
 /* ---- another program image */
+
+static void
+describe_change(const struct change *c, int64_t out[4])
+{
+	out[0] = word_get(&c->begun);
+	out[1] = word_get(&c->ended);
+	out[2] = (int64_t)word_get(&c->refused);
+	out[3] = word_get(&c->refused_wall_ms);
+}
+
+/* A scoreboard that was handed over has it already, and the sentence, too. */
+static void
+restore_change(struct change *c, const int64_t in[4])
+{
+	if (word_get(&c->begun) != 0)
+		return;
+	word_set(&c->begun, (uint32_t)in[0]);
+	word_set(&c->ended, (uint32_t)in[1]);
+	word_set(&c->refused, (uint64_t)in[2]);
+	word_set(&c->refused_wall_ms, in[3]);
+}
 
 /* What the next image has to know. */
 static void
@@ -207,6 +378,8 @@ describe(const struct supervisor *s, struct handover *h)
 		.target = s->pool.target,
 		.asked = { s->conf->workers + 1, s->conf->workers_min, s->conf->workers_max },
 	};
+	describe_change(change_of(s, CHANGE_RELOAD), h->reload);
+	describe_change(change_of(s, CHANGE_UPGRADE), h->upgrade);
 	handover_add_socket(h, "listen", l->fd, l->path != NULL);
 	if (admin->fd != -1)
 		handover_add_socket(h, "admin", admin->fd, admin->path != NULL);
@@ -223,6 +396,8 @@ generation_take_over(struct supervisor *s)
 	    && h->asked[1] == c->workers_min && h->asked[2] == c->workers_max;
 
 	s->pool.generation = (unsigned)h->generation;
+	restore_change(change_of(s, CHANGE_RELOAD), h->reload);
+	restore_change(change_of(s, CHANGE_UPGRADE), h->upgrade);
 	word_set(&board(s)->started_wall_ms, h->started_wall_ms);
 	configure(s, same || c->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
@@ -233,28 +408,45 @@ generation_take_over(struct supervisor *s)
 void
 generation_upgrade(struct supervisor *s)
 {
+	struct buf why;
+
+	buf_init(&why, CHANGE_WHY_BYTES);
 	notify_reloading();
-	if (!upgrade_rehearse(s->args->upgrade, &s->heritage))
-		notify_ready();
+	change_begin(change_of(s, CHANGE_UPGRADE));
+	if (!upgrade_rehearse(s->args->upgrade, &s->heritage, &why))
+		refuse(s, CHANGE_UPGRADE, EXIT_OS, "%.*s", STR_ARGS(buf_view(&why)));
+	buf_fini(&why);
 }
 
-static void
-rehearsed(struct supervisor *s, int status)
+/* Returns only when there is no other image. */
+static int
+become(struct supervisor *s, struct buf *why)
 {
 	static struct handover h;
 
-	if (!upgrade_rehearsed(s->args->upgrade, status) || s->stopping) {
-		notify_ready();
-		return;
-	}
 	log_info("upgrade: the rehearsal passed, executing %s", s->args->upgrade->path);
 	pool_take_ready(&s->pool);
 	describe(s, &h);
 	pool_hand_over(&s->pool, &h);
 	/* The next image starts its own; whoever asks meanwhile waits at the socket. */
 	keeper_end(&s->admin);
-	upgrade_run(s->args->upgrade, &h);
-	notify_ready();
+	upgrade_run(s->args->upgrade, &h, why);
+	return EXIT_OS;
+}
+
+static void
+rehearsed(struct supervisor *s, int status)
+{
+	struct buf why;
+	int        code;
+
+	buf_init(&why, CHANGE_WHY_BYTES);
+	code = upgrade_rehearsed(s->args->upgrade, status, &why);
+	if (code == 0 && !s->stopping)
+		code = become(s, &why);
+	if (!s->stopping)
+		refuse(s, CHANGE_UPGRADE, code, "%.*s", STR_ARGS(buf_view(&why)));
+	buf_fini(&why);
 }
 
 bool
@@ -271,29 +463,56 @@ generation_reap(struct supervisor *s, pid_t pid, int status)
 
 /* ---- the end of a rollout */
 
+/* A number of workers that somebody asked for. */
+static void
+settle_workers(struct supervisor *s, const struct pool_census *n)
+{
+	struct change *c = change_of(s, CHANGE_WORKERS);
+	char           why[CHANGE_WHY_BYTES];
+
+	if (!change_is_open(c))
+		return;
+	snprintf(why, sizeof(why), "%u of %u workers serve; the others died again and again",
+	    n->serving, s->pool.target);
+	if (n->serving == s->pool.target && n->coming == 0)
+		change_end(c, 0, STR_NONE);
+	else if (n->given_up > 0 && n->coming == 0)
+		change_end(c, EXIT_DEFECT, str_of(why));
+}
+
 void
 generation_settle(struct supervisor *s, const struct pool_census *n)
 {
 	unsigned wanted = pool_wanted(&s->pool, n);
+	bool     complete = n->serving == wanted && n->old == 0;
+	bool     stuck = n->given_up > 0 && n->coming == 0;
+	char     why[CHANGE_WHY_BYTES];
 
-	if (n->given_up > 0 && n->serving == 0 && n->coming == 0) {
+	if (stuck && n->serving == 0) {
 		log_error("giving up on all workers; ending the service");
 		end_service(s, EXIT_DEFECT);
 		stop_begin(s);
 		return;
 	}
+	settle_workers(s, n);
 	if (!s->rolling)
 		return;
 	if (s->rehearsal && n->serving > 0)
 		log_info("a worker is serving");
-	else if (n->serving == wanted && n->old == 0)
+	else if (complete)
 		log_info("ready: %u workers", wanted);
-	else if (n->given_up > 0 && n->coming == 0 && n->old > 0 && n->serving - n->old >= wanted)
-		log_error("not all workers could be replaced: keeping %u of the old ones", n->old);
-	else
+	else if (!stuck || n->old == 0 || n->serving - n->old < wanted)
 		return;
 	s->rolling = false;
-	notify_ready();
+	if (complete)
+		snprintf(why, sizeof(why), "only %u of %u workers serve: the others died again and "
+			 "again", n->serving, s->pool.target);
+	else
+		snprintf(why, sizeof(why), "not all workers could be replaced: keeping %u of the "
+			 "old ones", n->old);
+	if (!complete && !s->rehearsal)
+		log_error("%s", why);
+	conclude(s, n->given_up && !s->rehearsal ? EXIT_DEFECT : 0, why);
 	if (s->rehearsal)
 		stop_begin(s);
 }

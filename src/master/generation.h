@@ -19,6 +19,12 @@ bool generation_is_changing(const struct supervisor *s);
 /* Reads the configuration again and has it checked; the log says when it is refused. */
 void generation_reload(struct supervisor *s);
 
+/* Goes on with the configuration whose first worker serves, or refuses it. */
+void generation_try(struct supervisor *s);
+
+/* Replaces all workers by others of the same configuration. */
+void generation_renew(struct supervisor *s);
+
 /* Begins the rehearsal of another image; the log says when there is none. */
 void generation_upgrade(struct supervisor *s);
 

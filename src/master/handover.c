@@ -23,6 +23,7 @@ static const struct word {
 #define WORD(member, count) { #member, offsetof(struct handover, member), count }
 	WORD(pid, 1),
 	WORD(rehearsal, 1),
+	WORD(result, 1),
 	WORD(lifeline, 2),
 	WORD(stats, 1),
 	WORD(buckets, 2),
@@ -30,6 +31,8 @@ static const struct word {
 	WORD(started_wall_ms, 1),
 	WORD(target, 1),
 	WORD(asked, 3),
+	WORD(reload, 4),
+	WORD(upgrade, 4),
 #undef WORD
 };
 
@@ -182,6 +185,14 @@ handover_socket(const struct handover *h, const char *name, bool *made)
 	return -1;
 }
 
+void
+handover_tell(const struct handover *h, struct str why)
+{
+	if (h->rehearsal && h->result > STDERR_FILENO
+	    && write((int)h->result, why.ptr, why.len) == -1)
+		return; /* whoever asked has the exit code */
+}
+
 static void
 keep_open(int64_t fd, bool open)
 {
@@ -197,5 +208,6 @@ handover_keep_open(const struct handover *h, bool open)
 	for (size_t i = 0; i < COUNTOF(h->lifeline); i++)
 		keep_open(h->lifeline[i], open);
 	keep_open(h->stats, open);
+	keep_open(h->result, open);
 	keep_open(h->buckets[0], open);
 }

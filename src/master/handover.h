@@ -23,6 +23,7 @@ enum {
 struct handover {
 	int64_t pid;       /* 0: there is none, this is the first image of its process */
 	int64_t rehearsal; /* 0 or 1: prove that it works, with one worker, and end */
+	int64_t result;    /* of a rehearsal: descriptor that takes why it fails; 0: none */
 	int64_t lifeline[2];
 	int64_t stats;     /* descriptor of the scoreboard's memory */
 	int64_t buckets[2]; /* the same of the rate limits' memory, and its layout */
@@ -31,6 +32,8 @@ struct handover {
 	int64_t target;
 	/* The keys that target stands for: workers (and one), workers_min, workers_max. */
 	int64_t asked[3];
+	/* Of both kinds of change: begun, ended, refused, when the last refusal was. */
+	int64_t reload[4], upgrade[4];
 	size_t  sockets;
 	struct {
 		char    name[HANDOVER_NAME_BYTES];
@@ -63,6 +66,9 @@ void handover_add_socket(struct handover *h, const char *name, int fd, bool made
 
 /* The descriptor with that name, or -1. */
 int handover_socket(const struct handover *h, const char *name, bool *made);
+
+/* In a rehearsal: a sentence for the program that had it begun. */
+void handover_tell(const struct handover *h, struct str why);
 
 /* Lets all these descriptors go through an exec, or not any more. */
 void handover_keep_open(const struct handover *h, bool open);

@@ -66,7 +66,13 @@ act_upgrade(struct supervisor *s, int times UNUSED)
 static bool
 act_reopen(struct supervisor *s, int times UNUSED)
 {
-	log_reopen(true);
+	struct change *c = &board(s)->change[CHANGE_REOPEN];
+	bool           opened;
+
+	change_begin(c);
+	opened = log_reopen(true);
+	change_end(c, opened ? 0 : EXIT_OS,
+	    STR("the log's file cannot be opened; its old one goes on and says why"));
 	if (s->pool.generation > 0 && !s->stopping && !s->rehearsal
 	    && sandbox_folder_changed(s->conf, s->log_folder)) {
 		log_info("the log's folder is another one: replacing the workers, which cannot "
@@ -82,8 +88,10 @@ act_reopen(struct supervisor *s, int times UNUSED)
 static void
 change_target(struct supervisor *s, int64_t wanted, const char *by)
 {
-	if (!s->stopping && !s->rehearsal && s->pool.generation > 0)
-		target_change(&s->target, wanted, by);
+	if (s->stopping || s->rehearsal || s->pool.generation == 0)
+		return;
+	change_begin(&board(s)->change[CHANGE_WORKERS]);
+	target_change(&s->target, wanted, by);
 }
 
 static bool

@@ -95,6 +95,11 @@ place_start(struct pool *p, struct place *w)
 	struct heritage h = *p->heritage;
 
 	h.place = place_at(p, w);
+	if (w == p->trial.place) {
+		h.conf = p->trial.conf;
+		h.allow = p->trial.allow;
+		h.must_connect = p->trial.must_connect;
+	}
 	stats_begin(slot_of(p, w));
 	w->requests_before = stats_counted(&slot_of(p, w)->requests);
 	w->forked_ms = clock_mono_ms();

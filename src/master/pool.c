@@ -60,7 +60,8 @@ pool_count(const struct pool *p, int64_t spare_idle_ms)
 	struct pool_census n = { 0 };
 
 	for (size_t i = 0; i < POOL_PLACES; i++)
-		count(p, &p->place[i], spare_idle_ms, &n);
+		if (&p->place[i] != p->trial.place)
+			count(p, &p->place[i], spare_idle_ms, &n);
 	return n;
 }
 
@@ -106,6 +107,8 @@ find_dispensable(struct pool *p, enum which which)
 		struct stats_report report;
 		int                 rank;
 
+		if (w == p->trial.place)
+			continue;
 		if (which == OLD && (w->life != STATS_LIFE_READY || !place_is_old(p, w)))
 			continue;
 		place_read(p, w, &report);
@@ -157,26 +160,102 @@ send_away(struct pool *p)
 		place_retire(p, find_dispensable(p, ANY));
 }
 
+/* No more processes than that, those that leave included. */
+static bool
+is_full(const struct pool *p, const struct pool_census *n)
+{
+	unsigned limit = (p->most > p->target ? p->most : p->target) + 1;
+
+	return n->serving + n->coming + n->stopping + (p->trial.place != NULL) >= limit;
+}
+
+static void
+start(struct pool *p, struct place *w)
+{
+	w->backoff_ms = 0;
+	w->deaths = 0;
+	place_start(p, w);
+}
+
 static void
 call_in(struct pool *p)
 {
 	struct pool_census n;
 	struct place      *w;
-	unsigned           limit = (p->most > p->target ? p->most : p->target) + 1;
 
 	for (n = pool_count(p, 0); n.serving - n.old + n.coming < pool_wanted(p, &n);
 	     n = pool_count(p, 0)) {
 		if (n.serving + n.coming >= pool_wanted(p, &n) && (n.coming > 0 || n.stopping > 0))
 			return;
-		if (n.serving + n.coming + n.stopping >= limit)
+		if (is_full(p, &n))
 			return;
 		w = find_empty(p);
 		if (!w)
 			return;
-		w->backoff_ms = 0;
-		w->deaths = 0;
-		place_start(p, w);
+		start(p, w);
 	}
+}
+
+/* ---- one that has to prove itself */
+
+void
+pool_try(struct pool *p, const struct conf *conf, const struct allow *allow, bool must_connect)
+{
+	p->trial = (struct trial) {
+		.state = TRIAL_WANTED,
+		.conf = conf,
+		.allow = allow,
+		.must_connect = must_connect,
+	};
+}
+
+/*
+ * Places that wait for another try make room: they may wait for ever, for the very thing that this
+ * configuration mends.
+ */
+static void
+make_room(struct pool *p)
+{
+	for (size_t i = 0; i < POOL_PLACES; i++)
+		if (p->place[i].life == STATS_LIFE_WAITING)
+			place_retire(p, &p->place[i]);
+}
+
+static void
+begin_trial(struct pool *p)
+{
+	struct pool_census n;
+	struct place      *w;
+
+	if (p->trial.state != TRIAL_WANTED)
+		return;
+	make_room(p);
+	n = pool_count(p, 0);
+	w = find_empty(p);
+	if (is_full(p, &n) || !w)
+		return;
+	p->trial.place = w;
+	p->trial.state = TRIAL_RUNS;
+	start(p, w);
+}
+
+static void
+look_at_trial(struct pool *p)
+{
+	struct trial *t = &p->trial;
+
+	if (t->state == TRIAL_RUNS && t->place->life == STATS_LIFE_READY)
+		t->state = TRIAL_PASSED;
+	else if (t->state == TRIAL_RUNS && !place_is_alive(t->place))
+		t->state = TRIAL_FAILED; /* there is no process for it */
+}
+
+void
+pool_end_trial(struct pool *p)
+{
+	if (p->trial.place)
+		place_retire(p, p->trial.place);
+	p->trial = (struct trial) { 0 };
 }
 
 void
@@ -188,7 +267,9 @@ pool_balance(struct pool *p)
 		if (place_due_ms(&p->place[i], now) == 0)
 			place_start(p, &p->place[i]);
 	send_away(p);
+	begin_trial(p);
 	call_in(p);
+	look_at_trial(p);
 }
 
 void
@@ -220,12 +301,24 @@ pool_due_ms(const struct pool *p)
 	return due;
 }
 
+/* Nobody takes its place. */
+static void
+fail_trial(struct pool *p, int status)
+{
+	place_retire(p, p->trial.place);
+	p->trial.place = NULL;
+	p->trial.status = status;
+	p->trial.state = TRIAL_FAILED;
+}
+
 bool
 pool_bury(struct pool *p, pid_t pid, int status)
 {
 	for (size_t i = 0; i < POOL_PLACES; i++)
 		if (place_is_alive(&p->place[i]) && p->place[i].pid == pid) {
 			place_bury(p, &p->place[i], status);
+			if (&p->place[i] == p->trial.place)
+				fail_trial(p, status);
 			return true;
 		}
 	return false;
@@ -290,6 +383,7 @@ pool_signal(const struct pool *p, int signal_number)
 void
 pool_stop(struct pool *p)
 {
+	pool_end_trial(p);
 	pool_aim(p, 0, p->most);
 	for (size_t i = 0; i < POOL_PLACES; i++)
 		place_retire(p, &p->place[i]);

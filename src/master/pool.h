@@ -9,6 +9,8 @@
  * Leaving    A worker is asked by SIGTERM, which it reads between two requests: no request is ever
  *            cut. The one that has been idle for longest goes first.
  * Generation Workers of an earlier one are replaced one at a time, each when its successor serves.
+ * Trial      Before a generation begins, one worker of it may have to prove itself: pool_try(). It
+ *            counts for nothing, and leaves when it has.
  * Death      A worker that dies is followed by another: at once if it had answered anything, else
  *            after a pause that doubles from 100 ms to 10 s. A place whose workers die 'patience'
  *            times in a row without an answer is given up; the others go on. After one that ends
@@ -20,7 +22,6 @@
 #include "conf/conf.h"
 #include "guard/heritage.h"
 #include "master/handover.h"
-#include "shm/stats.h"
 #include "shm/stats.h"
 
 #include <sys/types.h>
@@ -44,6 +45,24 @@ struct place {
 	enum stats_cause killed_for;     /* or STATS_CAUSE__COUNT */
 };
 
+/* One worker of a configuration that is not in force. */
+enum trial_state {
+	TRIAL_NONE,
+	TRIAL_WANTED, /* there is no room for one more process yet */
+	TRIAL_RUNS,
+	TRIAL_PASSED, /* it serves */
+	TRIAL_FAILED, /* it has ended */
+};
+
+struct trial {
+	enum trial_state    state;
+	struct place       *place;        /* while it runs */
+	const struct conf  *conf;
+	const struct allow *allow;
+	bool                must_connect; /* without the database it fails */
+	int                 status;       /* how it ended, as waitpid() said */
+};
+
 struct pool {
 	struct heritage *heritage;   /* of all children; its stats have POOL_PLACES slots */
 	int              ready_fd;   /* where the bytes of HERITAGE_READY come out */
@@ -51,6 +70,7 @@ struct pool {
 	unsigned         target;
 	unsigned         most;
 	unsigned         patience;
+	struct trial     trial;
 	struct place     place[POOL_PLACES];
 };
 
@@ -77,6 +97,16 @@ void pool_aim(struct pool *p, unsigned target, unsigned most);
 void pool_renew(struct pool *p);
 
 void pool_balance(struct pool *p);
+
+/*
+ * Has a worker with this configuration started by pool_balance(), in a place that is free; conf and
+ * allow must stay. What comes of it is in p->trial until pool_end_trial().
+ */
+void pool_try(struct pool *p, const struct conf *conf, const struct allow *allow,
+    bool must_connect);
+
+/* The worker leaves, as it has what was in force when it began: the log, for example. */
+void pool_end_trial(struct pool *p);
 
 struct pool_census {
 	unsigned serving;  /* of any generation */

@@ -20,6 +20,7 @@
 enum check_for {
 	FOR_START,
 	FOR_RELOAD,
+	FOR_FALLBACK, /* of the old configuration, because the new one's does not let us in */
 	FOR_ROOM, /* only how many connections it allows */
 };
 
@@ -27,15 +28,17 @@ struct supervisor {
 	const struct supervisor_args *args;
 	struct conf                  *conf;
 	struct conf                   next; /* while a reload is being checked */
-	struct allow                  allow;
+	struct allow                  allow, next_allow;
 	struct heritage               heritage;
 	int                           lifeline_fd; /* the end that no child has */
 	int                           command_fd;  /* where HERITAGE_COMMAND comes out */
 	struct pool                   pool;
 	struct target                 target;
-	struct db_room                room; /* max_connections 0: not known */
+	struct db_room                room, next_room; /* max_connections 0: not known */
 	struct dbcheck                check;
 	enum check_for                check_for;
+	bool                          trying; /* the first worker of 'next' has to prove itself */
+	char                          why[DBCHECK_WHY_BYTES]; /* what is wrong with 'next' */
 	int64_t                       room_due_ms; /* when to ask for the room again */
 	struct notify                 notify;
 	struct keeper                 admin;
@@ -46,6 +49,7 @@ struct supervisor {
 	int                           exit_code;
 	sigset_t                      while_waiting;
 	struct queue                  queue;
+	int64_t                       sockets_due_ms; /* when to look whether they are there */
 	int64_t                       queue_due_ms; /* until it wants to be looked at again */
 };
 

@@ -5,6 +5,7 @@
 #include "master/child.h"
 #include "master/generation.h"
 #include "master/orders.h"
+#include "master/sockets.h"
 #include "master/stop.h"
 #include "shm/buckets.h"
 
@@ -91,6 +92,7 @@ tend_workers(struct supervisor *s)
 		if (!s->rolling)
 			target_follow(&s->target, &n, now);
 		pool_balance(&s->pool);
+		generation_try(s);
 		n = pool_count(&s->pool, s->conf->spare_idle_ms);
 		generation_settle(s, &n);
 	}
@@ -111,6 +113,7 @@ supervise(struct supervisor *s)
 		upgrade_watch(s->args->upgrade);
 		s->queue_due_ms = queue_tick(&s->queue, s->conf->queue_shed);
 		tend_workers(s);
+		sockets_tend(s);
 	}
 	keeper_end(&s->admin);
 }

@@ -7,6 +7,7 @@
 #include "master/signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,19 @@
 #include <unistd.h>
 
 /* A check of the database, a worker, its last request. */
-enum { REHEARSAL_TIMEOUT_MS = 45000, NOT_RUN = 127 };
+enum { REHEARSAL_TIMEOUT_MS = 45000, NOT_RUN = 127, TOLD_BYTES = 400 };
 
-#define REFUSED "upgrade refused, keeping the running program"
+/* What an exit code of the rehearsal means. */
+static const struct {
+	int         code;
+	const char *meaning;
+} meanings[] = {
+	{ EXIT_CONFIG, "its configuration, its role or its schema is not fit" },
+	{ EXIT_DATABASE, "it could not connect to the database" },
+	{ EXIT_DEFECT, "its worker did not serve" },
+	{ EXIT_OS, "the system refused something that it needs" },
+	{ NOT_RUN, "it cannot be executed" },
+};
 
 static char *
 in_folder(const char *folder, size_t len, const char *name)
@@ -77,7 +88,11 @@ upgrade_fini(struct upgrade *u)
 static NORETURN void
 rehearse(const struct upgrade *u, const struct heritage *given)
 {
-	struct handover h = { .pid = getpid(), .rehearsal = 1 };
+	struct handover h = {
+		.pid = getpid(),
+		.rehearsal = 1,
+		.result = given->fd[HERITAGE_RESULT],
+	};
 
 	unsetenv("NOTIFY_SOCKET"); /* it has nothing to say to systemd */
 	handover_add_socket(&h, "listen", given->fd[HERITAGE_LISTEN], false);
@@ -86,28 +101,38 @@ rehearse(const struct upgrade *u, const struct heritage *given)
 		execv(u->path, u->argv);
 	}
 	log_error("upgrade: %s: %s", u->path, strerror(errno));
+	handover_tell(&h, str_of(strerror(errno)));
 	_exit(NOT_RUN);
 }
 
 bool
-upgrade_rehearse(struct upgrade *u, const struct heritage *h)
+upgrade_rehearse(struct upgrade *u, const struct heritage *h, struct buf *why)
 {
 	struct heritage given = *h;
+	int             ends[2];
 
 	if (!u->path) {
-		log_error("upgrade refused: the path of the program is unknown");
+		buf_fmt(why, "the path of the program is unknown");
 		return false;
 	}
 	if (stat(u->path, &u->file) == -1) {
-		log_error("upgrade refused: %s: %s", u->path, strerror(errno));
+		buf_fmt(why, "%s: %s", u->path, strerror(errno));
 		return false;
 	}
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+		buf_fmt(why, "pipe: %s", strerror(errno));
+		return false;
+	}
+	u->result = ends[0];
+	given.fd[HERITAGE_RESULT] = ends[1];
 	u->since_ms = clock_mono_ms();
 	u->rehearsal = child_fork(CHILD_REHEARSAL, &given);
 	if (u->rehearsal == 0)
 		rehearse(u, &given);
+	close(ends[1]);
 	if (u->rehearsal == -1) {
-		log_error("upgrade refused");
+		buf_fmt(why, "there is no new process for the rehearsal");
+		close(u->result);
 		u->rehearsal = 0;
 		return false;
 	}
@@ -129,25 +154,50 @@ same_file(const struct stat *a, const struct stat *b)
 	    && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-bool
-upgrade_rehearsed(struct upgrade *u, int status)
+static int
+explain(const struct upgrade *u, int code, struct buf *why)
+{
+	const char *meaning = "the log says more";
+	char        told[TOLD_BYTES];
+	ssize_t     n = read(u->result, told, sizeof(told));
+
+	for (size_t i = 0; i < COUNTOF(meanings); i++)
+		if (meanings[i].code == code)
+			meaning = meanings[i].meaning;
+	buf_fmt(why, "the rehearsal of %s ended with exit code %d: %.*s", u->path, code,
+	    n > 0 ? (int)n : (int)strlen(meaning), n > 0 ? told : meaning);
+	return code >= EXIT_USAGE && code <= EXIT_CONFIG ? code : EXIT_DEFECT;
+}
+
+static int
+judge(const struct upgrade *u, int status, struct buf *why)
 {
 	struct stat now;
 
-	u->rehearsal = 0;
 	if (WIFSIGNALED(status))
-		log_error(REFUSED ": the rehearsal was ended by signal %d", WTERMSIG(status));
+		buf_fmt(why, "the rehearsal of %s was ended by signal %d", u->path,
+		    WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_error(REFUSED ": the rehearsal ended with exit code %d", WEXITSTATUS(status));
+		return explain(u, WEXITSTATUS(status), why);
 	else if (stat(u->path, &now) == -1 || !same_file(&now, &u->file))
-		log_error(REFUSED ": %s has changed since its rehearsal", u->path);
+		buf_fmt(why, "%s has changed since its rehearsal", u->path);
 	else
-		return true;
-	return false;
+		return 0;
+	return EXIT_DEFECT;
+}
+
+int
+upgrade_rehearsed(struct upgrade *u, int status, struct buf *why)
+{
+	int code = judge(u, status, why);
+
+	close(u->result);
+	u->rehearsal = 0;
+	return code;
 }
 
 void
-upgrade_run(const struct upgrade *u, const struct handover *h)
+upgrade_run(const struct upgrade *u, const struct handover *h, struct buf *why)
 {
 	if (handover_leave(h)) {
 		handover_keep_open(h, true);
@@ -155,6 +205,6 @@ upgrade_run(const struct upgrade *u, const struct handover *h)
 		execv(u->path, u->argv);
 		handover_keep_open(h, false);
 	}
-	log_error(REFUSED ": %s: %s", u->path, strerror(errno));
+	buf_fmt(why, "%s: %s", u->path, strerror(errno));
 	handover_withdraw();
 }

@@ -6,7 +6,8 @@
  *            checks the database, starts one worker, serves with it, and ends with 0. Only then the
  *            supervisor calls exec() itself and keeps its process id, its sockets and, as its
  *            children, the workers; the new image replaces them as a reload does.
- * Failure    Whatever goes wrong in the rehearsal is in the log, and the old image goes on. So it
+ * Failure    Whatever goes wrong in the rehearsal is in the log, and the old image goes on; why is
+ *            also in 'why', for its caller to tell. So it
  *            does when the file changes again meanwhile.
  * Why        doc/architecture.md
  */
@@ -24,6 +25,7 @@ struct upgrade {
 	char      **argv;
 	pid_t       rehearsal; /* 0: none runs */
 	int64_t     since_ms;
+	int         result; /* the pipe's read end: why it fails */
 	struct stat file; /* as it is rehearsed */
 };
 
@@ -31,15 +33,15 @@ struct upgrade {
 void upgrade_init(struct upgrade *u, char **argv);
 void upgrade_fini(struct upgrade *u);
 
-/* False, and a line in the log, when there is no rehearsal. */
-bool upgrade_rehearse(struct upgrade *u, const struct heritage *h) MUSTCHECK;
+/* False, and a sentence in why, when there is no rehearsal. */
+bool upgrade_rehearse(struct upgrade *u, const struct heritage *h, struct buf *why) MUSTCHECK;
 
 void upgrade_watch(const struct upgrade *u);
 
-/* With what waitpid() said of the rehearsal: whether it went well. */
-bool upgrade_rehearsed(struct upgrade *u, int status);
+/* With what waitpid() said of the rehearsal: 0, or an exit code and a sentence in why. */
+int upgrade_rehearsed(struct upgrade *u, int status, struct buf *why) MUSTCHECK;
 
-/* Becomes the other image; returns only when that fails, with a line in the log. */
-void upgrade_run(const struct upgrade *u, const struct handover *h);
+/* Becomes the other image; returns only when that fails, with a sentence in why. */
+void upgrade_run(const struct upgrade *u, const struct handover *h, struct buf *why);
 
 #endif

@@ -2,6 +2,7 @@
 #include "net/address.h"
 #include "base/arena.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -67,10 +68,14 @@ address_tcp(const char *key, const char *text, struct addrinfo **out, struct buf
 	if (!good)
 		buf_fmt(err, "%s: \"%s\" is not unix:/path, /path, host:port or [v6]:port", key,
 		    text);
-	else if ((failed = getaddrinfo(host, port, &hints, out)) != 0)
+	else if ((failed = getaddrinfo(host, port, &hints, out)) == EAI_AGAIN)
+		buf_fmt(err, "%s: the host \"%s\" cannot be looked up at the moment (%s)", key,
+		    host, gai_strerror(failed));
+	else if (failed)
 		buf_fmt(err, "%s: there is no host \"%s\" (%s): give an address of this machine, "
 		    "such as 127.0.0.1:%s", key, host, gai_strerror(failed), port);
 	free(copy);
+	errno = failed == EAI_AGAIN ? EAGAIN : EINVAL;
 	return good && failed == 0;
 }
 

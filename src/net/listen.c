@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +22,8 @@ enum {
 	/* Another instance that starts holds the lock for milliseconds. */
 	LOCK_WAIT_MS = 2000,
 	LOCK_LOOK_MS = 20,
+	/* Between two tries at an address that will become free. */
+	BUSY_LOOK_MS = 50,
 };
 
 /* What is configured for one socket, and the names of its keys for messages. */
@@ -29,6 +32,7 @@ struct wanted {
 	const char *address, *owner;
 	mode_t      mode;
 	int         backlog;
+	int64_t     patience_ms; /* with an address that becomes free by itself */
 };
 
 static struct wanted
@@ -41,6 +45,7 @@ wanted_front(const struct conf *c)
 		.owner = c->listen_owner,
 		.mode = (mode_t)c->listen_mode,
 		.backlog = (int)c->listen_backlog,
+		.patience_ms = c->shutdown_timeout_ms,
 	};
 }
 
@@ -54,6 +59,7 @@ wanted_admin(const struct conf *c)
 		.owner = c->admin_owner,
 		.mode = (mode_t)c->admin_mode,
 		.backlog = ADMIN_BACKLOG,
+		.patience_ms = c->shutdown_timeout_ms,
 	};
 }
 
@@ -68,7 +74,28 @@ wanted_metrics(const struct conf *c)
 		.owner = "",
 		.mode = (mode_t)c->metrics_mode,
 		.backlog = ADMIN_BACKLOG,
+		.patience_ms = c->shutdown_timeout_ms,
 	};
+}
+
+static struct wanted
+wanted_for(const struct conf *c, enum listener_for what)
+{
+	return what == LISTENER_ADMIN  ? wanted_admin(c)
+	    : what == LISTENER_METRICS ? wanted_metrics(c)
+				       : wanted_front(c);
+}
+
+const char *
+listener_key(enum listener_for what)
+{
+	static const char *const keys[] = {
+		[LISTENER_FRONT] = "listen",
+		[LISTENER_ADMIN] = "admin_listen",
+		[LISTENER_METRICS] = "metrics_listen",
+	};
+
+	return keys[what];
 }
 
 /* A sentence about errno at an address; false, for the caller to return. */
@@ -83,7 +110,61 @@ fail(const char *key, const char *address, struct buf *err)
 	return false;
 }
 
+/* What errno says of the future; what is in no row only a person can mend. */
+static int
+code_of(int error)
+{
+	static const struct {
+		int error, code;
+	} rows[] = {
+		{ EADDRINUSE, EXIT_BUSY },
+		{ EADDRNOTAVAIL, EXIT_BUSY }, /* the network may still be coming */
+		{ EWOULDBLOCK, EXIT_BUSY },
+		{ EMFILE, EXIT_OS },
+		{ ENFILE, EXIT_OS },
+		{ ENOMEM, EXIT_OS },
+		{ ENOBUFS, EXIT_OS },
+		{ ENOSPC, EXIT_OS },
+	};
+
+	for (size_t i = 0; i < COUNTOF(rows); i++)
+		if (rows[i].error == error)
+			return rows[i].code;
+	return EXIT_CONFIG;
+}
+
 /* ---- unix sockets */
+
+/* The process that made the listening socket at the other end; 0: it is not known, or gone. */
+static pid_t
+listener_of(int fd)
+{
+	struct ucred of;
+	socklen_t    len = sizeof(of);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &of, &len) == -1 || of.pid == 0)
+		return 0;
+	return kill(of.pid, 0) == 0 || errno == EPERM ? of.pid : 0;
+}
+
+/*
+ * Somebody answers there. When that is what a process left behind that has died, such as a worker
+ * with a request in hand, it will end by itself.
+ */
+static bool
+fail_answered(const struct wanted *w, const char *path, pid_t who, struct buf *err)
+{
+	if (who == getpid())
+		buf_fmt(err, "%s: %s is another socket of this service", w->listen_key, path);
+	else if (who)
+		buf_fmt(err, "%s: another process answers on %s: %d, which is running",
+		    w->listen_key, path, (int)who);
+	else
+		buf_fmt(err, "%s: another process answers on %s, left by a service that has "
+			     "ended; it may have a request in hand", w->listen_key, path);
+	errno = who == getpid() ? EEXIST : who ? EWOULDBLOCK : EADDRINUSE;
+	return false;
+}
 
 /* Removes a socket file that a dead process left behind; false when it is anything else. */
 static bool
@@ -92,23 +173,25 @@ remove_leftover(const struct wanted *w, const struct sockaddr_un *address, struc
 	const char *path = address->sun_path;
 	struct stat st;
 	int         fd, error = 0;
+	pid_t       who = 0;
 
 	if (lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode)) {
 		buf_fmt(err, "%s: %s exists and is not a socket", w->listen_key, path);
+		errno = EEXIST;
 		return false;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == -1)
 		error = errno;
+	if (error == 0)
+		who = listener_of(fd);
 	if (fd != -1)
 		close(fd);
 	if (error == ECONNREFUSED && unlink(path) == 0)
 		return true;
 	/* EAGAIN: a process listens there, and has too much to do. */
-	if (error == 0 || error == EAGAIN) {
-		buf_fmt(err, "%s: another process answers on %s", w->listen_key, path);
-		return false;
-	}
+	if (error == 0 || error == EAGAIN)
+		return fail_answered(w, path, who, err);
 	if (error != ECONNREFUSED)
 		errno = error;
 	return fail(w->listen_key, path, err);
@@ -162,7 +245,7 @@ lock_folder(const struct wanted *w, const char *path, struct buf *err)
 	int64_t end = clock_mono_ms() + LOCK_WAIT_MS;
 	char   *folder = must_strdup(path);
 	char   *slash = strrchr(folder, '/');
-	int     fd;
+	int     fd, error;
 
 	slash[slash == folder] = '\0';
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -179,7 +262,9 @@ lock_folder(const struct wanted *w, const char *path, struct buf *err)
 			     "fuser -v %s names it", w->listen_key, folder, folder);
 	else if (fd == -1)
 		fail(w->listen_key, folder, err);
+	error = errno;
 	free(folder);
+	errno = error;
 	return fd;
 }
 
@@ -188,7 +273,7 @@ open_unix(struct listener *l, const struct wanted *w, struct buf *err)
 {
 	struct sockaddr_un address;
 	struct owner       owner;
-	int                lock;
+	int                lock, bound;
 	bool               good;
 
 	if (!address_unix(w->listen_key, w->address, &address, err)
@@ -206,7 +291,9 @@ open_unix(struct listener *l, const struct wanted *w, struct buf *err)
 	if (lock == -1)
 		return false;
 	good = bind_unix(l, w, &address, &owner, err);
+	bound = errno;
 	close(lock);
+	errno = bound;
 	return good;
 }
 
@@ -216,7 +303,7 @@ static bool
 open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
 {
 	struct addrinfo *a;
-	int              one = 1;
+	int              one = 1, error;
 	bool             good = false;
 
 	if (!address_tcp(w->listen_key, w->address, &a, err))
@@ -230,7 +317,9 @@ open_tcp(struct listener *l, const struct wanted *w, struct buf *err)
 		good = true;
 	else
 		fail(w->listen_key, w->address, err);
+	error = errno;
 	freeaddrinfo(a);
+	errno = error;
 	return good;
 }
 
@@ -244,6 +333,23 @@ is_listening(int fd)
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &len) == 0 && yes
 	    && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_STREAM;
+}
+
+/* The file of a socket that somebody else made. */
+static void
+see_file(struct listener *l)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t          len = sizeof(address) - 1;
+	struct stat        st;
+
+	if (getsockname(l->fd, (struct sockaddr *)&address, &len) == -1
+	    || address.sun_family != AF_UNIX || address.sun_path[0] != '/'
+	    || lstat(address.sun_path, &st) == -1)
+		return;
+	l->seen = must_strdup(address.sun_path);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
 }
 
 /* Moves fd out of the way of the standard descriptors, which other code may write to. */
@@ -263,6 +369,7 @@ adopt(struct listener *l, int fd, struct buf *err)
 		buf_fmt(err, "/dev/null: %s", strerror(errno));
 		return false;
 	}
+	see_file(l);
 	return true;
 }
 
@@ -281,11 +388,46 @@ systemd_fds(void)
 	return n;
 }
 
-/* At the configured address. */
+static void
+forget(struct listener *l, int code)
+{
+	listener_remove_file(l);
+	listener_close(l);
+	l->code = code;
+}
+
+static bool
+open_once(struct listener *l, const struct wanted *w, bool *passes, struct buf *err)
+{
+	*l = (struct listener) { .fd = -1 };
+	errno = EINVAL;
+	if (address_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err))
+		return true;
+	*passes = errno == EADDRINUSE;
+	l->code = code_of(errno);
+	return false;
+}
+
+/* At the configured address. One that is to become free by itself is waited for. */
 static bool
 open_own(struct listener *l, const struct wanted *w, struct buf *err)
 {
-	return address_path(w->address) ? open_unix(l, w, err) : open_tcp(l, w, err);
+	int64_t end = clock_mono_ms() + w->patience_ms;
+	size_t  before = err->len;
+	bool    told = false, passes;
+
+	while (!open_once(l, w, &passes, err)) {
+		if (!passes || clock_mono_ms() >= end)
+			return false;
+		if (!told)
+			log_warn("waiting at most %jd ms for what will pass: %.*s",
+			    (intmax_t)w->patience_ms, (int)(err->len - before), err->ptr + before);
+		told = true;
+		err->len = before;
+		forget(l, 0);
+		poll(NULL, 0, BUSY_LOOK_MS);
+	}
+	return true;
 }
 
 static bool
@@ -317,11 +459,10 @@ open_any(struct listener *l, const struct conf *c, struct buf *err)
 bool
 listener_open(struct listener *l, const struct conf *c, struct buf *err)
 {
-	*l = (struct listener) { .fd = -1 };
+	*l = (struct listener) { .fd = -1, .code = EXIT_CONFIG };
 	if (open_any(l, c, err))
 		return true;
-	listener_remove_file(l);
-	listener_close(l);
+	forget(l, l->code);
 	return false;
 }
 
@@ -340,6 +481,43 @@ listener_inherit(struct listener *l, int fd, bool made, struct buf *err)
 	if (made && getsockname(fd, (struct sockaddr *)&address, &len) == 0
 	    && address.sun_family == AF_UNIX)
 		(void)own_file(l, address.sun_path);
+	else
+		see_file(l);
+	return true;
+}
+
+bool
+listener_is_lost(const struct listener *l)
+{
+	const char *path = l->path ? l->path : l->seen;
+	struct stat st;
+
+	return path && (lstat(path, &st) == -1 || st.st_dev != l->dev || st.st_ino != l->ino);
+}
+
+bool
+listener_restore(struct listener *l, const struct conf *c, enum listener_for what,
+    struct buf *err)
+{
+	struct wanted   w = wanted_for(c, what);
+	struct listener made;
+
+	w.address = l->path;
+	w.patience_ms = 0;
+	if (!open_own(&made, &w, err)) {
+		forget(&made, made.code);
+		return false;
+	}
+	if (dup3(made.fd, l->fd, O_CLOEXEC) == -1) {
+		buf_fmt(err, "%s: %s", l->path, strerror(errno));
+		forget(&made, EXIT_OS);
+		return false;
+	}
+	close(made.fd);
+	free(l->path);
+	l->path = made.path;
+	l->dev = made.dev;
+	l->ino = made.ino;
 	return true;
 }
 
@@ -350,8 +528,7 @@ open_wanted(struct listener *l, const struct wanted *w, struct buf *err)
 	*l = (struct listener) { .fd = -1 };
 	if (!w->address[0] || open_own(l, w, err))
 		return true;
-	listener_remove_file(l);
-	listener_close(l);
+	forget(l, l->code);
 	return false;
 }
 
@@ -391,6 +568,7 @@ listener_close(struct listener *l)
 	if (l->fd != -1)
 		close(l->fd);
 	free(l->path);
+	free(l->seen);
 	*l = (struct listener) { .fd = -1 };
 }
 

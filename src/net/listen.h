@@ -8,7 +8,9 @@
  *            and not one of 0, 1, 2. It is never shut down: other processes may hold it too.
  * Socket file  Only one that was made here is ever removed, and before one is made only a left-over
  *            on which nobody answers.
- * Errors     false, and one sentence in err.
+ * Errors     false, one sentence in err, and an exit code in the listener.
+ * Waiting    An address that nobody living answers for, as after the death of a supervisor whose
+ *            worker has a request in hand, is waited for as long as such a worker may take.
  */
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
@@ -22,9 +24,16 @@ struct listener {
 	bool  inherited;
 	bool  alone; /* from descriptor 0: another program starts and watches processes */
 	char *path;  /* of the socket file that was made here, or NULL */
-	dev_t dev;
+	char *seen;  /* of an inherited socket: its file, if that was there; or NULL */
+	dev_t dev;   /* of the one or the other */
 	ino_t ino;
+	int   code; /* why there is none: EXIT_CONFIG, or EXIT_BUSY or EXIT_OS, which may pass */
 };
+
+/* What a socket is for, and the key with its address. */
+enum listener_for { LISTENER_FRONT, LISTENER_ADMIN, LISTENER_METRICS };
+
+const char *listener_key(enum listener_for what);
 
 bool listener_open(struct listener *l, const struct conf *c, struct buf *err) MUSTCHECK;
 
@@ -34,6 +43,16 @@ bool listener_open_metrics(struct listener *l, const struct conf *c, struct buf 
 
 /* The socket that another program image had open; made: it had made the file, which is ours now. */
 bool listener_inherit(struct listener *l, int fd, bool made, struct buf *err) MUSTCHECK;
+
+/* The socket has a file, but it is gone, or another has its name: nobody finds the socket. */
+bool listener_is_lost(const struct listener *l);
+
+/*
+ * For one that was made here and is lost: another socket at the same address, with the same
+ * descriptor. Connections in the old one's queue stay with the processes that have it open.
+ */
+bool listener_restore(struct listener *l, const struct conf *c, enum listener_for what,
+    struct buf *err) MUSTCHECK;
 
 /* Removes the socket file if it is still ours: no new connections, those that wait stay. */
 void listener_remove_file(struct listener *l);

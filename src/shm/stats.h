@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "shm/change.h"
 #include "shm/routes_gen.h"
 #include "shm/share.h"
 #include "shm/word.h"
@@ -176,8 +177,12 @@ struct stats_pool {
 	_Atomic(uint32_t) busy_peak;    /* most workers that the supervisor saw busy at once */
 	_Atomic(uint64_t) max_reached;  /* how often all became busy and there may be no more */
 	_Atomic(uint32_t) stopping;     /* 0 or 1 */
+	_Atomic(uint32_t) unreachable;  /* STATS_LOST_LISTEN and others: the file is gone */
 	_Atomic(uint64_t) restarts[STATS_CAUSE__COUNT];
+	struct change     change[CHANGE__COUNT];
 };
+
+enum { STATS_LOST_LISTEN = 1, STATS_LOST_ADMIN = 2, STATS_LOST_METRICS = 4 };
 
 enum stats_life {
 	STATS_LIFE_EMPTY,

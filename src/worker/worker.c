@@ -435,7 +435,7 @@ run(struct worker *w)
 	const struct heritage *h = w->h;
 	int                    failed = db_exit_code(app_check(w->app));
 
-	if (failed == EXIT_CONFIG)
+	if (failed == EXIT_CONFIG || (failed && h->must_connect))
 		return failed;
 	w->link = (struct link) {
 		.app = w->app,

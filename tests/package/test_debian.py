@@ -171,6 +171,51 @@ def test_a_restart_and_an_upgrade_of_the_package_lose_no_request(machine):
     assert machine.run("systemctl is-active clientele.socket").stdout.strip() == "active"
 
 
+@pytest.mark.parametrize("units", [f"clientele.socket {UNIT}", f"{UNIT} clientele.socket", "clientele.socket"])
+def test_a_restart_of_socket_and_service_is_no_outage(machine, units):
+    """In whichever order they are named, and more than once, as it is a matter of chance when it goes wrong."""
+    for _ in range(4):
+        before = machine.show("MainPID")
+        machine.run(f"systemctl restart {units}")
+        wait_until(lambda: machine.show("ActiveState") == "active", 20, "the restart")
+        assert machine.run("systemctl is-active clientele.socket").stdout.strip() == "active"
+        assert machine.show("MainPID") not in ("0", before) and machine.show("Result") == "success"
+        assert machine.get(key=machine.key) == "200"
+        machine.run(f"systemctl reset-failed {UNIT} clientele.socket")  # so that these starts are not too many
+    assert "already active, refusing" not in machine.run("journalctl -u clientele.socket --no-pager -o cat").stdout
+
+
+def test_both_are_stopped_by_stopping_the_socket_and_come_together(machine):
+    machine.run("systemctl stop clientele.socket")
+    assert machine.run(f"systemctl is-active {UNIT} clientele.socket", check=False).stdout.split() == ["inactive", "inactive"]
+    machine.run(f"systemctl start {UNIT}")
+    assert machine.run(f"systemctl is-active {UNIT} clientele.socket", check=False).stdout.split() == ["active", "active"]
+    assert machine.get(key=machine.key) == "200"
+
+
+def test_the_journal_drops_no_lines(machine):
+    assert machine.show("LogRateLimitIntervalUSec") == "0"
+
+
+def test_a_refused_reload_fails(machine):
+    before = machine.show("MainPID")
+    machine.run("cp -a /etc/clientele.conf /root/kept; echo 'workers = many' >> /etc/clientele.conf")
+    try:
+        done = machine.run(f"systemctl reload {UNIT}", check=False)
+        assert done.returncode != 0
+        assert "workers" in machine.journal() and machine.show("MainPID") == before
+        assert machine.show("ActiveState") == "active" and machine.get(key=machine.key) == "200"
+        assert "refused   reload, " in machine.run("clientele status").stdout
+        machine.run("sed -i '/^workers = many/d; /^database_url/d' /etc/clientele.conf; "
+                    "echo 'database_url = dbname=nowhere user=clientele_serve' >> /etc/clientele.conf")
+        assert machine.run(f"systemctl reload {UNIT}", check=False).returncode != 0
+        assert machine.get(key=machine.key) == "200"
+    finally:
+        machine.run("cp -a /root/kept /etc/clientele.conf")
+    machine.run(f"systemctl reload {UNIT}")
+    assert machine.get(key=machine.key) == "200" and machine.show("MainPID") == before
+
+
 def test_a_killed_supervisor_is_started_again_and_a_killed_worker_does_not_stop_it(machine):
     before = machine.show("MainPID")
     machine.run(f"kill -KILL {before}")

@@ -221,7 +221,8 @@ def test_live_and_ready(session_admin):
     assert a.get("/live").json == {"live": True}
     assert a.get("/live?format=text").text == "ok\n"
     assert a.get("/ready").json == {"ready": True}
-    assert a.get("/ready?verbose").json["checks"] == {"database": "ok", "schema": "ok", "writes": "ok", "workers": "ok", "draining": "ok"}
+    assert a.get("/ready?verbose").json["checks"] == {"database": "ok", "schema": "ok", "writes": "ok", "workers": "ok", "socket": "ok",
+                                                      "draining": "ok"}
     assert a.get("/ready?verbose&format=text").text.endswith("[+] draining\nready\n")
 
 

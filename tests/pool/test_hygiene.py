@@ -1,6 +1,7 @@
 """Workers that grow, hang or die again and again."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -92,19 +93,23 @@ def test_who_has_answered_is_replaced_without_delay(pool):
 def starts_held(p, behind_a_check=False):
     """
     While this lasts, no new worker comes to serve: its look at the schema waits. With behind_a_check the next
-    look, which is the check at a reload, is still let through, when the function that this gives is called.
+    look, which is the check at a reload, is still let through, when the function that this gives is called; called
+    again it lets the one after that through, which is the first new worker's. It returns the connection that holds the lock.
     """
     lock = "LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE"
     with contextlib.closing(p.database.connect()) as first, contextlib.closing(p.database.connect()) as second:
         first.autocommit = second.autocommit = False
         first.cursor().execute(lock)
+        turns = itertools.cycle([(first, second), (second, first)])
 
         def let_through():
+            holds, comes = next(turns)
             wait_until(lambda: p.waiting() == 1, what="the check")
-            holder = Pending(lambda: second.cursor().execute(lock))  # locks are given in the order they were asked for
+            holder = Pending(lambda: comes.cursor().execute(lock))  # locks are given in the order they were asked for
             wait_until(lambda: p.waiting() == 2, what="a second lock")
-            first.rollback()
+            holds.rollback()
             holder.result()
+            return comes
 
         yield let_through if behind_a_check else None
         first.rollback()
@@ -158,10 +163,51 @@ def test_a_reload_whose_workers_die_leaves_the_old_ones(pool):
     with starts_held(p, behind_a_check=True) as let_through:
         p.signal(signal.SIGHUP)
         let_through()
-        wait_until(lambda: p.log().count(": workers: 1") == 2, what="the end of the check")  # what is new now is a worker
+        let_through()
+        wait_until(lambda: p.log().count(": workers: 1") == 2 and p.waiting() == 1, what="a worker of the new configuration")
         wait_until(refused, 30, "the end of patience")
     assert set(p.workers()) == old and p.ask().status == 200
     assert p.log().count(" died: ") == 8
+
+
+def test_a_reload_mends_one_that_is_stuck(pool, new_database):
+    """All old workers serve, and the place for a new one waits: the first worker of the next reload needs that room."""
+    database = new_database()
+    p = pool(database, workers=1, workers_max=1).start()
+    with starts_held(p, behind_a_check=True) as let_through:
+        p.signal(signal.SIGHUP)
+        let_through()
+        holder = let_through()
+        wait_until(lambda: p.log().count(": workers: 1") == 2 and p.waiting() == 1, what="a worker of the new configuration")
+        holder.cursor().execute("INSERT INTO schema_migration (version, name, checksum) VALUES (999, 'later', '')")
+        holder.commit()
+    p.wait_log("exit code 78")
+    with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        cursor.execute("DELETE FROM schema_migration WHERE version = 999")
+    readies = p.readies()
+    before = time.monotonic()
+    p.signal(signal.SIGHUP)
+    p.wait_ready(readies)
+    assert time.monotonic() - before < 6 * PATIENCE  # the place itself is tried again after 10 s
+
+
+def test_a_reload_whose_first_worker_dies_changes_nothing(pool):
+    p = pool(workers=2).start()
+    old = set(p.workers())
+    with starts_held(p, behind_a_check=True) as let_through:
+        p.write_conf(log_level="debug")
+        p.signal(signal.SIGHUP)
+        let_through()
+        wait_until(lambda: p.waiting() == 1, what="the first worker's look at the schema")
+        kill_new(p, old)
+        p.wait_log("reload refused, keeping the old configuration: its first worker was ended by signal 9")
+    assert set(p.workers()) == old and p.ask().status == 200 and " debug " not in p.log()
+    assert p.log().count(" died: ") == 1
+    readies = p.readies()
+    p.signal(signal.SIGHUP)
+    p.wait_ready(readies)
+    wait_until(lambda: not set(p.workers()) & old, what="the end of the old ones")
+    assert " debug " in p.log()
 
 
 def test_a_worker_that_a_person_must_mend_is_tried_again(pool, new_database):

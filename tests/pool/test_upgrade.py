@@ -147,7 +147,7 @@ def test_upgrade_without_a_program_is_refused(upgradable):
     p = upgradable().start()
     (p.dir / "program").unlink()
     p.signal(signal.SIGUSR2)
-    p.wait_log("upgrade refused: ")
+    p.wait_log("upgrade refused, keeping the running program: ")
     assert p.ask().status == 200
 
 

@@ -160,7 +160,7 @@ static const struct {
 		.signals_of_the_system = true,
 	},
 	[CHILD_REHEARSAL] = {
-		.fds = { [HERITAGE_LISTEN] = true },
+		.fds = { [HERITAGE_LISTEN] = true, [HERITAGE_RESULT] = true },
 		.signals_of_the_system = true,
 	},
 };

@@ -95,7 +95,8 @@ foreign_listener_is_refused_and_left_alone(void **state)
 	assert_true(listener_open(&s->l, &s->c, &s->err));
 	assert_false(listener_open(&second, &s->c, &s->err));
 	assert_int_equal(second.fd, -1);
-	assert_true(err_has(s, "another process answers"));
+	assert_true(err_has(s, "is another socket of this service"));
+	assert_int_equal(second.code, EXIT_CONFIG);
 	assert_int_equal(access(s->path, F_OK), 0);
 }
 
