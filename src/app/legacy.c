@@ -51,7 +51,8 @@ successor(struct call *c)
 		}
 	}
 	buf_str(&link, STR(">; rel=\"successor-version\""));
-	copy = link.full ? STR_NONE : arena_str(c->arena, buf_view(&link));
+	copy = link.full || c->path.count > PATH_SEGMENTS_MAX
+	    ? STR_NONE : arena_str(c->arena, buf_view(&link));
 	buf_fini(&link);
 	return copy;
 }

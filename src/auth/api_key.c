@@ -132,6 +132,25 @@ unauthorized(struct call *c)
 	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
 }
 
+/*
+ * The key as it was sent, in one of two headers. Other schemes of Authorization are for somebody on
+ * the way, and say nothing.
+ */
+static enum err
+read_key(struct call *c, struct str *key)
+{
+	struct str sent = c->req->header[HEADER_API_KEY], bearer = request_bearer(c->req);
+
+	*key = sent.len ? sent : bearer;
+	if (key->len == 0)
+		return call_fail(c, ERR_UNAUTHORIZED, "x-api-key",
+		    "No API key: send it in the header x-api-key.");
+	if (sent.len && bearer.ptr && !str_eq(sent, bearer))
+		return call_fail(c, ERR_VALIDATION, header_names[HEADER_AUTHORIZATION],
+		    "This header and x-api-key have different API keys; send one of them.");
+	return well_formed(*key) ? ERR_OK : unauthorized(c);
+}
+
 /* Fills c->tenant. *looked_up: from the database, not from the cache. */
 static enum err
 find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES],
@@ -162,15 +181,15 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 enum err
 api_key_check(struct call *c, struct api_key_cache *cache)
 {
-	struct str    key = c->req->header[HEADER_API_KEY];
+	struct str    key;
 	unsigned char hash[SHA256_BYTES];
 	struct bucket bucket;
 	int64_t       now_ns = clock_mono_ns();
 	bool          looked_up;
 	enum err      e;
 
-	if (!key.ptr || !well_formed(key))
-		return unauthorized(c);
+	if ((e = read_key(c, &key)) != ERR_OK)
+		return e;
 	hash_sha256(key, hash);
 	/*
 	 * Before the look-up, so that a key that has used up its rate costs the database
@@ -179,6 +198,7 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK
 	    && (e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
 		c->facts->organization = c->tenant.organization;
+		c->api_key = key;
 		e = limit_take(c, hash, looked_up, now_ns, &bucket);
 	}
 	if (e == ERR_OK || e == ERR_RATE_LIMITED)
