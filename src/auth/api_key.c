@@ -16,7 +16,11 @@ static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }
 
 /* How a key can be sent, in the words of WWW-Authenticate; a scheme a line. */
 #define CHALLENGES \
-	"ApiKey realm=\"Clientele\", header=\"x-api-key\""
+	"ApiKey realm=\"Clientele\", header=\"x-api-key\", " \
+	"Bearer realm=\"Clientele\""
+
+/* The same for each kind of key that does not work, so that nobody learns which kind it is. */
+static const char invalid[] = "Invalid API key.";
 
 struct api_key_cache {
 	int64_t       ttl_ns;
@@ -126,10 +130,10 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 }
 
 static enum err
-unauthorized(struct call *c)
+unauthorized(struct call *c, const char *message)
 {
 	response_header(c->res, "WWW-Authenticate", STR(CHALLENGES));
-	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
+	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", message);
 }
 
 /*
@@ -143,12 +147,11 @@ read_key(struct call *c, struct str *key)
 
 	*key = sent.len ? sent : bearer;
 	if (key->len == 0)
-		return call_fail(c, ERR_UNAUTHORIZED, "x-api-key",
-		    "No API key: send it in the header x-api-key.");
+		return unauthorized(c, "No API key: send it in the header x-api-key.");
 	if (sent.len && bearer.ptr && !str_eq(sent, bearer))
 		return call_fail(c, ERR_VALIDATION, header_names[HEADER_AUTHORIZATION],
 		    "This header and x-api-key have different API keys; send one of them.");
-	return well_formed(*key) ? ERR_OK : unauthorized(c);
+	return well_formed(*key) ? ERR_OK : unauthorized(c, invalid);
 }
 
 /* Fills c->tenant. *looked_up: from the database, not from the cache. */
@@ -170,7 +173,7 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
 	if (!found)
-		return unauthorized(c);
+		return unauthorized(c, invalid);
 	/* Counted from before the query, because its answer may be that old. */
 	entry->until_ns = now_ns + cache->ttl_ns;
 	memcpy(entry->hash, hash, SHA256_BYTES);

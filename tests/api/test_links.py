@@ -184,6 +184,7 @@ def test_who_is_not_let_in_is_told_how_a_key_is_sent(live):
         reply = live.with_key(key).get("/customers")
         assert reply.error("unauthorized", 401)
         assert 'ApiKey realm="Clientele", header="x-api-key"' in reply.header("WWW-Authenticate")
+        assert 'Bearer realm="Clientele"' in reply.header("WWW-Authenticate")
 
 
 def test_a_base_url_and_a_doc_url_make_a_link_without_a_public_url_too(live):
