@@ -258,12 +258,13 @@ is_cleared(const struct reader *r, const struct field_in *f)
 	return f->flags & FIELD_CLEARED && (may_be_empty || r->use == FIELD_UPDATE);
 }
 
-/* What is wrong with a text of that field, or NULL. */
+/* What is wrong with a text of that field, or NULL: a constant, or words. */
 static const char *
-text_fault(struct reader *r, const struct field_in *f, struct str value)
+text_fault(struct reader *r, const struct field_in *f, struct str value,
+    char words[NAME_FAULT_BYTES])
 {
-	char       *words = ARENA_NEW(r->call->arena, char, NAME_FAULT_BYTES);
-	const char *unseen = NULL;
+	bool        compared = f->flags & FIELD_IDENTIFIES || f->type == FIELD_EMAIL;
+	const char *unseen;
 
 	if (f->type == FIELD_NAME)
 		return name_fault(value, f->max, words);
@@ -271,9 +272,7 @@ text_fault(struct reader *r, const struct field_in *f, struct str value)
 		return "must not be empty";
 	if (f->max && utf8_count(value) > f->max)
 		return too_long(r, f->max);
-	if (f->flags & FIELD_IDENTIFIES || f->type == FIELD_EMAIL)
-		unseen = name_unseen(value, words);
-	if (unseen)
+	if (compared && (unseen = name_unseen(value, words)))
 		return unseen;
 	if (f->type == FIELD_EMAIL && !is_email(value))
 		return "must be an e-mail address";
@@ -286,6 +285,7 @@ static void
 read_text(struct reader *r, const struct field_in *f, const struct jnode *n, struct str *at)
 {
 	struct str  value = jread_string(r->call->arena, r->doc, n);
+	char        words[NAME_FAULT_BYTES];
 	const char *why;
 
 	if (*r->given & 1u << f->member && !str_eq(*at, value)) {
@@ -297,8 +297,8 @@ read_text(struct reader *r, const struct field_in *f, const struct jnode *n, str
 		return;
 	}
 	*at = value;
-	if ((why = text_fault(r, f, value)))
-		fault(r, f->name, why);
+	if ((why = text_fault(r, f, value, words)))
+		fault(r, f->name, why == words ? arena_str(r->call->arena, str_of(why)).ptr : why);
 }
 
 static void
@@ -438,9 +438,9 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
 	faults->count = 0;
 	for (size_t i = 0; i < f->in_count; i++) {
 		const struct field_in *in = &f->in[i];
-		const struct jnode    *n = jread_member(doc, object, str_of(in->name));
+		const struct jnode    *n;
 
-		if (!n || !is_taken(&r, in))
+		if (!is_taken(&r, in) || !(n = jread_member(doc, object, str_of(in->name))))
 			continue;
 		known++;
 		if (n->type != JTYPE_NULL)
