@@ -328,7 +328,8 @@ def check_headers(reply):
 def is_pathless(reply):
     """Whether the path itself is wrong, so that none replaces it."""
     body = reply.json
-    return reply.status >= 400 and (body["code"] == "not_found" or body["error"]["param"] in ("path", "query"))
+    served = "not served here" not in body.get("message", "")  # what libraries call and no route has
+    return reply.status >= 400 and (body["code"] == "not_found" or not served or body["error"]["param"] in ("path", "query"))
 
 
 def check(reply):

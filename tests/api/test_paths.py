@@ -104,8 +104,12 @@ def test_an_id_with_slashes_is_found_where_no_other_endpoint_is(live, own):
     way = own.replace("%", "%25").replace("?", "%3F").encode()
     for base in (b"/api/v1", b"/api", b""):
         assert raw_get(live, base + b"/customers/" + way).customer(200)["id"] == made["id"]
-        updated = raw_post(live, base + b"/customers/" + way, dumps({"fullName": own}), method=b"PUT").customer(200)
+        reply = raw_post(live, base + b"/customers/" + way, dumps({"fullName": own}), method=b"PUT")
+        updated = reply.customer(200)
         assert (updated["id"], updated["fullName"]) == (made["id"], own)
+        if base != b"/api/v1":
+            target = re.fullmatch(r'<(/api/v1/.*)>; rel="successor-version"', reply.header("Link")).group(1)
+            assert raw_get(live, target.encode()).customer(200)["id"] == made["id"]
 
 
 def test_an_endpoint_wins_over_an_id_with_slashes(live):
