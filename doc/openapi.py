@@ -137,8 +137,10 @@ def media(what, document):
                            "data": {"type": "array", "maxItems": components["parameters"]["Limit"]["schema"]["maximum"],
                                     "items": ref("schemas", item)},
                            "hasMore": {"type": "boolean"}, "nextCursor": ref("schemas", "NextCursor")},
-            "x-earlier-required": ["success"],
-            "x-earlier-properties": {"success": {"until": bare, "schema": {"const": True}}}}
+            "x-earlier-required": ["success", "has_more"],
+            "x-earlier-properties": {"success": {"until": bare, "schema": {"const": True}},
+                                     "has_more": {"until": bare, "schema": {"type": "boolean"}},
+                                     "next_cursor": {"until": bare, "schema": ref("schemas", "NextCursor")}}}
         example = components["examples"][item]["value"]
         components["examples"][name] = {"value": {
             "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example["id"].split("_")[1]}}

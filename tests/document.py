@@ -17,8 +17,8 @@ import jsonschema
 FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
-HEADERS = {"clientele-result", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow", "ratelimit",
-           "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate"}
+HEADERS = {"clientele-result", "clientele-warning", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow",
+           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate"}
 
 
 @functools.lru_cache(None)
@@ -62,6 +62,13 @@ def at_version(version):
         earlier = {name: entry["schema"] for name, entry in node.pop("x-earlier-properties", {}).items()
                    if exists(version, entry)}
         required = [name for name in node.get("required", []) if name in kept]
+        for name, schema in kept.items():
+            other = schema.pop("x-earlier-name", None)
+            if other and exists(version, other):
+                earlier[other["name"]] = copy.deepcopy(schema)
+                if name in required:
+                    required.remove(name)
+                    node.setdefault("allOf", []).append({"anyOf": [{"required": [name]}, {"required": [other["name"]]}]})
         required += [name for name in node.pop("x-earlier-required", []) if name in earlier]
         for schema in kept.values():
             schema.pop("x-since", None)
@@ -181,7 +188,7 @@ def error_validator(version):
 PATHS = sorted(((path, path.split("/")) for path in document()["paths"]), key=lambda row: "{" in row[0])
 
 
-def operation_of(version, method, target):
+def operation_of(version, method, target, slashes=True):
     """(path of the document, method of the document), or None for what the version does not have."""
     sent = [unquote(part) for part in re.sub(r"^/(api/v1|api|v1)(?=/|$)", "", target.split("?")[0]).split("/")]
     method = {"HEAD": "get"}.get(method, method.lower())
@@ -189,6 +196,10 @@ def operation_of(version, method, target):
         if len(parts) == len(sent) and all(a == b or a[:1] == "{" for a, b in zip(parts, sent)):
             if method in at_version(version)["paths"].get(path, {}):
                 return path, method
+    for path, parts in PATHS:
+        item = at_version(version)["paths"].get(path, {})
+        if slashes and item.get("x-slashes") and method in item and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
+            return path, method
     return None
 
 
@@ -206,6 +217,8 @@ def check_reply(version, unversioned, by_application, method, target, status, he
     errors look as those of the oldest one. body: parsed, or None for HEAD.
     """
     found = operation_of(version, method, target)
+    if body and body.get("code") == "endpoint_not_available":
+        found = operation_of(version, method, target, slashes=False)
     if not by_application or found is None:
         if status < 400:
             return f"the document does not know {method} {target.split('?')[0]}"
@@ -235,7 +248,8 @@ def check_reply(version, unversioned, by_application, method, target, status, he
 
 # What the schemas cannot say.
 BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is given twice with different values|"
-                            r"(Idempotency-Key|Commet-Version|x-api-key|path|query) |"
+                            r"[\w.]+ must not (contain the|be blank)|"
+                            r"(Idempotency-Key|Commet-Version|x-api-key|Authorization|path|query) |"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 
 

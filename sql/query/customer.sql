@@ -54,10 +54,17 @@ SELECT :customer_columns
 
 -- name: customer_list_external
 -- out: :customer_columns
--- The same for one external id, which the index finds. $7 external id.
+-- The same for one external id, which the index finds, or for either id, as customer_find has it:
+-- $7 public id or NULL, $8 external id. $9 an external id that it must have, too, or NULL.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches AND c.external_id = $7::text
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $7::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $8::text)))
+   AND ($9::text IS NULL OR c.external_id = $9)
  LIMIT $3::bigint;
 
 -- name: customer_list_email

@@ -177,12 +177,14 @@ static enum err
 check_headers(struct call *c)
 {
 	static const enum header once[] = {
-		HEADER_API_KEY, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY,
+		HEADER_API_KEY, HEADER_AUTHORIZATION, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY,
 	};
 
 	for (size_t i = 0; i < COUNTOF(once); i++) {
 		const char *name = header_names[once[i]];
 
+		if (once[i] == HEADER_AUTHORIZATION && !request_bearer(c->req).ptr)
+			continue; /* it is not for us */
 		if (is_repeated(c->req, once[i]))
 			return call_fail(c, ERR_VALIDATION, name, "This header must be sent once.");
 		if (c->req->header[once[i]].len > HEADER_VALUE_MAX_BYTES)

@@ -1,5 +1,6 @@
 /* What an answer on a path without a version says about the path that replaces it. */
 #include "app/legacy.h"
+#include "app/router.h"
 #include "base/buf.h"
 
 enum {
@@ -21,6 +22,25 @@ unreserved(struct str s)
 	return n;
 }
 
+static void
+add_segment(struct buf *link, struct str segment)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	buf_str(link, STR("/"));
+	for (;;) {
+		size_t        plain = unreserved(segment);
+		unsigned char b;
+
+		buf_add(link, segment.ptr, plain);
+		if (plain == segment.len)
+			break;
+		b = (unsigned char)segment.ptr[plain];
+		buf_add(link, (const char[]) { '%', hex[b >> 4], hex[b & 15] }, 3);
+		segment = (struct str) { segment.ptr + plain + 1, segment.len - plain - 1 };
+	}
+}
+
 /*
  * The same path under /api/v1. It is unescaped and escaped again, so that a request cannot put a
  * byte of its choice into a header. Absent if that is too long.
@@ -28,28 +48,16 @@ unreserved(struct str s)
 static struct str
 successor(struct call *c)
 {
-	static const char hex[] = "0123456789ABCDEF";
-	struct buf        link;
-	struct str        copy;
+	struct buf link;
+	struct str copy;
 
 	buf_init(&link, LINK_MAX_BYTES);
 	buf_str(&link, STR("</api/v1"));
-	for (size_t i = 0; i < c->path.count && i < PATH_SEGMENTS_MAX; i++) {
-		struct str segment = c->path.segment[i];
-
-		buf_str(&link, STR("/"));
-		for (;;) {
-			size_t        plain = unreserved(segment);
-			unsigned char b;
-
-			buf_add(&link, segment.ptr, plain);
-			if (plain == segment.len)
-				break;
-			b = (unsigned char)segment.ptr[plain];
-			buf_add(&link, (const char[]) { '%', hex[b >> 4], hex[b & 15] }, 3);
-			segment = (struct str) { segment.ptr + plain + 1, segment.len - plain - 1 };
-		}
-	}
+	for (size_t i = 0; i < c->path.count && i < PATH_SEGMENTS_MAX; i++)
+		add_segment(&link, c->path.segment[i]);
+	/* More segments than any route has are the end of an id with slashes. */
+	if (c->path.count > PATH_SEGMENTS_MAX)
+		add_segment(&link, query_rest(c->arena, router_base(c), PATH_SEGMENTS_MAX));
 	buf_str(&link, STR(">; rel=\"successor-version\""));
 	copy = link.full ? STR_NONE : arena_str(c->arena, buf_view(&link));
 	buf_fini(&link);

@@ -1,5 +1,6 @@
 /* Finds the route of a request's method and path. */
 #include "app/router.h"
+#include "app/endpoints.h"
 #include "app/resources.h"
 #include "shm/stats.h"
 
@@ -20,7 +21,7 @@ static const struct {
 struct rule {
 	const struct route    *route;
 	const struct resource *resource;
-	size_t                 count;
+	size_t                 count, params;
 	struct str             segment[PATH_SEGMENTS_MAX];
 };
 
@@ -31,15 +32,14 @@ static struct rule
 split(const struct route *route, const struct resource *resource)
 {
 	struct rule rule = { .route = route, .resource = resource };
-	size_t      params = 0;
 
 	for (struct str rest = str_of(route->pattern); rest.ptr;) {
 		struct str segment = str_cut(&rest, '/');
 
 		assert(rule.count < PATH_SEGMENTS_MAX);
 		if (segment.ptr[0] == '{') {
-			assert(params < PATH_PARAMETERS_MAX);
-			params++;
+			assert(rule.params < PATH_PARAMETERS_MAX);
+			rule.params++;
 			segment = STR_NONE;
 		}
 		rule.segment[rule.count++] = segment;
@@ -105,6 +105,44 @@ print_methods(struct call *c, unsigned methods)
 	return text;
 }
 
+static enum err
+found(struct call *c, uint32_t i)
+{
+	c->route = rules[i].route;
+	c->resource = rules[i].resource;
+	c->facts->route = i;
+	return ERR_OK;
+}
+
+/* Client libraries do not escape the ids that they put into paths: "a/b" is two segments. */
+static bool
+matches_with_slashes(const struct rule *rule, struct call *c)
+{
+	struct path head = c->path;
+
+	head.count = rule->count;
+	if (!(rule->route->flags & ROUTE_SLASHES) || c->path.count <= rule->count
+	    || !matches(rule, &head, c->param))
+		return false;
+	c->param[rule->params - 1] = query_rest(c->arena, router_base(c), rule->count - 1);
+	return true;
+}
+
+/* For a path that is no route's. */
+static enum err
+find_otherwise(struct call *c, enum method method)
+{
+	const struct endpoint *known = endpoint_find(&c->path);
+
+	if (known)
+		return call_fail(c, ERR_NOT_AVAILABLE, NULL, arena_fmt(c->arena,
+		    "This part of the API is not served here: %s.", known->resource).ptr);
+	for (uint32_t i = 0; i < rules_count; i++)
+		if (rules[i].route->method == method && matches_with_slashes(&rules[i], c))
+			return found(c, i);
+	return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
+}
+
 enum err
 router_find(struct call *c)
 {
@@ -116,18 +154,14 @@ router_find(struct call *c)
 
 		if (!matches(&rules[i], &c->path, c->param))
 			continue;
-		if (route->method == method) {
-			c->route = route;
-			c->resource = rules[i].resource;
-			c->facts->route = i;
-			return ERR_OK;
-		}
+		if (route->method == method)
+			return found(c, i);
 		allowed |= 1u << route->method;
 		if (route->method == METHOD_GET)
 			allowed |= 1u << METHOD_HEAD;
 	}
 	if (!allowed)
-		return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
+		return find_otherwise(c, method);
 	c->problem.allow = print_methods(c, allowed);
 	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
 }

@@ -13,8 +13,9 @@ void router_init(void);
 struct str router_base(struct call *c);
 
 /*
- * Finds the route, and fills c->route, c->resource, c->param and c->facts->route. ERR_NOT_FOUND, or
- * ERR_METHOD, which fills c->problem.allow.
+ * Finds the route, and fills c->route, c->resource, c->param and c->facts->route. ERR_METHOD, which
+ * fills c->problem.allow; ERR_NOT_AVAILABLE for an endpoint that is not served (app/endpoints.h);
+ * ERR_NOT_FOUND.
  */
 enum err router_find(struct call *c);
 

@@ -16,7 +16,11 @@ static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }
 
 /* How a key can be sent, in the words of WWW-Authenticate; a scheme a line. */
 #define CHALLENGES \
-	"ApiKey realm=\"Clientele\", header=\"x-api-key\""
+	"ApiKey realm=\"Clientele\", header=\"x-api-key\", " \
+	"Bearer realm=\"Clientele\""
+
+/* The same for each kind of key that does not work, so that nobody learns which kind it is. */
+static const char invalid[] = "Invalid API key.";
 
 struct api_key_cache {
 	int64_t       ttl_ns;
@@ -126,10 +130,28 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 }
 
 static enum err
-unauthorized(struct call *c)
+unauthorized(struct call *c, const char *message)
 {
 	response_header(c->res, "WWW-Authenticate", STR(CHALLENGES));
-	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", "Invalid API key.");
+	return call_fail(c, ERR_UNAUTHORIZED, "x-api-key", message);
+}
+
+/*
+ * The key as it was sent, in one of two headers. Other schemes of Authorization are for somebody on
+ * the way, and say nothing.
+ */
+static enum err
+read_key(struct call *c, struct str *key)
+{
+	struct str sent = c->req->header[HEADER_API_KEY], bearer = request_bearer(c->req);
+
+	*key = sent.len ? sent : bearer;
+	if (key->len == 0)
+		return unauthorized(c, "No API key: send it in the header x-api-key.");
+	if (sent.len && bearer.ptr && !str_eq(sent, bearer))
+		return call_fail(c, ERR_VALIDATION, header_names[HEADER_AUTHORIZATION],
+		    "This header and x-api-key have different API keys; send one of them.");
+	return well_formed(*key) ? ERR_OK : unauthorized(c, invalid);
 }
 
 /* Fills c->tenant. *looked_up: from the database, not from the cache. */
@@ -151,7 +173,7 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
 	if (!found)
-		return unauthorized(c);
+		return unauthorized(c, invalid);
 	/* Counted from before the query, because its answer may be that old. */
 	entry->until_ns = now_ns + cache->ttl_ns;
 	memcpy(entry->hash, hash, SHA256_BYTES);
@@ -162,15 +184,15 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 enum err
 api_key_check(struct call *c, struct api_key_cache *cache)
 {
-	struct str    key = c->req->header[HEADER_API_KEY];
+	struct str    key;
 	unsigned char hash[SHA256_BYTES];
 	struct bucket bucket;
 	int64_t       now_ns = clock_mono_ns();
 	bool          looked_up;
 	enum err      e;
 
-	if (!key.ptr || !well_formed(key))
-		return unauthorized(c);
+	if ((e = read_key(c, &key)) != ERR_OK)
+		return e;
 	hash_sha256(key, hash);
 	/*
 	 * Before the look-up, so that a key that has used up its rate costs the database
@@ -179,6 +201,7 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK
 	    && (e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
 		c->facts->organization = c->tenant.organization;
+		c->api_key = key;
 		e = limit_take(c, hash, looked_up, now_ns, &bucket);
 	}
 	if (e == ERR_OK || e == ERR_RATE_LIMITED)

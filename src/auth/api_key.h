@@ -29,9 +29,11 @@ struct api_key_cache *api_key_cache_new(int64_t ttl_ms);
 void                  api_key_cache_free(struct api_key_cache *cache);
 
 /*
- * Fills c->tenant, and key and organization of c->facts, by the request's x-api-key header.
- * ERR_UNAUTHORIZED, always with the same message, if the key is missing, malformed, unknown,
- * expired or revoked; ERR_RATE_LIMITED (auth/limit.h); or what call_db_failed() returns.
+ * Fills c->tenant, c->api_key, and key and organization of c->facts, by the request's x-api-key
+ * header, or else by its Authorization header of the scheme Bearer. ERR_VALIDATION if both have a
+ * key, and not the same; ERR_UNAUTHORIZED if there is none, and, always with the same message, if
+ * it is malformed, unknown, expired or revoked; ERR_RATE_LIMITED (auth/limit.h); or what
+ * call_db_failed() returns.
  */
 enum err api_key_check(struct call *c, struct api_key_cache *cache);
 

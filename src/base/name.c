@@ -5,6 +5,28 @@
 #include <stdio.h>
 
 const char *
+name_unseen(struct str text, char words[NAME_FAULT_BYTES])
+{
+	for (size_t at = 0, len; at < text.len; at += len) {
+		uint32_t cp;
+		bool     hidden;
+
+		len = 1;
+		if (text.ptr[at] == ' ' || str_is_visible(text.ptr[at]))
+			continue;
+		len = utf8_char(text.ptr + at, text.len - at);
+		cp = utf8_code(text.ptr + at, len);
+		hidden = utf8_is_hidden(cp);
+		if (!hidden && !utf8_is_blank(cp))
+			continue;
+		snprintf(words, NAME_FAULT_BYTES, "must not contain the %s U+%04X",
+		    hidden ? "invisible character" : "blank", cp);
+		return words;
+	}
+	return NULL;
+}
+
+const char *
 name_fault(struct str name, size_t max_characters, char words[NAME_FAULT_BYTES])
 {
 	size_t characters = 0, blanks = 0, len;

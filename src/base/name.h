@@ -3,6 +3,9 @@
  *
  * A name has 1 to max characters, not all of them blanks, and no hidden ones (base/utf8.h), which
  * would make two names look alike or move a terminal's cursor. Nothing is trimmed or changed.
+ *
+ * Texts that programs compare, such as e-mail addresses and ids, may have no hidden characters
+ * either, and no blank but the space: it came along when the text was copied.
  */
 #ifndef BASE_NAME_H
 #define BASE_NAME_H
@@ -16,5 +19,8 @@ enum { NAME_FAULT_BYTES = 80 };
  * empty"; a constant, or words.
  */
 const char *name_fault(struct str name, size_t max_characters, char words[NAME_FAULT_BYTES]);
+
+/* NULL: the text can be compared. Otherwise what is wrong with it; text is UTF-8. */
+const char *name_unseen(struct str text, char words[NAME_FAULT_BYTES]);
 
 #endif

@@ -13,6 +13,32 @@ body_read(struct call *c)
 	    && jread_parse(c->arena, c->req->body, &limits, &b->doc, &b->error);
 }
 
+/* Whether the body is a form, as curl and web pages send it: "name=value&..." or parts. */
+static bool
+is_form(struct str body)
+{
+	size_t n = 0;
+
+	if (str_starts(body, STR("--")))
+		return true;
+	while (n < body.len && (str_is_alnum(body.ptr[n]) || memchr("_-.[]%+", body.ptr[n], 7)))
+		n++;
+	return n > 0 && n < body.len && body.ptr[n] == '=';
+}
+
+/* Says what is not JSON, and where it is plain, what to do. */
+static const char *
+syntax_fault(struct call *c)
+{
+	const struct jread_error *error = &c->body.error;
+	struct str                body = c->req->body;
+
+	return arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.%s", error->offset,
+	    body.len == 0 ? "it is empty" : error->what,
+	    body.len == 0 ? " Send a JSON object."
+	    : is_form(body) ? " Send JSON, not a form." : "").ptr;
+}
+
 static bool
 is_object(const struct jnode *n, enum body_use use)
 {
@@ -30,9 +56,7 @@ body_object(struct call *c, enum body_use use, const struct jdoc **doc)
 	if (c->req->body.len == 0 && use == BODY_MAY_BE_EMPTY)
 		b->valid = jread_parse(c->arena, STR("{}"), &limits, &b->doc, &b->error);
 	if (!b->valid)
-		return call_fail(c, ERR_INVALID_JSON, NULL,
-		    arena_fmt(c->arena, "The body is not valid JSON at byte %zu: %s.",
-			b->error.offset, b->error.what).ptr);
+		return call_fail(c, ERR_INVALID_JSON, NULL, syntax_fault(c));
 	*doc = &b->doc;
 	if (is_object(b->doc.nodes, use))
 		return ERR_OK;

@@ -85,6 +85,7 @@ struct call {
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;
+	struct str             api_key; /* that the call is made with, once it was found valid */
 	struct tenant          tenant;
 	enum version           version;
 	struct str             base;        /* of the path: "/api/v1", "/api", ... */

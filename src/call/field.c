@@ -2,6 +2,7 @@
 #include "call/field.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/name.h"
 #include "base/utf8.h"
 #include "call/body.h"
 #include "call/ignored.h"
@@ -50,6 +51,14 @@ ignore(struct reader *r, const char *object, struct str key)
 		r->refused++;
 		fault(r, refused, ignored_fault);
 	}
+}
+
+/* One that could narrow what is asked for. */
+static void
+refuse_member(struct reader *r, struct str key)
+{
+	if (r->refused++ < REFUSED_MAX)
+		fault(r, ignored_shown(r->call, key), r->fields->unknown);
 }
 
 static const char *
@@ -112,6 +121,13 @@ is_one_of(const struct field_in *f, struct str s)
 	return false;
 }
 
+/* Whether the part has another spelling in the call's version. */
+static bool
+has_earlier(const struct reader *r, const struct field_part *part)
+{
+	return part->earlier && r->call->version < part->until;
+}
+
 /* Those that the row does not have. */
 static void
 ignore_parts(struct reader *r, const struct field_in *f, const struct jnode *object)
@@ -122,11 +138,42 @@ ignore_parts(struct reader *r, const struct field_in *f, const struct jnode *obj
 		struct str key = jread_key(r->call->arena, r->doc, n);
 		bool       known = false;
 
-		for (size_t i = 0; i < f->list->count && !known; i++)
-			known = str_is(key, f->list->parts[i].path + prefix);
+		for (size_t i = 0; i < f->list->count && !known; i++) {
+			const struct field_part *part = &f->list->parts[i];
+
+			known = str_is(key, part->path + prefix)
+			    || (has_earlier(r, part) && str_is(key, part->earlier + prefix));
+		}
 		if (!known)
 			ignore(r, f->name, key);
 	}
+}
+
+static bool
+is_given(const struct jnode *n)
+{
+	return n && n->type != JTYPE_NULL;
+}
+
+/*
+ * The part's node, by its name or an earlier spelling; NULL if it is not given. Adds to *known how
+ * many of the two the object has.
+ */
+static const struct jnode *
+find_part(struct reader *r, const struct field_part *part, const struct jnode *object,
+    size_t prefix, size_t *known)
+{
+	const struct jnode *n = jread_member(r->doc, object, str_of(part->path + prefix)), *other;
+
+	*known += n != NULL;
+	if (!has_earlier(r, part))
+		return is_given(n) ? n : NULL;
+	other = jread_member(r->doc, object, str_of(part->earlier + prefix));
+	*known += other != NULL;
+	if (is_given(n) && is_given(other)
+	    && !str_eq(jread_raw(r->doc, n), jread_raw(r->doc, other)))
+		fault(r, part->earlier, "is given twice with different values");
+	return is_given(n) ? n : is_given(other) ? other : NULL;
 }
 
 /* Writes the known parts in the order of the table, each value as its text in the request. */
@@ -134,7 +181,10 @@ static struct str
 read_object(struct reader *r, const struct field_in *f, const struct jnode *object)
 {
 	size_t before = r->faults->count, prefix = strlen(f->name) + 1;
-	/* A part is no longer here than in the request, which has its quotes and colon too. */
+	/*
+	 * A part is no longer here than in the request, which has its quotes and colon too. An
+	 * empty array has none.
+	 */
 	char  *text = ARENA_NEW(r->call->arena, char, object->len + 2), *end = text;
 	size_t known = 0;
 
@@ -142,10 +192,9 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 	for (size_t i = 0; i < f->list->count; i++) {
 		const struct field_part *part = &f->list->parts[i];
 		struct str               name = str_of(part->path + prefix), value;
-		const struct jnode      *n = jread_member(r->doc, object, name);
+		const struct jnode      *n = find_part(r, part, object, prefix, &known);
 
-		known += n != NULL;
-		if (!n || n->type == JTYPE_NULL) {
+		if (!n) {
 			if (part->required)
 				fault(r, part->path, "is required");
 			continue;
@@ -197,27 +246,59 @@ read_metadata(struct reader *r, const struct field_in *f, const struct jnode *n)
 		fault(r, f->name,
 		    arena_fmt(a, "must not hold a number of more than %d characters",
 			JSON_NUMBER_MAX_BYTES).ptr);
-	return jread_raw(r->doc, n);
+	return n->type == JTYPE_ARRAY ? STR("{}") : jread_raw(r->doc, n);
+}
+
+/* Whether an empty value of the field means that there is none. */
+static bool
+is_cleared(const struct reader *r, const struct field_in *f)
+{
+	bool may_be_empty = !(f->flags & FIELD_NOT_EMPTY) && f->type != FIELD_OBJECT;
+
+	return f->flags & FIELD_CLEARED && (may_be_empty || r->use == FIELD_UPDATE);
+}
+
+/* What is wrong with a text of that field, or NULL: a constant, or words. */
+static const char *
+text_fault(struct reader *r, const struct field_in *f, struct str value,
+    char words[NAME_FAULT_BYTES])
+{
+	bool        compared = f->flags & FIELD_IDENTIFIES || f->type == FIELD_EMAIL;
+	const char *unseen;
+
+	if (f->type == FIELD_NAME)
+		return name_fault(value, f->max, words);
+	if (value.len == 0 && f->flags & FIELD_NOT_EMPTY)
+		return "must not be empty";
+	if (f->max && utf8_count(value) > f->max)
+		return too_long(r, f->max);
+	if (compared && (unseen = name_unseen(value, words)))
+		return unseen;
+	if (f->type == FIELD_EMAIL && !is_email(value))
+		return "must be an e-mail address";
+	if (f->type == FIELD_CHOICE && !is_one_of(f, value))
+		return f->list->fault;
+	return NULL;
 }
 
 static void
 read_text(struct reader *r, const struct field_in *f, const struct jnode *n, struct str *at)
 {
-	struct str value = jread_string(r->call->arena, r->doc, n);
+	struct str  value = jread_string(r->call->arena, r->doc, n);
+	char        words[NAME_FAULT_BYTES];
+	const char *why;
 
 	if (*r->given & 1u << f->member && !str_eq(*at, value)) {
 		fault(r, f->name, "is given twice with different values");
 		return;
 	}
+	if (value.len == 0 && is_cleared(r, f)) {
+		*at = STR_NONE;
+		return;
+	}
 	*at = value;
-	if (value.len == 0 && f->flags & FIELD_NOT_EMPTY)
-		fault(r, f->name, "must not be empty");
-	else if (f->max && utf8_count(value) > f->max)
-		fault(r, f->name, too_long(r, f->max));
-	else if (f->type == FIELD_EMAIL && !is_email(value))
-		fault(r, f->name, "must be an e-mail address");
-	else if (f->type == FIELD_CHOICE && !is_one_of(f, value))
-		fault(r, f->name, f->list->fault);
+	if ((why = text_fault(r, f, value, words)))
+		fault(r, f->name, why == words ? arena_str(r->call->arena, str_of(why)).ptr : why);
 }
 
 static void
@@ -245,6 +326,7 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 
 	switch (f->type) {
 	case FIELD_TEXT:
+	case FIELD_NAME:
 	case FIELD_EMAIL:
 	case FIELD_CHOICE:
 		read_text(r, f, n, at);
@@ -253,7 +335,8 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 		read_uuid(r, f, n, at);
 		break;
 	case FIELD_OBJECT:
-		*(struct str *)at = read_object(r, f, n);
+		*(struct str *)at = n->size == 0 && is_cleared(r, f)
+		    ? STR_NONE : read_object(r, f, n);
 		break;
 	case FIELD_METADATA:
 		*(struct str *)at = read_metadata(r, f, n);
@@ -275,6 +358,7 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 		const char *fault;
 	} expected[] = {
 		[FIELD_TEXT] = { JTYPE_STRING, "must be a string" },
+		[FIELD_NAME] = { JTYPE_STRING, "must be a string" },
 		[FIELD_EMAIL] = { JTYPE_STRING, "must be a string" },
 		[FIELD_CHOICE] = { JTYPE_STRING, "must be a string" },
 		[FIELD_UUID] = { JTYPE_STRING, "must be a UUID" },
@@ -284,10 +368,17 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* read_int() has one message for all */
 	};
 
+	bool empty_array = n->type == JTYPE_ARRAY && n->size == 0;
+	bool is_object = n->type == JTYPE_OBJECT || empty_array;
+
 	if (f->flags & FIELD_LEGACY_EMPTY && r->use == FIELD_UPDATE && r->call->legacy_path
-	    && n->type == JTYPE_OBJECT && n->size == 0)
+	    && is_object && n->size == 0)
 		return;
-	if (n->type == expected[f->type].json || !expected[f->type].fault)
+	if (f->flags & FIELD_FALLBACK
+	    && (n->type != JTYPE_STRING || *r->given & 1u << f->member))
+		return;
+	if (n->type == expected[f->type].json || !expected[f->type].fault
+	    || (empty_array && expected[f->type].json == JTYPE_OBJECT))
 		read_value(r, f, n);
 	else
 		fault(r, f->name, expected[f->type].fault);
@@ -318,6 +409,8 @@ is_taken(const struct reader *r, const struct field_in *in)
 static void
 ignore_members(struct reader *r, const struct jnode *object)
 {
+	bool refuse = r->fields->unknown && r->use == FIELD_CREATE;
+
 	for (const struct jnode *n = jread_first(r->doc, object); n; n = jread_next(r->doc, n)) {
 		struct str key = jread_key(r->call->arena, r->doc, n);
 		bool       known = false;
@@ -325,7 +418,11 @@ ignore_members(struct reader *r, const struct jnode *object)
 		for (size_t i = 0; i < r->fields->in_count && !known; i++)
 			known = str_is(key, r->fields->in[i].name)
 			    && is_taken(r, &r->fields->in[i]);
-		if (!known)
+		if (known)
+			continue;
+		if (refuse && n->type != JTYPE_NULL)
+			refuse_member(r, key);
+		else
 			ignore(r, NULL, key);
 	}
 }
@@ -341,9 +438,9 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
 	faults->count = 0;
 	for (size_t i = 0; i < f->in_count; i++) {
 		const struct field_in *in = &f->in[i];
-		const struct jnode    *n = jread_member(doc, object, str_of(in->name));
+		const struct jnode    *n;
 
-		if (!n || !is_taken(&r, in))
+		if (!is_taken(&r, in) || !(n = jread_member(doc, object, str_of(in->name))))
 			continue;
 		known++;
 		if (n->type != JTYPE_NULL)

@@ -24,6 +24,7 @@ struct printbuf;
 /* And the type of the struct's member that it fills. */
 enum field_type {
 	FIELD_TEXT,     /* struct str */
+	FIELD_NAME,     /* struct str: a name (base/name.h) */
 	FIELD_EMAIL,    /* struct str */
 	FIELD_CHOICE,   /* struct str: one of the row's list */
 	FIELD_UUID,     /* struct str of its 16 bytes */
@@ -38,6 +39,13 @@ enum field_flags {
 	FIELD_REQUIRED = 2,     /* on create */
 	FIELD_CREATE_ONLY = 4,  /* an update ignores it like any unknown key */
 	FIELD_LEGACY_EMPTY = 8, /* an update on a legacy path ignores an empty object */
+	/*
+	 * An empty value is none, and an update with it clears the member, as null cannot: that
+	 * means 'not given'. With FIELD_NOT_EMPTY, and for objects, in an update alone.
+	 */
+	FIELD_CLEARED = 16,
+	FIELD_IDENTIFIES = 32, /* a text that programs compare (base/name.h), as e-mails are */
+	FIELD_FALLBACK = 64,   /* counts if it is a text and no row before it was given */
 };
 
 /* A member of a FIELD_OBJECT: a string that is kept as it came. */
@@ -46,6 +54,8 @@ struct field_part {
 	bool        required;
 	bool      (*valid)(struct str value); /* or NULL */
 	const char *fault;                    /* the message for a value that is not valid */
+	const char *earlier; /* another spelling of the path, which is not shorter; or NULL */
+	enum version until;  /* the first version that does not take it */
 };
 
 /* The values that a choice may have, or the members that an object may have. */
@@ -58,7 +68,8 @@ struct field_list {
 
 /*
  * A row for each spelling of a member. If a request has several spellings of one, their values
- * must be equal; if they are not, the fault is reported under the name of the later row.
+ * must be equal; if they are not, the fault is reported under the name of the later row. Spellings
+ * of old generations of clients are rows, too, with the versions that these clients speak.
  */
 struct field_in {
 	const char     *name;
@@ -110,6 +121,12 @@ struct fields {
 	struct str              prefix;   /* of its ids */
 	enum err                missing;  /* the error when there is no such row */
 	const char             *missing_message;
+	/*
+	 * If not NULL, a create refuses members that no row has, with this message. For what must
+	 * never give more than was asked for: a member that is not known may narrow it. Otherwise
+	 * such members are ignored.
+	 */
+	const char             *unknown;
 	const struct field_in  *in;
 	size_t                  in_count;
 	const struct field_out *out;
@@ -150,8 +167,8 @@ struct faults {
 enum field_use { FIELD_CREATE, FIELD_UPDATE };
 
 /*
- * Reads a JSON object (or an empty array, which some clients send for an empty object) by the rules
- * of the call's version into *out, which holds the defaults.
+ * Reads a JSON object by the rules of the call's version into *out, which holds the defaults. Here
+ * and in its members an empty array counts as an empty object, because some clients send it so.
  */
 void field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
     const struct jnode *object, enum field_use use, void *out, struct faults *faults);

@@ -22,7 +22,7 @@ hash_request(struct call *c)
 		str_of(method_names[c->req->method]),
 		str_cut(&path, '?'),
 		/* Another key of the environment could not open the answer: it gets a mismatch. */
-		c->route->flags & ROUTE_SECRET ? c->req->header[HEADER_API_KEY] : STR(""),
+		c->route->flags & ROUTE_SECRET ? c->api_key : STR(""),
 		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
 		/* What decides what is done and how it is answered. */
 		c->prefer & PREFER_EACH ? STR("return=each") : STR(""),
@@ -141,12 +141,11 @@ void
 idem_keep(struct call *c, struct tx *tx, bool expected)
 {
 	struct bind *b = tx_step(tx, SQL_IDEMPOTENCY_PUT);
-	struct str   secret = c->req->header[HEADER_API_KEY];
 	bool         sealed = c->route->flags & ROUTE_SECRET;
 	struct str   answer = buf_view(&c->res->body);
 
 	if (sealed)
-		answer = seal_close(c->arena, secret, &c->idem.maker, answer);
+		answer = seal_close(c->arena, c->api_key, &c->idem.maker, answer);
 	bind_id(b, &c->tenant.environment);
 	bind_text(b, c->idem.key);
 	bind_text(b, (struct str) { (const char *)c->idem.hash, HASH_BYTES });
@@ -206,7 +205,7 @@ idem_replay(struct call *c, const struct tx *tx)
 		return call_fail(c, ERR_IDEM_MISMATCH, header_name,
 		    "This idempotency key was used for a different request.");
 	if (row_bool(&row, COL_IDEMPOTENCY_LOOK_SEALED)
-	    && !seal_open(c->arena, c->req->header[HEADER_API_KEY], &maker, answer, &answer))
+	    && !seal_open(c->arena, c->api_key, &maker, answer, &answer))
 		return call_fail(c, ERR_IDEM_UNAVAILABLE, header_name,
 		    "The idempotency record cannot be read. Nothing was done; try again.");
 	c->res->status = (int)row_i64(&row, COL_IDEMPOTENCY_LOOK_STATUS);

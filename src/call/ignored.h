@@ -19,6 +19,9 @@
  */
 const char *ignored_add(struct call *c, struct str name);
 
+/* A name as it may be shown. */
+const char *ignored_shown(struct call *c, struct str name);
+
 /* Whether there are so many that a further one changes nothing. */
 bool ignored_enough(const struct call *c);
 

@@ -21,10 +21,12 @@ reply_one(struct call *c, int status, struct json_object *value)
 enum err
 reply_list(struct call *c, struct json_object *array, struct str next_cursor)
 {
+	bool bare = version_info(c->version)->envelope == ENVELOPE_BARE;
+
 	c->res->status = 200;
 	c->reply = jwrite_object();
 	/* A bare list has no "success": three clients unwrap every object with that and "data". */
-	if (version_info(c->version)->envelope == ENVELOPE_BARE)
+	if (bare)
 		jwrite_put(c->reply, "object", jwrite_str(STR("list")));
 	else
 		jwrite_put(c->reply, "success", jwrite_bool(true));
@@ -32,6 +34,12 @@ reply_list(struct call *c, struct json_object *array, struct str next_cursor)
 	jwrite_put(c->reply, "hasMore", jwrite_bool(next_cursor.ptr));
 	if (next_cursor.ptr)
 		jwrite_put(c->reply, "nextCursor", jwrite_str(next_cursor));
+	if (bare)
+		return ERR_OK;
+	/* Java's clients of these versions read no other spelling. */
+	jwrite_put(c->reply, "has_more", jwrite_bool(next_cursor.ptr));
+	if (next_cursor.ptr)
+		jwrite_put(c->reply, "next_cursor", jwrite_str(next_cursor));
 	return ERR_OK;
 }
 

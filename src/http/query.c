@@ -8,14 +8,17 @@ has_byte(struct str s, char c)
 	return s.len && memchr(s.ptr, c, s.len);
 }
 
-/* Copies only what has an escape. */
+/*
+ * Copies only what has an escape. In a path a percent sign without two digits stands for itself:
+ * no client library escapes the ids that it puts there.
+ */
 static bool
-decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
+decode(struct arena *a, struct str s, bool in_query, struct str *out)
 {
 	char  *to;
 	size_t len = 0;
 
-	if (!has_byte(s, '%') && !(plus_is_space && has_byte(s, '+'))) {
+	if (!has_byte(s, '%') && !(in_query && has_byte(s, '+'))) {
 		*out = (struct str) { s.ptr ? s.ptr : "", s.len };
 	} else {
 		to = ARENA_NEW(a, char, s.len);
@@ -26,11 +29,13 @@ decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 				int high = s.len - i > 2 ? str_hex_digit(s.ptr[i + 1]) : -1;
 				int low = s.len - i > 2 ? str_hex_digit(s.ptr[i + 2]) : -1;
 
-				if (high < 0 || low < 0)
+				if (high >= 0 && low >= 0) {
+					c = (char)(high << 4 | low);
+					i += 2;
+				} else if (in_query) {
 					return false;
-				c = (char)(high << 4 | low);
-				i += 2;
-			} else if (c == '+' && plus_is_space) {
+				}
+			} else if (c == '+' && in_query) {
 				c = ' ';
 			}
 			to[len++] = c;
@@ -56,7 +61,7 @@ split_path(struct arena *a, struct str text, struct path *path)
 		struct str raw = str_cut(&text, '/'), segment;
 
 		if (!decode(a, raw, false, &segment))
-			return "The path has a malformed escape or a byte that is not allowed.";
+			return "The path has a control character, or is not UTF-8.";
 		if (segment.len == 0 && !text.ptr)
 			return "Remove the slash at the end of the path.";
 		if (segment.len == 0 || str_is(segment, ".") || str_is(segment, ".."))
@@ -109,6 +114,16 @@ query_split(struct arena *a, struct str target, struct path *path, struct query 
 	path->count = 0;
 	query->count = 0;
 	return false;
+}
+
+struct str
+query_rest(struct arena *a, struct str target, size_t segment)
+{
+	struct str text = target, rest = str_cut(&text, '?'), decoded = STR_NONE;
+
+	for (size_t i = 0; i <= segment; i++)
+		str_cut(&rest, '/');
+	return rest.ptr && decode(a, rest, false, &decoded) ? decoded : STR_NONE;
 }
 
 struct str

@@ -3,9 +3,9 @@
  *
  * Source     REQUEST_URI alone, because it is the only raw text that all front servers pass
  *            on in the same way.
- * Refuses    Bad escapes; control bytes and bad UTF-8, judged after decoding; a raw '#';
- *            empty, "." and ".." segments, also escaped; too long a URI; too many
- *            parameters. "%2F" in a segment is data.
+ * Refuses    Bad escapes in a query (in a path they stand for themselves); control bytes and bad
+ *            UTF-8, judged after decoding; a raw '#'; empty, "." and ".." segments, also escaped;
+ *            too long a URI; too many parameters. "%2F" in a segment is data.
  * Lifetime   Everything is a view into the request or its arena.
  */
 #ifndef HTTP_QUERY_H
@@ -36,6 +36,12 @@ struct query {
  */
 bool query_split(struct arena *a, struct str target, struct path *path, struct query *query,
     const char **blame, const char **why) MUSTCHECK;
+
+/*
+ * The path of a target that was split, from this segment on: decoded, with its slashes. Absent if
+ * it has no such segment.
+ */
+struct str query_rest(struct arena *a, struct str target, size_t segment);
 
 /* The parameter's value, absent if it was not sent. *repeated: it was sent more than once. */
 struct str query_find(const struct query *q, const char *name, bool *repeated);

@@ -56,6 +56,17 @@ request_waited_us(struct str start, int64_t now_wall_us)
 	return waited_us >= 0 && waited_us <= WAITED_MAX_US ? waited_us : -1;
 }
 
+struct str
+request_bearer(const struct request *req)
+{
+	const struct str scheme = STR("Bearer ");
+	struct str       sent = req->header[HEADER_AUTHORIZATION];
+
+	if (sent.len < scheme.len || !str_eq_nocase((struct str) { sent.ptr, scheme.len }, scheme))
+		return STR_NONE;
+	return str_trim((struct str) { sent.ptr + scheme.len, sent.len - scheme.len });
+}
+
 enum method
 method_find(struct str name)
 {

@@ -33,6 +33,7 @@ enum method method_find(struct str name);
  */
 #define HEADER_LIST(HEADER) \
 	HEADER(API_KEY,         "x-api-key",       "HTTP_X_API_KEY") \
+	HEADER(AUTHORIZATION,   "Authorization",   "HTTP_AUTHORIZATION") \
 	HEADER(VERSION,         "Commet-Version",  "HTTP_COMMET_VERSION") \
 	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
@@ -68,6 +69,9 @@ struct request {
  * more than an hour old.
  */
 int64_t request_waited_us(struct str start, int64_t now_wall_us);
+
+/* What an Authorization header of the scheme Bearer carries; absent if there is no such header. */
+struct str request_bearer(const struct request *req);
 
 extern const char *const header_names[HEADER__COUNT];  /* wire names */
 extern const char *const header_params[HEADER__COUNT]; /* FastCGI parameter names */

@@ -179,7 +179,7 @@ class Reply:
                 return body["data"]
             return body
         assert body["success"] is True, repr(self)
-        assert set(body) <= {"success", "data", "hasMore", "nextCursor"}, repr(self)
+        assert set(body) <= {"success", "data", "hasMore", "nextCursor", "has_more", "next_cursor"}, repr(self)
         return body["data"]
 
     def customer(self, status=None, get=False):
@@ -204,7 +204,9 @@ class Reply:
             assert set(body) - {"nextCursor"} == {"object", "data", "hasMore"}, repr(self)
             assert body["object"] == "list"
         else:
-            assert set(body) - {"nextCursor"} == {"success", "data", "hasMore"}, repr(self)
+            assert set(body) - {"nextCursor", "next_cursor"} == {"success", "data", "hasMore", "has_more"}, repr(self)
+            # Java's libraries of these versions read no other spelling.
+            assert (body["has_more"], body.get("next_cursor")) == (body["hasMore"], body.get("nextCursor"))
         assert isinstance(rows, list)
         assert isinstance(body["hasMore"], bool)
         assert ("nextCursor" in body) == body["hasMore"], "nextCursor stands exactly where more follows"
@@ -326,7 +328,8 @@ def check_headers(reply):
 def is_pathless(reply):
     """Whether the path itself is wrong, so that none replaces it."""
     body = reply.json
-    return reply.status >= 400 and (body["code"] == "not_found" or body["error"]["param"] in ("path", "query"))
+    served = "not served here" not in body.get("message", "")  # what libraries call and no route has
+    return reply.status >= 400 and (body["code"] == "not_found" or not served or body["error"]["param"] in ("path", "query"))
 
 
 def check(reply):

@@ -31,7 +31,8 @@ class Field:
     """
     good, bad = (), ()
 
-    def __init__(self, name, required=False, create_only=False, since=VERSIONS[0], until=None, shown="made"):
+    def __init__(self, name, required=False, create_only=False, since=VERSIONS[0], until=None, shown="made", cleared=False):
+        self.cleared = cleared  # an empty value takes it away in an update
         self.name, self.required, self.create_only, self.shown = name, required, create_only, shown
         self.since, self.until = since, until
 
@@ -146,14 +147,15 @@ class Resource:
     nested      {path with two ids: method}, and from which version on
     table       where its rows are
     grants      what the serving role may do with that: rights, or RIGHT.column
+    unknown     a member that no create knows, and that changes nothing
     """
 
     def __init__(self, name, path, prefix, table, grants, body, fields, made, missing, one, read=None, listed=None, update=(), since=VERSIONS[0],
-                 unique=None, unique_on=(), nested=None, nested_since=CURRENT):
+                 unique=None, unique_on=(), nested=None, nested_since=CURRENT, unknown=({"a": [1, "\u00e9/"], "b": None})):
         self.name, self.path, self.prefix, self.table, self.grants = name, path, prefix, table, grants
         self.body, self.fields = body, fields
         self.made, self.read, self.listed, self.missing = made, read or made, listed or made, missing
-        self.one, self.update, self.since = one, update, since
+        self.one, self.update, self.since, self.unknown = one, update, since, unknown
         self.unique, self.unique_on, self.nested, self.nested_since = unique, unique_on, nested or {}, nested_since
 
     def __repr__(self):

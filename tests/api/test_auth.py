@@ -18,7 +18,7 @@ MALFORMED = [
 
 @pytest.fixture(scope="module")
 def bad_keys(new_org, db):
-    """One of each of the five kinds."""
+    """One of each of the four kinds."""
     org = new_org()
     expired = org.key("live", "--expires-days", "1")
     assert org.live.with_key(expired).get("/customers").status == 200
@@ -29,17 +29,26 @@ def bad_keys(new_org, db):
     revoked = org.key("live", "--name", "to be revoked")
     org.revoke("to be revoked")
     time.sleep(1.2)  # nobody may hold a key for longer than a second
-    return {"missing": None, "malformed": "nonsense", "unknown": UNKNOWN, "expired": expired, "revoked": revoked}
+    return {"malformed": "nonsense", "unknown": UNKNOWN, "expired": expired, "revoked": revoked}
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("kind", ["missing", "malformed", "unknown", "expired", "revoked"])
+@pytest.mark.parametrize("kind", ["malformed", "unknown", "expired", "revoked"])
 @pytest.mark.parametrize("base", ["/api/v1", "/api", ""])
-def test_five_kinds_of_bad_key_get_one_answer(live, bad_keys, kind, base):
+def test_four_kinds_of_bad_key_get_one_answer(live, bad_keys, kind, base):
     reply = live.with_key(bad_keys[kind]).on(base).get("/customers")
     reply.error("unauthorized", 401)
     expected = live.with_key(UNKNOWN).on(base).get("/customers")
     assert anonymous(reply) == anonymous(expected)
+
+
+@pytest.mark.both_fronts
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"Authorization": "Basic dXNlcjpwYXNz"}, {"Authorization": "Bearer"},
+                                     {"Authorization": "Bearer "}], ids=str)
+@pytest.mark.parametrize("base", ["/api/v1", "/api", ""])
+def test_without_a_key_the_answer_says_where_it_goes(live, headers, base):
+    error = live.with_key(None).on(base).get("/customers", headers=headers).error("unauthorized", 401)
+    assert (error["message"], error["param"]) == ("No API key: send it in the header x-api-key.", "x-api-key")
 
 
 @pytest.mark.parametrize("key", MALFORMED)
@@ -244,5 +253,57 @@ def test_the_header_is_read_as_http_says(live, line):
 def test_a_key_elsewhere_does_not_count(live):
     nobody = live.with_key(None)
     nobody.get("/customers?x-api-key=" + live.key).error("unauthorized", 401)
-    nobody.get("/customers", headers={"Authorization": "Bearer " + live.key}).error("unauthorized", 401)
+    nobody.get("/customers", headers={"Authorization": live.key}).error("unauthorized", 401)
+    nobody.get("/customers", headers={"Authorization": "Basic " + live.key}).error("unauthorized", 401)
+    nobody.get("/customers", headers={"Proxy-Authorization": "Bearer " + live.key}).error("unauthorized", 401)
     nobody.get("/customers", headers={"X_Api_Key": live.key}).error("unauthorized", 401)
+
+
+# ---------------------------------------------------------------- Authorization: Bearer
+
+
+@pytest.mark.all_fronts
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
+def test_a_bearer_token_is_the_key(live, sandbox, scheme):
+    for client in (live, sandbox):
+        own = uid("bearer")
+        bearer = client.with_key(None)
+        made = bearer.post("/customers", {"email": mail(), "id": own}, headers={"Authorization": scheme + client.key}).customer(201)
+        assert made["livemode"] is (client is live)
+        assert client.fetch(own)["id"] == made["id"]
+
+
+@pytest.mark.parametrize("key", [UNKNOWN, "nonsense", "ck_live_", "ck_live_" + "a" * 900])
+def test_a_wrong_bearer_token_is_a_wrong_key(live, key):
+    reply = live.with_key(None).get("/customers", headers={"Authorization": "Bearer " + key})
+    reply.error("unauthorized", 401)
+    assert anonymous(reply) == anonymous(live.with_key(UNKNOWN).get("/customers"))
+
+
+@pytest.mark.both_fronts
+def test_two_headers_with_one_key_are_one_key_and_with_two_are_refused(live, other_live):
+    assert live.get("/customers?limit=1", headers={"Authorization": "Bearer " + live.key}).status == 200
+    for other in (other_live.key, UNKNOWN, "nonsense"):
+        for client, header in ((live, other), (live.with_key(other), live.key)):
+            error = client.get("/customers", headers={"Authorization": "Bearer " + header}).error("validation_error", 400)
+            assert error["param"] == "Authorization"
+
+
+def test_what_is_for_somebody_on_the_way_does_not_matter(live):
+    """A front server's own password, for one."""
+    for other in ("Basic dXNlcjpwYXNz", 'Digest username="x", realm="y"', "Negotiate " + "a" * 3000, live.key):
+        assert live.get("/customers?limit=1", headers={"Authorization": other}).status == 200
+
+
+@pytest.mark.both_fronts
+def test_two_bearer_tokens_are_refused(live):
+    line = b"Authorization: Bearer " + live.key.encode()
+    reply = raw(live, [b"GET /api/v1/customers HTTP/1.1", line, line], front={400})
+    assert reply.error("validation_error", 400)["param"] == ("request" if reply.by_front_server else "Authorization")
+
+
+def test_a_secret_answer_is_told_again_whichever_header_has_the_key(live, db):
+    key, body = uid("k"), {"name": uid("name")}
+    made = live.post("/api-keys", body, idem=key).ok(201)
+    bearer = live.with_key(None).post("/api-keys", body, idem=key, headers={"Authorization": "Bearer " + live.key})
+    assert (bearer.status, bearer.body, bearer.header("Idempotent-Replayed")) == (201, made.body, "true")

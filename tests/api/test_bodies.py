@@ -342,3 +342,27 @@ def test_a_request_inside_a_body_is_not_a_request(live, db):
                 live.call("POST", path, body)
                 assert live.with_key("nonsense").call("POST", path, body).status in (401, 404)
     live.missing(own)
+
+
+FORMS = [b"email=a%40b.co&fullName=x", b"email=a@b.co", b"address[city]=x&address[line1]=1", b"customers%5B0%5D=1", b"nullable=1",
+         b"true=1&a=b", b"1=2", b"--boundary\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\na@b.co\r\n--boundary--\r\n"]
+
+
+@pytest.mark.parametrize("body", FORMS)
+def test_a_form_is_told_to_be_json(live, db, body):
+    with nothing_written(db):
+        for headers in ({"Content-Type": "application/x-www-form-urlencoded"}, {}):
+            error = live.post("/customers", body, headers=headers).error("invalid_json", 400)
+            assert error["message"].startswith("The body is not valid JSON at byte ")
+            assert error["message"].endswith(". Send JSON, not a form.")
+
+
+@pytest.mark.parametrize("body", [b"hello", b"{", b"=", b"{email=a}", b"email", b"a b=c", b"-", b"\xff=1"])
+def test_what_is_no_form_is_not_called_one(live, body):
+    assert "form" not in live.post("/customers", body).error("invalid_json", 400)["message"]
+
+
+def test_an_empty_body_is_called_so(live):
+    for path in ("/customers", "/customers/batch", "/api-keys"):
+        error = live.post(path, b"").error("invalid_json", 400)
+        assert error["message"] == "The body is not valid JSON at byte 0: it is empty. Send a JSON object."

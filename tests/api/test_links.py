@@ -139,7 +139,7 @@ def test_a_path_is_replaced_by_one_that_is_there(live, base):
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/customers/x/y", None), ("/", None), ("//", None), ("/customers/", None),
+@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/nothing/x/y", None), ("/plans", None), ("/", None), ("//", None), ("/customers/", None),
                                               ("/customers/nobody", "true"), ("/api-keys", "true")])
 @pytest.mark.parametrize("base", ["/api", ""])
 def test_what_is_not_there_has_no_successor(live, base, path, deprecated):
@@ -184,6 +184,7 @@ def test_who_is_not_let_in_is_told_how_a_key_is_sent(live):
         reply = live.with_key(key).get("/customers")
         assert reply.error("unauthorized", 401)
         assert 'ApiKey realm="Clientele", header="x-api-key"' in reply.header("WWW-Authenticate")
+        assert 'Bearer realm="Clientele"' in reply.header("WWW-Authenticate")
 
 
 def test_a_base_url_and_a_doc_url_make_a_link_without_a_public_url_too(live):

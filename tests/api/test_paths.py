@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from helpers import CURRENT, Reply, check, dumps, escape, http, mail, nothing_written, raw, raw_get, raw_post
+from helpers import CURRENT, Reply, check, dumps, escape, http, mail, nothing_written, raw, raw_get, raw_post, uid
 
 pytestmark = pytest.mark.all_fronts
 
@@ -78,13 +78,86 @@ BAD_UTF8 = [
 ]
 
 
-@pytest.mark.parametrize("segment", BAD_ESCAPES + CONTROLS + BAD_UTF8)
+# nginx, Caddy and Apache refuse what is no escape, before Clientele sees it.
+LITERAL = {"nginx": False, "lighttpd": True, "caddy": False, "apache": False}
+PERCENT = [b"50%", b"%", b"a%", b"%4", b"%zz", b"%4g", b"%%41", b"%-1", b"%u0041", b"100%x%25"]
+
+
+@pytest.mark.parametrize("way", PERCENT)
+def test_a_percent_sign_without_digits_stands_for_itself(live, front, way):
+    """No client library escapes the ids that it puts into a path."""
+    own = {b"%%41": "%A", b"100%x%25": "100%x%"}.get(way, way.decode())
+    made = live.post("/customers", {"email": mail(), "externalId": own}).customer()
+    reply = raw_get(live, b"/api/v1/customers/" + way, checked=False)
+    if LITERAL[front]:
+        assert reply.customer(200)["id"] == made["id"]
+    else:
+        assert reply.status == 400
+
+
+SLASHES = ["a/b", "org/team/42", "x/y/z/1/2/3/4/5/6/7/8", "batch/x", "a/b?", "customers/a", "a/b%2F", "credits/x/y"]
+
+
+@pytest.mark.parametrize("own", SLASHES)
+def test_an_id_with_slashes_is_found_where_no_other_endpoint_is(live, own):
+    made = live.post("/customers", {"email": mail(), "externalId": own}).customer()
+    way = own.replace("%", "%25").replace("?", "%3F").encode()
+    for base in (b"/api/v1", b"/api", b""):
+        assert raw_get(live, base + b"/customers/" + way).customer(200)["id"] == made["id"]
+        reply = raw_post(live, base + b"/customers/" + way, dumps({"fullName": own}), method=b"PUT")
+        updated = reply.customer(200)
+        assert (updated["id"], updated["fullName"]) == (made["id"], own)
+        if base != b"/api/v1":
+            target = re.fullmatch(r'<(/api/v1/.*)>; rel="successor-version"', reply.header("Link")).group(1)
+            assert raw_get(live, target.encode()).customer(200)["id"] == made["id"]
+
+
+def test_an_endpoint_wins_over_an_id_with_slashes(live):
+    own = "x/credits"
+    made = live.post("/customers", {"email": mail(), "externalId": own}).customer()
+    raw_get(live, b"/api/v1/customers/x/credits").error("endpoint_not_available", 404)
+    assert raw_get(live, b"/api/v1/customers/x%2Fcredits").customer(200)["id"] == made["id"]
+
+
+UNSAFE = ["team#2", "a?b", "50%25", "50%", "a/b", "a\\b", "/", "#", "a ", ".", ".."]
+SAFE = ["user_42", "auth0|42", "a@b.co", "a b", " a", "a.b", "...", "a:b;c=d", "ä", "日本", "😀", "a+b", "'\"<>^`{}[]~!$&()*,"]
+
+
+@pytest.mark.parametrize("own", UNSAFE + SAFE)
+def test_a_warning_tells_of_ids_that_do_not_arrive(live, own):
+    expected = own in UNSAFE
+    tail = uid() if own not in (".", "..") else ""
+    client = live
+    if own in (".", "..") or own.endswith(" "):
+        own = (tail + own) if tail else own
+    else:
+        own = own + tail
+
+    def warned(reply):
+        told = reply.header("Clientele-Warning")
+        assert told is None or told.startswith("externalId: ") and own not in told
+        return told is not None
+
+    body, key = {"email": mail(), "id": own}, uid("k")
+    assert warned(client.post("/customers", body, idem=key)) is expected  # new, or there already
+    assert warned(client.post("/customers", body, idem=key)) is expected  # told again
+    assert warned(client.post("/customers", body)) is expected
+    batch = {"customers": [{"email": mail()}, {"email": "broken", "id": own}, body]}
+    assert warned(client.post("/customers/batch", batch)) is expected
+    assert warned(client.post("/customers/batch", {"customers": batch["customers"][:2]})) is False
+    target = "/customers/" + live.create()["id"]
+    assert warned(client.put(target, {"fullName": "x"})) is False
+    client.put("/customers/" + client.get("/customers?externalId=" + escape(own)).data[0]["id"], {"externalId": uid()})
+    assert warned(client.put(target, {"id": own})) is expected
+
+
+@pytest.mark.parametrize("segment", CONTROLS + BAD_UTF8)
 @pytest.mark.parametrize("method", [b"GET", b"PUT"])
 @pytest.mark.parametrize("base", [b"/api/v1", b"/api"])
 def test_what_is_no_text_in_a_path_is_refused(live, front, db, base, method, segment):
     with nothing_written(db):
-        if front == "caddy" and segment in BAD_ESCAPES or front == "apache" and b"%00" in segment:
-            # They refuse it themselves, and no file can change the words or the status.
+        if front == "apache" and b"%00" in segment:
+            # It refuses that itself, and no file can change the words or the status.
             reply = raw_post(live, base + b"/customers/" + segment, b'{"fullName":"x"}', method=method, checked=False)
             assert reply.status in (400, 404)
             return
@@ -199,8 +272,8 @@ def test_an_overlong_header_of_ours_is_refused(live, name):
 
 UNKNOWN = [
     "/", "/api", "/api/v1", "/v1", "/api/v2/customers", "/api/v1/customer", "/api/v1/customersx", "/api/v1/Customers",
-    "/API/v1/customers", "/api/V1/customers", "/api/v1/customers/x/y", "/api/v1/customers/batch/x",
-    "/api/v1/api/v1/customers", "/api/api/customers", "/v1/v1/customers", "/api/customers/x/y", "/customers/x/y",
+    "/API/v1/customers", "/api/V1/customers",
+    "/api/v1/api/v1/customers", "/api/api/customers", "/v1/v1/customers",
     "/index.html", "/favicon.ico", "/robots.txt", "/.git/config", "/api/v1/customers.json", "/api/v1/admin", "/status",
     "/nginx_status", "/server-status", "/api/v10/customers", "/api/v1customers", "/api/v1/customers%2Fx",
     "/api/v1%2Fcustomers", "/api%2Fv1/customers", "/customers%3Flimit=1"
@@ -214,6 +287,15 @@ def test_unknown_routes_are_not_found(live, db, path, method):
         body = None if method in ("GET", "DELETE") else dumps({"email": mail()})
         reply = raw_post(live, path.encode(), body or b"", method=method.encode())
         reply.error("not_found", 404)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/customers/x/y", "/api/v1/customers/batch/nobody", "/api/customers/x/y", "/customers/x/y"])
+def test_a_path_below_a_customer_is_an_id_or_nothing(live, db, path):
+    with nothing_written(db):
+        for method in (b"GET", b"PUT", b"PATCH"):
+            raw_post(live, path.encode(), b"" if method == b"GET" else b"{}", method=method).error("customer_not_found", 404)
+        for method in (b"POST", b"DELETE"):
+            raw_post(live, path.encode(), b"", method=method).error("not_found", 404)
 
 
 ALLOWED = [("/customers", {"GET", "POST"}), ("/customers/some-id", {"GET", "PUT", "PATCH"}),

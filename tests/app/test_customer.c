@@ -319,7 +319,7 @@ static void
 a_wrong_key_is_unauthorized_in_one_way(void **state UNUSED)
 {
 	static const char *const keys[] = {
-		"", "ck_live_", "ck_live_0000000000000000000000000000000000000000", "ck_sandbox_x", "Bearer x",
+		"ck_live_", "ck_live_0000000000000000000000000000000000000000", "ck_sandbox_x", "Bearer x",
 		"ck_live_00000000000000000000000000000000000000000", "ck_live_000000000000000000000000000000000000000!",
 	};
 	struct str first = STR_NONE;
@@ -331,6 +331,8 @@ a_wrong_key_is_unauthorized_in_one_way(void **state UNUSED)
 		first = kept(body());
 	}
 	assert_true(at_is("error.type", "\"authentication_error\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "no JSON", .key = ""), 401);
+	assert_true(at_is("error.message", "\"No API key: send it in the header x-api-key.\""));
 }
 
 static void

@@ -110,6 +110,7 @@ class Resource:
         self.errors = errors_of(path for path in files if path.name == "errors.def")
         fields = re.search(r"struct fields \w+ = \{", self.code)
         description = braced(self.code, fields.end() - 1) if fields else ""
+        self.refuses_unknown = ".unknown = " in description
         self.object = string(next(iter(re.findall(r"\.object = (\"\w+\")", description)), ""))
         prefix = next(iter(re.findall(r"\.prefix = ([^,]+),", description)), "")
         self.prefix = string(str(self.constants.get(prefix, prefix)))
@@ -122,7 +123,7 @@ class Resource:
         if not names and not parts:
             bad.append(f"{self.name}: there is no list {name}")
         return (self.strings(names.group(1)) if names else None,
-                {string(row[0]).split(".")[1]: row for row in Table(self, parts.group(1), 4)} if parts else None)
+                {string(row[0]).split(".")[1]: row for row in Table(self, parts.group(1), 6)} if parts else None)
 
     def strings(self, table):
         found = re.search(rf"\b{table}\[\] = \{{", self.code)

@@ -61,7 +61,7 @@ def has(version, since, until):
 
 
 def check_routes(resource, paths):
-    table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags)
+    table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags, "ROUTE_SLASHES" in flags)
              for method, pattern, flags, since in resource.routes}
     described = {}
     for path in paths:
@@ -71,13 +71,15 @@ def check_routes(resource, paths):
                 names = [p.get("$ref", "") for p in operation.get("parameters", [])]
                 described[f"{method.upper()} {path}"] = (
                     operation.get("x-since", versions()[0]), "#/components/parameters/IdempotencyKey" in names,
-                    operation.get("security") == [])
-    same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key)", table, described)
+                    operation.get("security") == [], DOCUMENT["paths"][path].get("x-slashes", False))
+    same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key, slashes)", table, described)
 
 
 # ---- numbers
 
 numbers_known = set()  # places of numbers that were compared
+# Every object that comes in may be an empty array instead.
+EMPTY_MAP = {"$ref": "#/components/schemas/EmptyMap"}
 
 
 def place_of(schema, place):
@@ -93,6 +95,9 @@ def facts(schema, place):
     schema, place = place_of(schema, place)
     kinds, null, least, most, values = set(), False, 0, 0, None
     for i, option in enumerate(schema.get("anyOf", ())):
+        if option == EMPTY_MAP:
+            numbers_known.add(place_of(option, "")[1] + "/maxItems")
+            continue
         inner = facts(option, f"{place}/anyOf/{i}")
         kinds, null, least, most, values = kinds | inner[0], null or inner[1], least or inner[2], most or inner[3], values or inner[4]
     kind = schema.get("type", [])
@@ -144,20 +149,29 @@ def check_takes(resource, name, use):
         same(f"{where}: spelling of a required field", several, {part["required"][0] for part in schema.get("anyOf", [])})
         for field in there.values():
             if field.name in schema["properties"]:
+                place = f"x-earlier-properties/{field.name}/schema" if NAME[field.until] else f"properties/{field.name}"
                 check_field(where, field, schema["properties"][field.name], field.name in alone,
-                            f"/components/schemas/{name}/properties/{field.name}")
+                            f"/components/schemas/{name}/{place}", use)
+        if (resource.refuses_unknown and use == "create") != (schema.get("additionalProperties") == {"type": "null"}):
+            bad.append(f"{where}: members that are not known are refused, or not, only in the document")
 
 
-def check_field(where, field, schema, is_required, place):
+def check_field(where, field, schema, is_required, place, use):
     kinds, null, least, most, values = facts(schema, place)
     is_number = field.kind == "INT"
-    expected = ({JSON_TYPE.get(field.kind, "string")}, not is_required, 1 if is_number else int("NOT_EMPTY" in field.flags),
+    fallback = "FALLBACK" in field.flags  # what is not a text is ignored
+    expected = (set() if fallback else {JSON_TYPE.get(field.kind, "string")}, not is_required and not fallback, 1 if is_number else int("NOT_EMPTY" in field.flags and not ("CLEARED" in field.flags and use == "update")),
                 0 if field.parts else field.most)
     same(f"{where}: (type, null, least, most) of", {field.name: expected}, {field.name: (kinds, null, least, most)})
     if field.names is not None:
         same(f"{where}: value of {field.name}:", set(field.names), set(values or ()))
     if field.parts:
-        check_parts(f"{where}: {field.name}", field, next(part for part in schema.get("anyOf", [schema]) if part != {"type": "null"}), place)
+        part = next(part for part in place_of(schema, place)[0].get("anyOf", [schema]) if part != {"type": "null"})
+        check_parts(f"{where}: {field.name}", field, part, place)
+        same(f"{where}: {field.name} (earlier spelling, until)",
+             {name: (descriptors.string(row[4]).split(".")[1], NAME[row[5]]) for name, row in field.parts.items() if row[4] != "NULL"},
+             {name: (property["x-earlier-name"]["name"], property["x-earlier-name"]["until"])
+              for name, property in place_of(part, place)[0]["properties"].items() if "x-earlier-name" in property})
 
 
 def at_version_schema(name, version):

@@ -353,7 +353,7 @@ def _():
     begin = len(network.calls)
     fails_api(lambda: get(own()), 404, "customer_not_found", "not_found_error", "id")
     fails_api(lambda: update(own(), full_name="x"), 404, "customer_not_found", "not_found_error", "id")
-    fails_api(lambda: commet.plans.list(), 404, "not_found", "not_found_error")
+    fails_api(lambda: commet.plans.list(), 404, "endpoint_not_available", "not_found_error")
     fails_api(lambda: stranger.customers.list(), 401, "unauthorized", "authentication_error")
     assert len(network.calls) - begin == 3 and len(heard.calls) == 1
     if GENERATION >= 6:
@@ -476,6 +476,34 @@ def _():
                 raise AssertionError("it did not fail")
 
     asyncio.run(work())
+
+
+@test("own ids of safe characters arrive in paths")
+def _():
+    for characters in ("-_.:@|~", "!$&'()*+,;=", "a b", "\u00e4\u65e5\U0001f600", "org/team/42"):
+        name = own("safe") + characters
+        assert create(id=name).id == get(name).id, name
+
+
+@test("own ids of other characters arrive as others")
+def _():
+    for characters, arrive in (("#2", ""), ("?2", ""), ("%25", "%")):
+        name = own("unsafe")
+        create(id=name + characters)
+        assert create(id=name + arrive).id == get(name + characters).id, characters
+
+
+@test("a key that should be restricted is not made")
+def _():
+    if GENERATION < 9:
+        return
+    from commet.types import CreateApiKeyParamsPermissions as Permissions
+
+    before = len(commet.api_keys.list(limit=100).data)
+    for permissions in (Permissions(customer=["read"]), {}):
+        error = fails(CommetValidationError, lambda: commet.api_keys.create(name="restricted", permissions=permissions))
+        assert "permissions" in error.validation_errors, error.validation_errors
+    assert len(commet.api_keys.list(limit=100).data) == before
 
 
 if __name__ == "__main__":

@@ -296,7 +296,7 @@ test("other errors are a CommetAPIError with status and code, and are not retrie
 	isAPIError(await fails(update(own(), { fullName: "x" })), 404, "customer_not_found", "not_found_error", "id");
 	const stranger = new Commet({ apiKey: `ck_live_${"A".repeat(40)}`, environment: "production" });
 	isAPIError(await fails(stranger.customers.list()), 401, "unauthorized", "authentication_error");
-	isAPIError(await fails(commet.plans.list()), 404, "not_found", "not_found_error");
+	isAPIError(await fails(commet.plans.list()), 404, "endpoint_not_available", "not_found_error");
 	assert.equal(log.length - from, 4);
 	if (generation >= 6) {
 		const taken = (await create()).data;
@@ -377,4 +377,24 @@ test("a request beyond the rate limit that is not retried is a CommetAPIError", 
 	await used.customers.list({ limit: 1 });
 	isAPIError(await fails(used.customers.list()), 429, "rate_limited", "rate_limit_error");
 	isAPIError(await fails(used.customers.create({ email: mail() })), 429, "rate_limited", "rate_limit_error");
+});
+
+// ---------------------------------------------------------------- what doc/clients.md says of ids in paths
+
+test("own ids of safe characters arrive in paths", async () => {
+	for (const characters of ["-_.:@|~", "!$&'()*+,;=", "a b", "\u00e4\u65e5\ud83d\ude00", "org/team/42"]) {
+		const id = `${own("safe")}${characters}`;
+		const made = (await create({ id })).data;
+		assert.equal((await get(id)).data.id, made.id, id);
+		assert.equal((await update(made.id, { fullName: id })).data.fullName, id);
+	}
+});
+
+test("own ids of other characters arrive as others", async () => {
+	for (const [characters, arrive] of [["#2", ""], ["?2", ""], ["%25", "%"], ["\\2", "/2"], [" ", ""]]) {
+		const id = own("unsafe");
+		await create({ id: id + characters });
+		const other = (await create({ id: id + arrive })).data;
+		assert.equal((await get(id + characters)).data.id, other.id, characters);
+	}
 });

@@ -76,18 +76,13 @@ def python(folder, version):
 
 def go(folder, replace=HERE / "standin" / "go", early=False):
     want("go")
-    lines = ["module example", "go 1.18", f"require {GO_LIBRARY} {GO_VERSION}"]
+    library, version = (GO_LIBRARY.removesuffix("/v9"), "v1.10.0") if early else (GO_LIBRARY, GO_VERSION)
+    lines = ["module example", "go 1.18", f"require {library} {version}"]
     if replace:
-        lines.append(f"replace {GO_LIBRARY} => {replace}")
+        lines.append(f"replace {library} => {replace}")
     (folder / "go.mod").write_text("\n".join(lines) + "\n")
     env = {"GOFLAGS": "-mod=mod", "GOWORK": "off", "GOTOOLCHAIN": "local"}
-    recipe = Recipe(folder, ["elsewhere.go", "main.go"] + ["early.go"] * early, "go.sh", plain="./app", env=env)
-    if early:
-        # Such a library has no option: the program is the same without it.
-        program = (folder / "main.go").read_text()
-        program, count = re.subn(r", commet\.WithHTTPClient\(.*?\}\)", "", program)
-        assert count == 1
-        (folder / "main.go").write_text(program.replace('\t"net/http"\n', ""))
+    recipe = Recipe(folder, ["elsewhere.go", "early.go" if early else "main.go"], "go.sh", plain="./app", env=env)
     run(["go", "build", "-o", "app", "."], folder, timeout=300, **env)
     return recipe
 
@@ -155,7 +150,7 @@ def test_another_transport_reaches_the_service(recipe, customer):
 
 
 def test_the_recipe_for_early_go_libraries(tmp_path, customer):
-    recipe = go(tmp_path, early=True)
+    recipe = go(tmp_path, replace=HERE / "standin" / "go-early", early=True)
     env = {**recipe.env, "CLIENTELE_URL": customer.url, "COMMET_API_KEY": customer.key}
     customer.is_there(run(["sh", recipe.script], recipe.folder, **env))
 
@@ -178,6 +173,23 @@ asyncio.run(work())
     output = run(["sh", recipe.script], recipe.folder, **env)
     customer.is_there(output)
     assert output.count(customer.rows()[0]["id"]) == 2
+
+
+# What the libraries of all generations call.
+LIBRARY_HOSTS = ["commet.co", "sandbox.commet.co", "billing.commet.co", "api.commet.co", "api.sandbox.commet.co"]
+
+
+def test_the_node_recipe_takes_every_host_of_the_libraries(tmp_path, libraries, fronts):
+    recipe = node(tmp_path, "7.10.0", libraries)
+    (recipe.folder / "app.mjs").write_text(f"""
+        import assert from "node:assert/strict";
+        for (const host of {LIBRARY_HOSTS}) {{
+            const answer = await fetch(`https://${{host}}/api/v1/openapi.json?x=1`);
+            assert.equal(answer.url, "{fronts['nginx'].url}/api/v1/openapi.json?x=1");
+            assert.equal(answer.status, 200);
+        }}
+    """)
+    run(["sh", recipe.script], recipe.folder, CLIENTELE_URL=fronts["nginx"].url)
 
 
 def test_the_node_recipe_leaves_other_hosts_alone(tmp_path, libraries, fronts):
@@ -259,6 +271,14 @@ def test_another_address_and_a_certificate_reach_the_service(recipe, customer, t
     # Where the program has the recipe built in, it is told to leave the host as it is.
     env = {"CLIENTELE_URL": "https://commet.co", "COMMET_API_KEY": customer.key}
     customer.is_there(in_namespace(tls_front, recipe, ["trust.sh", *recipe.trust], recipe.plain, **env))
+
+
+@pytest.mark.parametrize("host", LIBRARY_HOSTS)
+def test_every_host_of_the_libraries_is_in_the_certificate(tls_front, host):
+    ask = f"openssl s_client -connect {host}:443 -servername {host} -verify_hostname {host} -verify_return_error -CAfile ca.pem </dev/null"
+    assert "Verify return code: 0 (ok)" in run([*tls_front.enter(), "sh", "-c", f"cd {tls_front.dir}/tls && {ask}"], "/")
+    # And nginx takes it for this site, not for the first one that there is.
+    assert f" {host}" in (ROOT / "conf" / "nginx-tls.conf").read_text().split("server_name")[1].split(";")[0]
 
 
 def test_node_refuses_the_host_without_the_trust(tmp_path, libraries, customer, tls_front):

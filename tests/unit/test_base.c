@@ -322,6 +322,32 @@ names_are_judged(void **state UNUSED)
 }
 
 static void
+texts_that_are_compared_have_nothing_unseen(void **state UNUSED)
+{
+	static const struct {
+		const char *text, *fault;
+	} cases[] = {
+		{ "", NULL }, { " a b ", NULL }, { "ann@example.com", NULL }, { "\xc3\xa4\xe6\x97\xa5\xf0\x9f\x98\x80", NULL },
+		{ "e\xcc\x81", NULL }, { "\xef\xbf\xbe", NULL },
+		{ "a\t", "must not contain the invisible character U+0009" },
+		{ "a\x7f", "must not contain the invisible character U+007F" },
+		{ "ann\xc2\xa0@example.com", "must not contain the blank U+00A0" },
+		{ "\xef\xbb\xbf" "ann@example.com", "must not contain the invisible character U+FEFF" },
+		{ "ann\xe2\x80\x8b@example.com", "must not contain the invisible character U+200B" },
+		{ "ann@example.com\xe2\x80\x8e", "must not contain the invisible character U+200E" },
+		{ "\xe3\x80\x80\xe2\x80\x8b", "must not contain the blank U+3000" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		char        words[NAME_FAULT_BYTES];
+		const char *fault = name_unseen(str_of(cases[i].text), words);
+
+		if (!fault != !cases[i].fault || (fault && strcmp(fault, cases[i].fault) != 0))
+			fail_msg("case %zu: %s", i, fault);
+	}
+}
+
+static void
 clock_iso_writes_the_calendar(void **state UNUSED)
 {
 	static const struct {
@@ -614,6 +640,7 @@ main(void)
 		cmocka_unit_test(utf8_takes_well_formed_text_only),
 		cmocka_unit_test(hidden_characters_of_others_are_shown),
 		cmocka_unit_test(names_are_judged),
+		cmocka_unit_test(texts_that_are_compared_have_nothing_unseen),
 		cmocka_unit_test(clock_iso_writes_the_calendar),
 		cmocka_unit_test(ids_are_ordered_by_time_and_survive_their_text),
 		cmocka_unit_test(ids_do_not_go_back_with_the_clock),

@@ -41,6 +41,9 @@ paths_are_split_before_they_are_decoded_once(void **state UNUSED)
 		{ "/a+b", 1, "a+b" }, { "/caf\xc3\xa9", 1, "caf\xc3\xa9" }, { "/caf%C3%A9", 1, "caf\xc3\xa9" },
 		{ "/%23", 1, "#" }, { "/...", 1, "..." }, { "/a%20b", 1, "a b" },
 		{ "/1/2/3/4/5/6/7/8/9", 9, NULL },
+		/* What is no escape stands for itself. */
+		{ "/50%", 1, "50%" }, { "/a%2", 1, "a%2" }, { "/a%zz", 1, "a%zz" }, { "/a%2g", 1, "a%2g" }, { "/%%41", 1, "%A" },
+		{ "/%-1", 1, "%-1" }, { "/%u0041", 1, "%u0041" }, { "/%%", 1, "%%" }, { "/50%25%", 1, "50%%" },
 	};
 	struct path  path;
 	struct query query;
@@ -59,8 +62,8 @@ bad_paths_and_queries_are_refused(void **state UNUSED)
 {
 	static const char *const bad[] = {
 		"a", "http://host/a", "//", "//a", "/a//b", "/a/", "/a/.", "/./a", "/../a", "/a/..",
-		"/%2e", "/%2E%2e/a", "/.%2e", "/a%", "/a%2", "/a%zz", "/a%2g", "/%00", "/a%0ab", "/%7f", "/a\x01",
-		"/a#b", "/a?x=#", "/\xff", "/%ff", "/%c0%80", "/%ed%a0%80", "/a?x=%zz", "/a?x=%00", "/a?%ff=1",
+		"/%2e", "/%2E%2e/a", "/.%2e", "/%00", "/%%00", "/a%0ab", "/%7f", "/a\x01",
+		"/a#b", "/a?x=#", "/\xff", "/%ff", "/%c0%80", "/%ed%a0%80", "/a?x=%zz", "/a?x=50%", "/a?%=1", "/a?x=%2", "/a?x=%00", "/a?%ff=1",
 	};
 	/* The commonest of them says what to do. */
 	static const struct {
@@ -95,6 +98,46 @@ bad_paths_and_queries_are_refused(void **state UNUSED)
 		memcpy(many + 3 + 3 * i, "x=&", 4);
 	}
 	assert_false(split(many, &path, &query));
+}
+
+static void
+the_rest_of_a_path_has_its_slashes(void **state UNUSED)
+{
+	static const struct {
+		const char *uri;
+		size_t      segment;
+		const char *rest;
+	} cases[] = {
+		{ "/a/b/c?x=/d", 1, "b/c" }, { "/a/b/c", 0, "a/b/c" }, { "/a/b%2Fc/d%25", 1, "b/c/d%" }, { "/a/50%/c", 1, "50%/c" },
+		{ "/a/b", 2, NULL }, { "/a/b", 7, NULL }, { "/1/2/3/4/5/6/7/8/9/10", 1, "2/3/4/5/6/7/8/9/10" }, { "", 0, NULL },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct str rest = query_rest(&arena, str_of(cases[i].uri), cases[i].segment);
+
+		if (!rest.ptr != !cases[i].rest || (rest.ptr && !str_is(rest, cases[i].rest)))
+			fail_msg("%s from %zu on: %.*s", cases[i].uri, cases[i].segment, STR_ARGS(rest));
+	}
+}
+
+static void
+a_bearer_token_is_what_stands_behind_its_scheme(void **state UNUSED)
+{
+	static const struct {
+		const char *header, *token;
+	} cases[] = {
+		{ "Bearer ck_live_x", "ck_live_x" }, { "bearer a", "a" }, { "BEARER  a ", "a" }, { "Bearer ", "" }, { "Bearer", NULL },
+		{ "Basic a", NULL }, { "Bearera", NULL }, { "", NULL }, { " Bearer a", NULL },
+	};
+	struct request req = { .header_count = { 0 } };
+
+	assert_null(request_bearer(&req).ptr);
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		req.header[HEADER_AUTHORIZATION] = str_of(cases[i].header);
+		if (!request_bearer(&req).ptr != !cases[i].token
+		    || (cases[i].token && !str_is(request_bearer(&req), cases[i].token)))
+			fail_msg("%s", cases[i].header);
+	}
 }
 
 static void
@@ -323,6 +366,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_are_split_before_they_are_decoded_once),
 		cmocka_unit_test(bad_paths_and_queries_are_refused),
+		cmocka_unit_test(the_rest_of_a_path_has_its_slashes),
+		cmocka_unit_test(a_bearer_token_is_what_stands_behind_its_scheme),
 		cmocka_unit_test(query_parameters_are_found_and_counted),
 		cmocka_unit_test(versions_resolve_to_the_newest_not_after_the_date),
 		cmocka_unit_test(versions_stand_in_the_order_of_their_dates),

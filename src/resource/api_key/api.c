@@ -22,7 +22,7 @@ enum { LISTED = 1, CREATED = 2, DELETED = 4 };
 #define FIELD_STRUCT struct shown_key
 
 static const struct field_in fields_in[] = {
-	{ "name", FIELD_IN(NAME, name), FIELD_TEXT, FIELD_NOT_EMPTY | FIELD_REQUIRED,
+	{ "name", FIELD_IN(NAME, name), FIELD_NAME, FIELD_NOT_EMPTY | FIELD_REQUIRED,
 	    API_KEY_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
 	{ "expiresInDays", FIELD_IN(DAYS, days), FIELD_INT, 0,
 	    API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
@@ -57,6 +57,7 @@ static const struct fields fields = {
 	.prefix = API_KEY_ID_PREFIX,
 	.missing = ERR_API_KEY_NOT_FOUND,
 	.missing_message = "There is no API key with this id.",
+	.unknown = "is not supported: an API key has all rights in its environment",
 	FIELD_TABLES,
 };
 

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "resource/customer/batch.h"
 #include "resource/customer/store.h"
+#include "resource/customer/warn.h"
 
 static enum err
 reply_created(struct call *c, const struct customer *customer)
@@ -12,6 +13,7 @@ reply_created(struct call *c, const struct customer *customer)
 	response_header(c->res, "Clientele-Result", result);
 	if (!customer->existing)
 		field_location(c, &customer_fields, customer);
+	warn_of_id(c, customer->external_id);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -61,6 +63,15 @@ read_external_id(struct call *c UNUSED, struct str value, void *into)
 	f->external_id = value;
 }
 
+/* What clients before 2026-06-07 call the filter; they send either id. */
+static void
+read_customer_id(struct call *c UNUSED, struct str value, void *into)
+{
+	struct customer_filter *f = into;
+
+	f->customer_id = value;
+}
+
 /* Both spellings, as everywhere. */
 static void
 read_email(struct call *c, struct str value, void *into)
@@ -94,6 +105,7 @@ read_is_active(struct call *c, struct str value, void *into)
 
 static const struct list_filter filters[] = {
 	{ "externalId",   read_external_id, V_FIRST,  V_ENDLESS },
+	{ "customerId",   read_customer_id, V_FIRST,  V_2026_06_07 },
 	{ "email",        read_email,       V_FIRST,  V_ENDLESS },
 	{ "billingEmail", read_email,       V_FIRST,  V_ENDLESS },
 	{ "search",       read_search,      V_FIRST,  V_2026_06_07 },
@@ -119,12 +131,12 @@ list(struct call *c)
 /* ---- the descriptor ---- */
 
 static const struct route routes[] = {
-	{ METHOD_POST,  "customers",       ROUTE_WRITES, V_FIRST, create },
-	{ METHOD_GET,   "customers",       ROUTE_LIST,   V_FIRST, list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_BULK, V_FIRST, customer_batch },
-	{ METHOD_GET,   "customers/{id}",  0,            V_FIRST, get },
-	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES, V_FIRST, update },
-	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES, V_FIRST, update },
+	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
+	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_BULK,    V_FIRST, customer_batch },
+	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
+	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
+	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
 };
 
 static const struct constraint constraints[] = {

@@ -6,6 +6,7 @@
 #include "call/reply.h"
 #include "json/jwrite.h"
 #include "resource/customer/store.h"
+#include "resource/customer/warn.h"
 
 struct item {
 	const struct jnode *node;
@@ -294,12 +295,23 @@ reply_each(struct call *c, const struct batch *batch)
 	return reply_one(c, 200, body);
 }
 
+/* Once for all, if one of the stored customers has such an id. */
+static void
+warn_of_ids(struct call *c, const struct batch *batch)
+{
+	size_t i = 0;
+
+	while (i < batch->stored && !warn_of_id(c, batch->customers[i].external_id))
+		i++;
+}
+
 static enum err
 reply_batch(struct call *c, void *with)
 {
 	const struct batch *batch = with;
 	struct json_object *body, *successful, *failed;
 
+	warn_of_ids(c, batch);
 	if (batch->each)
 		return reply_each(c, batch);
 	body = jwrite_object();

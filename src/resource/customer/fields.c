@@ -17,13 +17,13 @@ const struct customer customer_defaults = {
 #define NOT_A_COUNTRY "must be a country code of ISO 3166-1 alpha-2"
 
 static const struct field_part address_parts[] = {
-	{ ADDRESS "line1", true, NULL, NULL },
-	{ ADDRESS "line2", false, NULL, NULL },
-	{ ADDRESS "city", true, NULL, NULL },
-	{ ADDRESS "state", false, NULL, NULL },
-	{ ADDRESS "postalCode", true, NULL, NULL },
-	{ ADDRESS "country", true, country_known, NOT_A_COUNTRY },
-	{ ADDRESS "region", false, NULL, NULL },
+	{ ADDRESS "line1", true, NULL, NULL, NULL, V_FIRST },
+	{ ADDRESS "line2", false, NULL, NULL, NULL, V_FIRST },
+	{ ADDRESS "city", true, NULL, NULL, NULL, V_FIRST },
+	{ ADDRESS "state", false, NULL, NULL, NULL, V_FIRST },
+	{ ADDRESS "postalCode", true, NULL, NULL, ADDRESS "postal_code", V_2026_05_01 },
+	{ ADDRESS "country", true, country_known, NOT_A_COUNTRY, NULL, V_FIRST },
+	{ ADDRESS "region", false, NULL, NULL, NULL, V_FIRST },
 };
 
 static const char *const timezone_names[] = {
@@ -46,19 +46,26 @@ static const struct field_list timezones = {
 };
 
 static const struct field_in fields_in[] = {
-	{ "id", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
-	    CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "externalId", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT, FIELD_NOT_EMPTY,
-	    CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
+	{ "id", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT,
+	    FIELD_NOT_EMPTY | FIELD_CLEARED | FIELD_IDENTIFIES, CUSTOMER_EXTERNAL_ID_MAX_CHARS,
+	    V_FIRST, V_ENDLESS, NULL },
+	{ "externalId", FIELD_IN(EXTERNAL_ID, external_id), FIELD_TEXT,
+	    FIELD_NOT_EMPTY | FIELD_CLEARED | FIELD_IDENTIFIES, CUSTOMER_EXTERNAL_ID_MAX_CHARS,
+	    V_FIRST, V_ENDLESS, NULL },
 	{ "billingEmail", FIELD_IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
 	    CUSTOMER_EMAIL_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
 	{ "email", FIELD_IN(EMAIL, email), FIELD_EMAIL, FIELD_REQUIRED,
 	    CUSTOMER_EMAIL_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "fullName", FIELD_IN(FULL_NAME, full_name), FIELD_TEXT, 0,
+	{ "fullName", FIELD_IN(FULL_NAME, full_name), FIELD_TEXT, FIELD_CLEARED,
 	    CUSTOMER_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
-	{ "taxDocument", FIELD_IN(TAX_DOCUMENT, tax_document), FIELD_TEXT, 0,
+	/* What the first clients call it. */
+	{ "legalName", FIELD_IN(FULL_NAME, full_name), FIELD_TEXT, FIELD_CLEARED | FIELD_FALLBACK,
+	    CUSTOMER_NAME_MAX_CHARS, V_LEGACY, V_2026_05_01, NULL },
+	{ "displayName", FIELD_IN(FULL_NAME, full_name), FIELD_TEXT, FIELD_CLEARED | FIELD_FALLBACK,
+	    CUSTOMER_NAME_MAX_CHARS, V_LEGACY, V_2026_05_01, NULL },
+	{ "taxDocument", FIELD_IN(TAX_DOCUMENT, tax_document), FIELD_TEXT, FIELD_CLEARED,
 	    CUSTOMER_TAX_DOCUMENT_MAX_CHARS, V_2026_06_23, V_ENDLESS, NULL },
-	{ "address", FIELD_IN(ADDRESS, address), FIELD_OBJECT, 0,
+	{ "address", FIELD_IN(ADDRESS, address), FIELD_OBJECT, FIELD_CLEARED,
 	    CUSTOMER_ADDRESS_MAX_CHARS, V_FIRST, V_ENDLESS, &address },
 	{ "addressId", FIELD_IN(ADDRESS_ID, address_id), FIELD_UUID, FIELD_CREATE_ONLY,
 	    0, V_2026_06_07, V_ENDLESS, NULL },
@@ -82,7 +89,7 @@ document_type(struct call *c, const void *what)
 	struct jdoc                 doc;
 	const struct jnode         *n;
 
-	if (!customer->tax_document.ptr)
+	if (customer->tax_document.len == 0)
 		return STR_NONE;
 	if (!customer->address.ptr || !jread_parse(c->arena, customer->address, &limits, &doc, &why)
 	    || !(n = jread_member(&doc, doc.nodes, STR("country"))))

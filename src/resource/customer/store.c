@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
 
@@ -55,12 +56,14 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 enum err
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
-	bool         one = filter->external_id.ptr, mail = filter->email.ptr;
+	struct str   either = filter->customer_id.ptr ? filter->customer_id : filter->external_id;
+	bool         one = either.ptr, mail = filter->email.ptr;
 	bool         searched = filter->by_active || filter->search.ptr;
 	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
 	    : searched ? SQL_CUSTOMER_LIST_FILTERED
 	    : mail ? SQL_CUSTOMER_LIST_EMAIL : SQL_CUSTOMER_LIST;
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
+	struct id    id;
 
 	if (one || searched) {
 		if (filter->by_active)
@@ -71,9 +74,11 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 	}
 	if (one || searched || mail)
 		bind_text(b, filter->email);
-	if (one)
-		bind_text(b, filter->external_id);
-	else if (searched) {
+	if (one) {
+		bind_id(b, id_parse(customer_fields.prefix, filter->customer_id, &id) ? &id : NULL);
+		bind_text(b, either);
+		bind_text(b, filter->customer_id.ptr ? filter->external_id : STR_NONE);
+	} else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
 		return call_scans(c);
@@ -258,9 +263,14 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 /* ---- updating ---- */
 
 static enum err
-make_updated(struct write *w, void *what UNUSED)
+make_updated(struct write *w, void *what)
 {
-	return stored_returned(w, &customer_fields, CUSTOMER_PLAIN);
+	const struct str *external_id = what;
+	enum err          e = stored_returned(w, &customer_fields, CUSTOMER_PLAIN);
+
+	if (e == ERR_OK)
+		warn_of_id(w->call, *external_id);
+	return e;
 }
 
 enum err
@@ -268,6 +278,7 @@ customer_update(struct call *c, struct str ref, const struct customer *change)
 {
 	static const struct answers answers = { .make = make_updated };
 	const unsigned   given = change->given & ((1u << COUNTOF(updated)) - 1);
+	struct str       external_id = change->external_id;
 	struct write     w;
 	struct bind     *b;
 	struct id        id;
@@ -282,5 +293,5 @@ customer_update(struct call *c, struct str ref, const struct customer *change)
 			member_bind(b, &updated[i], change);
 		bind_time(b, clock_wall_ms());
 	}
-	return write_run(&w, &answers, NULL);
+	return write_run(&w, &answers, &external_id);
 }

@@ -23,6 +23,7 @@ struct customer_filter {
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
 	struct str  email;       /* or absent */
+	struct str  customer_id; /* or absent: either id, of which a public one counts */
 	struct page page;
 };
 

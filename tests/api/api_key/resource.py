@@ -20,4 +20,5 @@ RESOURCE = Resource(
     listed=members("id", "object", "livemode", "name", "prefix", "expiresAt", "lastUsedAt", "createdAt"),
     missing="api_key_not_found",
     one=("GET", "DELETE"),
+    unknown=None,  # another one could be meant to narrow what the key may do
 )

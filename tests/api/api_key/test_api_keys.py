@@ -124,6 +124,54 @@ def test_names_have_1_to_100_characters(live, name):
     assert made["name"] == name and keys(live)[made["id"]]["name"] == name
 
 
+# What a caller may mean to narrow the key by, in words of several libraries and services.
+NARROWER = [{"permissions": {"customer": ["read"]}}, {"permissions": {}}, {"permissions": []}, {"permissions": "read"},
+            {"permissions": False}, {"permissions": 0}, {"scopes": ["read"]}, {"scope": "read"}, {"expiresAt": "2026-12-01T00:00:00Z"},
+            {"expires_at": 1}, {"expires_in_days": 1}, {"expiresIn": 60}, {"ExpiresInDays": 1}, {"readOnly": True},
+            {"environment": "elsewhere"}, {"livemode": False}, {"rateLimit": "1/s"}, {"allowed-ips": ["10.0.0.1"]}, {"role": "viewer"}]
+
+
+@pytest.mark.parametrize("narrower", NARROWER, ids=str)
+@pytest.mark.parametrize("version", WITH)
+def test_a_member_that_may_narrow_the_key_is_never_ignored(live, db, version, narrower):
+    (name,) = narrower
+    with nothing_written(db):
+        reply = live.at(version).post("/api-keys", {"name": "narrow", **narrower}, idem=uid("k"))
+        assert reply.invalid(name)["param"] == name
+
+
+def test_several_of_them_and_a_broken_one_are_all_named(live, db):
+    with nothing_written(db):
+        live.post("/api-keys", {"name": "", "permissions": {}, "scopes": []}).invalid("name", "permissions", "scopes")
+        body = {"name": "many", **{f"member{i}": i for i in range(200)}}
+        assert len(live.post("/api-keys", body).error("validation_error", 400)["details"]) <= 32
+        # What cannot be a member's name is not told back as it is.
+        for name, shown in (("<b>x</b>", "?b?x??b?"), ("", "?"), ("x" * 41, "x" * 40), ("sk live", "sk?live"), ("\u00e9", "??")):
+            live.post("/api-keys", {"name": "odd", name: 1}).invalid(shown)
+
+
+def test_null_is_not_given_here_either(live):
+    assert make(live, permissions=None, scopes=None)["apiKey"]
+
+
+UNSEEN = ["\u200b", "\u200d", "\u202e", "\ufeff", "\x1b", "\n", "\x85", "\u2028", "\U000e0041"]
+
+
+@pytest.mark.parametrize("letter", UNSEEN, ids=[f"{ord(letter):04X}" for letter in UNSEEN])
+def test_a_name_has_no_character_that_cannot_be_seen(live, db, letter):
+    with nothing_written(db):
+        for name in (letter, "a" + letter, letter + "a", f"a{letter}b"):
+            (detail,) = live.post("/api-keys", {"name": name}).invalid("name")["details"]
+            assert detail["message"] == f"must not contain the invisible character U+{ord(letter):04X}"
+
+
+@pytest.mark.parametrize("name", [" ", "  ", "\u00a0", "\u3000 \u2003", "\u2800"], ids=ascii)
+def test_a_name_is_not_blank(live, db, name):
+    with nothing_written(db):
+        (detail,) = live.post("/api-keys", {"name": name}).invalid("name")["details"]
+        assert detail["message"] == "must not be blank"
+
+
 def test_two_keys_may_have_one_name(live):
     assert make(live, name="twin")["apiKey"] != make(live, name="twin")["apiKey"]
 

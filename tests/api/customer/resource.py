@@ -16,7 +16,7 @@ RESOURCE = Resource(
     fields=[
         Text("fullName", 200),
         Email("email", 200, required=True),
-        Text("externalId", 100, least=1),
+        Text("externalId", 100, least=1, cleared=True),
         Text("taxDocument", 100, since="2026-06-23"),
         Object("address", ADDRESS, 200, {"country": "CH"}, shown="read"),
         Uuid("addressId", create_only=True, since="2026-06-07", shown="no"),

@@ -20,7 +20,7 @@ import pytest
 from helpers import LEGACY, VERSIONS, at_least, dumps, email_key
 
 FOLDER = Path(__file__).resolve().parent / "golden"
-SHOWN = ("Location", "Clientele-Result", "Clientele-Ignored", "Preference-Applied", "Deprecation", "Sunset", "Link")
+SHOWN = ("Location", "Clientele-Result", "Clientele-Warning", "Clientele-Ignored", "Preference-Applied", "Deprecation", "Sunset", "Link")
 ID = re.compile(r"\b(cus|org|cur)_([0-9A-Za-z]{22})\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

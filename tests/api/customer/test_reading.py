@@ -287,6 +287,48 @@ def test_the_external_id_filter_goes_with_limit(shelf):
 
 # ---------------------------------------------------------------- older clients' filters
 
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_customer_id_is_a_filter_where_clients_send_it(shelf, version):
+    client, known = shelf.at(version), not at_least(version, "2026-06-07")
+    for sent in ("shelf_1", shelf.made[1]["id"]):
+        rows, following = client.get("/customers?limit=2&customerId=" + sent).page()
+        if known:
+            assert [row["externalId"] for row in rows] == ["shelf_1"] and following is None
+        else:
+            assert len(rows) == 2
+    for other in ("nobody", "cus_" + "0" * 22, "SHELF_1", "shelf_1%20", ""):
+        rows, _ = client.get("/customers?limit=2&customerId=" + other).page()
+        assert rows == [] if known else len(rows) == 2
+
+
+def test_an_id_counts_more_than_an_external_id_of_the_same_letters(new_org):
+    live = new_org().live
+    one = live.create()
+    two = live.create(externalId=one["id"])
+    rows, _ = live.at(LEGACY).get("/customers?customerId=" + one["id"]).page()
+    assert [row["id"] for row in rows] == [one["id"]]
+    rows, _ = live.at(LEGACY).get("/customers?externalId=" + one["id"]).page()
+    assert [row["id"] for row in rows] == [two["id"]]
+
+
+def test_customer_id_of_another_environment_is_nobody(shelf, other_live, other_sandbox):
+    for client in (other_live, other_sandbox):
+        assert client.at(LEGACY).get("/customers?customerId=" + shelf.made[1]["id"]).page() == ([], None)
+
+
+def test_customer_id_goes_with_the_other_filters(shelf):
+    client, public = shelf.at(LEGACY), shelf.made[1]["id"]
+    client.get("/customers?customerId=shelf_1&customerId=shelf_1").invalid("customerId")
+    for query in ("customerId=shelf_1&externalId=shelf_1", f"customerId={public}&externalId=shelf_1",
+                  f"customerId={public}&search=name 1", f"externalId=shelf_1&customerId={public}&isActive=true"):
+        rows, _ = client.get("/customers?" + query.replace(" ", "%20")).page()
+        assert [row["externalId"] for row in rows] == ["shelf_1"], query
+    for query in ("customerId=shelf_1&externalId=shelf_2", f"customerId={public}&externalId=shelf_2", "customerId=shelf_1&search=shelf_2",
+                  f"customerId={public}&isActive=false", f"externalId={public}&customerId={public}"):
+        assert client.get("/customers?" + query).page() == ([], None), query
+
+
 SEARCHES = [("Reader7@Shelf.example", [7]), ("reader7@shelf.EXAMPLE", [7]), ("NAME 3 OF 23", [3]), ("shelf_22", [22]),
             ("SHELF_22", [22]), ("r22@", [22]), ("nobody at all", []), ("Name 1 ", [1]), ("_5", [5]), ("%", []),
             ("\\", []), ("Name _", []), ("'", []), ("Name%3", []), ("_", "all"), ("shelf", "all"), ("2@s", [22, 12, 2])]

@@ -1,0 +1,3 @@
+module github.com/commet-labs/commet-go
+
+go 1.18
