@@ -127,14 +127,20 @@ static void
 a_key_that_was_found_is_not_looked_up_at_once(void **state UNUSED)
 {
 	struct made made = make(ACME_LIVE, "", "");
-	unsigned    trips;
+	bool        trusted = false;
 
-	assert_int_equal(list_with(made.text), 200);
-	trips = test_facts.db_trips;
-	assert_int_equal(list_with(made.text), 200);
-	assert_true(test_facts.db_trips < trips);
+	/* Unless this machine takes longer for a request than a key is trusted. */
+	for (int n = 0; n < 20 && !trusted; n++) {
+		unsigned trips;
+
+		made = make(ACME_LIVE, "", "");
+		assert_int_equal(list_with(made.text), 200);
+		trips = test_facts.db_trips;
+		assert_int_equal(list_with(made.text), 200);
+		trusted = test_facts.db_trips < trips;
+	}
+	assert_true(trusted);
 	execute(arena_fmt(&test_kept, "UPDATE api_key SET revoked_at = now() WHERE id = '%s'", made.id).ptr);
-	assert_int_equal(list_with(made.text), 200);
 	for (int n = 0; n < 200 && list_with(made.text) == 200; n++)
 		nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
 	assert_int_equal(test_response.status, 401);
@@ -227,7 +233,7 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 		assert_int_equal(test_facts.db_trips, 0);
 		assert_false(id_is_nil(&test_facts.organization));
 		assert_true(test_facts.key.ptr != NULL);
-		assert_true(str_to_i64(response_find_header(&test_response, "Retry-After"), 1799, 1800, &wait));
+		assert_true(str_to_i64(response_find_header(&test_response, "Retry-After"), 1700, 1800, &wait));
 		assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, ";r=0;"));
 	}
 	assert_int_equal(list_with(off.text), 200);

@@ -292,6 +292,27 @@ a_later_run_proves_only_what_it_saw(void **state UNUSED)
 	}
 }
 
+/* The database works on; what was asked of it is cancelled. */
+static void
+a_request_ends_with_its_time(void **state UNUSED)
+{
+	const int64_t timeout_ms = test_conf.request_timeout_ms, before = count_customers(ACME_LIVE);
+
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+	test_conf.request_timeout_ms = 300;
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 503);
+	assert_true(at_is("message", "\"The request took too long. " NOTHING "\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}"), 503);
+	assert_true(at_is("message", "\"The request took too long. " LOOK " " KEYED "\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = fresh("key")), 503);
+	assert_true(at_is("message", "\"The request took too long. " REPEAT "\""));
+	execute("ROLLBACK");
+	test_conf.request_timeout_ms = timeout_ms;
+	assert_int_equal(count_customers(ACME_LIVE), before);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+}
+
 /* A twin of the request, in another worker. */
 static struct sent twin;
 static int         twin_status;
@@ -577,6 +598,7 @@ main(void)
 		cmocka_unit_test(what_takes_no_key_is_not_told_of_one),
 		cmocka_unit_test(a_secret_is_shown_once_and_again_for_the_same_request),
 		cmocka_unit_test(a_later_run_proves_only_what_it_saw),
+		cmocka_unit_test(a_request_ends_with_its_time),
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),

@@ -395,18 +395,23 @@ a_jump_of_the_clock_is_found_once(void **state UNUSED)
 		{ 0, 0, 0 },
 		{ -3000, -3000, -4000 },
 	};
-	struct clock_watch watch = { 0, false };
-	int64_t            now_ms = clock_wall_ms();
+	int64_t jump_ms[COUNTOF(looks)], begun_ms;
 
-	for (size_t i = 0; i < COUNTOF(looks); i++) {
-		int64_t jump_ms;
+	/* Again, if this process was stopped meanwhile. */
+	do {
+		struct clock_watch watch = { 0, false };
+		int64_t            now_ms = clock_wall_ms();
 
-		clock_freeze(now_ms + looks[i].by_ms);
-		jump_ms = clock_jumped(&watch);
-		if (jump_ms > looks[i].most || jump_ms < looks[i].least)
-			fail_msg("look %zu: %lld ms", i, (long long)jump_ms);
-	}
-	clock_freeze(0);
+		begun_ms = clock_mono_ms();
+		for (size_t i = 0; i < COUNTOF(looks); i++) {
+			clock_freeze(now_ms + looks[i].by_ms);
+			jump_ms[i] = clock_jumped(&watch);
+		}
+		clock_freeze(0);
+	} while (clock_mono_ms() - begun_ms > 400);
+	for (size_t i = 0; i < COUNTOF(looks); i++)
+		if (jump_ms[i] > looks[i].most || jump_ms[i] < looks[i].least)
+			fail_msg("look %zu: %lld ms", i, (long long)jump_ms[i]);
 }
 
 /* The random half of a new child's next id. */
