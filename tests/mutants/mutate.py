@@ -431,6 +431,8 @@ _job = None
 def begin_job(work, numbers, options):
     global _job
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _job = Job(work, numbers.get(), options)
 
 
@@ -448,6 +450,12 @@ def measure(build, env):
 
 
 # ---------------------------------------------------------------- the whole
+
+
+def stop(*_):
+    """A signal: nothing goes on."""
+    end_descendants()
+    os._exit(130)
 
 
 def chosen(options):
@@ -491,7 +499,8 @@ def main():
     parser.add_argument("--lint", action="store_true")
     parser.add_argument("--tidy", action="store_true")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     if options.lint or options.tidy:
         return lint() if options.lint else tidy()
     options.files = the_files()
@@ -551,13 +560,5 @@ def main():
     return 1 if survivors else 0
 
 
-def stopped(job):
-    """The same, and nothing goes on after it."""
-    try:
-        return job()
-    finally:
-        end_descendants()
-
-
 if __name__ == "__main__":
-    sys.exit(stopped(main))
+    sys.exit(main())
