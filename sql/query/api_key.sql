@@ -54,10 +54,10 @@ SELECT :api_key_columns
  LIMIT $3::bigint;
 
 -- name: api_key_list_all
--- out: :api_key_columns revoked_at rate_limit
+-- out: :api_key_columns revoked_at rate_limit expired
 -- All keys, with those that are revoked. $1 environment.
 SELECT :api_key_columns
-     , k.revoked_at, k.rate_limit
+     , k.revoked_at, k.rate_limit, coalesce(k.expires_at <= now(), false) AS expired
   FROM api_key k
  WHERE k.environment_id = $1::uuid
  ORDER BY k.id;
@@ -88,8 +88,10 @@ SELECT :api_key_columns
    AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
 
 -- name: api_key_end
--- Gives one that works an end, never a later one than it has. $1 environment, $2 key, $3 time.
-UPDATE api_key k SET expires_at = least(k.expires_at, $3::timestamptz)
+-- Gives one that works an end, never a later one than it has. $1 environment, $2 key, $3 ms until
+-- then: it is the database's clock that says whether a key has expired.
+UPDATE api_key k
+   SET expires_at = least(k.expires_at, now() + $3::bigint * interval '1 millisecond')
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
    AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 RETURNING k.id;

@@ -165,7 +165,11 @@ WITH changed AS (
            timezone     = CASE WHEN $4 & 32 <> 0 THEN $10::text ELSE c.timezone END,
            metadata     = CASE WHEN $4 & 64 <> 0 THEN $11::json ELSE c.metadata END,
            is_active    = CASE WHEN $4 & 128 <> 0 THEN $12::boolean ELSE c.is_active END,
-           updated_at   = greatest($13::timestamptz, c.updated_at)
+           -- Requests at the same moment and hosts a moment apart do not set it back; what lies
+           -- further ahead is of a clock that was wrong.
+           updated_at   = CASE WHEN c.updated_at > $13::timestamptz
+                                AND c.updated_at < $13 + interval '5 s'
+                               THEN c.updated_at ELSE $13 END
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
        AND c.id = (SELECT coalesce(

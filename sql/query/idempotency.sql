@@ -56,7 +56,8 @@ SELECT set_config('app.housekeeping',
 -- out: removed until_ms
 -- Removes at most $2 records that are older than $1 ms, oldest first. $3 is where the last step
 -- ended, in ms since 1970: the index still leads to every record that was removed since the last
--- vacuum, and a step must not walk over them.
+-- vacuum, and a step must not walk over them. An end that lies ahead is of a clock that was wrong,
+-- and the next step begins from the first record.
 WITH gone AS (
     DELETE FROM idempotency_key k
      WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM idempotency_key o
@@ -68,5 +69,7 @@ WITH gone AS (
     RETURNING k.created_at
 )
 SELECT count(*) AS removed,
-       coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint, $3::bigint) AS until_ms
+       coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint,
+                CASE WHEN $3 <= extract(epoch FROM now()) * 1000 - $1 THEN $3 ELSE 0 END)
+           AS until_ms
   FROM gone;

@@ -107,13 +107,13 @@ static void
 take_pool(const struct stats_pool *p, struct tally *out)
 {
 	int64_t *f = out->figure;
-	int64_t  started_ms = word_get(&p->started_wall_ms);
 
 	for (size_t i = 0; i < STATS_CAUSE__COUNT; i++)
 		out->restarts[i] = word_get(&p->restarts[i]);
 	f[FIGURE_UP] = 1;
-	f[FIGURE_STARTED] = started_ms;
-	f[FIGURE_UPTIME] = clock_age(started_ms, clock_wall_ms());
+	f[FIGURE_STARTED] = word_get(&p->started_wall_ms);
+	f[FIGURE_UPTIME] = clock_age(word_get(&p->started_ms), clock_mono_ms());
+	f[FIGURE_CLOCK_JUMPS] = (int64_t)word_get(&p->clock_jumps);
 	f[FIGURE_GENERATION] = word_get(&p->generation);
 	f[FIGURE_TARGET] = word_get(&p->target);
 	f[FIGURE_MIN] = word_get(&p->workers_min);

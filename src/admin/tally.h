@@ -26,6 +26,8 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	FIGURE(STARTED, "startedMs", "start_time_seconds", GAUGE, 1000, \
 	    "When the service was started, since 1970.") \
 	FIGURE(UPTIME, "uptimeMs", NULL, GAUGE, 1, "") \
+	FIGURE(CLOCK_JUMPS, "clockJumps", "clock_jumps_total", COUNTER, 1, \
+	    "How often the system's clock jumped by a second or more.") \
 	FIGURE(GENERATION, "generation", "generation", GAUGE, 1, \
 	    "Generation of the configuration, 1 at the start.") \
 	FIGURE(TARGET, "target", "workers_target", GAUGE, 1, \

@@ -59,6 +59,20 @@ clock_freeze(int64_t wall_ms)
 	frozen_ms = wall_ms;
 }
 
+int64_t
+clock_jumped(struct clock_watch *w)
+{
+	int64_t before_ms = read_ms(CLOCK_BOOTTIME);
+	int64_t ahead_ms = clock_wall_ms() - before_ms;
+	int64_t jump_ms = w->begun ? ahead_ms - w->ahead_ms : 0;
+
+	/* This process may have been stopped between the two clocks. */
+	if (read_ms(CLOCK_BOOTTIME) - before_ms >= CLOCK_JUMP_MS / 2)
+		return 0;
+	*w = (struct clock_watch) { ahead_ms, true };
+	return jump_ms > -CLOCK_JUMP_MS && jump_ms < CLOCK_JUMP_MS ? 0 : jump_ms;
+}
+
 static char *
 digits(char *p, int value, int width)
 {

@@ -1,5 +1,6 @@
 /*
- * Two clocks: monotonic time for deadlines and durations, wall time for data.
+ * Two clocks: monotonic time for deadlines and durations, wall time for data. Wall time may jump,
+ * so nothing is measured or awaited by it.
  *
  * Units      _ms is milliseconds, _us microseconds, _ns nanoseconds; wall time counts from
  *            1970-01-01 UTC.
@@ -26,6 +27,20 @@ clock_age(int64_t then, int64_t now)
 {
 	return then < 0 || then > now ? 0 : now - then;
 }
+
+/* Less is how a clock is kept right, and harms nobody. */
+enum { CLOCK_JUMP_MS = 1000 };
+
+struct clock_watch {
+	int64_t ahead_ms; /* wall time less the time since the machine was started */
+	bool    begun;
+};
+
+/*
+ * By how much wall time has jumped since the last look, forward or (negative) back; 0: it has not.
+ * A machine that slept has not jumped.
+ */
+int64_t clock_jumped(struct clock_watch *w);
 
 enum { CLOCK_ISO_BYTES = 24 };
 

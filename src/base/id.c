@@ -64,16 +64,6 @@ id_new(void)
 	return id;
 }
 
-int64_t
-id_ms(const struct id *id)
-{
-	int64_t ms = 0;
-
-	for (int i = 0; i < 6; i++)
-		ms = ms << 8 | id->b[i];
-	return ms;
-}
-
 void
 id_text(const struct id *id, char out[ID_TEXT_BYTES])
 {

@@ -3,7 +3,8 @@
  * that count within one process and millisecond, 62 random bits. Stored as
  * uuid, shown as prefix + 22 digits in base 62 ("cus_0M8...").
  *
- * Order      Ids of one process never go back, even when the clock does.
+ * Order      Ids of one process never go back, even when the clock does. So the milliseconds in an
+ *            id order it and are no time to show: they stay ahead after a clock that was ahead.
  * Processes  Ids of a parent and its children differ: each has random bits of its own.
  * Text       Exactly ID_TEXT_BYTES digits of 0-9A-Za-z, so the order of the
  *            text is the order of the ids; any other spelling is refused.
@@ -28,9 +29,6 @@ struct id {
 };
 
 struct id id_new(void);
-
-/* The milliseconds in it: the moment it was made. */
-int64_t id_ms(const struct id *id);
 
 void id_text(const struct id *id, char out[ID_TEXT_BYTES]);
 /* Prefix and digits, as the API shows an id; a view of out. */

@@ -247,7 +247,7 @@ idem_is_repeated(struct call *c, enum err *e)
 {
 	bool found = false;
 
-	if (!c->idem.key.ptr || !recent_has(c->recent, c->idem.lock))
+	if (!c->idem.key.ptr || c->req->body_too_large || !recent_has(c->recent, c->idem.lock))
 		return false;
 	*e = look(c, &found);
 	/* The write looks again: one with the same key may have begun just now. */

@@ -223,18 +223,16 @@ cmd_key_create(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 
 /* Whether it works, and otherwise why not. */
 static struct str
-state_of(const struct row *row, int64_t now_ms)
+state_of(const struct row *row)
 {
 	if (!row_is_null(row, COL_API_KEY_LIST_ALL_REVOKED_AT))
 		return STR("revoked");
-	return !row_is_null(row, COL_API_KEY_EXPIRES_AT)
-	    && row_time(row, COL_API_KEY_EXPIRES_AT) <= now_ms ? STR("expired") : STR("active");
+	return row_bool(row, COL_API_KEY_LIST_ALL_EXPIRED) ? STR("expired") : STR("active");
 }
 
 static int
 list_environment(struct owner *o, const struct owner_environment *e, struct listing *listing)
 {
-	int64_t   now_ms = clock_wall_ms();
 	struct tx tx;
 	int       code;
 
@@ -253,7 +251,7 @@ list_environment(struct owner *o, const struct owner_environment *e, struct list
 		cells[2] = owner_environment_name(e);
 		cells[3] = row_text(&row, COL_API_KEY_PREFIX);
 		cells[4] = row_text(&row, COL_API_KEY_NAME);
-		cells[5] = state_of(&row, now_ms);
+		cells[5] = state_of(&row);
 		cells[6] = owner_time(o, &row, COL_API_KEY_EXPIRES_AT);
 		cells[7] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
 		cells[8] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
@@ -425,7 +423,7 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	bind_key(&tx, &k, now_ms);
 	b = owner_step(&tx, SQL_API_KEY_END, &k.in);
 	bind_id(b, &old);
-	bind_time(b, now_ms + overlap_ms);
+	bind_i64(b, overlap_ms);
 	if ((code = run_key(&tx, &k)) != 0)
 		return code;
 	if (k.gone)

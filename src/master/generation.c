@@ -375,6 +375,7 @@ describe(const struct supervisor *s, struct handover *h)
 		.buckets = { s->heritage.buckets->fd, BUCKETS_LAYOUT },
 		.generation = s->pool.generation,
 		.started_wall_ms = word_get(&board(s)->started_wall_ms),
+		.started_ms = word_get(&board(s)->started_ms),
 		.target = s->pool.target,
 		.asked = { s->conf->workers + 1, s->conf->workers_min, s->conf->workers_max },
 	};
@@ -399,6 +400,8 @@ generation_take_over(struct supervisor *s)
 	restore_change(change_of(s, CHANGE_RELOAD), h->reload);
 	restore_change(change_of(s, CHANGE_UPGRADE), h->upgrade);
 	word_set(&board(s)->started_wall_ms, h->started_wall_ms);
+	if (h->started_ms)
+		word_set(&board(s)->started_ms, h->started_ms);
 	configure(s, same || c->workers == CONF_WORKERS_DYNAMIC ? (unsigned)h->target : 0);
 	pool_take_over(&s->pool, h);
 	signals_raise(SIGCHLD, 1); /* for those that died meanwhile */

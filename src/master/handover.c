@@ -29,6 +29,7 @@ static const struct word {
 	WORD(buckets, 2),
 	WORD(generation, 1),
 	WORD(started_wall_ms, 1),
+	WORD(started_ms, 1),
 	WORD(target, 1),
 	WORD(asked, 3),
 	WORD(reload, 4),

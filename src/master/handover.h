@@ -29,6 +29,7 @@ struct handover {
 	int64_t buckets[2]; /* the same of the rate limits' memory, and its layout */
 	int64_t generation;
 	int64_t started_wall_ms;
+	int64_t started_ms; /* 0: an older program, which did not know it */
 	int64_t target;
 	/* The keys that target stands for: workers (and one), workers_min, workers_max. */
 	int64_t asked[3];

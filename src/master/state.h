@@ -48,6 +48,8 @@ struct supervisor {
 	bool                          stopping;
 	int                           exit_code;
 	sigset_t                      while_waiting;
+	struct clock_watch            clock;
+	int64_t                       clock_told_ms; /* when the log was told of a jump; 0: never */
 	struct queue                  queue;
 	int64_t                       sockets_due_ms; /* when to look whether they are there */
 	int64_t                       queue_due_ms; /* until it wants to be looked at again */

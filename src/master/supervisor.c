@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { CLOCK_TOLD_AGAIN_MS = 60 * 1000 };
+
 _Static_assert((int)SHARE_ROWS >= (int)POOL_PLACES, "a worker without a row");
 
 static bool
@@ -100,6 +102,23 @@ tend_workers(struct supervisor *s)
 	show(s, &n, now);
 }
 
+/* The count has them all; the log not each one of a clock that never settles. */
+static void
+watch_clock(struct supervisor *s)
+{
+	int64_t jump_ms = clock_jumped(&s->clock), now = clock_mono_ms();
+
+	if (jump_ms == 0)
+		return;
+	stats_count(&board(s)->clock_jumps);
+	if (s->clock_told_ms && now - s->clock_told_ms < CLOCK_TOLD_AGAIN_MS)
+		return;
+	s->clock_told_ms = now;
+	log_warn("the system's clock jumped %s by %lld ms: createdAt, updatedAt and the times of "
+		 "this log follow it",
+	    jump_ms < 0 ? "back" : "forward", (long long)llabs(jump_ms));
+}
+
 static void
 supervise(struct supervisor *s)
 {
@@ -114,6 +133,7 @@ supervise(struct supervisor *s)
 		s->queue_due_ms = queue_tick(&s->queue, s->conf->queue_shed);
 		tend_workers(s);
 		sockets_tend(s);
+		watch_clock(s);
 	}
 	keeper_end(&s->admin);
 }
@@ -217,6 +237,8 @@ supervisor_run(const struct supervisor_args *args)
 	orders_take_signals(&s);
 	notify_init(&s.notify);
 	word_set(&board(&s)->started_wall_ms, clock_wall_ms());
+	word_set(&board(&s)->started_ms, clock_mono_ms());
+	(void)clock_jumped(&s.clock);
 	if (from)
 		generation_take_over(&s);
 	if (!generation_start(&s))

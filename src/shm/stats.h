@@ -168,7 +168,9 @@ enum stats_cause {
 extern const char *const stats_cause_names[STATS_CAUSE__COUNT];
 
 struct stats_pool {
-	_Atomic(int64_t)  started_wall_ms;
+	_Atomic(int64_t)  started_ms;      /* the service, not this program */
+	_Atomic(int64_t)  started_wall_ms; /* the same moment */
+	_Atomic(uint64_t) clock_jumps;     /* how often wall time jumped */
 	_Atomic(uint32_t) generation;   /* of the configuration; 0: none is good yet */
 	_Atomic(uint32_t) target;       /* workers that there should be */
 	_Atomic(uint32_t) given_up;     /* places of these whose workers died again and again */

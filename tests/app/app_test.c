@@ -40,7 +40,7 @@ make_key(enum tenant_name who)
 	bind_text(b, (struct str) { (char *)key.hash, SHA256_BYTES });
 	bind_text(b, STR("test"));
 	bind_text(b, str_of(key.prefix));
-	bind_time(b, id_ms(&id));
+	bind_time(b, clock_wall_ms());
 	for (int i = 0; i < 4; i++)
 		bind_null(b); /* no end, no limit of its own or of a family, made by no key */
 	bind_i64(b, 1000);
@@ -102,6 +102,7 @@ configure(void)
 	set("statement_timeout", "5s");
 	set("lock_timeout", "1s");
 	set("request_timeout", "8s");
+	set("auth_cache_ttl", "300ms");
 }
 
 void
@@ -149,16 +150,20 @@ send_request(const struct sent *s)
 		{ HEADER_API_KEY, s->key ? s->key : test_key[s->who] },
 		{ HEADER_VERSION, s->version },
 		{ HEADER_IDEMPOTENCY_KEY, s->idem },
+		{ HEADER_REQUEST_ID, s->request_id },
 	};
 
 	arena_reset(&test_arena);
 	response_reset(&test_response);
 	req.method = method_find(str_of(s->method));
 	req.uri = str_of(s->uri);
+	req.refused = s->refused;
+	req.body_too_large = s->too_large;
 	req.body = s->body ? str_of(s->body) : STR("");
 	for (size_t i = 0; i < COUNTOF(headers); i++) {
 		req.header[headers[i].header] = str_of(headers[i].value);
-		req.header_count[headers[i].header] = headers[i].value != NULL;
+		req.header_count[headers[i].header] = s->often[headers[i].header] ? s->often[headers[i].header]
+		    : headers[i].value != NULL;
 	}
 	app_handle(test_app, &req, &test_response, &test_facts);
 	return test_response.status;

@@ -44,6 +44,9 @@ struct sent {
 	const char      *version;  /* Commet-Version, or NULL */
 	const char      *idem;     /* Idempotency-Key, or NULL */
 	const char      *key;      /* instead of who's, or NULL */
+	const char      *request_id, *refused; /* or NULL */
+	bool             too_large;            /* its body was not read */
+	unsigned         often[HEADER__COUNT]; /* how often a header was sent; 0: once, if it has a value */
 };
 
 /* Sends one request; returns the status. The answer is in test_response until the next one. */

@@ -190,6 +190,50 @@ an_update_changes_what_is_given(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri), 404);
 }
 
+/* How far a time in the answer is from the clock, in seconds; those of a test are of one day or of two. */
+static int64_t
+seconds_off(const char *path, int64_t wall_ms)
+{
+	char now[CLOCK_ISO_BYTES + 1];
+	int  shown[3], meant[3];
+
+	clock_iso(wall_ms, now);
+	assert_int_equal(sscanf(at(path).ptr, "\"%*10[0-9-]T%d:%d:%d", &shown[0], &shown[1], &shown[2]), 3);
+	assert_int_equal(sscanf(now, "%*10[0-9-]T%d:%d:%d", &meant[0], &meant[1], &meant[2]), 3);
+	return llabs((shown[0] - meant[0]) * 3600 + (shown[1] - meant[1]) * 60 + shown[2] - meant[2]) % 86400;
+}
+
+static void
+times_are_right_again_after_a_clock_that_was_ahead(void **state UNUSED)
+{
+	static const char *const calls[][2] = {
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\"}" },
+		{ "/api/customers/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}" },
+		{ "/api/v1/api-keys", "{\"name\":\"late\"}" },
+	};
+	const char *uri;
+	int64_t     now_ms = clock_wall_ms();
+
+	clock_freeze(now_ms + 2 * 3600 * 1000);
+	assert_int_equal(SEND(ACME_LIVE, "POST", calls[0][0], calls[0][1]), 201);
+	uri = arena_fmt(&test_kept, "/api/v1/customers/%.*s", (int)at("id").len - 2, at("id").ptr + 1).ptr;
+	clock_freeze(now_ms);
+	for (size_t i = 0; i < COUNTOF(calls); i++) {
+		assert_in_range(SEND(ACME_LIVE, "POST", calls[i][0], calls[i][1]), 200, 201);
+		assert_int_equal(seconds_off(i == 1 ? "data.successful.0.createdAt" : "createdAt", now_ms), 0);
+	}
+	/* A moment ahead may be another host's; more is no time that ever was. */
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"fullName\":\"Late\"}"), 200);
+	assert_int_equal(seconds_off("updatedAt", now_ms), 0);
+	clock_freeze(now_ms - 3000);
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"fullName\":\"Later\"}"), 200);
+	assert_int_equal(seconds_off("updatedAt", now_ms), 0);
+	clock_freeze(now_ms - 6000);
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"fullName\":\"Latest\"}"), 200);
+	assert_int_equal(seconds_off("updatedAt", now_ms - 6000), 0);
+	clock_freeze(0);
+}
+
 static void
 a_batch_tells_what_became_of_each_item(void **state UNUSED)
 {
@@ -363,6 +407,7 @@ main(void)
 		cmocka_unit_test(tenants_do_not_see_each_other),
 		cmocka_unit_test(a_list_is_paged_to_its_end_without_gaps),
 		cmocka_unit_test(an_update_changes_what_is_given),
+		cmocka_unit_test(times_are_right_again_after_a_clock_that_was_ahead),
 		cmocka_unit_test(a_batch_tells_what_became_of_each_item),
 		cmocka_unit_test(a_key_used_twice_gives_the_first_answer),
 		cmocka_unit_test(a_key_is_known_to_a_worker_that_has_not_met_it),

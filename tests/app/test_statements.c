@@ -1,5 +1,6 @@
 /* Every statement on the real schema: it prepares, and row-level security alone keeps tenants apart. */
 #include "app_test.h"
+#include "base/clock.h"
 #include "db/sqlcat.h"
 
 #include <libpq-fe.h>
@@ -409,6 +410,65 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 	assert_int_equal(tx_rows(&tx, 2), 0);
 	assert_true(str_eq(before, rows_of_the_other()));
 }
+
+/* The superuser says it, for what no statement can do. */
+static void
+superuser(const char *sql)
+{
+	assert_int_equal(system(arena_fmt(&test_kept, "psql -X -q -v ON_ERROR_STOP=1 -c \"%s\"", sql).ptr), 0);
+}
+
+/* A step of the clean-up: how many records went, and where the next step begins. */
+static void
+expire(int64_t ttl_ms, int64_t rows, int64_t from_ms, int64_t *removed, int64_t *until_ms)
+{
+	struct tx    tx;
+	struct bind *b;
+	struct row   row;
+
+	tx_init(&tx, test_serve, &test_kept);
+	tx_step(&tx, SQL_HOUSEKEEPING_ENTER);
+	b = tx_step(&tx, SQL_HOUSEKEEPING_EXPIRE);
+	bind_i64(b, ttl_ms);
+	bind_i64(b, rows);
+	bind_i64(b, from_ms);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	row = tx_row(&tx, 1, 0);
+	*removed = row_i64(&row, COL_HOUSEKEEPING_EXPIRE_REMOVED);
+	*until_ms = row_i64(&row, COL_HOUSEKEEPING_EXPIRE_UNTIL_MS);
+}
+
+static void
+records_are_removed_oldest_first_and_in_steps(void **state UNUSED)
+{
+	const int64_t day_ms = 86400000;
+	int64_t       removed, until_ms;
+
+	make_targets();
+	make_targets();
+	make_targets();
+	superuser("UPDATE idempotency_key SET created_at = now()");
+	superuser("UPDATE idempotency_key k SET created_at = timestamptz 'epoch' + n * interval '1 day' FROM"
+	    " (SELECT ctid AS at, row_number() OVER () AS n FROM idempotency_key LIMIT 4) o WHERE k.ctid = o.at");
+	expire(day_ms, 2, 0, &removed, &until_ms);
+	assert_int_equal(removed, 2);
+	assert_int_equal(until_ms, 2 * day_ms);
+	/* It does not look back. */
+	expire(day_ms, 2, 3 * day_ms + 1, &removed, &until_ms);
+	assert_int_equal(removed, 1);
+	assert_int_equal(until_ms, 4 * day_ms);
+	expire(day_ms, 2, 2 * day_ms, &removed, &until_ms);
+	assert_int_equal(removed, 1);
+	assert_int_equal(until_ms, 3 * day_ms);
+	expire(day_ms, 2, until_ms, &removed, &until_ms);
+	assert_int_equal(removed, 0);
+	assert_int_equal(until_ms, 3 * day_ms);
+	/* After a clock that was ahead. */
+	expire(day_ms, 2, clock_wall_ms() - day_ms + 60000, &removed, &until_ms);
+	assert_int_equal(removed, 0);
+	assert_int_equal(until_ms, 0);
+}
+
 int
 main(void)
 {
@@ -421,6 +481,7 @@ main(void)
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),
 		cmocka_unit_test(the_serving_role_changes_no_limit),
+		cmocka_unit_test(records_are_removed_oldest_first_and_in_steps),
 	};
 	int failed;
 

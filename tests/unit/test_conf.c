@@ -175,6 +175,70 @@ values_are_judged_by_their_row(void **state)
 	}
 }
 
+/* The least and the most that a key takes, and what is just beyond; NULL: nothing is. fixed: a reload cannot change it. */
+static const struct {
+	const char *key, *below, *least, *most, *above;
+	bool        fixed;
+} bounds[] = {
+	{ "listen_mode", NULL, "0000", "0777", "1000", true },
+	{ "listen_backlog", "0", "1", "65535", "65536", true },
+	{ "admin_mode", NULL, "0000", "0777", "1000", true },
+	{ "workers", "0", "1", "512", "513" },
+	{ "workers_min", "0", "1", "512", "513" },
+	{ "workers_max", "0", "1", "512", "513" },
+	{ "spare_min", "0", "1", "512", "513" },
+	{ "spare_max", "0", "1", "512", "513" },
+	{ "spare_idle", "999ms", "1s", "60m", "3601s" },
+	{ "max_requests", "-1", "0", "1000000000", "1000000001" },
+	{ "max_memory", "-1", "0", "1024M", "1025M" },
+	{ "request_timeout", "99ms", "100ms", "10m", "600001ms" },
+	{ "queue_timeout", "-1", "0", "10m", "600001ms" },
+	{ "queue_shed", "-1", "0", "100", "101" },
+	{ "statement_timeout", "9ms", "10ms", "10m", "600001ms" },
+	{ "lock_timeout", "9ms", "10ms", "10m", "600001ms" },
+	{ "shutdown_timeout", "99ms", "100ms", "10m", "600001ms" },
+	{ "body_max", "16383", "16K", "4M", "4194305" },
+	{ "metadata_max", "1023", "1K", "64K", "65537" },
+	{ "auth_cache_ttl", "-1", "0", "1s", "1001ms" },
+	{ "idempotency_ttl", "999ms", "1s", "720h", "2592001s" },
+	{ "slow_request", "-1", "0", "10m", "600001ms" },
+};
+
+static void
+keys_are_taken_at_their_bounds_and_not_beyond(void **state)
+{
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(bounds); i++) {
+		if (!conf_set(&s->c, bounds[i].key, bounds[i].least, &s->err) || !conf_set(&s->c, bounds[i].key, bounds[i].most, &s->err))
+			fail_msg("%s: %.*s", bounds[i].key, STR_ARGS(buf_view(&s->err)));
+		if ((bounds[i].below && conf_set(&s->c, bounds[i].key, bounds[i].below, &s->err))
+		    || conf_set(&s->c, bounds[i].key, bounds[i].above, &s->err))
+			fail_msg("%s is taken beyond its bounds", bounds[i].key);
+	}
+}
+
+/* One after the other: what is fixed keeps its value and is named, the rest is taken over. */
+static void
+a_reload_changes_what_is_not_fixed(void **state)
+{
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(bounds); i++) {
+		struct buf  kept;
+		struct conf next;
+
+		conf_init(&next);
+		buf_init(&kept, ERR_MAX_BYTES);
+		assert_true(conf_set(&next, bounds[i].key, bounds[i].most, &s->err));
+		conf_keep_fixed(&next, &s->c, &kept);
+		if (!str_is(buf_view(&kept), bounds[i].fixed ? bounds[i].key : ""))
+			fail_msg("%s: %.*s", bounds[i].key, STR_ARGS(buf_view(&kept)));
+		conf_fini(&next);
+		buf_fini(&kept);
+	}
+}
+
 static void
 unknown_keys_are_errors(void **state)
 {
@@ -461,6 +525,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(defaults_are_what_the_contract_says),
 		TEST(values_are_judged_by_their_row),
+		TEST(keys_are_taken_at_their_bounds_and_not_beyond),
+		TEST(a_reload_changes_what_is_not_fixed),
 		TEST(unknown_keys_are_errors),
 		TEST(secrets_are_neither_printed_nor_repeated_in_messages),
 		TEST(files_have_comments_blanks_and_one_value_a_key),

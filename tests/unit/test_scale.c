@@ -190,7 +190,7 @@ quotas_are_read(void **state UNUSED)
 static void
 a_handover_arrives_as_it_was_sent(void **state UNUSED)
 {
-	static struct handover sent = { .pid = 77, .lifeline = { 5, 6 }, .stats = 7, .generation = 3, .started_wall_ms = 1234567890123,
+	static struct handover sent = { .pid = 77, .lifeline = { 5, 6 }, .stats = 7, .generation = 3, .started_wall_ms = 1234567890123, .started_ms = 4321,
 		.target = 9, .asked = { 0, 2, 16 } };
 	static struct handover got;
 	struct buf             text;

@@ -1,5 +1,6 @@
 /* The API key calls (contract section 7), and the resource's descriptor. */
 #include "auth/api_key.h"
+#include "base/clock.h"
 #include "call/stored.h"
 
 enum { MS_PER_DAY = 24 * 3600 * 1000 };
@@ -143,7 +144,7 @@ create(struct call *c)
 	made->id = id_new();
 	made->secret = str_of(key->text);
 	made->prefix = str_of(key->prefix);
-	made->created_ms = id_ms(&made->id);
+	made->created_ms = clock_wall_ms();
 	if ((e = end_with_maker(c, made)) != ERR_OK)
 		return e;
 	write_begin(&w, c);

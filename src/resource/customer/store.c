@@ -88,7 +88,7 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 
 /* ---- creating ---- */
 
-/* Gives all customers of a request ids, and the same time: that of the first id. */
+/* Gives all customers of a request ids, and the same time. */
 static int64_t
 stamp(struct customer *customers, size_t count)
 {
@@ -96,8 +96,6 @@ stamp(struct customer *customers, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = id_new();
-		if (i == 0)
-			now_ms = id_ms(&customers[0].id);
 		customers[i].created_ms = customers[i].updated_ms = now_ms;
 		customers[i].existing = false;
 	}

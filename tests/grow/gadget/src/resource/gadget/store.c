@@ -6,7 +6,7 @@ void
 gadget_create(struct write *w, struct gadget *gadget)
 {
 	gadget->id = id_new();
-	gadget->created_ms = gadget->updated_ms = id_ms(&gadget->id);
+	gadget->created_ms = gadget->updated_ms = clock_wall_ms();
 	stored_bind(write_step(w, SQL_GADGET_CREATE), &gadget_fields, gadget);
 }
 

@@ -1,0 +1,343 @@
+/* Who a key belongs to, for how long, and what the database is asked for it. */
+#include "app_test.h"
+#include "auth/api_key.h"
+
+#include <libpq-fe.h>
+#include <time.h>
+
+#define LIST "/api/v1/customers?limit=1"
+
+static PGconn *superuser;
+
+static void
+execute(const char *sql)
+{
+	PGresult *res = PQexec(superuser, sql);
+
+	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(superuser));
+	PQclear(res);
+}
+
+/* The first value of a query; its one '$' stands for a. */
+static const char *
+ask(const char *query, const char *a)
+{
+	const size_t head = strcspn(query, "$");
+	const char  *sql = arena_fmt(&test_kept, "%.*s%s%s", (int)head, query, a, query + head + (query[head] != 0)).ptr;
+	PGresult   *res = PQexec(superuser, sql);
+	const char *value;
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1)
+		fail_msg("%s: %s", sql, PQerrorMessage(superuser));
+	value = arena_str(&test_kept, str_of(PQgetvalue(res, 0, 0))).ptr;
+	PQclear(res);
+	return value;
+}
+
+static const char *
+uuid(const struct id *id)
+{
+	char text[ID_UUID_BYTES];
+
+	id_uuid(id, text);
+	return arena_str(&test_kept, (struct str) { text, ID_UUID_BYTES }).ptr;
+}
+
+struct made {
+	const char *text, *id;
+	unsigned char hash[SHA256_BYTES];
+};
+
+/* A key that no worker has met. more: further columns with their values, from a comma on. */
+static struct made
+make(enum tenant_name who, const char *columns, const char *values)
+{
+	struct id      id = id_new();
+	struct api_key key;
+	struct made    made = { .id = uuid(&id) };
+	char           hex[2 * SHA256_BYTES];
+
+	api_key_make(who != ACME_SANDBOX, &key);
+	str_put_hex(hex, key.hash, SHA256_BYTES);
+	memcpy(made.hash, key.hash, SHA256_BYTES);
+	made.text = arena_str(&test_kept, str_of(key.text)).ptr;
+	execute(arena_fmt(&test_kept, "INSERT INTO api_key (environment_id, id, hash, name, prefix%s) VALUES ('%s', '%s', '\\x%.*s', 'x', '%s'%s)",
+	    columns, uuid(&test_environment[who]), made.id, (int)sizeof(hex), hex, key.prefix, values).ptr);
+	return made;
+}
+
+static int
+list_with(const char *key)
+{
+	return SEND(ACME_LIVE, "GET", LIST, .key = key);
+}
+
+static void
+what_is_no_key_costs_the_database_nothing(void **state UNUSED)
+{
+	const char *good = test_key[ACME_LIVE];
+	const size_t len = strlen(good);
+	const char *keys[] = {
+		"", "ck_live_", arena_fmt(&test_kept, "%sx", good).ptr, arena_fmt(&test_kept, "%.*s", (int)len - 1, good).ptr,
+		arena_fmt(&test_kept, "%.*s-", (int)len - 1, good).ptr, arena_fmt(&test_kept, "ck_live_-%s", good + strlen("ck_live_") + 1).ptr,
+		arena_fmt(&test_kept, "Ck_live_%s", good + strlen("ck_live_")).ptr, arena_fmt(&test_kept, "ck_test_%s", good + strlen("ck_live_")).ptr,
+	};
+
+	for (size_t i = 0; i < COUNTOF(keys); i++) {
+		assert_int_equal(list_with(keys[i]), 401);
+		assert_int_equal(test_facts.db_trips, 0);
+		assert_null(test_facts.key.ptr);
+	}
+	/* Of another environment's kind, and of a good form: it is asked for, and is none. */
+	assert_int_equal(list_with(arena_fmt(&test_kept, "ck_sandbox_%s", good + strlen("ck_live_")).ptr), 401);
+	assert_true(test_facts.db_trips > 0);
+	assert_null(test_facts.key.ptr);
+	assert_int_equal(list_with(good), 200);
+	assert_true(str_eq(test_facts.key, (struct str) { good, strlen("ck_live_") + API_KEY_PREFIX_DIGITS }));
+	assert_false(id_is_nil(&test_facts.organization));
+}
+
+static void
+a_key_works_until_it_ends(void **state UNUSED)
+{
+	static const struct {
+		const char *columns, *values;
+		int         status;
+	} keys[] = {
+		{ "", "", 200 },
+		{ ", expires_at", ", now() + interval '1 minute'", 200 },
+		{ ", expires_at", ", now() - interval '1 ms'", 401 },
+		{ ", revoked_at", ", now()", 401 },
+		{ ", revoked_at", ", now() + interval '1 day'", 401 },
+		{ ", expires_at, revoked_at", ", now() + interval '1 day', now() - interval '1 day'", 401 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(keys); i++) {
+		struct made made = make(ACME_LIVE, keys[i].columns, keys[i].values);
+
+		for (int n = 0; n < 2; n++)
+			if (list_with(made.text) != keys[i].status)
+				fail_msg("key %zu, request %d: %d", i, n, test_response.status);
+	}
+}
+
+/* Keys that were found are trusted for a while; unknown ones are asked for each time. */
+static void
+a_key_that_was_found_is_not_looked_up_at_once(void **state UNUSED)
+{
+	struct made made = make(ACME_LIVE, "", "");
+	bool        trusted = false;
+
+	/* Unless this machine takes longer for a request than a key is trusted. */
+	for (int n = 0; n < 20 && !trusted; n++) {
+		unsigned trips;
+
+		made = make(ACME_LIVE, "", "");
+		assert_int_equal(list_with(made.text), 200);
+		trips = test_facts.db_trips;
+		assert_int_equal(list_with(made.text), 200);
+		trusted = test_facts.db_trips < trips;
+	}
+	assert_true(trusted);
+	execute(arena_fmt(&test_kept, "UPDATE api_key SET revoked_at = now() WHERE id = '%s'", made.id).ptr);
+	for (int n = 0; n < 200 && list_with(made.text) == 200; n++)
+		nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
+	assert_int_equal(test_response.status, 401);
+	assert_int_equal(list_with(made.text), 401);
+	assert_true(test_facts.db_trips > 0);
+}
+
+/* Keys share places in the memory of a worker: the tenant is that of the whole key. */
+static void
+keys_in_one_place_are_not_mixed_up(void **state UNUSED)
+{
+	struct made first = make(ACME_LIVE, "", ""), other = make(OTHER_LIVE, "", "");
+	const char *id = fresh("ext"), *uri = arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr;
+
+	while (other.hash[0] != first.hash[0])
+		other = make(OTHER_LIVE, "", "");
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", arena_fmt(&test_kept, "{\"email\":\"a@b.co\",\"id\":\"%s\"}", id).ptr), 201);
+	for (int n = 0; n < 3; n++) {
+		assert_int_equal(SEND(ACME_LIVE, "GET", uri, .key = first.text), 200);
+		assert_int_equal(SEND(ACME_LIVE, "GET", uri, .key = other.text), 404);
+	}
+}
+
+static void
+the_last_use_is_recorded_once_a_minute(void **state UNUSED)
+{
+	struct made made = make(ACME_LIVE, "", ""), fresh_one = make(ACME_LIVE, ", last_used_at", ", now() - interval '50 s'"),
+		    old = make(ACME_LIVE, ", last_used_at", ", now() - interval '70 s'");
+	static const char age[] = "SELECT now() - last_used_at < interval '20 s' FROM api_key WHERE id = '$'";
+
+	assert_int_equal(list_with(made.text), 200);
+	assert_int_equal(list_with(fresh_one.text), 200);
+	assert_int_equal(list_with(old.text), 200);
+	assert_string_equal(ask(age, made.id), "t");
+	assert_string_equal(ask(age, fresh_one.id), "f");
+	assert_string_equal(ask(age, old.id), "t");
+}
+
+static void
+a_pin_is_the_version_of_who_sends_none(void **state UNUSED)
+{
+	const char *environment = uuid(&test_environment[ACME_LIVE]);
+	struct made made_later;
+	static const struct {
+		const char *pin, *version;
+		bool        wrapped; /* as it is before 2026-07-24 */
+	} cases[] = {
+		{ "'2026-06-07'", NULL, true },
+		{ "'2026-06-07'", "2026-07-24", false },
+		{ "'2026-07-24'", NULL, false },
+		{ "'2026-07-24'", "2026-06-07", true },
+		{ "'1999-01-01'", NULL, false },
+		{ "NULL", NULL, false },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct made made;
+
+		execute(arena_fmt(&test_kept, "UPDATE organization SET api_version = %s WHERE id ="
+		    " (SELECT organization_id FROM environment WHERE id = '%s')", cases[i].pin, environment).ptr);
+		made = make(ACME_LIVE, "", "");
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", cases[i].version, .key = made.text), 201);
+		if ((at("data").ptr != NULL) != cases[i].wrapped)
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+	}
+	/* A client that names no version gets its answer again after the pin has moved. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = "pinned"), 201);
+	execute(arena_fmt(&test_kept, "UPDATE organization SET api_version = '2026-06-07' WHERE id ="
+	    " (SELECT organization_id FROM environment WHERE id = '%s')", environment).ptr);
+	made_later = make(ACME_LIVE, "", "");
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = "pinned", .key = made_later.text), 201);
+	assert_true(test_facts.replayed && !at("data").ptr);
+	execute(arena_fmt(&test_kept, "UPDATE organization SET api_version = NULL WHERE id ="
+	    " (SELECT organization_id FROM environment WHERE id = '%s')", environment).ptr);
+}
+
+static void
+a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
+{
+	struct made made = make(ACME_LIVE, ", rate_limit", ", '2/h burst 2'"), off = make(ACME_LIVE, ", rate_limit", ", 'off'");
+	int64_t     wait = 0;
+
+	for (int left = 1; left >= 0; left--) {
+		assert_int_equal(list_with(made.text), 200);
+		assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, left ? ";r=1;" : ";r=0;"));
+	}
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(list_with(made.text), 429);
+		assert_true(at_is("error.code", "\"rate_limited\""));
+		assert_int_equal(test_facts.db_trips, 0);
+		assert_false(id_is_nil(&test_facts.organization));
+		assert_true(test_facts.key.ptr != NULL);
+		assert_true(str_to_i64(response_find_header(&test_response, "Retry-After"), 1700, 1800, &wait));
+		assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, ";r=0;"));
+	}
+	assert_int_equal(list_with(off.text), 200);
+	assert_null(response_find_header(&test_response, "RateLimit").ptr);
+	/* What it makes has the same. */
+	assert_int_equal(list_with(test_key[ACME_LIVE]), 200);
+	assert_null(response_find_header(&test_response, "RateLimit").ptr);
+}
+
+/* What a new key shows, and that it is of its maker's environment. */
+static void
+a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
+{
+	static const char uri[] = "/api/v1/api-keys";
+	static const struct {
+		const char *body;
+		int         days; /* 0: refused */
+		const char *param;
+	} cases[] = {
+		{ "{\"name\":\"a\"}", 365 },
+		{ "{\"name\":\"a\",\"expiresInDays\":1}", 1 },
+		{ "{\"name\":\"a\",\"expiresInDays\":3650}", 3650 },
+		{ "{\"name\":\"a\",\"expiresInDays\":3651}", 0, "\"expiresInDays\"" },
+		{ "{\"name\":\"a\",\"expiresInDays\":0}", 0, "\"expiresInDays\"" },
+		{ "{\"name\":\"a\",\"expiresInDays\":\"1\"}", 0, "\"expiresInDays\"" },
+		{ "{\"name\":\"a\",\"expiresInDays\":1.0}", 0, "\"expiresInDays\"" },
+		{ "{\"name\":\"\"}", 0, "\"name\"" },
+		{ "{}", 0, "\"name\"" },
+	};
+
+	for (int who = ACME_LIVE; who <= ACME_SANDBOX; who++)
+		for (size_t i = 0; i < COUNTOF(cases); i++) {
+			const char *prefix = who == ACME_LIVE ? "\"ck_live_" : "\"ck_sandbox_";
+			struct str  key, id;
+
+			assert_int_equal(SEND(who, "POST", uri, cases[i].body), cases[i].days ? 201 : 400);
+			if (!cases[i].days) {
+				assert_true(at_is("error.param", cases[i].param));
+				continue;
+			}
+			key = kept(at("apiKey"));
+			id = kept(at("id"));
+			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + 1);
+			assert_true(str_starts(key, (struct str) { at("prefix").ptr, at("prefix").len - 1 }));
+			assert_true(str_starts(id, STR("\"key_")) && !at("lastUsedAt").ptr && !at("deleted").ptr);
+			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && at_is("object", "\"api_key\""));
+			assert_string_equal(ask(arena_fmt(&test_kept, "SELECT (extract(epoch FROM expires_at - created_at) / 86400)::int FROM api_key"
+			    " WHERE created_at = '%.*s' AND expires_at = '%.*s' ORDER BY id DESC LIMIT 1", (int)at("createdAt").len - 2, at("createdAt").ptr + 1,
+			    (int)at("expiresAt").len - 2, at("expiresAt").ptr + 1).ptr, ""), arena_fmt(&test_kept, "%d", cases[i].days).ptr);
+			assert_int_equal(SEND(who, "GET", uri), 200);
+			assert_true(str_eq(at("data.0.id"), id) && !at("data.0.apiKey").ptr && at_is("data.0.lastUsedAt", "null"));
+			assert_true(at_is("data.0.name", "\"a\"") && at("data.0.prefix").ptr && at("data.0.createdAt").ptr && !at("data.0.deleted").ptr);
+			/* It works, in the same environment, and may be deleted by another one but not by itself. */
+			key = (struct str) { key.ptr + 1, key.len - 2 };
+			id = (struct str) { id.ptr + 1, id.len - 2 };
+			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr, .key = kept(key).ptr), 409);
+			assert_int_equal(SEND(OTHER_LIVE, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
+			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 200);
+			assert_true(at_is("deleted", "true") && at_is("object", "\"api_key\"") && !at("name").ptr && !at("createdAt").ptr);
+			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
+			assert_true(at_is("error.code", "\"api_key_not_found\""));
+		}
+	assert_int_equal(SEND(ACME_LIVE, "DELETE", "/api/v1/api-keys/nosuch"), 404);
+	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-18"), 404);
+	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-25"), 200);
+}
+
+/* An answer with a secret is opened with the key that it was made for, as long as nobody changed it. */
+static void
+an_answer_that_was_changed_is_not_shown(void **state UNUSED)
+{
+	const char *key = fresh("key");
+	struct made another = make(ACME_LIVE, "", "");
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"x\"}", .idem = key), 201);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"x\"}", .idem = key, .key = another.text), 409);
+	assert_true(at_is("error.param", "\"Idempotency-Key\""));
+	execute(arena_fmt(&test_kept, "UPDATE idempotency_key SET answer = set_byte(answer, 3, get_byte(answer, 3) # 1) WHERE key = '%s'", key).ptr);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"x\"}", .idem = key), 503);
+	assert_true(at_is("error.code", "\"idempotency_unavailable\"") && at_is("error.param", "\"Idempotency-Key\""));
+	execute(arena_fmt(&test_kept, "UPDATE idempotency_key SET answer = '\\x00' WHERE key = '%s'", key).ptr);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"x\"}", .idem = key), 503);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_key_costs_the_database_nothing),
+		cmocka_unit_test(a_key_works_until_it_ends),
+		cmocka_unit_test(a_key_that_was_found_is_not_looked_up_at_once),
+		cmocka_unit_test(keys_in_one_place_are_not_mixed_up),
+		cmocka_unit_test(the_last_use_is_recorded_once_a_minute),
+		cmocka_unit_test(a_pin_is_the_version_of_who_sends_none),
+		cmocka_unit_test(a_limit_of_its_own_counts_for_a_key),
+		cmocka_unit_test(a_key_that_is_made_is_as_it_is_told),
+		cmocka_unit_test(an_answer_that_was_changed_is_not_shown),
+	};
+	int failed;
+
+	app_test_begin();
+	superuser = PQconnectdb("");
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	PQfinish(superuser);
+	app_test_end();
+	return failed;
+}

@@ -1,0 +1,617 @@
+/*
+ * What is told of a transaction whose connection is lost: at each of its ends, once or again and again. The cut is made
+ * between libpq and its socket, so the database goes on as it would.
+ */
+#include "app_test.h"
+#include "call/call.h"
+#include "db/verdict.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+/* ---- the cut ---- */
+
+enum cut {
+	NO_CUT,
+	BEFORE_FLUSH, /* the statements do not arrive */
+	BEFORE_SYNC,  /* they do, and are not committed */
+	AFTER_SYNC,   /* they are, and nobody learns it */
+};
+
+static enum cut cut;
+static unsigned cuts; /* still to be made */
+
+/* A superuser's connection, and what it does once, right after the cut or before the Sync of that number. */
+static PGconn     *superuser;
+static const char *meanwhile;
+static void      (*instead)(void);
+static const char *at_flush, *at_sync; /* each time, for so many Syncs */
+static unsigned    interferences;
+static unsigned    syncs_before;
+
+int __real_PQpipelineSync(PGconn *conn);
+int __wrap_PQpipelineSync(PGconn *conn);
+int __real_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
+    const int *formats, int format);
+int __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
+    const int *formats, int format);
+int __real_PQsendFlushRequest(PGconn *conn);
+int __wrap_PQsendFlushRequest(PGconn *conn);
+
+static void
+execute(const char *sql)
+{
+	PGresult *res = PQexec(superuser, sql);
+
+	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(superuser));
+	PQclear(res);
+}
+
+static void
+lose(PGconn *conn)
+{
+	char          junk[65536];
+	struct pollfd wait = { .fd = PQsocket(conn), .events = POLLIN };
+
+	cuts--;
+	if (cut == AFTER_SYNC) {
+		while (PQflush(conn) == 1)
+			continue;
+		assert_int_equal(poll(&wait, 1, 10000), 1); /* it answers when it has committed */
+		while (recv(wait.fd, junk, sizeof(junk), MSG_DONTWAIT) > 0)
+			continue;
+	}
+	shutdown(wait.fd, SHUT_RDWR);
+	if (meanwhile)
+		execute(meanwhile);
+	meanwhile = NULL;
+}
+
+/* The statement that was sent last. What is asked for an API key, now and then, is not what is cut. */
+static const char *last;
+
+int
+__wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
+    const int *formats, int format)
+{
+	last = name;
+	return __real_PQsendQueryPrepared(conn, name, n, values, lengths, formats, format);
+}
+
+int
+__wrap_PQpipelineSync(PGconn *conn)
+{
+	void (*act)(void) = instead;
+	int sent;
+
+	if (strcmp(last, "key_find") == 0 || strcmp(last, "key_used") == 0)
+		return __real_PQpipelineSync(conn);
+	if (at_sync && interferences) {
+		interferences--;
+		execute(at_sync);
+	}
+	if (act && syncs_before-- == 0) {
+		instead = NULL; /* it may send a request of its own */
+		act();
+	}
+	if (cut == BEFORE_SYNC && cuts)
+		lose(conn);
+	sent = __real_PQpipelineSync(conn);
+	if (cut == AFTER_SYNC && cuts)
+		lose(conn);
+	return sent;
+}
+
+int
+__wrap_PQsendFlushRequest(PGconn *conn)
+{
+	if (at_flush)
+		execute(at_flush);
+	if (cut == BEFORE_FLUSH && cuts)
+		lose(conn);
+	return __real_PQsendFlushRequest(conn);
+}
+
+/* ---- what is told, and what was done ---- */
+
+#define NOTHING "Nothing was done; try again."
+#define LOOK    "Its outcome is unknown; look before you repeat it."
+#define KEYED   "With an Idempotency-Key it could be repeated safely."
+#define REPEAT  "Its outcome is unknown; try again with the same Idempotency-Key."
+
+static const char *
+sentence(void)
+{
+	return arena_str(&test_kept, at("message")).ptr;
+}
+
+static const char *
+text_of(const char *format, const char *a)
+{
+	size_t head = strcspn(format, "$");
+
+	return format[head] ? arena_fmt(&test_kept, "%.*s%s%s", (int)head, format, a, format + head + 1).ptr : format;
+}
+
+static void
+what_was_lost_is_told_as_it_is(void **state UNUSED)
+{
+	static const struct {
+		const char *method, *uri, *body;
+		bool        key;
+		enum cut    cut;
+		unsigned    cuts;
+		int         status;
+		const char *told, *not_told; /* in the message */
+		int         made;
+	} cases[] = {
+		/* Done once for its own id, or for its key, whatever is lost. */
+		{ "POST", "", "{\"email\":\"a@b.co\",\"id\":\"$\"}", false, AFTER_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"id\":\"$\"}", false, AFTER_SYNC, 2, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"id\":\"$\"}", false, BEFORE_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"id\":\"$\"}", true, AFTER_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, AFTER_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, AFTER_SYNC, 2, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, BEFORE_SYNC, 2, 201, NULL, NULL, 1 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"},{\"email\":\"a@b.co\",\"id\":\"$\"}]}", true, AFTER_SYNC, 1, 200, NULL, NULL, 2 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\",\"id\":\"$\"}]}", false, AFTER_SYNC, 1, 200, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, AFTER_SYNC, 1, 200, NULL, NULL, 0 },
+		{ "GET", "/outcome", NULL, false, AFTER_SYNC, 2, 200, NULL, NULL, 0 },
+		/* Before the Sync nothing can be done: another run, key or not. */
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, BEFORE_FLUSH, 2, 200, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 2, 200, NULL, NULL, 0 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
+		/* Nobody knows, and a second run could do it twice. */
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, BEFORE_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
+		/* Lost in each run. */
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, AFTER_SYNC, 3, 503, REPEAT, NOTHING, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, BEFORE_SYNC, 3, 503, REPEAT, NOTHING, 0 },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"id\":\"$\"}", false, AFTER_SYNC, 3, 503, LOOK " " KEYED, NOTHING, 1 },
+		{ "GET", "/outcome", NULL, false, AFTER_SYNC, 3, 503, NOTHING, "unknown", 0 },
+		{ "GET", "?limit=1", NULL, false, BEFORE_SYNC, 3, 503, NOTHING, "unknown", 0 },
+	};
+
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\",\"id\":\"outcome\"}");
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		const char *key = cases[i].key ? fresh("key") : NULL;
+		struct sent sent = { ACME_LIVE, cases[i].method, arena_fmt(&test_kept, "/api/v1/customers%s", cases[i].uri).ptr,
+			cases[i].body ? text_of(cases[i].body, fresh("x")) : NULL, .idem = key };
+		int64_t     before = count_customers(ACME_LIVE);
+		struct str  first;
+		int         status;
+
+		cut = cases[i].cut;
+		cuts = cases[i].cuts;
+		status = send_request(&sent);
+		cut = NO_CUT;
+		if (status != cases[i].status || cuts)
+			fail_msg("case %zu: %u cuts are left, %.*s", i, cuts, STR_ARGS(body()));
+		if (cases[i].told && (!strstr(sentence(), cases[i].told) || strstr(sentence(), cases[i].not_told)))
+			fail_msg("case %zu: %s", i, sentence());
+		if (status == 503)
+			assert_int_equal(strstr(sentence(), KEYED) != NULL, strstr(cases[i].told, KEYED) != NULL);
+		assert_false(test_facts.replayed);
+		if (cases[i].method[0] == 'P' && cases[i].body && !cases[i].uri[0] && status == 201)
+			assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "created"));
+		assert_int_equal(count_customers(ACME_LIVE), before + cases[i].made);
+		if (!key)
+			continue;
+		/* What was stored for the key is told when it is asked again; what was not is done now. */
+		first = kept(body());
+		assert_true(send_request(&sent) < 300);
+		assert_int_equal(test_facts.replayed, status != 503 || cases[i].made);
+		if (status < 300)
+			assert_true(str_eq(first, body()));
+		assert_int_equal(count_customers(ACME_LIVE), before + (cases[i].made ? cases[i].made : cases[i].method[1] == 'O'));
+	}
+}
+
+/* A route that takes no Idempotency-Key does not advise one. */
+static void
+what_takes_no_key_is_not_told_of_one(void **state UNUSED)
+{
+	struct str id;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"lost\"}"), 201);
+	id = kept(at("id"));
+	cut = AFTER_SYNC;
+	cuts = 1;
+	assert_int_equal(SEND(ACME_LIVE, "DELETE", arena_fmt(&test_kept, "/api/v1/api-keys/%.*s", (int)id.len - 2, id.ptr + 1).ptr), 503);
+	cut = NO_CUT;
+	assert_non_null(strstr(sentence(), LOOK));
+	assert_null(strstr(sentence(), "Idempotency-Key"));
+	assert_non_null(response_find_header(&test_response, "Retry-After").ptr);
+	assert_int_equal(SEND(ACME_LIVE, "DELETE", arena_fmt(&test_kept, "/api/v1/api-keys/%.*s", (int)id.len - 2, id.ptr + 1).ptr), 404);
+}
+
+/* A key's answer is encrypted with it, and is opened again after a loss. */
+static void
+a_secret_is_shown_once_and_again_for_the_same_request(void **state UNUSED)
+{
+	const char *key = fresh("key");
+	struct str  first;
+
+	for (unsigned n = 0; n < 2; n++) {
+		cut = AFTER_SYNC;
+		cuts = n;
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"sealed\"}", .idem = key), 201);
+		cut = NO_CUT;
+		assert_int_equal(cuts, 0);
+		assert_int_equal(test_facts.replayed, 0);
+		first = kept(body());
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"sealed\"}", .idem = key), 201);
+		assert_true(test_facts.replayed && str_eq(first, body()));
+		assert_true(str_is(response_find_header(&test_response, "Idempotent-Replayed"), "true"));
+		key = fresh("key");
+	}
+}
+
+/*
+ * After a run whose outcome is unknown another one fails for certain. If it saw that there is no record of the key, the
+ * first one was not done either; and if it did not get that far, or there is one, nobody knows.
+ */
+static void
+a_later_run_proves_only_what_it_saw(void **state UNUSED)
+{
+	static const char lock[] = "BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE";
+	static const char revoke[] = "REVOKE SELECT ON idempotency_key FROM clientele_serve";
+	static const struct {
+		bool        key;
+		enum cut    cut;
+		const char *meanwhile, *told;
+		int         made;
+	} cases[] = {
+		{ true, BEFORE_SYNC, lock, "Another request holds what this one needs. " NOTHING, 0 },
+		{ true, AFTER_SYNC, lock, "Another request holds what this one needs. " REPEAT, 1 },
+		{ false, AFTER_SYNC, lock, "Another request holds what this one needs. " LOOK " " KEYED, 1 },
+		{ false, BEFORE_SYNC, lock, "Another request holds what this one needs. " LOOK " " KEYED, 0 },
+		{ true, AFTER_SYNC, revoke, "Something went wrong on our side. " REPEAT, 1 },
+		{ true, BEFORE_SYNC, revoke, "Something went wrong on our side. " REPEAT, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		int64_t before = count_customers(ACME_LIVE);
+		int     status;
+
+		cut = cases[i].cut;
+		cuts = 1;
+		meanwhile = cases[i].meanwhile;
+		status = SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", fresh("x")),
+		    .idem = cases[i].key ? fresh("key") : NULL);
+		cut = NO_CUT;
+		execute(cases[i].meanwhile == lock ? "ROLLBACK" : "GRANT SELECT ON idempotency_key TO clientele_serve");
+		if (status != 503 || !at_is("message", arena_fmt(&test_kept, "\"%s\"", cases[i].told).ptr))
+			fail_msg("case %zu: %d %s", i, status, sentence());
+		assert_int_equal(count_customers(ACME_LIVE), before + cases[i].made);
+	}
+}
+
+/* The database works on; what was asked of it is cancelled. */
+static void
+a_request_ends_with_its_time(void **state UNUSED)
+{
+	const int64_t timeout_ms = test_conf.request_timeout_ms, before = count_customers(ACME_LIVE);
+
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+	test_conf.request_timeout_ms = 300;
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 503);
+	assert_true(at_is("message", "\"The request took too long. " NOTHING "\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}"), 503);
+	assert_true(at_is("message", "\"The request took too long. " LOOK " " KEYED "\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = fresh("key")), 503);
+	assert_true(at_is("message", "\"The request took too long. " REPEAT "\""));
+	execute("ROLLBACK");
+	test_conf.request_timeout_ms = timeout_ms;
+	assert_int_equal(count_customers(ACME_LIVE), before);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+}
+
+/* A twin of the request, in another worker. */
+static struct sent twin;
+static int         twin_status;
+
+static void
+send_twin(void)
+{
+	struct response mine = test_response;
+	struct facts    facts = test_facts;
+	struct arena    arena = test_arena;
+	struct app     *app = test_app;
+	static struct stats_slot stats;
+
+	response_init(&test_response);
+	arena_init(&test_arena);
+	test_app = app_new(&test_conf, &stats, buckets_new());
+	twin_status = send_request(&twin);
+	app_free(test_app);
+	arena_fini(&test_arena);
+	response_fini(&test_response);
+	test_app = app;
+	test_arena = arena;
+	test_facts = facts;
+	test_response = mine;
+}
+
+static void
+lose_next_before(void)
+{
+	cut = BEFORE_SYNC;
+	cuts = 1;
+}
+
+static void
+lose_next_after(void)
+{
+	cut = AFTER_SYNC;
+	cuts = 1;
+}
+
+/* An answer that was made beforehand is not given, and not kept, when it was wrong. */
+static void
+what_was_there_is_not_told_as_made(void **state UNUSED)
+{
+	const char *body_text = text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", fresh("x")), *key = fresh("key");
+	struct str  first;
+	int64_t     before;
+	unsigned    trips = 0;
+
+	/* One that was right costs one round trip, unless the API key was asked for, too. */
+	for (int n = 0; n < 20 && trips != 1; n++) {
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = fresh("key")), 201);
+		trips = test_facts.db_trips;
+	}
+	assert_int_equal(trips, 1);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text), 201);
+	first = kept(body());
+	before = count_customers(ACME_LIVE);
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text, .idem = key), 200);
+		assert_true(str_eq(first, body()));
+		assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "existing"));
+		assert_int_equal(test_facts.replayed, n);
+	}
+	/* A look for the record changes nothing, so it runs again when it is lost. */
+	cut = AFTER_SYNC;
+	cuts = 2;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text, .idem = key), 200);
+	cut = NO_CUT;
+	assert_true(cuts == 0 && test_facts.replayed && str_eq(first, body()));
+	assert_int_equal(count_customers(ACME_LIVE), before);
+}
+
+/* Another program writes the record of the key between the look for it and the commit. */
+static void
+a_record_that_comes_meanwhile_is_found(void **state UNUSED)
+{
+	struct sent sent = { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Met\"}", .idem = fresh("key") };
+	const char *other = sent.idem;
+
+	assert_int_equal(send_request(&sent), 200);
+	/* Once; or it comes and goes, so often that one run is left, or none. */
+	for (unsigned n = 0; n < 4; n++) {
+		sent.idem = fresh("key");
+		at_sync = arena_fmt(&test_kept, "INSERT INTO idempotency_key SELECT environment_id, '%s', request_hash, maker, version, asked,"
+		    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", sent.idem, other).ptr;
+		at_flush = n ? arena_fmt(&test_kept, "DELETE FROM idempotency_key WHERE key = '%s'", sent.idem).ptr : NULL;
+		interferences = n ? n : 1;
+		assert_int_equal(send_request(&sent), n < 3 ? 200 : 503);
+		assert_int_equal(interferences, 0);
+		assert_int_equal(test_facts.replayed, n == 0);
+		if (n == 3)
+			assert_true(at_is("message", "\"Another request changed the same data at the same moment. " NOTHING "\"")
+			    && at_is("error.code", "\"service_unavailable\"") && !at("id").ptr);
+	}
+	at_flush = NULL;
+	at_sync = NULL;
+}
+
+/* A refusal is kept for the key, and the twin's may have come first. */
+static void
+a_refusal_is_the_one_that_was_kept_first(void **state UNUSED)
+{
+	const char *taken = fresh("x"), *id = fresh("x");
+
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", taken));
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", id));
+	for (unsigned syncs = 1; syncs < 3; syncs++) {
+		twin = (struct sent) { ACME_LIVE, "PATCH", text_of("/api/v1/customers/$", id), text_of("{\"externalId\":\"$\"}", taken), .idem = fresh("key") };
+		syncs_before = syncs;
+		instead = send_twin;
+		assert_int_equal(send_request(&twin), 409);
+		assert_true(at_is("error.code", "\"duplicate\""));
+		assert_int_equal(test_facts.replayed, syncs == 1);
+		instead = NULL;
+		if (syncs == 1)
+			assert_int_equal(twin_status, 409);
+		assert_int_equal(send_request(&twin), 409);
+		assert_true(at_is("error.code", "\"duplicate\"") && test_facts.replayed);
+		assert_string_equal(err_info(test_facts.error)->code, "duplicate"); /* for the log */
+	}
+	/* It is stored even when that is lost the first time. */
+	for (unsigned n = 0; n < 2; n++) {
+		twin.idem = fresh("key");
+		syncs_before = 1;
+		instead = n ? lose_next_after : lose_next_before;
+		assert_int_equal(send_request(&twin), 409);
+		cut = NO_CUT;
+		assert_int_equal(cuts, 0);
+		assert_int_equal(test_facts.replayed, 0);
+		assert_int_equal(send_request(&twin), 409);
+		assert_int_equal(test_facts.replayed, 1);
+	}
+	/* Even when the answer that says so is lost. */
+	twin.idem = fresh("key");
+	cut = AFTER_SYNC;
+	cuts = 1;
+	assert_int_equal(send_request(&twin), 409);
+	cut = NO_CUT;
+	assert_int_equal(cuts, 0);
+	assert_true(at_is("error.code", "\"duplicate\""));
+}
+
+/* ---- the sentences ---- */
+
+static void
+a_failure_is_told_by_outcome_and_reason(void **state UNUSED)
+{
+	static const struct route plain = { METHOD_DELETE, "x", 0, V_FIRST, NULL }, writes = { METHOD_POST, "x", ROUTE_WRITES, V_FIRST, NULL };
+	static const struct {
+		enum db_status  status;
+		enum tx_outcome outcome;
+		enum sql_id     failed; /* SQL__COUNT: none */
+		bool            key, writes;
+		enum err        code;
+		const char     *message;
+	} failures[] = {
+		{ DB_LOCKED, TX_UNDONE, SQL__COUNT, false, true, ERR_UNAVAILABLE, "Another request holds what this one needs. " NOTHING },
+		{ DB_TIMEOUT, TX_UNDONE, SQL__COUNT, false, true, ERR_UNAVAILABLE, "The request took too long. " NOTHING },
+		{ DB_TIMEOUT, TX_UNKNOWN, SQL__COUNT, false, false, ERR_UNAVAILABLE, "The request took too long. " LOOK },
+		{ DB_TIMEOUT, TX_UNKNOWN, SQL__COUNT, false, true, ERR_UNAVAILABLE, "The request took too long. " LOOK " " KEYED },
+		{ DB_TIMEOUT, TX_UNKNOWN, SQL__COUNT, true, true, ERR_UNAVAILABLE, "The request took too long. " REPEAT },
+		{ DB_GONE, TX_UNDONE, SQL__COUNT, true, true, ERR_UNAVAILABLE, "The service is temporarily unavailable. " NOTHING },
+		{ DB_GONE, TX_UNKNOWN, SQL__COUNT, true, true, ERR_UNAVAILABLE, "The connection to the database was lost while the request ran. " REPEAT },
+		{ DB_FAILED, TX_UNDONE, SQL__COUNT, true, true, ERR_INTERNAL, "Something went wrong on our side. Nothing was done." },
+		{ DB_FAILED, TX_UNKNOWN, SQL__COUNT, true, true, ERR_UNAVAILABLE, "Something went wrong on our side. " REPEAT },
+		{ DB_UNIQUE, TX_UNDONE, SQL__COUNT, false, true, ERR_INTERNAL, "Something went wrong on our side. Nothing was done." },
+		{ DB_LOCKED, TX_UNDONE, SQL_ENVIRONMENT_ENTER_ALONE, true, true, ERR_IDEM_IN_PROGRESS, "A request with this idempotency key is still running." },
+		{ DB_TIMEOUT, TX_UNDONE, SQL_ENVIRONMENT_ENTER_ALONE, true, true, ERR_IDEM_IN_PROGRESS, "A request with this idempotency key is still running." },
+		{ DB_LOCKED, TX_UNKNOWN, SQL_ENVIRONMENT_ENTER_ALONE, true, true, ERR_UNAVAILABLE, "Another request holds what this one needs. " REPEAT },
+		{ DB_FAILED, TX_UNDONE, SQL_ENVIRONMENT_ENTER_ALONE, true, true, ERR_INTERNAL, "Something went wrong on our side. Nothing was done." },
+		{ DB_FAILED, TX_UNDONE, SQL_IDEMPOTENCY_LOOK, true, true, ERR_IDEM_UNAVAILABLE, "The idempotency record cannot be read or written. " NOTHING },
+		{ DB_FAILED, TX_UNDONE, SQL_IDEMPOTENCY_PUT, true, true, ERR_IDEM_UNAVAILABLE, "The idempotency record cannot be read or written. " NOTHING },
+		{ DB_LOCKED, TX_UNDONE, SQL_CUSTOMER_UPDATE, true, true, ERR_UNAVAILABLE, "Another request holds what this one needs. " NOTHING },
+	};
+
+	for (size_t i = 0; i < COUNTOF(failures); i++) {
+		struct call c = { .arena = &test_kept, .route = failures[i].writes ? &writes : &plain,
+			.idem.key = failures[i].key ? STR("k") : STR_NONE };
+		struct tx   tx;
+		enum err    e;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx.outcome = failures[i].outcome;
+		if (failures[i].failed != SQL__COUNT) {
+			tx_step(&tx, failures[i].failed);
+			tx.failed = 0;
+		}
+		snprintf(tx.log, sizeof(tx.log), "why");
+		e = call_db_failed(&c, &tx, failures[i].status);
+		if (e != failures[i].code || c.problem.code != e || strcmp(c.problem.message, failures[i].message) != 0)
+			fail_msg("failure %zu: %s", i, c.problem.message);
+		assert_string_equal(c.problem.log, failures[i].outcome == TX_UNKNOWN ? "why; outcome unknown" : "why");
+		assert_int_equal(c.problem.retry_after_s, err_info(e)->status == 503);
+		if (e == ERR_IDEM_IN_PROGRESS || e == ERR_IDEM_UNAVAILABLE)
+			assert_string_equal(c.problem.param, "Idempotency-Key");
+		else
+			assert_null(c.problem.param);
+	}
+}
+
+/* What PostgreSQL says is judged by its SQLSTATE, or by the class that it begins with. */
+static void
+an_error_of_the_database_has_a_meaning(void **state UNUSED)
+{
+	static const struct {
+		const char    *sqlstate;
+		struct verdict verdict;
+	} errors[] = {
+		{ "23505", { .status = DB_UNIQUE } },
+		{ "23503", { .status = DB_FAILED } },
+		{ "55P03", { .status = DB_LOCKED } },
+		{ "55000", { .status = DB_FAILED } },
+		{ "57014", { .status = DB_TIMEOUT } },
+		{ "40001", { .status = DB_TIMEOUT, .retry = true } },
+		{ "40P01", { .status = DB_TIMEOUT, .retry = true } },
+		{ "40002", { .status = DB_FAILED } },
+		{ "0A000", { .status = DB_FAILED, .retry = true, .close = true } },
+		{ "26000", { .status = DB_GONE, .retry = true, .close = true } },
+		{ "42P05", { .status = DB_GONE, .retry = true, .close = true } },
+		{ "42P01", { .status = DB_FAILED } },
+		{ "08P01", { .status = DB_GONE, .close = true, .doubt = true } },
+		{ "08006", { .status = DB_GONE, .close = true, .doubt = true } },
+		{ "25006", { .status = DB_GONE, .retry = true, .close = true } },
+		{ "57P01", { .status = DB_GONE, .retry = true, .close = true } },
+		{ "57P03", { .status = DB_GONE, .retry = true, .close = true } },
+		{ "53300", { .status = DB_GONE, .close = true } },
+		{ "53100", { .status = DB_GONE } },
+		{ "53200", { .status = DB_GONE } },
+		{ "XX000", { .status = DB_FAILED } },
+	};
+	PGconn *conn = PQconnectdb(getenv("CLIENTELE_TEST_OWNER_URL"));
+
+	for (size_t i = 0; i < COUNTOF(errors); i++) {
+		const char    *sql = arena_fmt(&test_kept, "DO $$ BEGIN RAISE EXCEPTION 'no word of it' USING ERRCODE = '%s',"
+		       " CONSTRAINT = 'taken'; END $$", errors[i].sqlstate).ptr;
+		PGresult      *res = PQexec(conn, sql);
+		struct tx      tx;
+		struct verdict got;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx_step(&tx, SQL_CUSTOMER_GET);
+		tx_step(&tx, SQL_CUSTOMER_UPDATE);
+		got = verdict_of(&tx, 1, res);
+		PQclear(res);
+		if (got.status != errors[i].verdict.status || got.retry != errors[i].verdict.retry || got.close != errors[i].verdict.close
+		    || got.doubt != errors[i].verdict.doubt || got.unseen)
+			fail_msg("%s", errors[i].sqlstate);
+		assert_int_equal(tx.failed, 1);
+		assert_string_equal(tx.constraint, "taken");
+		assert_string_equal(tx.sqlstate, errors[i].sqlstate);
+		if (got.doubt)
+			assert_string_equal(tx.log, arena_fmt(&test_kept,
+			    "connection lost with SQLSTATE %s (no word of it), first statement customer_get", errors[i].sqlstate).ptr);
+		else
+			assert_string_equal(tx.log, arena_fmt(&test_kept,
+			    "statement customer_update failed with SQLSTATE %s on taken", errors[i].sqlstate).ptr);
+	}
+	PQfinish(conn);
+}
+
+/* One that libpq made itself has no SQLSTATE. */
+static void
+an_error_of_libpq_is_a_lost_connection(void **state UNUSED)
+{
+	PGresult      *res = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+	struct tx      tx;
+	struct verdict got;
+
+	tx_init(&tx, test_serve, &test_kept);
+	tx_step(&tx, SQL_CUSTOMER_GET);
+	got = verdict_of(&tx, 0, res);
+	PQclear(res);
+	assert_true(got.status == DB_GONE && got.close && got.doubt && got.unseen && !got.retry);
+	assert_int_equal(tx.failed, TX_STEPS_MAX);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_lost_is_told_as_it_is),
+		cmocka_unit_test(what_takes_no_key_is_not_told_of_one),
+		cmocka_unit_test(a_secret_is_shown_once_and_again_for_the_same_request),
+		cmocka_unit_test(a_later_run_proves_only_what_it_saw),
+		cmocka_unit_test(a_request_ends_with_its_time),
+		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
+		cmocka_unit_test(what_was_there_is_not_told_as_made),
+		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
+		cmocka_unit_test(a_failure_is_told_by_outcome_and_reason),
+		cmocka_unit_test(an_error_of_the_database_has_a_meaning),
+		cmocka_unit_test(an_error_of_libpq_is_a_lost_connection),
+	};
+	int failed;
+
+	app_test_begin();
+	superuser = PQconnectdb("");
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	PQfinish(superuser);
+	app_test_end();
+	return failed;
+}

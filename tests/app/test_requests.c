@@ -1,0 +1,455 @@
+/* What is judged before a handler, and by the tables of fields: bounds, from both sides. */
+#include "app_test.h"
+#include "base/limits.h"
+#include "resource/customer/customer.h"
+
+#define CUSTOMERS "/api/v1/customers"
+#define MINIMAL "{\"email\":\"a@b.co\"}"
+
+/* So many of a character. */
+static const char *
+many(size_t n, char c)
+{
+	char *text = ARENA_NEW(&test_kept, char, n + 1);
+
+	memset(text, c, n);
+	return text;
+}
+
+static const char *
+joined(const char *a, const char *b, const char *c)
+{
+	return arena_fmt(&test_kept, "%s%s%s", a, b, c).ptr;
+}
+
+static const char *
+param(void)
+{
+	struct str value = at("error.param");
+
+	return value.len > 1 && value.ptr[0] == '"' ? arena_str(&test_kept, (struct str) { value.ptr + 1, value.len - 2 }).ptr : "";
+}
+
+/* ---- headers ---- */
+
+static const enum header once[] = { HEADER_API_KEY, HEADER_VERSION, HEADER_IDEMPOTENCY_KEY };
+
+static void
+put(struct sent *s, enum header h, const char *value)
+{
+	*(h == HEADER_API_KEY ? &s->key : h == HEADER_VERSION ? &s->version : &s->idem) = value;
+}
+
+static void
+a_header_that_is_repeated_is_refused(void **state UNUSED)
+{
+	/* As nginx passes it on, and as lighttpd does, which joins the values. */
+	for (size_t i = 0; i < COUNTOF(once); i++) {
+		const char *good = once[i] == HEADER_API_KEY ? test_key[ACME_LIVE]
+		    : once[i] == HEADER_VERSION ? "2026-07-31" : "one";
+		const char *values[] = { good, joined(good, ", ", good), joined(good, ", ", ""), joined("", ", ", good) };
+
+		for (size_t k = 0; k < COUNTOF(values); k++) {
+			struct sent s = { ACME_LIVE, "POST", CUSTOMERS, MINIMAL };
+			int64_t     before = count_customers(ACME_LIVE);
+
+			put(&s, once[i], values[k]);
+			s.often[once[i]] = k == 0 ? 2 : 1;
+			if (send_request(&s) != 400 || strcmp(param(), header_names[once[i]]) != 0)
+				fail_msg("%s: %s is answered with %.*s", header_names[once[i]], values[k], STR_ARGS(body()));
+			assert_int_equal(count_customers(ACME_LIVE), before);
+		}
+	}
+	/* Commas alone are part of a key. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, .idem = fresh("a,b,")), 201);
+}
+
+static void
+a_header_has_a_longest_value(void **state UNUSED)
+{
+	for (size_t i = 0; i < COUNTOF(once); i++)
+		for (size_t more = 0; more < 2; more++) {
+			struct sent s = { ACME_LIVE, "POST", CUSTOMERS, MINIMAL };
+
+			put(&s, once[i], many(HEADER_VALUE_MAX_BYTES + more, 'x'));
+			assert_int_equal(send_request(&s), once[i] == HEADER_API_KEY && !more ? 401 : 400);
+			assert_int_equal(strstr(kept(body()).ptr, "This header is too long.") != NULL, more);
+		}
+}
+
+static void
+an_idempotency_key_is_printable_ascii(void **state UNUSED)
+{
+	const struct {
+		const char *key;
+		int         status;
+	} keys[] = {
+		{ "", 400 },
+		{ " ", 400 },
+		{ "\"\"", 400 },
+		{ "\x1f", 400 },
+		{ "a\tb", 400 },
+		{ "a\x7f", 400 },
+		{ "a\x80", 400 },
+		{ "\xff", 400 },
+		{ "caf\xc3\xa9", 400 },
+		{ "\xc3\xa9t\xc3\xa9", 400 },
+		{ fresh("~ !"), 201 },
+		{ joined(fresh("a"), "~", ""), 201 },
+		{ joined(fresh("a"), many(255 - 17, 'x'), ""), 201 },
+		{ joined(fresh("a"), many(256 - 17, 'x'), ""), 400 },
+		{ joined("\"", fresh("a"), joined(many(255 - 17, 'x'), "\"", "")), 201 },
+		{ joined("\"", fresh("a"), joined(many(256 - 17, 'x'), "\"", "")), 400 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(keys); i++) {
+		int64_t before = count_customers(ACME_LIVE);
+
+		if (SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, .idem = keys[i].key) != keys[i].status)
+			fail_msg("key %zu: %d", i, test_response.status);
+		if (keys[i].status == 400)
+			assert_string_equal(param(), "Idempotency-Key");
+		assert_int_equal(count_customers(ACME_LIVE), before + (keys[i].status == 201));
+	}
+}
+
+static void
+quotes_around_an_idempotency_key_do_not_count(void **state UNUSED)
+{
+	const char *key = fresh("key");
+	const struct {
+		const char *key;
+		bool        same;
+	} others[] = {
+		{ joined("\"", key, "\""), true },
+		{ joined(" ", key, " "), true },
+		{ joined(" \"", key, "\" "), true },
+		{ joined("\"", key, ""), false },
+		{ joined("", key, "\""), false },
+		{ joined("'", key, "'"), false },
+		{ joined("\" ", key, "\""), false },
+		{ joined("x", key, "\""), false },
+		{ joined("\"", key, "x"), false },
+	};
+	struct str first;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, .idem = key), 201);
+	first = kept(body());
+	for (size_t i = 0; i < COUNTOF(others); i++) {
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, .idem = others[i].key), 201);
+		if (str_eq(first, body()) != others[i].same || test_facts.replayed != others[i].same)
+			fail_msg("%s", others[i].key);
+	}
+	/* One character that is a quotation mark is a key of its own. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, .idem = "\""), 201);
+}
+
+/* The same key means another request when any part is another one. */
+static void
+a_key_belongs_to_method_path_body_version_and_environment(void **state UNUSED)
+{
+	const char       *key = fresh("key"), *id = fresh("ext");
+	const struct sent first = { ACME_LIVE, "PATCH", joined(CUSTOMERS, "/", id), "{\"fullName\":\"A\"}", .idem = key };
+	const struct {
+		struct sent sent;
+		int         status;
+	} others[] = {
+		{ { ACME_LIVE, "PUT", first.uri, first.body, .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", joined("/v1/customers", "/", id), first.body, .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, "{\"fullName\":\"B\"}", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, "{\"fullName\":\"A\",\"x\":1}", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, "{}", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, "[1]", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, first.body, "2026-05-01", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", joined(first.uri, "?x=1", ""), first.body, .idem = key }, 200 },
+		{ { ACME_LIVE, "PATCH", first.uri, "{ \"fullName\" : \"\\u0041\" }", .idem = key }, 200 },
+		{ { ACME_SANDBOX, "PATCH", first.uri, first.body, .idem = key }, 404 },
+		{ { ACME_LIVE, "PATCH", first.uri, first.body, .idem = joined(key, "x", "") }, 200 },
+	};
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, joined("{\"email\":\"a@b.co\",\"id\":\"", id, "\"}")), 201);
+	assert_int_equal(send_request(&first), 200);
+	assert_false(test_facts.replayed);
+	for (size_t i = 0; i < COUNTOF(others); i++) {
+		if (send_request(&others[i].sent) != others[i].status)
+			fail_msg("request %zu: %.*s", i, STR_ARGS(body()));
+		if (others[i].status == 409)
+			assert_string_equal(param(), "Idempotency-Key");
+		assert_int_equal(test_facts.replayed, others[i].status == 200 && others[i].sent.idem == key);
+	}
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", first.uri, "", .idem = key, .too_large = true), 413);
+	/* Refusals before it leave a record alone: it is still there. */
+	assert_int_equal(send_request(&first), 200);
+	assert_true(test_facts.replayed);
+}
+
+/* The version is the same when the header is, or what it means. */
+static void
+a_key_is_for_the_version_that_was_meant(void **state UNUSED)
+{
+	static const struct {
+		const char *first, *then;
+		bool        same;
+	} versions[] = {
+		{ NULL, NULL, true },
+		{ "2026-06-07", "2026-06-07", true },
+		{ "2026-06-07", "2026-06-08", true }, /* the newest that is not later */
+		{ "2026-06-07", "2026-06-10", false },
+		{ "2026-06-07", NULL, false },
+		{ NULL, "2026-06-07", false },
+		{ NULL, "2999-01-01", true },
+		{ "2999-01-01", NULL, true },
+	};
+
+	for (size_t i = 0; i < COUNTOF(versions); i++) {
+		const char *key = fresh("key");
+
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, versions[i].first, .idem = key), 201);
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, MINIMAL, versions[i].then, .idem = key), versions[i].same ? 201 : 409);
+		if (test_facts.replayed != versions[i].same)
+			fail_msg("versions %zu", i);
+	}
+}
+
+/* ---- fields ---- */
+
+static const char *
+with(const char *name, const char *json)
+{
+	if (strcmp(name, "email") == 0 || strcmp(name, "billingEmail") == 0)
+		return arena_fmt(&test_kept, "{\"%s\":%s}", name, json).ptr;
+	return arena_fmt(&test_kept, "{\"email\":\"a@b.co\",\"%s\":%s}", name, json).ptr;
+}
+
+static const char *
+quoted(const char *text)
+{
+	return joined("\"", text, "\"");
+}
+
+static const char *
+address_with(const char *name, const char *json)
+{
+	static const char *const parts[] = { "line1", "city", "postalCode", "country" };
+	const char              *text = arena_fmt(&test_kept, "{\"%s\":%s", name, json).ptr;
+
+	for (size_t i = 0; i < COUNTOF(parts); i++)
+		if (strcmp(parts[i], name) != 0)
+			text = arena_fmt(&test_kept, "%s,\"%s\":\"BR\"", text, parts[i]).ptr;
+	return joined(text, "}", "");
+}
+
+/* So many times the same text. */
+static const char *
+repeated(size_t n, const char *text)
+{
+	size_t len = strlen(text);
+	char  *out = ARENA_NEW(&test_kept, char, n * len + 1);
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(out + i * len, text, len);
+	return out;
+}
+
+/* Two bytes each: a bound of characters is no bound of bytes. */
+static const char *
+umlauts(size_t n)
+{
+	return repeated(n, "\xc3\xa4");
+}
+
+static const char *
+numbers(size_t n)
+{
+	return joined("[", repeated(n - 1, "0,"), "0]");
+}
+
+static const char *
+deep(size_t levels)
+{
+	return joined(joined("{\"a\":", many(levels - 1, '['), ""), many(levels - 1, ']'), "}");
+}
+
+/* The field in a customer, whether it is taken, and which member is blamed otherwise. */
+static void
+values_are_judged_at_their_bounds(void **state UNUSED)
+{
+	const char *longest = repeated(63, "\xf0\x9f\x98\x80"); /* of labels: 63 characters */
+	const struct {
+		const char *field, *json, *blamed; /* blamed: NULL when it is right */
+	} values[] = {
+		{ "externalId", quoted(fresh("x")), NULL },
+		{ "externalId", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 17, 'x'), "")), NULL },
+		{ "externalId", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 16, 'x'), "")), "externalId" },
+		{ "externalId", quoted(joined(fresh("x"), umlauts(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 17), "")), NULL },
+		{ "externalId", "\"\"", "externalId" },
+		{ "externalId", "1", "externalId" },
+		{ "id", "\"\"", "id" },
+		{ "fullName", quoted(many(CUSTOMER_NAME_MAX_CHARS, 'x')), NULL },
+		{ "fullName", quoted(many(CUSTOMER_NAME_MAX_CHARS + 1, 'x')), "fullName" },
+		{ "fullName", "\"x\"", NULL },
+		{ "fullName", "true", "fullName" },
+		{ "taxDocument", quoted(many(CUSTOMER_TAX_DOCUMENT_MAX_CHARS, '1')), NULL },
+		{ "taxDocument", quoted(many(CUSTOMER_TAX_DOCUMENT_MAX_CHARS + 1, '1')), "taxDocument" },
+		{ "taxDocument", "[]", "taxDocument" },
+		{ "timezone", "\"Australia/Sydney\"", NULL },
+		{ "timezone", "\"UTC\"", NULL },
+		{ "timezone", "\"Mars/Phobos\"", "timezone" },
+		{ "timezone", "\"utc\"", "timezone" },
+		{ "timezone", "1", "timezone" },
+		{ "addressId", "\"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b\"", NULL },
+		{ "addressId", "\"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5\"", "addressId" },
+		{ "addressId", "{}", "addressId" },
+		{ "address", address_with("line1", "\"x\""), NULL },
+		{ "address", address_with("line1", "null"), "address.line1" },
+		{ "address", address_with("line1", "1"), "address.line1" },
+		{ "address", address_with("city", "null"), "address.city" },
+		{ "address", address_with("postalCode", "null"), "address.postalCode" },
+		{ "address", address_with("country", "null"), "address.country" },
+		{ "address", address_with("country", "\"XX\""), "address.country" },
+		{ "address", address_with("country", "\"br\""), "address.country" },
+		{ "address", address_with("line2", "null"), NULL },
+		{ "address", address_with("state", "true"), "address.state" },
+		{ "address", address_with("region", "\"x\""), NULL },
+		{ "address", address_with("other", "1"), NULL },
+		{ "address", address_with("line1", quoted(many(CUSTOMER_ADDRESS_MAX_CHARS, 'x'))), NULL },
+		{ "address", address_with("line1", quoted(many(CUSTOMER_ADDRESS_MAX_CHARS + 1, 'x'))), "address.line1" },
+		{ "address", "\"x\"", "address" },
+		{ "metadata", "{}", NULL },
+		{ "metadata", "\"x\"", "metadata" },
+		{ "metadata", deep(METADATA_DEPTH_MAX), NULL },
+		{ "metadata", deep(METADATA_DEPTH_MAX + 1), "metadata" },
+		{ "metadata", joined("{\"a\":", numbers(METADATA_VALUES_MAX - 1), "}"), NULL },
+		{ "metadata", joined("{\"a\":", numbers(METADATA_VALUES_MAX), "}"), "metadata" },
+		{ "metadata", joined("{\"a\":", many(JSON_NUMBER_MAX_BYTES, '1'), "}"), NULL },
+		{ "metadata", joined("{\"a\":", many(JSON_NUMBER_MAX_BYTES + 1, '1'), "}"), "metadata" },
+		{ "metadata", joined("{\"a\":[0,", many(JSON_NUMBER_MAX_BYTES + 1, '1'), "]}"), "metadata" },
+		{ "metadata", joined("{\"a\":", quoted(many(JSON_NUMBER_MAX_BYTES + 1, '1')), "}"), NULL },
+		{ "email", "\"a.b+c@x-y.b.co\"", NULL },
+		{ "email", "\"\xc3\xa4@\xc3\xb6.co\"", NULL },
+		{ "email", "\"a@b\"", "email" },
+		{ "email", "\"a@b.\"", "email" },
+		{ "email", "\"a@.b.co\"", "email" },
+		{ "email", "\"a@b..co\"", "email" },
+		{ "email", "\"@b.co\"", "email" },
+		{ "email", "\"b.co\"", "email" },
+		{ "email", "\".a@b.co\"", "email" },
+		{ "email", "\"a.@b.co\"", "email" },
+		{ "email", "\"a..b@b.co\"", "email" },
+		{ "email", "\"a b@b.co\"", "email" },
+		{ "email", "\"a\\u007f@b.co\"", "email" },
+		{ "email", "\"a!@b.co\"", NULL },
+		{ "email", "\"a@-b.co\"", "email" },
+		{ "email", "\"a@b-.co\"", "email" },
+		{ "email", "\"a@b_c.co\"", "email" },
+		{ "email", "\"a@b@c.co\"", "email" },
+		{ "email", "\"a(b@b.co\"", "email" },
+		{ "email", "\"a\\\\b@b.co\"", "email" },
+		{ "email", quoted(joined("a@", longest, ".co")), NULL },
+		{ "email", quoted(joined("a@", longest, "x.co")), "email" },
+		{ "email", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 5, 'x'), "@b.co", "")), NULL },
+		{ "email", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 4, 'x'), "@b.co", "")), "email" },
+		{ "email", "null", "email" },
+		{ "email", "[\"a@b.co\"]", "email" },
+		{ "billingEmail", "\"a@b.co\"", NULL },
+		{ "billingEmail", "\"a\"", "billingEmail" },
+		{ "unknown", "[1]", NULL },
+	};
+
+	for (size_t i = 0; i < COUNTOF(values); i++) {
+		int status = SEND(ACME_SANDBOX, "POST", CUSTOMERS, with(values[i].field, values[i].json));
+
+		if (status != (values[i].blamed ? 400 : 201)
+		    || (values[i].blamed && strcmp(param(), values[i].blamed) != 0))
+			fail_msg("%s %.200s is answered with %.*s", values[i].field, values[i].json, STR_ARGS(body()));
+	}
+}
+
+static void
+two_names_of_a_field_agree(void **state UNUSED)
+{
+	const char *id = fresh("ext");
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, arena_fmt(&test_kept,
+	    "{\"email\":\"a@b.co\",\"billingEmail\":\"a@b.co\",\"id\":\"%s\",\"externalId\":\"%s\"}", id, id).ptr), 201);
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"billingEmail\":\"b@b.co\"}"), 400);
+	assert_string_equal(param(), "email");
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, arena_fmt(&test_kept,
+	    "{\"email\":\"a@b.co\",\"id\":\"%s\",\"externalId\":\"%sx\"}", id, id).ptr), 400);
+	assert_string_equal(param(), "externalId");
+}
+
+/* An update does not read it at all, whatever it holds: only a creation takes it. */
+static void
+an_update_does_not_take_what_only_a_creation_takes(void **state UNUSED)
+{
+	static const char *const values[] = { "\"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b\"", "\"no id\"", "7", "null" };
+	static const char *const methods[] = { "PUT", "PATCH" };
+	const char *id = fresh("ext"), *uri = joined(CUSTOMERS, "/", id);
+	struct str  before;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, with("id", quoted(id))), 201);
+	assert_int_equal(SEND(ACME_LIVE, "GET", uri), 200);
+	before = kept(body());
+	for (size_t i = 0; i < COUNTOF(values); i++)
+		for (size_t m = 0; m < COUNTOF(methods); m++) {
+			assert_int_equal(SEND(ACME_LIVE, methods[m], uri, joined("{\"addressId\":", values[i], "}")), 200);
+			assert_int_equal(SEND(ACME_LIVE, "GET", uri), 200);
+			assert_true(str_eq(before, body()));
+		}
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, with("addressId", "\"no id\"")), 400);
+	assert_string_equal(param(), "addressId");
+}
+
+/* Before its first version a field is an unknown member. */
+static void
+a_field_is_read_in_its_versions_alone(void **state UNUSED)
+{
+	static const struct {
+		const char *field, *wrong, *since, *before, *until, *from;
+	} fields[] = {
+		{ "addressId", "\"no id\"", "2026-06-07", "2026-05-25" },
+		{ "taxDocument", "1", "2026-06-23", "2026-06-10" },
+		{ "isActive", "1", "2026-05-01", NULL, "2026-05-12" },
+		{ "fullName", "1", "2026-05-01" },
+		{ "address", "1", "2026-05-01" },
+		{ "timezone", "1", "2026-05-01" },
+		{ "metadata", "1", "2026-05-01" },
+		{ "id", "1", "2026-05-01" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(fields); i++) {
+		const char *text = with(fields[i].field, fields[i].wrong);
+
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, text, fields[i].since), 400);
+		assert_string_equal(param(), fields[i].field);
+		if (fields[i].before)
+			assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, text, fields[i].before), 201);
+		if (fields[i].until)
+			assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, text, fields[i].until), 201);
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, text), fields[i].until ? 201 : 400);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_header_that_is_repeated_is_refused),
+		cmocka_unit_test(a_header_has_a_longest_value),
+		cmocka_unit_test(an_idempotency_key_is_printable_ascii),
+		cmocka_unit_test(quotes_around_an_idempotency_key_do_not_count),
+		cmocka_unit_test(a_key_belongs_to_method_path_body_version_and_environment),
+		cmocka_unit_test(a_key_is_for_the_version_that_was_meant),
+		cmocka_unit_test(values_are_judged_at_their_bounds),
+		cmocka_unit_test(two_names_of_a_field_agree),
+		cmocka_unit_test(an_update_does_not_take_what_only_a_creation_takes),
+		cmocka_unit_test(a_field_is_read_in_its_versions_alone),
+	};
+	int failed;
+
+	app_test_begin();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	app_test_end();
+	return failed;
+}
