@@ -352,7 +352,19 @@ conn_send_settings(const struct db *db, PGconn *conn)
 	    values, NULL, NULL, 0) == 1;
 }
 
-/* With a deadline: a server that falls silent after the login must not hold the worker. */
+/* Class 57P: the server says that it ends the connection, and is about to do it. */
+static bool
+says_end(const PGresult *res)
+{
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+	return sqlstate && strncmp(sqlstate, "57P", 3) == 0;
+}
+
+/*
+ * With a deadline: a server that falls silent after the login must not hold the worker. ended: the
+ * server has ended the connection, and said nothing against the settings.
+ */
 static bool
 begin_session(struct db *db, bool *ended)
 {
@@ -361,10 +373,12 @@ begin_session(struct db *db, bool *ended)
 	db->deadline_ms = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
 	if (db->conf->prepared_statements) {
 		ok = ok && conn_send_settings(db, db->conn);
-		for (PGresult *res; ok && (res = wait_result(db, &lost)); PQclear(res))
+		for (PGresult *res; ok && (res = wait_result(db, &lost)); PQclear(res)) {
 			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+			*ended = says_end(res);
+		}
 	}
-	*ended = lost || PQstatus(db->conn) != CONNECTION_OK;
+	*ended |= PQstatus(db->conn) != CONNECTION_OK;
 	return ok && !lost && PQenterPipelineMode(db->conn) == 1;
 }
 
