@@ -172,7 +172,7 @@ def fails(kind, work, **expected):
     except CommetError as error:
         assert type(error) is kind, repr(error)
         assert str(error) and not str(error).startswith("Request failed"), str(error)
-        if GENERATION >= 9:
+        if GENERATION >= 9 and expected.get("status_code") != 413:  # the web server's own answer has no request id
             assert re.fullmatch(r"req_[0-9A-Za-z]+", error.request_id), error.request_id
         for name, value in expected.items():
             assert getattr(error, name) == value, f"{name} is {getattr(error, name)!r}"
