@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,28 @@ measured_by(void)
 #endif
 }
 
+static void
+fill_in(const char *name, const char *value)
+{
+	const char *given = getenv(name);
+
+	if (!given || !*given)
+		setenv(name, value, 1);
+}
+
+/* Whose process this is, which libpq would look up in files of the system. */
+static void
+name_user(void)
+{
+	const struct passwd *p = getpwuid(geteuid());
+	char                 number[16];
+
+	/* Without a name the database refuses the login, and says of whom. */
+	snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	fill_in("PGUSER", p ? p->pw_name : number);
+	fill_in("HOME", p ? p->pw_dir : "/");
+}
+
 /* What libraries open when they are first used is opened now, or never. */
 static void
 warm_up(void)
@@ -194,6 +217,7 @@ sandbox_enter(const struct sandbox *s)
 		log_once(s, "limits, Landlock and filter", measured_by());
 		return;
 	}
+	name_user();
 	db_reach(s->conf->database_url, &reach);
 	warm_up();
 	if (s->conf->sandbox == CONF_SANDBOX_ON) {

@@ -6,6 +6,7 @@ where the worker takes a connection. A call that is not in the table ends the pr
 import ctypes
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -320,6 +321,28 @@ def test_connecting_again_through_a_unix_socket(pool, new_own_cluster):
     p = pool(database, workers=1)
     p.key = key
     reconnects(p.start(), cluster)
+
+
+def test_a_connection_string_without_a_user_and_a_process_without_a_home(place, pool, new_own_cluster):
+    """libpq would look both up in files that the sandbox keeps shut: the workers and the admin process live."""
+    cluster, database, key = new_own_cluster
+    me = pwd.getpwuid(place.as_user.get("user", os.getuid())).pw_name
+    cluster.psql("-c", "CREATE ROLE boss SUPERUSER LOGIN")
+    with cluster.connect(role="boss").cursor() as cursor:
+        cursor.execute("ALTER ROLE postgres RENAME TO former")
+        cursor.execute(f'CREATE ROLE "{me}" LOGIN IN ROLE clientele_serve')
+    p = pool(database, workers=1, admin_listen=f"unix:{place.new('a') / 'admin'}",
+             database_url=database.serve_url.replace("clientele_serve@", ""))
+    p.key = key
+    p.start(env={"HOME": ""})
+    before = p.workers()
+    cluster.stop("immediate")
+    assert p.ask().status == 503
+    cluster.start()
+    wait_until(lambda: p.ask().status == 200, what="the database again")
+    status = (place.bin, "-c", p.conf, "status")
+    wait_until(lambda: "database  reachable;" in place.run(*status, check=False).stdout, what="the admin process's look")
+    assert p.workers() == before and " died: " not in p.log()
 
 
 @pytest.mark.parametrize("url", [
