@@ -14,7 +14,7 @@ from stack import ROOT
 GADGET = Path(__file__).resolve().parent / "gadget"
 RESOURCES = "src/app/resources.c"
 LINE = "\tRESOURCE(gadget) \\\n"
-BEFORE = "\tRESOURCE(openapi)\n"
+BEFORE = "\tRESOURCE(openapi) \\\n"
 
 
 def own_files(folder):
