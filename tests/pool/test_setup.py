@@ -84,6 +84,15 @@ def test_what_it_finds_changed_it_mends(managed):
     assert managed.psql("-c", SETTINGS) == before
 
 
+def test_each_right_alone_that_a_role_has_too_many_is_taken_away(managed):
+    run_setup(managed, "postgres")
+    for role in ("clientele_owner", "clientele_serve"):
+        for right in ("NOLOGIN", "SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"):
+            managed.psql("-c", f"ALTER ROLE {role} {right}")
+            run_setup(managed, "postgres")
+            assert managed.psql("-c", ROLES).splitlines() == ["clientele_owner|t|f", "clientele_serve|t|f"], (role, right)
+
+
 @pytest.mark.parametrize("options, words", [("", "exists and does not belong to clientele_owner"),
                                             ("OWNER clientele_owner TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'", "exists and is not in UTF8")])
 def test_a_database_that_will_not_do_is_left_alone(managed, options, words):
