@@ -21,6 +21,7 @@ STATEMENTS = dict(re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", QUE
 CONDITIONED = sorted(name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text))
 # Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
 UNTOLD = {
+    "api_key_create": "counts the living keys against keys_max, which is looked at where there are so many (tests/api)",
     "key_used": "sets last_used_at of one key, whose id no other environment has",
 }
 
@@ -44,9 +45,9 @@ def strangers(place, cluster):
 
     def run(requests, cut="", row_level_security=True, seed=20261121):
         database = cluster.database(f"strangers{next(numbers)}")
-        if not row_level_security:
+        if not row_level_security:  # it stays on, because the service refuses a database without; but hides nothing
             with database.connect() as db, db.cursor() as cursor:
-                cursor.execute("SELECT format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', table_name) FROM information_schema.columns"
+                cursor.execute("SELECT format('CREATE POLICY everything ON %I USING (true)', table_name) FROM information_schema.columns"
                                " WHERE column_name = 'environment_id' AND table_schema = 'public'")
                 for statement, in cursor.fetchall():
                     cursor.execute(statement)
