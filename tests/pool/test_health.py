@@ -12,7 +12,7 @@ from conftest import timed
 from stack import PATIENCE, Cluster, Service, wait_until
 from test_admin import Admin
 
-OK = {name: "ok" for name in ("database", "schema", "writes", "workers", "draining")}
+OK = {name: "ok" for name in ("database", "schema", "writes", "workers", "socket", "draining")}
 CONDITIONS = ("ok", "read_only", "no_room", "refused", "unreachable", "unfit")
 
 
