@@ -151,6 +151,8 @@ send_request(const struct sent *s)
 		{ HEADER_VERSION, s->version },
 		{ HEADER_IDEMPOTENCY_KEY, s->idem },
 		{ HEADER_REQUEST_ID, s->request_id },
+		{ HEADER_PREFER, s->prefer },
+		{ HEADER_AUTHORIZATION, s->authorization },
 	};
 
 	arena_reset(&test_arena);

@@ -45,6 +45,7 @@ struct sent {
 	const char      *idem;     /* Idempotency-Key, or NULL */
 	const char      *key;      /* instead of who's, or NULL */
 	const char      *request_id, *refused; /* or NULL */
+	const char      *prefer, *authorization; /* or NULL */
 	bool             too_large;            /* its body was not read */
 	unsigned         often[HEADER__COUNT]; /* how often a header was sent; 0: once, if it has a value */
 };

@@ -392,7 +392,8 @@ a_lost_connection_is_survived(void **state UNUSED)
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
 		assert_int_equal(system("psql -X -q \"$CLIENTELE_TEST_SERVE_URL\" -c \"SELECT pg_terminate_backend(pid)"
-		    " FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()\" >/dev/null"), 0);
+		    " FROM pg_stat_activity WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()\""
+		    " >/dev/null"), 0);
 		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
 	}
 }

@@ -4,11 +4,13 @@
  */
 #include "app_test.h"
 #include "call/call.h"
+#include "db/conn.h"
 #include "db/verdict.h"
 
 #include <libpq-fe.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- the cut ---- */
 
@@ -17,6 +19,9 @@ enum cut {
 	BEFORE_FLUSH, /* the statements do not arrive */
 	BEFORE_SYNC,  /* they do, and are not committed */
 	AFTER_SYNC,   /* they are, and nobody learns it */
+	NO_STATEMENT, /* libpq sends it not, and the connection stays */
+	NO_FLUSH,
+	NO_SYNC,
 };
 
 static enum cut cut;
@@ -29,6 +34,7 @@ static void      (*instead)(void);
 static const char *at_flush, *at_sync; /* each time, for so many Syncs */
 static unsigned    interferences;
 static unsigned    syncs_before;
+static const char *at_put; /* once, when all before the record has been answered and it has not been sent */
 
 int __real_PQpipelineSync(PGconn *conn);
 int __wrap_PQpipelineSync(PGconn *conn);
@@ -77,6 +83,20 @@ __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *co
     const int *formats, int format)
 {
 	last = name;
+	if (cut == NO_STATEMENT && cuts && strncmp(name, "customer_", 9) == 0) {
+		cuts--;
+		return 0;
+	}
+	if (at_put && strcmp(name, "idempotency_put") == 0) {
+		struct pollfd wait = { .fd = PQsocket(conn), .events = POLLIN };
+
+		assert_int_equal(__real_PQsendFlushRequest(conn), 1);
+		while (PQflush(conn) == 1)
+			continue;
+		assert_int_equal(poll(&wait, 1, 10000), 1);
+		execute(at_put);
+		at_put = NULL;
+	}
 	return __real_PQsendQueryPrepared(conn, name, n, values, lengths, formats, format);
 }
 
@@ -96,6 +116,10 @@ __wrap_PQpipelineSync(PGconn *conn)
 		instead = NULL; /* it may send a request of its own */
 		act();
 	}
+	if (cut == NO_SYNC && cuts) {
+		cuts--;
+		return 0;
+	}
 	if (cut == BEFORE_SYNC && cuts)
 		lose(conn);
 	sent = __real_PQpipelineSync(conn);
@@ -109,6 +133,10 @@ __wrap_PQsendFlushRequest(PGconn *conn)
 {
 	if (at_flush)
 		execute(at_flush);
+	if (cut == NO_FLUSH && cuts) {
+		cuts--;
+		return 0;
+	}
 	if (cut == BEFORE_FLUSH && cuts)
 		lose(conn);
 	return __real_PQsendFlushRequest(conn);
@@ -164,6 +192,13 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 2, 200, NULL, NULL, 0 },
 		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, NO_STATEMENT, 2, 201, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_STATEMENT, 3, 503, NOTHING, "unknown", 0 },
+		{ "GET", "/outcome", NULL, false, NO_STATEMENT, 2, 200, NULL, NULL, 0 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, NO_FLUSH, 2, 200, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, NO_FLUSH, 1, 200, NULL, NULL, 0 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, NO_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, NO_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
 		/* Nobody knows, and a second run could do it twice. */
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 1 },
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, BEFORE_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
@@ -392,6 +427,8 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 {
 	struct sent sent = { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Met\"}", .idem = fresh("key") };
 	const char *other = sent.idem;
+	struct str  first;
+	int64_t     before;
 
 	assert_int_equal(send_request(&sent), 200);
 	/* Once; or it comes and goes, so often that one run is left, or none. */
@@ -410,6 +447,53 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	}
 	at_flush = NULL;
 	at_sync = NULL;
+
+	/* The same while the record of an answer that was made beforehand is on its way. */
+	sent = (struct sent) { ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"met@b.co\"}", .idem = fresh("key") };
+	other = sent.idem;
+	assert_int_equal(send_request(&sent), 201);
+	first = kept(body());
+	before = count_customers(ACME_LIVE);
+	sent.idem = fresh("key");
+	at_put = arena_fmt(&test_kept, "INSERT INTO idempotency_key SELECT environment_id, '%s', request_hash, maker, version, asked,"
+	    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", sent.idem, other).ptr;
+	assert_int_equal(send_request(&sent), 201);
+	assert_null(at_put);
+	assert_true(test_facts.replayed && str_eq(first, body()));
+	assert_int_equal(count_customers(ACME_LIVE), before);
+}
+
+/* The process that serves the newest connection. */
+static int
+newest_connection(void)
+{
+	PGresult *res = PQexec(superuser, "SELECT pid FROM pg_stat_activity WHERE usename = 'clientele_serve'"
+	    " AND datname = current_database() ORDER BY backend_start DESC LIMIT 1");
+	int       pid = atoi(PQgetvalue(res, 0, 0));
+
+	PQclear(res);
+	return pid;
+}
+
+/* What it read may be from a commit that has not reached a standby: it is answered when its own commit has. */
+static void
+a_repeated_write_commits_what_it_has_read(void **state UNUSED)
+{
+	struct sent      sent = { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Again\"}", .idem = fresh("key") };
+	struct app      *first = test_app;
+	struct stats_slot stats = { 0 };
+	int              connection;
+
+	assert_int_equal(send_request(&sent), 200);
+	test_app = app_new(&test_conf, &stats, buckets_new());
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers/outcome"), 200);
+	connection = newest_connection();
+	assert_int_equal(send_request(&sent), 200);
+	assert_true(test_facts.replayed);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers/outcome"), 200);
+	assert_int_equal(newest_connection(), connection); /* none was closed to undo it */
+	app_free(test_app);
+	test_app = first;
 }
 
 /* A refusal is kept for the key, and the twin's may have come first. */
@@ -590,6 +674,179 @@ an_error_of_libpq_is_a_lost_connection(void **state UNUSED)
 	assert_int_equal(tx.failed, TX_STEPS_MAX);
 }
 
+/* ---- the transaction itself ---- */
+
+static void
+a_transaction_begins_with_nothing(void **state UNUSED)
+{
+	struct tx tx;
+
+	memset(&tx, 0xFF, sizeof(tx));
+	tx_init(&tx, test_serve, &test_kept);
+	assert_true(tx.db == test_serve && tx.arena == &test_kept);
+	assert_false(tx.reads || tx.again || tx.then || tx.with);
+	assert_true(tx.last_undone && tx.outcome == TX_UNDONE);
+	assert_int_equal(tx.steps, 0);
+	assert_true(tx.failed >= TX_STEPS_MAX);
+	assert_string_equal(tx.constraint, "");
+	assert_string_equal(tx.log, "");
+	assert_false(tx_answered(&tx, 0) || tx_failed_at(&tx, SQL_MARK_RECORD));
+	tx_step(&tx, SQL_IDEMPOTENCY_PUT);
+	assert_false(tx_answered(&tx, 0) || tx_failed_at(&tx, SQL_MARK_RECORD));
+	tx.failed = 0;
+	assert_true(tx_failed_at(&tx, SQL_MARK_RECORD));
+}
+
+static void
+a_step_tells_what_it_read_and_changed(void **state UNUSED)
+{
+	struct tx    tx;
+	struct id    none = id_new();
+	struct row   row;
+
+	db_meter_take(test_serve);
+	tx_init(&tx, test_serve, &test_kept);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+	tx_step(&tx, SQL_SCHEMA_VERSION);
+	bind_id(tx_step(&tx, SQL_CUSTOMER_GET), &test_environment[ACME_LIVE]);
+	bind_id(&tx.step[2].bind, &none);
+	assert_false(tx_answered(&tx, 1));
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_true(tx.outcome == TX_DONE && !tx.last_undone);
+	assert_true(tx_answered(&tx, 0) && tx_answered(&tx, 2) && !tx_answered(&tx, 3));
+	assert_int_equal(tx_rows(&tx, 1), 1);
+	assert_int_equal(tx_affected(&tx, 1), 1);
+	assert_int_equal(tx_rows(&tx, 2), 0);
+	assert_int_equal(tx_affected(&tx, 2), 0);
+	row = tx_row(&tx, 1, 0);
+	assert_true(row_i64(&row, COL_SCHEMA_VERSION_VERSION) > 1);
+	assert_string_equal(tx_statement(&tx, 1), "schema_version");
+	/* What is measured of it. */
+	{
+		struct db_meter meter = db_meter_take(test_serve);
+
+		assert_int_equal(meter.trips, 1);
+		assert_true(meter.us > 0 && meter.us < 60000000);
+		for (enum sql_id id = 0; id < SQL__COUNT; id++)
+			assert_int_equal(meter.statements.word[id / 64] >> id % 64 & 1,
+			    id == SQL_ENVIRONMENT_ENTER || id == SQL_SCHEMA_VERSION || id == SQL_CUSTOMER_GET);
+	}
+}
+
+/* One that the next run would repeat is told apart from what an earlier transaction left behind. */
+static void
+a_step_that_fails_is_named(void **state UNUSED)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	for (int n = 0; n < 2; n++) {
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+		b = tx_step(&tx, n ? SQL_API_KEY_LIMIT : SQL_ENVIRONMENT_LIVING_KEYS);
+		bind_id(b, &test_environment[ACME_LIVE]);
+		if (n) {
+			bind_id(b, &test_environment[ACME_LIVE]);
+			bind_null(b);
+		} else {
+			bind_i64(b, 1);
+		}
+		tx_step(&tx, SQL_SCHEMA_VERSION);
+		assert_int_equal(tx_run(&tx), n ? DB_FAILED : DB_OK);
+		assert_int_equal(tx.failed < tx.steps, n);
+		assert_int_equal(tx.outcome, n ? TX_UNDONE : TX_DONE);
+		if (n) {
+			assert_int_equal(tx.failed, 1);
+			assert_string_equal(tx.sqlstate, "42501");
+			assert_string_equal(tx.constraint, "");
+			assert_string_equal(tx.log, "statement api_key_limit failed with SQLSTATE 42501");
+			assert_true(tx_answered(&tx, 0) && !tx_answered(&tx, 1) && !tx_answered(&tx, 2));
+		}
+	}
+}
+
+/* Nothing is sent for a client that has left. */
+static void
+nothing_is_sent_for_one_who_has_left(void **state UNUSED)
+{
+	struct tx tx;
+
+	db_meter_take(test_serve);
+	tx_init(&tx, test_serve, &test_kept);
+	tx_step(&tx, SQL_SCHEMA_VERSION);
+	test_serve->meter.left = true;
+	assert_int_equal(tx_run(&tx), DB_GONE);
+	assert_true(tx.outcome == TX_UNDONE && tx.last_undone && !tx_answered(&tx, 0));
+	assert_string_equal(tx.log, "not sent: the client has left");
+	assert_int_equal(db_meter_take(test_serve).trips, 0);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_string_equal(tx.log, "");
+}
+
+/* Each statement goes with its text, and each transaction with the settings that it must have. */
+static void
+without_prepared_statements_it_is_the_same(void **state UNUSED)
+{
+	const char *key = fresh("key"), *id = fresh("x");
+	struct str  first;
+
+	test_conf.prepared_statements = false;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", id), .idem = key), 201);
+	first = kept(body());
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", id), .idem = key), 201);
+	assert_true(test_facts.replayed && str_eq(first, body()));
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", text_of("/api/v1/customers/$", id), "{\"fullName\":\"P\"}", .idem = fresh("key")), 200);
+	assert_true(at_is("fullName", "\"P\""));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}"), 503);
+	assert_true(at_is("message", "\"Another request holds what this one needs. " NOTHING "\"")); /* lock_timeout */
+	execute("ROLLBACK");
+	assert_int_equal(SEND(ACME_LIVE, "GET", text_of("/api/v1/customers/$", id)), 200);
+	test_conf.prepared_statements = true;
+	assert_int_equal(SEND(ACME_LIVE, "GET", text_of("/api/v1/customers/$", id)), 200);
+}
+
+/* How often the log says it, of so many statements that are not there any more. */
+static unsigned
+suspicions(unsigned signs)
+{
+	PGconn  *conn = PQconnectdb("");
+	int      err = dup(STDERR_FILENO);
+	FILE    *log = tmpfile();
+	char     line[1024];
+	unsigned found = 0;
+
+	dup2(fileno(log), STDERR_FILENO);
+	for (; signs > 0; signs--) {
+		PGresult *res = PQexec(conn, "EXECUTE nothing");
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx_step(&tx, SQL_CUSTOMER_GET);
+		verdict_of(&tx, 0, res);
+		PQclear(res);
+	}
+	dup2(err, STDERR_FILENO);
+	close(err);
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		found += strstr(line, "set prepared_statements = off") != NULL;
+	fclose(log);
+	PQfinish(conn);
+	return found;
+}
+
+/* One may be an accident. */
+static void
+a_pooler_is_suspected_once(void **state UNUSED)
+{
+	test_serve->pooler_signs = 0;
+	assert_int_equal(suspicions(1), 0);
+	assert_int_equal(suspicions(3), 1);
+	assert_int_equal(suspicions(3), 0);
+}
+
 int
 main(void)
 {
@@ -602,6 +859,13 @@ main(void)
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
+		cmocka_unit_test(a_repeated_write_commits_what_it_has_read),
+		cmocka_unit_test(a_transaction_begins_with_nothing),
+		cmocka_unit_test(a_step_tells_what_it_read_and_changed),
+		cmocka_unit_test(a_step_that_fails_is_named),
+		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
+		cmocka_unit_test(without_prepared_statements_it_is_the_same),
+		cmocka_unit_test(a_pooler_is_suspected_once),
 		cmocka_unit_test(a_failure_is_told_by_outcome_and_reason),
 		cmocka_unit_test(an_error_of_the_database_has_a_meaning),
 		cmocka_unit_test(an_error_of_libpq_is_a_lost_connection),
