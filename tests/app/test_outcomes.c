@@ -22,10 +22,19 @@ enum cut {
 	NO_STATEMENT, /* libpq sends it not, and the connection stays */
 	NO_FLUSH,
 	NO_SYNC,
+	/* Another answer in the place of a customer's row; what behind it comes is read, or not any more. */
+	NO_ANSWER,    /* libpq had no memory for it */
+	DOUBT,        /* an error about a connection, but this one goes on */
+	POOLER,       /* the same, and no more */
+	ENDED,        /* PostgreSQL ends the connection */
+	NO_MEMORY,    /* likewise, for another reason */
 };
 
 static enum cut cut;
 static unsigned cuts; /* still to be made */
+
+static const char *const sqlstates[] = { [NO_ANSWER] = NULL, [DOUBT] = "08006", [POOLER] = "08P01", [ENDED] = "57P01", [NO_MEMORY] = "53200" };
+static unsigned silent; /* answers that do not come any more */
 
 /* A superuser's connection, and what it does once, right after the cut or before the Sync of that number. */
 static PGconn     *superuser;
@@ -42,6 +51,8 @@ int __real_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char
     const int *formats, int format);
 int __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
     const int *formats, int format);
+PGresult *__real_PQgetResult(PGconn *conn);
+PGresult *__wrap_PQgetResult(PGconn *conn);
 int __real_PQsendFlushRequest(PGconn *conn);
 int __wrap_PQsendFlushRequest(PGconn *conn);
 
@@ -100,6 +111,40 @@ __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *co
 	return __real_PQsendQueryPrepared(conn, name, n, values, lengths, formats, format);
 }
 
+/* What PostgreSQL says with that SQLSTATE; NULL: what libpq says by itself. */
+static PGresult *
+error_with(const char *sqlstate)
+{
+	PGconn   *conn;
+	PGresult *res;
+
+	if (!sqlstate)
+		return PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+	conn = PQconnectdb("");
+	res = PQexec(conn, arena_fmt(&test_kept, "DO $$ BEGIN RAISE EXCEPTION 'no word of it' USING ERRCODE = '%s'; END $$", sqlstate).ptr);
+	PQfinish(conn);
+	return res;
+}
+
+PGresult *
+__wrap_PQgetResult(PGconn *conn)
+{
+	PGresult *res;
+
+	if (silent) {
+		silent--;
+		return NULL;
+	}
+	res = __real_PQgetResult(conn);
+	if (cut < NO_ANSWER || !cuts || PQresultStatus(res) != PGRES_TUPLES_OK || PQnfields(res) < 9
+	    || strcmp(PQfname(res, 1), "external_id") != 0)
+		return res;
+	PQclear(res);
+	cuts--;
+	silent = cut >= POOLER ? 2 : 0;
+	return error_with(sqlstates[cut]);
+}
+
 int
 __wrap_PQpipelineSync(PGconn *conn)
 {
@@ -147,6 +192,7 @@ __wrap_PQsendFlushRequest(PGconn *conn)
 #define NOTHING "Nothing was done; try again."
 #define LOOK    "Its outcome is unknown; look before you repeat it."
 #define KEYED   "With an Idempotency-Key it could be repeated safely."
+#define LOST    "The connection to the database was lost while the request ran. "
 #define REPEAT  "Its outcome is unknown; try again with the same Idempotency-Key."
 
 static const char *
@@ -199,6 +245,17 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, NO_FLUSH, 1, 200, NULL, NULL, 0 },
 		{ "POST", "", "{\"email\":\"a@b.co\"}", true, NO_SYNC, 1, 201, NULL, NULL, 1 },
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, NO_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
+		/* An error that is told. */
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_ANSWER, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, NO_ANSWER, 1, 200, NULL, NULL, 0 },
+		{ "GET", "/outcome", NULL, false, NO_ANSWER, 1, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, DOUBT, 1, 500, "Something went wrong on our side. Nothing was done.", "unknown", 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, POOLER, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, POOLER, 1, 200, NULL, NULL, 0 },
+		{ "GET", "/outcome", NULL, false, POOLER, 2, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 2, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 3, 503, NOTHING, "unknown", 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_MEMORY, 1, 503, NOTHING, "unknown", 0 },
 		/* Nobody knows, and a second run could do it twice. */
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 1 },
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, BEFORE_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
@@ -227,18 +284,29 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		cut = NO_CUT;
 		if (status != cases[i].status || cuts)
 			fail_msg("case %zu: %u cuts are left, %.*s", i, cuts, STR_ARGS(body()));
+		first = kept(body());
 		if (cases[i].told && (!strstr(sentence(), cases[i].told) || strstr(sentence(), cases[i].not_told)))
 			fail_msg("case %zu: %s", i, sentence());
 		if (status == 503)
 			assert_int_equal(strstr(sentence(), KEYED) != NULL, strstr(cases[i].told, KEYED) != NULL);
 		assert_false(test_facts.replayed);
+		silent = 0;
+		if (status == 500)
+			continue;
 		if (cases[i].method[0] == 'P' && cases[i].body && !cases[i].uri[0] && status == 201)
 			assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "created"));
 		assert_int_equal(count_customers(ACME_LIVE), before + cases[i].made);
+		/* What was left of it is in nobody's way. */
+		sent.method = "GET";
+		sent.uri = "/api/v1/customers/outcome";
+		sent.idem = NULL;
+		assert_int_equal(send_request(&sent), 200);
 		if (!key)
 			continue;
+		sent.method = cases[i].method;
+		sent.uri = arena_fmt(&test_kept, "/api/v1/customers%s", cases[i].uri).ptr;
+		sent.idem = key;
 		/* What was stored for the key is told when it is asked again; what was not is done now. */
-		first = kept(body());
 		assert_true(send_request(&sent) < 300);
 		assert_int_equal(test_facts.replayed, status != 503 || cases[i].made);
 		if (status < 300)
@@ -740,7 +808,9 @@ a_step_that_fails_is_named(void **state UNUSED)
 	struct tx    tx;
 	struct bind *b;
 
-	for (int n = 0; n < 2; n++) {
+	for (int n = 1; n >= 0; n--) {
+		const int connection = newest_connection();
+
 		tx_init(&tx, test_serve, &test_kept);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
 		b = tx_step(&tx, n ? SQL_API_KEY_LIMIT : SQL_ENVIRONMENT_LIVING_KEYS);
@@ -753,7 +823,10 @@ a_step_that_fails_is_named(void **state UNUSED)
 		}
 		tx_step(&tx, SQL_SCHEMA_VERSION);
 		assert_int_equal(tx_run(&tx), n ? DB_FAILED : DB_OK);
+		assert_int_equal(newest_connection(), connection); /* an error is no reason to leave it */
 		assert_int_equal(tx.failed < tx.steps, n);
+		assert_int_equal(tx.sqlstate[0] != '\0', n);
+		assert_int_equal(tx.log[0] != '\0', n);
 		assert_int_equal(tx.outcome, n ? TX_UNDONE : TX_DONE);
 		if (n) {
 			assert_int_equal(tx.failed, 1);
@@ -763,6 +836,80 @@ a_step_that_fails_is_named(void **state UNUSED)
 			assert_true(tx_answered(&tx, 0) && !tx_answered(&tx, 1) && !tx_answered(&tx, 2));
 		}
 	}
+}
+
+/* What the log is told of a connection that was lost. */
+static void
+a_lost_connection_is_noted(void **state UNUSED)
+{
+	static const struct {
+		enum cut    cut;
+		unsigned    cuts;
+		const char *log;
+	} cases[] = {
+		{ AFTER_SYNC, 1, "connection lost, first statement environment_enter" },
+		{ AFTER_SYNC, 3, "connection lost, first statement environment_enter" },
+		{ NO_ANSWER, 3, "libpq lost an answer, first statement environment_enter" },
+		{ POOLER, 3, "connection lost with SQLSTATE 08P01 (no word of it), first statement environment_enter" },
+		{ ENDED, 3, "statement customer_get failed with SQLSTATE 57P01" },
+		{ NO_MEMORY, 1, "statement customer_get failed with SQLSTATE 53200" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx.reads = cases[i].cuts > 1;
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+		bind_id(tx_step(&tx, SQL_CUSTOMER_GET), &test_environment[ACME_LIVE]);
+		bind_id(&tx.step[1].bind, &test_environment[ACME_LIVE]);
+		cut = cases[i].cut;
+		cuts = cases[i].cuts;
+		assert_int_equal(tx_run(&tx), DB_GONE);
+		cut = NO_CUT;
+		silent = 0;
+		assert_int_equal(cuts, 0);
+		assert_string_equal(tx.log, cases[i].log);
+		assert_int_equal(tx.outcome, cases[i].cuts > 1 || cases[i].cut == NO_MEMORY ? TX_UNDONE : TX_UNKNOWN);
+		/* The connection was left: the next transaction has another one, and goes at once. */
+		db_meter_take(test_serve);
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(db_meter_take(test_serve).trips, 1);
+		assert_string_equal(tx.log, "");
+	}
+}
+
+static bool
+always(void *with UNUSED)
+{
+	return true;
+}
+
+/* A statement that others must not wait for any longer is cancelled, and the connection is kept. */
+static void
+what_takes_too_much_is_cut_short(void **state UNUSED)
+{
+	struct tx tx;
+	int       connection;
+
+	tx_init(&tx, test_serve, &test_kept);
+	tx.reads = true;
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+	bind_id(tx_step(&tx, SQL_OPERATOR_CUSTOMER_COUNT), &test_environment[ACME_LIVE]);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_false(tx.cut);
+	connection = newest_connection();
+	db_limit(test_serve, always, NULL, 1);
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(tx_run(&tx), DB_TIMEOUT);
+	execute("ROLLBACK");
+	db_limit(test_serve, NULL, NULL, 0);
+	assert_true(tx.cut && tx.outcome == TX_UNDONE);
+	assert_string_equal(tx.log, "statement operator_customer_count failed with SQLSTATE 57014");
+	assert_true(db_meter_take(test_serve).cut);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_false(tx.cut);
+	assert_int_equal(newest_connection(), connection);
 }
 
 /* Nothing is sent for a client that has left. */
@@ -863,6 +1010,8 @@ main(void)
 		cmocka_unit_test(a_transaction_begins_with_nothing),
 		cmocka_unit_test(a_step_tells_what_it_read_and_changed),
 		cmocka_unit_test(a_step_that_fails_is_named),
+		cmocka_unit_test(a_lost_connection_is_noted),
+		cmocka_unit_test(what_takes_too_much_is_cut_short),
 		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
 		cmocka_unit_test(without_prepared_statements_it_is_the_same),
 		cmocka_unit_test(a_pooler_is_suspected_once),
