@@ -226,6 +226,9 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 	for (int left = 1; left >= 0; left--) {
 		assert_int_equal(list_with(made.text), 200);
 		assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, left ? ";r=1;" : ";r=0;"));
+		assert_string_equal(kept(response_find_header(&test_response, "RateLimit-Policy")).ptr, "\"key\";q=2;w=3600");
+		if (left)
+			assert_string_equal(kept(response_find_header(&test_response, "RateLimit")).ptr, "\"key\";r=1;t=1800");
 	}
 	for (int n = 0; n < 2; n++) {
 		assert_int_equal(list_with(made.text), 429);
@@ -241,6 +244,42 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 	/* What it makes has the same. */
 	assert_int_equal(list_with(test_key[ACME_LIVE]), 200);
 	assert_null(response_find_header(&test_response, "RateLimit").ptr);
+}
+
+/* A key may come as a bearer token as well, and what is not for us says nothing. */
+static void
+a_key_comes_in_one_of_two_headers(void **state UNUSED)
+{
+	const char *good = test_key[ACME_LIVE], *other = test_key[OTHER_LIVE];
+	const struct {
+		const char *key, *authorization;
+		int         status;
+		const char *param;
+	} cases[] = {
+		{ "", arena_fmt(&test_kept, "Bearer %s", good).ptr, 200 },
+		{ "", arena_fmt(&test_kept, "bEARER %s", good).ptr, 200 },
+		{ good, arena_fmt(&test_kept, "Bearer %s", good).ptr, 200 },
+		{ good, "Basic dXNlcjpwYXNz", 200 },
+		{ good, arena_fmt(&test_kept, "Bearer %s", other).ptr, 400, "\"Authorization\"" },
+		{ "", arena_fmt(&test_kept, "Bearer %sx", good).ptr, 401, "\"x-api-key\"" },
+		{ "", arena_fmt(&test_kept, "Bearer%s", good).ptr, 401, "\"x-api-key\"" },
+		{ "", arena_fmt(&test_kept, "Basic %s", good).ptr, 401, "\"x-api-key\"" },
+		{ "", "Bearer", 401, "\"x-api-key\"" },
+		{ "", "", 401, "\"x-api-key\"" },
+		{ "", NULL, 401, "\"x-api-key\"" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (SEND(ACME_LIVE, "GET", LIST, .key = cases[i].key, .authorization = cases[i].authorization) != cases[i].status)
+			fail_msg("%s: %.*s", cases[i].authorization, STR_ARGS(body()));
+		if (cases[i].param)
+			assert_true(at_is("error.param", cases[i].param));
+		if (cases[i].status == 401)
+			assert_string_equal(kept(response_find_header(&test_response, "WWW-Authenticate")).ptr,
+			    "ApiKey realm=\"Clientele\", header=\"x-api-key\", Bearer realm=\"Clientele\"");
+		else
+			assert_null(response_find_header(&test_response, "WWW-Authenticate").ptr);
+	}
 }
 
 /* What a new key shows, and that it is of its maker's environment. */
@@ -278,6 +317,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			id = kept(at("id"));
 			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + 1);
 			assert_true(str_starts(key, (struct str) { at("prefix").ptr, at("prefix").len - 1 }));
+			assert_int_equal(at("prefix").len, strlen(prefix) + API_KEY_PREFIX_DIGITS + 1);
 			assert_true(str_starts(id, STR("\"key_")) && !at("lastUsedAt").ptr && !at("deleted").ptr);
 			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && at_is("object", "\"api_key\""));
 			assert_string_equal(ask(arena_fmt(&test_kept, "SELECT (extract(epoch FROM expires_at - created_at) / 86400)::int FROM api_key"
@@ -285,6 +325,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			    (int)at("expiresAt").len - 2, at("expiresAt").ptr + 1).ptr, ""), arena_fmt(&test_kept, "%d", cases[i].days).ptr);
 			assert_int_equal(SEND(who, "GET", uri), 200);
 			assert_true(str_eq(at("data.0.id"), id) && !at("data.0.apiKey").ptr && at_is("data.0.lastUsedAt", "null"));
+			assert_true(at_is("data.0.livemode", who == ACME_LIVE ? "true" : "false") && at_is("data.0.object", "\"api_key\"") && at("data.0.expiresAt").ptr);
 			assert_true(at_is("data.0.name", "\"a\"") && at("data.0.prefix").ptr && at("data.0.createdAt").ptr && !at("data.0.deleted").ptr);
 			/* It works, in the same environment, and may be deleted by another one but not by itself. */
 			key = (struct str) { key.ptr + 1, key.len - 2 };
@@ -293,6 +334,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_int_equal(SEND(OTHER_LIVE, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 200);
 			assert_true(at_is("deleted", "true") && at_is("object", "\"api_key\"") && !at("name").ptr && !at("createdAt").ptr);
+			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && !at("prefix").ptr && !at("apiKey").ptr && !at("expiresAt").ptr);
 			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 			assert_true(at_is("error.code", "\"api_key_not_found\""));
 		}
@@ -329,6 +371,7 @@ main(void)
 		cmocka_unit_test(the_last_use_is_recorded_once_a_minute),
 		cmocka_unit_test(a_pin_is_the_version_of_who_sends_none),
 		cmocka_unit_test(a_limit_of_its_own_counts_for_a_key),
+		cmocka_unit_test(a_key_comes_in_one_of_two_headers),
 		cmocka_unit_test(a_key_that_is_made_is_as_it_is_told),
 		cmocka_unit_test(an_answer_that_was_changed_is_not_shown),
 	};

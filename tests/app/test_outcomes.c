@@ -43,7 +43,9 @@ static void      (*instead)(void);
 static const char *at_flush, *at_sync; /* each time, for so many Syncs */
 static unsigned    interferences;
 static unsigned    syncs_before;
-static const char *at_put; /* once, when all before the record has been answered and it has not been sent */
+/* Once for each of that many, before a statement of that name is sent, and when all before it has been answered. */
+static const char *at_put, *at_create, *at_taken;
+static unsigned    put_left, create_left, taken_left;
 
 int __real_PQpipelineSync(PGconn *conn);
 int __wrap_PQpipelineSync(PGconn *conn);
@@ -89,6 +91,22 @@ lose(PGconn *conn)
 /* The statement that was sent last. What is asked for an API key, now and then, is not what is cut. */
 static const char *last;
 
+static void
+interfere(PGconn *conn, const char *sql, unsigned *left)
+{
+	struct pollfd wait = { .fd = PQsocket(conn), .events = POLLIN };
+
+	if (*left == 0)
+		return;
+	--*left;
+	assert_int_equal(__real_PQsendFlushRequest(conn), 1);
+	while (PQflush(conn) == 1)
+		continue;
+	assert_int_equal(poll(&wait, 1, 10000), 1);
+	assert_int_equal(PQconsumeInput(conn), 1); /* so that the next wait is for other answers */
+	execute(sql);
+}
+
 int
 __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
     const int *formats, int format)
@@ -98,16 +116,12 @@ __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *co
 		cuts--;
 		return 0;
 	}
-	if (at_put && strcmp(name, "idempotency_put") == 0) {
-		struct pollfd wait = { .fd = PQsocket(conn), .events = POLLIN };
-
-		assert_int_equal(__real_PQsendFlushRequest(conn), 1);
-		while (PQflush(conn) == 1)
-			continue;
-		assert_int_equal(poll(&wait, 1, 10000), 1);
-		execute(at_put);
-		at_put = NULL;
-	}
+	if (strcmp(name, "idempotency_put") == 0)
+		interfere(conn, at_put, &put_left);
+	if (strcmp(name, "customer_create") == 0 || strcmp(name, "customer_create_many") == 0)
+		interfere(conn, at_create, &create_left);
+	if (strcmp(name, "customer_taken") == 0 || strcmp(name, "customer_settle") == 0)
+		interfere(conn, at_taken, &taken_left);
 	return __real_PQsendQueryPrepared(conn, name, n, values, lengths, formats, format);
 }
 
@@ -525,8 +539,9 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	sent.idem = fresh("key");
 	at_put = arena_fmt(&test_kept, "INSERT INTO idempotency_key SELECT environment_id, '%s', request_hash, maker, version, asked,"
 	    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", sent.idem, other).ptr;
+	put_left = 1;
 	assert_int_equal(send_request(&sent), 201);
-	assert_null(at_put);
+	assert_int_equal(put_left, 0);
 	assert_true(test_facts.replayed && str_eq(first, body()));
 	assert_int_equal(count_customers(ACME_LIVE), before);
 }
@@ -562,6 +577,42 @@ a_repeated_write_commits_what_it_has_read(void **state UNUSED)
 	assert_int_equal(newest_connection(), connection); /* none was closed to undo it */
 	app_free(test_app);
 	test_app = first;
+}
+
+/* The customer that has the external id is there when the create looks, and gone when it is to be shown. */
+static void
+what_was_in_the_way_and_is_gone_is_made(void **state UNUSED)
+{
+	static const char *const bodies[] = {
+		"{\"email\":\"new@b.co\",\"id\":\"$\"}", "{\"customers\":[{\"email\":\"first@b.co\"},{\"email\":\"new@b.co\",\"id\":\"$\"}]}",
+	};
+	char environment[ID_UUID_BYTES + 1] = "";
+
+	id_uuid(&test_environment[ACME_LIVE], environment);
+	for (unsigned batch = 0; batch < 2; batch++)
+		for (unsigned key = 0; key < 2; key++)
+			for (unsigned runs = 1; runs < 4; runs++) {
+				const char *id = fresh("x"), *uri = batch ? "/api/v1/customers/batch" : "/api/v1/customers";
+				int64_t     before = count_customers(ACME_LIVE);
+				/* The first run with a key, of a create alone, has no look at what is there. */
+				const unsigned more = key && !batch;
+
+				at_create = arena_fmt(&test_kept, "INSERT INTO customer (environment_id, id, external_id, email, timezone,"
+				    " metadata, is_active, created_at, updated_at) VALUES ('%s', gen_random_uuid(), '%s', 'old@b.co', 'UTC',"
+				    " '{}', true, now(), now()) ON CONFLICT DO NOTHING", environment, id).ptr;
+				at_taken = arena_fmt(&test_kept, "DELETE FROM customer WHERE external_id = '%s'", id).ptr;
+				create_left = runs + more;
+				taken_left = runs;
+				SEND(ACME_LIVE, "POST", uri, text_of(bodies[batch], id), .idem = key ? fresh("key") : NULL);
+				assert_int_equal(create_left + taken_left, 0);
+				if (test_response.status != (runs == 3 ? 503 : batch ? 200 : 201))
+					fail_msg("batch %u, key %u, runs %u: %.*s", batch, key, runs, STR_ARGS(body()));
+				if (runs == 3)
+					assert_true(at_is("message", "\"Another request changed the same data at the same moment. " NOTHING "\""));
+				else
+					assert_true(at_is(batch ? "successful.1.status" : "email", batch ? "\"created\"" : "\"new@b.co\""));
+				assert_int_equal(count_customers(ACME_LIVE), before + (runs == 3 ? 0 : 1 + batch));
+			}
 }
 
 /* A refusal is kept for the key, and the twin's may have come first. */
@@ -1007,6 +1058,7 @@ main(void)
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
 		cmocka_unit_test(a_repeated_write_commits_what_it_has_read),
+		cmocka_unit_test(what_was_in_the_way_and_is_gone_is_made),
 		cmocka_unit_test(a_transaction_begins_with_nothing),
 		cmocka_unit_test(a_step_tells_what_it_read_and_changed),
 		cmocka_unit_test(a_step_that_fails_is_named),
