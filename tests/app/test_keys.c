@@ -343,6 +343,98 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-25"), 200);
 }
 
+#define KEYS "/api/v1/api-keys"
+
+/* Days that are asked for are refused if they are too many; others become fewer. */
+static void
+a_key_ends_with_its_maker(void **state UNUSED)
+{
+	static const struct {
+		const char *ends, *body;
+		bool        same; /* end as the maker's */
+		const char *message;
+	} cases[] = {
+		{ "10 days 1 hour", "{\"name\":\"a\"}", true },
+		{ "10 days 1 hour", "{\"name\":\"a\",\"expiresInDays\":10}", false },
+		{ "10 days 1 hour", "{\"name\":\"a\",\"expiresInDays\":11}", false, "\"must be at most 10: the API key of this call ends then\"" },
+		{ "2 days -1 hour", "{\"name\":\"a\",\"expiresInDays\":2}", false, "\"must be at most 1: the API key of this call ends then\"" },
+		{ "1 hour", "{\"name\":\"a\",\"expiresInDays\":1}", false, "\"must be left out: the API key of this call ends within a day\"" },
+		{ "1 hour", "{\"name\":\"a\"}", true },
+		{ "400 days", "{\"name\":\"a\"}", false },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct made maker = make(ACME_LIVE, ", expires_at", arena_fmt(&test_kept, ", now() + interval '%s'", cases[i].ends).ptr);
+
+		if (SEND(ACME_LIVE, "POST", KEYS, cases[i].body, .key = maker.text) != (cases[i].message ? 400 : 201))
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		if (cases[i].message)
+			assert_true(at_is("error.param", "\"expiresInDays\"") && at_is("error.details.0.message", cases[i].message));
+		else
+			assert_string_equal(ask(arena_fmt(&test_kept, "SELECT '%.*s'::timestamptz = date_trunc('milliseconds', expires_at) FROM api_key WHERE id = '$'",
+			    (int)at("expiresAt").len - 2, at("expiresAt").ptr + 1).ptr, maker.id), cases[i].same ? "t" : "f");
+	}
+}
+
+/* Its end is looked at again when the new key is made: this worker may have seen another one. */
+static void
+a_maker_that_was_given_another_end_makes_nothing(void **state UNUSED)
+{
+	bool refused = false;
+
+	/* Unless this machine takes longer than a key is trusted. */
+	for (int n = 0; n < 20 && !refused; n++) {
+		struct made maker = make(ACME_LIVE, ", expires_at", ", now() + interval '20 days'");
+
+		assert_int_equal(list_with(maker.text), 200);
+		execute(arena_fmt(&test_kept, "UPDATE api_key SET expires_at = now() + interval '5 days' WHERE id = '%s'", maker.id).ptr);
+		refused = SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"expiresInDays\":10}", .key = maker.text) == 409;
+		if (!refused)
+			assert_int_equal(test_response.status, 400);
+	}
+	assert_true(refused && at_is("error.code", "\"conflict\""));
+	assert_true(at_is("message", "\"The API key of this call has just been given another end. Nothing was done.\""));
+}
+
+static void
+an_environment_has_so_many_keys_at_most(void **state UNUSED)
+{
+	const int64_t keys_max = test_conf.keys_max;
+	const char   *count = ask("SELECT count(*) FROM api_key WHERE environment_id = '$' AND revoked_at IS NULL"
+	    " AND (expires_at IS NULL OR expires_at > now())", uuid(&test_environment[ACME_SANDBOX]));
+	struct str id;
+
+	test_conf.keys_max = atoi(count) + 1;
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"last\"}"), 201);
+	id = kept(at("id"));
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"one more\"}", .idem = n ? fresh("key") : NULL), 409);
+		assert_true(at_is("message", arena_fmt(&test_kept, "\"This environment has %d API keys, as many as it may have."
+		    " Delete one that is not needed.\"", atoi(count) + 1).ptr));
+	}
+	/* One that has ended, or is of another environment, does not count. */
+	assert_int_equal(SEND(ACME_SANDBOX, "DELETE", arena_fmt(&test_kept, KEYS "/%.*s", (int)id.len - 2, id.ptr + 1).ptr), 200);
+	make(ACME_SANDBOX, ", expires_at", ", now() - interval '1 ms'");
+	make(OTHER_LIVE, "", "");
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"again\"}"), 201);
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"too many\"}"), 409);
+	test_conf.keys_max = keys_max;
+}
+
+/* What is not known may be meant to narrow what the key may do. */
+static void
+a_key_with_less_than_all_rights_is_not_made(void **state UNUSED)
+{
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":[\"read\"]}"), 400);
+	assert_true(at_is("error.param", "\"scopes\""));
+	assert_true(at_is("error.details", "[{\"field\":\"scopes\",\"message\":\"is not supported: an API key has all rights in its environment\"}]"));
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":null}"), 201);
+	assert_true(str_is(response_find_header(&test_response, "Clientele-Ignored"), "scopes"));
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}"), 400);
+	assert_true(at_is("error.details.8.field", "\"h\"") && !at("error.details.9").ptr); /* behind the missing name */
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"expiresInDays\":null}"), 201);
+}
+
 /* An answer with a secret is opened with the key that it was made for, as long as nobody changed it. */
 static void
 an_answer_that_was_changed_is_not_shown(void **state UNUSED)
@@ -373,6 +465,10 @@ main(void)
 		cmocka_unit_test(a_limit_of_its_own_counts_for_a_key),
 		cmocka_unit_test(a_key_comes_in_one_of_two_headers),
 		cmocka_unit_test(a_key_that_is_made_is_as_it_is_told),
+		cmocka_unit_test(a_key_ends_with_its_maker),
+		cmocka_unit_test(a_maker_that_was_given_another_end_makes_nothing),
+		cmocka_unit_test(an_environment_has_so_many_keys_at_most),
+		cmocka_unit_test(a_key_with_less_than_all_rights_is_not_made),
 		cmocka_unit_test(an_answer_that_was_changed_is_not_shown),
 	};
 	int failed;
