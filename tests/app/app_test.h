@@ -65,6 +65,10 @@ bool       at_is(const char *path, const char *json);
 /* Rows of a table in one environment, seen as the owner. */
 int64_t count_customers(enum tenant_name who);
 
+/* Lines of the log that hold the text, since log_keep(); until log_count() they are shown nowhere. */
+void     log_keep(void);
+unsigned log_count(const char *text);
+
 /* A text that no other test uses. */
 const char *fresh(const char *prefix);
 

@@ -177,6 +177,16 @@ the_last_use_is_recorded_once_a_minute(void **state UNUSED)
 	assert_string_equal(ask(age, made.id), "t");
 	assert_string_equal(ask(age, fresh_one.id), "f");
 	assert_string_equal(ask(age, old.id), "t");
+
+	/* Where that fails, the request is answered all the same, and the log says so. */
+	for (int n = 0; n < 2; n++) {
+		made = make(ACME_LIVE, "", "");
+		log_keep();
+		execute(n ? "REVOKE UPDATE (last_used_at) ON api_key FROM clientele_serve" : "SELECT 1");
+		assert_int_equal(list_with(made.text), 200);
+		execute("GRANT UPDATE (last_used_at) ON api_key TO clientele_serve");
+		assert_int_equal(log_count("the last use of an API key was not recorded: statement key_used failed with SQLSTATE 42501"), n);
+	}
 }
 
 static void
