@@ -164,6 +164,7 @@ run_once(struct write *w)
 
 	w->tx.then = w->call->idem.key.ptr || w->careful ? finish : NULL;
 	w->tx.with = w;
+	w->again = false; /* what an earlier run said of itself */
 	status = tx_run(&w->tx);
 	w->again = status == DB_OK ? w->again : met_record(w, status);
 	if (status != DB_OK && !w->again)

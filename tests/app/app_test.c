@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "json/jread.h"
 
+#include <unistd.h>
+
 struct app     *test_app;
 struct db      *test_owner, *test_serve;
 struct arena    test_arena, test_kept;
@@ -151,6 +153,8 @@ send_request(const struct sent *s)
 		{ HEADER_VERSION, s->version },
 		{ HEADER_IDEMPOTENCY_KEY, s->idem },
 		{ HEADER_REQUEST_ID, s->request_id },
+		{ HEADER_PREFER, s->prefer },
+		{ HEADER_AUTHORIZATION, s->authorization },
 	};
 
 	arena_reset(&test_arena);
@@ -239,6 +243,34 @@ count_customers(enum tenant_name who)
 		fail_msg("%s", tx.log);
 	n = (int64_t)tx_rows(&tx, 1);
 	return n;
+}
+
+static FILE *kept_log;
+static int   shown_log;
+
+void
+log_keep(void)
+{
+	kept_log = tmpfile();
+	shown_log = dup(STDERR_FILENO);
+	dup2(fileno(kept_log), STDERR_FILENO);
+	log_init("test", LOG_LEVEL_INFO);
+}
+
+unsigned
+log_count(const char *text)
+{
+	char     line[4096];
+	unsigned found = 0;
+
+	log_init("test", LOG_LEVEL_ERROR);
+	dup2(shown_log, STDERR_FILENO);
+	close(shown_log);
+	rewind(kept_log);
+	while (fgets(line, sizeof(line), kept_log))
+		found += strstr(line, text) != NULL;
+	fclose(kept_log);
+	return found;
 }
 
 const char *

@@ -45,6 +45,7 @@ struct sent {
 	const char      *idem;     /* Idempotency-Key, or NULL */
 	const char      *key;      /* instead of who's, or NULL */
 	const char      *request_id, *refused; /* or NULL */
+	const char      *prefer, *authorization; /* or NULL */
 	bool             too_large;            /* its body was not read */
 	unsigned         often[HEADER__COUNT]; /* how often a header was sent; 0: once, if it has a value */
 };
@@ -63,6 +64,10 @@ bool       at_is(const char *path, const char *json);
 
 /* Rows of a table in one environment, seen as the owner. */
 int64_t count_customers(enum tenant_name who);
+
+/* Lines of the log that hold the text, since log_keep(); until log_count() they are shown nowhere. */
+void     log_keep(void);
+unsigned log_count(const char *text);
 
 /* A text that no other test uses. */
 const char *fresh(const char *prefix);

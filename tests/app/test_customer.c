@@ -259,6 +259,152 @@ a_batch_tells_what_became_of_each_item(void **state UNUSED)
 	assert_true(at_is("data.successful.0.billingEmail", "\"1@b.co\"") && at("data.successful.0.createdAt").ptr);
 }
 
+/* As a create alone would answer each of them; nothing else of the batch is refused for one. */
+static void
+a_batch_answers_each_item_where_that_is_preferred(void **state UNUSED)
+{
+	const char *own = fresh("b"), *old = fresh("b"), *batch;
+	int64_t     before;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"0@b.co\",\"id\":\"$\"}", old)), 201);
+	before = count_customers(ACME_LIVE);
+	batch = arena_fmt(&test_kept, "{\"customers\":[{\"email\":\"1@b.co\",\"id\":\"%s\"},{\"fullName\":\"No Mail\",\"timezone\":1},"
+	    "{\"email\":\"2@b.co\",\"id\":\"%s\"},7,{\"email\":\"3@b.co\",\"id\":\"%s\"},{\"email\":\"4@b.co\"}]}", own, old, own).ptr;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers/batch", batch, .prefer = "return=each"), 200);
+	assert_true(str_is(response_find_header(&test_response, "Preference-Applied"), "return=each"));
+	assert_true(at_is("object", "\"customer_batch_results\"") && at_is("livemode", "true") && !at("successful").ptr && !at("failed").ptr);
+	for (int i = 0; i < 6; i++) {
+		static const char *const statuses[] = { "201", "400", "200", "400", "200", "201" };
+
+		assert_true(at_is(arena_fmt(&test_kept, "results.%d.index", i).ptr, arena_fmt(&test_kept, "%d", i).ptr));
+		assert_true(at_is(arena_fmt(&test_kept, "results.%d.status", i).ptr, statuses[i]));
+		assert_int_equal(at(arena_fmt(&test_kept, "results.%d.customer", i).ptr).ptr != NULL, statuses[i][0] == '2');
+		assert_int_equal(at(arena_fmt(&test_kept, "results.%d.error", i).ptr).ptr != NULL, statuses[i][0] == '4');
+	}
+	assert_true(!at("results.6").ptr && at_is("results.0.customer.email", "\"1@b.co\"") && at_is("results.0.customer.object", "\"customer\""));
+	assert_true(at_is("results.2.customer.email", "\"0@b.co\"") && at_is("results.5.customer.email", "\"4@b.co\""));
+	assert_true(str_eq(at("results.4.customer.id"), at("results.0.customer.id")));
+	assert_true(at_is("results.1.error.code", "\"validation_error\"") && at_is("results.1.error.param", "\"timezone\""));
+	assert_true(at_is("results.1.error.message", "\"timezone: must be a string\""));
+	assert_true(at_is("results.1.error.details.1", "{\"field\":\"email\",\"message\":\"is required\"}"));
+	assert_true(at_is("results.3.error.details", "[{\"field\":\"body\",\"message\":\"must be a JSON object\"}]"));
+	assert_int_equal(count_customers(ACME_LIVE), before + 2);
+	/* Without it, one that could not be listed as failed refuses all. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers/batch", batch), 400);
+	assert_null(response_find_header(&test_response, "Preference-Applied").ptr);
+	assert_true(at_is("error.details.0", "{\"field\":\"customers.1.timezone\",\"message\":\"must be a string\"}"));
+	assert_true(at_is("error.details.1", "{\"field\":\"customers.1.email\",\"message\":\"is required\"}"));
+	assert_true(at_is("error.details.2", "{\"field\":\"customers.3\",\"message\":\"must be an object\"}") && !at("error.details.3").ptr);
+	assert_int_equal(count_customers(ACME_LIVE), before + 2);
+}
+
+static const char *
+batch_of(size_t n, const char *item)
+{
+	const char *items = n ? item : "";
+
+	for (size_t i = 1; i < n; i++)
+		items = arena_fmt(&test_kept, "%s,%s", items, item).ptr;
+	return arena_fmt(&test_kept, "{\"customers\":[%s]}", items).ptr;
+}
+
+static void
+a_batch_has_its_bounds(void **state UNUSED)
+{
+	const struct {
+		const char *body, *fault; /* NULL: taken */
+		int         made;
+	} cases[] = {
+		{ batch_of(1, "{\"email\":\"a@b.co\"}"), NULL, 1 },
+		{ batch_of(100, "{\"email\":\"a@b.co\"}"), NULL, 100 },
+		{ batch_of(101, "{\"email\":\"a@b.co\"}"), "\"must have 1 to 100 items\"", 0 },
+		{ batch_of(0, ""), "\"must have 1 to 100 items\"", 0 },
+		{ "{}", "\"is required\"", 0 },
+		{ "{\"customers\":{}}", "\"must be an array\"", 0 },
+		{ "{\"customers\":null}", "\"must be an array\"", 0 },
+		{ batch_of(3, "{\"email\":\"no mail\"}"), NULL, 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		for (int each = 0; each < 2; each++) {
+			int64_t before = count_customers(ACME_SANDBOX);
+			int     status = SEND(ACME_SANDBOX, "POST", "/api/v1/customers/batch", cases[i].body, .prefer = each ? "return=each" : NULL);
+
+			if (status != (cases[i].fault ? 400 : 200))
+				fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+			if (cases[i].fault)
+				assert_true(at_is("error.param", "\"customers\"") && at_is("error.details.0.message", cases[i].fault) && !at("error.details.1").ptr);
+			assert_int_equal(count_customers(ACME_SANDBOX), before + cases[i].made);
+		}
+}
+
+/* Items without an external id are all new; of the same one the first that is right is made, wherever it stands. */
+static void
+a_batch_makes_the_first_of_the_same_id(void **state UNUSED)
+{
+	const char *ids[] = { fresh("b2"), fresh("b1"), fresh("b3") };
+	const char *items = "";
+	int64_t     before = count_customers(ACME_LIVE);
+
+	for (int i = 0; i < 12; i++)
+		items = arena_fmt(&test_kept, "%s%s{\"email\":\"%s%d@b.co\"%s%s%s}", items, i ? "," : "", i == 1 ? "no mail " : "", i,
+		    i % 4 < 3 ? ",\"id\":\"" : "", i % 4 < 3 ? ids[i % 4] : "", i % 4 < 3 ? "\"" : "").ptr;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers/batch", arena_fmt(&test_kept, "{\"customers\":[%s]}", items).ptr), 200);
+	assert_true(at_is("failed.0.index", "1") && at_is("failed.0.error", "\"email: must be an e-mail address\"") && !at("failed.1").ptr);
+	for (int i = 0, n = 0; i < 12; i++) {
+		const int   first = i == 1 ? -1 : i % 4 == 3 ? i : i % 4 == 1 ? 5 : i % 4;
+		const char *at_n = arena_fmt(&test_kept, "successful.%d", n).ptr;
+
+		if (first < 0)
+			continue;
+		n++;
+		assert_true(at_is(arena_fmt(&test_kept, "%s.index", at_n).ptr, arena_fmt(&test_kept, "%d", i).ptr));
+		assert_true(at_is(arena_fmt(&test_kept, "%s.email", at_n).ptr, arena_fmt(&test_kept, "\"%d@b.co\"", first).ptr));
+		assert_true(at_is(arena_fmt(&test_kept, "%s.status", at_n).ptr, first == i ? "\"created\"" : "\"existing\""));
+	}
+	assert_int_equal(count_customers(ACME_LIVE), before + 6);
+}
+
+/* Ids that client libraries cannot put into a path are warned of; where it is new, the answer says where it is. */
+static void
+an_own_id_that_gets_lost_in_paths_is_warned_of(void **state UNUSED)
+{
+	static const struct {
+		const char *id;
+		bool        warned;
+	} ids[] = {
+		{ "plain", false }, { "a b", false }, { ".a", false }, { "...", false }, { "a.", false }, { " a", false },
+		{ "a/b", true }, { "a#b", true }, { "?a", true }, { "a%", true }, { "a\\\\b", true }, { "a ", true }, { ".", true }, { "..", true },
+	};
+
+	for (size_t i = 0; i < COUNTOF(ids); i++) {
+		const char *unique = ids[i].id[0] == '.' ? ids[i].id : arena_fmt(&test_kept, "%s%s", ids[i].id[0] == ' ' ? "" : fresh("w"), ids[i].id).ptr;
+		const char *one = text("{\"email\":\"a@b.co\",\"id\":\"$\"}", unique);
+		const char *batch = arena_fmt(&test_kept, "{\"customers\":[{\"email\":\"a@b.co\"},%s,{\"email\":\"a@b.co\",\"id\":\"%s\"}]}", one, fresh("w")).ptr;
+		const char *location;
+		struct str  id;
+
+		for (int existing = 0; existing < 2; existing++) {
+			int status = SEND(ACME_SANDBOX, "POST", "/api/v1/customers", one);
+
+			assert_int_equal(status, existing ? 200 : 201);
+			assert_int_equal(response_find_header(&test_response, "Clientele-Warning").ptr != NULL, ids[i].warned);
+			id = at("id");
+			location = arena_fmt(&test_kept, "/api/v1/customers/%.*s", (int)id.len - 2, id.ptr + 1).ptr;
+			if (existing)
+				assert_null(response_find_header(&test_response, "Location").ptr);
+			else
+				assert_true(str_is(response_find_header(&test_response, "Location"), location));
+		}
+		assert_int_equal(SEND(ACME_SANDBOX, "PATCH", location, text("{\"externalId\":\"$\"}", unique)), 200);
+		assert_int_equal(response_find_header(&test_response, "Clientele-Warning").ptr != NULL, ids[i].warned);
+		assert_int_equal(SEND(ACME_SANDBOX, "PATCH", location, "{\"fullName\":\"x\"}"), 200);
+		assert_null(response_find_header(&test_response, "Clientele-Warning").ptr);
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", "/api/v1/customers/batch", batch), 200);
+		assert_int_equal(response_find_header(&test_response, "Clientele-Warning").ptr != NULL, ids[i].warned);
+	}
+}
+
 static void
 a_key_used_twice_gives_the_first_answer(void **state UNUSED)
 {
@@ -392,7 +538,8 @@ a_lost_connection_is_survived(void **state UNUSED)
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
 		assert_int_equal(system("psql -X -q \"$CLIENTELE_TEST_SERVE_URL\" -c \"SELECT pg_terminate_backend(pid)"
-		    " FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()\" >/dev/null"), 0);
+		    " FROM pg_stat_activity WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()\""
+		    " >/dev/null"), 0);
 		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = key), 201);
 	}
 }
@@ -409,6 +556,10 @@ main(void)
 		cmocka_unit_test(an_update_changes_what_is_given),
 		cmocka_unit_test(times_are_right_again_after_a_clock_that_was_ahead),
 		cmocka_unit_test(a_batch_tells_what_became_of_each_item),
+		cmocka_unit_test(a_batch_answers_each_item_where_that_is_preferred),
+		cmocka_unit_test(a_batch_has_its_bounds),
+		cmocka_unit_test(a_batch_makes_the_first_of_the_same_id),
+		cmocka_unit_test(an_own_id_that_gets_lost_in_paths_is_warned_of),
 		cmocka_unit_test(a_key_used_twice_gives_the_first_answer),
 		cmocka_unit_test(a_key_is_known_to_a_worker_that_has_not_met_it),
 		cmocka_unit_test(a_refused_request_does_not_use_its_key_up),

@@ -177,6 +177,16 @@ the_last_use_is_recorded_once_a_minute(void **state UNUSED)
 	assert_string_equal(ask(age, made.id), "t");
 	assert_string_equal(ask(age, fresh_one.id), "f");
 	assert_string_equal(ask(age, old.id), "t");
+
+	/* Where that fails, the request is answered all the same, and the log says so. */
+	for (int n = 0; n < 2; n++) {
+		made = make(ACME_LIVE, "", "");
+		log_keep();
+		execute(n ? "REVOKE UPDATE (last_used_at) ON api_key FROM clientele_serve" : "SELECT 1");
+		assert_int_equal(list_with(made.text), 200);
+		execute("GRANT UPDATE (last_used_at) ON api_key TO clientele_serve");
+		assert_int_equal(log_count("the last use of an API key was not recorded: statement key_used failed with SQLSTATE 42501"), n);
+	}
 }
 
 static void
@@ -226,6 +236,9 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 	for (int left = 1; left >= 0; left--) {
 		assert_int_equal(list_with(made.text), 200);
 		assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, left ? ";r=1;" : ";r=0;"));
+		assert_string_equal(kept(response_find_header(&test_response, "RateLimit-Policy")).ptr, "\"key\";q=2;w=3600");
+		if (left)
+			assert_string_equal(kept(response_find_header(&test_response, "RateLimit")).ptr, "\"key\";r=1;t=1800");
 	}
 	for (int n = 0; n < 2; n++) {
 		assert_int_equal(list_with(made.text), 429);
@@ -241,6 +254,42 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 	/* What it makes has the same. */
 	assert_int_equal(list_with(test_key[ACME_LIVE]), 200);
 	assert_null(response_find_header(&test_response, "RateLimit").ptr);
+}
+
+/* A key may come as a bearer token as well, and what is not for us says nothing. */
+static void
+a_key_comes_in_one_of_two_headers(void **state UNUSED)
+{
+	const char *good = test_key[ACME_LIVE], *other = test_key[OTHER_LIVE];
+	const struct {
+		const char *key, *authorization;
+		int         status;
+		const char *param;
+	} cases[] = {
+		{ "", arena_fmt(&test_kept, "Bearer %s", good).ptr, 200 },
+		{ "", arena_fmt(&test_kept, "bEARER %s", good).ptr, 200 },
+		{ good, arena_fmt(&test_kept, "Bearer %s", good).ptr, 200 },
+		{ good, "Basic dXNlcjpwYXNz", 200 },
+		{ good, arena_fmt(&test_kept, "Bearer %s", other).ptr, 400, "\"Authorization\"" },
+		{ "", arena_fmt(&test_kept, "Bearer %sx", good).ptr, 401, "\"x-api-key\"" },
+		{ "", arena_fmt(&test_kept, "Bearer%s", good).ptr, 401, "\"x-api-key\"" },
+		{ "", arena_fmt(&test_kept, "Basic %s", good).ptr, 401, "\"x-api-key\"" },
+		{ "", "Bearer", 401, "\"x-api-key\"" },
+		{ "", "", 401, "\"x-api-key\"" },
+		{ "", NULL, 401, "\"x-api-key\"" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (SEND(ACME_LIVE, "GET", LIST, .key = cases[i].key, .authorization = cases[i].authorization) != cases[i].status)
+			fail_msg("%s: %.*s", cases[i].authorization, STR_ARGS(body()));
+		if (cases[i].param)
+			assert_true(at_is("error.param", cases[i].param));
+		if (cases[i].status == 401)
+			assert_string_equal(kept(response_find_header(&test_response, "WWW-Authenticate")).ptr,
+			    "ApiKey realm=\"Clientele\", header=\"x-api-key\", Bearer realm=\"Clientele\"");
+		else
+			assert_null(response_find_header(&test_response, "WWW-Authenticate").ptr);
+	}
 }
 
 /* What a new key shows, and that it is of its maker's environment. */
@@ -278,6 +327,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			id = kept(at("id"));
 			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + 1);
 			assert_true(str_starts(key, (struct str) { at("prefix").ptr, at("prefix").len - 1 }));
+			assert_int_equal(at("prefix").len, strlen(prefix) + API_KEY_PREFIX_DIGITS + 1);
 			assert_true(str_starts(id, STR("\"key_")) && !at("lastUsedAt").ptr && !at("deleted").ptr);
 			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && at_is("object", "\"api_key\""));
 			assert_string_equal(ask(arena_fmt(&test_kept, "SELECT (extract(epoch FROM expires_at - created_at) / 86400)::int FROM api_key"
@@ -285,6 +335,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			    (int)at("expiresAt").len - 2, at("expiresAt").ptr + 1).ptr, ""), arena_fmt(&test_kept, "%d", cases[i].days).ptr);
 			assert_int_equal(SEND(who, "GET", uri), 200);
 			assert_true(str_eq(at("data.0.id"), id) && !at("data.0.apiKey").ptr && at_is("data.0.lastUsedAt", "null"));
+			assert_true(at_is("data.0.livemode", who == ACME_LIVE ? "true" : "false") && at_is("data.0.object", "\"api_key\"") && at("data.0.expiresAt").ptr);
 			assert_true(at_is("data.0.name", "\"a\"") && at("data.0.prefix").ptr && at("data.0.createdAt").ptr && !at("data.0.deleted").ptr);
 			/* It works, in the same environment, and may be deleted by another one but not by itself. */
 			key = (struct str) { key.ptr + 1, key.len - 2 };
@@ -293,12 +344,105 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_int_equal(SEND(OTHER_LIVE, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 200);
 			assert_true(at_is("deleted", "true") && at_is("object", "\"api_key\"") && !at("name").ptr && !at("createdAt").ptr);
+			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && !at("prefix").ptr && !at("apiKey").ptr && !at("expiresAt").ptr);
 			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 			assert_true(at_is("error.code", "\"api_key_not_found\""));
 		}
 	assert_int_equal(SEND(ACME_LIVE, "DELETE", "/api/v1/api-keys/nosuch"), 404);
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-18"), 404);
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-25"), 200);
+}
+
+#define KEYS "/api/v1/api-keys"
+
+/* Days that are asked for are refused if they are too many; others become fewer. */
+static void
+a_key_ends_with_its_maker(void **state UNUSED)
+{
+	static const struct {
+		const char *ends, *body;
+		bool        same; /* end as the maker's */
+		const char *message;
+	} cases[] = {
+		{ "10 days 1 hour", "{\"name\":\"a\"}", true },
+		{ "10 days 1 hour", "{\"name\":\"a\",\"expiresInDays\":10}", false },
+		{ "10 days 1 hour", "{\"name\":\"a\",\"expiresInDays\":11}", false, "\"must be at most 10: the API key of this call ends then\"" },
+		{ "2 days -1 hour", "{\"name\":\"a\",\"expiresInDays\":2}", false, "\"must be at most 1: the API key of this call ends then\"" },
+		{ "1 hour", "{\"name\":\"a\",\"expiresInDays\":1}", false, "\"must be left out: the API key of this call ends within a day\"" },
+		{ "1 hour", "{\"name\":\"a\"}", true },
+		{ "400 days", "{\"name\":\"a\"}", false },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct made maker = make(ACME_LIVE, ", expires_at", arena_fmt(&test_kept, ", now() + interval '%s'", cases[i].ends).ptr);
+
+		if (SEND(ACME_LIVE, "POST", KEYS, cases[i].body, .key = maker.text) != (cases[i].message ? 400 : 201))
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		if (cases[i].message)
+			assert_true(at_is("error.param", "\"expiresInDays\"") && at_is("error.details.0.message", cases[i].message));
+		else
+			assert_string_equal(ask(arena_fmt(&test_kept, "SELECT '%.*s'::timestamptz = date_trunc('milliseconds', expires_at) FROM api_key WHERE id = '$'",
+			    (int)at("expiresAt").len - 2, at("expiresAt").ptr + 1).ptr, maker.id), cases[i].same ? "t" : "f");
+	}
+}
+
+/* Its end is looked at again when the new key is made: this worker may have seen another one. */
+static void
+a_maker_that_was_given_another_end_makes_nothing(void **state UNUSED)
+{
+	bool refused = false;
+
+	/* Unless this machine takes longer than a key is trusted. */
+	for (int n = 0; n < 20 && !refused; n++) {
+		struct made maker = make(ACME_LIVE, ", expires_at", ", now() + interval '20 days'");
+
+		assert_int_equal(list_with(maker.text), 200);
+		execute(arena_fmt(&test_kept, "UPDATE api_key SET expires_at = now() + interval '5 days' WHERE id = '%s'", maker.id).ptr);
+		refused = SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"expiresInDays\":10}", .key = maker.text) == 409;
+		if (!refused)
+			assert_int_equal(test_response.status, 400);
+	}
+	assert_true(refused && at_is("error.code", "\"conflict\""));
+	assert_true(at_is("message", "\"The API key of this call has just been given another end. Nothing was done.\""));
+}
+
+static void
+an_environment_has_so_many_keys_at_most(void **state UNUSED)
+{
+	const int64_t keys_max = test_conf.keys_max;
+	const char   *count = ask("SELECT count(*) FROM api_key WHERE environment_id = '$' AND revoked_at IS NULL"
+	    " AND (expires_at IS NULL OR expires_at > now())", uuid(&test_environment[ACME_SANDBOX]));
+	struct str id;
+
+	test_conf.keys_max = atoi(count) + 1;
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"last\"}"), 201);
+	id = kept(at("id"));
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"one more\"}", .idem = n ? fresh("key") : NULL), 409);
+		assert_true(at_is("message", arena_fmt(&test_kept, "\"This environment has %d API keys, as many as it may have."
+		    " Delete one that is not needed.\"", atoi(count) + 1).ptr));
+	}
+	/* One that has ended, or is of another environment, does not count. */
+	assert_int_equal(SEND(ACME_SANDBOX, "DELETE", arena_fmt(&test_kept, KEYS "/%.*s", (int)id.len - 2, id.ptr + 1).ptr), 200);
+	make(ACME_SANDBOX, ", expires_at", ", now() - interval '1 ms'");
+	make(OTHER_LIVE, "", "");
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"again\"}"), 201);
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", KEYS, "{\"name\":\"too many\"}"), 409);
+	test_conf.keys_max = keys_max;
+}
+
+/* What is not known may be meant to narrow what the key may do. */
+static void
+a_key_with_less_than_all_rights_is_not_made(void **state UNUSED)
+{
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":[\"read\"]}"), 400);
+	assert_true(at_is("error.param", "\"scopes\""));
+	assert_true(at_is("error.details", "[{\"field\":\"scopes\",\"message\":\"is not supported: an API key has all rights in its environment\"}]"));
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":null}"), 201);
+	assert_true(str_is(response_find_header(&test_response, "Clientele-Ignored"), "scopes"));
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}"), 400);
+	assert_true(at_is("error.details.8.field", "\"h\"") && !at("error.details.9").ptr); /* behind the missing name */
+	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"expiresInDays\":null}"), 201);
 }
 
 /* An answer with a secret is opened with the key that it was made for, as long as nobody changed it. */
@@ -329,7 +473,12 @@ main(void)
 		cmocka_unit_test(the_last_use_is_recorded_once_a_minute),
 		cmocka_unit_test(a_pin_is_the_version_of_who_sends_none),
 		cmocka_unit_test(a_limit_of_its_own_counts_for_a_key),
+		cmocka_unit_test(a_key_comes_in_one_of_two_headers),
 		cmocka_unit_test(a_key_that_is_made_is_as_it_is_told),
+		cmocka_unit_test(a_key_ends_with_its_maker),
+		cmocka_unit_test(a_maker_that_was_given_another_end_makes_nothing),
+		cmocka_unit_test(an_environment_has_so_many_keys_at_most),
+		cmocka_unit_test(a_key_with_less_than_all_rights_is_not_made),
 		cmocka_unit_test(an_answer_that_was_changed_is_not_shown),
 	};
 	int failed;

@@ -4,6 +4,7 @@
  */
 #include "app_test.h"
 #include "call/call.h"
+#include "db/conn.h"
 #include "db/verdict.h"
 
 #include <libpq-fe.h>
@@ -17,10 +18,22 @@ enum cut {
 	BEFORE_FLUSH, /* the statements do not arrive */
 	BEFORE_SYNC,  /* they do, and are not committed */
 	AFTER_SYNC,   /* they are, and nobody learns it */
+	NO_STATEMENT, /* libpq sends it not, and the connection stays */
+	NO_FLUSH,
+	NO_SYNC,
+	/* Another answer in the place of a customer's row; what behind it comes is read, or not any more. */
+	NO_ANSWER,    /* libpq had no memory for it */
+	DOUBT,        /* an error about a connection, but this one goes on */
+	POOLER,       /* the same, and no more */
+	ENDED,        /* PostgreSQL ends the connection */
+	NO_MEMORY,    /* likewise, for another reason */
 };
 
 static enum cut cut;
 static unsigned cuts; /* still to be made */
+
+static const char *const sqlstates[] = { [NO_ANSWER] = NULL, [DOUBT] = "08006", [POOLER] = "08P01", [ENDED] = "57P01", [NO_MEMORY] = "53200" };
+static unsigned silent; /* answers that do not come any more */
 
 /* A superuser's connection, and what it does once, right after the cut or before the Sync of that number. */
 static PGconn     *superuser;
@@ -29,6 +42,9 @@ static void      (*instead)(void);
 static const char *at_flush, *at_sync; /* each time, for so many Syncs */
 static unsigned    interferences;
 static unsigned    syncs_before;
+/* Once for each of that many, before a statement of that name is sent, and when all before it has been answered. */
+static const char *at_put, *at_create, *at_taken;
+static unsigned    put_left, create_left, taken_left;
 
 int __real_PQpipelineSync(PGconn *conn);
 int __wrap_PQpipelineSync(PGconn *conn);
@@ -36,6 +52,8 @@ int __real_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char
     const int *formats, int format);
 int __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
     const int *formats, int format);
+PGresult *__real_PQgetResult(PGconn *conn);
+PGresult *__wrap_PQgetResult(PGconn *conn);
 int __real_PQsendFlushRequest(PGconn *conn);
 int __wrap_PQsendFlushRequest(PGconn *conn);
 
@@ -72,12 +90,72 @@ lose(PGconn *conn)
 /* The statement that was sent last. What is asked for an API key, now and then, is not what is cut. */
 static const char *last;
 
+static void
+interfere(PGconn *conn, const char *sql, unsigned *left)
+{
+	struct pollfd wait = { .fd = PQsocket(conn), .events = POLLIN };
+
+	if (*left == 0)
+		return;
+	--*left;
+	assert_int_equal(__real_PQsendFlushRequest(conn), 1);
+	while (PQflush(conn) == 1)
+		continue;
+	assert_int_equal(poll(&wait, 1, 10000), 1);
+	assert_int_equal(PQconsumeInput(conn), 1); /* so that the next wait is for other answers */
+	execute(sql);
+}
+
 int
 __wrap_PQsendQueryPrepared(PGconn *conn, const char *name, int n, const char *const *values, const int *lengths,
     const int *formats, int format)
 {
 	last = name;
+	if (cut == NO_STATEMENT && cuts && strncmp(name, "customer_", 9) == 0) {
+		cuts--;
+		return 0;
+	}
+	if (strcmp(name, "idempotency_put") == 0)
+		interfere(conn, at_put, &put_left);
+	if (strcmp(name, "customer_create") == 0 || strcmp(name, "customer_create_many") == 0)
+		interfere(conn, at_create, &create_left);
+	if (strcmp(name, "customer_taken") == 0 || strcmp(name, "customer_settle") == 0)
+		interfere(conn, at_taken, &taken_left);
 	return __real_PQsendQueryPrepared(conn, name, n, values, lengths, formats, format);
+}
+
+/* What PostgreSQL says with that SQLSTATE; NULL: what libpq says by itself. */
+static PGresult *
+error_with(const char *sqlstate)
+{
+	PGconn   *conn;
+	PGresult *res;
+
+	if (!sqlstate)
+		return PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+	conn = PQconnectdb("");
+	res = PQexec(conn, arena_fmt(&test_kept, "DO $$ BEGIN RAISE EXCEPTION 'no word of it' USING ERRCODE = '%s'; END $$", sqlstate).ptr);
+	PQfinish(conn);
+	return res;
+}
+
+PGresult *
+__wrap_PQgetResult(PGconn *conn)
+{
+	PGresult *res;
+
+	if (silent) {
+		silent--;
+		return NULL;
+	}
+	res = __real_PQgetResult(conn);
+	if (cut < NO_ANSWER || !cuts || PQresultStatus(res) != PGRES_TUPLES_OK || PQnfields(res) < 9
+	    || strcmp(PQfname(res, 1), "external_id") != 0)
+		return res;
+	PQclear(res);
+	cuts--;
+	silent = cut >= POOLER ? 2 : 0;
+	return error_with(sqlstates[cut]);
 }
 
 int
@@ -96,6 +174,10 @@ __wrap_PQpipelineSync(PGconn *conn)
 		instead = NULL; /* it may send a request of its own */
 		act();
 	}
+	if (cut == NO_SYNC && cuts) {
+		cuts--;
+		return 0;
+	}
 	if (cut == BEFORE_SYNC && cuts)
 		lose(conn);
 	sent = __real_PQpipelineSync(conn);
@@ -109,6 +191,10 @@ __wrap_PQsendFlushRequest(PGconn *conn)
 {
 	if (at_flush)
 		execute(at_flush);
+	if (cut == NO_FLUSH && cuts) {
+		cuts--;
+		return 0;
+	}
 	if (cut == BEFORE_FLUSH && cuts)
 		lose(conn);
 	return __real_PQsendFlushRequest(conn);
@@ -119,6 +205,7 @@ __wrap_PQsendFlushRequest(PGconn *conn)
 #define NOTHING "Nothing was done; try again."
 #define LOOK    "Its outcome is unknown; look before you repeat it."
 #define KEYED   "With an Idempotency-Key it could be repeated safely."
+#define LOST    "The connection to the database was lost while the request ran. "
 #define REPEAT  "Its outcome is unknown; try again with the same Idempotency-Key."
 
 static const char *
@@ -164,6 +251,24 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 2, 200, NULL, NULL, 0 },
 		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, BEFORE_FLUSH, 3, 503, NOTHING, "unknown", 0 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, NO_STATEMENT, 2, 201, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_STATEMENT, 3, 503, NOTHING, "unknown", 0 },
+		{ "GET", "/outcome", NULL, false, NO_STATEMENT, 2, 200, NULL, NULL, 0 },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, NO_FLUSH, 2, 200, NULL, NULL, 1 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, NO_FLUSH, 1, 200, NULL, NULL, 0 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", true, NO_SYNC, 1, 201, NULL, NULL, 1 },
+		{ "POST", "", "{\"email\":\"a@b.co\"}", false, NO_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
+		/* An error that is told. */
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_ANSWER, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, NO_ANSWER, 1, 200, NULL, NULL, 0 },
+		{ "GET", "/outcome", NULL, false, NO_ANSWER, 1, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, DOUBT, 1, 500, "Something went wrong on our side. Nothing was done.", "unknown", 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, POOLER, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, POOLER, 1, 200, NULL, NULL, 0 },
+		{ "GET", "/outcome", NULL, false, POOLER, 2, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 2, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 3, 503, NOTHING, "unknown", 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_MEMORY, 1, 503, NOTHING, "unknown", 0 },
 		/* Nobody knows, and a second run could do it twice. */
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, AFTER_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 1 },
 		{ "POST", "", "{\"email\":\"a@b.co\"}", false, BEFORE_SYNC, 1, 503, LOOK " " KEYED, NOTHING, 0 },
@@ -192,18 +297,29 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		cut = NO_CUT;
 		if (status != cases[i].status || cuts)
 			fail_msg("case %zu: %u cuts are left, %.*s", i, cuts, STR_ARGS(body()));
+		first = kept(body());
 		if (cases[i].told && (!strstr(sentence(), cases[i].told) || strstr(sentence(), cases[i].not_told)))
 			fail_msg("case %zu: %s", i, sentence());
 		if (status == 503)
 			assert_int_equal(strstr(sentence(), KEYED) != NULL, strstr(cases[i].told, KEYED) != NULL);
 		assert_false(test_facts.replayed);
+		silent = 0;
+		if (status == 500)
+			continue;
 		if (cases[i].method[0] == 'P' && cases[i].body && !cases[i].uri[0] && status == 201)
 			assert_true(str_is(response_find_header(&test_response, "Clientele-Result"), "created"));
 		assert_int_equal(count_customers(ACME_LIVE), before + cases[i].made);
+		/* What was left of it is in nobody's way. */
+		sent.method = "GET";
+		sent.uri = "/api/v1/customers/outcome";
+		sent.idem = NULL;
+		assert_int_equal(send_request(&sent), 200);
 		if (!key)
 			continue;
+		sent.method = cases[i].method;
+		sent.uri = arena_fmt(&test_kept, "/api/v1/customers%s", cases[i].uri).ptr;
+		sent.idem = key;
 		/* What was stored for the key is told when it is asked again; what was not is done now. */
-		first = kept(body());
 		assert_true(send_request(&sent) < 300);
 		assert_int_equal(test_facts.replayed, status != 503 || cases[i].made);
 		if (status < 300)
@@ -392,6 +508,8 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 {
 	struct sent sent = { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Met\"}", .idem = fresh("key") };
 	const char *other = sent.idem;
+	struct str  first;
+	int64_t     before;
 
 	assert_int_equal(send_request(&sent), 200);
 	/* Once; or it comes and goes, so often that one run is left, or none. */
@@ -410,6 +528,90 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	}
 	at_flush = NULL;
 	at_sync = NULL;
+
+	/* The same while the record of an answer that was made beforehand is on its way. */
+	sent = (struct sent) { ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"met@b.co\"}", .idem = fresh("key") };
+	other = sent.idem;
+	assert_int_equal(send_request(&sent), 201);
+	first = kept(body());
+	before = count_customers(ACME_LIVE);
+	sent.idem = fresh("key");
+	at_put = arena_fmt(&test_kept, "INSERT INTO idempotency_key SELECT environment_id, '%s', request_hash, maker, version, asked,"
+	    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", sent.idem, other).ptr;
+	put_left = 1;
+	assert_int_equal(send_request(&sent), 201);
+	assert_int_equal(put_left, 0);
+	assert_true(test_facts.replayed && str_eq(first, body()));
+	assert_int_equal(count_customers(ACME_LIVE), before);
+}
+
+/* The process that serves the newest connection. */
+static int
+newest_connection(void)
+{
+	PGresult *res = PQexec(superuser, "SELECT pid FROM pg_stat_activity WHERE usename = 'clientele_serve'"
+	    " AND datname = current_database() ORDER BY backend_start DESC LIMIT 1");
+	int       pid = atoi(PQgetvalue(res, 0, 0));
+
+	PQclear(res);
+	return pid;
+}
+
+/* What it read may be from a commit that has not reached a standby: it is answered when its own commit has. */
+static void
+a_repeated_write_commits_what_it_has_read(void **state UNUSED)
+{
+	struct sent      sent = { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Again\"}", .idem = fresh("key") };
+	struct app      *first = test_app;
+	struct stats_slot stats = { 0 };
+	int              connection;
+
+	assert_int_equal(send_request(&sent), 200);
+	test_app = app_new(&test_conf, &stats, buckets_new());
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers/outcome"), 200);
+	connection = newest_connection();
+	assert_int_equal(send_request(&sent), 200);
+	assert_true(test_facts.replayed);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers/outcome"), 200);
+	assert_int_equal(newest_connection(), connection); /* none was closed to undo it */
+	app_free(test_app);
+	test_app = first;
+}
+
+/* The customer that has the external id is there when the create looks, and gone when it is to be shown. */
+static void
+what_was_in_the_way_and_is_gone_is_made(void **state UNUSED)
+{
+	static const char *const bodies[] = {
+		"{\"email\":\"new@b.co\",\"id\":\"$\"}", "{\"customers\":[{\"email\":\"first@b.co\"},{\"email\":\"new@b.co\",\"id\":\"$\"}]}",
+	};
+	char environment[ID_UUID_BYTES + 1] = "";
+
+	id_uuid(&test_environment[ACME_LIVE], environment);
+	for (unsigned batch = 0; batch < 2; batch++)
+		for (unsigned key = 0; key < 2; key++)
+			for (unsigned runs = 1; runs < 4; runs++) {
+				const char *id = fresh("x"), *uri = batch ? "/api/v1/customers/batch" : "/api/v1/customers";
+				int64_t     before = count_customers(ACME_LIVE);
+				/* The first run with a key, of a create alone, has no look at what is there. */
+				const unsigned more = key && !batch;
+
+				at_create = arena_fmt(&test_kept, "INSERT INTO customer (environment_id, id, external_id, email, timezone,"
+				    " metadata, is_active, created_at, updated_at) VALUES ('%s', gen_random_uuid(), '%s', 'old@b.co', 'UTC',"
+				    " '{}', true, now(), now()) ON CONFLICT DO NOTHING", environment, id).ptr;
+				at_taken = arena_fmt(&test_kept, "DELETE FROM customer WHERE external_id = '%s'", id).ptr;
+				create_left = runs + more;
+				taken_left = runs;
+				SEND(ACME_LIVE, "POST", uri, text_of(bodies[batch], id), .idem = key ? fresh("key") : NULL);
+				assert_int_equal(create_left + taken_left, 0);
+				if (test_response.status != (runs == 3 ? 503 : batch ? 200 : 201))
+					fail_msg("batch %u, key %u, runs %u: %.*s", batch, key, runs, STR_ARGS(body()));
+				if (runs == 3)
+					assert_true(at_is("message", "\"Another request changed the same data at the same moment. " NOTHING "\""));
+				else
+					assert_true(at_is(batch ? "successful.1.status" : "email", batch ? "\"created\"" : "\"new@b.co\""));
+				assert_int_equal(count_customers(ACME_LIVE), before + (runs == 3 ? 0 : 1 + batch));
+			}
 }
 
 /* A refusal is kept for the key, and the twin's may have come first. */
@@ -590,6 +792,256 @@ an_error_of_libpq_is_a_lost_connection(void **state UNUSED)
 	assert_int_equal(tx.failed, TX_STEPS_MAX);
 }
 
+/* ---- the transaction itself ---- */
+
+static void
+a_transaction_begins_with_nothing(void **state UNUSED)
+{
+	struct tx tx;
+
+	for (int was = 0; was < 2; was++) {
+		memset(&tx, was ? 0xFF : 0, sizeof(tx));
+		tx_init(&tx, test_serve, &test_kept);
+		assert_true(tx.db == test_serve && tx.arena == &test_kept);
+		assert_false(tx.reads || tx.again || tx.then || tx.with);
+		assert_true(tx.last_undone && tx.outcome == TX_UNDONE);
+		assert_int_equal(tx.steps, 0);
+		assert_true(tx.failed >= TX_STEPS_MAX);
+		assert_string_equal(tx.constraint, "");
+		assert_string_equal(tx.log, "");
+		assert_false(tx_answered(&tx, 0) || tx_failed_at(&tx, SQL_MARK_RECORD));
+		tx_step(&tx, SQL_IDEMPOTENCY_PUT);
+		assert_false(tx_answered(&tx, 0) || tx_failed_at(&tx, SQL_MARK_RECORD));
+		tx.failed = 0;
+		assert_true(tx_failed_at(&tx, SQL_MARK_RECORD));
+	}
+}
+
+static void
+a_step_tells_what_it_read_and_changed(void **state UNUSED)
+{
+	struct tx    tx;
+	struct id    none = id_new();
+	struct row   row;
+
+	db_meter_take(test_serve);
+	tx_init(&tx, test_serve, &test_kept);
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+	tx_step(&tx, SQL_SCHEMA_VERSION);
+	bind_id(tx_step(&tx, SQL_CUSTOMER_GET), &test_environment[ACME_LIVE]);
+	bind_id(&tx.step[2].bind, &none);
+	assert_false(tx_answered(&tx, 1));
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_true(tx.outcome == TX_DONE && !tx.last_undone);
+	assert_true(tx_answered(&tx, 0) && tx_answered(&tx, 2) && !tx_answered(&tx, 3));
+	assert_int_equal(tx_rows(&tx, 1), 1);
+	assert_int_equal(tx_affected(&tx, 1), 1);
+	assert_int_equal(tx_rows(&tx, 2), 0);
+	assert_int_equal(tx_affected(&tx, 2), 0);
+	row = tx_row(&tx, 1, 0);
+	assert_true(row_i64(&row, COL_SCHEMA_VERSION_VERSION) > 1);
+	assert_string_equal(tx_statement(&tx, 1), "schema_version");
+	/* What is measured of it. */
+	{
+		struct db_meter meter = db_meter_take(test_serve);
+
+		assert_int_equal(meter.trips, 1);
+		assert_true(meter.us > 0 && meter.us < 60000000);
+		for (enum sql_id id = 0; id < SQL__COUNT; id++)
+			assert_int_equal(meter.statements.word[id / 64] >> id % 64 & 1,
+			    id == SQL_ENVIRONMENT_ENTER || id == SQL_SCHEMA_VERSION || id == SQL_CUSTOMER_GET);
+	}
+}
+
+/* One that the next run would repeat is told apart from what an earlier transaction left behind. */
+static void
+a_step_that_fails_is_named(void **state UNUSED)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	for (int n = 1; n >= 0; n--) {
+		const int connection = newest_connection();
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+		b = tx_step(&tx, n ? SQL_API_KEY_LIMIT : SQL_ENVIRONMENT_LIVING_KEYS);
+		bind_id(b, &test_environment[ACME_LIVE]);
+		if (n) {
+			bind_id(b, &test_environment[ACME_LIVE]);
+			bind_null(b);
+		} else {
+			bind_i64(b, 1);
+		}
+		tx_step(&tx, SQL_SCHEMA_VERSION);
+		assert_int_equal(tx_run(&tx), n ? DB_FAILED : DB_OK);
+		assert_int_equal(newest_connection(), connection); /* an error is no reason to leave it */
+		assert_int_equal(tx.failed < tx.steps, n);
+		assert_int_equal(tx.sqlstate[0] != '\0', n);
+		assert_int_equal(tx.log[0] != '\0', n);
+		assert_int_equal(tx.outcome, n ? TX_UNDONE : TX_DONE);
+		if (n) {
+			assert_int_equal(tx.failed, 1);
+			assert_string_equal(tx.sqlstate, "42501");
+			assert_string_equal(tx.constraint, "");
+			assert_string_equal(tx.log, "statement api_key_limit failed with SQLSTATE 42501");
+			assert_true(tx_answered(&tx, 0) && !tx_answered(&tx, 1) && !tx_answered(&tx, 2));
+		}
+	}
+}
+
+/* What the log is told of a connection that was lost. */
+static void
+a_lost_connection_is_noted(void **state UNUSED)
+{
+	static const struct {
+		enum cut    cut;
+		unsigned    cuts;
+		const char *log;
+	} cases[] = {
+		{ AFTER_SYNC, 1, "connection lost, first statement environment_enter" },
+		{ AFTER_SYNC, 3, "connection lost, first statement environment_enter" },
+		{ NO_ANSWER, 3, "libpq lost an answer, first statement environment_enter" },
+		{ POOLER, 3, "connection lost with SQLSTATE 08P01 (no word of it), first statement environment_enter" },
+		{ ENDED, 3, "statement customer_get failed with SQLSTATE 57P01" },
+		{ NO_MEMORY, 1, "statement customer_get failed with SQLSTATE 53200" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx.reads = cases[i].cuts > 1;
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+		bind_id(tx_step(&tx, SQL_CUSTOMER_GET), &test_environment[ACME_LIVE]);
+		bind_id(&tx.step[1].bind, &test_environment[ACME_LIVE]);
+		cut = cases[i].cut;
+		cuts = cases[i].cuts;
+		assert_int_equal(tx_run(&tx), DB_GONE);
+		cut = NO_CUT;
+		silent = 0;
+		assert_int_equal(cuts, 0);
+		assert_string_equal(tx.log, cases[i].log);
+		assert_int_equal(tx.outcome, cases[i].cuts > 1 || cases[i].cut == NO_MEMORY ? TX_UNDONE : TX_UNKNOWN);
+		/* The connection was left: the next transaction has another one, and goes at once. */
+		db_meter_take(test_serve);
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(db_meter_take(test_serve).trips, 1);
+		assert_string_equal(tx.log, "");
+	}
+}
+
+static bool
+waits_for_customers(void *with UNUSED)
+{
+	PGresult *res = PQexec(superuser, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'customer'::regclass");
+	bool      waits = PQntuples(res) > 0;
+
+	PQclear(res);
+	return waits;
+}
+
+/* A statement that others must not wait for any longer is cancelled, and the connection is kept. */
+static void
+what_takes_too_much_is_cut_short(void **state UNUSED)
+{
+	struct tx tx;
+	int       connection;
+
+	tx_init(&tx, test_serve, &test_kept);
+	tx.reads = true;
+	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
+	bind_id(tx_step(&tx, SQL_OPERATOR_CUSTOMER_COUNT), &test_environment[ACME_LIVE]);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_false(tx.cut);
+	connection = newest_connection();
+	db_limit(test_serve, waits_for_customers, NULL, 1);
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(tx_run(&tx), DB_TIMEOUT);
+	execute("ROLLBACK");
+	db_limit(test_serve, NULL, NULL, 0);
+	assert_true(tx.cut && tx.outcome == TX_UNDONE);
+	assert_string_equal(tx.log, "statement operator_customer_count failed with SQLSTATE 57014");
+	assert_true(db_meter_take(test_serve).cut);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_false(tx.cut);
+	assert_int_equal(newest_connection(), connection);
+}
+
+/* Nothing is sent for a client that has left. */
+static void
+nothing_is_sent_for_one_who_has_left(void **state UNUSED)
+{
+	struct tx tx;
+
+	db_meter_take(test_serve);
+	tx_init(&tx, test_serve, &test_kept);
+	tx_step(&tx, SQL_SCHEMA_VERSION);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	db_meter_take(test_serve);
+	test_serve->meter.left = true;
+	assert_int_equal(tx_run(&tx), DB_GONE);
+	assert_true(tx.outcome == TX_UNDONE && tx.last_undone && !tx_answered(&tx, 0));
+	assert_string_equal(tx.log, "not sent: the client has left");
+	assert_int_equal(db_meter_take(test_serve).trips, 0);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_string_equal(tx.log, "");
+}
+
+/* Each statement goes with its text, and each transaction with the settings that it must have. */
+static void
+without_prepared_statements_it_is_the_same(void **state UNUSED)
+{
+	const char *key = fresh("key"), *id = fresh("x");
+	struct str  first;
+
+	test_conf.prepared_statements = false;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", id), .idem = key), 201);
+	first = kept(body());
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text_of("{\"email\":\"a@b.co\",\"id\":\"$\"}", id), .idem = key), 201);
+	assert_true(test_facts.replayed && str_eq(first, body()));
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", text_of("/api/v1/customers/$", id), "{\"fullName\":\"P\"}", .idem = fresh("key")), 200);
+	assert_true(at_is("fullName", "\"P\""));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}"), 503);
+	assert_true(at_is("message", "\"Another request holds what this one needs. " NOTHING "\"")); /* lock_timeout */
+	execute("ROLLBACK");
+	assert_int_equal(SEND(ACME_LIVE, "GET", text_of("/api/v1/customers/$", id)), 200);
+	test_conf.prepared_statements = true;
+	assert_int_equal(SEND(ACME_LIVE, "GET", text_of("/api/v1/customers/$", id)), 200);
+}
+
+/* How often the log says it, of so many statements that are not there any more. */
+static unsigned
+suspicions(unsigned signs)
+{
+	PGconn *conn = PQconnectdb("");
+
+	log_keep();
+	for (; signs > 0; signs--) {
+		PGresult *res = PQexec(conn, "EXECUTE nothing");
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		tx_step(&tx, SQL_CUSTOMER_GET);
+		verdict_of(&tx, 0, res);
+		PQclear(res);
+	}
+	PQfinish(conn);
+	return log_count("set prepared_statements = off");
+}
+
+/* One may be an accident. */
+static void
+a_pooler_is_suspected_once(void **state UNUSED)
+{
+	test_serve->pooler_signs = 0;
+	assert_int_equal(suspicions(1), 0);
+	assert_int_equal(suspicions(3), 1);
+	assert_int_equal(suspicions(3), 0);
+}
+
 int
 main(void)
 {
@@ -597,14 +1049,24 @@ main(void)
 		cmocka_unit_test(what_was_lost_is_told_as_it_is),
 		cmocka_unit_test(what_takes_no_key_is_not_told_of_one),
 		cmocka_unit_test(a_secret_is_shown_once_and_again_for_the_same_request),
-		cmocka_unit_test(a_later_run_proves_only_what_it_saw),
-		cmocka_unit_test(a_request_ends_with_its_time),
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
+		cmocka_unit_test(a_repeated_write_commits_what_it_has_read),
+		cmocka_unit_test(what_was_in_the_way_and_is_gone_is_made),
+		cmocka_unit_test(a_transaction_begins_with_nothing),
+		cmocka_unit_test(a_step_tells_what_it_read_and_changed),
+		cmocka_unit_test(a_step_that_fails_is_named),
+		cmocka_unit_test(a_lost_connection_is_noted),
+		cmocka_unit_test(what_takes_too_much_is_cut_short),
+		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
+		cmocka_unit_test(a_pooler_is_suspected_once),
 		cmocka_unit_test(a_failure_is_told_by_outcome_and_reason),
 		cmocka_unit_test(an_error_of_the_database_has_a_meaning),
 		cmocka_unit_test(an_error_of_libpq_is_a_lost_connection),
+		cmocka_unit_test(a_later_run_proves_only_what_it_saw),
+		cmocka_unit_test(a_request_ends_with_its_time),
+		cmocka_unit_test(without_prepared_statements_it_is_the_same),
 	};
 	int failed;
 

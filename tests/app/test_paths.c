@@ -215,6 +215,71 @@ a_filtered_list_is_paged(void **state UNUSED)
 	assert_string_equal(all, "two One A ");
 }
 
+/* Both spellings, as everywhere; the whole address, and nothing but it. */
+static void
+a_list_is_for_one_address(void **state UNUSED)
+{
+	static const struct {
+		const char *query, *version, *found, *blamed;
+	} lists[] = {
+		{ "email=b@b.co", NULL, "two " },
+		{ "billingEmail=b@b.co", NULL, "two " },
+		{ "email=b@b.co&billingEmail=b@b.co", NULL, "two " },
+		{ "email=b@b.co&billingEmail=a@b.co", NULL, NULL, "\"email\"" },
+		{ "email=B@b.co", NULL, "" },
+		{ "email=b@b.c", NULL, "" },
+		{ "email=b@b.co&externalId=two", NULL, "two " },
+		{ "email=b@b.co&externalId=three", NULL, "" },
+		{ "email=b@b.co&search=second", "2026-05-25", "two " },
+		{ "email=b@b.co&search=third", "2026-05-25", "" },
+		{ "email=b@b.co&isActive=false", "2026-05-01", "" },
+		{ "email=b@b.co&isActive=true", "2026-05-01", "two " },
+		{ "email=b@b.co&customerId=two", "2026-05-25", "two " },
+		{ "customerId=two", "2026-05-25", "two " },
+		{ "customerId=two&externalId=two", "2026-05-25", "two " },
+		{ "customerId=two&externalId=three", "2026-05-25", "" },
+		{ "customerId=two&limit=2", "2026-06-07", "three two " }, /* it is no parameter any more */
+	};
+	struct str two;
+
+	for (size_t i = 0; i < COUNTOF(lists); i++)
+		if (!lists[i].blamed) {
+			if (strcmp(listed(lists[i].query, lists[i].version), lists[i].found) != 0)
+				fail_msg("%s shows %s", lists[i].query, listed(lists[i].query, lists[i].version));
+		} else {
+			assert_int_equal(SEND(ACME_SANDBOX, "GET", joined(CUSTOMERS "?", lists[i].query)), 400);
+			assert_true(at_is("error.param", lists[i].blamed));
+		}
+	/* Either id, and a public one wins. */
+	assert_int_equal(SEND(ACME_SANDBOX, "GET", CUSTOMERS "/two"), 200);
+	two = kept(at("id"));
+	two = (struct str) { two.ptr + 1, two.len - 2 };
+	assert_string_equal(listed(arena_fmt(&test_kept, "customerId=%.*s", STR_ARGS(two)).ptr, "2026-05-25"), "two ");
+	assert_string_equal(listed(arena_fmt(&test_kept, "externalId=%.*s", STR_ARGS(two)).ptr, "2026-05-25"), "");
+}
+
+/* Client libraries put ids into paths as they are. */
+static void
+an_id_may_have_slashes_in_a_path(void **state UNUSED)
+{
+	static const char *const ids[] = { "a/b", "a/b/c/d", "batch/x" };
+
+	for (size_t i = 0; i < COUNTOF(ids); i++) {
+		const char *uri = joined(CUSTOMERS "/", ids[i]);
+
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", CUSTOMERS, arena_fmt(&test_kept, "{\"email\":\"s@b.co\",\"id\":\"%s\"}", ids[i]).ptr), 201);
+		if (SEND(ACME_SANDBOX, "GET", uri) != 200 || !at_is("externalId", arena_fmt(&test_kept, "\"%s\"", ids[i]).ptr))
+			fail_msg("%s: %.*s", uri, STR_ARGS(body()));
+		assert_int_equal(SEND(ACME_SANDBOX, "PATCH", uri, "{\"fullName\":\"P\"}"), 200);
+		assert_int_equal(SEND(ACME_SANDBOX, "PUT", uri, "{\"fullName\":\"U\"}"), 200);
+		assert_true(at_is("fullName", "\"U\"") && at_is("externalId", arena_fmt(&test_kept, "\"%s\"", ids[i]).ptr));
+		assert_int_equal(SEND(ACME_SANDBOX, "DELETE", uri), 404);
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", uri, "{}"), 404);
+	}
+	assert_int_equal(SEND(ACME_SANDBOX, "GET", "/api/v1/api-keys/a/b"), 404);
+	assert_true(at_is("error.code", "\"not_found\""));
+}
+
 /* Each field alone: the others stay, and it is the one that changes. */
 static void
 an_update_changes_one_field_and_no_other(void **state UNUSED)
@@ -356,6 +421,8 @@ main(void)
 		cmocka_unit_test(a_page_is_asked_for_within_bounds),
 		cmocka_unit_test(a_filter_shows_what_it_says),
 		cmocka_unit_test(a_filtered_list_is_paged),
+		cmocka_unit_test(a_list_is_for_one_address),
+		cmocka_unit_test(an_id_may_have_slashes_in_a_path),
 		cmocka_unit_test(an_update_changes_one_field_and_no_other),
 		cmocka_unit_test(a_request_id_is_echoed_if_it_is_harmless),
 		cmocka_unit_test(a_version_is_a_date_of_the_calendar),

@@ -431,6 +431,115 @@ a_field_is_read_in_its_versions_alone(void **state UNUSED)
 	}
 }
 
+/* ---- what is not looked at ---- */
+
+#define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
+
+/* It is named in a header; who prefers strict handling is refused for it. */
+static void
+what_is_not_looked_at_is_named(void **state UNUSED)
+{
+	static const struct {
+		const char *method, *query, *body, *version, *ignored;
+	} cases[] = {
+		{ "POST", "", MINIMAL, NULL, NULL },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"fullName\":null,\"metadata\":{\"x\":1}}", NULL, NULL },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"vat\":1,\"x y\":null,\"vat\\u00e4\":1}", NULL, "vat, x?y, vat??" },
+		{ "POST", "?notify=1", "{\"email\":\"a@b.co\",\"vat\":1}", NULL, "notify, vat" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS "}}", NULL, NULL },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"zip\":1,\"Line1\":2}}", NULL, "address.zip, address.Line1" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":\"q\"}}", NULL, "address.postal_code" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"legalName\":\"x\",\"displayName\":\"x\"}", NULL, "legalName, displayName" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"isActive\":true}", NULL, "isActive" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"isActive\":true}", "2026-05-01", NULL },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"taxDocument\":\"1\"}", "2026-06-10", "taxDocument" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"addressId\":null}", "2026-05-25", "addressId" },
+		{ "PATCH", "/not-looked-at", "{\"addressId\":null,\"fullName\":\"x\"}", NULL, "addressId" },
+		{ "PATCH", "/not-looked-at", "{\"domain\":1}", NULL, "domain" },
+		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", NULL, NULL },
+		{ "POST", "/batch", "{\"notify\":1,\"customers\":[{\"email\":\"a@b.co\",\"x\":1},{\"email\":\"a@b.co\",\"x\":2,\"y\":1}]}", NULL,
+		    "notify, x, y" },
+		{ "GET", "?page=2&limit=1&search=x", NULL, NULL, "page, search" },
+		{ "GET", "?search=x&isActive=1&limit=1", NULL, "2026-05-01", NULL },
+		{ "GET", "/not-looked-at?limit=1", NULL, NULL, "limit" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"m0\":0,\"m1\":0,\"m2\":0,\"m3\":0,\"m4\":0,\"m5\":0,\"m6\":0,\"m7\":0,\"m8\":0,\"m9\":0,"
+		  "\"n0\":0,\"n1\":0}", NULL, "m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, n0, n1" },
+		{ "POST", "", "{\"email\":\"a@b.co\",\"m0\":0,\"m1\":0,\"m2\":0,\"m3\":0,\"m4\":0,\"m5\":0,\"m6\":0,\"m7\":0,\"m8\":0,\"m9\":0,"
+		  "\"n0\":0,\"n1\":0,\"n2\":0}", NULL, "m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, n0, n1, ..." },
+	};
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, with("id", "\"not-looked-at\"")), 201);
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct sent sent = { ACME_LIVE, cases[i].method, joined(CUSTOMERS, cases[i].query, ""), cases[i].body, cases[i].version };
+		const char *first;
+
+		if (send_request(&sent) > 201)
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		assert_null(response_find_header(&test_response, "Preference-Applied").ptr);
+		if (cases[i].ignored)
+			assert_string_equal(kept(response_find_header(&test_response, "Clientele-Ignored")).ptr, cases[i].ignored);
+		else
+			assert_null(response_find_header(&test_response, "Clientele-Ignored").ptr);
+		sent.prefer = "handling=strict";
+		if (send_request(&sent) == 400 ? !cases[i].ignored : cases[i].ignored != NULL)
+			fail_msg("case %zu, strict: %.*s", i, STR_ARGS(body()));
+		assert_null(response_find_header(&test_response, "Clientele-Ignored").ptr);
+		assert_string_equal(kept(response_find_header(&test_response, "Preference-Applied")).ptr, "handling=strict");
+		if (!cases[i].ignored)
+			continue;
+		assert_true(at_is("error.details.0.message", "\"is not known here\""));
+		first = param();
+		assert_true(strncmp(cases[i].ignored, first, strlen(first)) == 0 && first[0]);
+		/* No more than eight of an object's members are told. */
+		assert_true(!at("error.details.8").ptr);
+		if (strlen(cases[i].ignored) > 40)
+			assert_true(at_is("error.details.7.field", "\"m7\""));
+	}
+}
+
+/* Spellings of old clients are for their versions; both of one part must say the same. */
+static void
+old_spellings_are_read_where_they_were_known(void **state UNUSED)
+{
+	static const struct {
+		const char *path, *body;
+		int         status;
+		const char *param; /* or what is shown as fullName */
+	} cases[] = {
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"legalName\":\"L\"}", 201, "\"L\"" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"D\"}", 201, "\"D\"" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"D\",\"legalName\":\"L\",\"fullName\":\"F\"}", 201, "\"F\"" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"D\",\"legalName\":\"L\"}", 201, "\"L\"" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":7,\"legalName\":null}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"fullName\":\"\"}", 201, "null" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"legalName\":\"L\"}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{\"line1\":\"1\",\"city\":\"c\",\"postal_code\":\"p\",\"country\":\"BR\"}}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":\"p\"}}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":null}}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":\"q\"}}", 400, "address.postal_code" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"address\":{\"line1\":\"1\",\"city\":\"c\",\"postal_code\":\"p\",\"country\":\"BR\"}}", 400,
+		    "address.postalCode" },
+		{ "/api/customers", "{}", 400, "billingEmail" },
+		{ "/api/v1/customers", "{}", 400, "email" },
+		{ "/api/v1/customers", "{\"email\":null,\"billingEmail\":null}", 400, "email" },
+		{ "/api/v1/customers", "{\"address\":[]}", 400, "address.line1" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"address\":[]}", 400, "address.line1" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"address\":{}}", 400, "address.line1" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"address\":[1]}", 400, "address" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"metadata\":[]}", 201, "null" },
+		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"metadata\":[1]}", 400, "metadata" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (SEND(ACME_LIVE, "POST", cases[i].path, cases[i].body) != cases[i].status)
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		if (cases[i].status == 400)
+			assert_string_equal(param(), cases[i].param);
+		else if (!at_is(at("data").ptr ? "data.fullName" : "fullName", cases[i].param))
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+	}
+}
+
 int
 main(void)
 {
@@ -445,6 +554,8 @@ main(void)
 		cmocka_unit_test(two_names_of_a_field_agree),
 		cmocka_unit_test(an_update_does_not_take_what_only_a_creation_takes),
 		cmocka_unit_test(a_field_is_read_in_its_versions_alone),
+		cmocka_unit_test(what_is_not_looked_at_is_named),
+		cmocka_unit_test(old_spellings_are_read_where_they_were_known),
 	};
 	int failed;
 
