@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 struct app     *test_app;
+struct buckets *test_buckets;
 struct db      *test_owner, *test_serve;
 struct arena    test_arena, test_kept;
 struct response test_response;
@@ -124,7 +125,8 @@ app_test_begin(void)
 	make_organization(&test_environment[OTHER_LIVE], &unused);
 	for (enum tenant_name who = 0; who < TENANTS; who++)
 		make_key(who);
-	test_app = app_new(&test_conf, &stats, buckets_new());
+	test_buckets = buckets_new();
+	test_app = app_new(&test_conf, &stats, test_buckets);
 	if (app_check(test_app) != DB_CONDITION_FIT)
 		exit(99);
 }
@@ -133,6 +135,7 @@ void
 app_test_end(void)
 {
 	app_free(test_app);
+	buckets_free(test_buckets);
 	db_free(test_owner);
 	db_free(test_serve);
 	conf_fini(&test_conf);

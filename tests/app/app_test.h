@@ -25,6 +25,7 @@
 enum tenant_name { ACME_LIVE, ACME_SANDBOX, OTHER_LIVE, TENANTS };
 
 extern struct app     *test_app;
+extern struct buckets *test_buckets;
 extern struct db      *test_owner;     /* as the owner: sees what it enters */
 extern struct db      *test_serve;     /* as the serving role */
 extern struct arena    test_arena;     /* reset by each send() */

@@ -476,7 +476,7 @@ a_key_is_known_to_a_worker_that_has_not_met_it(void **state UNUSED)
 	for (int i = 0; i < 2; i++) {
 		static struct stats_slot stats;
 
-		test_app = app_new(&test_conf, &stats, buckets_new());
+		test_app = app_new(&test_conf, &stats, test_buckets);
 		if (i == 0) {
 			assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"w@b.co\"}", .idem = key), 201);
 			assert_true(str_eq(answer, body()));

@@ -444,7 +444,7 @@ send_twin(void)
 
 	response_init(&test_response);
 	arena_init(&test_arena);
-	test_app = app_new(&test_conf, &stats, buckets_new());
+	test_app = app_new(&test_conf, &stats, test_buckets);
 	twin_status = send_request(&twin);
 	app_free(test_app);
 	arena_fini(&test_arena);
@@ -567,7 +567,7 @@ a_repeated_write_commits_what_it_has_read(void **state UNUSED)
 	int              connection;
 
 	assert_int_equal(send_request(&sent), 200);
-	test_app = app_new(&test_conf, &stats, buckets_new());
+	test_app = app_new(&test_conf, &stats, test_buckets);
 	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers/outcome"), 200);
 	connection = newest_connection();
 	assert_int_equal(send_request(&sent), 200);

@@ -97,7 +97,7 @@ class OneAnswer:
     """A Wire that always has the same answer."""
 
     def __init__(self, status, body, headers):
-        self.answer = (status, [("X-Request-Id", "req_a"), *headers], body)
+        self.answer = (status, headers, body)
 
     def send(self, tenant, method, path, body=None, key=None):
         return Reply(method, path, CURRENT, *self.answer)
@@ -116,23 +116,29 @@ def error(code, kind, **more):
     return json.dumps({"success": False, **body, "error": nested}).encode()
 
 
-AGAIN = [("Retry-After", "1")]
+ID = [("X-Request-Id", "req_a")]
+AGAIN = [*ID, ("Retry-After", "1")]
 GOOD = b'{"object":"customer","livemode":true,"email":"a@one.example"}'
 
 
 @pytest.mark.parametrize("status, body, headers, kind", [
-    (200, GOOD, [], None),
-    (200, GOOD.replace(b"one", b"two"), [], "wrong-tenant answers"),
-    (200, GOOD.replace(b"true", b"false"), [], "unexpected answers"),
+    (200, GOOD, ID, None),
+    (200, GOOD, [], "unexpected answers"),
+    (200, GOOD.replace(b"one", b"two"), ID, "wrong-tenant answers"),
+    (200, GOOD.replace(b"true", b"false"), ID, "unexpected answers"),
     (503, error("service_unavailable", "internal_error"), AGAIN, None),
-    (503, error("service_unavailable", "internal_error"), [], "unexpected answers"),
+    (503, error("service_unavailable", "internal_error"), [("Retry-After", "1")], None),  # the web server's own
+    (503, error("idempotency_unavailable", "internal_error"), [("Retry-After", "1")], "unexpected answers"),
+    (503, error("service_unavailable", "internal_error"), ID, "unexpected answers"),
+    (429, error("rate_limited", "rate_limit_error"), AGAIN, None),
+    (429, error("rate_limited", "rate_limit_error"), ID, "unexpected answers"),
     (503, b"<html>503 Service Temporarily Unavailable</html>", AGAIN, "unexpected answers"),
     (503, error("service_unavailable", "internal_error", message="a@two.example"), AGAIN, "wrong-tenant answers"),
     (500, error("internal_error", "internal_error"), AGAIN, "unexpected answers"),
-    (401, error("unauthorized", "authentication_error"), [], "unexpected answers"),
-    (404, error("customer_not_found", "not_found_error"), [], "unexpected answers"),
-    (409, error("idempotency_in_progress", "conflict_error"), [], None),
-    (409, error("idempotency_key_mismatch", "conflict_error"), [], "unexpected answers"),
+    (401, error("unauthorized", "authentication_error"), ID, "unexpected answers"),
+    (404, error("customer_not_found", "not_found_error"), ID, "unexpected answers"),
+    (409, error("idempotency_in_progress", "conflict_error"), ID, None),
+    (409, error("idempotency_key_mismatch", "conflict_error"), ID, "unexpected answers"),
 ])
 def test_an_answer_that_may_not_be_is_found(status, body, headers, kind):
     one, two = tenant("one"), tenant("two")
