@@ -1,12 +1,18 @@
 /* A warning for own ids that client libraries cannot put into a path. */
 #include "resource/customer/warn.h"
 
+static bool
+is_special(char c)
+{
+	return c == '#' || c == '?' || c == '%' || c == '/' || c == '\\';
+}
+
 /* The blank is dropped only at the end; "." and ".." mean something only alone. */
 static bool
 arrives(struct str id)
 {
 	for (size_t i = 0; i < id.len; i++)
-		if (memchr("#?%/\\", id.ptr[i], 5))
+		if (is_special(id.ptr[i]))
 			return false;
 	return id.ptr[id.len - 1] != ' ' && !str_is(id, ".") && !str_is(id, "..");
 }
