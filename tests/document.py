@@ -67,8 +67,11 @@ def at_version(version):
             if other and exists(version, other):
                 earlier[other["name"]] = copy.deepcopy(schema)
                 if name in required:
+                    # One of them is enough, and a null is none.
                     required.remove(name)
-                    node.setdefault("allOf", []).append({"anyOf": [{"required": [name]}, {"required": [other["name"]]}]})
+                    node.setdefault("allOf", []).append({"anyOf": [
+                        {"required": [one], "properties": {one: schema}} for one in (name, other["name"])]})
+                    kept[name] = earlier[other["name"]] = {"anyOf": [schema, {"type": "null"}]}
         required += [name for name in node.pop("x-earlier-required", []) if name in earlier]
         for schema in kept.values():
             schema.pop("x-since", None)
