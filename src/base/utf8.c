@@ -56,6 +56,12 @@ utf8_count(struct str s)
 	return count;
 }
 
+bool
+utf8_exceeds(struct str s, size_t max)
+{
+	return s.len > max && utf8_count(s) > max;
+}
+
 uint32_t
 utf8_code(const char *p, size_t len)
 {

@@ -15,6 +15,9 @@ bool utf8_valid(struct str s);
 /* Code points of well-formed text. */
 size_t utf8_count(struct str s);
 
+/* Whether there are more than max: counted only where there are more bytes than that. */
+bool utf8_exceeds(struct str s, size_t max);
+
 /* The code point of the well-formed character at p, len bytes long. */
 uint32_t utf8_code(const char *p, size_t len);
 

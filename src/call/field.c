@@ -206,7 +206,7 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 		value = jread_string(r->call->arena, r->doc, n);
 		if (part->valid && !part->valid(value))
 			fault(r, part->path, part->fault);
-		else if (utf8_count(value) > f->max)
+		else if (utf8_exceeds(value, f->max))
 			fault(r, part->path, too_long(r, f->max));
 		end = str_put(end, end == text + 1 ? STR("\"") : STR(",\""));
 		end = str_put(end, name);
@@ -270,7 +270,7 @@ text_fault(struct reader *r, const struct field_in *f, struct str value,
 		return name_fault(value, f->max, words);
 	if (value.len == 0 && f->flags & FIELD_NOT_EMPTY)
 		return "must not be empty";
-	if (f->max && utf8_count(value) > f->max)
+	if (f->max && utf8_exceeds(value, f->max))
 		return too_long(r, f->max);
 	if (compared && (unseen = name_unseen(value, words)))
 		return unseen;

@@ -247,8 +247,11 @@ utf8_takes_well_formed_text_only(void **state UNUSED)
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
 		if (utf8_valid(str_of(cases[i].text)) != cases[i].valid)
 			fail_msg("case %zu", i);
-		if (cases[i].valid)
-			assert_int_equal(utf8_count(str_of(cases[i].text)), cases[i].characters);
+		if (!cases[i].valid)
+			continue;
+		assert_int_equal(utf8_count(str_of(cases[i].text)), cases[i].characters);
+		for (size_t max = 0; max < 5; max++)
+			assert_int_equal(utf8_exceeds(str_of(cases[i].text), max), cases[i].characters > max);
 	}
 	for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
 		char   text[4];

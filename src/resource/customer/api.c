@@ -89,7 +89,7 @@ read_search(struct call *c, struct str value, void *into)
 	struct customer_filter *f = into;
 
 	f->search = value;
-	if (utf8_count(value) > CUSTOMER_SEARCH_MAX_CHARS)
+	if (utf8_exceeds(value, CUSTOMER_SEARCH_MAX_CHARS))
 		call_field(c, "search", "must have at most 200 characters");
 }
 
