@@ -4,6 +4,7 @@
 #include "resource/customer/customer.h"
 
 #define CUSTOMERS "/api/v1/customers"
+#define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
 #define MINIMAL "{\"email\":\"a@b.co\"}"
 
 /* So many of a character. */
@@ -431,9 +432,88 @@ a_field_is_read_in_its_versions_alone(void **state UNUSED)
 	}
 }
 
-/* ---- what is not looked at ---- */
+/* The sentence says the bound that holds, and which character it was that nobody sees. */
+static void
+a_fault_is_told_with_its_bound(void **state UNUSED)
+{
+	const struct {
+		const char *field, *json, *message; /* NULL: none */
+	} faults[] = {
+		{ "metadata", deep(METADATA_DEPTH_MAX + 1), "must be at most 8 levels deep" },
+		{ "metadata", joined("{\"a\":", numbers(METADATA_VALUES_MAX), "}"), "must hold at most 1000 values" },
+		{ "metadata", joined("{\"a\":", many(JSON_NUMBER_MAX_BYTES + 1, '1'), "}"), "must not hold a number of more than 64 characters" },
+		{ "metadata", joined("{\"a\":\"", many((size_t)test_conf.metadata_max_bytes, 'x'), "\"}"), "must have at most 16384 bytes" },
+		{ "metadata", "7", "must be an object" },
+		{ "fullName", quoted(many(201, 'x')), "must have at most 200 characters" },
+		{ "fullName", "7", "must be a string" },
+		{ "externalId", quoted(many(101, 'x')), "must have at most 100 characters" },
+		{ "externalId", "\"\"", "must not be empty" },
+		{ "externalId", "\"a\\u200bb\"", "must not contain the invisible character U+200B" },
+		{ "externalId", "\"a\\u00a0b\"", "must not contain the blank U+00A0" },
+		{ "email", "\"a\\u200b@b.co\"", "must not contain the invisible character U+200B" },
+		{ "billingEmail", "\"a@b\\u00a0.co\"", "must not contain the blank U+00A0" },
+		{ "email", "\"a\"", "must be an e-mail address" },
+		{ "fullName", "\"a\\u200b b\\u00a0\"", NULL }, /* no program compares it */
+		{ "timezone", "\"UTC\\u200b\"", "must be one of the supported time zones" },
+		{ "addressId", "\"x\"", "must be a UUID" },
+		{ "address", address_with("country", "\"XX\""), "must be a country code of ISO 3166-1 alpha-2" },
+		{ "address", address_with("city", "7"), "must be a string" },
+		{ "address", address_with("city", quoted(many(201, 'x'))), "must have at most 200 characters" },
+	};
 
-#define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
+	for (size_t i = 0; i < COUNTOF(faults); i++) {
+		int status = SEND(ACME_SANDBOX, "POST", CUSTOMERS, with(faults[i].field, faults[i].json));
+
+		if (status != (faults[i].message ? 400 : 201)
+		    || (faults[i].message && !at_is("error.details.0.message", quoted(faults[i].message))))
+			fail_msg("%s %.200s: %.*s", faults[i].field, faults[i].json, STR_ARGS(body()));
+	}
+}
+
+/* Null is 'not given'; an empty value is none, where there may be none. One old client always sends empty metadata. */
+static void
+an_update_clears_what_may_be_empty(void **state UNUSED)
+{
+	static const struct {
+		const char *path, *body;
+		int         status;
+		const char *field, *now;
+	} updates[] = {
+		{ "/api/v1", "{\"fullName\":null,\"address\":null,\"metadata\":null,\"taxDocument\":null}", 200, "fullName", "\"F\"" },
+		{ "/api/v1", "{\"fullName\":\"\"}", 200, "fullName", "null" },
+		{ "/api/v1", "{\"taxDocument\":\"\"}", 200, "taxDocument", "null" },
+		{ "/api/v1", "{\"externalId\":\"\"}", 200, "externalId", "null" },
+		{ "/api/v1", "{\"address\":{}}", 200, "address", "null" },
+		{ "/api/v1", "{\"address\":[]}", 200, "address", "null" },
+		{ "/api/v1", "{\"metadata\":{}}", 200, "metadata", "{}" },
+		{ "/api/v1", "{\"metadata\":[]}", 200, "metadata", "{}" },
+		{ "/api", "{\"metadata\":{}}", 200, "metadata", "{\"a\":1}" },
+		{ "/api", "{\"metadata\":[]}", 200, "metadata", "{\"a\":1}" },
+		{ "/api", "{\"metadata\":{\"b\":2}}", 200, "metadata", "{\"b\":2}" },
+		{ "/api", "{\"metadata\":[1]}", 400, NULL, NULL },
+		{ "/api", "{\"metadata\":\"\"}", 400, NULL, NULL },
+		{ "/api", "{\"address\":{}}", 200, "address", "null" },
+		{ "/api/v1", "{\"email\":\"\"}", 400, NULL, NULL },
+		{ "/api/v1", "{\"timezone\":\"\"}", 400, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < COUNTOF(updates); i++) {
+		struct str  id;
+		const char *rest;
+
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", CUSTOMERS, arena_fmt(&test_kept, "{\"email\":\"a@b.co\",\"id\":\"%s\",\"fullName\":\"F\","
+		    "\"taxDocument\":\"1\",\"metadata\":{\"a\":1},\"address\":{" ADDRESS "}}", fresh("x")).ptr), 201);
+		id = kept(at("id"));
+		rest = arena_fmt(&test_kept, "/customers/%.*s", (int)id.len - 2, id.ptr + 1).ptr;
+		if (SEND(ACME_SANDBOX, "PATCH", joined(updates[i].path, rest, ""), updates[i].body) != updates[i].status)
+			fail_msg("update %zu: %.*s", i, STR_ARGS(body()));
+		assert_int_equal(SEND(ACME_SANDBOX, "GET", joined("/api/v1", rest, "")), 200);
+		if (updates[i].field)
+			assert_true(at_is(updates[i].field, updates[i].now));
+	}
+}
+
+/* ---- what is not looked at ---- */
 
 /* It is named in a header; who prefers strict handling is refused for it. */
 static void
@@ -554,6 +634,8 @@ main(void)
 		cmocka_unit_test(two_names_of_a_field_agree),
 		cmocka_unit_test(an_update_does_not_take_what_only_a_creation_takes),
 		cmocka_unit_test(a_field_is_read_in_its_versions_alone),
+		cmocka_unit_test(a_fault_is_told_with_its_bound),
+		cmocka_unit_test(an_update_clears_what_may_be_empty),
 		cmocka_unit_test(what_is_not_looked_at_is_named),
 		cmocka_unit_test(old_spellings_are_read_where_they_were_known),
 	};
