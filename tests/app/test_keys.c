@@ -321,6 +321,8 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_int_equal(SEND(who, "POST", uri, cases[i].body), cases[i].days ? 201 : 400);
 			if (!cases[i].days) {
 				assert_true(at_is("error.param", cases[i].param));
+				if (strstr(cases[i].param, "Days"))
+					assert_true(at_is("error.details.0.message", "\"must be a whole number from 1 to 3650\""));
 				continue;
 			}
 			key = kept(at("apiKey"));

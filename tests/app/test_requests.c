@@ -1,6 +1,7 @@
 /* What is judged before a handler, and by the tables of fields: bounds, from both sides. */
 #include "app_test.h"
 #include "base/limits.h"
+#include "json/jread.h"
 #include "resource/customer/customer.h"
 
 #define CUSTOMERS "/api/v1/customers"
@@ -513,6 +514,24 @@ an_update_clears_what_may_be_empty(void **state UNUSED)
 	}
 }
 
+/* Whatever its memory held before: a batch has room for many, and a create takes it from the stack. */
+static void
+an_object_begins_without_faults(void **state UNUSED)
+{
+	static const struct jlimits limits = { 8, 100 };
+	struct call        c = { .arena = &test_arena, .conf = &test_conf, .version = V_CURRENT };
+	struct customer    customer = customer_defaults;
+	struct faults      faults;
+	struct jread_error why;
+	struct jdoc        doc;
+
+	memset(&faults, 0x01, sizeof(faults));
+	assert_true(jread_parse(&test_arena, STR("{\"email\":\"a@b.co\"}"), &limits, &doc, &why));
+	field_read(&c, &customer_fields, &doc, doc.nodes, FIELD_CREATE, &customer, &faults);
+	assert_int_equal(faults.count, 0);
+	assert_true(str_is(customer.email, "a@b.co") && customer.given == 1u << MEMBER_EMAIL);
+}
+
 /* ---- what is not looked at ---- */
 
 /* It is named in a header; who prefers strict handling is refused for it. */
@@ -634,6 +653,7 @@ main(void)
 		cmocka_unit_test(two_names_of_a_field_agree),
 		cmocka_unit_test(an_update_does_not_take_what_only_a_creation_takes),
 		cmocka_unit_test(a_field_is_read_in_its_versions_alone),
+		cmocka_unit_test(an_object_begins_without_faults),
 		cmocka_unit_test(a_fault_is_told_with_its_bound),
 		cmocka_unit_test(an_update_clears_what_may_be_empty),
 		cmocka_unit_test(what_is_not_looked_at_is_named),
