@@ -1012,6 +1012,42 @@ without_prepared_statements_it_is_the_same(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "GET", text_of("/api/v1/customers/$", id)), 200);
 }
 
+/* One refusal in a while has the key looked up, behind the answer, so that another limit is noticed. */
+static void
+a_refused_key_is_looked_up_now_and_then(void **state UNUSED)
+{
+	/* Once more where this machine takes longer than a key is trusted: then it has been looked up just now. */
+	for (int lifted = 0, tries = 0; lifted < 2 && tries < 40; tries++) {
+		struct sent sent = { ACME_LIVE, "GET", "/api/v1/customers?limit=1" };
+		const char *prefix;
+
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"limited\"}"), 201);
+		prefix = arena_fmt(&test_kept, "%.*s", (int)at("prefix").len - 2, at("prefix").ptr + 1).ptr;
+		sent.key = arena_fmt(&test_kept, "%.*s", (int)at("apiKey").len - 2, at("apiKey").ptr + 1).ptr;
+		execute(arena_fmt(&test_kept, "UPDATE api_key SET rate_limit = '1/h burst 1', limit_of = NULL WHERE prefix = '%s'", prefix).ptr);
+		assert_int_equal(send_request(&sent), 200);
+		assert_int_equal(send_request(&sent), 429);
+		if (test_facts.db_trips)
+			continue;
+		for (int n = 0; n < 3; n++) {
+			/* The other limit counts when this worker does not trust what it has seen of the key any more. */
+			for (int wait = 0; wait < 200 && send_request(&sent) == 429 && n && lifted; wait++) {
+				app_after(test_app);
+				poll(NULL, 0, 10);
+			}
+			assert_int_equal(test_response.status, n && lifted ? 200 : 429);
+			if (lifted)
+				execute(arena_fmt(&test_kept, "UPDATE api_key SET rate_limit = 'off' WHERE prefix = '%s'", prefix).ptr);
+			last = "nothing";
+			app_after(test_app);
+			if (!n || !lifted)
+				assert_string_equal(last, n ? "nothing" : "key_find");
+		}
+		lifted++;
+		assert_true(tries < 39);
+	}
+}
+
 /* How often the log says it, of so many statements that are not there any more. */
 static unsigned
 suspicions(unsigned signs)
@@ -1061,6 +1097,7 @@ main(void)
 		cmocka_unit_test(what_takes_too_much_is_cut_short),
 		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
 		cmocka_unit_test(a_pooler_is_suspected_once),
+		cmocka_unit_test(a_refused_key_is_looked_up_now_and_then),
 		cmocka_unit_test(a_failure_is_told_by_outcome_and_reason),
 		cmocka_unit_test(an_error_of_the_database_has_a_meaning),
 		cmocka_unit_test(an_error_of_libpq_is_a_lost_connection),

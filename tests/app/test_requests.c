@@ -354,6 +354,11 @@ values_are_judged_at_their_bounds(void **state UNUSED)
 		{ "email", "null", "email" },
 		{ "email", "[\"a@b.co\"]", "email" },
 		{ "billingEmail", "\"a@b.co\"", NULL },
+		{ "billingEmail", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 5, 'x'), "@b.co", "")), NULL },
+		{ "billingEmail", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 4, 'x'), "@b.co", "")), "billingEmail" },
+		{ "id", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 17, 'x'), "")), NULL },
+		{ "id", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 16, 'x'), "")), "id" },
+		{ "id", "\"a\\u200bb\"", "id" },
 		{ "billingEmail", "\"a\"", "billingEmail" },
 		{ "unknown", "[1]", NULL },
 	};
@@ -484,6 +489,7 @@ an_update_clears_what_may_be_empty(void **state UNUSED)
 		{ "/api/v1", "{\"fullName\":\"\"}", 200, "fullName", "null" },
 		{ "/api/v1", "{\"taxDocument\":\"\"}", 200, "taxDocument", "null" },
 		{ "/api/v1", "{\"externalId\":\"\"}", 200, "externalId", "null" },
+		{ "/api/v1", "{\"id\":\"\"}", 200, "externalId", "null" },
 		{ "/api/v1", "{\"address\":{}}", 200, "address", "null" },
 		{ "/api/v1", "{\"address\":[]}", 200, "address", "null" },
 		{ "/api/v1", "{\"metadata\":{}}", 200, "metadata", "{}" },
@@ -596,11 +602,20 @@ what_is_not_looked_at_is_named(void **state UNUSED)
 	}
 }
 
+/* A customer whose name is too long by so much; without a field, the name. */
+static const char *
+longest_name(const char *field, size_t more)
+{
+	const char *name = quoted(many(CUSTOMER_NAME_MAX_CHARS + more, 'n'));
+
+	return field ? with(field, name) : name;
+}
+
 /* Spellings of old clients are for their versions; both of one part must say the same. */
 static void
 old_spellings_are_read_where_they_were_known(void **state UNUSED)
 {
-	static const struct {
+	const struct {
 		const char *path, *body;
 		int         status;
 		const char *param; /* or what is shown as fullName */
@@ -611,6 +626,12 @@ old_spellings_are_read_where_they_were_known(void **state UNUSED)
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"D\",\"legalName\":\"L\"}", 201, "\"L\"" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":7,\"legalName\":null}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"fullName\":\"\"}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"legalName\":\"\"}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"\"}", 201, "null" },
+		{ "/api/customers", longest_name("legalName", 0), 201, longest_name(NULL, 0) },
+		{ "/api/customers", longest_name("legalName", 1), 400, "legalName" },
+		{ "/api/customers", longest_name("displayName", 0), 201, longest_name(NULL, 0) },
+		{ "/api/customers", longest_name("displayName", 1), 400, "displayName" },
 		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"legalName\":\"L\"}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{\"line1\":\"1\",\"city\":\"c\",\"postal_code\":\"p\",\"country\":\"BR\"}}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":\"p\"}}", 201, "null" },
