@@ -557,16 +557,45 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	assert_int_equal(count_customers(ACME_LIVE), before);
 }
 
+static int
+number_of(const char *sql)
+{
+	PGresult *res = PQexec(superuser, sql);
+	int       n = atoi(PQgetvalue(res, 0, 0));
+
+	PQclear(res);
+	return n;
+}
+
 /* The process that serves the newest connection. */
 static int
 newest_connection(void)
 {
-	PGresult *res = PQexec(superuser, "SELECT pid FROM pg_stat_activity WHERE usename = 'clientele_serve'"
+	return number_of("SELECT pid FROM pg_stat_activity WHERE usename = 'clientele_serve'"
 	    " AND datname = current_database() ORDER BY backend_start DESC LIMIT 1");
-	int       pid = atoi(PQgetvalue(res, 0, 0));
+}
 
-	PQclear(res);
-	return pid;
+/* A repetition after idempotency_ttl is another request; it makes room for its own record, and for no other. */
+static void
+a_record_ends_with_its_time(void **state UNUSED)
+{
+	const char *keys[] = { fresh("key"), fresh("key") };
+	int64_t     before = count_customers(ACME_LIVE);
+
+	for (int n = 0; n < 2; n++)
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = keys[n]), 201);
+	execute(arena_fmt(&test_kept, "UPDATE idempotency_key SET created_at = now() - interval '%jd ms' + interval '1 minute'"
+	    " WHERE key IN ('%s', '%s')", (intmax_t)test_conf.idempotency_ttl_ms, keys[0], keys[1]).ptr);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = keys[0]), 201);
+	assert_true(test_facts.replayed);
+	execute(arena_fmt(&test_kept, "UPDATE idempotency_key SET created_at = now() - interval '%jd ms' - interval '1 minute'"
+	    " WHERE key IN ('%s', '%s')", (intmax_t)test_conf.idempotency_ttl_ms, keys[0], keys[1]).ptr);
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = keys[0]), 201);
+		assert_int_equal(test_facts.replayed, n);
+	}
+	assert_int_equal(count_customers(ACME_LIVE), before + 3);
+	assert_int_equal(number_of(arena_fmt(&test_kept, "SELECT count(*) FROM idempotency_key WHERE key = '%s'", keys[1]).ptr), 1);
 }
 
 /* What it read may be from a commit that has not reached a standby: it is answered when its own commit has. */
@@ -1100,6 +1129,7 @@ main(void)
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
+		cmocka_unit_test(a_record_ends_with_its_time),
 		cmocka_unit_test(a_repeated_write_commits_what_it_has_read),
 		cmocka_unit_test(what_was_in_the_way_and_is_gone_is_made),
 		cmocka_unit_test(a_transaction_begins_with_nothing),
