@@ -321,6 +321,8 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_int_equal(SEND(who, "POST", uri, cases[i].body), cases[i].days ? 201 : 400);
 			if (!cases[i].days) {
 				assert_true(at_is("error.param", cases[i].param));
+				if (strstr(cases[i].param, "Days"))
+					assert_true(at_is("error.details.0.message", "\"must be a whole number from 1 to 3650\""));
 				continue;
 			}
 			key = kept(at("apiKey"));
@@ -337,6 +339,9 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_true(str_eq(at("data.0.id"), id) && !at("data.0.apiKey").ptr && at_is("data.0.lastUsedAt", "null"));
 			assert_true(at_is("data.0.livemode", who == ACME_LIVE ? "true" : "false") && at_is("data.0.object", "\"api_key\"") && at("data.0.expiresAt").ptr);
 			assert_true(at_is("data.0.name", "\"a\"") && at("data.0.prefix").ptr && at("data.0.createdAt").ptr && !at("data.0.deleted").ptr);
+			assert_int_equal(SEND(who, "GET", arena_fmt(&test_kept, "%s/%.*s", uri, (int)id.len - 2, id.ptr + 1).ptr), 200);
+			assert_true(str_eq(at("id"), id) && at_is("name", "\"a\"") && !at("apiKey").ptr && at_is("lastUsedAt", "null"));
+			assert_int_equal(SEND(OTHER_LIVE, "GET", arena_fmt(&test_kept, "%s/%.*s", uri, (int)id.len - 2, id.ptr + 1).ptr), 404);
 			/* It works, in the same environment, and may be deleted by another one but not by itself. */
 			key = (struct str) { key.ptr + 1, key.len - 2 };
 			id = (struct str) { id.ptr + 1, id.len - 2 };
@@ -347,6 +352,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			assert_true(at_is("livemode", who == ACME_LIVE ? "true" : "false") && !at("prefix").ptr && !at("apiKey").ptr && !at("expiresAt").ptr);
 			assert_int_equal(SEND(who, "DELETE", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 			assert_true(at_is("error.code", "\"api_key_not_found\""));
+			assert_int_equal(SEND(who, "GET", arena_fmt(&test_kept, "%s/%.*s", uri, STR_ARGS(id)).ptr), 404);
 		}
 	assert_int_equal(SEND(ACME_LIVE, "DELETE", "/api/v1/api-keys/nosuch"), 404);
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri, NULL, "2026-05-18"), 404);

@@ -53,6 +53,9 @@ a_path_leads_to_its_route_alone(void **state UNUSED)
 		{ "BREW", "/api/v1/customers", 405, "GET, HEAD, POST" },
 		{ "POST", "/api/v1/customers/x", 405, "GET, HEAD, PUT, PATCH" },
 		{ "get", "/api/v1/customers", 405, "GET, HEAD, POST" },
+		{ "POST", "/api/v1/openapi.json", 405, "GET, HEAD" },
+		{ "PUT", "/api/v1/api-keys", 405, "GET, HEAD, POST" },
+		{ "PATCH", "/api/v1/api-keys/x", 405, "GET, HEAD, DELETE" },
 	};
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {

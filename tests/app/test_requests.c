@@ -1,9 +1,11 @@
 /* What is judged before a handler, and by the tables of fields: bounds, from both sides. */
 #include "app_test.h"
 #include "base/limits.h"
+#include "json/jread.h"
 #include "resource/customer/customer.h"
 
 #define CUSTOMERS "/api/v1/customers"
+#define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
 #define MINIMAL "{\"email\":\"a@b.co\"}"
 
 /* So many of a character. */
@@ -352,6 +354,11 @@ values_are_judged_at_their_bounds(void **state UNUSED)
 		{ "email", "null", "email" },
 		{ "email", "[\"a@b.co\"]", "email" },
 		{ "billingEmail", "\"a@b.co\"", NULL },
+		{ "billingEmail", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 5, 'x'), "@b.co", "")), NULL },
+		{ "billingEmail", quoted(joined(many(CUSTOMER_EMAIL_MAX_CHARS - 4, 'x'), "@b.co", "")), "billingEmail" },
+		{ "id", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 17, 'x'), "")), NULL },
+		{ "id", quoted(joined(fresh("x"), many(CUSTOMER_EXTERNAL_ID_MAX_CHARS - 16, 'x'), "")), "id" },
+		{ "id", "\"a\\u200bb\"", "id" },
 		{ "billingEmail", "\"a\"", "billingEmail" },
 		{ "unknown", "[1]", NULL },
 	};
@@ -431,9 +438,107 @@ a_field_is_read_in_its_versions_alone(void **state UNUSED)
 	}
 }
 
-/* ---- what is not looked at ---- */
+/* The sentence says the bound that holds, and which character it was that nobody sees. */
+static void
+a_fault_is_told_with_its_bound(void **state UNUSED)
+{
+	const struct {
+		const char *field, *json, *message; /* NULL: none */
+	} faults[] = {
+		{ "metadata", deep(METADATA_DEPTH_MAX + 1), "must be at most 8 levels deep" },
+		{ "metadata", joined("{\"a\":", numbers(METADATA_VALUES_MAX), "}"), "must hold at most 1000 values" },
+		{ "metadata", joined("{\"a\":", many(JSON_NUMBER_MAX_BYTES + 1, '1'), "}"), "must not hold a number of more than 64 characters" },
+		{ "metadata", joined("{\"a\":\"", many((size_t)test_conf.metadata_max_bytes, 'x'), "\"}"), "must have at most 16384 bytes" },
+		{ "metadata", "7", "must be an object" },
+		{ "fullName", quoted(many(201, 'x')), "must have at most 200 characters" },
+		{ "fullName", "7", "must be a string" },
+		{ "externalId", quoted(many(101, 'x')), "must have at most 100 characters" },
+		{ "externalId", "\"\"", "must not be empty" },
+		{ "externalId", "\"a\\u200bb\"", "must not contain the invisible character U+200B" },
+		{ "externalId", "\"a\\u00a0b\"", "must not contain the blank U+00A0" },
+		{ "email", "\"a\\u200b@b.co\"", "must not contain the invisible character U+200B" },
+		{ "billingEmail", "\"a@b\\u00a0.co\"", "must not contain the blank U+00A0" },
+		{ "email", "\"a\"", "must be an e-mail address" },
+		{ "fullName", "\"a\\u200b b\\u00a0\"", NULL }, /* no program compares it */
+		{ "timezone", "\"UTC\\u200b\"", "must be one of the supported time zones" },
+		{ "addressId", "\"x\"", "must be a UUID" },
+		{ "address", address_with("country", "\"XX\""), "must be a country code of ISO 3166-1 alpha-2" },
+		{ "address", address_with("city", "7"), "must be a string" },
+		{ "address", address_with("city", quoted(many(201, 'x'))), "must have at most 200 characters" },
+	};
 
-#define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
+	for (size_t i = 0; i < COUNTOF(faults); i++) {
+		int status = SEND(ACME_SANDBOX, "POST", CUSTOMERS, with(faults[i].field, faults[i].json));
+
+		if (status != (faults[i].message ? 400 : 201)
+		    || (faults[i].message && !at_is("error.details.0.message", quoted(faults[i].message))))
+			fail_msg("%s %.200s: %.*s", faults[i].field, faults[i].json, STR_ARGS(body()));
+	}
+}
+
+/* Null is 'not given'; an empty value is none, where there may be none. One old client always sends empty metadata. */
+static void
+an_update_clears_what_may_be_empty(void **state UNUSED)
+{
+	static const struct {
+		const char *path, *body;
+		int         status;
+		const char *field, *now;
+	} updates[] = {
+		{ "/api/v1", "{\"fullName\":null,\"address\":null,\"metadata\":null,\"taxDocument\":null}", 200, "fullName", "\"F\"" },
+		{ "/api/v1", "{\"fullName\":\"\"}", 200, "fullName", "null" },
+		{ "/api/v1", "{\"taxDocument\":\"\"}", 200, "taxDocument", "null" },
+		{ "/api/v1", "{\"externalId\":\"\"}", 200, "externalId", "null" },
+		{ "/api/v1", "{\"id\":\"\"}", 200, "externalId", "null" },
+		{ "/api/v1", "{\"address\":{}}", 200, "address", "null" },
+		{ "/api/v1", "{\"address\":[]}", 200, "address", "null" },
+		{ "/api/v1", "{\"metadata\":{}}", 200, "metadata", "{}" },
+		{ "/api/v1", "{\"metadata\":[]}", 200, "metadata", "{}" },
+		{ "/api", "{\"metadata\":{}}", 200, "metadata", "{\"a\":1}" },
+		{ "/api", "{\"metadata\":[]}", 200, "metadata", "{\"a\":1}" },
+		{ "/api", "{\"metadata\":{\"b\":2}}", 200, "metadata", "{\"b\":2}" },
+		{ "/api", "{\"metadata\":[1]}", 400, NULL, NULL },
+		{ "/api", "{\"metadata\":\"\"}", 400, NULL, NULL },
+		{ "/api", "{\"address\":{}}", 200, "address", "null" },
+		{ "/api/v1", "{\"email\":\"\"}", 400, NULL, NULL },
+		{ "/api/v1", "{\"timezone\":\"\"}", 400, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < COUNTOF(updates); i++) {
+		struct str  id;
+		const char *rest;
+
+		assert_int_equal(SEND(ACME_SANDBOX, "POST", CUSTOMERS, arena_fmt(&test_kept, "{\"email\":\"a@b.co\",\"id\":\"%s\",\"fullName\":\"F\","
+		    "\"taxDocument\":\"1\",\"metadata\":{\"a\":1},\"address\":{" ADDRESS "}}", fresh("x")).ptr), 201);
+		id = kept(at("id"));
+		rest = arena_fmt(&test_kept, "/customers/%.*s", (int)id.len - 2, id.ptr + 1).ptr;
+		if (SEND(ACME_SANDBOX, "PATCH", joined(updates[i].path, rest, ""), updates[i].body) != updates[i].status)
+			fail_msg("update %zu: %.*s", i, STR_ARGS(body()));
+		assert_int_equal(SEND(ACME_SANDBOX, "GET", joined("/api/v1", rest, "")), 200);
+		if (updates[i].field)
+			assert_true(at_is(updates[i].field, updates[i].now));
+	}
+}
+
+/* Whatever its memory held before: a batch has room for many, and a create takes it from the stack. */
+static void
+an_object_begins_without_faults(void **state UNUSED)
+{
+	static const struct jlimits limits = { 8, 100 };
+	struct call        c = { .arena = &test_arena, .conf = &test_conf, .version = V_CURRENT };
+	struct customer    customer = customer_defaults;
+	struct faults      faults;
+	struct jread_error why;
+	struct jdoc        doc;
+
+	memset(&faults, 0x01, sizeof(faults));
+	assert_true(jread_parse(&test_arena, STR("{\"email\":\"a@b.co\"}"), &limits, &doc, &why));
+	field_read(&c, &customer_fields, &doc, doc.nodes, FIELD_CREATE, &customer, &faults);
+	assert_int_equal(faults.count, 0);
+	assert_true(str_is(customer.email, "a@b.co") && customer.given == 1u << MEMBER_EMAIL);
+}
+
+/* ---- what is not looked at ---- */
 
 /* It is named in a header; who prefers strict handling is refused for it. */
 static void
@@ -497,11 +602,20 @@ what_is_not_looked_at_is_named(void **state UNUSED)
 	}
 }
 
+/* A customer whose name is too long by so much; without a field, the name. */
+static const char *
+longest_name(const char *field, size_t more)
+{
+	const char *name = quoted(many(CUSTOMER_NAME_MAX_CHARS + more, 'n'));
+
+	return field ? with(field, name) : name;
+}
+
 /* Spellings of old clients are for their versions; both of one part must say the same. */
 static void
 old_spellings_are_read_where_they_were_known(void **state UNUSED)
 {
-	static const struct {
+	const struct {
 		const char *path, *body;
 		int         status;
 		const char *param; /* or what is shown as fullName */
@@ -512,6 +626,12 @@ old_spellings_are_read_where_they_were_known(void **state UNUSED)
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"D\",\"legalName\":\"L\"}", 201, "\"L\"" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":7,\"legalName\":null}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"fullName\":\"\"}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"legalName\":\"\"}", 201, "null" },
+		{ "/api/customers", "{\"email\":\"a@b.co\",\"displayName\":\"\"}", 201, "null" },
+		{ "/api/customers", longest_name("legalName", 0), 201, longest_name(NULL, 0) },
+		{ "/api/customers", longest_name("legalName", 1), 400, "legalName" },
+		{ "/api/customers", longest_name("displayName", 0), 201, longest_name(NULL, 0) },
+		{ "/api/customers", longest_name("displayName", 1), 400, "displayName" },
 		{ "/api/v1/customers", "{\"email\":\"a@b.co\",\"legalName\":\"L\"}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{\"line1\":\"1\",\"city\":\"c\",\"postal_code\":\"p\",\"country\":\"BR\"}}", 201, "null" },
 		{ "/api/customers", "{\"email\":\"a@b.co\",\"address\":{" ADDRESS ",\"postal_code\":\"p\"}}", 201, "null" },
@@ -554,6 +674,9 @@ main(void)
 		cmocka_unit_test(two_names_of_a_field_agree),
 		cmocka_unit_test(an_update_does_not_take_what_only_a_creation_takes),
 		cmocka_unit_test(a_field_is_read_in_its_versions_alone),
+		cmocka_unit_test(an_object_begins_without_faults),
+		cmocka_unit_test(a_fault_is_told_with_its_bound),
+		cmocka_unit_test(an_update_clears_what_may_be_empty),
 		cmocka_unit_test(what_is_not_looked_at_is_named),
 		cmocka_unit_test(old_spellings_are_read_where_they_were_known),
 	};

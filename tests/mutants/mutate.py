@@ -579,13 +579,15 @@ def main():
                         open_ones.append(result)
                     count[result["outcome"]] += 1
                     count["counted"] += result["outcome"] != "uncounted"
+                    count["slow"] += result["by"] == "slow"
                     count["seconds"] += result["s"]
                     if result["outcome"] == "survived":
                         survivors.append(result)
                         print(show(result), flush=True)
     write_known({key for key in known if key not in tried} | {tuple(json.loads(r["id"])[:3]) for r in open_ones}, options.work / "known")
     print(f"{total} mutants of {len(options.file or options.files)} files; {count['counted']} counted: {count['killed']} killed, "
-          f"{count['argued']} argued, {count['known']} known, {count['survived']} survived; {count['uncounted']} do not compile or change nothing; "
+          f"{count['argued']} argued, {count['known']} known, {count['survived']} survived; {count['uncounted']} do not compile or change nothing"
+          f"{', or were too slow (' + str(count['slow']) + ')' if count['slow'] else ''}; "
           f"{count['seconds'] / max(1, count['counted'] + count['uncounted']):.1f} s each")
     return 1 if survivors else 0
 
