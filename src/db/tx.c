@@ -18,6 +18,7 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->reads = false;
 	tx->again = false;
 	tx->outcome = TX_UNDONE;
+	tx->cut = false;
 	tx->last_undone = true;
 	tx->then = NULL;
 	tx->with = NULL;
@@ -277,6 +278,7 @@ run_once(struct db *db, struct tx *tx)
 		tx->step[i].result = NULL; /* that of an earlier run */
 	tx->constraint[0] = tx->sqlstate[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;
+	tx->cut = false;
 	tx->last_undone = true;
 	if (db->meter.left)
 		return not_sent(tx, "not sent: the client has left");
