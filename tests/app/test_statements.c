@@ -469,6 +469,23 @@ records_are_removed_oldest_first_and_in_steps(void **state UNUSED)
 	assert_int_equal(until_ms, 0);
 }
 
+static void
+an_operator_finds_a_customer_by_either_id(void **state UNUSED)
+{
+	static const char *const parameters[] = { "ein", "enx", "eix" };
+
+	make_targets();
+	for (size_t i = 0; i < COUNTOF(parameters); i++) {
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[OTHER_LIVE]);
+		bind_all(tx_step(&tx, SQL_OPERATOR_CUSTOMER_GET), parameters[i], target_of(SQL_OPERATOR_CUSTOMER_GET));
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(tx_rows(&tx, 1), 1);
+	}
+}
+
 /* Statements that many rows may fit, and what their plans must have: a plan is made once and kept, whatever a table holds. */
 static void
 a_list_is_served_by_its_index(void **state UNUSED)
@@ -515,6 +532,7 @@ main(void)
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),
 		cmocka_unit_test(the_serving_role_changes_no_limit),
+		cmocka_unit_test(an_operator_finds_a_customer_by_either_id),
 		cmocka_unit_test(a_list_is_served_by_its_index),
 		cmocka_unit_test(records_are_removed_oldest_first_and_in_steps),
 	};
