@@ -171,12 +171,15 @@ the_last_use_is_recorded_once_a_minute(void **state UNUSED)
 		    old = make(ACME_LIVE, ", last_used_at", ", now() - interval '70 s'");
 	static const char age[] = "SELECT now() - last_used_at < interval '20 s' FROM api_key WHERE id = '$'";
 
+	struct made idle = make(ACME_LIVE, "", "");
+
 	assert_int_equal(list_with(made.text), 200);
 	assert_int_equal(list_with(fresh_one.text), 200);
 	assert_int_equal(list_with(old.text), 200);
 	assert_string_equal(ask(age, made.id), "t");
 	assert_string_equal(ask(age, fresh_one.id), "f");
 	assert_string_equal(ask(age, old.id), "t");
+	assert_string_equal(ask("SELECT last_used_at IS NULL FROM api_key WHERE id = '$'", idle.id), "t"); /* nobody else's */
 
 	/* Where that fails, the request is answered all the same, and the log says so. */
 	for (int n = 0; n < 2; n++) {

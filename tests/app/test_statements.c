@@ -469,6 +469,57 @@ records_are_removed_oldest_first_and_in_steps(void **state UNUSED)
 	assert_int_equal(until_ms, 0);
 }
 
+static void
+an_operator_finds_a_customer_by_either_id(void **state UNUSED)
+{
+	static const char *const parameters[] = { "ein", "enx", "eix" };
+
+	make_targets();
+	for (size_t i = 0; i < COUNTOF(parameters); i++) {
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[OTHER_LIVE]);
+		bind_all(tx_step(&tx, SQL_OPERATOR_CUSTOMER_GET), parameters[i], target_of(SQL_OPERATOR_CUSTOMER_GET));
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(tx_rows(&tx, 1), 1);
+	}
+}
+
+/* Statements that many rows may fit, and what their plans must have: a plan is made once and kept, whatever a table holds. */
+static void
+a_list_is_served_by_its_index(void **state UNUSED)
+{
+	static const struct {
+		enum sql_id id;
+		const char *parameters, *condition;
+	} plans[] = {
+		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email = " },
+	};
+	PGconn *conn = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
+
+	PQclear(PQexec(conn, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"));
+	for (size_t i = 0; i < COUNTOF(plans); i++) {
+		const struct sql_stmt *s = &sql_catalogue[plans[i].id];
+		bool                   found = false;
+		PGresult              *res;
+
+		PQclear(PQexec(conn, arena_fmt(&test_kept, "PREPARE %s AS %s", s->name, s->text).ptr));
+		res = PQexec(conn, arena_fmt(&test_kept, "EXPLAIN EXECUTE %s(%s)", s->name, plans[i].parameters).ptr);
+		assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+		for (int row = 0; row < PQntuples(res); row++)
+			found |= strstr(PQgetvalue(res, row, 0), "Index Cond:") && strstr(PQgetvalue(res, row, 0), plans[i].condition);
+		if (!found)
+			for (int row = 0; row < PQntuples(res); row++)
+				print_message("%s\n", PQgetvalue(res, row, 0));
+		PQclear(res);
+		if (!found)
+			fail_msg("%s has no index for %s", s->name, plans[i].condition);
+	}
+	PQfinish(conn);
+}
+
 int
 main(void)
 {
@@ -481,6 +532,8 @@ main(void)
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),
 		cmocka_unit_test(the_serving_role_changes_no_limit),
+		cmocka_unit_test(an_operator_finds_a_customer_by_either_id),
+		cmocka_unit_test(a_list_is_served_by_its_index),
 		cmocka_unit_test(records_are_removed_oldest_first_and_in_steps),
 	};
 	int failed;

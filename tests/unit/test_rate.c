@@ -327,6 +327,14 @@ another_configured_rate_keeps_what_was_taken(void **state UNUSED)
 	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_EMPTY);
 	buckets_configure(buckets, (struct rate) { 0 });
 	assert_int_equal(ask_as(1, &l, false, S, &b), BUCKET_FREE);
+	/* An hour's wait does not outlive the rate that it was for. */
+	l.environment = id_of(4, 4);
+	buckets_configure(buckets, rate("1/h burst 1"));
+	assert_int_equal(ask_as(2, &l, true, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(2, &l, false, S, &b), BUCKET_EMPTY);
+	buckets_configure(buckets, rate("100/s burst 3"));
+	assert_int_equal(ask_as(2, &l, false, S, &b), BUCKET_TAKEN);
+	assert_int_equal(b.view.left, 1);
 }
 
 static void
