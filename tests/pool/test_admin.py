@@ -436,7 +436,8 @@ def test_a_worker_that_has_answered_was_active(admin):
     """Whether or not the supervisor looked at that moment."""
     a = admin(workers=1).start()
     assert a.pool.ask().status == 200
-    assert a.figures()["activePeak"] == 1 and a.metrics()["clientele_busy_peak"] == 1
+    wait_until(lambda: a.figures()["activePeak"] == 1, what="the request in the figures")  # behind its answer
+    assert a.metrics()["clientele_busy_peak"] == 1
 
 
 # ---------------------------------------------------------------- rights
