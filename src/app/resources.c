@@ -4,6 +4,8 @@
 #define RESOURCES(RESOURCE) \
 	RESOURCE(customer) \
 	RESOURCE(api_key) \
+	RESOURCE(plan_group) \
+	RESOURCE(plan) \
 	RESOURCE(openapi) \
 	RESOURCE(errors)
 

@@ -5,6 +5,12 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+/*
+ * Of an amount, in the minor unit of its currency, and of other numbers that clients count with:
+ * 2^53, up to which doubles hold every whole number.
+ */
+#define AMOUNT_MAX 9007199254740992
+
 enum {
 	/* Memory of a request that is kept by the worker; a batch of 100 small items fits. */
 	ARENA_KEEP_BYTES = 128 * 1024,

@@ -7,6 +7,7 @@
 #include "call/body.h"
 #include "call/ignored.h"
 #include "call/reply.h"
+#include "db/cell.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -119,6 +120,15 @@ is_one_of(const struct field_in *f, struct str s)
 		if (str_is(s, f->list->names[i]))
 			return true;
 	return false;
+}
+
+static bool
+is_code(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((!str_is_alnum(s.ptr[i]) && s.ptr[i] != '_') || str_is_upper(s.ptr[i]))
+			return false;
+	return true;
 }
 
 /* Whether the part has another spelling in the call's version. */
@@ -278,6 +288,8 @@ text_fault(struct reader *r, const struct field_in *f, struct str value,
 		return "must be an e-mail address";
 	if (f->type == FIELD_CHOICE && !is_one_of(f, value))
 		return f->list->fault;
+	if (f->type == FIELD_CODE && !is_code(value))
+		return "must consist of lower-case letters, digits and underscores";
 	return NULL;
 }
 
@@ -312,11 +324,31 @@ read_uuid(struct reader *r, const struct field_in *f, const struct jnode *n, str
 }
 
 static void
-read_int(struct reader *r, const struct field_in *f, const struct jnode *n, int64_t *at)
+read_int(struct reader *r, const struct field_in *f, const struct jnode *n, void *at)
 {
-	if (n->type != JTYPE_NUMBER || !str_to_i64(jread_raw(r->doc, n), 1, (int64_t)f->max, at))
+	int64_t number = 0, least = f->type == FIELD_INT;
+	char   *cell;
+
+	if (n->type != JTYPE_NUMBER
+	    || !str_to_i64(jread_raw(r->doc, n), least, (int64_t)f->max, &number))
 		fault(r, f->name, arena_fmt(r->call->arena,
-		    "must be a whole number from 1 to %zu", f->max).ptr);
+		    "must be a whole number from %d to %zu", (int)least, f->max).ptr);
+	if (!(f->flags & FIELD_NULLABLE)) {
+		*(int64_t *)at = number;
+		return;
+	}
+	cell = ARENA_NEW(r->call->arena, char, 8);
+	bind_put_i64(cell, number);
+	*(struct str *)at = (struct str) { cell, 8 };
+}
+
+static void
+read_bool(const struct field_in *f, const struct jnode *n, void *at)
+{
+	if (f->flags & FIELD_NULLABLE)
+		*(struct str *)at = (struct str) { n->truth ? "\1" : "\0", 1 };
+	else
+		*(bool *)at = n->truth;
 }
 
 static void
@@ -329,6 +361,7 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 	case FIELD_NAME:
 	case FIELD_EMAIL:
 	case FIELD_CHOICE:
+	case FIELD_CODE:
 		read_text(r, f, n, at);
 		break;
 	case FIELD_UUID:
@@ -342,10 +375,13 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 		*(struct str *)at = read_metadata(r, f, n);
 		break;
 	case FIELD_BOOL:
-		*(bool *)at = n->truth;
+		read_bool(f, n, at);
 		break;
 	case FIELD_INT:
+	case FIELD_COUNT:
 		read_int(r, f, n, at);
+		break;
+	case FIELD_REFUSED:
 		break;
 	}
 }
@@ -366,6 +402,9 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 		[FIELD_METADATA] = { JTYPE_OBJECT, "must be an object" },
 		[FIELD_BOOL] = { JTYPE_BOOL, "must be true or false" },
 		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* read_int() has one message for all */
+		[FIELD_COUNT] = { JTYPE_NUMBER, NULL },
+		[FIELD_CODE] = { JTYPE_STRING, "must be a string" },
+		[FIELD_REFUSED] = { JTYPE_NULL, "is not supported" },
 	};
 
 	bool empty_array = n->type == JTYPE_ARRAY && n->size == 0;
@@ -377,7 +416,9 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 	if (f->flags & FIELD_FALLBACK
 	    && (n->type != JTYPE_STRING || *r->given & 1u << f->member))
 		return;
-	if (n->type == expected[f->type].json || !expected[f->type].fault
+	if (f->flags & FIELD_FIXED && r->use == FIELD_UPDATE)
+		fault(r, f->name, "cannot be changed");
+	else if (n->type == expected[f->type].json || !expected[f->type].fault
 	    || (empty_array && expected[f->type].json == JTYPE_OBJECT))
 		read_value(r, f, n);
 	else
@@ -393,8 +434,9 @@ static bool
 is_called(const struct call *c, const struct fields *f, const struct field_in *in)
 {
 	for (size_t i = 0; i < f->out_count; i++)
-		if (str_is(f->out[i].name, in->name))
-			return version_has(c->version, f->out[i].since, f->out[i].until);
+		if (str_is(f->out[i].name, in->name)
+		    && version_has(c->version, f->out[i].since, f->out[i].until))
+			return true;
 	return false;
 }
 
@@ -450,7 +492,7 @@ field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
 		const struct field_in *in = &f->in[i];
 
 		if (in->flags & FIELD_REQUIRED && !(*r.given & 1u << in->member)
-		    && is_called(c, f, in))
+		    && is_taken(&r, in) && is_called(c, f, in))
 			fault(&r, in->name, "is required");
 	}
 	if (known < object->size)
@@ -521,6 +563,31 @@ write_time(struct printbuf *out, int64_t ms)
 }
 
 static void
+write_rows(struct printbuf *out, struct call *c, const struct fields *f, struct str cell)
+{
+	const struct fields *nested = f->nested;
+	const struct row    *rows;
+	size_t               count = cell_rows(cell, c->arena, &rows);
+	bool                 first = true;
+
+	jout_raw(out, STR("["));
+	for (size_t i = 0; i < count; i++) {
+		char *what = arena_alloc(c->arena, nested->size, _Alignof(max_align_t), 1);
+
+		member_read(&rows[i], nested->columns, nested->columns_count, what);
+		if (nested->hides && nested->hides(c, what))
+			continue;
+		if (!first)
+			jout_raw(out, STR(","));
+		first = false;
+		jout_open(out);
+		field_write_members(out, c, nested, what, f->nested_view);
+		jout_close(out);
+	}
+	jout_raw(out, STR("]"));
+}
+
+static void
 write_value(struct printbuf *out, struct call *c, const struct fields *f,
     const struct field_out *row, const void *what)
 {
@@ -556,6 +623,31 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		break;
 	case SHOW_MADE:
 		jout_str(out, row->make(c, what));
+		break;
+	case SHOW_ROWS:
+		write_rows(out, c, f, *(const struct str *)at);
+		break;
+	case SHOW_BOOL_OR_NULL:
+		if (((const struct str *)at)->ptr)
+			jout_bool(out, *((const struct str *)at)->ptr != 0);
+		else
+			jout_raw(out, STR_NONE);
+		break;
+	case SHOW_INT_OR_NULL:
+		if (((const struct str *)at)->ptr)
+			write_int(out, cell_i64(*(const struct str *)at));
+		else
+			jout_raw(out, STR_NONE);
+		break;
+	case SHOW_TRUE:
+	case SHOW_FALSE:
+		jout_bool(out, row->show == SHOW_TRUE);
+		break;
+	case SHOW_NULL:
+		jout_raw(out, STR_NONE);
+		break;
+	case SHOW_EMPTY:
+		jout_raw(out, STR("[]"));
 		break;
 	}
 }
@@ -604,18 +696,26 @@ void
 field_location(struct call *c, const struct fields *f, const void *what)
 {
 	const struct id *id = (const void *)((const char *)what + f->id_at);
-	struct str       pattern = str_of(c->route->pattern);
+	struct str       uri = c->req->uri, path = str_cut(&uri, '?');
 	char            *text, *end;
 
-	text = end = ARENA_NEW(c->arena, char, c->base.len + pattern.len + ID_PREFIXED_BYTES + 2);
-	end = str_put(end, c->base);
-	*end++ = '/';
-	end = str_put(end, pattern);
+	if (f->path)
+		path = arena_fmt(c->arena, "%.*s/%s", STR_ARGS(c->base), f->path);
+	text = end = ARENA_NEW(c->arena, char, path.len + ID_PREFIXED_BYTES + 1);
+	end = str_put(end, path);
 	*end++ = '/';
 	c->located = *id;
 	c->located_text = id_prefixed(f->prefix, id, end);
 	end += c->located_text.len;
 	response_header(c->res, "Location", (struct str) { text, (size_t)(end - text) });
+}
+
+unsigned
+field_view(const struct call *c, const struct field_view *rows)
+{
+	while (c->version < rows->since)
+		rows++;
+	return rows->view;
 }
 
 enum err

@@ -32,6 +32,9 @@ enum field_type {
 	FIELD_METADATA, /* struct str: JSON as it came */
 	FIELD_BOOL,     /* bool */
 	FIELD_INT,      /* int64_t, 1 to max */
+	FIELD_COUNT,    /* int64_t, 0 to max */
+	FIELD_CODE,     /* struct str: lower-case letters, digits and underscores */
+	FIELD_REFUSED,  /* what clients know and the service does not do: any value is refused */
 };
 
 enum field_flags {
@@ -46,6 +49,12 @@ enum field_flags {
 	FIELD_CLEARED = 16,
 	FIELD_IDENTIFIES = 32, /* a text that programs compare (base/name.h), as e-mails are */
 	FIELD_FALLBACK = 64,   /* counts if it is a text and no row before it was given */
+	/*
+	 * The member of a bool or a number is a struct str instead: its cell in the database
+	 * (db/member.h, 'view'), absent where there is none.
+	 */
+	FIELD_NULLABLE = 128,
+	FIELD_FIXED = 256,     /* an update refuses it: it stays as it was created */
 };
 
 /* A member of a FIELD_OBJECT: a string that is kept as it came. */
@@ -84,7 +93,7 @@ struct field_in {
 
 /*
  * max of a text or an e-mail address: characters, 0 for no limit; of an object: characters of each
- * part; of metadata: bytes, 0 for the configured limit; of an int: the highest value.
+ * part; of metadata: bytes, 0 for the configured limit; of an int or a count: the highest.
  */
 
 /* ---- what goes out ---- */
@@ -100,6 +109,13 @@ enum field_show {
 	SHOW_LIVEMODE,     /* of the call's tenant */
 	SHOW_ORGANIZATION, /* its id, likewise */
 	SHOW_MADE,         /* the text that the row's function makes */
+	SHOW_ROWS,         /* struct str: a cell with rows (db/cell.h); see 'nested' below */
+	SHOW_BOOL_OR_NULL, /* struct str: a cell (FIELD_NULLABLE) */
+	SHOW_INT_OR_NULL,  /* the same */
+	SHOW_TRUE,
+	SHOW_FALSE,
+	SHOW_NULL,         /* what there is not here, and clients look for */
+	SHOW_EMPTY,        /* the same, as an array */
 };
 
 struct field_out {
@@ -121,6 +137,7 @@ struct fields {
 	struct str              prefix;   /* of its ids */
 	enum err                missing;  /* the error when there is no such row */
 	const char             *missing_message;
+	const char             *path;     /* of the collection, if others make them, too, or NULL */
 	/*
 	 * If not NULL, a create refuses members that no row has, with this message. For what must
 	 * never give more than was asked for: a member that is not known may narrow it. Otherwise
@@ -134,6 +151,11 @@ struct fields {
 	const struct member    *columns;  /* what each of :NAME_columns (sql/query) fills */
 	size_t                  columns_count;
 	size_t                  size;     /* of the struct */
+	/* What the rows in a cell are, and the view that shows them. */
+	const struct fields    *nested;
+	unsigned                nested_view;
+	/* If not NULL, whether the call's version cannot have such a row among nested ones. */
+	bool                  (*hides)(const struct call *c, const void *what);
 	size_t                  id_at;    /* offsetof() */
 	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
@@ -143,6 +165,7 @@ struct fields {
 #define FIELD_OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(FIELD_STRUCT, member)
 #define FIELD_OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
 #define FIELD_KEPT(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), false }
+#define FIELD_CELL(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), true }
 
 /* For tables named fields_in, fields_out and columns, and a struct with members id and given. */
 #define FIELD_TABLES \
@@ -184,8 +207,17 @@ bool field_has_text(const struct fields *f, const struct jdoc *doc, const struct
 struct json_object *field_write(struct call *c, const struct fields *f, const void *what,
     unsigned view);
 
-/* Tells with a 201 where the new row is: below the path that the call was made to. */
+/* Tells with a 201 where the new row is: below f->path, or the path that the call was made to. */
 void field_location(struct call *c, const struct fields *f, const void *what);
+
+/* How an answer changed from version to version: rows, the newest first, the last one V_FIRST. */
+struct field_view {
+	enum version since;
+	unsigned     view;
+};
+
+/* The view of the call's version. */
+unsigned field_view(const struct call *c, const struct field_view *rows);
 
 /* Answers with that value. */
 enum err field_reply(struct call *c, int status, const struct fields *f, const void *what,

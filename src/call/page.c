@@ -37,6 +37,14 @@ page_filter(struct call *c, void *into)
 	}
 }
 
+void
+page_flag(struct call *c, const char *name, struct str value, bool *out)
+{
+	*out = str_is(value, "true") || str_is(value, "1");
+	if (!*out && !str_is(value, "false") && !str_is(value, "0"))
+		call_field(c, name, "must be true, false, 1 or 0");
+}
+
 bool
 page_knows(const struct call *c, struct str name)
 {

@@ -28,6 +28,9 @@ void page_read(struct call *c, struct page *page);
  */
 void page_filter(struct call *c, void *into);
 
+/* A filter that is true or false, also 1 or 0. Adds another value to the call's problem. */
+void page_flag(struct call *c, const char *name, struct str value, bool *out);
+
 /* Whether the call's route knows a parameter of this name. */
 bool page_knows(const struct call *c, struct str name);
 

@@ -38,6 +38,15 @@ stored_bind(struct bind *b, const struct fields *f, const void *from)
 		member_bind(b, &f->columns[i], from);
 }
 
+void
+stored_bind_ref(struct bind *b, const struct fields *f, struct str ref)
+{
+	struct id id;
+
+	bind_id(b, id_parse(f->prefix, ref, &id) ? &id : NULL);
+	bind_text(b, ref);
+}
+
 /* ---- one ---- */
 
 enum err

@@ -30,6 +30,12 @@ void stored_read(const struct row *r, const struct fields *f, void *out);
 /* Binds all columns as parameters, in their order. */
 void stored_bind(struct bind *b, const struct fields *f, const void *from);
 
+/*
+ * Binds two parameters by which a row is found: the reference as an id of the resource, or NULL if
+ * it is none, and as it is, for those that have another name.
+ */
+void stored_bind_ref(struct bind *b, const struct fields *f, struct str ref);
+
 /* ---- one ---- */
 
 /* Runs the transaction that call_read() prepared, and reads its only row. */

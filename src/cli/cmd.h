@@ -24,6 +24,10 @@ enum cmd_option {
 	OPTION_FIRST,
 	OPTION_AFTER,
 	OPTION_CUSTOMERS,
+	OPTION_PRICES,
+	OPTION_TRIAL_DAYS,
+	OPTION_FREE,
+	OPTION_PUBLIC,
 	OPTION_WATCH,
 	OPTION_PRINT,
 	OPTION_CONNECT,
@@ -153,6 +157,8 @@ cmd_fn cmd_key_rotate;
 cmd_fn cmd_customer_count;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
+cmd_fn cmd_plan_create;
+cmd_fn cmd_plan_list;
 cmd_fn cmd_completion;
 cmd_fn cmd_help;
 cmd_fn cmd_version;

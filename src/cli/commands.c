@@ -5,13 +5,13 @@
 #define SECOND INT64_C(1000)
 #define HOUR   (3600 * SECOND)
 
-enum { WATCH_MAX_S = 3600, FIRST_MAX = 1000 };
+enum { WATCH_MAX_S = 3600, FIRST_MAX = 1000, TRIAL_DAYS_MAX = 730 };
 
 const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	[OPTION_ORG] = { "org", 0, KIND_TEXT, "NAME", 0, 0, "the organization" },
 	[OPTION_ENV] = { "env", 0, KIND_CHOICE, "live|sandbox", 0, 0, "the environment" },
 	[OPTION_NAME] = { "name", 0, KIND_TEXT, "TEXT", 0, 0,
-	    "name of the key in lists (created by the operator)" },
+	    "its name in lists (of a key: created by the operator)" },
 	[OPTION_EXPIRES_DAYS] = { "expires-days", 0, KIND_NUMBER, "N", 1, API_KEY_DAYS_MAX,
 	    "days until the key stops working (never)" },
 	[OPTION_LIMIT] = { "limit", 0, KIND_TEXT, "RATE", 0, 0,
@@ -20,9 +20,16 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "how long the old key keeps working (24h)" },
 	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "how many to list (25)" },
 	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,
-	    "continue after this customer, the last of an earlier list" },
+	    "continue after this one, the last of an earlier list" },
 	[OPTION_CUSTOMERS] = { "customers", 0, KIND_NUMBER, "N", 0, INT32_MAX,
 	    "how many customers it has, all of which are deleted (0)" },
+	[OPTION_PRICES] = { "prices", 0, KIND_TEXT, "INTERVAL=N,...", 0, 0,
+	    "its prices in the minor unit of the currency, the default first" },
+	[OPTION_TRIAL_DAYS] = { "trial-days", 0, KIND_NUMBER, "N", 0, TRIAL_DAYS_MAX,
+	    "days of trial with each of them (0)" },
+	[OPTION_FREE] = { "free", 0, KIND_SWITCH, NULL, 0, 0, "it costs nothing" },
+	[OPTION_PUBLIC] = { "public", 0, KIND_SWITCH, NULL, 0, 0,
+	    "everybody may see it (only those who ask for private ones)" },
 	[OPTION_WATCH] = { "watch", 0, KIND_MAYBE, "SECONDS", 1, WATCH_MAX_S,
 	    "repeat it every SECONDS (2) until interrupted" },
 	[OPTION_PRINT] = { "print", 0, KIND_SWITCH, NULL, 0, 0,
@@ -49,6 +56,7 @@ const struct cmd_group cmd_groups[] = {
 	{ "org", "Organizations and their API versions" },
 	{ "key", "API keys" },
 	{ "customer", "Customers, to look at" },
+	{ "plan", "Plans and their prices" },
 };
 
 const size_t cmd_group_count = COUNTOF(cmd_groups);
@@ -164,6 +172,18 @@ const struct cmd cmd_table[] = {
 	    "List customers, newest first",
 	    "",
 	    "clientele customer list --org acme --env live --first 100" },
+	{ "plan create", "CODE", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(PRICES)
+	    | OPTION(TRIAL_DAYS) | OPTION(FREE) | OPTION(PUBLIC) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV) | OPTION(NAME), CMD_OWNER, cmd_plan_create,
+	    "Make a plan, with prices or free",
+	    "INTERVAL is weekly, monthly, quarterly, semiannual, yearly or one_time. CODE has "
+	    "lower-case letters, digits and underscores.",
+	    "clientele plan create pro --org a --env live --name Pro --prices monthly=4900" },
+	{ "plan list", "", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST) | OPTION(AFTER)
+	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_plan_list,
+	    "List plans and their prices, newest first",
+	    "Without those that were deleted.",
+	    "clientele plan list --org acme --env live" },
 	{ "completion", "bash|zsh", 0, 0, CMD_NOTHING, cmd_completion,
 	    "Print the completion script for a shell",
 	    "make install and the package install it already.",

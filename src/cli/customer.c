@@ -2,35 +2,7 @@
 #include "cli/listing.h"
 #include "cli/owner.h"
 
-#include <string.h>
-
 #define CUSTOMER_ID_PREFIX STR("cus_")
-
-enum { FIRST_DEFAULT = 25 };
-
-typedef int each_fn(struct owner *o, const struct owner_environment *e, struct listing *listing,
-    const void *with);
-
-/* Calls it for each environment that --org and --env leave. */
-static int
-for_each(struct cmd_context *ctx, each_fn *each, const void *with, struct listing *listing)
-{
-	struct owner             *o = ctx->owner;
-	struct owner_environment *found;
-	size_t                    count = 0;
-	int code = owner_environments(o, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV], &found,
-	    &count);
-
-	for (size_t e = 0; e < count && code == 0; e++)
-		code = each(o, &found[e], listing, with);
-	return code;
-}
-
-static struct str
-yes_no(const struct row *r, int column)
-{
-	return row_bool(r, column) ? STR("true") : STR("false");
-}
 
 static struct str
 customer_id(struct owner *o, const struct row *r, int column)
@@ -73,7 +45,7 @@ cmd_customer_count(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 
 	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
 	listing.raw = 1u << 2;
-	code = for_each(ctx, count_environment, NULL, &listing);
+	code = owner_each(ctx, count_environment, NULL, &listing);
 	if (code == 0)
 		listing_print(&listing, ctx->json);
 	return code;
@@ -113,7 +85,7 @@ get_environment(struct owner *o, const struct owner_environment *e, struct listi
 		cells[7] = row_text(&row, COL_CUSTOMER_ADDRESS);
 		cells[8] = row_text(&row, COL_CUSTOMER_TIMEZONE);
 		cells[9] = row_text(&row, COL_CUSTOMER_METADATA);
-		cells[10] = yes_no(&row, COL_CUSTOMER_IS_ACTIVE);
+		cells[10] = owner_yes_no(&row, COL_CUSTOMER_IS_ACTIVE);
 		cells[11] = owner_time(o, &row, COL_CUSTOMER_CREATED_AT);
 		cells[12] = owner_time(o, &row, COL_CUSTOMER_UPDATED_AT);
 	}
@@ -132,7 +104,7 @@ cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
 	listing.raw = 1u << 7 | 1u << 9;
 	listing.upright = true;
-	if ((code = for_each(ctx, get_environment, argv[1], &listing)) != 0)
+	if ((code = owner_each(ctx, get_environment, argv[1], &listing)) != 0)
 		return code;
 	if (listing.rows == 0)
 		return cmd_fail(EXIT_UNKNOWN, "there is no customer \"%s\".", argv[1]);
@@ -142,19 +114,14 @@ cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 
 /* ---- many */
 
-struct page {
-	struct id after;
-	int64_t   rows;
-};
-
 static int
 list_environment(struct owner *o, const struct owner_environment *e, struct listing *listing,
     const void *with)
 {
-	const struct page *page = with;
-	struct tx          tx;
-	struct bind       *b;
-	int                code;
+	const struct owner_page *page = with;
+	struct tx                tx;
+	struct bind             *b;
+	int                      code;
 
 	owner_enter(o, &tx, e);
 	tx.reads = true;
@@ -171,7 +138,7 @@ list_environment(struct owner *o, const struct owner_environment *e, struct list
 		cells[1] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_EXTERNAL_ID);
 		cells[2] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_EMAIL);
 		cells[3] = row_text(&row, COL_OPERATOR_CUSTOMER_LIST_FULL_NAME);
-		cells[4] = yes_no(&row, COL_OPERATOR_CUSTOMER_LIST_IS_ACTIVE);
+		cells[4] = owner_yes_no(&row, COL_OPERATOR_CUSTOMER_LIST_IS_ACTIVE);
 		cells[5] = owner_time(o, &row, COL_OPERATOR_CUSTOMER_LIST_CREATED_AT);
 	}
 	return 0;
@@ -182,20 +149,15 @@ cmd_customer_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
 	static const char *const columns[] = { "id", "externalId", "email", "fullName", "active",
 		"createdAt" };
-	struct str     after = ctx->option[OPTION_AFTER];
-	struct page    page = { .rows = ctx->number[OPTION_FIRST] };
-	struct listing listing;
-	int            code;
+	struct owner_page page;
+	struct listing    listing;
+	int               code = owner_page(ctx, CUSTOMER_ID_PREFIX, "customer", &page);
 
-	if (page.rows == 0)
-		page.rows = FIRST_DEFAULT;
-	memset(page.after.b, 0xFF, ID_BYTES);
-	if (after.ptr && !id_parse(CUSTOMER_ID_PREFIX, after, &page.after))
-		return cmd_usage("--after must be a customer's id (cus_ and %d characters), not "
-		    "\"%.*s\".", ID_TEXT_BYTES, STR_ARGS(after));
+	if (code != 0)
+		return code;
 	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
 	listing.raw = 1u << 4;
-	code = for_each(ctx, list_environment, &page, &listing);
+	code = owner_each(ctx, list_environment, &page, &listing);
 	if (code == 0)
 		listing_print(&listing, ctx->json);
 	return code;

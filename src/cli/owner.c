@@ -3,6 +3,10 @@
 #include "base/clock.h"
 #include "db/row.h"
 
+#include <string.h>
+
+enum { FIRST_DEFAULT = 25 };
+
 void
 owner_init(struct owner *o, const struct conf *conf)
 {
@@ -150,4 +154,38 @@ owner_step(struct tx *tx, enum sql_id statement, const struct owner_environment 
 
 	bind_id(b, &e->id);
 	return b;
+}
+
+int
+owner_each(struct cmd_context *ctx, owner_each_fn *each, const void *with, struct listing *listing)
+{
+	struct owner             *o = ctx->owner;
+	struct owner_environment *found;
+	size_t                    count = 0;
+	int code = owner_environments(o, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV], &found,
+	    &count);
+
+	for (size_t e = 0; e < count && code == 0; e++)
+		code = each(o, &found[e], listing, with);
+	return code;
+}
+
+int
+owner_page(const struct cmd_context *ctx, struct str prefix, const char *noun,
+    struct owner_page *out)
+{
+	struct str after = ctx->option[OPTION_AFTER];
+
+	out->rows = ctx->number[OPTION_FIRST] ? ctx->number[OPTION_FIRST] : FIRST_DEFAULT;
+	memset(out->after.b, 0xFF, ID_BYTES);
+	if (after.ptr && !id_parse(prefix, after, &out->after))
+		return cmd_usage("--after must be a %s's id (%.*s and %d characters), not "
+		    "\"%.*s\".", noun, STR_ARGS(prefix), ID_TEXT_BYTES, STR_ARGS(after));
+	return 0;
+}
+
+struct str
+owner_yes_no(const struct row *r, int column)
+{
+	return row_bool(r, column) ? STR("true") : STR("false");
 }

@@ -40,6 +40,27 @@ struct owner_environment {
 int owner_environments(struct owner *o, struct str name, struct str env,
     struct owner_environment **out, size_t *count) MUSTCHECK;
 
+struct listing;
+
+/* Calls it for each environment that --org and --env leave, until one returns an exit code. */
+typedef int owner_each_fn(struct owner *o, const struct owner_environment *e,
+    struct listing *listing, const void *with);
+int owner_each(struct cmd_context *ctx, owner_each_fn *each, const void *with,
+    struct listing *listing) MUSTCHECK;
+
+/* Where a list begins and how many rows it has: --after and --first. */
+struct owner_page {
+	struct id after; /* all ones: with the newest */
+	int64_t   rows;
+};
+
+/* prefix of the ids of a 'noun'. 0, or an exit code, and stderr says what is wrong. */
+int owner_page(const struct cmd_context *ctx, struct str prefix, const char *noun,
+    struct owner_page *out) MUSTCHECK;
+
+/* "true" or "false" */
+struct str owner_yes_no(const struct row *r, int column);
+
 /* Says that there is no such organization; EXIT_UNKNOWN. */
 int owner_unknown_organization(struct str name);
 

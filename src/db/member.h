@@ -11,6 +11,7 @@
  *	BIND_UUID              struct id; the nil id is NULL. With 'view': struct str, its 16 bytes
  *	BIND_BOOL              bool
  *	BIND_I64               int64_t; NULL is read as 0
+ *                             Both with 'view': struct str, the cell; absent is NULL
  *	BIND_TIME              int64_t, wall ms; 0 is NULL
  */
 #ifndef DB_MEMBER_H

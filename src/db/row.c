@@ -10,6 +10,8 @@
 bool
 row_is_null(const struct row *r, int column)
 {
+	if (r->cells)
+		return !r->cells[column].ptr;
 	assert(column < PQnfields(r->result));
 	return PQgetisnull(r->result, r->n, column) == 1;
 }
@@ -17,8 +19,11 @@ row_is_null(const struct row *r, int column)
 struct str
 row_text(const struct row *r, int column)
 {
-	int len = PQgetlength(r->result, r->n, column);
+	int len;
 
+	if (r->cells)
+		return r->cells[column];
+	len = PQgetlength(r->result, r->n, column);
 	if (len == 0 && row_is_null(r, column))
 		return STR_NONE;
 	return (struct str) { PQgetvalue(r->result, r->n, column), (size_t)len };
@@ -31,7 +36,7 @@ fixed(const struct row *r, int column, size_t bytes)
 
 	if (!cell.ptr || cell.len != bytes) {
 		log_error("column %d (%s) has %zu bytes instead of %zu", column,
-		    PQfname(r->result, column), cell.len, bytes);
+		    r->cells ? "of a row in a cell" : PQfname(r->result, column), cell.len, bytes);
 		abort();
 	}
 	return cell.ptr;

@@ -6,6 +6,7 @@
  * Errors     A cell of another size than the type has, NULL too, is a defect of the
  *            statement and ends the process: a wrong value must never reach a client. But
  *            row_text() returns an absent view for NULL, and row_ids() no ids.
+ * Rows       A cell can hold rows of its own (db/cell.h).
  * Lifetime   That of the transaction's arena.
  */
 #ifndef DB_ROW_H
@@ -20,6 +21,7 @@ struct pg_result;
 struct row {
 	const struct pg_result *result;
 	int                     n;
+	const struct str       *cells; /* of a row in a cell; then there is no result */
 };
 
 struct str row_text(const struct row *r, int column);

@@ -17,7 +17,7 @@
  * Again      A lost connection leaves open whether the transaction was done. Then it runs
  *            again on a new one if it only reads, or if the caller has declared this safe
  *            (tx->again). A transaction that was certainly undone, for a reason that may be
- *            gone (serialization, deadlock, a stale plan), runs again too. tx_run() may be
+ *            gone (serialization, deadlock, a stale statement), runs again too. tx_run() may be
  *            called again on the same steps.
  * Lifetime   Results, rows and the text of cells live as long as the arena.
  */
@@ -31,7 +31,7 @@
 struct db;
 
 enum {
-	TX_STEPS_MAX = 6,
+	TX_STEPS_MAX = 8,
 	TX_CONSTRAINT_BYTES = 64, /* PostgreSQL's NAMEDATALEN */
 };
 

@@ -6,7 +6,7 @@ does with every one of them what must hold for any.
 import importlib.util
 from pathlib import Path
 
-from helpers import CURRENT, VERSIONS, at_least
+from helpers import CURRENT, VERSIONS, at_least, uid
 
 # ---------------------------------------------------------------- versions
 
@@ -56,6 +56,13 @@ class Text(Field):
         super().__init__(name, **more)
         self.good = ["x" * max(least, 1), "x" * most, "\U0001f600" * most, " 'a' \"b\" \\ \u00e9 "]
         self.bad = self.refuse(1, True, [], {}, 1.5, "x" * (most + 1), "\U0001f600" * (most + 1), *([""] if least else []))
+
+
+class Code(Field):
+    def __init__(self, name, most, value, **more):
+        super().__init__(name, **more)
+        self.good = [value(), value() + "_" + "x" * (most - len(value()) - 1)]
+        self.bad = self.refuse(1, True, [], {}, 1.5, "", "Pro", "a-b", "a b", "\u00e9", "a.", "x" * (most + 1))
 
 
 class Email(Field):
@@ -143,19 +150,22 @@ class Resource:
     one         the methods below path/{id}, of those that need no body or take one without members
     update      those of them that change it
     missing     the code for an id that is not there
-    unique      the field that no two may have the same value of; unique_on: "create", "update"
+    unique      the field that no two may have the same value of; unique_on: "create", "update"; value: makes one
     nested      {path with two ids: method}, and from which version on
     table       where its rows are
     grants      what the serving role may do with that: rights, or RIGHT.column
+    more_tables further tables of its rows, with their grants
     unknown     a member that no create knows, and that changes nothing
     """
 
     def __init__(self, name, path, prefix, table, grants, body, fields, made, missing, one, read=None, listed=None, update=(), since=VERSIONS[0],
-                 unique=None, unique_on=(), nested=None, nested_since=CURRENT, unknown=({"a": [1, "\u00e9/"], "b": None})):
+                 unique=None, unique_on=(), value=uid, nested=None, nested_since=CURRENT, more_tables=None, unknown=({"a": [1, "\u00e9/"], "b": None})):
         self.name, self.path, self.prefix, self.table, self.grants = name, path, prefix, table, grants
         self.body, self.fields = body, fields
         self.made, self.read, self.listed, self.missing = made, read or made, listed or made, missing
         self.one, self.update, self.since, self.unknown = one, update, since, unknown
+        self.value = value
+        self.tables = {table: grants, **(more_tables or {})}
         self.unique, self.unique_on, self.nested, self.nested_since = unique, unique_on, nested or {}, nested_since
 
     def __repr__(self):

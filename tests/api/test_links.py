@@ -139,7 +139,7 @@ def test_a_path_is_replaced_by_one_that_is_there(live, base):
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/nothing/x/y", None), ("/plans", None), ("/", None), ("//", None), ("/customers/", None),
+@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/nothing/x/y", None), ("/offers", None), ("/", None), ("//", None), ("/customers/", None),
                                               ("/customers/nobody", "true"), ("/api-keys", "true")])
 @pytest.mark.parametrize("base", ["/api", ""])
 def test_what_is_not_there_has_no_successor(live, base, path, deprecated):

@@ -15,7 +15,8 @@
  *	APART(id, why)           is tried in neither way; why says where else, or why not
  *
  * parameters: a letter each. e the target's environment, i the target, I the second one, x the target's text, n NULL,
- * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id.
+ * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id; p the target of the TARGET before, P an array of
+ * it, T an array of the target's text, N one of a number. In a TARGET's path '@' stands for the id of the one before.
  */
 enum way { WAY_TARGET, WAY_CASE, WAY_REFUSED, WAY_APART };
 
@@ -39,6 +40,8 @@ static const struct trial {
 /* What was made for the TARGET before each row. */
 static struct target {
 	struct id   id[2];
+	struct id   parent[2];
+	const char *prefix; /* of these two */
 	const char *text;
 } targets[COUNTOF(trials)];
 
@@ -48,6 +51,8 @@ static void
 bind_all(struct bind *b, const char *parameters, const struct target *target)
 {
 	static struct id high;
+	struct str       parent = { (const char *)target->parent[0].b, ID_BYTES }, text = str_of(target->text);
+	const struct str one = { "\0\0\0\0\0\0\0\1", 8 };
 
 	memset(high.b, 0xFF, ID_BYTES);
 	for (const char *p = parameters; *p; p++) {
@@ -55,6 +60,10 @@ bind_all(struct bind *b, const char *parameters, const struct target *target)
 		case 'e': bind_id(b, &test_environment[OTHER_LIVE]); break;
 		case 'i': bind_id(b, &target->id[0]); break;
 		case 'I': bind_id(b, &target->id[1]); break;
+		case 'p': bind_id(b, &target->parent[0]); break;
+		case 'P': bind_array(b, BIND_UUID, &parent, 1); break;
+		case 'N': bind_array(b, BIND_I64, &one, 1); break;
+		case 'T': bind_array(b, BIND_TEXT, &text, 1); break;
 		case 'm': bind_id(b, &high); break;
 		case 'x': bind_text(b, str_of(target->text)); break;
 		case 'k': bind_text(b, str_of(key)); break;
@@ -87,30 +96,50 @@ run_as(enum tenant_name who, size_t trial, size_t *touched, const char **log)
 }
 
 static struct id
-make_row(const struct trial *target, const char *text)
+make_row(const struct trial *target, const struct target *so_far, size_t nth, const char *text)
 {
-	size_t    head = strcspn(target->body, "$");
-	struct id made;
-	struct str id;
+	size_t      head = strcspn(target->body, "$"), before = strcspn(target->parameters, "@");
+	char        parent[ID_PREFIXED_BYTES + 1] = "";
+	const char *path = target->parameters;
+	struct id   made;
+	struct str  id;
 
-	assert_int_equal(SEND(OTHER_LIVE, "POST", target->parameters, arena_fmt(&test_kept, "%.*s%s%s", (int)head,
+	if (path[before]) {
+		id_prefixed(str_of(so_far->prefix), &so_far->parent[nth], parent);
+		path = arena_fmt(&test_kept, "%.*s%s%s", (int)before, path, parent, path + before + 1).ptr;
+	}
+	assert_int_equal(SEND(OTHER_LIVE, "POST", path, arena_fmt(&test_kept, "%.*s%s%s", (int)head,
 	    target->body, text, target->body + head + 1).ptr, .idem = fresh("key")), 201);
 	id = at("id");
 	assert_true(id_parse(str_of(target->prefix), (struct str) { id.ptr + 1, id.len - 2 }, &made));
 	return made;
 }
 
+/* Of characters that a code may have, too. */
+static const char *
+fresh_text(void)
+{
+	char *text = ARENA_NEW(&test_kept, char, 64);
+
+	snprintf(text, 64, "%s", fresh("ext"));
+	for (char *p = text; *p; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+	return text;
+}
+
 /* Rows of another environment, and the key of a record that it has. */
 static void
 make_targets(void)
 {
-	struct target made = { .text = NULL };
+	struct target made = { .prefix = "" };
 
 	for (size_t i = 0; i < COUNTOF(trials); i++) {
 		if (trials[i].way == WAY_TARGET) {
-			made.text = fresh("ext");
-			made.id[0] = make_row(&trials[i], made.text);
-			made.id[1] = make_row(&trials[i], fresh("ext"));
+			made.text = fresh_text();
+			memcpy(made.parent, made.id, sizeof(made.parent));
+			made.id[0] = make_row(&trials[i], &made, 0, made.text);
+			made.id[1] = make_row(&trials[i], &made, 1, fresh_text());
+			made.prefix = trials[i].prefix;
 		}
 		targets[i] = made;
 	}
@@ -411,6 +440,29 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 	assert_true(str_eq(before, rows_of_the_other()));
 }
 
+static void
+no_price_is_put_into_a_plan_of_another_environment(void **state UNUSED)
+{
+	const struct target *price;
+	struct str           before;
+	struct tx            tx;
+	struct bind         *b;
+	struct id            id = id_new();
+
+	make_targets();
+	price = target_of(SQL_PLAN_PRICE_CREATE);
+	before = rows_of_the_other();
+	begin_as_acme(&tx);
+	b = tx_step(&tx, SQL_PLAN_PRICE_CREATE);
+	bind_all(b, "epx", price);
+	bind_id(b, &id);
+	bind_text(b, STR("yearly"));
+	bind_all(b, "11bnnjz", price);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_int_equal(tx_rows(&tx, 1), 0);
+	assert_true(str_eq(before, rows_of_the_other()));
+}
+
 /* The superuser says it, for what no statement can do. */
 static void
 superuser(const char *sql)
@@ -496,6 +548,11 @@ a_list_is_served_by_its_index(void **state UNUSED)
 	} plans[] = {
 		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email = " },
+		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_PLAN_LIST_PUBLIC, "NULL, NULL, 1", "(id < " },
+		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
+		{ SQL_PLAN_GROUP_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_PLAN_GROUP_GET, "NULL, NULL", "(plan_group_id = " },
 	};
 	PGconn *conn = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
 
@@ -528,6 +585,7 @@ main(void)
 		cmocka_unit_test(results_have_the_columns_that_are_named),
 		cmocka_unit_test(no_statement_changes_another_environment),
 		cmocka_unit_test(a_customer_in_the_way_is_never_one_of_another_environment),
+		cmocka_unit_test(no_price_is_put_into_a_plan_of_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
 		cmocka_unit_test(nothing_is_seen_without_an_environment),

@@ -452,7 +452,7 @@ struct row
 tx_row(const struct tx *tx, size_t step, size_t n)
 {
 	CHECK(n < tx_rows(tx, step));
-	return (struct row) { tx->step[step].result, (int)n };
+	return (struct row) { tx->step[step].result, (int)n, NULL };
 }
 
 /* ---- cells */

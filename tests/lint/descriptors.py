@@ -79,10 +79,11 @@ def number(text, names):
 class Table(list):
     """Rows of a table of C, each a list of the texts between its commas."""
 
-    def __init__(self, resource, name, columns):
-        found = re.search(rf"\b{name}\[\] = \{{", resource.code)
+    def __init__(self, resource, name, columns, text=None):
+        text = resource.code if text is None else text
+        found = re.search(rf"\b{name}\[\] = \{{", text)
         self.known = found is not None
-        for row in split(braced(resource.code, found.end() - 1)) if found else ():
+        for row in split(braced(text, found.end() - 1)) if found else ():
             row = row.removeprefix("{").removesuffix("}") if row.startswith("{") else row
             cells = split(row)
             if len(cells) != columns:
@@ -105,15 +106,17 @@ class Resource:
         self.routes = [(row[0].removeprefix("METHOD_"), string(row[1]), row[2], row[3]) for row in Table(self, "routes", 5)]
         self.constraints = [(string(row[0]), row[1], string(row[2])) for row in Table(self, "constraints", 4)]
         self.filters = [(string(row[0]), row[2], row[3]) for row in Table(self, "filters", 4)]
-        self.fields_in = [FieldIn(self, row) for row in Table(self, "fields_in", 8)]
-        self.fields_out = [FieldOut(self, row) for row in Table(self, "fields_out", 5)]
         self.errors = errors_of(path for path in files if path.name == "errors.def")
-        fields = re.search(r"struct fields \w+ = \{", self.code)
-        description = braced(self.code, fields.end() - 1) if fields else ""
-        self.refuses_unknown = ".unknown = " in description
-        self.object = string(next(iter(re.findall(r"\.object = (\"\w+\")", description)), ""))
-        prefix = next(iter(re.findall(r"\.prefix = ([^,]+),", description)), "")
-        self.prefix = string(str(self.constants.get(prefix, prefix)))
+        # What the folder shows, the resource first; a file has the tables of one.
+        texts = [code(path.read_text()) for path in files if path.suffix == ".c"]
+        self.shapes = [Shape(self, text) for text in texts if re.search(r"struct fields \w+ = \{", text)] or [Shape(self, "")]
+        self.fields_in = [field for shape in self.shapes for field in shape.fields_in]
+        self.fields_out = [field for shape in self.shapes for field in shape.fields_out]
+        self.object, self.prefix = self.shapes[0].object, self.shapes[0].prefix
+
+    def shape(self, object):
+        """The one with this object; without a name, the resource itself."""
+        return next(shape for shape in self.shapes if object in ("", shape.object))
 
     def list(self, name):
         """(names, parts) of a field_list: one of them is there."""
@@ -128,6 +131,20 @@ class Resource:
     def strings(self, table):
         found = re.search(rf"\b{table}\[\] = \{{", self.code)
         return [string(part) for part in split(braced(self.code, found.end() - 1))]
+
+
+class Shape:
+    """What a file with a struct fields says: the tables of one kind of object."""
+
+    def __init__(self, resource, text):
+        fields = re.search(r"struct fields \w+ = \{", text)
+        description = braced(text, fields.end() - 1) if fields else ""
+        self.fields_in = [FieldIn(resource, row) for row in Table(resource, "fields_in", 8, text)]
+        self.fields_out = [FieldOut(resource, row) for row in Table(resource, "fields_out", 5, text)]
+        self.refuses_unknown = ".unknown = " in description
+        self.object = string(next(iter(re.findall(r"\.object = (\"\w+\")", description)), ""))
+        prefix = next(iter(re.findall(r"\.prefix = ([^,]+),", description)), "")
+        self.prefix = string(str(resource.constants.get(prefix, prefix)))
 
 
 class FieldIn:
@@ -239,8 +256,8 @@ def check_statements():
                 bad.append(f"{name}: the column {column} of {name}_columns has no member: there is no row {row}")
     for file, statements in found.items():
         for statement, (columns, _) in statements.items():
-            owner = next((name for name in resources() if statement.startswith(f"{name}_") and name != file), None)
-            if owner:
+            owner = max((name for name in resources() if statement.startswith(f"{name}_")), key=len, default=file)
+            if owner != file:
                 bad.append(f"sql/query/{file}.sql: {statement} belongs into {owner}.sql")
             for column in columns:
                 constant = f"COL_{statement}_{column}".upper()

@@ -117,7 +117,7 @@ def facts(schema, place):
 
 # ---- fields that come in
 
-JSON_TYPE = {"OBJECT": "object", "METADATA": "object", "BOOL": "boolean", "INT": "integer"}
+JSON_TYPE = {"OBJECT": "object", "METADATA": "object", "BOOL": "boolean", "INT": "integer", "COUNT": "integer"}
 
 
 def check_parts(where, field, schema, place):
@@ -134,11 +134,13 @@ def check_parts(where, field, schema, place):
 
 
 def check_takes(resource, name, use):
-    """The schema with the mark x-takes, in each version."""
-    spellings = [field.member for field in resource.fields_in]
+    """The schema with the mark x-takes, in each version: "create" or "update", and the object if it is not the resource's."""
+    use, _, object = use.partition(" ")
+    shape = resource.shape(object)
+    spellings = [member for _, member in {(field.name, field.member) for field in shape.fields_in}]
     for version in versions():
         schema, where = at_version_schema(name, version), f"{version}, {name}"
-        there = {field.name: field for field in resource.fields_in
+        there = {field.name: field for field in shape.fields_in
                  if has(version, field.since, field.until) and not (use == "update" and "CREATE_ONLY" in field.flags)}
         same(f"{where}: field", set(there), set(schema["properties"]))
         alone = {field.name for field in there.values()
@@ -152,15 +154,18 @@ def check_takes(resource, name, use):
                 place = f"x-earlier-properties/{field.name}/schema" if NAME[field.until] else f"properties/{field.name}"
                 check_field(where, field, schema["properties"][field.name], field.name in alone,
                             f"/components/schemas/{name}/{place}", use)
-        if (resource.refuses_unknown and use == "create") != (schema.get("additionalProperties") == {"type": "null"}):
+        if (shape.refuses_unknown and use == "create") != (schema.get("additionalProperties") == {"type": "null"}):
             bad.append(f"{where}: members that are not known are refused, or not, only in the document")
 
 
 def check_field(where, field, schema, is_required, place, use):
     kinds, null, least, most, values = facts(schema, place)
-    is_number = field.kind == "INT"
+    if field.kind == "REFUSED" or "FIXED" in field.flags and use == "update":
+        same(f"{where}: (type, null) of", {field.name: (set(), True)}, {field.name: (kinds, null)})
+        return
+    is_number = field.kind in ("INT", "COUNT")
     fallback = "FALLBACK" in field.flags  # what is not a text is ignored
-    expected = (set() if fallback else {JSON_TYPE.get(field.kind, "string")}, not is_required and not fallback, 1 if is_number else int("NOT_EMPTY" in field.flags and not ("CLEARED" in field.flags and use == "update")),
+    expected = (set() if fallback else {JSON_TYPE.get(field.kind, "string")}, not is_required and not fallback, int(field.kind == "INT") if is_number else int("NOT_EMPTY" in field.flags and not ("CLEARED" in field.flags and use == "update")),
                 0 if field.parts else field.most)
     same(f"{where}: (type, null, least, most) of", {field.name: expected}, {field.name: (kinds, null, least, most)})
     if field.names is not None:
@@ -191,7 +196,8 @@ def at_version_schema(name, version):
 # ---- fields that go out
 
 SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "ID": "string", "INT": "integer",
-            "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string"}
+            "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string", "ROWS": "array", "EMPTY": "array",
+            "BOOL_OR_NULL": "boolean", "INT_OR_NULL": "integer", "TRUE": "boolean", "FALSE": "boolean", "NULL": "null"}
 
 
 def patterns_of(schema):
@@ -201,25 +207,27 @@ def patterns_of(schema):
 
 
 def check_shows(resource, name, view):
-    """The schema with the mark x-shows, in each version."""
+    """The schema with the mark x-shows, in each version: a view, and the object if it is not the resource's."""
+    view, _, object = view.partition(" ")
+    shape = resource.shape(object)
     bits = number(view, resource.constants)
     if bits is None:
         bad.append(f"{name}: there is no view {view} of {resource.name}")
         return 0
     for version in versions():
         schema = at_version_schema(name, version)
-        there = {row.name: row for row in resource.fields_out if row.views & bits and has(version, row.since, row.until)}
+        there = {row.name: row for row in shape.fields_out if row.views & bits and has(version, row.since, row.until)}
         same(f"{version}, member of {name}", set(there), set(schema["properties"]))
         same(f"{version}, member of {name} that is always there:", set(there), set(schema["required"]))
         for row in there.values():
             kinds, _, _, _, values = facts(schema["properties"].get(row.name, {}), f"/components/schemas/{name}/properties/{row.name}")
-            if kinds != {SHOWN_AS[row.show]}:
+            if kinds != {SHOWN_AS[row.show]} - {"null"}:
                 bad.append(f"{version}, {name}.{row.name}: shown as {SHOWN_AS[row.show]}, {kinds} in the document")
-            if row.show == "OBJECT" and values != (resource.object,):
-                bad.append(f"{version}, {name}.{row.name}: is {resource.object}, {values} in the document")
+            if row.show == "OBJECT" and shape.object not in values:
+                bad.append(f"{version}, {name}.{row.name}: is {shape.object}, {values} in the document")
             patterns = patterns_of(schema["properties"].get(row.name, {}))
-            if row.show == "ID" and not any(pattern.startswith(f"^{resource.prefix}") for pattern in patterns):
-                bad.append(f"{version}, {name}.{row.name}: begins with {resource.prefix}, {patterns} in the document")
+            if row.show == "ID" and not any(pattern.startswith(f"^{shape.prefix}") for pattern in patterns):
+                bad.append(f"{version}, {name}.{row.name}: begins with {shape.prefix}, {patterns} in the document")
     return bits
 
 
@@ -300,7 +308,7 @@ def check_resource(resource):
             check_takes(resource, name, schema["x-takes"])
         if "x-shows" in schema:
             shown |= check_shows(resource, name, schema["x-shows"])
-    takes = {schema.get("x-takes") for schema in file["components"].get("schemas", {}).values()}
+    takes = {schema.get("x-takes", "").split(" ")[0] for schema in file["components"].get("schemas", {}).values()}
     if resource.fields_in and "create" not in takes:
         bad.append(f"{resource.name}: no schema says x-takes: create")
     for row in resource.fields_out:

@@ -13,7 +13,7 @@ own_files src | grep '\.\([chd]\|def\|awk\)$' | xargs awk '
 		line = tolower($0)
 		for (i = 1; i <= count; i++) {
 			name = names[i]
-			if (name == own || FILENAME == "src/app/resources.c" && index($0, "\tRESOURCE(" name ")") == 1 || line !~ patterns[i])
+			if (name == own || FILENAME == "src/app/resources.c" && /^\tRESOURCE\([a-z_]+\)/ || line !~ patterns[i])
 				continue
 			used[name " " FILENAME] = used[name " " folder] = 1
 			if (!((name, FILENAME) in may) && !((name, folder) in may)) {

@@ -37,6 +37,7 @@ def sentence(done, code):
 # ---------------------------------------------------------------- the command line
 
 
+PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
@@ -63,6 +64,17 @@ WRONG = [
     (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
     (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
      '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
+    (["plan", "list", "--org", "a", "--env", "live", "--after", "x"], '--after must be a plan\'s id (pln_ and 22 characters), not "x".'),
+    ([*PLAN], "give either --prices or --free."),
+    ([*PLAN, "--free", "--prices", "monthly=1"], "give either --prices or --free."),
+    ([*PLAN, "--prices", "daily=1"], '--prices: "daily" is not weekly, monthly, quarterly, semiannual, yearly or one_time.'),
+    ([*PLAN, "--prices", ""], '--prices: "" is not weekly, monthly, quarterly, semiannual, yearly or one_time.'),
+    ([*PLAN, "--prices", "monthly=1,"], '--prices: "" is not weekly, monthly, quarterly, semiannual, yearly or one_time.'),
+    ([*PLAN, "--prices", "monthly=1,monthly=2"], "--prices: monthly is there twice."),
+    *(([*PLAN, "--prices", f"yearly{amount}"],
+       "--prices: yearly must be a whole number from 0 to 9007199254740992, in the minor unit of the currency.")
+      for amount in ("", "=", "=-1", "=1.5", "=9007199254740993")),
+    ([*PLAN, "--prices", "monthly=1", "--trial-days", "731"], '--trial-days must be a number from 0 to 730, not "731".'),
     (["migrate", "--status", "--dry-run"], "give --status or --dry-run, not both."),
     (["--bogus", "serve"], "there is no option --bogus; clientele help lists them."),
     (["serve", "--bogus=1"], "there is no option --bogus; clientele help lists them."),
@@ -236,10 +248,13 @@ def test_tenants_text_cannot_command_a_terminal(db):
                        "is_active, created_at, updated_at) SELECT e.id, gen_random_uuid(), %(t)s, %(t)s, %(t)s, %(t)s, to_json(%(t)s::text), %(t)s, "
                        "to_json(%(t)s::text), true, now(), now() FROM environment e JOIN organization o ON o.id = e.organization_id "
                        "WHERE o.name = 'hostile'", {"t": HOSTILE})
+        cursor.execute("INSERT INTO plan (environment_id, id, code, name, is_public, is_free, metadata, created_at, updated_at) "
+                       "SELECT e.id, gen_random_uuid(), 'x', %s, false, true, '{}', now(), now() FROM environment e JOIN organization o "
+                       "ON o.id = e.organization_id WHERE o.name = 'hostile'", (HOSTILE,))
         cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
     of_it = ["--org", "hos\x1btile", "--env", "live"]
     for arguments, lines in ((["key", "list"], 1), (["org", "list"], 1), (["customer", "count"], 1), (["customer", "list", *of_it], 1),
-                             (["customer", "get", HOSTILE, *of_it], 13)):
+                             (["customer", "get", HOSTILE, *of_it], 13), (["plan", "list", *of_it], 1)):
         table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
         rows = json.loads(text)
         assert len(rows) and len(table.splitlines()) == (len(rows) + 1 if lines == 1 else lines) and text.count("\n") == 1
@@ -331,6 +346,13 @@ def fill(db, org):
             cursor.execute("INSERT INTO event (environment_id, type, customer_id) VALUES (%s, 'x', gen_random_uuid())", (environment,))
             cursor.execute("INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed) "
                            "VALUES (%s, 'k', '', gen_random_uuid(), 'x', 200, '', '', false)", (environment,))
+            cursor.execute("WITH g AS (INSERT INTO plan_group (environment_id, id, name, is_public, created_at, updated_at) "
+                           "VALUES (%s, gen_random_uuid(), 'g', false, now(), now()) RETURNING environment_id, id) "
+                           "INSERT INTO plan (environment_id, id, code, name, is_public, is_free, plan_group_id, metadata, created_at, updated_at) "
+                           "SELECT g.environment_id, gen_random_uuid(), 'pro', 'Pro', false, false, g.id, '{}', now(), now() FROM g", (environment,))
+            cursor.execute("INSERT INTO plan_price (environment_id, id, plan_id, billing_interval, price, trial_days, is_default, metadata, "
+                           "created_at, updated_at) SELECT environment_id, gen_random_uuid(), id, 'monthly', 1, 0, true, '{}', now(), now() "
+                           "FROM plan WHERE environment_id = %s", (environment,))
     assert all(rows_by_table(db, environments).values())
     return environments
 
@@ -453,6 +475,40 @@ def test_an_operator_sees_customers(db, place):
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
     assert len(one.splitlines()) == 13 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
+
+
+# ---------------------------------------------------------------- plans
+
+
+def test_an_operator_makes_plans_and_sees_them(db):
+    owner(db, "org", "create", "selling")
+    of_it = ["--org", "selling", "--env", "live"]
+    made = owner(db, "plan", "create", "pro", *of_it, "--name", "Pro", "--prices", "yearly=49000,monthly=4900", "--trial-days", "14", "--public")
+    assert re.fullmatch(r"id +code\npln_\w{22}  pro\n", made.stdout)
+    (free,) = json.loads(owner(db, "plan", "create", "free", *of_it, "--name", "Free", "--free", "--json").stdout)
+    rows = json.loads(owner(db, "plan", "list", *of_it, "--json").stdout)
+    assert [{name: row[name] for name in ("code", "name", "public", "free", "prices")} for row in rows] == [
+        {"code": "free", "name": "Free", "public": False, "free": True, "prices": None},
+        {"code": "pro", "name": "Pro", "public": True, "free": False, "prices": {"yearly": 49000, "monthly": 4900}}]
+    assert rows[0]["id"] == free["id"]
+    assert json.loads(owner(db, "plan", "list", *of_it, "--first", "1", "--json").stdout) == rows[:1]
+    assert json.loads(owner(db, "plan", "list", *of_it, "--after", free["id"], "--json").stdout) == rows[1:]
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT r.billing_interval, r.price, r.trial_days, r.is_default FROM plan_price r JOIN plan p ON p.id = r.plan_id "
+                       "WHERE p.code = 'pro' AND r.environment_id = ANY (%s::uuid[]) ORDER BY r.id", (environments_of(db, "selling"),))
+        assert cursor.fetchall() == [("yearly", 49000, 14, True), ("monthly", 4900, 14, False)]
+        cursor.execute("UPDATE plan SET deleted_at = now() WHERE code = 'pro' AND environment_id = ANY (%s::uuid[])", (environments_of(db, "selling"),))
+    assert [row["code"] for row in json.loads(owner(db, "plan", "list", *of_it, "--json").stdout)] == ["free"]
+
+    assert sentence(owner(db, "plan", "create", "pro", *of_it, "--name", "x", "--free"), DATA) == \
+        'there is a plan "pro" already, or one that was deleted had this code.'
+    for code in ("Pro", "a-b", "", "x" * 101):
+        assert sentence(owner(db, "plan", "create", code, *of_it, "--name", "x", "--free"), DATA) == \
+            "the code of a plan has 1 to 100 lower-case letters, digits and underscores."
+    assert sentence(owner(db, "plan", "create", "x", *of_it, "--name", "", "--free"), DATA) == "--name must not be empty."
+    assert json.loads(owner(db, "plan", "list", "--org", "selling", "--env", "sandbox", "--json").stdout) == []
+    # What a command made is served as what a call made: nothing but the code names it.
+    owner(db, "plan", "create", "pro", "--org", "selling", "--env", "sandbox", "--name", "Pro", "--prices", "one_time=0")
 
 
 # ---------------------------------------------------------------- standard output

@@ -20,6 +20,7 @@
 enum {
 	RING = 64,          /* things of each environment that later calls can be about */
 	EXTERNAL_IDS = 1500,
+	CODES = 80,         /* of plans */
 	BATCH_MAX = 4,
 	PREFIX_BYTES = 4,   /* of "cus_" and "key_" */
 	NAME_BYTES = PREFIX_BYTES + ID_TEXT_BYTES,
@@ -54,7 +55,7 @@ struct repeat {
 };
 
 static struct side {
-	struct ring   customers, keys;
+	struct ring   customers, keys, plans, prices, groups;
 	struct name   cursor;
 	struct repeat repeat[RING];
 	unsigned      repeats, idem_next;
@@ -269,6 +270,141 @@ call_key_delete(enum tenant_name who, struct draft *d)
 	snprintf(d->uri, sizeof(d->uri), "/api/v1/api-keys/%s", pick(&sides[own ? who : another(who)].keys));
 }
 
+/* ---- plans: they have the same few codes in every environment */
+
+/* A plan of one's own, of another's by its id, or of both by its code. */
+static const char *
+some_plan(enum tenant_name who, struct draft *d, unsigned expected)
+{
+	static char code[16];
+	unsigned    which = below(4);
+
+	d->expected = which == 0 ? MISSING : expected | MISSING; /* its own may be deleted */
+	if (which < 2)
+		return pick(&sides[which == 0 ? another(who) : who].plans);
+	snprintf(code, sizeof(code), "code_%u", below(CODES));
+	return code;
+}
+
+static void
+call_plan_get(enum tenant_name who, struct draft *d)
+{
+	uri(d, "/plans/%s", some_plan(who, d, OK));
+}
+
+static void
+call_plan_list(enum tenant_name who, struct draft *d)
+{
+	const char *cursor = sides[below(3) ? who : another(who)].cursor.text;
+
+	uri(d, "/plans?limit=%u%s%s%s", 1 + below(4), below(2) ? "&includePrivate=1" : "", cursor[0] ? "&cursor=" : "", cursor);
+}
+
+static void
+call_plan_create(enum tenant_name who, struct draft *d)
+{
+	const char *m = markers[who];
+	unsigned    which = below(4);
+
+	d->method = "POST";
+	d->expected = MADE | CONFLICT | (which ? MISSING : 0);
+	uri(d, "/plans");
+	snprintf(d->body, sizeof(d->body), "{\"name\":\"%s\",\"code\":\"code_%u\",\"description\":\"%s\",\"isPublic\":%s,"
+	    "\"metadata\":{\"%s\":1}", m, below(CODES), m, below(2) ? "true" : "false", m);
+	if (which)
+		snprintf(d->body + strlen(d->body), 64, ",\"planGroupId\":\"%s\"",
+		    pick(&sides[which == 1 ? another(who) : who].groups));
+	if (which == 1)
+		d->expected = MISSING; /* it is looked for before the code is */
+	strcat(d->body, "}");
+}
+
+static void
+call_plan_update(enum tenant_name who, struct draft *d)
+{
+	const char *m = markers[who];
+
+	d->method = below(2) ? "PATCH" : "PUT";
+	uri(d, "/plans/%s", some_plan(who, d, OK | CONFLICT));
+	if (below(3))
+		snprintf(d->body, sizeof(d->body), "{\"name\":\"%s\",\"isFree\":%s,\"metadata\":{\"%s\":2}}", m,
+		    below(8) ? "false" : "true", m);
+}
+
+static void
+call_plan_delete(enum tenant_name who, struct draft *d)
+{
+	d->method = "DELETE";
+	uri(d, "/plans/%s", some_plan(who, d, OK));
+}
+
+static void
+call_price_create(enum tenant_name who, struct draft *d)
+{
+	static const char *const intervals[] = { "weekly", "monthly", "quarterly", "yearly", "one_time" };
+
+	d->method = "POST";
+	uri(d, "/plans/%s/prices", some_plan(who, d, MADE | CONFLICT));
+	snprintf(d->body, sizeof(d->body), "{\"billingInterval\":\"%s\",\"price\":%u,\"isDefault\":%s,\"metadata\":{\"%s\":3}}",
+	    intervals[below(5)], below(1000), below(2) ? "true" : "false", markers[who]);
+}
+
+static void
+call_price(enum tenant_name who, struct draft *d)
+{
+	const char *plan = some_plan(who, d, OK | CONFLICT), *price = pick(&sides[below(3) ? who : another(who)].prices);
+	unsigned    what = below(5);
+
+	d->method = what == 0 ? "GET" : what == 1 ? "DELETE" : what == 2 ? "PUT" : "PATCH";
+	uri(d, "/plans/%s/prices/%s%s", plan, price, what == 2 ? "/default" : "");
+	if (what == 3)
+		snprintf(d->body, sizeof(d->body), "{\"price\":%u,\"metadata\":{\"%s\":4}}", below(1000), markers[who]);
+	if (what == 4 && below(2))
+		strcpy(d->body, "{\"isDefault\":false}");
+}
+
+static void
+call_group_create(enum tenant_name who, struct draft *d)
+{
+	d->method = "POST";
+	d->expected = MADE;
+	uri(d, "/plan-groups");
+	snprintf(d->body, sizeof(d->body), "{\"name\":\"%s\"}", markers[who]);
+}
+
+static void
+call_group(enum tenant_name who, struct draft *d)
+{
+	unsigned    which = below(3), what = below(8);
+	const char *group = pick(&sides[which == 0 ? another(who) : who].groups);
+	const char *plan = pick(&sides[below(3) ? who : another(who)].plans);
+
+	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
+	d->method = what < 2 ? "GET" : what < 5 ? "POST" : what == 5 ? "PATCH" : "DELETE";
+	if (what < 2)
+		uri(d, "/plan-groups/%s", group);
+	else if (what < 5)
+		uri(d, "/plan-groups/%s/plans", group);
+	else if (what == 5)
+		uri(d, "/plan-groups/%s", group);
+	else if (what == 6)
+		uri(d, "/plan-groups/%s/plans/%s", group, plan);
+	else
+		uri(d, "/plan-groups/%s", below(3) ? group : "pgp_none");
+	if (what >= 2 && what < 5)
+		snprintf(d->body, sizeof(d->body), "{\"planId\":\"%s\"}", plan);
+	else if (what == 5)
+		snprintf(d->body, sizeof(d->body), "{\"description\":\"%s\"}", markers[who]);
+}
+
+static void
+call_group_list(enum tenant_name who, struct draft *d)
+{
+	const char *cursor = sides[below(3) ? who : another(who)].cursor.text;
+
+	uri(d, "/plan-groups?limit=%u%s%s", 1 + below(4), cursor[0] ? "&cursor=" : "", cursor);
+}
+
 static void
 call_wrong(enum tenant_name who UNUSED, struct draft *d)
 {
@@ -291,6 +427,16 @@ static const struct kind {
 	{ "API key list", 3, call_key_list },
 	{ "API key create", 2, call_key_create },
 	{ "API key delete", 3, call_key_delete },
+	{ "plan get", 8, call_plan_get },
+	{ "plan list", 5, call_plan_list },
+	{ "plan create", 12, call_plan_create },
+	{ "plan update", 8, call_plan_update },
+	{ "plan delete", 1, call_plan_delete },
+	{ "price create", 10, call_price_create },
+	{ "price", 10, call_price },
+	{ "plan group create", 3, call_group_create },
+	{ "plan group", 10, call_group },
+	{ "plan group list", 3, call_group_list },
 	{ "unknown path", 2, call_wrong },
 };
 
@@ -386,12 +532,15 @@ judge(enum tenant_name who, const struct draft *d)
 		judge_text(who, d, test_response.header[i].value);
 	judge_names(who, d, "cus_", &sides[who].customers);
 	judge_names(who, d, "key_", &sides[who].keys);
+	judge_names(who, d, "pln_", &sides[who].plans);
+	judge_names(who, d, "prc_", &sides[who].prices);
+	judge_names(who, d, "pgp_", &sides[who].groups);
 	if (strstr(d->uri, "?limit") && strstr(d->uri, "customers")) {
 		cursor = at("nextCursor");
 		put(&sides[who].cursor, cursor.ptr ? cursor.ptr + 1 : "", cursor.ptr ? cursor.len - 2 : 0);
 	}
-	if (got == OK && strstr(d->uri, "ext-"))
-		shared++; /* a row that the others may have under the same external id */
+	if (got == OK && (strstr(d->uri, "ext-") || strstr(d->uri, "code_")))
+		shared++; /* a row that the others may have under the same external id or code */
 }
 
 static void
@@ -432,13 +581,15 @@ send_random(void)
 	static const char *const versions[] = { NULL, NULL, "2026-06-07", "2026-08-27" };
 	enum tenant_name         who = below(TENANTS);
 	struct draft             d = { .method = "GET", .version = versions[below(COUNTOF(versions))], .expected = OK };
-	unsigned                 n = 0, at = below(100);
+	unsigned                 n = 0, all = 0, at;
 
 	if (sides[who].repeats && below(12) == 0) {
 		send_again(who);
 		return;
 	}
-	while (at >= kinds[n].weight)
+	for (size_t i = 0; i < COUNTOF(kinds); i++)
+		all += kinds[i].weight;
+	for (at = below(all); at >= kinds[n].weight;)
 		at -= kinds[n++].weight;
 	kinds[n].draft(who, &d);
 	if (strcmp(d.method, "POST") == 0 || (d.method[0] == 'P' && below(2)))

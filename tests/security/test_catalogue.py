@@ -16,9 +16,9 @@ GRANTS = {
     "schema_migration": {"SELECT"},
     "event": {"INSERT"},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"},
-} | {resource.table: resource.grants for resource in RESOURCES}
+} | {table: grants for resource in RESOURCES for table, grants in resource.tables.items()}
 # Those whose rows belong to an environment.
-TENANTS = sorted({"event", "idempotency_key"} | {resource.table for resource in RESOURCES})
+TENANTS = sorted({"event", "idempotency_key"} | {table for resource in RESOURCES for table in resource.tables})
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ CONDITIONED = sorted(name for name, text in STATEMENTS.items() if re.search(r"\w
 # Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
 UNTOLD = {
     "api_key_create": "counts the living keys against keys_max, which is looked at where there are so many (tests/api)",
+    "plan_group_remove": "takes a plan out of a group, of which its answer says nothing",
     "key_used": "sets last_used_at of one key, whose id no other environment has",
 }
 

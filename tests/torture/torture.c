@@ -88,6 +88,15 @@ static const struct kind {
 	{ "API key list", OTHER_LIVE, { 0 }, { "GET", "/api/v1/api-keys" }, 200 },
 	{ "API key delete", ACME_LIVE, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" }, { "DELETE", "/api/v1/api-keys/@" }, 200,
 	    .loose = true },
+#define PLAN { "POST", "/api/v1/plans", "{\"name\":\"n\",\"code\":\"$\"}", false }
+#define PRICES "/api/v1/plans/$/prices"
+#define MONTHLY "{\"billingInterval\":\"monthly\",\"price\":1,\"isDefault\":true}"
+	{ "plan get", ACME_LIVE, PLAN, { "GET", "/api/v1/plans/$" }, 200 },
+	{ "plan list", OTHER_LIVE, { 0 }, { "GET", "/api/v1/plans?includePrivate=true" }, 200 },
+	{ "plan create with key", ACME_LIVE, { 0 }, { "POST", "/api/v1/plans", "{\"name\":\"n\",\"code\":\"$\"}", true }, 201 },
+	{ "plan update with key", ACME_LIVE, PLAN, { "PATCH", "/api/v1/plans/@", "{\"isFree\":true}", true }, 200 },
+	{ "price create with key", ACME_LIVE, PLAN, { "POST", PRICES, MONTHLY, true }, 201 },
+	{ "plan delete", ACME_LIVE, PLAN, { "DELETE", "/api/v1/plans/$" }, 200 },
 	{ "wrong API key", ACME_LIVE, { 0 }, { "GET", "/api/v1/customers" }, 401, .no_key = true },
 	{ "wrong fields", ACME_LIVE, { 0 }, { "POST", "/api/v1/customers", "{\"email\":1,\"id\":[],\"timezone\":\"x\"}" }, 400 },
 	{ "no JSON", ACME_LIVE, { 0 }, { "POST", "/api/v1/customers", "{\"email\":\"" }, 400 },
@@ -411,14 +420,19 @@ state(const struct kind *k, char out[STATE_BYTES])
 {
 	static const char query[] =
 	    "WITH mine AS MATERIALIZED (SELECT * FROM customer WHERE environment_id = $2::uuid AND email = $1 || '@t.example') "
-	    "SELECT format('%s customers, %s created, %s updated, %s after, %s records, %s API keys, %s revoked',"
+	    "SELECT format('%s customers, %s created, %s updated, %s after, %s records, %s API keys, %s revoked, %s plans, %s free,"
+	    " %s deleted, %s prices',"
 	    " (SELECT count(*) FROM mine),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.created'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.updated'),"
 	    " (SELECT count(*) FROM mine WHERE full_name = 'after'),"
 	    " (SELECT count(*) FROM idempotency_key WHERE environment_id = $2::uuid AND key = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1),"
-	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND revoked_at IS NOT NULL))";
+	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND revoked_at IS NOT NULL),"
+	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1),"
+	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND is_free),"
+	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND deleted_at IS NOT NULL),"
+	    " (SELECT count(*) FROM plan_price r JOIN plan p ON p.id = r.plan_id WHERE p.environment_id = $2::uuid AND p.code = $1))";
 	char environment[ID_UUID_BYTES + 1] = "";
 
 	id_uuid(&test_environment[k->who], environment);
@@ -435,6 +449,9 @@ audit_all(void)
 		    " GROUP BY c.id HAVING count(e.id) <> 1) bad" },
 		{ "events without their customer",
 		    "SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)" },
+		{ "plans whose prices have not one default",
+		    "SELECT count(*) FROM (SELECT plan_id FROM plan_price WHERE deleted_at IS NULL GROUP BY plan_id"
+		    " HAVING count(*) FILTER (WHERE is_default) <> 1) bad" },
 		{ "transactions left open",
 		    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'" },
 	};

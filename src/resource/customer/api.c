@@ -48,13 +48,6 @@ update(struct call *c)
 
 /* ---- list ---- */
 
-static bool
-read_flag(struct str s, bool *out)
-{
-	*out = str_is(s, "true") || str_is(s, "1");
-	return *out || str_is(s, "false") || str_is(s, "0");
-}
-
 static void
 read_external_id(struct call *c UNUSED, struct str value, void *into)
 {
@@ -99,8 +92,7 @@ read_is_active(struct call *c, struct str value, void *into)
 	struct customer_filter *f = into;
 
 	f->by_active = true;
-	if (!read_flag(value, &f->active))
-		call_field(c, "isActive", "must be true, false, 1 or 0");
+	page_flag(c, "isActive", value, &f->active);
 }
 
 static const struct list_filter filters[] = {

@@ -279,12 +279,10 @@ customer_update(struct call *c, struct str ref, const struct customer *change)
 	struct str       external_id = change->external_id;
 	struct write     w;
 	struct bind     *b;
-	struct id        id;
 
 	write_begin(&w, c);
 	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
-	bind_id(b, id_parse(customer_fields.prefix, ref, &id) ? &id : NULL);
-	bind_text(b, ref);
+	stored_bind_ref(b, &customer_fields, ref);
 	if (given) {
 		bind_i64(b, given);
 		for (size_t i = 0; i < COUNTOF(updated); i++)

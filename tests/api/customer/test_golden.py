@@ -1,53 +1,14 @@
-"""
-The exact bytes of one answer of each kind, for each row of the table of versions: golden/<version>.txt.
+"""The exact bytes of one answer of each kind: golden.py says how they are kept."""
 
-Ids and times are replaced by others of the same shape: ids by their order of appearance. After a change that is meant,
-the files are written anew by
-
-    CLIENTELE_BIN=path/to/clientele python3 -m pytest -c tests/pytest.ini --rootdir tests tests/api/customer/test_golden.py \\
-        --update-golden
-
-and the difference is read against the contract before it is committed.
-"""
-
-import difflib
-import json
-import re
 from pathlib import Path
 
 import pytest
 
-from helpers import LEGACY, VERSIONS, at_least, dumps, email_key
+from golden import Session, check_files, compare
+from helpers import VERSIONS, at_least, email_key
 
 FOLDER = Path(__file__).resolve().parent / "golden"
-SHOWN = ("Location", "Clientele-Result", "Clientele-Warning", "Clientele-Ignored", "Preference-Applied", "Deprecation", "Sunset", "Link")
-ID = re.compile(r"\b(cus|org|cur)_([0-9A-Za-z]{22})\b")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
 ADDRESS = {"line1": "Calle 1", "line2": None, "city": "Puebla", "postalCode": "72000", "country": "MX"}
-
-
-class Session:
-    """What was asked and answered, as the file has it."""
-
-    def __init__(self, client, version):
-        self.client, self.version, self.text, self.ids = client, version, "", {}
-
-    def fixed(self, text):
-        def place(match):
-            number = self.ids.setdefault(match.group(2), len(self.ids) + 1)
-            return f"{match.group(1)}_{number:022d}"
-
-        return TIME.sub("2026-01-02T03:04:05.678Z", ID.sub(place, text))
-
-    def call(self, title, method, path, body=None):
-        sent = "" if body is None else dumps(body).decode() + "\n"
-        reply = self.client.call(method, path, body)
-        headers = "".join(f"{name}: {value}\n" for name in SHOWN for value in reply.all(name))
-        header = "" if self.version == LEGACY else f"Commet-Version: {self.version}\n"
-        self.text += self.fixed(
-            f"# {title}\n{method} {reply.path}\n{header}{sent}\n{reply.status}\n{headers}{reply.body.decode()}\n\n\n")
-        return reply
 
 
 def record(client, version):
@@ -78,22 +39,8 @@ def record(client, version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_bytes_of_each_answer_are_as_kept(new_org, version, request):
-    file = FOLDER / f"{version}.txt"
-    text = record(new_org().live.at(version), version)
-    if request.config.getoption("--update-golden"):
-        FOLDER.mkdir(exist_ok=True)
-        file.write_text(text)
-    kept = file.read_text() if file.exists() else ""
-    difference = "".join(difflib.unified_diff(kept.splitlines(True), text.splitlines(True), file.name, "answered"))
-    assert not difference, f"\n{difference}"
+    compare(FOLDER, version, record(new_org().live.at(version), version), request.config.getoption("--update-golden"))
 
 
-def test_no_file_is_kept_for_a_version_that_is_not():
-    assert {file.stem for file in FOLDER.iterdir()} == set(VERSIONS)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_kept_answers_are_strict_json(version):
-    """A file that was edited by hand is still what it says."""
-    for part in (FOLDER / f"{version}.txt").read_text().split("\n\n\n")[:-1]:
-        assert isinstance(json.loads(part.splitlines()[-1]), dict)
+def test_the_files_are_those_of_the_versions_and_strict_json():
+    check_files(FOLDER)
