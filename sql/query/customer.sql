@@ -5,6 +5,16 @@
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at'
+-- After the columns of a customer: the live subscription with its plan, a row in a cell, or NULL.
+\set live ', CASE WHEN l.id IS NOT NULL THEN ARRAY[ROW(l.id, l.status, l.plan_id, l.plan_code'
+\set live :live ', l.plan_name, l.period_end, l.cancels)] END AS live'
+\set live_from ' LEFT JOIN (SELECT s.environment_id, s.customer_id, s.id, s.status, s.plan_id'
+\set live_from :live_from ', p.code AS plan_code, p.name AS plan_name, s.period_end'
+\set live_from :live_from ', s.cancel_at IS NOT NULL OR s.cancel_early AS cancels'
+\set live_from :live_from ' FROM subscription s'
+\set live_from :live_from ' JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id'
+\set live_from :live_from ' WHERE s.status <> ''canceled'') l'
+\set live_from :live_from ' ON l.environment_id = c.environment_id AND l.customer_id = c.id'
 \set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL'
 \set matches :matches ' OR position(lower($5) IN lower(c.email)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
@@ -12,17 +22,17 @@
 \set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
 
 -- name: customer_get
--- out: :customer_columns
+-- out: :customer_columns live
 -- By public id. $1 environment, $2 id.
-SELECT :customer_columns
-  FROM customer c
+SELECT :customer_columns:live
+  FROM customer c:live_from
  WHERE c.environment_id = $1::uuid AND c.id = $2::uuid;
 
 -- name: customer_get_external
--- out: :customer_columns
+-- out: :customer_columns live
 -- By external id, the caller's own. $1 environment, $2 external id.
-SELECT :customer_columns
-  FROM customer c
+SELECT :customer_columns:live
+  FROM customer c:live_from
  WHERE c.environment_id = $1::uuid AND c.external_id = $2::text;
 
 -- name: customer_list

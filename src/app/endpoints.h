@@ -6,10 +6,12 @@
 #define APP_ENDPOINTS_H
 
 #include "http/query.h"
+#include "http/request.h"
 
 struct endpoint {
 	const char *path;     /* segments, "{}" for a parameter, without a slash in front */
 	const char *resource; /* that it belongs to, as paths spell it */
+	unsigned    methods;  /* a bit for each enum method */
 };
 
 /* Made by endpoints.awk. */

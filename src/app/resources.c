@@ -6,6 +6,8 @@
 	RESOURCE(api_key) \
 	RESOURCE(plan_group) \
 	RESOURCE(plan) \
+	RESOURCE(subscription) \
+	RESOURCE(invoice) \
 	RESOURCE(openapi) \
 	RESOURCE(errors)
 

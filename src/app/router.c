@@ -128,6 +128,13 @@ matches_with_slashes(const struct rule *rule, struct call *c)
 	return true;
 }
 
+static enum err
+not_served(struct call *c, const struct endpoint *known)
+{
+	return call_fail(c, ERR_NOT_AVAILABLE, NULL, arena_fmt(c->arena,
+	    "This part of the API is not served here: %s.", known->resource).ptr);
+}
+
 /* For a path that is no route's. */
 static enum err
 find_otherwise(struct call *c, enum method method)
@@ -135,8 +142,7 @@ find_otherwise(struct call *c, enum method method)
 	const struct endpoint *known = endpoint_find(&c->path);
 
 	if (known)
-		return call_fail(c, ERR_NOT_AVAILABLE, NULL, arena_fmt(c->arena,
-		    "This part of the API is not served here: %s.", known->resource).ptr);
+		return not_served(c, known);
 	for (uint32_t i = 0; i < rules_count; i++)
 		if (rules[i].route->method == method && matches_with_slashes(&rules[i], c))
 			return found(c, i);
@@ -146,8 +152,9 @@ find_otherwise(struct call *c, enum method method)
 enum err
 router_find(struct call *c)
 {
-	enum method method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
-	unsigned    allowed = 0;
+	enum method            method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
+	const struct endpoint *known;
+	unsigned               allowed = 0;
 
 	for (uint32_t i = 0; i < rules_count; i++) {
 		const struct route *route = rules[i].route;
@@ -162,6 +169,8 @@ router_find(struct call *c)
 	}
 	if (!allowed)
 		return find_otherwise(c, method);
+	if ((known = endpoint_find(&c->path)) && known->methods & 1u << method)
+		return not_served(c, known);
 	c->problem.allow = print_methods(c, allowed);
 	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
 }

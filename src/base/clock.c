@@ -124,3 +124,86 @@ clock_iso(int64_t wall_ms, char out[CLOCK_ISO_BYTES + 1])
 	*p++ = 'Z';
 	*p = '\0';
 }
+
+/* ---- reading ---- */
+
+/* Takes digits and what stands after them; 0: nothing more. */
+static bool
+take(struct str *s, size_t count, char after, int64_t min, int64_t max, int64_t *n)
+{
+	struct str number = { s->ptr, count };
+
+	if (s->len < count + (after != 0) || !str_to_i64(number, min, max, n)
+	    || (after && s->ptr[count] != after))
+		return false;
+	*s = (struct str) { s->ptr + count + (after != 0), s->len - count - (after != 0) };
+	return true;
+}
+
+static bool
+take_fraction(struct str *s, int64_t *ms)
+{
+	int64_t unit = 100;
+
+	if (s->len == 0 || *s->ptr != '.')
+		return true;
+	do {
+		s->ptr++, s->len--;
+		if (s->len == 0 || !str_is_digit(*s->ptr))
+			break;
+		*ms += (*s->ptr - '0') * unit;
+		unit /= 10;
+	} while (true);
+	return unit < 100;
+}
+
+/* Z, or +hh:mm, and the end; *minutes east of UTC. */
+static bool
+take_offset(struct str *s, int64_t *minutes)
+{
+	int64_t h, m;
+	bool    west = s->len && *s->ptr == '-';
+
+	*minutes = 0;
+	if (str_is(*s, "Z") || str_is(*s, "z"))
+		return true;
+	if (s->len != 6 || (!west && *s->ptr != '+'))
+		return false;
+	s->ptr++, s->len--;
+	if (!take(s, 2, ':', 0, 23, &h) || !take(s, 2, 0, 0, 59, &m))
+		return false;
+	*minutes = (60 * h + m) * (west ? -1 : 1);
+	return true;
+}
+
+/* Days since 1970-01-01; the reverse of what clock_iso() does. */
+static int64_t
+days_since_epoch(int64_t year, int64_t month, int64_t day)
+{
+	int64_t y = year - (month <= 2), era = y / 400, yoe = y - era * 400;
+	int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+bool
+clock_read(struct str s, int64_t *wall_ms)
+{
+	static const int month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int64_t year, month, day, h = 0, m = 0, sec = 0, ms = 0, east = 0;
+	bool    leap;
+
+	if (!take(&s, 4, '-', 1, 9999, &year) || !take(&s, 2, '-', 1, 12, &month)
+	    || !take(&s, 2, 0, 1, 31, &day))
+		return false;
+	leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+	if (day > month_days[month - 1] + (month == 2 && leap))
+		return false;
+	if (s.len && (*s.ptr++ != 'T' || s.len-- == 0 || !take(&s, 2, ':', 0, 23, &h)
+	    || !take(&s, 2, ':', 0, 59, &m) || !take(&s, 2, 0, 0, 59, &sec)
+	    || !take_fraction(&s, &ms) || !take_offset(&s, &east)))
+		return false;
+	*wall_ms = ((days_since_epoch(year, month, day) * 24 + h) * 60 + m - east) * 60000
+	    + sec * 1000 + ms;
+	return true;
+}

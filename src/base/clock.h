@@ -9,7 +9,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
-#include "base/base.h"
+#include "base/str.h"
 
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
@@ -46,5 +46,12 @@ enum { CLOCK_ISO_BYTES = 24 };
 
 /* "2026-07-31T12:34:56.789Z", 24 bytes and a NUL; years 0 to 9999. */
 void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_BYTES + 1]);
+
+/*
+ * Reads a time of ISO 8601 as programs write it: a date (midnight UTC), or date, T, hours, minutes,
+ * seconds, perhaps a fraction of them (what is less than a millisecond is dropped), and Z or an
+ * offset. False: it is none, or no day of the calendar.
+ */
+bool clock_read(struct str text, int64_t *wall_ms) MUSTCHECK;
 
 #endif

@@ -52,6 +52,7 @@ struct problem {
 		const char *field;   /* dotted path from the top of the body */
 		const char *message;
 	} *detail;
+	struct str facts; /* a JSON object for 'details', where no field is broken; or absent */
 	char log[256]; /* for the operator; empty: message will do */
 };
 

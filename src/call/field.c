@@ -587,6 +587,19 @@ write_rows(struct printbuf *out, struct call *c, const struct fields *f, struct 
 	jout_raw(out, STR("]"));
 }
 
+/* In all its views. */
+static void
+write_part(struct printbuf *out, struct call *c, const struct fields *part, const void *what)
+{
+	if (part->hides && part->hides(c, what)) {
+		jout_raw(out, STR_NONE);
+		return;
+	}
+	jout_open(out);
+	field_write_members(out, c, part, what, ~0U);
+	jout_close(out);
+}
+
 static void
 write_value(struct printbuf *out, struct call *c, const struct fields *f,
     const struct field_out *row, const void *what)
@@ -623,6 +636,9 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		break;
 	case SHOW_MADE:
 		jout_str(out, row->make(c, what));
+		break;
+	case SHOW_PART:
+		write_part(out, c, f->parts[row->at], what);
 		break;
 	case SHOW_ROWS:
 		write_rows(out, c, f, *(const struct str *)at);

@@ -109,6 +109,7 @@ enum field_show {
 	SHOW_LIVEMODE,     /* of the call's tenant */
 	SHOW_ORGANIZATION, /* its id, likewise */
 	SHOW_MADE,         /* the text that the row's function makes */
+	SHOW_PART,         /* an object of its own: see FIELD_PART() */
 	SHOW_ROWS,         /* struct str: a cell with rows (db/cell.h); see 'nested' below */
 	SHOW_BOOL_OR_NULL, /* struct str: a cell (FIELD_NULLABLE) */
 	SHOW_INT_OR_NULL,  /* the same */
@@ -154,8 +155,12 @@ struct fields {
 	/* What the rows in a cell are, and the view that shows them. */
 	const struct fields    *nested;
 	unsigned                nested_view;
-	/* If not NULL, whether the call's version cannot have such a row among nested ones. */
+	/* What SHOW_PART shows of the same struct: .out and .hides of each count. */
+	const struct fields *const *parts;
+	/* If not NULL, whether a nested row is left out, or a part is null. */
 	bool                  (*hides)(const struct call *c, const void *what);
+	/* If not NULL, fills those members of a row that was read which have no column. */
+	void                  (*derive)(void *what);
 	size_t                  id_at;    /* offsetof() */
 	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
@@ -164,6 +169,8 @@ struct fields {
 #define FIELD_IN(name, member)        MEMBER_##name, offsetof(FIELD_STRUCT, member)
 #define FIELD_OUT(name, show, member) FIELD_KEY(name), SHOW_##show, offsetof(FIELD_STRUCT, member)
 #define FIELD_OURS(name, show)        FIELD_KEY(name), SHOW_##show, 0
+/* n is the number of the part. */
+#define FIELD_PART(name, n)           FIELD_KEY(name), SHOW_PART, n
 #define FIELD_KEPT(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), false }
 #define FIELD_CELL(type, member)      { BIND_##type, offsetof(FIELD_STRUCT, member), true }
 

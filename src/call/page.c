@@ -48,7 +48,7 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 bool
 page_knows(const struct call *c, struct str name)
 {
-	if (!(c->route->flags & ROUTE_LIST))
+	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
 		return false;
 	for (size_t i = 0; i < c->resource->filters_count; i++) {
 		const struct list_filter *filter = &c->resource->filters[i];
@@ -57,7 +57,7 @@ page_knows(const struct call *c, struct str name)
 		    && str_is(name, filter->name))
 			return true;
 	}
-	return str_is(name, "limit") || str_is(name, "cursor");
+	return c->route->flags & ROUTE_LIST && (str_is(name, "limit") || str_is(name, "cursor"));
 }
 
 struct str

@@ -49,7 +49,7 @@ details(const struct problem *p)
 	struct json_object *array;
 
 	if (p->details == 0)
-		return NULL;
+		return p->facts.ptr ? jwrite_raw(p->facts) : NULL;
 	array = jwrite_array();
 	for (size_t i = 0; i < p->details; i++) {
 		struct json_object *detail = jwrite_object();

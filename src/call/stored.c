@@ -29,6 +29,8 @@ stored_read(const struct row *r, const struct fields *f, void *out)
 {
 	memset(out, 0, f->size);
 	member_read(r, f->columns, f->columns_count, out);
+	if (f->derive)
+		f->derive(out);
 }
 
 void

@@ -47,35 +47,40 @@ member_bind_all(struct bind *b, const struct member *m, const void *elements, si
 	bind_array(b, m->type, cells, count);
 }
 
+/* Reads one cell. */
+static inline void
+read_cell(const struct row *r, int column, const struct member *m, void *out)
+{
+	void *at = (char *)out + m->at;
+
+	if (m->view) {
+		*(struct str *)at = row_text(r, column);
+		return;
+	}
+	switch (m->type) {
+	case BIND_TEXT:
+	case BIND_JSON:
+		*(struct str *)at = row_text(r, column);
+		break;
+	case BIND_UUID:
+		if (!row_is_null(r, column))
+			*(struct id *)at = row_id(r, column);
+		break;
+	case BIND_BOOL:
+		*(bool *)at = row_bool(r, column);
+		break;
+	case BIND_I64:
+		*(int64_t *)at = row_is_null(r, column) ? 0 : row_i64(r, column);
+		break;
+	case BIND_TIME:
+		*(int64_t *)at = row_is_null(r, column) ? 0 : row_time(r, column);
+		break;
+	}
+}
+
 void
 member_read(const struct row *r, const struct member *members, size_t count, void *out)
 {
-	for (size_t i = 0; i < count; i++) {
-		void *at = (char *)out + members[i].at;
-		int   column = (int)i;
-
-		if (members[i].view) {
-			*(struct str *)at = row_text(r, column);
-			continue;
-		}
-		switch (members[i].type) {
-		case BIND_TEXT:
-		case BIND_JSON:
-			*(struct str *)at = row_text(r, column);
-			break;
-		case BIND_UUID:
-			if (!row_is_null(r, column))
-				*(struct id *)at = row_id(r, column);
-			break;
-		case BIND_BOOL:
-			*(bool *)at = row_bool(r, column);
-			break;
-		case BIND_I64:
-			*(int64_t *)at = row_is_null(r, column) ? 0 : row_i64(r, column);
-			break;
-		case BIND_TIME:
-			*(int64_t *)at = row_is_null(r, column) ? 0 : row_time(r, column);
-			break;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		read_cell(r, (int)i, &members[i], out);
 }

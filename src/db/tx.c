@@ -37,7 +37,7 @@ tx_step(struct tx *tx, enum sql_id id)
 	step = &tx->step[tx->steps++];
 	step->id = id;
 	step->result = NULL;
-	bind_init(&step->bind, tx->arena);
+	bind_init(&step->bind, tx->arena, sql_catalogue[id].nparams);
 	return &step->bind;
 }
 
@@ -61,12 +61,17 @@ tx_statement(const struct tx *tx, size_t step)
 
 /*
  * Whether another message goes before a step and is answered too: the one that prepares its
- * statement, or the session settings.
+ * statement, or the session settings. from: the first step that is sent with this one.
  */
 static bool
-has_preface(const struct db *db, const struct tx *tx, size_t step)
+has_preface(const struct db *db, const struct tx *tx, size_t from, size_t step)
 {
-	return db->conf->prepared_statements ? !db->prepared[tx->step[step].id] : step == 0;
+	if (!db->conf->prepared_statements)
+		return step == 0;
+	for (size_t i = from; i < step; i++)
+		if (tx->step[i].id == tx->step[step].id)
+			return false; /* that one has it */
+	return !db->prepared[tx->step[step].id];
 }
 
 static bool
@@ -89,7 +94,7 @@ static bool
 send_steps(const struct db *db, const struct tx *tx, size_t from)
 {
 	for (size_t i = from; i < tx->steps; i++)
-		if (!send_step(db, &tx->step[i], has_preface(db, tx, i)))
+		if (!send_step(db, &tx->step[i], has_preface(db, tx, from, i)))
 			return false;
 	return true;
 }
@@ -154,7 +159,7 @@ read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 	bool lost = false;
 
 	for (size_t i = from; i < tx->steps; i++) {
-		for (int answers = has_preface(db, tx, i) ? 2 : 1; answers > 0; answers--) {
+		for (int answers = has_preface(db, tx, from, i) ? 2 : 1; answers > 0; answers--) {
 			PGresult *res = wait_result(db, &lost);
 
 			if (lost || !res || !take_answer(db, tx, i, res, answers == 2, run))

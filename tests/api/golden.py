@@ -60,4 +60,4 @@ def check_files(folder):
     assert {file.stem for file in folder.iterdir()} == set(VERSIONS)
     for file in folder.iterdir():
         for part in file.read_text().split("\n\n\n")[:-1]:
-            assert isinstance(json.loads(part.splitlines()[-1]), dict)
+            assert isinstance(json.loads(part.splitlines()[-1]), dict | None)

@@ -144,7 +144,8 @@ class Resource:
     """
     path        of the collection
     prefix      of its ids
-    body        a function: the smallest body of a create, each time another one
+    body        a function of a client: the smallest body of a create, each time another one, for which all is prepared
+    differs     members that versions show in their own ways
     fields      what comes in
     made, read  functions of a version: the members of a created one, and of one that is read (in a list: listed)
     one         the methods below path/{id}, of those that need no body or take one without members
@@ -159,9 +160,9 @@ class Resource:
     """
 
     def __init__(self, name, path, prefix, table, grants, body, fields, made, missing, one, read=None, listed=None, update=(), since=VERSIONS[0],
-                 unique=None, unique_on=(), value=uid, nested=None, nested_since=CURRENT, more_tables=None, unknown=({"a": [1, "\u00e9/"], "b": None})):
+                 unique=None, unique_on=(), value=uid, nested=None, nested_since=CURRENT, differs=(), more_tables=None, unknown=({"a": [1, "\u00e9/"], "b": None})):
         self.name, self.path, self.prefix, self.table, self.grants = name, path, prefix, table, grants
-        self.body, self.fields = body, fields
+        self.body, self.fields, self.differs = body, fields, set(differs)
         self.made, self.read, self.listed, self.missing = made, read or made, listed or made, missing
         self.one, self.update, self.since, self.unknown = one, update, since, unknown
         self.value = value
@@ -177,7 +178,7 @@ class Resource:
 
     @property
     def writes(self):
-        found = [Write("create", lambda client: ("POST", self.path, self.body()), self.since)]
+        found = [Write("create", lambda client: ("POST", self.path, self.body(client)), self.since)]
         for method in self.update:
             found.append(Write(method.lower(), lambda client, method=method: (
                 method, f"{self.path}/{self.create(client)['id']}", self.change()), self.since))
@@ -191,7 +192,7 @@ class Resource:
         return found
 
     def create(self, client, **more):
-        return client.post(self.path, {**self.body(), **more}).ok(201).data
+        return client.post(self.path, {**self.body(client), **more}).ok(201).data
 
     def change(self):
         """A body that changes something."""

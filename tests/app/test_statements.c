@@ -16,7 +16,8 @@
  *
  * parameters: a letter each. e the target's environment, i the target, I the second one, x the target's text, n NULL,
  * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id; p the target of the TARGET before, P an array of
- * it, T an array of the target's text, N one of a number. In a TARGET's path '@' stands for the id of the one before.
+ * it, T an array of the target's text, N one of a number. In a TARGET's path '@' stands for the id of the one before; so
+ * does '<' in its body, and '>' for that of the one before that.
  */
 enum way { WAY_TARGET, WAY_CASE, WAY_REFUSED, WAY_APART };
 
@@ -40,8 +41,8 @@ static const struct trial {
 /* What was made for the TARGET before each row. */
 static struct target {
 	struct id   id[2];
-	struct id   parent[2];
-	const char *prefix; /* of these two */
+	struct id   parent[2], grandparent[2];
+	const char *prefix, *parent_prefix; /* of id and parent, for the next one */
 	const char *text;
 } targets[COUNTOF(trials)];
 
@@ -95,21 +96,28 @@ run_as(enum tenant_name who, size_t trial, size_t *touched, const char **log)
 	return status;
 }
 
+/* The template with the text in the place of the character, where it has that. */
+static const char *
+filled(const char *template, char place, const char *text)
+{
+	const char *at = strchr(template, place);
+
+	return !at ? template : arena_fmt(&test_kept, "%.*s%s%s", (int)(at - template), template, text, at + 1).ptr;
+}
+
 static struct id
 make_row(const struct trial *target, const struct target *so_far, size_t nth, const char *text)
 {
-	size_t      head = strcspn(target->body, "$"), before = strcspn(target->parameters, "@");
-	char        parent[ID_PREFIXED_BYTES + 1] = "";
-	const char *path = target->parameters;
+	char        parent[ID_PREFIXED_BYTES + 1] = "", grandparent[ID_PREFIXED_BYTES + 1] = "";
+	const char *path, *body;
 	struct id   made;
 	struct str  id;
 
-	if (path[before]) {
-		id_prefixed(str_of(so_far->prefix), &so_far->parent[nth], parent);
-		path = arena_fmt(&test_kept, "%.*s%s%s", (int)before, path, parent, path + before + 1).ptr;
-	}
-	assert_int_equal(SEND(OTHER_LIVE, "POST", path, arena_fmt(&test_kept, "%.*s%s%s", (int)head,
-	    target->body, text, target->body + head + 1).ptr, .idem = fresh("key")), 201);
+	id_prefixed(str_of(so_far->prefix), &so_far->parent[nth], parent);
+	id_prefixed(str_of(so_far->parent_prefix), &so_far->grandparent[nth], grandparent);
+	path = filled(target->parameters, '@', parent);
+	body = filled(filled(filled(target->body, '<', parent), '>', grandparent), '$', text);
+	assert_int_equal(SEND(OTHER_LIVE, "POST", path, body, .idem = fresh("key")), 201);
 	id = at("id");
 	assert_true(id_parse(str_of(target->prefix), (struct str) { id.ptr + 1, id.len - 2 }, &made));
 	return made;
@@ -131,14 +139,16 @@ fresh_text(void)
 static void
 make_targets(void)
 {
-	struct target made = { .prefix = "" };
+	struct target made = { .prefix = "", .parent_prefix = "" };
 
 	for (size_t i = 0; i < COUNTOF(trials); i++) {
 		if (trials[i].way == WAY_TARGET) {
 			made.text = fresh_text();
+			memcpy(made.grandparent, made.parent, sizeof(made.parent));
 			memcpy(made.parent, made.id, sizeof(made.parent));
 			made.id[0] = make_row(&trials[i], &made, 0, made.text);
 			made.id[1] = make_row(&trials[i], &made, 1, fresh_text());
+			made.parent_prefix = made.prefix;
 			made.prefix = trials[i].prefix;
 		}
 		targets[i] = made;
@@ -224,6 +234,9 @@ static const struct {
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
 	{ SQL_HOUSEKEEPING_ENTER, "touches no table" },
 	{ SQL_HOUSEKEEPING_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_BILLING_ENTER, "touches no table" },
+	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
+	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
 	{ SQL_SESSION_BEGIN, "touches no table" },
 	{ SQL_ROLE_CHECK, "looks at the role" },
 	{ SQL_SCHEMA_VERSION, "looks at the schema" },

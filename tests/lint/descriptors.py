@@ -163,7 +163,7 @@ class FieldOut:
 
     def __init__(self, resource, row):
         cells = split(row[0].split("(", 1)[1].removesuffix(")"))  # FIELD_OUT(name, show, member)
-        self.name, self.show = string(cells[0]), cells[1]
+        self.name, self.show = string(cells[0]), "PART" if row[0].startswith("FIELD_PART") else cells[1]
         self.views, self.since, self.until = number(row[1], resource.constants), row[2], row[3]
         if self.views is None:
             bad.append(f"{resource.name}: views of {self.name} that cannot be read: {row[1]}")

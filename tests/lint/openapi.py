@@ -196,7 +196,7 @@ def at_version_schema(name, version):
 # ---- fields that go out
 
 SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "ID": "string", "INT": "integer",
-            "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string", "ROWS": "array", "EMPTY": "array",
+            "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string", "PART": "object", "ROWS": "array", "EMPTY": "array",
             "BOOL_OR_NULL": "boolean", "INT_OR_NULL": "integer", "TRUE": "boolean", "FALSE": "boolean", "NULL": "null"}
 
 

@@ -13,6 +13,7 @@ for name in $names; do
 		bad=1
 	fi
 	if ! awk -v name="$name" '
+		FNR == 1 { on = 0 }
 		/^-- name: / { on = ($3 == name); next }
 		on && !/^--/ { text = text $0 "\n" }
 		END { exit text !~ /environment_id/ }' sql/query/*.sql; then

@@ -440,6 +440,76 @@ def _():
     fails_api(lambda: plans.get(made.id), 404, "plan_not_found", "not_found_error", "id")
 
 
+def priced(group, place, prices):
+    """A plan with these prices, in a group."""
+    plan = raw("POST", "/plans", {"name": f"Plan {place}", "code": code()})
+    for interval, price in prices.items():
+        raw("POST", f"/plans/{plan['id']}/prices", {"billingInterval": interval, "price": price})
+    raw("POST", f"/plan-groups/{group['id']}/plans", {"planId": plan["id"], "sortOrder": place})
+    return plan
+
+
+def active_of(customer_id):
+    subscriptions = commet.subscriptions
+    if not hasattr(subscriptions, "get_active"):
+        return bare(subscriptions.get(customer_id))
+    return bare(subscriptions.get_active(customer_id=customer_id))
+
+
+@test("a customer subscribes, pays, changes the plan and cancels")
+def _():
+    subscriptions = commet.subscriptions
+    group = raw("POST", "/plan-groups", {"name": "All"})
+    small, large = priced(group, 1, {"monthly": 1000}), priced(group, 2, {"monthly": 3000, "yearly": 30000})
+    external = own()
+    customer = create(id=external)
+    assert active_of(customer.id) is None
+    wanted = {"plan_id": small["id"]} if GENERATION >= 8 else {"plan_code": small["code"]}
+    made = bare(subscriptions.create(customer_id=external, billing_interval="monthly", **wanted))
+    assert made.id.startswith("sub_") and made.customer_id == customer.id
+    assert (part(made, "status"), made.name) == ("pending_payment", "Plan 1")
+    assert "/checkout/" in made.checkout_url
+    headers = {"x-api-key": KEY}
+    (first,) = httpx.get(URL.join(f"/api/v1/invoices?subscriptionId={made.id}"), headers=headers).json()["data"]
+    if hasattr(commet, "invoices"):
+        invoices = commet.invoices
+        assert [row.id for row in invoices.list(subscription_id=made.id).data] == [first["id"]]
+        got = bare(invoices.get(first["id"]))
+        assert (got.total, part(got.line_items[0], "amount"), got.invoice_number) == (1000, 1000, first["invoiceNumber"])
+        assert bare(invoices.update_status(first["id"], status="paid")).status == "paid"
+        fails_api(lambda: invoices.update_status(first["id"], status="void"), 409, "conflict", "conflict_error", "status")
+    else:
+        raw("PUT", f"/invoices/{first['id']}/status", {"status": "paid"})
+    active = active_of(external)
+    assert (active.id, active.status) == (made.id, "active")
+    assert part(active.current_period, "days_remaining") >= 28
+    fails_api(lambda: subscriptions.create(customer_id=customer.id, plan_id=large["id"]), 409, "already_has_active_subscription", "conflict_error", "customerId")
+
+    if hasattr(subscriptions, "change_plan"):
+        quote = bare(subscriptions.preview_change(made.id, plan_id=large["id"]))
+        assert (quote.current_plan_credit, quote.new_plan_charge, quote.estimated_total, quote.is_upgrade) == (1000, 3000, 2000, True)
+        change = bare(subscriptions.change_plan(made.id, new_plan_id=large["id"]))
+        assert "/checkout/" in change.checkout_url
+        (open_,) = commet.invoices.list(customer_id=customer.id, status="outstanding").data
+        commet.invoices.update_status(open_.id, status="paid")
+        assert part(active_of(customer.id).plan, "id") == large["id"]
+        later = bare(subscriptions.change_plan(made.id, new_plan_id=small["id"]))
+        assert later.scheduled_for and (GENERATION < 6 or later.new_plan_id == small["id"])
+        assert [row.id for row in subscriptions.list(customer_id=customer.id).data] == [made.id]
+        assert bare(subscriptions.change_plan(made.id, new_plan_id=large["id"])).id == made.id
+
+    canceled = bare(subscriptions.cancel(made.id, reason="too dear"))
+    assert canceled.status == "active"
+    fails_api(lambda: subscriptions.cancel(made.id), 409, "already_scheduled", "conflict_error", "id")
+    if hasattr(subscriptions, "uncancel"):
+        assert bare(subscriptions.uncancel(made.id)).status == "active"
+    if GENERATION >= 6:
+        assert bare(subscriptions.get(made.id)).id == made.id
+    assert bare(subscriptions.cancel(made.id, immediate=True)).status == "canceled"
+    assert active_of(customer.id) is None
+    fails_api(lambda: subscriptions.cancel("sub_nobody"), 404, "subscription_not_found", "not_found_error", "id")
+
+
 @test("errors of the web server and a service that stays away are a CommetAPIError too")
 def _():
     fails_api(lambda: create(metadata={"big": "x" * 3_000_000}), 413, "request_too_large", "validation_error")

@@ -397,6 +397,103 @@ test("plans, prices and groups are managed", async () => {
 	isAPIError(await fails(plans.get({ id: made.id })), 404, "plan_not_found", "not_found_error", "id");
 });
 
+// ---------------------------------------------------------------- subscriptions
+
+/** A plan with these prices, in a group with the others of its kind. */
+async function priced(group, place, prices) {
+	const plan = await raw("POST", "/plans", { name: `Plan ${place}`, code: code() });
+	for (const [billingInterval, price] of Object.entries(prices)) {
+		await raw("POST", `/plans/${plan.id}/prices`, { billingInterval, price });
+	}
+	await raw("POST", `/plan-groups/${group.id}/plans`, { planId: plan.id, sortOrder: place });
+	return plan;
+}
+
+const activeOf = async (customerId) => {
+	const { subscriptions } = commet;
+	return (await (subscriptions.getActive ? subscriptions.getActive({ customerId }) : subscriptions.get(customerId))).data;
+};
+// What 1.x to 5.3 call subscriptionId, later ones call id.
+const ofSubscription = (id, fields = {}) => ({ id, subscriptionId: id, ...fields });
+
+test("a customer subscribes, pays, changes the plan and cancels", async () => {
+	const { subscriptions, invoices } = commet;
+	const group = await raw("POST", "/plan-groups", { name: "All" });
+	const small = await priced(group, 1, { monthly: 1000 });
+	const large = await priced(group, 2, { monthly: 3000, yearly: 30000 });
+	const customer = (await create()).data;
+	assert.equal(await activeOf(customer.id), null);
+
+	const made = (await subscriptions.create({ customerId: customer.externalId, planCode: small.code, metadata: { a: 1 } })).data;
+	assert.match(made.id, /^sub_/);
+	assert.equal(made.customerId, customer.id);
+	assert.equal(made.status, "pending_payment");
+	assert.equal(made.name, "Plan 1");
+	assert.equal(made.plan.basePrice, 1000);
+	assert.ok(made.checkoutUrl.includes("/checkout/"));
+	assert.match(made.startDate, times);
+	assert.ok(Number.isInteger(made.billingDayOfMonth));
+	if (generation < 6) {
+		assert.equal(made.planId, small.id);
+		assert.match(made.currentPeriod.start, times);
+	}
+	const [first] = (await realFetch(`${CLIENTELE_URL}/api/v1/invoices?subscriptionId=${made.id}`, { headers: { "x-api-key": CLIENTELE_LIVE_KEY } }).then((r) => r.json())).data;
+	assert.equal(first.total, 1000);
+	if (invoices) {
+		assert.deepEqual((await invoices.list({ subscriptionId: made.id })).data.map((row) => row.id), [first.id]);
+		assert.equal((await invoices.get({ id: first.id })).data.lineItems[0].lineType, "plan_base");
+		assert.equal((await invoices.updateStatus({ id: first.id, status: "paid" })).data.status, "paid");
+		isAPIError(await fails(invoices.updateStatus({ id: first.id, status: "void" })), 409, "conflict", "conflict_error", "status");
+	} else {
+		await raw("PUT", `/invoices/${first.id}/status`, { status: "paid" });
+	}
+	for (const id of [customer.id, customer.externalId]) {
+		const active = await activeOf(id);
+		assert.equal(active.id, made.id);
+		assert.equal(active.status, "active");
+		assert.match(active.currentPeriod.end, times);
+		assert.ok(active.currentPeriod.daysRemaining >= 28);
+		assert.equal(active.cancellation, null);
+		assert.deepEqual(active.features, []);
+	}
+	isAPIError(await fails(subscriptions.create({ customerId: customer.id, planId: large.id })), 409, "already_has_active_subscription", "conflict_error", "customerId");
+	assert.equal((await get(customer.id)).data.subscription.planCode, small.code);
+
+	if (subscriptions.changePlan) {
+		const quote = (await subscriptions.previewChange({ id: made.id, planId: large.id })).data;
+		assert.deepEqual([quote.currentPlanCredit, quote.newPlanCharge, quote.estimatedTotal, quote.isUpgrade], [1000, 3000, 2000, true]);
+		const change = (await subscriptions.changePlan({ id: made.id, newPlanId: large.id })).data;
+		assert.equal(change.requiresCheckout, true);
+		const [open] = (await invoices.list({ customerId: customer.id, status: "outstanding" })).data;
+		await invoices.updateStatus({ id: open.id, status: "paid" });
+		assert.equal((await activeOf(customer.id)).plan.id, large.id);
+		const later = (await subscriptions.changePlan({ id: made.id, newPlanId: small.id })).data;
+		assert.equal(later.scheduled, true);
+		assert.match(later.scheduledFor, times);
+		assert.equal((await subscriptions.list({ customerId: customer.id })).data[0].scheduledPlanChange.newPlanId, small.id);
+		isAPIError(await fails(subscriptions.changePlan({ id: made.id, newPlanId: large.id, newBillingInterval: "weekly" })), 404, "price_not_found", "not_found_error", "billingInterval");
+	}
+
+	const canceled = (await subscriptions.cancel(ofSubscription(made.id, { reason: "too dear" }))).data;
+	assert.equal(canceled.status, "active");
+	assert.equal(canceled.cancellation.reason, "too dear");
+	if (generation === 6 || generation === 7) {
+		assert.match(canceled.canceledAt, times);
+		assert.match(canceled.scheduledCancellationDate, times);
+	}
+	isAPIError(await fails(subscriptions.cancel(ofSubscription(made.id))), 409, "already_scheduled", "conflict_error", "id");
+	if (subscriptions.uncancel) {
+		assert.equal((await subscriptions.uncancel(ofSubscription(made.id))).data.status, "active");
+		assert.equal((await activeOf(customer.id)).cancellation, null);
+	}
+	if (generation >= 6) {
+		assert.equal((await subscriptions.get({ id: made.id })).data.id, made.id);
+	}
+	assert.equal((await subscriptions.cancel(ofSubscription(made.id, { immediate: true }))).data.status, "canceled");
+	assert.equal(await activeOf(customer.id), null);
+	isAPIError(await fails(subscriptions.cancel(ofSubscription("sub_nobody"))), 404, "subscription_not_found", "not_found_error", "id");
+});
+
 // ---------------------------------------------------------------- retries
 
 test("a 503 is retried with the same Idempotency-Key", async () => {

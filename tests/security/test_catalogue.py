@@ -52,7 +52,8 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
 
 def test_other_policies_are_the_known_ones(ask):
     assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' ORDER BY 1, 2") == [
-        ("api_key", "holder", "r"), ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r")]
+        ("api_key", "holder", "r"), ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
+        ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r")]
 
 
 def test_unique_indexes_begin_with_the_environment(ask):

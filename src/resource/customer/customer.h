@@ -51,7 +51,14 @@ struct customer {
 	struct str metadata;     /* JSON as it came */
 	bool       is_active;
 	struct str address_id;   /* 16 bytes, from a request, or absent; it is not read back */
-	struct str subscription; /* JSON; absent: none */
+	struct live {
+		struct id  id;       /* nil: there is none */
+		struct str status;
+		struct id  plan_id;
+		struct str plan_code, plan_name;
+		int64_t    period_end_ms;
+		bool       cancels;
+	} live;                  /* the subscription, where one customer was read */
 	int64_t    created_ms, updated_ms;
 	unsigned   given;        /* by a request: a bit for each member */
 	bool       existing;     /* after a create: the customer was there before */

@@ -97,6 +97,54 @@ document_type(struct call *c, const void *what)
 	return country_document(jread_string(c->arena, &doc, n), customer->tax_document);
 }
 
+static struct str
+live_id(struct call *c, const void *what)
+{
+	const struct customer *customer = what;
+
+	return id_prefixed(STR("sub_"), &customer->live.id,
+	    ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+}
+
+static struct str
+live_plan_id(struct call *c, const void *what)
+{
+	const struct customer *customer = what;
+
+	return id_prefixed(STR("pln_"), &customer->live.plan_id,
+	    ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+}
+
+static bool
+has_none(const struct call *c UNUSED, const void *what)
+{
+	const struct customer *customer = what;
+
+	return id_is_nil(&customer->live.id);
+}
+
+static const struct field_out live_out[] = {
+	{ FIELD_OURS("id", MADE), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, live_id },
+	{ FIELD_OUT("status", TEXT, live.status), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("planId", MADE), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, live_plan_id },
+	{ FIELD_OUT("planCode", TEXT, live.plan_code), CUSTOMER_DETAILED,
+	    V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("planName", TEXT, live.plan_name), CUSTOMER_DETAILED,
+	    V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("currentPeriodEnd", TIME, live.period_end_ms), CUSTOMER_DETAILED,
+	    V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("cancelAtPeriodEnd", BOOL, live.cancels), CUSTOMER_DETAILED,
+	    V_FIRST, V_ENDLESS, NULL },
+};
+
+enum { PART_LIVE, PART__COUNT };
+
+static const struct fields *const parts[PART__COUNT] = {
+	[PART_LIVE] = &(const struct fields) {
+		.out = live_out, .out_count = COUNTOF(live_out), .hides = has_none,
+	},
+};
+
 #define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
 
 static const struct field_out fields_out[] = {
@@ -114,8 +162,7 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },
-	{ FIELD_OUT("subscription", JSON, subscription), CUSTOMER_DETAILED,
-	    V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_PART("subscription", PART_LIVE), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 };
@@ -143,5 +190,6 @@ const struct fields customer_fields = {
 	.prefix = STR("cus_"),
 	.missing = ERR_CUSTOMER_NOT_FOUND,
 	.missing_message = "There is no customer with this id.",
+	.parts = parts,
 	FIELD_TABLES,
 };

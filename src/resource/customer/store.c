@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "db/cell.h"
 #include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
@@ -35,6 +36,34 @@ static const struct member updated[] = {
 
 /* ---- reading ---- */
 
+/* The row in the cell after the columns of a customer (:live). */
+static const struct member live_members[] = {
+	FIELD_KEPT(UUID, live.id),
+	FIELD_KEPT(TEXT, live.status),
+	FIELD_KEPT(UUID, live.plan_id),
+	FIELD_KEPT(TEXT, live.plan_code),
+	FIELD_KEPT(TEXT, live.plan_name),
+	FIELD_KEPT(TIME, live.period_end_ms),
+	FIELD_KEPT(BOOL, live.cancels),
+};
+
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+
+static enum err
+find(struct call *c, struct tx *tx, struct customer *out)
+{
+	enum err          e = stored_find(c, &customer_fields, tx, out);
+	const struct row *live;
+	struct row        row;
+
+	if (e != ERR_OK)
+		return e;
+	row = tx_row(tx, READ_STEP, 0);
+	if (cell_rows(row_text(&row, COL_CUSTOMER_GET_LIVE), c->arena, &live) > 0)
+		member_read(live, live_members, COUNTOF(live_members), out);
+	return ERR_OK;
+}
+
 enum err
 customer_find(struct call *c, struct str ref, struct customer *out)
 {
@@ -44,11 +73,11 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = stored_find(c, &customer_fields, &tx, out);
+		e = find(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = stored_find(c, &customer_fields, &tx, out);
+		e = find(c, &tx, out);
 	}
 	return e;
 }

@@ -10,7 +10,7 @@ RESOURCE = Resource(
     table="api_key",
     grants={"SELECT", "INSERT", "UPDATE.last_used_at", "UPDATE.revoked_at"},
     since="2026-05-25",
-    body=lambda: {"name": uid("name")},
+    body=lambda client: {"name": uid("name")},
     fields=[
         Text("name", 100, least=1, required=True),
         Integer("expiresInDays", 3650, shown="no"),

@@ -12,7 +12,7 @@ RESOURCE = Resource(
     table="customer",
     grants={"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in (
         "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at")},
-    body=lambda: {"email": mail()},
+    body=lambda client: {"email": mail()},
     fields=[
         Text("fullName", 200),
         Email("email", 200, required=True),

@@ -24,7 +24,7 @@ RESOURCE = Resource(
     more_tables={"plan_price": {"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in (
         "billing_interval", "price", "trial_days", "is_default", "included_balance", "included_credits", "metadata", "updated_at", "deleted_at")}},
     # Public, because a list without includePrivate shows no others; test_plans.py has what that member does.
-    body=lambda: {"name": "A plan", "code": code(), "isPublic": True},
+    body=lambda client: {"name": "A plan", "code": code(), "isPublic": True},
     value=code,
     fields=[
         Text("name", 200, least=1, required=True),

@@ -11,7 +11,7 @@ RESOURCE = Resource(
     prefix="pgp_",
     table="plan_group",
     grants={"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in ("name", "description", "is_public", "updated_at", "deleted_at")},
-    body=lambda: {"name": uid("group")},
+    body=lambda client: {"name": uid("group")},
     fields=[
         Text("name", 200, least=1, required=True),
         Text("description", 2000, cleared=True),

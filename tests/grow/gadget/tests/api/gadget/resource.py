@@ -10,7 +10,7 @@ RESOURCE = Resource(
     table="gadget",
     grants={"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in ("code", "color", "size", "part_of", "updated_at")},
     since="2026-05-25",
-    body=lambda: {"code": uid("code")},
+    body=lambda client: {"code": uid("code")},
     fields=[
         Text("code", 40, least=1, required=True),
         Choice("color", ["black", "red", "white"], since="2026-07-24"),

@@ -1,0 +1,344 @@
+-- What a change of a subscription reads and writes, whoever asks for it: a call of the API, or a
+-- deadline. Always in this order: lock, look, decide (src/billing/life.c), save.
+--
+-- The row that is locked is that of the subscription, or that of the customer when a new one is
+-- made. billing_look comes after it as a statement of its own, because only a new snapshot sees
+-- what another transaction has just committed. They leave a note for each other: app.customer.
+--
+-- A deadline is one transaction: billing_enter; billing_claim, or billing_claim_of one environment;
+-- billing_look, which finds what was claimed; and billing_save (src/billing/advance.c).
+
+\set erase :erase ', settings AS (DELETE FROM billing_setting WHERE environment_id = $1)'
+\set erase :erase ', subscriptions AS (DELETE FROM subscription WHERE environment_id = $1)'
+\set erase :erase ', invoices AS (DELETE FROM invoice WHERE environment_id = $1)'
+\set erase :erase ', lines AS (DELETE FROM invoice_line WHERE environment_id = $1)'
+\set erase :erase ', counters AS (DELETE FROM invoice_counter WHERE environment_id = $1)'
+\set erase :erase ', credits AS (DELETE FROM customer_credit WHERE environment_id = $1)'
+
+-- A subscription as it is kept, in the order in which billing_save takes it; then what is shown.
+\set life_columns 's.id, s.customer_id, s.plan_id, s.price_id, s.name, s.status, s.step'
+\set life_columns :life_columns ', s.base_price, s.metadata, s.zone, s.anchor, s.anchor_index'
+\set life_columns :life_columns ', s.period_index, s.period_start, s.period_end, s.trial_days'
+\set life_columns :life_columns ', s.trial_ends_at, s.start_date, s.end_date, s.activated'
+\set life_columns :life_columns ', s.noticed, s.cancel_asked_at, s.cancel_reason, s.cancel_at'
+\set life_columns :life_columns ', s.cancel_early, s.next_kind, s.next_plan_id, s.next_price_id'
+\set life_columns :life_columns ', s.next_at, s.next_invoice_id, s.checkout_token, s.success_url'
+\set life_columns :life_columns ', s.clocked, s.due_at, s.due_what, s.created_at, s.updated_at'
+\set life_columns :life_columns ', p.plan_name, p.plan_model, n.next_name, r.next_step'
+\set life_columns :life_columns ', t.now_at, d.day'
+
+\set life_from 'subscription s JOIN (SELECT x.environment_id, x.id, x.name AS plan_name'
+\set life_from :life_from ', x.consumption_model AS plan_model, x.is_free AS plan_free'
+\set life_from :life_from ', x.plan_group_id AS group_id'
+\set life_from :life_from ', x.sort_order AS plan_order FROM plan x) p'
+\set life_from :life_from ' ON p.environment_id = s.environment_id AND p.id = s.plan_id'
+\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id, x.name AS next_name'
+\set life_from :life_from ', x.is_free AS next_free, x.plan_group_id AS next_group'
+\set life_from :life_from ', x.sort_order AS next_order FROM plan x) n'
+\set life_from :life_from ' ON n.environment_id = s.environment_id AND n.id = s.next_plan_id'
+\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id'
+\set life_from :life_from ', x.billing_interval AS next_step'
+\set life_from :life_from ', x.price AS next_amount FROM plan_price x) r'
+\set life_from :life_from ' ON r.environment_id = s.environment_id AND r.id = s.next_price_id'
+\set life_from :life_from ' CROSS JOIN LATERAL (SELECT extract(day FROM billing_local('
+\set life_from :life_from 'coalesce(s.anchor, s.start_date), s.zone))::bigint AS day) d'
+
+-- How the environment bills, in one row; now_at is its time. Without $1 it is the environment that
+-- billing_claim has entered.
+\set terms '(SELECT coalesce(max(b.currency), ''usd'') AS currency'
+\set terms :terms ', coalesce(max(b.collection), ''checkout'') AS collection'
+\set terms :terms ', coalesce(max(b.net_days), 14)::bigint AS net_days'
+\set terms :terms ', coalesce(max(b.grace_days), 7)::bigint AS grace_days'
+\set terms :terms ', max(b.test_clock) IS NOT NULL AS stopped'
+\set terms :terms ', coalesce(max(b.test_clock), date_trunc(''milliseconds'', now())) AS now_at'
+\set terms :terms ' FROM billing_setting b WHERE b.environment_id'
+\set terms :terms ' = (SELECT coalesce($1::uuid, app_environment()))) t'
+
+\set noted_customer 'nullif(current_setting(''app.customer'', true), '''')::uuid'
+
+-- name: billing_customer
+-- out: id timezone now_at currency collection net_days grace_days stopped
+-- Locks the customer for whom a subscription is made, and says how the environment bills.
+-- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
+SELECT c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
+       set_config('app.customer', c.id::text, true)
+  FROM customer c CROSS JOIN :terms
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR NO KEY UPDATE OF c;
+
+-- name: billing_payer
+-- Whether there is such a customer: a row, or none. $1 environment, $2 public id or NULL,
+-- $3 external id.
+SELECT c.id
+  FROM customer c
+ WHERE c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+
+-- name: billing_live
+-- out: :life_columns
+-- The live subscription of the customer who was locked, and locks it, too: it may just be paid.
+-- $1 environment.
+SELECT :life_columns
+  FROM :life_from CROSS JOIN :terms
+ WHERE :first_time AND s.environment_id = $1
+   AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
+   FOR UPDATE OF s;
+
+-- name: billing_lock
+-- Locks a subscription that is to be changed. $1 environment, $2 id.
+SELECT set_config('app.customer', s.customer_id::text, true)
+  FROM subscription s
+ WHERE :first_time AND s.environment_id = $1::uuid AND s.id = $2::uuid
+   FOR UPDATE OF s;
+
+-- name: billing_lock_of
+-- The same for the subscription of an invoice. $1 environment, $2 invoice.
+SELECT set_config('app.customer', s.customer_id::text, true)
+  FROM subscription s
+ WHERE :first_time AND s.environment_id = $1::uuid
+   AND s.id = (SELECT i.subscription_id FROM invoice i
+                WHERE i.environment_id = $1 AND i.id = $2::uuid)
+   FOR UPDATE OF s;
+
+-- name: billing_look
+-- out: :life_columns at currency collection net_days grace_days stopped zone_now credit
+-- out: quote_credit paid unpaid_id unpaid_at further_end
+-- out: plan_amount plan_free group_id plan_order plan_end plan_day
+-- out: next_amount next_free next_group next_order next_end
+-- A subscription that is locked, and all that a decision about it needs. $1 environment, $2 id, or
+-- $3 one of its invoices, which then does not count as unpaid; without all three it is the one that
+-- was claimed. at: now, or when that is due; paid: for the current period; unpaid: of its invoices
+-- that are outstanding, but for one that asks for a change, the first that is due; further_end: of
+-- the period after the current one; plan_end, next_end: of one that begins at that time,
+-- and plan_day the day of the month on which it does.
+SELECT :life_columns
+     , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
+       c.timezone AS zone_now,
+       coalesce((SELECT k.balance FROM customer_credit k
+                  WHERE k.environment_id = s.environment_id
+                    AND k.customer_id = s.customer_id), 0) AS credit,
+       coalesce((SELECT i.credit_applied FROM invoice i
+                  WHERE i.environment_id = s.environment_id
+                    AND i.id = s.next_invoice_id), 0) AS quote_credit,
+       coalesce((SELECT sum(l.amount) FROM invoice i
+                   JOIN invoice_line l
+                     ON l.environment_id = i.environment_id AND l.invoice_id = i.id
+                  WHERE i.environment_id = s.environment_id AND i.subscription_id = s.id
+                    AND i.status = 'paid' AND i.period_index = s.period_index
+                    AND l.amount > 0), 0)::bigint AS paid,
+       u.id AS unpaid_id, u.due_date AS unpaid_at,
+       billing_period_end(s.anchor, s.zone, s.step, s.period_index + 1 - s.anchor_index)
+           AS further_end,
+       coalesce((SELECT x.price FROM plan_price x
+                  WHERE x.environment_id = s.environment_id
+                    AND x.id = s.price_id), 0) AS plan_amount,
+       p.plan_free, p.group_id, p.plan_order,
+       billing_period_end(z.at, z.zone, s.step, 1) AS plan_end,
+       extract(day FROM billing_local(z.at, z.zone))::bigint AS plan_day,
+       coalesce(r.next_amount, 0) AS next_amount, coalesce(n.next_free, false) AS next_free,
+       n.next_group, coalesce(n.next_order, 0) AS next_order,
+       billing_period_end(z.at, z.zone, r.next_step, 1) AS next_end
+  FROM :life_from CROSS JOIN :terms
+  JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
+ CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN c.timezone ELSE s.zone END AS zone,
+                            CASE WHEN $2::uuid IS NULL AND $3::uuid IS NULL
+                                 THEN s.due_at ELSE t.now_at END AS at) z
+  LEFT JOIN LATERAL (SELECT i.id, i.due_date FROM invoice i
+                      WHERE i.environment_id = s.environment_id AND i.subscription_id = s.id
+                        AND i.status = 'outstanding'
+                        AND i.id IS DISTINCT FROM s.next_invoice_id
+                        AND i.id IS DISTINCT FROM $3
+                      ORDER BY i.due_date LIMIT 1) u ON true
+ WHERE :first_time AND s.environment_id = (SELECT coalesce($1::uuid, app_environment()))
+   AND s.id = (SELECT coalesce($2,
+           (SELECT i.subscription_id FROM invoice i
+             WHERE i.environment_id = $1 AND i.id = $3),
+           nullif(current_setting('app.claimed', true), '')::uuid));
+
+-- name: billing_offer
+-- out: plan_id plan_name plan_model is_free group_id sort_order gone priced price_id step amount
+-- out: trial_days end_at day credit
+-- A plan and one of its prices, to be selected. $1 environment, $2 plan or NULL, $3 its code or
+-- NULL; without both it is the plan of the subscription $6, if there is one. The price is $4, or
+-- that for the interval $5, or without both that for the interval of the subscription, or the
+-- default one. gone: the plan was deleted; priced: it has a price; end_at: of a period that begins
+-- now, for the customer who is noted, and day the day of the month on which it does, or $7; credit:
+-- that customer's.
+SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model, p.is_free,
+       p.plan_group_id AS group_id, p.sort_order, p.deleted_at IS NOT NULL AS gone,
+       EXISTS (SELECT FROM plan_price x
+                WHERE x.environment_id = $1 AND x.plan_id = p.id
+                  AND x.deleted_at IS NULL) AS priced,
+       r.id AS price_id, r.billing_interval AS step, coalesce(r.price, 0) AS amount,
+       coalesce(r.trial_days, 0) AS trial_days,
+       billing_period_end(t.now_at, z.zone, r.billing_interval, 1) AS end_at,
+       extract(day FROM billing_local(coalesce($7::timestamptz, t.now_at), z.zone))::bigint AS day,
+       coalesce((SELECT k.balance FROM customer_credit k
+                  WHERE k.environment_id = $1 AND k.customer_id = (SELECT :noted_customer)), 0)
+           AS credit
+  FROM plan p CROSS JOIN :terms
+ CROSS JOIN (SELECT coalesce((SELECT s.zone FROM subscription s
+                               WHERE s.environment_id = $1 AND s.id = $6::uuid
+                                 AND s.anchor IS NOT NULL),
+                             (SELECT c.timezone FROM customer c
+                               WHERE c.environment_id = $1
+                                 AND c.id = (SELECT :noted_customer))) AS zone) z
+  LEFT JOIN LATERAL (
+       SELECT x.* FROM plan_price x
+        WHERE x.environment_id = $1 AND x.plan_id = p.id AND x.deleted_at IS NULL
+          AND NOT p.is_free
+          AND ($4::uuid IS NULL OR x.id = $4) AND ($5::text IS NULL OR x.billing_interval = $5)
+        ORDER BY x.billing_interval IS NOT DISTINCT FROM
+                 (SELECT s.step FROM subscription s
+                   WHERE s.environment_id = $1 AND s.id = $6) DESC, x.is_default DESC
+        LIMIT 1) r ON true
+ WHERE :first_time AND p.environment_id = $1
+   AND p.id = (SELECT coalesce($2::uuid,
+           (SELECT x.id FROM plan x WHERE x.environment_id = $1 AND x.code = $3::text),
+           CASE WHEN $3 IS NULL
+                THEN (SELECT s.plan_id FROM subscription s
+                       WHERE s.environment_id = $1 AND s.id = $6) END));
+
+-- name: billing_save
+-- All that a change writes. $1 environment, $2 to $38 the subscription as it is now; $39 to $55 a
+-- new invoice, if its id is not NULL, with the texts and amounts of its lines; $56 the invoice that
+-- gets the status $57, or NULL for all of this subscription that are outstanding, and $58 and $59
+-- the period that its payment began, or NULL; $60 what the customer's credit gains or (negative)
+-- loses, beside what invoices that are void now had taken; $61 to $63 events; $64 the time.
+-- What a statement locks later, it locks in this order: subscription, invoices, credit, counter.
+WITH saved AS (
+    INSERT INTO subscription AS s
+           (environment_id, id, customer_id, plan_id, price_id, name, status, step, base_price,
+            metadata, zone, anchor, anchor_index, period_index, period_start, period_end,
+            trial_days, trial_ends_at, start_date, end_date, activated, noticed, cancel_asked_at,
+            cancel_reason, cancel_at, cancel_early, next_kind, next_plan_id, next_price_id, next_at,
+            next_invoice_id, checkout_token, success_url, clocked, due_at, due_what, created_at,
+            updated_at)
+    SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::text, $7::text, $8::text,
+           $9::bigint, $10::json, $11::text, $12::timestamptz, $13::bigint, $14::bigint,
+           $15::timestamptz, $16::timestamptz, $17::bigint, $18::timestamptz, $19::timestamptz,
+           $20::timestamptz, $21::boolean, $22::boolean, $23::timestamptz, $24::text,
+           $25::timestamptz, $26::boolean, $27::text, $28::uuid, $29::uuid, $30::timestamptz,
+           $31::uuid, $32::text, $33::text, $34::boolean, $35::timestamptz, $36::text,
+           $37::timestamptz, $38::timestamptz
+     WHERE :first_time
+    ON CONFLICT (environment_id, id) DO UPDATE
+       SET plan_id = excluded.plan_id, price_id = excluded.price_id, status = excluded.status,
+           step = excluded.step, base_price = excluded.base_price, zone = excluded.zone,
+           anchor = excluded.anchor, anchor_index = excluded.anchor_index,
+           period_index = excluded.period_index, period_start = excluded.period_start,
+           period_end = excluded.period_end, trial_ends_at = excluded.trial_ends_at,
+           start_date = excluded.start_date, end_date = excluded.end_date,
+           activated = excluded.activated, noticed = excluded.noticed,
+           cancel_asked_at = excluded.cancel_asked_at, cancel_reason = excluded.cancel_reason,
+           cancel_at = excluded.cancel_at, cancel_early = excluded.cancel_early,
+           next_kind = excluded.next_kind, next_plan_id = excluded.next_plan_id,
+           next_price_id = excluded.next_price_id, next_at = excluded.next_at,
+           next_invoice_id = excluded.next_invoice_id, checkout_token = excluded.checkout_token,
+           clocked = excluded.clocked, due_at = excluded.due_at, due_what = excluded.due_what,
+           updated_at = excluded.updated_at
+    RETURNING s.id, s.customer_id
+), settled AS (
+    UPDATE invoice i
+       SET status       = $57,
+           paid_at      = CASE WHEN $57 = 'paid' THEN $64::timestamptz END,
+           period_start = coalesce($58::timestamptz, i.period_start),
+           period_end   = CASE WHEN $58 IS NULL THEN i.period_end ELSE $59::timestamptz END,
+           updated_at   = greatest(i.updated_at, $64)
+      FROM saved
+     WHERE i.environment_id = $1 AND i.subscription_id = saved.id AND i.status = 'outstanding'
+       AND $57::text IS NOT NULL AND ($56::uuid IS NULL OR i.id = $56)
+    RETURNING i.status, i.credit_applied
+), gain AS (
+    SELECT saved.customer_id,
+           $60::bigint + (SELECT coalesce(sum(v.credit_applied) FILTER (WHERE v.status = 'void'), 0)
+                            FROM settled v)::bigint AS amount
+      FROM saved
+), gained AS (
+    INSERT INTO customer_credit AS k (environment_id, customer_id, balance)
+    SELECT $1, gain.customer_id, gain.amount FROM gain WHERE gain.amount > 0
+    ON CONFLICT (environment_id, customer_id) DO UPDATE SET balance = k.balance + excluded.balance
+    RETURNING 1
+), spent AS (
+    UPDATE customer_credit k SET balance = k.balance + gain.amount
+      FROM gain
+     WHERE k.environment_id = $1 AND k.customer_id = gain.customer_id AND gain.amount < 0
+    RETURNING 1
+), counted AS (
+    INSERT INTO invoice_counter AS k (environment_id, last)
+    SELECT $1, 1 FROM saved
+     WHERE $39::uuid IS NOT NULL
+       AND (SELECT count(*) FROM gained) + (SELECT count(*) FROM spent) IS NOT NULL
+    ON CONFLICT (environment_id) DO UPDATE SET last = k.last + 1
+    RETURNING k.last
+), billed AS (
+    INSERT INTO invoice
+           (environment_id, id, customer_id, subscription_id, number, status, invoice_type,
+            currency, subtotal, credit_applied, total, period_index, period_start, period_end,
+            issue_date, due_date, plan_id, plan_name, token, paid_at, created_at, updated_at)
+    SELECT $1, $39, $3, $2, counted.last, $40::text, $41::text, $42::text, $43::bigint,
+           $44::bigint, $45::bigint, $46::bigint, $47::timestamptz, $48::timestamptz,
+           $49::timestamptz, $50::timestamptz, $51::uuid, $52::text, $53::text,
+           CASE WHEN $40 = 'paid' THEN $49 END, $49, $49
+      FROM counted
+    RETURNING id
+), lined AS (
+    INSERT INTO invoice_line
+           (environment_id, invoice_id, position, description, quantity, unit_amount, amount)
+    SELECT $1, billed.id, l.position, l.description, 1, l.amount, l.amount
+      FROM billed,
+           unnest($54::text[], $55::bigint[])
+               WITH ORDINALITY AS l (description, amount, position)
+), told AS (
+    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data,
+                       created_at)
+    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, $64
+      FROM saved,
+           unnest($61::text[], $62::uuid[], $63::json[])
+               WITH ORDINALITY AS e (type, invoice_id, data, position)
+     ORDER BY e.position
+)
+SELECT saved.id FROM saved;
+
+-- name: billing_enter
+-- Lets this transaction find deadlines of all environments.
+SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
+
+-- name: billing_claim
+-- out: environment id
+-- Locks the subscription whose deadline came first, of all environments without a test clock, and
+-- enters its environment; app.claimed notes the row. Others that do the same at this moment take
+-- the next ones. No row: nothing is due.
+SELECT s.environment_id AS environment, s.id,
+       set_config('app.environment', s.environment_id::text, true),
+       set_config('app.claimed', s.id::text, true),
+       set_config('app.clerk', 'off', true)
+  FROM (SELECT x.environment_id, x.id
+          FROM subscription x
+         WHERE NOT x.clocked AND x.due_at <= now()
+         ORDER BY x.due_at
+         LIMIT 1
+           FOR UPDATE SKIP LOCKED) s;
+
+-- name: billing_claim_of
+-- The same, with the same columns, for the environment $1 and what is due until $2. It waits for a
+-- row that somebody else has locked, so that all deadlines are carried out in their order.
+SELECT s.environment_id AS environment, s.id,
+       set_config('app.environment', s.environment_id::text, true),
+       set_config('app.claimed', s.id::text, true),
+       set_config('app.clerk', 'off', true)
+  FROM (SELECT x.environment_id, x.id
+          FROM subscription x
+         WHERE x.environment_id = $1::uuid AND x.due_at <= $2::timestamptz
+         ORDER BY x.due_at, x.id
+         LIMIT 1
+           FOR UPDATE) s;

@@ -1,0 +1,43 @@
+/*
+ * Carrying out deadlines: what happens to subscriptions by itself (the head of
+ * sql/migrate/0007_subscription.sql has each kind).
+ *
+ *	while (billing_advance(db, NULL, 0, &one) == ADVANCE_DONE)
+ *		...
+ *
+ * One call carries out one deadline, the earliest: in one transaction, with its invoice and events,
+ * as of the time at which it was due. A subscription that was forgotten for a year has twelve
+ * deadlines one after the other. Any number of processes may do this at once.
+ *
+ * Repeated   A transaction whose outcome is unknown is not run again: if it was done, the deadline
+ *            is gone, and if not, the next call finds it.
+ */
+#ifndef BILLING_ADVANCE_H
+#define BILLING_ADVANCE_H
+
+#include "base/id.h"
+#include "db/db.h"
+
+enum advance {
+	ADVANCE_DONE,    /* one deadline was carried out */
+	ADVANCE_NOTHING, /* none was due, or those that are due are being carried out by others */
+	ADVANCE_FAILED,  /* tell the operator log, and try again later */
+};
+
+/* What was carried out. */
+struct advanced {
+	struct id environment, subscription;
+	int64_t   due_ms;
+	char      what[16];
+	char      log[200]; /* of ADVANCE_FAILED */
+};
+
+/*
+ * environment NULL: of all environments without a test clock, what is due by now. Otherwise of
+ * this one, what is due until that time (wall ms), in strict order: for a test clock that is set
+ * forward.
+ */
+enum advance billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
+    struct advanced *one);
+
+#endif

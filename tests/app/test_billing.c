@@ -1,0 +1,357 @@
+/* Subscriptions, invoices and deadlines on the real database: whole lives, and what tenants see of each other. */
+#include "app_test.h"
+#include "base/clock.h"
+#include "billing/advance.h"
+#include "billing/money.h"
+
+#include <libpq-fe.h>
+
+#define UNTIL INT64_C(4102444800000) /* 2100 */
+
+static PGconn *conn; /* the superuser's: PGHOST and the like */
+
+/* ---- what the tests say and ask as the superuser; "@" is the environment ---- */
+
+static const char *
+for_environment(enum tenant_name who, const char *sql)
+{
+	char        uuid[ID_UUID_BYTES + 1] = "";
+	const char *text = sql, *at;
+
+	id_uuid(&test_environment[who], uuid);
+	while ((at = strchr(text, '@')))
+		text = arena_fmt(&test_kept, "%.*s'%s'::uuid%s", (int)(at - text), text, uuid, at + 1).ptr;
+	return text;
+}
+
+static const char *
+ask(enum tenant_name who, const char *sql)
+{
+	PGresult   *res = PQexec(conn, for_environment(who, sql));
+	const char *value = "";
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(conn));
+	if (PQntuples(res) == 1)
+		value = arena_str(&test_kept, str_of(PQgetvalue(res, 0, 0))).ptr;
+	PQclear(res);
+	return value;
+}
+
+#define EXPECT(who, value, sql) assert_string_equal(ask(who, sql), value)
+
+/* ---- what they do ---- */
+
+#define fmt(...) arena_fmt(&test_kept, __VA_ARGS__).ptr
+
+static const char *
+post(enum tenant_name who, const char *path, int status, const char *body_)
+{
+	struct str id;
+
+	if (SEND(who, "POST", path, body_, .idem = fresh("key")) != status)
+		fail_msg("POST %s %s: %.*s", path, body_, STR_ARGS(body()));
+	id = at("id");
+	return id.ptr ? arena_str(&test_kept, (struct str) { id.ptr + 1, id.len - 2 }).ptr : "";
+}
+
+static const char *
+make_plan(enum tenant_name who, const char *interval, const char *price)
+{
+	static unsigned number;
+	const char     *id = post(who, "/api/v1/plans", 201, fmt("{\"name\":\"Pro\",\"code\":\"billing_%u\"}", ++number));
+
+	post(who, fmt("/api/v1/plans/%s/prices", id), 201, fmt("{\"billingInterval\":\"%s\",%s}", interval, price));
+	return id;
+}
+
+static const char *
+subscribe(enum tenant_name who, const char *plan, const char *zone)
+{
+	const char *customer = post(who, "/api/v1/customers", 201, fmt("{\"email\":\"a@b.co\",\"timezone\":\"%s\"}", zone));
+
+	return post(who, "/api/v1/subscriptions", 201, fmt("{\"customerId\":\"%s\",\"planId\":\"%s\"}", customer, plan));
+}
+
+/* The environment bills by invoice, and its clock stands there; what it had is gone. */
+static void
+stand_at(enum tenant_name who, const char *time, const char *more)
+{
+	ask(who, "DELETE FROM subscription WHERE environment_id = @");
+	ask(who, "DELETE FROM invoice_line WHERE environment_id = @");
+	ask(who, "DELETE FROM invoice WHERE environment_id = @");
+	ask(who, "DELETE FROM invoice_counter WHERE environment_id = @");
+	ask(who, "DELETE FROM customer_credit WHERE environment_id = @");
+	ask(who, "DELETE FROM event WHERE environment_id = @");
+	ask(who, "DELETE FROM billing_setting WHERE environment_id = @");
+	ask(who, "INSERT INTO billing_setting (environment_id, collection) VALUES (@, 'invoice')");
+	ask(who, fmt("UPDATE billing_setting SET test_clock = %s%s WHERE environment_id = @", time, more));
+}
+
+/* Carries out all that is due by then; returns how much that was. */
+static unsigned
+advance_until(enum tenant_name who, int64_t until_ms)
+{
+	struct advanced one;
+	unsigned        count = 0;
+	int64_t         last_ms = 0;
+	enum advance    a;
+
+	while ((a = billing_advance(test_serve, &test_environment[who], until_ms, &one)) == ADVANCE_DONE) {
+		assert_true(one.due_ms >= last_ms); /* in order */
+		assert_true(id_eq(&one.environment, &test_environment[who]));
+		last_ms = one.due_ms;
+		assert_true(++count < 10000);
+	}
+	if (a == ADVANCE_FAILED)
+		fail_msg("%s", one.log);
+	return count;
+}
+
+#define YEAR_MS (INT64_C(365) * DAY_MS)
+
+/* ---- the lives ---- */
+
+static void
+a_year_of_months_is_renewed_and_billed_without_a_gap(void **state UNUSED)
+{
+	int64_t start_ms;
+
+	stand_at(ACME_SANDBOX, "'2026-01-31 10:00Z'", ", net_days = 365");
+	assert_true(clock_read(STR("2026-01-31T10:00:00Z"), &start_ms));
+	subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "monthly", "\"price\":2900"), "Europe/Berlin");
+	/* A notice and a renewal each month. */
+	assert_int_equal(advance_until(ACME_SANDBOX, start_ms + YEAR_MS - 1), 12 + 11);
+	EXPECT(ACME_SANDBOX, "01-31 10,02-28 10,03-31 09,04-30 09,05-31 09,06-30 09,07-31 09,08-31 09,09-30 09,10-31 10,11-30 10,12-31 10",
+	    "SELECT string_agg(to_char(period_start AT TIME ZONE 'UTC', 'MM-DD HH24'), ',' ORDER BY number) FROM invoice WHERE environment_id = @");
+	EXPECT(ACME_SANDBOX, "1,2,3,4,5,6,7,8,9,10,11,12",
+	    "SELECT string_agg(number::text, ',' ORDER BY id) FROM invoice WHERE environment_id = @");
+	/* Each period begins where the last one ended, and is billed at that time. */
+	EXPECT(ACME_SANDBOX, "t", "SELECT bool_and(period_start = last_end OR last_end IS NULL) AND bool_and(issue_date = period_start) FROM"
+	    " (SELECT *, lag(period_end) OVER (ORDER BY number) AS last_end FROM invoice WHERE environment_id = @) i");
+	EXPECT(ACME_SANDBOX, "12", "SELECT count(*) FROM event e JOIN invoice i ON i.id = e.invoice_id AND i.issue_date = e.created_at"
+	    " WHERE e.environment_id = @ AND e.type = 'invoice.created'");
+	EXPECT(ACME_SANDBOX, "12", "SELECT count(*) FROM event WHERE environment_id = @ AND type = 'invoice.upcoming'");
+}
+
+static void
+what_is_not_paid_is_past_due_and_then_over(void **state UNUSED)
+{
+	const char *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", "");
+	id = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "monthly", "\"price\":2900"), "UTC");
+	/* Past due after 14 days, over after 7 more; nothing comes after that. */
+	assert_int_equal(advance_until(ACME_SANDBOX, UNTIL), 2);
+	EXPECT(ACME_SANDBOX, "canceled dunning_exhausted 2026-03-22",
+	    "SELECT concat_ws(' ', status, cancel_reason, end_date::date) FROM subscription WHERE environment_id = @");
+	EXPECT(ACME_SANDBOX, "uncollectible", "SELECT status FROM invoice WHERE environment_id = @");
+	assert_int_equal(SEND(ACME_SANDBOX, "GET", fmt("/api/v1/subscriptions/%s", id), NULL), 200);
+	assert_true(at_is("status", "\"canceled\"") && at_is("cancelAtPeriodEnd", "false"));
+}
+
+static void
+a_trial_is_noticed_converted_and_billed(void **state UNUSED)
+{
+	const char *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", ", net_days = 30");
+	id = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "yearly", "\"price\":9900,\"trialDays\":14"), "Asia/Tokyo");
+	assert_true(at_is("status", "\"trialing\"") && at_is("trialEndsAt", "\"2026-03-15T00:00:00.000Z\""));
+	assert_int_equal(advance_until(ACME_SANDBOX, INT64_C(1773532800000)), 2); /* until 2026-03-15 */
+	assert_int_equal(SEND(ACME_SANDBOX, "GET", fmt("/api/v1/subscriptions/%s", id), NULL), 200);
+	assert_true(at_is("status", "\"active\"") && at_is("currentPeriod.end", "\"2027-03-15T00:00:00.000Z\""));
+	EXPECT(ACME_SANDBOX, "trial.will_end,trial.converted",
+	    "SELECT string_agg(type, ',' ORDER BY id) FROM event WHERE environment_id = @ AND type IN ('trial.will_end', 'trial.converted', 'trial.expired')");
+	EXPECT(ACME_SANDBOX, "2026-04-14", "SELECT due_date::date FROM invoice WHERE environment_id = @");
+}
+
+static void
+a_scheduled_cancellation_takes_effect_with_the_period(void **state UNUSED)
+{
+	const char *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", ", net_days = 90");
+	id = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "weekly", "\"price\":500"), "UTC");
+	post(ACME_SANDBOX, fmt("/api/v1/subscriptions/%s/cancel", id), 200, "{}");
+	assert_int_equal(advance_until(ACME_SANDBOX, UNTIL), 1);
+	EXPECT(ACME_SANDBOX, "canceled 2026-03-08", "SELECT concat_ws(' ', status, end_date::date) FROM subscription WHERE environment_id = @");
+	EXPECT(ACME_SANDBOX, "1 outstanding", "SELECT concat_ws(' ', count(*), min(status)) FROM invoice WHERE environment_id = @");
+}
+
+static void
+a_draft_begins_on_its_date(void **state UNUSED)
+{
+	const char *plan, *customer, *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", ", net_days = 30");
+	plan = make_plan(ACME_SANDBOX, "monthly", "\"price\":500");
+	customer = post(ACME_SANDBOX, "/api/v1/customers", 201, "{\"email\":\"a@b.co\",\"timezone\":\"Australia/Sydney\"}");
+	id = post(ACME_SANDBOX, "/api/v1/subscriptions", 201, fmt("{\"customerId\":\"%s\",\"planId\":\"%s\",\"startDate\":\"2026-03-31T20:00:00+00:00\"}", customer, plan));
+	assert_true(at_is("status", "\"draft\"") && at_is("billingDayOfMonth", "1") && at_is("currentPeriod", "null"));
+	EXPECT(ACME_SANDBOX, "0", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	assert_int_equal(advance_until(ACME_SANDBOX, INT64_C(1774987200000)), 1); /* until then */
+	assert_int_equal(SEND(ACME_SANDBOX, "GET", fmt("/api/v1/subscriptions/%s", id), NULL), 200);
+	assert_true(at_is("status", "\"active\"") && at_is("billingDayOfMonth", "1"));
+	/* 1 April, 7 in the morning in Sydney; a month later summer is over there. */
+	assert_true(at_is("currentPeriod.end", "\"2026-04-30T21:00:00.000Z\""));
+}
+
+/* Two processes do not take the same one. */
+static void
+what_somebody_else_has_locked_is_left_to_him(void **state UNUSED)
+{
+	struct advanced one;
+	const char     *plan;
+
+	stand_at(ACME_LIVE, "NULL", "");
+	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+	subscribe(ACME_LIVE, plan, "UTC");
+	subscribe(ACME_LIVE, plan, "UTC");
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour' WHERE environment_id = @");
+	ask(ACME_LIVE, "BEGIN");
+	ask(ACME_LIVE, "SELECT FROM subscription WHERE environment_id = @ ORDER BY due_at LIMIT 1 FOR UPDATE");
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_DONE);
+	assert_string_equal(one.what, "past_due");
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	ask(ACME_LIVE, "ROLLBACK");
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	EXPECT(ACME_LIVE, "2", "SELECT count(*) FROM subscription WHERE environment_id = @ AND status = 'past_due'");
+	/* An environment whose clock stands still is none of theirs. */
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', clocked = true WHERE environment_id = @");
+	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+}
+
+static void
+nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state UNUSED)
+{
+	struct tx tx;
+
+	stand_at(OTHER_LIVE, "NULL", "");
+	subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC");
+	ask(OTHER_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour' WHERE environment_id = @");
+	for (int enters = 0; enters < 2; enters++) {
+		tx_init(&tx, test_serve, &test_kept);
+		tx.reads = true;
+		(void)tx_step(&tx, enters ? SQL_BILLING_ENTER : SQL_SCHEMA_VERSION);
+		(void)tx_step(&tx, SQL_BILLING_CLAIM);
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(tx_rows(&tx, 1), enters);
+	}
+}
+
+/* As where a subscription is replaced: the one statement writes both. */
+static void
+a_statement_may_stand_twice_in_a_transaction_of_a_new_connection(void **state UNUSED)
+{
+	struct db *db = db_new(&test_conf, DB_SERVE);
+	struct tx  tx;
+
+	tx_init(&tx, db, &test_kept);
+	(void)tx_step(&tx, SQL_SCHEMA_VERSION);
+	(void)tx_step(&tx, SQL_SCHEMA_VERSION);
+	assert_int_equal(tx_run(&tx), DB_OK);
+	assert_int_equal(tx_rows(&tx, 1), 1);
+	db_free(db);
+}
+
+/* ---- statements across environments ---- */
+
+static struct id subscription, invoice, owner;
+
+static void
+bind_all(struct bind *b, const char *letters)
+{
+	static struct id high;
+
+	memset(high.b, 0xFF, ID_BYTES);
+	for (const char *p = letters; *p; p++)
+		switch (*p) {
+		case 'e': bind_id(b, &test_environment[OTHER_LIVE]); break;
+		case 'i': bind_id(b, &invoice); break;
+		case 's': bind_id(b, &subscription); break;
+		case 'c': bind_id(b, &owner); break;
+		case 'm': bind_id(b, &high); break;
+		case '9': bind_i64(b, 9); break;
+		case 'o': bind_text(b, STR("outstanding")); break;
+		case 'a': bind_text(b, STR("active")); break;
+		default: bind_null(b);
+		}
+}
+
+static void
+what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSED)
+{
+	static const struct {
+		enum sql_id id;
+		const char *letters;
+	} cases[] = {
+		{ SQL_INVOICE_GET, "ei" }, { SQL_INVOICE_OUTSTANDING, "ei" }, { SQL_INVOICE_LIST, "em9" },
+		{ SQL_INVOICE_LIST_STATUS, "em9o" }, { SQL_INVOICE_LIST_CUSTOMER, "em9ocn" }, { SQL_INVOICE_LIST_SUBSCRIPTION, "em9nnns" },
+		{ SQL_BILLING_LOCK_OF, "ei" }, { SQL_BILLING_LOOK, "eni" }, { SQL_SUBSCRIPTION_LIST_STATUS, "em9a" },
+	};
+	struct str id;
+
+	stand_at(OTHER_LIVE, "NULL", "");
+	assert_true(id_parse(STR("sub_"), str_of(subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC")), &subscription));
+	id = at("customerId");
+	assert_true(id_parse(STR("cus_"), (struct str) { id.ptr + 1, id.len - 2 }, &owner));
+	assert_true(id_parse_uuid(str_of(ask(OTHER_LIVE, "SELECT id FROM invoice WHERE environment_id = @")), &invoice));
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		for (int inside = 0; inside < 2; inside++) {
+			struct tx tx;
+
+			tx_init(&tx, test_serve, &test_kept);
+			bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
+			bind_all(tx_step(&tx, cases[i].id), cases[i].letters);
+			assert_int_equal(tx_run(&tx), DB_OK);
+			if (tx_rows(&tx, 1) != (size_t)inside)
+				fail_msg("%s: %zu rows", sql_catalogue[cases[i].id].name, tx_rows(&tx, 1));
+		}
+}
+
+static void
+a_live_one_is_found_by_the_customer_who_was_locked(void **state UNUSED)
+{
+	for (int inside = 0; inside < 2; inside++) {
+		struct tx    tx;
+		struct bind *b;
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
+		b = tx_step(&tx, SQL_BILLING_CUSTOMER);
+		bind_all(b, "ecn");
+		bind_all(tx_step(&tx, SQL_BILLING_LIVE), "e");
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(tx_rows(&tx, 2), inside);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_year_of_months_is_renewed_and_billed_without_a_gap),
+		cmocka_unit_test(what_is_not_paid_is_past_due_and_then_over),
+		cmocka_unit_test(a_trial_is_noticed_converted_and_billed),
+		cmocka_unit_test(a_scheduled_cancellation_takes_effect_with_the_period),
+		cmocka_unit_test(a_draft_begins_on_its_date),
+		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
+		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
+		cmocka_unit_test(a_statement_may_stand_twice_in_a_transaction_of_a_new_connection),
+		cmocka_unit_test(what_an_invoice_is_found_by_finds_none_of_another_environment),
+		cmocka_unit_test(a_live_one_is_found_by_the_customer_who_was_locked),
+	};
+	int failed;
+
+	app_test_begin();
+	conn = PQconnectdb("");
+	if (PQstatus(conn) != CONNECTION_OK)
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	PQfinish(conn);
+	app_test_end();
+	return failed;
+}
