@@ -253,6 +253,7 @@ def check_reply(version, unversioned, by_application, method, target, status, he
 BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is given twice with different values|"
                             r"[\w.]+ must not (contain the|be blank)|"
                             r"planIds must name each plan of the group once|"
+                            r"advanceDays is required, or frozenTime|frozenTime must (not be sent with|be a time of|be at most|lie after) |"
                             r"(Idempotency-Key|Commet-Version|x-api-key|Authorization|path|query) |"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 

@@ -253,7 +253,10 @@ class Organization:
 
 
 class Service:
-    """A supervisor with its workers. Options are keys of clientele.conf."""
+    """
+    A supervisor with its workers. Options are keys of clientele.conf. There is no clerk where a test does not want one: many
+    count processes and connections.
+    """
 
     def __init__(self, database, **options):
         self.database, self.place = database, database.place
@@ -263,7 +266,7 @@ class Service:
         self.pidfile = self.dir / "pid"
         self.conf = self.dir / "clientele.conf"
         self.options = {"database_url": database.serve_url, "listen": f"unix:{self.socket}", "pidfile": self.pidfile,
-                        "workers": 2, **options}
+                        "workers": 2, "clerk": "off", **options}
         self.bin = self.place.bin
         self.process = None
         self.write_conf()
@@ -286,7 +289,7 @@ class Service:
 
     def expected_workers(self):
         count = str(self.options.get("workers", "auto")).removeprefix("static ")
-        return int(count) if count.isdigit() else 1
+        return (int(count) if count.isdigit() else 1) + (self.options["clerk"] == "on")
 
     def accepts(self):
         with socket.socket(socket.AF_UNIX) as s:
@@ -304,6 +307,7 @@ class Service:
         return self.process.pid
 
     def workers(self):
+        """All of its children; where there is a clerk or an admin process, these too."""
         return children(self.pid)
 
     def signal(self, number):

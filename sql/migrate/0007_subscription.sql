@@ -151,8 +151,9 @@ CREATE UNIQUE INDEX subscription_checkout_token ON subscription
 CREATE INDEX subscription_customer ON subscription (environment_id, customer_id, id);
 CREATE INDEX subscription_status ON subscription (environment_id, status, id);
 -- Of all environments that have no test clock, and of one.
-CREATE INDEX subscription_due ON subscription (due_at) WHERE due_at IS NOT NULL AND NOT clocked;
-CREATE INDEX subscription_due_of ON subscription (environment_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX subscription_due ON subscription (due_at, id) WHERE due_at IS NOT NULL AND NOT clocked;
+CREATE INDEX subscription_due_of ON subscription (environment_id, due_at, id)
+    WHERE due_at IS NOT NULL;
 
 CREATE TABLE invoice (
     environment_id  uuid NOT NULL,

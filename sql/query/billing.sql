@@ -316,8 +316,8 @@ SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
 -- name: billing_claim
 -- out: environment id
 -- Locks the subscription whose deadline came first, of all environments without a test clock, and
--- enters its environment; app.claimed notes the row. Others that do the same at this moment take
--- the next ones. No row: nothing is due.
+-- enters its environment (app.claimed notes the row). Others that do the same at this moment take
+-- the next ones. No row: nothing is due. Only those behind $1, when it was due, and $2 its id.
 SELECT s.environment_id AS environment, s.id,
        set_config('app.environment', s.environment_id::text, true),
        set_config('app.claimed', s.id::text, true),
@@ -325,13 +325,15 @@ SELECT s.environment_id AS environment, s.id,
   FROM (SELECT x.environment_id, x.id
           FROM subscription x
          WHERE NOT x.clocked AND x.due_at <= now()
-         ORDER BY x.due_at
+           AND (x.due_at, x.id) > ($1::timestamptz, $2::uuid)
+         ORDER BY x.due_at, x.id
          LIMIT 1
            FOR UPDATE SKIP LOCKED) s;
 
 -- name: billing_claim_of
--- The same, with the same columns, for the environment $1 and what is due until $2. It waits for a
--- row that somebody else has locked, so that all deadlines are carried out in their order.
+-- The same, with the same columns, for the environment $1, with what is due until $2 and stands
+-- behind $3, when it was due, and $4 its id. It waits for a row that somebody else has locked, so
+-- that all deadlines are carried out in their order.
 SELECT s.environment_id AS environment, s.id,
        set_config('app.environment', s.environment_id::text, true),
        set_config('app.claimed', s.id::text, true),
@@ -339,6 +341,7 @@ SELECT s.environment_id AS environment, s.id,
   FROM (SELECT x.environment_id, x.id
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.due_at <= $2::timestamptz
+           AND (x.due_at, x.id) > ($3::timestamptz, $4::uuid)
          ORDER BY x.due_at, x.id
          LIMIT 1
            FOR UPDATE) s;

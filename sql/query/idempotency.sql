@@ -43,33 +43,3 @@ SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, 
        $9::bytea, $10::boolean
  WHERE :first_time
    AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');
-
--- name: housekeeping_enter
--- Lets this transaction see the keys of all environments, unless another one is at this work
--- already. Its commit does not wait for the disk: what a crash brings back is removed again.
-SELECT set_config('app.housekeeping',
-                  CASE WHEN pg_try_advisory_xact_lock(7205759403792794) THEN 'on' ELSE 'off' END,
-                  true),
-       set_config('synchronous_commit', 'off', true);
-
--- name: housekeeping_expire
--- out: removed until_ms
--- Removes at most $2 records that are older than $1 ms, oldest first. $3 is where the last step
--- ended, in ms since 1970: the index still leads to every record that was removed since the last
--- vacuum, and a step must not walk over them. An end that lies ahead is of a clock that was wrong,
--- and the next step begins from the first record.
-WITH gone AS (
-    DELETE FROM idempotency_key k
-     WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM idempotency_key o
-                                WHERE o.created_at >= timestamptz 'epoch'
-                                                      + $3::bigint * interval '1 millisecond'
-                                  AND o.created_at < now() - $1::bigint * interval '1 millisecond'
-                                ORDER BY o.created_at
-                                LIMIT $2::bigint))
-    RETURNING k.created_at
-)
-SELECT count(*) AS removed,
-       coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint,
-                CASE WHEN $3 <= extract(epoch FROM now()) * 1000 - $1 THEN $3 ELSE 0 END)
-           AS until_ms
-  FROM gone;

@@ -119,6 +119,26 @@ write_restarts(const struct tally *t, struct buf *out)
 }
 
 static void
+write_work(const char *name, const uint64_t *count, struct buf *out)
+{
+	for (size_t i = 0; i < STATS_JOB__COUNT; i++)
+		buf_fmt(out, PREFIX "%s{work=\"%s\"} %ju\n", name, stats_job_names[i],
+		    (uintmax_t)count[i]);
+}
+
+static void
+write_done(const struct tally *t, struct buf *out)
+{
+	write_work("clerk_done_total", t->done, out);
+}
+
+static void
+write_failed(const struct tally *t, struct buf *out)
+{
+	write_work("clerk_failed_total", t->failed, out);
+}
+
+static void
 write_requests(const struct tally *t, struct buf *out)
 {
 	char labels[160];
@@ -169,6 +189,9 @@ static const struct {
 	{ "workers", "gauge", "Workers by what they are at.", write_states },
 	{ "worker_restarts_total", "counter",
 	    "Workers whose place had to be filled again, by cause.", write_restarts },
+	{ "clerk_done_total", "counter", "What the clerk has done, by its kind.", write_done },
+	{ "clerk_failed_total", "counter",
+	    "Steps of the clerk that failed and were undone, by their kind.", write_failed },
 	{ "requests_total", "counter",
 	    "Answers by route, method and class of status.", write_requests },
 	{ "request_duration_seconds", "histogram",

@@ -90,6 +90,21 @@ status_pool(const struct tally *t)
 }
 
 static struct json_object *
+clerk_json(const struct stats *s, const struct tally *t)
+{
+	struct json_object *clerk = jwrite_object();
+	int32_t             pid = word_get(&s->pool->clerk_pid);
+	uint32_t            db = pid ? word_get(&s->clerk->db) : STATS_DB_NONE;
+
+	jwrite_put(clerk, "pid", pid ? jwrite_int(pid) : NULL);
+	jwrite_put(clerk, "database",
+	    jwrite_str(str_of(stats_db_names[db < STATS_DB__COUNT ? db : STATS_DB_NONE])));
+	jwrite_put(clerk, "done", counts_json(t->done, stats_job_names, STATS_JOB__COUNT));
+	jwrite_put(clerk, "failed", counts_json(t->failed, stats_job_names, STATS_JOB__COUNT));
+	return clerk;
+}
+
+static struct json_object *
 refusal_json(const struct tally_refusal *r)
 {
 	struct json_object *refusal;
@@ -121,6 +136,7 @@ status_write(const struct stats *s, const struct tally *t, struct buf *out)
 	jwrite_put(all, "pool", status_pool(t));
 	jwrite_put(all, "states", counts_json(t->state, tally_state_names, TALLY_STATE__COUNT));
 	jwrite_put(all, "events", counts_json(t->event, stats_event_names, STATS_EVENT__COUNT));
+	jwrite_put(all, "clerk", clerk_json(s, t));
 	jwrite_put(all, "restarts",
 	    counts_json(t->restarts, stats_cause_names, STATS_CAUSE__COUNT));
 	jwrite_put(all, "lastRefusal", refusal_json(&t->refusal));

@@ -238,6 +238,28 @@ write_refusal(const struct tally_refusal *r, struct buf *out)
 	    r->stands ? "" : " (a later one was done)", r->why);
 }
 
+/* "clerk     running, 12 expired idempotency keys removed, 1 failed; 3.2s behind" */
+static void
+write_clerk(const struct tally *t, struct buf *out)
+{
+	int64_t behind_ms = t->figure[FIGURE_CLERK_BEHIND];
+	char    behind[32];
+
+	if (t->figure[FIGURE_CLERK] == -1)
+		return;
+	buf_fmt(out, "%-10s%s", "clerk", t->figure[FIGURE_CLERK] ? "running" : "not running");
+	for (size_t i = 0; i < STATS_JOB__COUNT; i++) {
+		buf_fmt(out, ", %ju %s", (uintmax_t)t->done[i], stats_job_whats[i]);
+		if (t->failed[i])
+			buf_fmt(out, " (%ju steps failed)", (uintmax_t)t->failed[i]);
+	}
+	if (behind_ms >= SECOND_MS) {
+		print_ms(behind_ms, behind, sizeof(behind));
+		buf_fmt(out, "; %s behind", behind);
+	}
+	buf_str(out, STR("\n"));
+}
+
 static void
 write_pool(const struct tally *t, struct buf *out)
 {
@@ -273,6 +295,7 @@ write_pool(const struct tally *t, struct buf *out)
 	if (!f[FIGURE_LISTENING])
 		buf_fmt(out, "%-10sthe file of the listen socket is gone, or another's; the log "
 			     "says more\n", "socket");
+	write_clerk(t, out);
 	write_refusal(&t->refusal, out);
 	write_counts(out, "restarts", t->restarts, stats_cause_names, STATS_CAUSE__COUNT);
 	write_counts(out, "events", t->event, stats_event_names, STATS_EVENT__COUNT);

@@ -170,6 +170,22 @@ take_changes(const struct stats_pool *p, struct tally *out)
 	out->figure[FIGURE_REFUSAL] = out->refusal.wall_ms ? out->refusal.wall_ms : -1;
 }
 
+/* Of a clerk that has died this is what it last said. */
+static void
+take_clerk(const struct stats *s, struct tally *out)
+{
+	int64_t *f = out->figure;
+	int64_t  since = word_get(&s->clerk->behind_since_wall_ms);
+	bool     wanted = word_get(&s->pool->clerk_wanted) != 0;
+
+	f[FIGURE_CLERK] = wanted ? word_get(&s->pool->clerk_pid) != 0 : -1;
+	f[FIGURE_CLERK_BEHIND] = !wanted ? -1 : since ? clock_age(since, clock_wall_ms()) : 0;
+	for (size_t i = 0; i < STATS_JOB__COUNT; i++) {
+		out->done[i] = stats_counted(&s->clerk->done[i]);
+		out->failed[i] = stats_counted(&s->clerk->failed[i]);
+	}
+}
+
 static void
 take_shared(const struct stats_shared *shared, struct tally *out)
 {
@@ -198,6 +214,7 @@ tally_take(const struct stats *s, struct tally *out)
 	take_changes(s->pool, out);
 	out->figure[FIGURE_PEAK] = peak(s->pool, out);
 	take_shared(s->shared, out);
+	take_clerk(s, out);
 	out->figure[FIGURE_ACCEPTED] = out->figure[FIGURE_REQUESTS]
 	    + (int64_t)out->event[STATS_EVENT_USELESS] + (int64_t)out->event[STATS_EVENT_ABANDONED]
 	    + (int64_t)out->event[STATS_EVENT_CANCELLED];

@@ -70,6 +70,10 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "Workers with a connection to the database.") \
 	FIGURE(NO_ROOM, "databaseNoRoom", "database_no_room_workers", GAUGE, 1, \
 	    "Workers without a connection because the database has no room for one more.") \
+	FIGURE(CLERK, "clerk", "clerk_up", GAUGE, 1, \
+	    "1: this host's clerk runs. Missing: it has none.") \
+	FIGURE(CLERK_BEHIND, "clerkBehindMs", "clerk_behind_seconds", GAUGE, 1000, \
+	    "For how long the clerk has had something to do that is not done.") \
 	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, \
 	    "Connections that workers have taken.") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "") \
@@ -139,6 +143,8 @@ struct tally {
 	uint64_t               state[TALLY_STATE__COUNT]; /* workers */
 	uint64_t               restarts[STATS_CAUSE__COUNT];
 	uint64_t               event[STATS_EVENT__COUNT];
+	uint64_t               done[STATS_JOB__COUNT];   /* by the clerk */
+	uint64_t               failed[STATS_JOB__COUNT];
 	uint64_t               answered[STATS_ROUTES_MAX][STATS_CLASSES];
 	struct tally_histogram took[STATS_ROUTES_MAX];
 	struct tally_histogram database;

@@ -1,6 +1,5 @@
 /* The whole API as one function from request to response. */
 #include "app/app.h"
-#include "app/housekeeping.h"
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
@@ -24,7 +23,6 @@ struct app {
 	struct stats_slot    *stats;
 	struct api_key_cache *keys;
 	struct share         *share; /* or NULL */
-	struct housekeeping   housekeeping;
 	struct recent         recent;
 	char                  why[512]; /* app_check() */
 };
@@ -39,7 +37,6 @@ app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *bucke
 	app->stats = stats;
 	app->db = db_new(conf, DB_SERVE);
 	app->keys = api_key_cache_new(conf->auth_cache_ttl_ms);
-	housekeeping_init(&app->housekeeping);
 	router_init();
 	return app;
 }
@@ -332,7 +329,7 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 		.route = STATS_NO_ROUTE,
 		.queue_us = req->queue_us,
 	};
-	db_meter_take(app->db); /* drops what housekeeping has added, which is not this request's */
+	db_meter_take(app->db); /* drops what app_after() has added, which is not this request's */
 	db_watch(app->db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
@@ -366,10 +363,4 @@ app_after(struct app *app)
 	arena_init(&arena);
 	api_key_confirm(&c, app->keys);
 	arena_fini(&arena);
-}
-
-int64_t
-app_idle(struct app *app)
-{
-	return housekeeping_run(&app->housekeeping, app->db, app->conf);
 }

@@ -52,10 +52,4 @@ void app_note_database(struct app *app);
 /* To be called once the answer is out: does what the request has left to do, mostly nothing. */
 void app_after(struct app *app);
 
-/*
- * To be called between two requests, under full load too: removes expired idempotency keys if it
- * is time for that, in a few milliseconds. Returns the ms until it wants to be called again.
- */
-int64_t app_idle(struct app *app);
-
 #endif

@@ -7,6 +7,7 @@
 	RESOURCE(plan_group) \
 	RESOURCE(plan) \
 	RESOURCE(subscription) \
+	RESOURCE(test_clock) \
 	RESOURCE(invoice) \
 	RESOURCE(openapi) \
 	RESOURCE(errors)

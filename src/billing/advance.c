@@ -4,52 +4,83 @@
 
 #include <stdio.h>
 
-/* Steps. */
-enum { ENTER, CLAIM, LOOK };
+/* One transaction. */
+struct work {
+	const struct advance_run *run; /* NULL: of no test clock */
+	size_t                    claim, look; /* steps; the one before claim is the run's */
+	struct advanced          *one;
+};
+
+static const struct id *
+carry_out(struct tx *tx, struct work *w)
+{
+	struct life *l = ARENA_NEW(tx->arena, struct life, 1);
+	struct deed *d = ARENA_NEW(tx->arena, struct deed, 1);
+	struct row   row = tx_row(tx, w->claim, 0);
+
+	w->one->environment = row_id(&row, COL_BILLING_CLAIM_ENVIRONMENT);
+	w->one->subscription = row_id(&row, COL_BILLING_CLAIM_ID);
+	row = tx_row(tx, w->look, 0);
+	ledger_read(&row, tx->arena, &w->one->environment, l);
+	w->one->due_ms = l->due_ms;
+	snprintf(w->one->what, sizeof(w->one->what), "%.*s", STR_ARGS(l->due_what));
+	life_advance(l, d);
+	ledger_save(tx_step(tx, SQL_BILLING_SAVE), l, d);
+	return id_is_nil(&d->bill.id) ? NULL : &d->bill.id;
+}
 
 /* tx->then: decides, and adds what is to be written. */
 static bool
 decide(struct tx *tx, void *with)
 {
-	struct advanced *one = with;
-	struct life     *l = ARENA_NEW(tx->arena, struct life, 1);
-	struct deed     *d = ARENA_NEW(tx->arena, struct deed, 1);
-	struct row       row;
+	struct work     *w = with;
+	const struct id *invoice = NULL;
 
-	*one = (struct advanced) { 0 };
-	if (tx_rows(tx, CLAIM) == 0 || tx_rows(tx, LOOK) == 0)
+	*w->one = (struct advanced) { .barred = w->run && tx_rows(tx, w->claim - 1) == 0 };
+	if (w->one->barred)
 		return true;
-	row = tx_row(tx, CLAIM, 0);
-	one->environment = row_id(&row, COL_BILLING_CLAIM_ENVIRONMENT);
-	one->subscription = row_id(&row, COL_BILLING_CLAIM_ID);
-	row = tx_row(tx, LOOK, 0);
-	ledger_read(&row, tx->arena, &one->environment, l);
-	one->due_ms = l->due_ms;
-	snprintf(one->what, sizeof(one->what), "%.*s", STR_ARGS(l->due_what));
-	life_advance(l, d);
-	ledger_save(tx_step(tx, SQL_BILLING_SAVE), l, d);
+	if (tx_rows(tx, w->claim) > 0 && tx_rows(tx, w->look) > 0)
+		invoice = carry_out(tx, w);
+	if (w->run)
+		w->run->end(tx, w->run, w->one, invoice);
 	return true;
 }
 
-enum advance
-billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
-    struct advanced *one)
+/* Where to look: the members of a run that has neither 'begin' nor 'end' are for this. */
+static const struct advance_run everywhere = { .behind = { .due_ms = 1 } };
+
+static void
+bind_claim(struct bind *b, const struct advance_run *where)
 {
+	if (!id_is_nil(&where->environment)) {
+		bind_id(b, &where->environment);
+		bind_time(b, where->until_ms);
+	}
+	bind_time(b, where->behind.due_ms);
+	bind_id(b, &where->behind.subscription);
+}
+
+static enum advance
+advance(struct db *db, const struct advance_run *where, struct advanced *one)
+{
+	struct work    w = { .run = where->begin ? where : NULL, .one = one };
 	struct arena   arena;
 	struct tx      tx;
 	struct bind   *b;
 	enum db_status status;
 
+	*one = (struct advanced) { 0 };
 	arena_init(&arena);
 	tx_init(&tx, db, &arena);
 	tx.then = decide;
-	tx.with = one;
+	tx.with = &w;
 	(void)tx_step(&tx, SQL_BILLING_ENTER);
-	b = tx_step(&tx, environment ? SQL_BILLING_CLAIM_OF : SQL_BILLING_CLAIM);
-	if (environment) {
-		bind_id(b, environment);
-		bind_time(b, until_ms);
-	}
+	if (w.run)
+		w.run->begin(&tx, w.run);
+	w.claim = tx.steps;
+	bind_claim(tx_step(&tx, id_is_nil(&where->environment) ? SQL_BILLING_CLAIM
+	    : SQL_BILLING_CLAIM_OF), where);
+	w.look = tx.steps;
 	b = tx_step(&tx, SQL_BILLING_LOOK);
 	for (int i = 0; i < 3; i++)
 		bind_null(b);
@@ -59,4 +90,32 @@ billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
 	if (status != DB_OK)
 		return ADVANCE_FAILED;
 	return one->due_ms ? ADVANCE_DONE : ADVANCE_NOTHING;
+}
+
+enum advance
+billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
+    struct advanced *one)
+{
+	struct advance_run where = everywhere;
+
+	if (environment) {
+		where.environment = *environment;
+		where.until_ms = until_ms;
+	}
+	return advance(db, &where, one);
+}
+
+enum advance
+billing_advance_behind(struct db *db, const struct advanced *behind, struct advanced *one)
+{
+	struct advance_run where = everywhere;
+
+	where.behind = *behind;
+	return advance(db, &where, one);
+}
+
+enum advance
+billing_advance_run(struct db *db, const struct advance_run *run, struct advanced *one)
+{
+	return advance(db, run, one);
 }

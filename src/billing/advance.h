@@ -24,20 +24,45 @@ enum advance {
 	ADVANCE_FAILED,  /* tell the operator log, and try again later */
 };
 
-/* What was carried out. */
+/* What was carried out, or failed: then due_ms is 0 if that is not known. */
 struct advanced {
 	struct id environment, subscription;
 	int64_t   due_ms;
 	char      what[16];
+	bool      barred;   /* billing_advance_run() */
 	char      log[200]; /* of ADVANCE_FAILED */
 };
 
 /*
- * environment NULL: of all environments without a test clock, what is due by now. Otherwise of
- * this one, what is due until that time (wall ms), in strict order: for a test clock that is set
- * forward.
+ * environment NULL: of all environments without a test clock, what is due by now. Otherwise of this
+ * one, what is due until that time (wall ms), in strict order.
  */
 enum advance billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
+    struct advanced *one);
+
+/* As with NULL, but behind: one that failed, so that those behind it are done all the same. */
+enum advance billing_advance_behind(struct db *db, const struct advanced *behind,
+    struct advanced *one);
+
+/*
+ * What a run of a test clock (billing/run.h) adds to the transaction: a step that may forbid it, by
+ * having no row, and one that keeps what has come of it (one->due_ms 0: nothing was due).
+ */
+struct advance_run {
+	struct id environment;
+	int64_t   until_ms; /* wall */
+	struct advanced behind;
+	void    (*begin)(struct tx *tx, const struct advance_run *run);
+	void    (*end)(struct tx *tx, const struct advance_run *run, const struct advanced *one,
+	    const struct id *invoice);
+	struct id id;
+};
+
+/*
+ * Of the run's environment, in strict order, what is due until then and stands behind the one that
+ * failed last. ADVANCE_NOTHING: one->barred says whether it was forbidden.
+ */
+enum advance billing_advance_run(struct db *db, const struct advance_run *run,
     struct advanced *one);
 
 #endif

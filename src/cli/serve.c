@@ -115,6 +115,8 @@ announce(const struct conf *c, const struct listener *l, const struct listener *
 	if (l->alone && (admin->fd != -1 || metrics->fd != -1))
 		log_warn("ignoring %s: without a supervisor there is no admin process",
 		    admin->fd != -1 ? "admin_listen" : "metrics_listen");
+	if (l->alone && c->clerk)
+		log_info("without a supervisor there is no clerk; another host should run one");
 	if (!l->alone && admin->fd != -1)
 		log_info("the admin process is listening on %s", c->admin_listen);
 	if (!l->alone && metrics->fd != -1)

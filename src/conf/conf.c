@@ -71,6 +71,10 @@ const struct key keys[] = {
 	    "for spare_idle." },
 	{ "spare_idle", "30s", TYPE_MS, KEY_RELOAD, 1 * SECOND, 1 * HOUR, AT(spare_idle_ms),
 	    "How long a worker must have been idle to count as one too many." },
+	{ "clerk", "on", TYPE_SWITCH, KEY_RELOAD, 0, 1, AT(clerk),
+	    "Whether this host runs a clerk, the process that does what is due when no request "
+	    "asks for it; one host at least must, and any number may. It needs one more "
+	    "database connection." },
 	{ "max_requests", "0", TYPE_INT, KEY_RELOAD, 0, 1000000000, AT(max_requests),
 	    "Requests after which a worker is replaced, plus up to a tenth so that they do not "
 	    "all leave together; 0 means never." },

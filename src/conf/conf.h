@@ -37,6 +37,7 @@ struct conf {
 	int64_t       spare_min;
 	int64_t       spare_max;
 	int64_t       spare_idle_ms;
+	int64_t       clerk;              /* 0 or 1 */
 	int64_t       max_requests;       /* per worker, with jitter; 0: no end */
 	int64_t       max_memory_bytes;   /* resident, of a worker; 0: no end */
 	int64_t       request_timeout_ms;

@@ -31,6 +31,7 @@ static const struct {
 	int64_t     timeout_ms; /* of statements, locks and transactions; 0: the configured ones */
 } roles[DB_ROLE__COUNT] = {
 	[DB_SERVE] = { "clientele", 0 },
+	[DB_CLERK] = { "clientele clerk", 0 },
 	[DB_WATCH] = { "clientele admin", WATCH_TIMEOUT_MS },
 	[DB_OWNER] = { "clientele-cli", 0 },
 };

@@ -30,6 +30,7 @@
 /* What a connection is for: decides its connection string and its name in pg_stat_activity. */
 enum db_role {
 	DB_SERVE, /* requests: database_url */
+	DB_CLERK, /* work that no request waits for: database_url */
 	DB_WATCH, /* checks of the database's health: database_url, with timeouts of 2 s */
 	DB_OWNER, /* commands: database_owner_url */
 	DB_ROLE__COUNT

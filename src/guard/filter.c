@@ -66,21 +66,21 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		 * Only "less" says that: what is not equal has the kernel's number in its low half.
 		 */
 		CALL(read, 0),
-		CALL(readv, 0),
-		CALL(pread64, 0),
+		CALL(readv, FOR_SOCKET),
+		CALL(pread64, FOR_WORKER), /* the size of its memory */
 		CALL(write, 0),
 		CALL(writev, 0),
 		CALL(close, 0),
 		CALL(poll, 0),
 		CALL(ppoll, 0),
 		CALL(epoll_ctl, FOR_WORKER), /* a connection that is kept */
-		CALL(epoll_wait, 0),
-		CALL(epoll_pwait, 0),
+		CALL(epoll_wait, FOR_SOCKET),
+		CALL(epoll_pwait, FOR_SOCKET),
 		CALL(recvfrom, 0),
 		CALL(sendto, 0),
 		WHEN(shutdown, 0, BELOW(0, f->listen_fd)),
 		CALL(setitimer, FOR_WORKER), /* ends what a peer makes last too long */
-		WHEN(accept4, 0, IS(0, f->listen_fd)),
+		WHEN(accept4, FOR_SOCKET, IS(0, f->listen_fd)),
 		WHEN(accept4, FOR_ADMIN, IS(0, f->listen_fd + 1)),
 		/* By libfcgi on -1, after a connection without a request. */
 		TRIED(accept, FOR_WORKER, EBADF),

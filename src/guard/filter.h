@@ -17,11 +17,16 @@ enum {
 	FOR_FILES = 8,   /* connecting reads files */
 	FOR_LOG = 16,    /* the log is a file, to be opened again */
 	FOR_NETLINK = 32, /* the kernel is asked for the queue of listen_fd */
+	FOR_CLERK = 64,
+	FOR_SOCKET = 128, /* there is a listen_fd to accept from */
 };
 
 struct filter {
 	unsigned           needs; /* FOR_ */
-	/* What sandbox_lift() gave; the admin process may accept from the next number, too. */
+	/*
+	 * What sandbox_lift() gave; the admin process may accept from the next number, too. Without
+	 * FOR_SOCKET a number that no descriptor has.
+	 */
 	int                listen_fd;
 	bool               only_logs; /* the rest is let through, and in the kernel's log */
 	_Atomic(uint32_t) *refused; /* takes the number of the fatal call, and one */

@@ -127,9 +127,14 @@ confine_paths_and_ports(const struct sandbox *s, const struct db_reach *reach)
 static void
 filter_calls(const struct sandbox *s, const struct db_reach *reach)
 {
+	static const unsigned needs[] = {
+		[SANDBOX_WORKER] = FOR_WORKER | FOR_SOCKET,
+		[SANDBOX_ADMIN] = FOR_ADMIN | FOR_SOCKET,
+		[SANDBOX_CLERK] = FOR_CLERK,
+	};
 	struct filter f = {
-		.needs = s->kind == SANDBOX_WORKER ? FOR_WORKER : FOR_ADMIN,
-		.listen_fd = s->listen_fd,
+		.needs = needs[s->kind],
+		.listen_fd = s->listen_fd == -1 ? DESCRIPTORS : s->listen_fd,
 		.only_logs = s->conf->sandbox == CONF_SANDBOX_LOG,
 		.refused = s->refused,
 	};

@@ -16,12 +16,12 @@
 
 #include <stdatomic.h>
 
-enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN };
+enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN, SANDBOX_CLERK };
 
 struct sandbox {
 	enum sandbox_kind  kind;
 	const struct conf *conf;
-	int                listen_fd; /* sandbox_lift() gave it; the only one to accept from */
+	int                listen_fd; /* of sandbox_lift(), to accept from; -1: none */
 	bool               netlink; /* asks the kernel for the queue of listen_fd */
 	_Atomic(uint32_t) *refused; /* as in struct filter */
 	_Atomic(uint32_t) *logged;  /* of all processes: the log says what is missing */

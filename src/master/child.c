@@ -17,7 +17,7 @@
 
 #define KEEP(name) (1U << HERITAGE_##name)
 
-enum board { BOARD_NOTHING, BOARD_SLOT, BOARD_VIEW };
+enum board { BOARD_NOTHING, BOARD_SLOT, BOARD_CLERK, BOARD_VIEW };
 
 static const struct kind {
 	const char *name;     /* in the log; a worker's has its number, too */
@@ -37,6 +37,11 @@ static const struct kind {
 		.name = "admin",
 		.fds = KEEP(ADMIN) | KEEP(METRICS) | KEEP(LIFELINE) | KEEP(COMMAND),
 		.board = BOARD_VIEW,
+	},
+	[CHILD_CLERK] = {
+		.name = "clerk",
+		.fds = KEEP(LIFELINE),
+		.board = BOARD_CLERK,
 	},
 	[CHILD_CHECK] = {
 		.name = "check",
@@ -90,6 +95,8 @@ drop_memory(const struct kind *k, struct heritage *h)
 	switch (k->board) {
 	case BOARD_SLOT:
 		return stats_keep_slot(h->stats, h->place);
+	case BOARD_CLERK:
+		return stats_keep_clerk(h->stats);
 	case BOARD_VIEW:
 		return stats_keep_view(h->stats);
 	case BOARD_NOTHING:

@@ -24,6 +24,7 @@ enum {
 enum child_kind {
 	CHILD_WORKER,    /* answers requests */
 	CHILD_ADMIN,     /* answers operators */
+	CHILD_CLERK,     /* does what is due */
 	CHILD_CHECK,     /* looks at the database once */
 	CHILD_REHEARSAL, /* executes the program that may come next */
 	CHILD__COUNT

@@ -2,6 +2,7 @@
 #include "master/generation.h"
 #include "base/log.h"
 #include "guard/sandbox.h"
+#include "master/helpers.h"
 #include "master/signals.h"
 #include "master/stop.h"
 #include "shm/buckets.h"
@@ -115,7 +116,7 @@ void
 generation_replace(struct supervisor *s)
 {
 	generation_follow_log(s);
-	keeper_renew(&s->admin);
+	helpers_renew(s);
 	renew(s, s->pool.target);
 }
 
@@ -159,7 +160,7 @@ adopt_next(struct supervisor *s)
 	s->room = s->next_room;
 	take_log_settings(s->conf);
 	generation_follow_log(s);
-	keeper_renew(&s->admin); /* it has the configuration, too */
+	helpers_renew(s); /* they have the configuration, too */
 	/* A dynamic pool goes on from where it is. */
 	renew(s, same || s->conf->workers == CONF_WORKERS_DYNAMIC ? s->pool.target : 0);
 }
@@ -432,7 +433,7 @@ become(struct supervisor *s, struct buf *why)
 	describe(s, &h);
 	pool_hand_over(&s->pool, &h);
 	/* The next image starts its own; whoever asks meanwhile waits at the socket. */
-	keeper_end(&s->admin);
+	helpers_end(s);
 	upgrade_run(s->args->upgrade, &h, why);
 	return EXIT_OS;
 }

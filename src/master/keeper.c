@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/child.h"
+#include "master/obituary.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -52,6 +53,8 @@ keeper_forked(struct keeper *k, pid_t pid)
 bool
 keeper_reap(struct keeper *k, pid_t pid, int status)
 {
+	char end[OBITUARY_END_BYTES];
+
 	if (k->pid == 0 || pid != k->pid)
 		return false;
 	k->pid = 0;
@@ -59,9 +62,8 @@ keeper_reap(struct keeper *k, pid_t pid, int status)
 		k->due_ms = 0;
 		return true;
 	}
-	log_error("%s died: %s %d pid=%d uptime_ms=%jd", k->name,
-	    WIFSIGNALED(status) ? "signal" : "exit code",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)pid,
+	obituary_end(status, k->refused ? word_get(k->refused) : 0, end);
+	log_error("%s died: %s pid=%d uptime_ms=%jd", k->name, end, (int)pid,
 	    (intmax_t)(clock_mono_ms() - k->forked_ms));
 	back_off(k);
 	return true;
@@ -70,6 +72,7 @@ keeper_reap(struct keeper *k, pid_t pid, int status)
 void
 keeper_renew(struct keeper *k)
 {
+	k->backoff_ms = k->due_ms = 0;
 	if (k->pid == 0)
 		return;
 	k->ended_ms = clock_mono_ms();

@@ -3,6 +3,7 @@
  * from 100 ms to 10 s while it keeps dying soon.
  *
  * Forking    is the caller's: keeper_due() says when, keeper_forked() takes the result.
+ * Obituary   The log says how one died that was not asked to end.
  * Units      Milliseconds of clock_mono_ms().
  */
 #ifndef MASTER_KEEPER_H
@@ -14,6 +15,8 @@
 
 struct keeper {
 	const char *name; /* for the log */
+	/* Takes the call that the sandbox ended it for, and one (guard/filter.h); NULL: unknown. */
+	const _Atomic(uint32_t) *refused;
 	pid_t       pid;  /* 0: it does not run */
 	int64_t     forked_ms;
 	int64_t     backoff_ms; /* the last pause; 0: there was none */
@@ -30,7 +33,7 @@ void keeper_forked(struct keeper *k, pid_t pid);
 /* False: the process was none of this keeper's. */
 bool keeper_reap(struct keeper *k, pid_t pid, int status);
 
-/* Has it end, and another take its place without a pause. */
+/* Has it end, if it runs, and another take its place without a pause, if the caller wants one. */
 void keeper_renew(struct keeper *k);
 
 void keeper_signal(const struct keeper *k, int number);

@@ -23,9 +23,10 @@ obituary_doing(const struct stats_slot *slot, char out[OBITUARY_DOING_BYTES])
 	    route ? route->pattern : "-", (long long)clock_age(doing.since_ms, clock_mono_ms()));
 }
 
-static void
-print_end(int status, uint32_t refused, char *out, size_t size)
+void
+obituary_end(int status, uint32_t refused, char out[OBITUARY_END_BYTES])
 {
+	const size_t size = OBITUARY_END_BYTES;
 	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
 
 	if (refused)
@@ -41,9 +42,9 @@ print_end(int status, uint32_t refused, char *out, size_t size)
 void
 obituary_log(const struct obituary *o)
 {
-	char end[96], doing[OBITUARY_DOING_BYTES];
+	char end[OBITUARY_END_BYTES], doing[OBITUARY_DOING_BYTES];
 
-	print_end(o->status, o->last->refused, end, sizeof(end));
+	obituary_end(o->status, o->last->refused, end);
 	obituary_doing(o->slot, doing);
 	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s",
 	    o->number, end, (int)o->pid, stats_life_names[o->life],

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "guard/sandbox.h"
 #include "master/generation.h"
+#include "master/helpers.h"
 #include "master/signals.h"
 #include "master/stop.h"
 
@@ -38,7 +39,7 @@ act_reap(struct supervisor *s, int times UNUSED)
 	int   status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!generation_reap(s, pid, status) && !keeper_reap(&s->admin, pid, status))
+		if (!generation_reap(s, pid, status) && !helpers_reap(s, pid, status))
 			pool_bury(&s->pool, pid, status);
 	return true;
 }
@@ -81,7 +82,7 @@ act_reopen(struct supervisor *s, int times UNUSED)
 		return true;
 	}
 	pool_signal(&s->pool, SIGUSR1);
-	keeper_signal(&s->admin, SIGUSR1);
+	helpers_signal(s, SIGUSR1);
 	return true;
 }
 

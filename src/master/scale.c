@@ -95,7 +95,7 @@ scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 {
 	int64_t room = db->max_connections - db->reserved;
 	bool    admin = c->admin_listen[0] || c->metrics_listen[0];
-	int     kept = KEPT_CONNECTIONS + admin;
+	int     kept = KEPT_CONNECTIONS + admin + (c->clerk != 0);
 	bool    role_first = db->of_database < 0 || db->of_role <= db->of_database;
 
 	if (db->max_connections == 0 || !c->prepared_statements)
@@ -109,8 +109,8 @@ scale_room(const struct conf *c, const struct db_room *db, struct buf *sum)
 	} else
 		buf_fmt(sum, "max_connections %d, less %d reserved", (int)db->max_connections,
 		    (int)db->reserved);
-	buf_fmt(sum, ", less %d for the check and for a successor%s", kept,
-	    admin ? ", and the admin process" : "");
+	buf_fmt(sum, ", less %d for the check and for a successor%s%s", kept,
+	    admin ? ", and the admin process" : "", c->clerk ? ", and the clerk" : "");
 	room -= kept;
 	return room < 1 ? 1 : room > CONF_WORKERS_MAX ? CONF_WORKERS_MAX : (unsigned)room;
 }

@@ -50,7 +50,7 @@ tend(struct supervisor *s, struct listener *l, enum listener_for what, uint32_t 
 	}
 	word_set(word, others);
 	if (what != LISTENER_FRONT) {
-		keeper_renew(&s->admin);
+		keeper_renew(&s->helper[HELPER_ADMIN]);
 		return;
 	}
 	queue_fini(&s->queue);

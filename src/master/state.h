@@ -1,5 +1,6 @@
 /*
- * What the supervisor knows. For supervisor.c and its parts: generation.h, orders.h, stop.h.
+ * What the supervisor knows. For supervisor.c and its parts: generation.h, helpers.h, orders.h,
+ * stop.h.
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -24,6 +25,9 @@ enum check_for {
 	FOR_ROOM, /* only how many connections it allows */
 };
 
+/* Processes beside the workers (helpers.h). */
+enum helper { HELPER_ADMIN, HELPER_CLERK, HELPER__COUNT };
+
 struct supervisor {
 	const struct supervisor_args *args;
 	struct conf                  *conf;
@@ -41,7 +45,7 @@ struct supervisor {
 	char                          why[DBCHECK_WHY_BYTES]; /* what is wrong with 'next' */
 	int64_t                       room_due_ms; /* when to ask for the room again */
 	struct notify                 notify;
-	struct keeper                 admin;
+	struct keeper                 helper[HELPER__COUNT];
 	int                           log_folder; /* sandbox_folder() as the children know it */
 	bool                          rehearsal;
 	bool                          rolling; /* not all workers of this generation serve yet */

@@ -1,6 +1,7 @@
 /* The end of the service. */
 #include "master/stop.h"
 #include "base/log.h"
+#include "master/helpers.h"
 
 #include <signal.h>
 
@@ -16,6 +17,7 @@ stop_begin(struct supervisor *s)
 	/* First no connection may come any more, then those that are there are served. */
 	listener_remove_file(s->args->listener);
 	pool_stop(&s->pool);
+	helpers_stop(s);
 	dbcheck_kill(&s->check);
 	if (rehearsal)
 		kill(rehearsal, SIGTERM);

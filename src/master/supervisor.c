@@ -1,9 +1,8 @@
 /* The loop around the pool, and what it begins and ends with. */
 #include "master/supervisor.h"
-#include "admin/admin.h"
 #include "base/log.h"
-#include "master/child.h"
 #include "master/generation.h"
+#include "master/helpers.h"
 #include "master/orders.h"
 #include "master/sockets.h"
 #include "master/stop.h"
@@ -20,26 +19,6 @@ enum { CLOCK_TOLD_AGAIN_MS = 60 * 1000 };
 
 _Static_assert((int)SHARE_ROWS >= (int)POOL_PLACES, "a worker without a row");
 
-static bool
-wants_admin(const struct supervisor *s)
-{
-	return s->args->admin->fd != -1 || s->args->metrics->fd != -1;
-}
-
-static void
-tend_admin(struct supervisor *s)
-{
-	struct heritage h = s->heritage;
-	pid_t           pid;
-
-	if (!wants_admin(s) || !keeper_due(&s->admin))
-		return;
-	pid = child_fork(CHILD_ADMIN, &h);
-	if (pid == 0)
-		exit(admin_run(&h));
-	keeper_forked(&s->admin, pid);
-}
-
 static void
 wait_for_events(struct supervisor *s)
 {
@@ -55,8 +34,7 @@ wait_for_events(struct supervisor *s)
 
 	for (size_t i = 1; i < COUNTOF(due); i++)
 		least = due[i] < least ? due[i] : least;
-	if (wants_admin(s))
-		keeper_next(&s->admin, &least);
+	helpers_next(s, &least);
 	timeout = (struct timespec) {
 		.tv_sec = least / 1000,
 		.tv_nsec = least % 1000 * 1000000,
@@ -123,7 +101,7 @@ static void
 supervise(struct supervisor *s)
 {
 	while (!s->stopping || !stop_is_done(s)) {
-		tend_admin(s);
+		helpers_tend(s);
 		wait_for_events(s);
 		orders_obey(s);
 		pool_take_ready(&s->pool);
@@ -135,7 +113,7 @@ supervise(struct supervisor *s)
 		sockets_tend(s);
 		watch_clock(s);
 	}
-	keeper_end(&s->admin);
+	helpers_end(s);
 }
 
 /* ---- what children get */
@@ -223,12 +201,12 @@ supervisor_run(const struct supervisor_args *args)
 		.args = args,
 		.conf = args->conf,
 		.rehearsal = h->rehearsal != 0,
-		.admin.name = "the admin process",
 		.target = { .pool = &s.pool, .single = h->rehearsal != 0 },
 	};
 	log_init(s.rehearsal ? "rehearsal" : "supervisor", (enum log_level)s.conf->log_level);
 	if (!open_heritage(&s, from))
 		return EXIT_OS;
+	helpers_init(&s);
 	s.log_folder = -1;
 	generation_follow_log(&s);
 	queue_init(&s.queue, args->listener->fd, s.heritage.stats->shared);

@@ -45,6 +45,18 @@ const char *const stats_life_names[STATS_LIFE__COUNT] = {
 	[STATS_LIFE_GIVEN_UP] = "given up",
 };
 
+const char *const stats_job_names[STATS_JOB__COUNT] = {
+#define JOB(name, label, what) [STATS_JOB_##name] = label,
+	STATS_JOBS(JOB)
+#undef JOB
+};
+
+const char *const stats_job_whats[STATS_JOB__COUNT] = {
+#define JOB(name, label, what) [STATS_JOB_##name] = what,
+	STATS_JOBS(JOB)
+#undef JOB
+};
+
 const char *const stats_event_names[STATS_EVENT__COUNT] = {
 #define EVENT(name, metric, help) [STATS_EVENT_##name] = metric,
 	STATS_EVENTS(EVENT)
@@ -61,7 +73,7 @@ const char *const stats_event_helps[STATS_EVENT__COUNT] = {
 const int64_t stats_bound_us[STATS_BUCKETS - 1] = { 500, 1000, 2500, 5000, 10000, 25000, 50000,
 	100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
 
-/* ---- the memory: the supervisor's part, 'shared', and the slots, each on pages of its own */
+/* ---- the memory: the supervisor's part, 'shared', the clerk's, the slots; each on own pages */
 
 enum { STAMP_BYTES = 64 };
 
@@ -92,15 +104,27 @@ shared_bytes(void)
 }
 
 static size_t
+clerk_bytes(void)
+{
+	return whole_pages(sizeof(struct stats_clerk));
+}
+
+static size_t
 slot_bytes(void)
 {
 	return whole_pages(sizeof(struct stats_slot));
 }
 
 static size_t
-slots_at(size_t slots)
+clerk_at(size_t slots)
 {
 	return head_bytes(slots) + shared_bytes();
+}
+
+static size_t
+slots_at(size_t slots)
+{
+	return clerk_at(slots) + clerk_bytes();
 }
 
 static size_t
@@ -113,8 +137,8 @@ static void
 print_stamp(char out[STAMP_BYTES], size_t slots)
 {
 	memset(out, 0, STAMP_BYTES);
-	snprintf(out, STAMP_BYTES, "%s/%zu/%zu/%d/%d", PACKAGE_STRING, slots, all_bytes(slots),
-	    STATS_EVENT__COUNT, STATS_CAUSE__COUNT);
+	snprintf(out, STAMP_BYTES, "%s/%zu/%zu/%d/%d/%d", PACKAGE_STRING, slots, all_bytes(slots),
+	    STATS_EVENT__COUNT, STATS_CAUSE__COUNT, STATS_JOB__COUNT);
 }
 
 static bool
@@ -129,6 +153,7 @@ map(struct stats *s, int fd, int protection)
 	s->pool = &head->pool;
 	s->worker = head->worker;
 	s->shared = (struct stats_shared *)(void *)(s->memory + head_bytes(s->slots));
+	s->clerk = (struct stats_clerk *)(void *)(s->memory + clerk_at(s->slots));
 	return true;
 }
 
@@ -222,8 +247,19 @@ stats_keep_slot(struct stats *s, size_t place)
 	s->fd = -1;
 	s->pool = NULL;
 	s->worker = NULL;
-	return drop(s, 0, head_bytes(s->slots)) && drop(s, slots_at(s->slots), own)
+	s->clerk = NULL;
+	return drop(s, 0, head_bytes(s->slots)) && drop(s, clerk_at(s->slots), own)
 	    && drop(s, own + slot_bytes(), all_bytes(s->slots));
+}
+
+bool
+stats_keep_clerk(struct stats *s)
+{
+	s->fd = -1;
+	s->pool = NULL;
+	s->worker = NULL;
+	s->shared = NULL;
+	return drop(s, 0, clerk_at(s->slots)) && drop(s, slots_at(s->slots), all_bytes(s->slots));
 }
 
 bool
@@ -233,6 +269,7 @@ stats_keep_nothing(struct stats *s)
 	s->pool = NULL;
 	s->worker = NULL;
 	s->shared = NULL;
+	s->clerk = NULL;
 	return drop(s, 0, all_bytes(s->slots));
 }
 
@@ -293,6 +330,14 @@ stats_begin(struct stats_slot *s)
 	word_set(&s->last_status, 0);
 	word_set(&s->db, STATS_DB_NONE);
 	word_set(&s->memory_bytes, 0);
+}
+
+void
+stats_begin_clerk(struct stats_clerk *c)
+{
+	word_set(&c->behind_since_wall_ms, 0);
+	word_set(&c->db, STATS_DB_NONE);
+	word_set(&c->refused, 0);
 }
 
 void

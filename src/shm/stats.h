@@ -5,9 +5,11 @@
  * Parts      Each has pages of its own.
  *            pool, worker[]  about the pool and each worker; the supervisor alone writes them
  *            shared          a few words that the supervisor and all workers write
+ *            clerk           what the clerk has done; it alone writes them while it lives
  *            slots           one for each worker, which this worker alone writes while it lives
  * Rights     A worker keeps 'shared' and its own slot (stats_keep_slot()): nothing else is mapped
- *            in it, and without a descriptor it cannot map it again. The admin process keeps
+ *            in it, and without a descriptor it cannot map it again. The clerk keeps its own part
+ *            and nothing else (stats_keep_clerk()). The admin process keeps
  *            everything to read (stats_keep_view()). Other children keep nothing.
  * Trust      'shared' and a slot hold a worker's word, and an attacker's code may run in a
  *            worker. So no descriptor, count, pid or layout is in them; a slot is read with
@@ -180,6 +182,8 @@ struct stats_pool {
 	_Atomic(uint64_t) max_reached;  /* how often all became busy and there may be no more */
 	_Atomic(uint32_t) stopping;     /* 0 or 1 */
 	_Atomic(uint32_t) unreachable;  /* STATS_LOST_LISTEN and others: the file is gone */
+	_Atomic(uint32_t) clerk_wanted; /* 0 or 1: there should be a clerk */
+	_Atomic(int32_t)  clerk_pid;    /* 0: there is none */
 	_Atomic(uint64_t) restarts[STATS_CAUSE__COUNT];
 	struct change     change[CHANGE__COUNT];
 };
@@ -204,6 +208,32 @@ struct stats_worker {
 	_Atomic(int64_t)  forked_ms;
 	_Atomic(uint32_t) generation;
 	_Atomic(uint64_t) requests_before; /* of the place, when this worker was forked */
+};
+
+/* ---- what the clerk writes */
+
+/* What it does: JOB(name, label of metrics and log, what is counted, for people). */
+#define STATS_JOBS(JOB) \
+	JOB(EXPIRE, "idempotency_keys", "expired idempotency keys removed") \
+	JOB(DEADLINES, "subscription_deadlines", "deadlines of subscriptions carried out") \
+	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out")
+
+enum stats_job {
+#define JOB(name, label, what) STATS_JOB_##name,
+	STATS_JOBS(JOB)
+#undef JOB
+	STATS_JOB__COUNT
+};
+
+extern const char *const stats_job_names[STATS_JOB__COUNT];
+extern const char *const stats_job_whats[STATS_JOB__COUNT];
+
+struct stats_clerk {
+	_Atomic(int64_t)  behind_since_wall_ms; /* since when something is due; 0: nothing is */
+	_Atomic(uint32_t) db;      /* enum stats_db */
+	_Atomic(uint32_t) refused; /* as in struct stats_slot */
+	_Atomic(uint64_t) done[STATS_JOB__COUNT];   /* things, not steps */
+	_Atomic(uint64_t) failed[STATS_JOB__COUNT]; /* steps that did nothing */
 };
 
 /* ---- what all of them write */
@@ -241,7 +271,8 @@ struct stats_shared {
 struct stats {
 	struct stats_pool   *pool;   /* NULL: not mapped here */
 	struct stats_worker *worker; /* slots of them; NULL: not mapped here */
-	struct stats_shared *shared;
+	struct stats_shared *shared; /* NULL: not mapped here */
+	struct stats_clerk  *clerk;  /* NULL: not mapped here */
 	size_t               slots;
 	int                  fd;     /* of the memory; -1: not here */
 	char                *memory;
@@ -262,6 +293,7 @@ struct stats_slot *stats_slot(const struct stats *s, size_t place);
  * the caller to close. False: errno says why, and the child must not go on.
  */
 bool stats_keep_slot(struct stats *s, size_t place) MUSTCHECK;
+bool stats_keep_clerk(struct stats *s) MUSTCHECK;
 bool stats_keep_view(struct stats *s) MUSTCHECK;
 bool stats_keep_nothing(struct stats *s) MUSTCHECK;
 
@@ -274,6 +306,9 @@ bool stats_others_connected(const struct stats_shared *s, size_t place);
 
 /* For a new worker in this place: nothing in hand, nothing answered. Counters stay. */
 void stats_begin(struct stats_slot *s);
+
+/* For a new clerk, which has yet to look what is due. Counters stay. */
+void stats_begin_clerk(struct stats_clerk *c);
 
 void stats_observe(struct stats_histogram *h, int64_t us);
 

@@ -55,7 +55,6 @@ struct worker {
 	bool                   leaving; /* nothing is kept any more */
 	int                    signal_fd;
 	int                    epoll_fd;
-	int64_t                idle_ms; /* when app_idle() is to be called */
 	int64_t                measured_ms; /* when the memory was last looked at */
 	uint64_t               left;    /* requests until max_requests */
 	int                    statm_fd; /* has the memory in use */
@@ -295,17 +294,11 @@ static bool
 wait_for_work(struct worker *w, bool *on_new, bool *on_kept)
 {
 	struct epoll_event woken[WAKE__COUNT];
-	int64_t            due = w->idle_ms - clock_mono_ms(), link_due;
+	int64_t            due = link_tend(&w->link);
 	bool               lost = false;
 	int                n;
 
-	if (due <= 0) {
-		due = app_idle(w->app);
-		w->idle_ms = clock_mono_ms() + due;
-	}
-	link_due = link_tend(&w->link);
-	due = link_due < due ? link_due : due;
-	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : INT32_MAX);
+	n = epoll_wait(w->epoll_fd, woken, WAKE__COUNT, due < INT32_MAX ? (int)due : -1);
 	*on_new = *on_kept = false;
 	for (int i = 0; i < n; i++)
 		if (woken[i].data.u32 == WAKE_LISTEN)
@@ -462,7 +455,6 @@ run(struct worker *w)
 	});
 	if (!say_ready(w))
 		return EXIT_OS;
-	w->idle_ms = clock_mono_ms();
 	measure(w);
 	loop(w);
 	close_kept(w);

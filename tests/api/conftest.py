@@ -31,14 +31,14 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def service(database):
     """Behind nginx and Caddy. With all that a log can hold; so is the one behind the others, whose lines are JSON."""
-    service = Service(database, workers=3, log_level="debug", slow_request="1ms").start()
+    service = Service(database, workers=3, clerk="on", log_level="debug", slow_request="1ms").start()
     yield service
     service.stop()
 
 
 @pytest.fixture(scope="session")
 def json_service(database):
-    service = Service(database, workers=3, log_level="debug", slow_request="1ms", log_format="json").start()
+    service = Service(database, workers=3, clerk="on", log_level="debug", slow_request="1ms", log_format="json").start()
     yield service
     service.stop()
 

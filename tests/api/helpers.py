@@ -172,7 +172,7 @@ class Reply:
     def data(self):
         """The resource, or the rows of a list, out of the version's envelope."""
         body = self.json
-        assert self.status in (200, 201), repr(self)
+        assert self.status in (200, 201, 202), repr(self)
         if at_least(self.version, "2026-07-24"):
             # Three libraries unwrap what has both.
             assert "success" not in body or "data" not in body, repr(self)

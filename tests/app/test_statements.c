@@ -232,8 +232,8 @@ static const struct {
 } others[] = {
 	{ SQL_IDEMPOTENCY_LOOK, "finds and removes nothing, below" },
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
-	{ SQL_HOUSEKEEPING_ENTER, "touches no table" },
-	{ SQL_HOUSEKEEPING_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_CLERK_ENTER_ALONE, "touches no table" },
+	{ SQL_CLERK_EXPIRE, "is for all environments; tells how many, and of what age" },
 	{ SQL_BILLING_ENTER, "touches no table" },
 	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
@@ -483,8 +483,8 @@ superuser(const char *sql)
 	assert_int_equal(system(arena_fmt(&test_kept, "psql -X -q -v ON_ERROR_STOP=1 -c \"%s\"", sql).ptr), 0);
 }
 
-/* A step of the clean-up: how many records went, and where the next step begins. */
-static void
+/* A step of the clerk's: how many records went, and where the next step begins. Returns for how long it is behind. */
+static int64_t
 expire(int64_t ttl_ms, int64_t rows, int64_t from_ms, int64_t *removed, int64_t *until_ms)
 {
 	struct tx    tx;
@@ -492,22 +492,23 @@ expire(int64_t ttl_ms, int64_t rows, int64_t from_ms, int64_t *removed, int64_t 
 	struct row   row;
 
 	tx_init(&tx, test_serve, &test_kept);
-	tx_step(&tx, SQL_HOUSEKEEPING_ENTER);
-	b = tx_step(&tx, SQL_HOUSEKEEPING_EXPIRE);
+	bind_i64(tx_step(&tx, SQL_CLERK_ENTER_ALONE), 1);
+	b = tx_step(&tx, SQL_CLERK_EXPIRE);
 	bind_i64(b, ttl_ms);
 	bind_i64(b, rows);
 	bind_i64(b, from_ms);
 	assert_int_equal(tx_run(&tx), DB_OK);
 	row = tx_row(&tx, 1, 0);
-	*removed = row_i64(&row, COL_HOUSEKEEPING_EXPIRE_REMOVED);
-	*until_ms = row_i64(&row, COL_HOUSEKEEPING_EXPIRE_UNTIL_MS);
+	*removed = row_i64(&row, COL_CLERK_EXPIRE_DONE);
+	*until_ms = row_i64(&row, COL_CLERK_EXPIRE_MARK);
+	return row_i64(&row, COL_CLERK_EXPIRE_BEHIND_MS);
 }
 
 static void
 records_are_removed_oldest_first_and_in_steps(void **state UNUSED)
 {
 	const int64_t day_ms = 86400000;
-	int64_t       removed, until_ms;
+	int64_t       removed, until_ms, behind_ms, now_ms = clock_wall_ms();
 
 	make_targets();
 	make_targets();
@@ -515,11 +516,12 @@ records_are_removed_oldest_first_and_in_steps(void **state UNUSED)
 	superuser("UPDATE idempotency_key SET created_at = now()");
 	superuser("UPDATE idempotency_key k SET created_at = timestamptz 'epoch' + n * interval '1 day' FROM"
 	    " (SELECT ctid AS at, row_number() OVER () AS n FROM idempotency_key LIMIT 4) o WHERE k.ctid = o.at");
-	expire(day_ms, 2, 0, &removed, &until_ms);
+	behind_ms = expire(day_ms, 2, 0, &removed, &until_ms);
 	assert_int_equal(removed, 2);
 	assert_int_equal(until_ms, 2 * day_ms);
+	assert_in_range(behind_ms, now_ms - 3 * day_ms, clock_wall_ms() - 3 * day_ms);
 	/* It does not look back. */
-	expire(day_ms, 2, 3 * day_ms + 1, &removed, &until_ms);
+	assert_int_equal(expire(day_ms, 2, 3 * day_ms + 1, &removed, &until_ms), 0);
 	assert_int_equal(removed, 1);
 	assert_int_equal(until_ms, 4 * day_ms);
 	expire(day_ms, 2, 2 * day_ms, &removed, &until_ms);

@@ -345,7 +345,7 @@ def test_killed_admin_process_comes_back_and_disturbs_nobody(admin):
         assert a.state()["pool"]["active"] == 1
     assert pending.result().status == 200
     assert a.admin_pid() != old and a.worker_pids() == workers
-    assert f"the admin process died: signal 9 pid={old}" in a.log()
+    assert f"the admin process died: signal 9 (SIGKILL) pid={old}" in a.log()
 
 
 def test_admin_process_that_keeps_dying_is_started_with_growing_pauses(admin):

@@ -4,6 +4,7 @@ that is in their memory.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -35,8 +36,8 @@ def running(place, *command):
 @pytest.fixture
 def processes(place, pool):
     """(what it is, pid) of every kind of process that lasts."""
-    p = pool(workers=1, admin_listen=f"unix:{place.new('a') / 'admin'}").start()
-    wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
+    p = pool(workers=1, clerk="on", admin_listen=f"unix:{place.new('a') / 'admin'}").start()
+    wait_until(lambda: len(children(p.pid)) == 3, what="a worker, the clerk and the admin process")
     with running(place, place.bin, "-c", p.conf, "status", "--watch=3600") as command:
         yield [("supervisor", p.pid), *(("child", pid) for pid in children(p.pid)), ("command", command)]
 
@@ -49,7 +50,7 @@ def can_open(place, path):
 
 @pytest.mark.parametrize("name", ["environ", "maps", "fd/0", "mem"])
 def test_memory_and_environment_are_closed_to_others_of_the_same_user(place, processes, name):
-    assert len(processes) == 4
+    assert len(processes) == 5
     assert [what for what, pid in processes if can_open(place, f"/proc/{pid}/{name}")] == []
     if name != "mem":  # which Yama closes, too
         with running(place, "sh", "-c", "echo; exec sleep 600") as pid:
@@ -87,21 +88,34 @@ def needs_root():
         pytest.skip("only root sees the descriptors of a process that is hardened")
 
 
-def test_of_the_scoreboard_a_worker_has_its_own_pages_and_the_admin_process_a_view(place, pool, needs_root):
-    p = pool(workers=1, admin_listen=f"unix:{place.new('a') / 'admin'}").start()
-    wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
+def clerk_of(place, p):
+    """The pid of the clerk, once it says how it stands with the database."""
+    def find():
+        told = place.run(place.bin, "-c", p.conf, "--json", "status", check=False).stdout
+        clerk = told and json.loads(told)["clerk"]
+        return clerk and clerk["database"] == "connected" and clerk["pid"]
+
+    return wait_until(find, what="the clerk")
+
+
+def test_of_the_scoreboard_workers_and_clerk_have_their_own_pages_and_the_admin_process_a_view(place, pool, needs_root):
+    p = pool(workers=1, clerk="on", admin_listen=f"unix:{place.new('a') / 'admin'}").start()
+    clerk = clerk_of(place, p)
     whole = board(p.pid)["rw-s"]
     listen = listening_at(p.socket)
     for pid in children(p.pid):
         if listen in descriptors(pid):
             assert list(board(pid)) == ["rw-s"] and board(pid)["rw-s"] < whole / 100
+        elif pid == clerk:
+            assert board(pid) == {"rw-s": os.sysconf("SC_PAGESIZE")}
         else:
             assert board(pid) == {"r--s": whole}
 
 
 # What they open by themselves: the log is standard error here.
 OWN = {"worker": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "/proc/self/statm"},
-       "admin": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[eventfd]"}}
+       "admin": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[eventfd]"},
+       "clerk": {"anon_inode:[signalfd]"}}
 
 
 def own(targets, pid):
@@ -111,16 +125,16 @@ def own(targets, pid):
 
 def test_a_child_has_the_descriptors_of_its_row_and_no_others(place, pool, needs_root):
     admin_socket = place.new("a") / "admin"
-    p = pool(workers=1, admin_listen=f"unix:{admin_socket}").start()
+    p = pool(workers=1, clerk="on", admin_listen=f"unix:{admin_socket}").start()
     assert p.ask().status == 200
     listen, admin_listen = listening_at(p.socket), listening_at(admin_socket)
-    wait_until(lambda: len(children(p.pid)) == 2, what="a worker and the admin process")
-    place.run(place.bin, "-c", p.conf, "status")
+    clerk = clerk_of(place, p)
     of_supervisor = descriptors(p.pid)
     (worker,) = [pid for pid in children(p.pid) if listen in descriptors(pid)]
-    (admin,) = [pid for pid in children(p.pid) if pid != worker]
-    of_worker, of_admin = descriptors(worker) & of_supervisor, descriptors(admin) & of_supervisor
+    (admin,) = set(children(p.pid)) - {worker, clerk}
+    of_worker, of_admin, of_clerk = (descriptors(pid) & of_supervisor for pid in (worker, admin, clerk))
     lifeline = of_worker & of_admin
+    assert of_clerk == lifeline and own(descriptors(clerk) - lifeline, clerk) == OWN["clerk"]
     assert {target.split(":")[0] for target in lifeline} == {"pipe"} and len(lifeline) == 1
     assert listen in of_worker and len(of_worker - {listen} - lifeline) == 1  # and the pipe that says: ready
     assert admin_listen in of_admin and len(of_admin - {admin_listen} - lifeline) == 1  # and the pipe for commands
@@ -128,7 +142,7 @@ def test_a_child_has_the_descriptors_of_its_row_and_no_others(place, pool, needs
     assert own(descriptors(admin) - of_admin, admin) == OWN["admin"]
     with starts_held(p):
         p.signal(signal.SIGHUP)
-        (check,) = wait_until(lambda: set(children(p.pid)) - {worker, admin}, what="a check of the database")
+        (check,) = wait_until(lambda: set(children(p.pid)) - {worker, admin, clerk}, what="a check of the database")
         wait_until(lambda: p.waiting() == 1, what="its question")
         (result,) = descriptors(check) & descriptors(p.pid)
         assert result.startswith("pipe:") and result not in of_worker | of_admin

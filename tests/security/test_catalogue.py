@@ -16,9 +16,15 @@ GRANTS = {
     "schema_migration": {"SELECT"},
     "event": {"INSERT"},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"},
+    # Of no resource that is made: what a test clock has done.
+    "test_clock_item": {"SELECT", "INSERT", "DELETE"},
+    "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
+        "status", "completed", "failed", "passed_at", "passed_id")},
 } | {table: grants for resource in RESOURCES for table, grants in resource.tables.items()}
 # Those whose rows belong to an environment.
-TENANTS = sorted({"event", "idempotency_key"} | {table for resource in RESOURCES for table in resource.tables})
+TENANTS = sorted(set(GRANTS) - {"organization", "environment", "schema_migration"})
+# What a reset of a sandbox deletes, and of live nothing may.
+SANDBOX = ("customer_credit", "invoice", "invoice_counter", "invoice_line", "subscription")
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +58,38 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
 
 def test_other_policies_are_the_known_ones(ask):
     assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' ORDER BY 1, 2") == [
-        ("api_key", "holder", "r"), ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
-        ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r")]
+        ("api_key", "holder", "r"), *[(table, "sandbox", "d") for table in SANDBOX[:1]],
+        ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
+        *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
+        ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r"), ("subscription", "sandbox", "d"),
+        ("test_clock_run", "clerk_locks", "w"), ("test_clock_run", "clerk_sees", "r")]
+
+
+def test_the_clerk_sees_what_is_due_and_writes_none_of_it_before_it_enters_an_environment(ask):
+    assert ask("""SELECT polrelid::regclass::text, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
+                    FROM pg_policy WHERE polname LIKE 'clerk%%' AND polcmd = 'w' ORDER BY 1""") == [
+        (table, "(current_setting('app.clerk'::text, true) = 'on'::text)", "false") for table in ("subscription", "test_clock_run")]
+
+
+@pytest.mark.parametrize("table", SANDBOX)
+def test_what_is_live_cannot_be_deleted(ask, table):
+    (policy,) = ask("SELECT polpermissive, pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'sandbox' AND polrelid = %s::regclass", table)
+    assert policy == (False, "app_sandbox(environment_id)")
+
+
+def test_of_two_environments_only_the_sandbox_can_be_emptied(cluster):
+    """By the serving role, each from inside."""
+    database = cluster.database("emptied")
+    database.organization("Emptied Ltd")
+    with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        cursor.execute("INSERT INTO customer_credit SELECT id, id, 1 FROM environment")
+        cursor.execute("SELECT livemode, id FROM environment")
+        environments = dict(cursor.fetchall())
+        for livemode, environment in environments.items():
+            cursor.execute(f"BEGIN; SET LOCAL ROLE {SERVE}; SELECT set_config('app.environment', %s, true)", (environment,))
+            cursor.execute("DELETE FROM customer_credit")
+            assert cursor.rowcount == (0 if livemode else 1)
+            cursor.execute("COMMIT")
 
 
 def test_unique_indexes_begin_with_the_environment(ask):

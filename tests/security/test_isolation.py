@@ -16,8 +16,9 @@ from stack import ROOT, binary
 REQUESTS = int(os.environ.get("CLIENTELE_STRANGERS", "50000"))
 # Enough for every single condition that is missing to show.
 MUTANT_REQUESTS = 6000
-QUERIES = "\n".join(path.read_text() for path in sorted((ROOT / "sql" / "query").glob("*.sql")))
-STATEMENTS = dict(re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", QUERIES, re.S))
+# A file's last one ends with the file.
+STATEMENTS = dict(found for path in sorted((ROOT / "sql" / "query").glob("*.sql"))
+                  for found in re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", path.read_text(), re.S))
 CONDITIONED = sorted(name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text))
 # Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
 UNTOLD = {

@@ -3,6 +3,7 @@ What a worker may not do, tried from inside one: intruder.c is loaded into the s
 where the worker takes a connection. A call that is not in the table ends the process before it is done.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -44,10 +45,30 @@ class Invaded(Pool):
         self.target = service.dir / "target"
         self.port = free_port()
 
-    def start(self):
+    def start(self, **env):
         # A worker that dies before it has answered is followed after a pause; so each answers once in between.
         return super().start(env={"LD_PRELOAD": str(self.intruder), "INTRUDER_PATH": str(self.target),
-                                  "INTRUDER_PORT": str(self.port)})
+                                  "INTRUDER_PORT": str(self.port), **env})
+
+    def clerk(self):
+        """The pid of a clerk in its sandbox."""
+        def find():
+            told = self.place.run(self.place.bin, "-c", self.conf, "--json", "status", check=False).stdout
+            pid = told and json.loads(told)["clerk"]["pid"]
+            with contextlib.suppress(OSError):
+                return pid and status_of(pid)["Seccomp"] == "2" and pid
+
+        return wait_until(find, 20, "a clerk")
+
+    def intrude_clerk(self, name):
+        """The same, in the clerk."""
+        pid, seen = self.clerk(), len(self.log())
+        with open(self.order, "r+b") as file:
+            file.write(f"{pid} {name}\n".encode().ljust(64, b"\0"))
+        told = wait_until(lambda: re.search(rf"intruder: {name}: (\S+)|the clerk died: (.*) pid=", self.log()[seen:]), what="a word of it")
+        if told[2]:
+            self.signal(signal.SIGHUP)  # otherwise the next one comes after a pause
+        return told[1] or told[2]
 
     def intrude(self, name):
         """What came of it: ("done", an errno's name) or the line about the worker's death."""
@@ -73,6 +94,21 @@ def local(place, proc_database, key, intruder):
     """The database behind its unix socket, no password file."""
     needs_filter(place)
     p = invaded(proc_database, key, intruder).start()
+    yield p
+    p.stop()
+
+
+@pytest.fixture(scope="module")
+def with_clerk(place, cluster, intruder):
+    """The same with a clerk, which takes its orders from a file; a database of its own, because it is killed."""
+    needs_filter(place)
+    database = cluster.database("intruded")
+    p = invaded(database, database.organization("Intruded Ltd").key("live"), intruder, clerk="on",
+                admin_listen=f"unix:{place.new('a') / 'admin'}")
+    p.order = p.service.dir / "order"
+    p.order.write_bytes(bytes(64))
+    p.order.chmod(0o666)
+    p.start(INTRUDER_ORDER=str(p.order))
     yield p
     p.stop()
 
@@ -122,6 +158,30 @@ def test_a_worker_with_a_local_database_is_killed(local, name):
 def test_a_worker_with_a_database_elsewhere_is_killed(remote, name):
     assert remote.intrude(name) == refused(NEVER[name])
     assert not remote.target.exists()
+
+
+# It has no listening socket: 256 is a number that none of its descriptors has.
+NEVER_CLERK = {**{name: call for name, call in {**NEVER, **NOT_LOCALLY}.items() if not name.startswith("stop-")
+                  and name not in ("let-others-wait", "take-nothing")},
+               "accept-listening": "accept4", "queue": "socket", "wait-as-a-worker": "epoll_wait"}
+
+
+@pytest.mark.parametrize("name", NEVER_CLERK)
+def test_a_clerk_is_killed_for_less(with_clerk, name):
+    assert with_clerk.intrude_clerk(name) == refused(NEVER_CLERK[name])
+    assert not with_clerk.target.exists()
+
+
+@pytest.mark.parametrize("name", ["touch-supervisor", "touch-neighbour"])
+def test_of_the_shared_memory_a_clerk_has_its_own_part(with_clerk, name):
+    assert with_clerk.intrude_clerk(name) == "signal 11 (SIGSEGV)"
+
+
+def test_what_a_clerk_needs_is_let_through(with_clerk):
+    pid = with_clerk.clerk()
+    assert with_clerk.intrude_clerk("nothing") == "done"
+    assert with_clerk.clerk() == pid
+    assert status_of(pid)["NoNewPrivs"] == "1" and limits_of(pid)["Max open files"] == ["256", "256"]
 
 
 def test_what_a_worker_needs_is_let_through(local, remote):

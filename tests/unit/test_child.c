@@ -29,7 +29,7 @@ enum { FDS_MAX = 1024, ENDS_WITHIN_MS = 10000 };
 struct finding {
 	bool            open[FDS_MAX];
 	struct heritage heritage;
-	bool            board, shared; /* what of the scoreboard is mapped */
+	bool            board, shared, clerk; /* what of the scoreboard is mapped */
 	int             dumpable, new_privileges;
 	bool            term_blocked, term_caught;
 };
@@ -87,6 +87,7 @@ look(const struct heritage *h)
 	found->heritage = *h;
 	found->board = h->stats->pool != NULL;
 	found->shared = h->stats->shared != NULL;
+	found->clerk = h->stats->clerk != NULL;
 	look_at_descriptors();
 	found->dumpable = prctl(PR_GET_DUMPABLE);
 	found->new_privileges = !prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
@@ -142,7 +143,7 @@ fork_one(enum child_kind kind, struct heritage *h)
 
 static const struct {
 	bool fds[HERITAGE__FDS];
-	bool board, shared, buckets, signals_of_the_system;
+	bool board, shared, clerk, buckets, signals_of_the_system;
 } expected[CHILD__COUNT] = {
 	[CHILD_WORKER] = {
 		.fds = { [HERITAGE_LISTEN] = true, [HERITAGE_LIFELINE] = true, [HERITAGE_READY] = true },
@@ -154,6 +155,11 @@ static const struct {
 		    [HERITAGE_COMMAND] = true },
 		.board = true,
 		.shared = true,
+		.clerk = true,
+	},
+	[CHILD_CLERK] = {
+		.fds = { [HERITAGE_LIFELINE] = true },
+		.clerk = true,
 	},
 	[CHILD_CHECK] = {
 		.fds = { [HERITAGE_RESULT] = true },
@@ -190,6 +196,7 @@ each_kind_keeps_what_its_row_names_and_nothing_else(void **state UNUSED)
 			assert_int_equal(found->heritage.buckets != NULL, expected[kind].buckets);
 			assert_int_equal(found->board, expected[kind].board);
 			assert_int_equal(found->shared, expected[kind].shared);
+			assert_int_equal(found->clerk, expected[kind].clerk);
 		}
 	}
 	assert_memory_equal(&h, &all, sizeof(h)); /* the supervisor's own is as it was */

@@ -274,6 +274,39 @@ a_new_worker_does_not_inherit_what_the_old_one_did(void **state)
 	assert_non_null(strstr(s->text.ptr, "\"requests\":0,\"doing\":null,\"last\":null"));
 }
 
+static void
+a_clerk_is_shown_where_there_should_be_one(void **state)
+{
+	struct state      *s = *state;
+	struct stats_clerk *clerk = s->stats->clerk;
+
+	assert_null(strstr(metrics(s), "clientele_clerk_up"));
+	assert_null(strstr(metrics(s), "clientele_clerk_behind"));
+	atomic_store(&s->stats->pool->clerk_wanted, 1);
+	assert_line(metrics(s), "clientele_clerk_up 0");
+	assert_line(metrics(s), "clientele_clerk_behind_seconds 0.000");
+	atomic_store(&s->stats->pool->clerk_pid, 77);
+	stats_count(&clerk->done[STATS_JOB_EXPIRE]);
+	stats_count(&clerk->failed[STATS_JOB_DEADLINES]);
+	atomic_store(&clerk->behind_since_wall_ms, clock_wall_ms() - 90 * 1000);
+	atomic_store(&clerk->db, 77);
+	assert_line(metrics(s), "clientele_clerk_up 1");
+	assert_line(metrics(s), "clientele_clerk_done_total{work=\"idempotency_keys\"} 1");
+	assert_line(metrics(s), "clientele_clerk_failed_total{work=\"subscription_deadlines\"} 1");
+	assert_in_range(s->tally.figure[FIGURE_CLERK_BEHIND], 90 * 1000, 100 * 1000);
+	buf_reset(&s->text, 0);
+	status_write(s->stats, &s->tally, &s->text);
+	table_write(s->stats, &s->tally, &s->text);
+	buf_add(&s->text, "", 1);
+	assert_non_null(strstr(s->text.ptr, "\"clerk\":{\"pid\":77,\"database\":\"none\",\"done\":{\"idempotency_keys\":1,"));
+	assert_non_null(strstr(s->text.ptr, "clerk     running, 1 expired idempotency keys removed, 0 deadlines of subscriptions carried "
+	    "out (1 steps failed), 0 deadlines of test clocks carried out; 1m30s behind\n"));
+	/* The next one has yet to look. */
+	stats_begin_clerk(clerk);
+	assert_line(metrics(s), "clientele_clerk_behind_seconds 0.000");
+	assert_line(metrics(s), "clientele_clerk_done_total{work=\"idempotency_keys\"} 1");
+}
+
 int
 main(void)
 {
@@ -287,6 +320,7 @@ main(void)
 		TEST(families_are_announced_once_before_their_samples),
 		TEST(status_shows_the_request_in_hand_and_the_last_one),
 		TEST(a_new_worker_does_not_inherit_what_the_old_one_did),
+		TEST(a_clerk_is_shown_where_there_should_be_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

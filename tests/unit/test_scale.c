@@ -106,6 +106,7 @@ the_database_has_room_for(void **state UNUSED)
 	struct conf c;
 
 	configure(&c, "");
+	c.clerk = 0;
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
 		struct buf sum;
@@ -119,6 +120,12 @@ the_database_has_room_for(void **state UNUSED)
 			configure_more(&c, "admin_listen", "unix:/a");
 			assert_int_equal(scale_room(&c, &cases[i].db, &sum), cases[i].room - 1);
 			configure_more(&c, "admin_listen", "");
+			c.clerk = 1;
+			buf_reset(&sum, 0);
+			assert_int_equal(scale_room(&c, &cases[i].db, &sum), cases[i].room - 1);
+			buf_add(&sum, "", 1);
+			assert_non_null(strstr(sum.ptr, ", less 3 for the check and for a successor, and the clerk"));
+			c.clerk = 0;
 		}
 		c.prepared_statements = 0;
 		assert_int_equal(scale_room(&c, &cases[i].db, &sum), 0);

@@ -18,10 +18,10 @@
 
 enum { PLACES = 3, OWN = 1 };
 
-enum kept { SLOT, VIEW, NOTHING, KEPT__COUNT };
+enum kept { SLOT, CLERK, VIEW, NOTHING, KEPT__COUNT };
 
 /* The parts, as the supervisor has them; the addresses are the same in a child that was forked. */
-enum part { POOL, WORKER, SHARED, SLOT_BEFORE, SLOT_OWN, SLOT_BEHIND, PARTS };
+enum part { POOL, WORKER, SHARED, OF_CLERK, SLOT_BEFORE, SLOT_OWN, SLOT_BEHIND, PARTS };
 
 static struct stats *board;
 
@@ -32,6 +32,7 @@ part_at(enum part part)
 		[POOL] = board->pool,
 		[WORKER] = board->worker,
 		[SHARED] = board->shared,
+		[OF_CLERK] = board->clerk,
 		[SLOT_BEFORE] = stats_slot(board, OWN - 1),
 		[SLOT_OWN] = stats_slot(board, OWN),
 		[SLOT_BEHIND] = stats_slot(board, OWN + 1),
@@ -61,6 +62,7 @@ static void
 become(enum kept kept)
 {
 	static bool (*const keep[])(struct stats *s) = {
+		[CLERK] = stats_keep_clerk,
 		[VIEW] = stats_keep_view,
 		[NOTHING] = stats_keep_nothing,
 	};
@@ -112,7 +114,11 @@ a_child_has_of_the_scoreboard_what_it_keeps_and_nothing_else(void **state UNUSED
 			.readable = { [SHARED] = true, [SLOT_OWN] = true },
 			.writable = { [SHARED] = true, [SLOT_OWN] = true },
 		},
-		[VIEW] = { .readable = { true, true, true, true, true, true } },
+		[CLERK] = {
+			.readable = { [OF_CLERK] = true },
+			.writable = { [OF_CLERK] = true },
+		},
+		[VIEW] = { .readable = { true, true, true, true, true, true, true } },
 	};
 
 	for (int kept = 0; kept < KEPT__COUNT; kept++)
@@ -137,6 +143,8 @@ rights_that_were_given_up_do_not_come_back(void **state UNUSED)
 	for (int kept = 0; kept < KEPT__COUNT; kept++)
 		for (int part = 0; part < PARTS; part++) {
 			if (kept == SLOT && (part == SHARED || part == SLOT_OWN))
+				continue;
+			if (kept == CLERK && part == OF_CLERK)
 				continue;
 			/* Memory of its own may be there afterwards, but nobody else's. */
 			try((enum kept)kept, (enum part)part, WRITE_ANYWAY);

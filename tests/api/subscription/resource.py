@@ -56,14 +56,15 @@ RESOURCE = Resource(
     path="/subscriptions",
     prefix="sub_",
     table="subscription",
-    grants={"SELECT", "INSERT", "UPDATE"},
+    # Of a sandbox all of it can be deleted (test_clock).
+    grants={"SELECT", "INSERT", "UPDATE", "DELETE"},
     # What bills it; invoices are made by subscriptions alone.
     more_tables={
         "billing_setting": {"SELECT", "INSERT", "UPDATE"},
-        "customer_credit": {"SELECT", "INSERT", "UPDATE.balance"},
-        "invoice": {"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in ("status", "paid_at", "period_start", "period_end", "updated_at")},
-        "invoice_counter": {"SELECT", "INSERT", "UPDATE.last"},
-        "invoice_line": {"SELECT", "INSERT"},
+        "customer_credit": {"SELECT", "INSERT", "UPDATE.balance", "DELETE"},
+        "invoice": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{column}" for column in ("status", "paid_at", "period_start", "period_end", "updated_at")},
+        "invoice_counter": {"SELECT", "INSERT", "UPDATE.last", "DELETE"},
+        "invoice_line": {"SELECT", "INSERT", "DELETE"},
     },
     body=body,
     fields=[
