@@ -37,7 +37,7 @@ tx_step(struct tx *tx, enum sql_id id)
 	step = &tx->step[tx->steps++];
 	step->id = id;
 	step->result = NULL;
-	bind_init(&step->bind, tx->arena, sql_catalogue[id].nparams);
+	bind_init(&step->bind, tx->arena);
 	return &step->bind;
 }
 

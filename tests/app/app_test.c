@@ -158,6 +158,7 @@ send_request(const struct sent *s)
 		{ HEADER_REQUEST_ID, s->request_id },
 		{ HEADER_PREFER, s->prefer },
 		{ HEADER_AUTHORIZATION, s->authorization },
+		{ HEADER_TRACEPARENT, s->trace },
 	};
 
 	arena_reset(&test_arena);
@@ -166,6 +167,7 @@ send_request(const struct sent *s)
 	req.uri = str_of(s->uri);
 	req.refused = s->refused;
 	req.body_too_large = s->too_large;
+	req.peer = s->peer;
 	req.body = s->body ? str_of(s->body) : STR("");
 	for (size_t i = 0; i < COUNTOF(headers); i++) {
 		req.header[headers[i].header] = str_of(headers[i].value);

@@ -336,6 +336,8 @@ a_batch_has_its_bounds(void **state UNUSED)
 				assert_true(at_is("error.param", "\"customers\"") && at_is("error.details.0.message", cases[i].fault) && !at("error.details.1").ptr);
 			assert_int_equal(count_customers(ACME_SANDBOX), before + cases[i].made);
 		}
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", "/api/v1/customers/batch", "[]"), 400);
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", "/api/v1/customers/batch", ""), 400);
 }
 
 /* Items without an external id are all new; of the same one the first that is right is made, wherever it stands. */
@@ -491,6 +493,44 @@ a_key_is_known_to_a_worker_that_has_not_met_it(void **state UNUSED)
 	assert_int_equal(count_customers(ACME_LIVE), before);
 }
 
+/* A reload may have made them stricter: what was answered before stays the answer. */
+static void
+a_stored_answer_counts_more_than_newer_rules(void **state UNUSED)
+{
+	static const char body_text[] = "{\"email\":\"r@b.co\",\"metadata\":{\"a\":\"more than ten bytes\"}}";
+	static struct stats_slot stats;
+	struct app   *first = test_app;
+	const int64_t max = test_conf.metadata_max_bytes;
+	const char   *key = fresh("key");
+	struct str    answer;
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text, .idem = key), 201);
+	answer = kept(body());
+	test_conf.metadata_max_bytes = 10;
+	/* To the worker that knows the key, and to one that does not. */
+	for (int i = 0; i < 2; i++) {
+		if (i == 1)
+			test_app = app_new(&test_conf, &stats, test_buckets);
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text, .idem = key), 201);
+		assert_true(str_eq(answer, body()));
+		assert_true(test_facts.replayed);
+	}
+	app_free(test_app);
+	test_app = app_new(&test_conf, &stats, test_buckets);
+	assert_int_equal(SEND(ACME_LIVE, "PATCH", "/api/v1/customers/nobody", "{\"metadata\":{\"a\":\"more than ten bytes\"}}", .idem = key), 409);
+	assert_true(at_is("code", "\"idempotency_key_mismatch\""));
+	/* For a new key they are in force, and the refusal is the handler's own. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text, .idem = fresh("key")), 400);
+	assert_true(at_is("error.param", "\"metadata\""));
+	assert_true(test_facts.db_trips > 0);
+	/* Without a key there is nothing to look for. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body_text), 400);
+	assert_int_equal(test_facts.db_trips, 0);
+	app_free(test_app);
+	test_app = first;
+	test_conf.metadata_max_bytes = max;
+}
+
 static void
 a_refused_request_does_not_use_its_key_up(void **state UNUSED)
 {
@@ -562,6 +602,7 @@ main(void)
 		cmocka_unit_test(an_own_id_that_gets_lost_in_paths_is_warned_of),
 		cmocka_unit_test(a_key_used_twice_gives_the_first_answer),
 		cmocka_unit_test(a_key_is_known_to_a_worker_that_has_not_met_it),
+		cmocka_unit_test(a_stored_answer_counts_more_than_newer_rules),
 		cmocka_unit_test(a_refused_request_does_not_use_its_key_up),
 		cmocka_unit_test(a_wrong_key_is_unauthorized_in_one_way),
 		cmocka_unit_test(a_lost_connection_is_survived),

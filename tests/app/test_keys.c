@@ -1,6 +1,8 @@
 /* Who a key belongs to, for how long, and what the database is asked for it. */
 #include "app_test.h"
 #include "auth/api_key.h"
+#include "auth/limit.h"
+#include "call/call.h"
 
 #include <libpq-fe.h>
 #include <time.h>
@@ -254,7 +256,14 @@ a_limit_of_its_own_counts_for_a_key(void **state UNUSED)
 	}
 	assert_int_equal(list_with(off.text), 200);
 	assert_null(response_find_header(&test_response, "RateLimit").ptr);
-	/* What it makes has the same. */
+	/* What it makes has the same, and shares it. */
+	made = make(ACME_LIVE, ", rate_limit", ", '9/h burst 9'");
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"child\"}", .key = made.text), 201);
+	assert_string_equal(ask("SELECT rate_limit || ' ' || (limit_of = '$') FROM api_key WHERE name = 'child'", made.id), "9/h burst 9 true");
+	assert_int_equal(SEND(ACME_LIVE, "GET", LIST, .key = arena_fmt(&test_kept, "%.*s", (int)at("apiKey").len - 2, at("apiKey").ptr + 1).ptr), 200);
+	assert_non_null(strstr(kept(response_find_header(&test_response, "RateLimit")).ptr, ";r=7;"));
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"free\"}"), 201);
+	assert_string_equal(ask("SELECT coalesce(rate_limit, 'none') FROM api_key WHERE name = 'free'$", ""), "none");
 	assert_int_equal(list_with(test_key[ACME_LIVE]), 200);
 	assert_null(response_find_header(&test_response, "RateLimit").ptr);
 }
@@ -471,6 +480,77 @@ an_answer_that_was_changed_is_not_shown(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", "{\"name\":\"x\"}", .idem = key), 503);
 }
 
+static void
+keys_are_listed_page_by_page(void **state UNUSED)
+{
+	const char *cursor = "";
+	int         pages = 0, all = atoi(ask("SELECT count(*) FROM api_key WHERE environment_id = '$' AND revoked_at IS NULL", uuid(&test_environment[OTHER_LIVE])));
+
+	assert_int_equal(SEND(OTHER_LIVE, "GET", "/api/v1/api-keys?limit=0"), 400);
+	assert_true(at_is("error.param", "\"limit\""));
+	for (int i = 0; i < 3; i++, all++)
+		make(OTHER_LIVE, "", "");
+	do {
+		struct str next;
+
+		assert_int_equal(SEND(OTHER_LIVE, "GET", arena_fmt(&test_kept, "/api/v1/api-keys?limit=1%s", cursor).ptr), 200);
+		assert_true(at("data.0.id").ptr && !at("data.1.id").ptr);
+		pages++;
+		next = at("nextCursor");
+		assert_true(at_is("hasMore", next.ptr ? "true" : "false"));
+		cursor = next.ptr ? arena_fmt(&test_kept, "&cursor=%.*s", (int)next.len - 2, next.ptr + 1).ptr : NULL;
+	} while (cursor);
+	assert_int_equal(pages, all);
+}
+
+/* The policy over whole periods, and times in whole seconds, rounded up: who waits so long is not refused again. */
+static void
+a_limit_is_told_in_whole_seconds(void **state UNUSED)
+{
+	static const struct {
+		const char *rate;
+		int64_t     taken_ns, asked_ns; /* the moments of two requests */
+		const char *policy, *first, *second;
+		int         retry_after_s; /* of the second one; 0: it is not refused */
+	} cases[] = {
+		{ "1/h burst 1", 0, INT64_C(3599000000000), "q=1;w=3600", "r=0;t=3600", "r=0;t=1", 1 },
+		{ "1/h burst 1", 0, INT64_C(3598999999999), "q=1;w=3600", "r=0;t=3600", "r=0;t=2", 2 },
+		{ "1/h burst 1", 0, INT64_C(3599999999999), "q=1;w=3600", "r=0;t=3600", "r=0;t=1", 1 },
+		{ "1/h burst 1", 0, INT64_C(3600000000000), "q=1;w=3600", "r=0;t=3600", "r=0;t=3600", 0 },
+		{ "100/s burst 100", 0, 0, "q=100;w=1", "r=99;t=1", "r=98;t=1", 0 },
+		{ "100/s burst 101", 0, 0, "q=200;w=2", "r=100;t=1", "r=99;t=1", 0 },
+		{ "100/s burst 150", 0, 0, "q=200;w=2", "r=149;t=1", "r=148;t=1", 0 },
+		{ "100/s burst 200", 0, 0, "q=200;w=2", "r=199;t=1", "r=198;t=1", 0 },
+		{ "100/m burst 99", 0, 0, "q=100;w=60", "r=98;t=1", "r=97;t=1", 0 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct facts  facts = { .evicted = false };
+		struct call   c = { .arena = &test_kept, .res = &test_response, .buckets = test_buckets, .facts = &facts };
+		unsigned char hash[SHA256_BYTES];
+		struct bucket bucket;
+		const int64_t begun = INT64_C(1000000000000);
+
+		c.tenant.environment = c.tenant.family = id_new();
+		c.tenant.own_rate = true;
+		assert_true(rate_parse(str_of(cases[i].rate), &c.tenant.rate));
+		hash_sha256(str_of(fresh("hash")), hash);
+		for (int n = 0; n < 2; n++) {
+			const char *told = n ? cases[i].second : cases[i].first;
+			bool        refused = n && cases[i].retry_after_s;
+
+			response_reset(&test_response);
+			assert_int_equal(limit_take(&c, hash, n == 0, begun + (n ? cases[i].asked_ns : cases[i].taken_ns), &bucket),
+			    refused ? ERR_RATE_LIMITED : ERR_OK);
+			if (!str_is(response_find_header(&test_response, "RateLimit-Policy"), arena_fmt(&test_kept, "\"key\";%s", cases[i].policy).ptr)
+			    || !str_is(response_find_header(&test_response, "RateLimit"), arena_fmt(&test_kept, "\"key\";%s", told).ptr))
+				fail_msg("case %zu, request %d: %.*s, %.*s", i, n, STR_ARGS(response_find_header(&test_response, "RateLimit-Policy")),
+				    STR_ARGS(response_find_header(&test_response, "RateLimit")));
+			assert_int_equal(c.problem.retry_after_s, refused ? cases[i].retry_after_s : 0);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -488,6 +568,8 @@ main(void)
 		cmocka_unit_test(a_maker_that_was_given_another_end_makes_nothing),
 		cmocka_unit_test(an_environment_has_so_many_keys_at_most),
 		cmocka_unit_test(a_key_with_less_than_all_rights_is_not_made),
+		cmocka_unit_test(a_limit_is_told_in_whole_seconds),
+		cmocka_unit_test(keys_are_listed_page_by_page),
 		cmocka_unit_test(an_answer_that_was_changed_is_not_shown),
 	};
 	int failed;

@@ -10,6 +10,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- the cut ---- */
 
@@ -28,12 +29,13 @@ enum cut {
 	ENDED,        /* PostgreSQL ends the connection */
 	NO_MEMORY,    /* likewise, for another reason */
 	ONE_MORE,     /* the row, and an answer that nobody asked for */
+	ODD,          /* an answer of a kind that no statement has */
 };
 
 static enum cut cut;
 static unsigned cuts; /* still to be made */
 
-static const char *const sqlstates[] = { [NO_ANSWER] = NULL, [DOUBT] = "08006", [POOLER] = "08P01", [ENDED] = "57P01", [NO_MEMORY] = "53200" };
+static const char *const sqlstates[] = { [NO_ANSWER] = NULL, [DOUBT] = "08006", [POOLER] = "08P01", [ENDED] = "57P01", [NO_MEMORY] = "53200", [ODD] = NULL };
 static unsigned silent; /* answers that do not come any more */
 static bool     one_more;
 
@@ -163,8 +165,8 @@ __wrap_PQgetResult(PGconn *conn)
 	if (one_more)
 		return res;
 	PQclear(res);
-	silent = cut >= POOLER ? 2 : 0;
-	return error_with(sqlstates[cut]);
+	silent = cut >= POOLER && cut != ODD ? 2 : 0;
+	return cut == ODD ? PQmakeEmptyPGresult(NULL, PGRES_COPY_OUT) : error_with(sqlstates[cut]);
 }
 
 int
@@ -278,6 +280,9 @@ what_was_lost_is_told_as_it_is(void **state UNUSED)
 		{ "GET", "/outcome", NULL, false, ONE_MORE, 2, 200, NULL, NULL, 0 },
 		{ "POST", "/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", false, ONE_MORE, 1, 200, NULL, NULL, 1 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ONE_MORE, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "GET", "/outcome", NULL, false, ODD, 2, 200, NULL, NULL, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ODD, 1, 503, LOST LOOK " " KEYED, NOTHING, 0 },
+		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", true, ODD, 1, 200, NULL, NULL, 0 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 2, 200, NULL, NULL, 0 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, ENDED, 3, 503, NOTHING, "unknown", 0 },
 		{ "PATCH", "/outcome", "{\"fullName\":\"$\"}", false, NO_MEMORY, 1, 503, NOTHING, "unknown", 0 },
@@ -444,6 +449,7 @@ a_request_ends_with_its_time(void **state UNUSED)
 /* A twin of the request, in another worker. */
 static struct sent twin;
 static int         twin_status;
+static unsigned    twin_trips;
 
 static void
 send_twin(void)
@@ -458,6 +464,7 @@ send_twin(void)
 	arena_init(&test_arena);
 	test_app = app_new(&test_conf, &stats, test_buckets);
 	twin_status = send_request(&twin);
+	twin_trips = test_facts.db_trips;
 	app_free(test_app);
 	arena_fini(&test_arena);
 	response_fini(&test_response);
@@ -522,6 +529,7 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	const char *other = sent.idem;
 	struct str  first;
 	int64_t     before;
+	unsigned    logged;
 
 	assert_int_equal(send_request(&sent), 200);
 	/* Once; or it comes and goes, so often that one run is left, or none. */
@@ -531,9 +539,14 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 		    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", sent.idem, other).ptr;
 		at_flush = n ? arena_fmt(&test_kept, "DELETE FROM idempotency_key WHERE key = '%s'", sent.idem).ptr : NULL;
 		interferences = n ? n : 1;
-		assert_int_equal(send_request(&sent), n < 3 ? 200 : 503);
+		log_keep();
+		send_request(&sent);
+		logged = log_count(": 503 service_unavailable: Another request changed the same data");
+		assert_int_equal(test_response.status, n < 3 ? 200 : 503);
 		assert_int_equal(interferences, 0);
 		assert_int_equal(test_facts.replayed, n == 0);
+		if (n == 3)
+			assert_int_equal(logged, 1);
 		if (n == 3)
 			assert_true(at_is("message", "\"Another request changed the same data at the same moment. " NOTHING "\"")
 			    && at_is("error.code", "\"service_unavailable\"") && !at("id").ptr);
@@ -655,6 +668,21 @@ what_was_in_the_way_and_is_gone_is_made(void **state UNUSED)
 			}
 }
 
+/* One that comes while the first one still runs waits for its lock, once, and is asked to come again. */
+static void
+a_twin_does_not_wait_twice(void **state UNUSED)
+{
+	twin = (struct sent) { ACME_LIVE, "PATCH", "/api/v1/customers/outcome", "{\"fullName\":\"Twin\"}", .idem = fresh("key") };
+	syncs_before = 0;
+	instead = send_twin;
+	assert_int_equal(send_request(&twin), 200);
+	instead = NULL;
+	assert_int_equal(twin_status, 409);
+	assert_int_equal(twin_trips, 3); /* to connect, for its key, and for the lock */
+	assert_int_equal(send_request(&twin), 200);
+	assert_true(test_facts.replayed);
+}
+
 /* A refusal is kept for the key, and the twin's may have come first. */
 static void
 a_refusal_is_the_one_that_was_kept_first(void **state UNUSED)
@@ -689,6 +717,20 @@ a_refusal_is_the_one_that_was_kept_first(void **state UNUSED)
 		assert_int_equal(send_request(&twin), 409);
 		assert_int_equal(test_facts.replayed, 1);
 	}
+	/* Where it cannot be stored, because another program has just taken the key, it is the answer all the same. */
+	SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = id);
+	twin.idem = fresh("key");
+	at_put = arena_fmt(&test_kept, "INSERT INTO idempotency_key SELECT environment_id, '%s', request_hash, maker, version, asked,"
+	    " status, headers, answer, sealed, created_at FROM idempotency_key WHERE key = '%s'", twin.idem, id).ptr;
+	put_left = 1;
+	log_keep();
+	send_request(&twin);
+	assert_int_equal(log_count("the refusal was not recorded: "), 1);
+	assert_int_equal(put_left, 0);
+	assert_int_equal(test_response.status, 409);
+	assert_true(at_is("error.code", "\"duplicate\"") && at_is("error.param", "\"externalId\"") && !test_facts.replayed);
+	assert_int_equal(send_request(&twin), 409);
+	assert_true(at_is("error.code", "\"idempotency_key_mismatch\""));
 	/* Even when the answer that says so is lost. */
 	twin.idem = fresh("key");
 	cut = AFTER_SYNC;
@@ -712,6 +754,7 @@ a_failure_is_told_by_outcome_and_reason(void **state UNUSED)
 		bool            key, writes;
 		enum err        code;
 		const char     *message;
+		bool            cut;
 	} failures[] = {
 		{ DB_LOCKED, TX_UNDONE, SQL__COUNT, false, true, ERR_UNAVAILABLE, "Another request holds what this one needs. " NOTHING },
 		{ DB_TIMEOUT, TX_UNDONE, SQL__COUNT, false, true, ERR_UNAVAILABLE, "The request took too long. " NOTHING },
@@ -730,16 +773,23 @@ a_failure_is_told_by_outcome_and_reason(void **state UNUSED)
 		{ DB_FAILED, TX_UNDONE, SQL_IDEMPOTENCY_LOOK, true, true, ERR_IDEM_UNAVAILABLE, "The idempotency record cannot be read or written. " NOTHING },
 		{ DB_FAILED, TX_UNDONE, SQL_IDEMPOTENCY_PUT, true, true, ERR_IDEM_UNAVAILABLE, "The idempotency record cannot be read or written. " NOTHING },
 		{ DB_LOCKED, TX_UNDONE, SQL_CUSTOMER_UPDATE, true, true, ERR_UNAVAILABLE, "Another request holds what this one needs. " NOTHING },
+		/* Cut short because its tenant has too much of the workers. */
+		{ DB_TIMEOUT, TX_UNDONE, SQL__COUNT, true, true, ERR_RATE_LIMITED,
+		    "This environment has as many requests in hand as it may have while others wait. " NOTHING, true },
+		{ DB_TIMEOUT, TX_UNKNOWN, SQL__COUNT, true, true, ERR_UNAVAILABLE, "The request took too long. " REPEAT, true },
+		{ DB_GONE, TX_UNDONE, SQL__COUNT, true, true, ERR_UNAVAILABLE, "The service is temporarily unavailable. " NOTHING, true },
 	};
 
 	for (size_t i = 0; i < COUNTOF(failures); i++) {
-		struct call c = { .arena = &test_kept, .route = failures[i].writes ? &writes : &plain,
+		struct facts facts = { .over_share = false };
+		struct call  c = { .arena = &test_kept, .route = failures[i].writes ? &writes : &plain, .facts = &facts,
 			.idem.key = failures[i].key ? STR("k") : STR_NONE };
 		struct tx   tx;
 		enum err    e;
 
 		tx_init(&tx, test_serve, &test_kept);
 		tx.outcome = failures[i].outcome;
+		tx.cut = failures[i].cut;
 		if (failures[i].failed != SQL__COUNT) {
 			tx_step(&tx, failures[i].failed);
 			tx.failed = 0;
@@ -749,7 +799,16 @@ a_failure_is_told_by_outcome_and_reason(void **state UNUSED)
 		if (e != failures[i].code || c.problem.code != e || strcmp(c.problem.message, failures[i].message) != 0)
 			fail_msg("failure %zu: %s", i, c.problem.message);
 		assert_string_equal(c.problem.log, failures[i].outcome == TX_UNKNOWN ? "why; outcome unknown" : "why");
-		assert_int_equal(c.problem.retry_after_s, err_info(e)->status == 503);
+		assert_int_equal(facts.over_share, e == ERR_RATE_LIMITED);
+		/* Any of 1 to 3, by chance. */
+		for (int n = 0; e == ERR_RATE_LIMITED && n < 1000; n++) {
+			assert_int_equal(call_db_failed(&c, &tx, failures[i].status), e);
+			assert_in_range(c.problem.retry_after_s, 1, 3);
+		}
+		if (e == ERR_RATE_LIMITED)
+			assert_string_equal(c.problem.log, "why");
+		else
+			assert_int_equal(c.problem.retry_after_s, err_info(e)->status == 503);
 		if (e == ERR_IDEM_IN_PROGRESS || e == ERR_IDEM_UNAVAILABLE)
 			assert_string_equal(c.problem.param, "Idempotency-Key");
 		else
@@ -1029,6 +1088,33 @@ nothing_is_sent_for_one_who_has_left(void **state UNUSED)
 	assert_string_equal(tx.log, "");
 }
 
+/* A client that leaves while the database works: nobody waits for it, and the log has no failure. */
+static void
+who_has_left_is_not_waited_for(void **state UNUSED)
+{
+	const int64_t timeout_ms = test_conf.request_timeout_ms;
+	struct peer   peer = { .leaves = POLLRDHUP };
+	int           ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	peer.fd = ends[0];
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1", .peer = &peer), 200);
+	assert_false(test_facts.left);
+	close(ends[1]);
+	test_conf.request_timeout_ms = 600 * 1000;
+	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
+	log_keep();
+	SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1", .peer = &peer);
+	assert_int_equal(log_count("request "), 0);
+	execute("ROLLBACK");
+	assert_true(test_facts.left && test_response.status == 503);
+	/* The next one is another client's. */
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/customers?limit=1"), 200);
+	assert_false(test_facts.left);
+	test_conf.request_timeout_ms = timeout_ms;
+	close(ends[0]);
+}
+
 /* Each statement goes with its text, and each transaction with the settings that it must have. */
 static void
 without_prepared_statements_it_is_the_same(void **state UNUSED)
@@ -1119,6 +1205,107 @@ a_pooler_is_suspected_once(void **state UNUSED)
 	assert_int_equal(suspicions(3), 0);
 }
 
+/* Before a refusal by rules it is looked whether the key has an answer: whoever cannot look does not refuse. */
+static void
+a_look_that_fails_is_no_answer(void **state UNUSED)
+{
+	struct sent sent = { ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"no address\"}", .idem = fresh("key") };
+	const char *done = fresh("key");
+
+	assert_int_equal(send_request(&sent), 400);
+	cut = BEFORE_SYNC;
+	cuts = 3;
+	assert_int_equal(send_request(&sent), 503);
+	assert_non_null(strstr(sentence(), "The service is temporarily unavailable. " NOTHING));
+	assert_int_equal(cuts, 0);
+	cut = NO_CUT;
+	assert_int_equal(send_request(&sent), 400);
+	/* The same for a key that this worker knows: the write is not begun. */
+	sent = (struct sent) { ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = done };
+	assert_int_equal(send_request(&sent), 201);
+	cut = BEFORE_SYNC;
+	cuts = 3;
+	assert_int_equal(send_request(&sent), 503);
+	assert_non_null(strstr(sentence(), "The service is temporarily unavailable. " NOTHING));
+	assert_int_equal(cuts, 0);
+	cut = NO_CUT;
+	assert_int_equal(send_request(&sent), 201);
+	assert_true(test_facts.replayed);
+}
+
+/* What app_check() finds, what it says of that, and what the scoreboard shows. */
+static void
+how_it_stands_with_the_database_is_told(void **state UNUSED)
+{
+	static const struct {
+		const char       *role, *host; /* NULL: as the tests are */
+		const char       *done;        /* before, by a superuser, with the role's name in the place of '$' */
+		enum db_condition found;
+		const char       *why;
+		enum stats_db     state;
+		const char       *level; /* of its line in the log, or NULL */
+	} cases[] = {
+		{ "clientele_serve", NULL, NULL, DB_CONDITION_FIT, "", STATS_DB_CONNECTED, NULL },
+		{ NULL, NULL, "CREATE ROLE \"$\" LOGIN SUPERUSER", DB_CONDITION_UNFIT, "connects as a superuser", STATS_DB_CONNECTED, "error" },
+		{ NULL, NULL, "CREATE ROLE \"$\" LOGIN CONNECTION LIMIT 0", DB_CONDITION_NO_ROOM, "room", STATS_DB_NO_ROOM, "warn" },
+		{ NULL, NULL, "CREATE ROLE \"$\" NOLOGIN", DB_CONDITION_REFUSED, "", STATS_DB_AWAY, "warn" },
+		{ "clientele_serve", "/nonexistent", NULL, DB_CONDITION_UNREACHABLE, "reached", STATS_DB_AWAY, "warn" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct stats_slot stats = { .db = STATS_DB_NONE };
+		const char       *role = cases[i].role ? cases[i].role : fresh("probe_");
+		struct db_room    room = { .max_connections = -7 };
+		struct conf       conf;
+		struct app       *app;
+		enum db_condition found;
+		unsigned          lines;
+
+		if (cases[i].done)
+			execute(arena_fmt(&test_kept, "%s; GRANT CONNECT ON DATABASE %s TO \"%s\"", text_of(cases[i].done, role),
+			    PQdb(superuser), role).ptr);
+		conf_init(&conf);
+		free(conf.database_url);
+		conf.database_url = strdup(arena_fmt(&test_kept, "dbname=%s user=%s host=%s", PQdb(superuser), role,
+		    cases[i].host ? cases[i].host : PQhost(superuser)).ptr);
+		app = app_new(&conf, &stats, test_buckets);
+		log_keep();
+		found = app_check(app);
+		lines = log_count(arena_fmt(&test_kept, "Z %-5s test[%d]: %s", cases[i].level ? cases[i].level : "error", (int)getpid(), app_why(app)).ptr);
+		if (found != cases[i].found || lines != (cases[i].level != NULL))
+			fail_msg("case %zu: found %s, %u lines, %s", i, db_condition_names[found], lines, app_why(app));
+		if (!strstr(app_why(app), cases[i].why) || (cases[i].found == DB_CONDITION_FIT) != !*app_why(app))
+			fail_msg("case %zu: %s", i, app_why(app));
+		assert_int_equal(stats.db, cases[i].state);
+		assert_int_equal(app_room(app, &room), cases[i].state == STATS_DB_CONNECTED);
+		assert_int_equal(room.max_connections > 0, cases[i].state == STATS_DB_CONNECTED);
+		if (cases[i].found == DB_CONDITION_UNREACHABLE) {
+			struct app *first = test_app;
+
+			test_app = app;
+			log_keep();
+			SEND(ACME_LIVE, "GET", "/api/v1/customers");
+			lines = log_count("503 service_unavailable: the database cannot be reached");
+			test_app = first;
+			assert_int_equal(test_response.status, 503);
+			assert_int_equal(lines, 1);
+			assert_true(at_is("code", "\"service_unavailable\""));
+			assert_null(test_facts.key.ptr); /* nobody knows whether it is one */
+			assert_true(id_is_nil(&test_facts.organization));
+		}
+		/* Mended: nothing is left of it. */
+		if (cases[i].found == DB_CONDITION_UNFIT) {
+			execute(arena_fmt(&test_kept, "ALTER ROLE \"%s\" NOSUPERUSER; GRANT clientele_serve TO \"%s\"", role, role).ptr);
+			assert_int_equal(app_check(app), DB_CONDITION_FIT);
+			assert_string_equal(app_why(app), "");
+		}
+		app_free(app);
+		conf_fini(&conf);
+		if (cases[i].done)
+			execute(arena_fmt(&test_kept, "DROP OWNED BY \"%s\"; DROP ROLE \"%s\"", role, role).ptr);
+	}
+}
+
 int
 main(void)
 {
@@ -1126,6 +1313,7 @@ main(void)
 		cmocka_unit_test(what_was_lost_is_told_as_it_is),
 		cmocka_unit_test(what_takes_no_key_is_not_told_of_one),
 		cmocka_unit_test(a_secret_is_shown_once_and_again_for_the_same_request),
+		cmocka_unit_test(a_twin_does_not_wait_twice),
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),
 		cmocka_unit_test(a_record_that_comes_meanwhile_is_found),
@@ -1138,6 +1326,7 @@ main(void)
 		cmocka_unit_test(a_lost_connection_is_noted),
 		cmocka_unit_test(what_takes_too_much_is_cut_short),
 		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
+		cmocka_unit_test(who_has_left_is_not_waited_for),
 		cmocka_unit_test(a_pooler_is_suspected_once),
 		cmocka_unit_test(a_refused_key_is_looked_up_now_and_then),
 		cmocka_unit_test(a_failure_is_told_by_outcome_and_reason),
@@ -1145,6 +1334,8 @@ main(void)
 		cmocka_unit_test(an_error_of_libpq_is_a_lost_connection),
 		cmocka_unit_test(a_later_run_proves_only_what_it_saw),
 		cmocka_unit_test(a_request_ends_with_its_time),
+		cmocka_unit_test(a_look_that_fails_is_no_answer),
+		cmocka_unit_test(how_it_stands_with_the_database_is_told),
 		cmocka_unit_test(without_prepared_statements_it_is_the_same),
 	};
 	int failed;

@@ -1,6 +1,9 @@
 /* From a path, a query and a filter to the rows that are meant, and to no others. */
 #include "app_test.h"
 #include "base/limits.h"
+#include "resource/customer/customer.h"
+
+#include <libpq-fe.h>
 
 #define CUSTOMERS "/api/v1/customers"
 
@@ -80,10 +83,17 @@ a_path_without_a_version_names_its_successor(void **state UNUSED)
 		{ "/customers?limit=1", "</api/v1/customers>; rel=\"successor-version\"" },
 		{ "/api/customers/a%20b%2Fc%C3%A9-._~9", "</api/v1/customers/a%20b%2Fc%C3%A9-._~9>; rel=\"successor-version\"" },
 		{ "/api/customers/a%22%3E", "</api/v1/customers/a%22%3E>; rel=\"successor-version\"" },
+		{ "/api/customers/1/2/3/4/5/6/7", "</api/v1/customers/1/2/3/4/5/6/7>; rel=\"successor-version\"" },
+		{ "/api/customers/1/2/3/4/5/6/7/8", "</api/v1/customers/1/2/3/4/5/6/7/8>; rel=\"successor-version\"" },
+		{ "/api/customers/1/2/3/4/5/6/7/8/9", "</api/v1/customers/1/2/3/4/5/6/7/8%2F9>; rel=\"successor-version\"" },
 		{ "/api/v1/customers", NULL },
 		{ "/v1/customers", NULL },
 	};
+	const size_t around = strlen("</api/v1/customers/>; rel=\"successor-version\"");
 
+	SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"id\":\"1/2/3/4/5/6/7\"}");
+	SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"id\":\"1/2/3/4/5/6/7/8\"}");
+	SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"id\":\"1/2/3/4/5/6/7/8/9\"}");
 	SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"id\":\"a b/c\xc3\xa9-._~9\"}");
 	SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"id\":\"a\\\">\"}");
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
@@ -93,6 +103,27 @@ a_path_without_a_version_names_its_successor(void **state UNUSED)
 		assert_int_equal(header("Sunset") != NULL, cases[i].link != NULL);
 		if (cases[i].link)
 			assert_string_equal(header("Link"), cases[i].link);
+	}
+	/* What is not here is not there either; and pages that have no version have no successor. */
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/customers/nobody-at-all"), 404);
+	assert_non_null(header("Deprecation"));
+	assert_null(header("Link"));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api-reference/2026-08-27/errors/not_found.md", .key = ""), 200);
+	assert_null(header("Deprecation"));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/openapi.json", .key = ""), 200);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/apix/customers"), 404);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api?limit=1"), 404);
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1"), 404);
+	/* The headers of a GET, which the connection sends without its body. */
+	assert_int_equal(SEND(ACME_LIVE, "HEAD", "/api/customers"), 200);
+	assert_true(test_response.head_only && header("Link"));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/customers"), 200);
+	assert_false(test_response.head_only);
+	/* Front servers have a bound for headers. */
+	for (size_t more = 0; more < 2; more++) {
+		assert_int_equal(SEND(ACME_LIVE, "DELETE", joined("/api/customers/", many(1536 - around + more, 'x'))), 405);
+		assert_int_equal(header("Link") != NULL, !more);
+		assert_non_null(header("Deprecation"));
 	}
 }
 
@@ -129,6 +160,8 @@ a_page_is_asked_for_within_bounds(void **state UNUSED)
 		{ "limit=1x", "\"limit\"" },
 		{ "limit=", "\"limit\"" },
 		{ "limit=1&limit=1", "\"limit\"" },
+		{ "limit=1&limit=x", "\"limit\"" },
+		{ "cursor=x&cursor=y", "\"cursor\"" },
 		{ "cursor=x", "\"cursor\"" },
 		{ "cursor=", "\"cursor\"" },
 		{ "externalId=a&externalId=a", "\"externalId\"" },
@@ -140,6 +173,8 @@ a_page_is_asked_for_within_bounds(void **state UNUSED)
 
 		if (status != (cases[i].blamed ? 400 : 200) || (cases[i].blamed && !at_is("error.param", cases[i].blamed)))
 			fail_msg("%s: %.*s", cases[i].query, STR_ARGS(body()));
+		if (cases[i].blamed && at("error.details.1").ptr)
+			fail_msg("%s is blamed for more than one thing: %.*s", cases[i].query, STR_ARGS(body()));
 	}
 }
 
@@ -216,6 +251,59 @@ a_filtered_list_is_paged(void **state UNUSED)
 		    ? arena_fmt(&test_kept, "&cursor=%.*s", (int)next.len - 2, next.ptr + 1).ptr : NULL;
 	} while (cursor);
 	assert_string_equal(all, "two One A ");
+}
+
+static void
+execute(PGconn *conn, const char *sql)
+{
+	PGresult *res = PQexec(conn, sql);
+
+	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(conn));
+	PQclear(res);
+}
+
+/* A page of a search looks at so many rows and says where it stopped, whether that row belongs to it or not. */
+static void
+a_search_goes_on_where_it_stopped(void **state UNUSED)
+{
+	enum { ROWS = CUSTOMER_LOOKED_AT + 5 };
+	static const struct {
+		int         at;    /* the needle's place among the rows, from 1 on; another one is the last row */
+		const char *pages; /* how many each page has */
+	} cases[] = {
+		{ CUSTOMER_LOOKED_AT, "1 1 " }, { CUSTOMER_LOOKED_AT + 1, "0 2 " },
+	};
+	PGconn *conn = PQconnectdb("");
+	char    environment[ID_UUID_BYTES];
+
+	id_uuid(&test_environment[OTHER_LIVE], environment);
+	execute(conn, arena_fmt(&test_kept, "DELETE FROM customer WHERE environment_id = '%.*s'; INSERT INTO customer (environment_id, id,"
+	    " external_id, email, timezone, metadata, is_active, created_at, updated_at) SELECT '%.*s',"
+	    " ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, n, 'a@b.co', 'UTC', '{}', true, now(), now()"
+	    " FROM generate_series(1, %d) n", ID_UUID_BYTES, environment, ID_UUID_BYTES, environment, ROWS).ptr);
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		const char *cursor = "", *pages = "";
+
+		execute(conn, arena_fmt(&test_kept, "UPDATE customer SET full_name = CASE WHEN external_id IN ('%d', '1') THEN 'needle' END"
+		    " WHERE (full_name = 'needle' OR external_id IN ('%d', '1')) AND environment_id = '%.*s'", ROWS + 1 - cases[i].at, ROWS + 1 - cases[i].at, ID_UUID_BYTES, environment).ptr);
+		for (int page = 0; cursor && page < 5; page++) {
+			size_t     n = 0;
+			struct str next;
+
+			assert_int_equal(SEND(OTHER_LIVE, "GET", joined(CUSTOMERS "?limit=9&search=needle", cursor), NULL, "2026-05-25"), 200);
+			while (at(arena_fmt(&test_kept, "data.%zu.fullName", n).ptr).ptr)
+				n++;
+			pages = arena_fmt(&test_kept, "%s%zu ", pages, n).ptr;
+			next = at("pagination.nextCursor");
+			next = next.ptr ? next : at("nextCursor");
+			cursor = next.ptr && next.ptr[0] == '"' ? arena_fmt(&test_kept, "&cursor=%.*s", (int)next.len - 2, next.ptr + 1).ptr : NULL;
+		}
+		if (strcmp(pages, cases[i].pages) != 0)
+			fail_msg("with a row at %d the pages have %s", cases[i].at, pages);
+	}
+	execute(conn, arena_fmt(&test_kept, "DELETE FROM customer WHERE environment_id = '%.*s'", ID_UUID_BYTES, environment).ptr);
+	PQfinish(conn);
 }
 
 /* Both spellings, as everywhere; the whole address, and nothing but it. */
@@ -403,6 +491,7 @@ a_version_is_a_date_of_the_calendar(void **state UNUSED)
 static void
 a_refused_request_is_told_when_to_come_back(void **state UNUSED)
 {
+	log_keep();
 	for (int i = 0; i < 20; i++) {
 		struct sent s = { ACME_LIVE, "GET", CUSTOMERS, .refused = "Come back later." };
 		int64_t     wait;
@@ -411,7 +500,10 @@ a_refused_request_is_told_when_to_come_back(void **state UNUSED)
 		assert_true(at_is("message", "\"Come back later.\"") && at_is("error.code", "\"service_unavailable\""));
 		assert_true(str_to_i64(response_find_header(&test_response, "Retry-After"), 1, 3, &wait));
 		assert_int_equal(test_facts.db_trips, 0);
+		assert_int_equal(test_facts.error, ERR_UNAVAILABLE);
 	}
+	/* The log has a line for the whole of it, which is not written here. */
+	assert_int_equal(log_count("request "), 0);
 }
 
 int
@@ -424,6 +516,7 @@ main(void)
 		cmocka_unit_test(a_page_is_asked_for_within_bounds),
 		cmocka_unit_test(a_filter_shows_what_it_says),
 		cmocka_unit_test(a_filtered_list_is_paged),
+		cmocka_unit_test(a_search_goes_on_where_it_stopped),
 		cmocka_unit_test(a_list_is_for_one_address),
 		cmocka_unit_test(an_id_may_have_slashes_in_a_path),
 		cmocka_unit_test(an_update_changes_one_field_and_no_other),

@@ -1,8 +1,13 @@
 /* What is judged before a handler, and by the tables of fields: bounds, from both sides. */
 #include "app_test.h"
+#include "base/clock.h"
 #include "base/limits.h"
+#include "call/call.h"
 #include "json/jread.h"
+#include "resource/customer/country.h"
 #include "resource/customer/customer.h"
+#include "shm/share.h"
+#include "shm/word.h"
 
 #define CUSTOMERS "/api/v1/customers"
 #define ADDRESS "\"line1\":\"1\",\"city\":\"c\",\"postalCode\":\"p\",\"country\":\"BR\""
@@ -163,6 +168,7 @@ a_key_belongs_to_method_path_body_version_and_environment(void **state UNUSED)
 		{ { ACME_LIVE, "PATCH", first.uri, "{}", .idem = key }, 409 },
 		{ { ACME_LIVE, "PATCH", first.uri, "[1]", .idem = key }, 409 },
 		{ { ACME_LIVE, "PATCH", first.uri, first.body, "2026-05-01", .idem = key }, 409 },
+		{ { ACME_LIVE, "PATCH", first.uri, first.body, .idem = key, .prefer = "return=each" }, 409 },
 		{ { ACME_LIVE, "PATCH", joined(first.uri, "?x=1", ""), first.body, .idem = key }, 200 },
 		{ { ACME_LIVE, "PATCH", first.uri, "{ \"fullName\" : \"\\u0041\" }", .idem = key }, 200 },
 		{ { ACME_SANDBOX, "PATCH", first.uri, first.body, .idem = key }, 404 },
@@ -660,6 +666,204 @@ old_spellings_are_read_where_they_were_known(void **state UNUSED)
 	}
 }
 
+/* For the log and the counters. */
+static void
+what_a_request_did_is_noted(void **state UNUSED)
+{
+	const char *key = fresh("key");
+	const struct {
+		const char *method, *uri, *body, *idem, *key;
+		enum err    error;
+		bool        asked, replayed, known;
+		enum sql_id statement; /* that was sent */
+		int         like;      /* the same number: the same route */
+	} cases[] = {
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, NULL, ERR_OK, true, false, true, SQL_CUSTOMER_LIST },
+		{ "GET", CUSTOMERS "?limit=x", NULL, NULL, NULL, ERR_VALIDATION, false, false, true, SQL__COUNT },
+		{ "GET", CUSTOMERS "/nobody", NULL, NULL, NULL, ERR_CUSTOMER_NOT_FOUND, true, false, true, SQL_CUSTOMER_GET_EXTERNAL, 1 },
+		{ "GET", CUSTOMERS, NULL, NULL, "ck_live_", ERR_UNAUTHORIZED, false, false, false, SQL__COUNT },
+		{ "POST", CUSTOMERS, MINIMAL, key, NULL, ERR_OK, true, false, true, SQL_CUSTOMER_CREATE, 2 },
+		{ "POST", CUSTOMERS, MINIMAL, key, NULL, ERR_OK, true, true, true, SQL_IDEMPOTENCY_LOOK, 2 },
+		{ "GET", "/nothing", NULL, NULL, NULL, ERR_NOT_FOUND, false, false, false, SQL__COUNT, 3 },
+	};
+
+	uint32_t routes[COUNTOF(cases)];
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		bool sent = false, other = false;
+
+		if (!cases[i].asked)
+			assert_int_equal(SEND(ACME_LIVE, "GET", CUSTOMERS "?limit=1"), 200); /* the key is known now */
+		send_request(&(struct sent) { ACME_LIVE, cases[i].method, cases[i].uri, cases[i].body, .idem = cases[i].idem, .key = cases[i].key });
+		for (size_t id = 0; id < SQL__COUNT; id++) {
+			bool has = test_facts.statements.word[id / 64] >> id % 64 & 1;
+
+			sent |= has && id == cases[i].statement;
+			other |= has && id != cases[i].statement;
+		}
+		if (test_facts.error != cases[i].error || test_facts.replayed != cases[i].replayed || sent != (cases[i].statement != SQL__COUNT)
+		    || (test_facts.db_us > 0) != cases[i].asked || (test_facts.db_trips > 0) != cases[i].asked || (other && !cases[i].asked))
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		assert_int_equal(test_facts.key.ptr != NULL, cases[i].known);
+		assert_int_equal(!id_is_nil(&test_facts.organization), cases[i].known);
+		assert_false(test_facts.left || test_facts.over_share || test_facts.evicted);
+		routes[i] = test_facts.route;
+		for (size_t n = 0; n <= i; n++)
+			assert_int_equal(routes[n] == routes[i], cases[n].like == cases[i].like);
+	}
+}
+
+static void
+an_answer_has_so_many_faults_at_most(void **state UNUSED)
+{
+	struct facts facts = { .over_share = false };
+	struct call  c = { .arena = &test_kept, .facts = &facts };
+
+	assert_int_equal(call_fields_done(&c), ERR_OK);
+	for (size_t i = 0; i < PROBLEM_DETAILS_MAX + 2; i++)
+		call_field(&c, i ? "later" : "first", "is wrong");
+	assert_int_equal(c.problem.details, PROBLEM_DETAILS_MAX);
+	assert_string_equal(c.problem.detail[PROBLEM_DETAILS_MAX - 1].field, "later");
+	assert_int_equal(call_fields_done(&c), ERR_VALIDATION);
+	assert_string_equal(c.problem.param, "first");
+	assert_string_equal(c.problem.message, "first: is wrong");
+}
+
+static void
+a_trace_goes_on_in_the_answer(void **state UNUSED)
+{
+	static const char parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	struct sent       sent = { ACME_LIVE, "GET", CUSTOMERS "?limit=1", .trace = parent };
+	struct str        answered;
+
+	assert_int_equal(send_request(&sent), 200);
+	answered = response_find_header(&test_response, "traceresponse");
+	assert_int_equal(answered.len, strlen(parent));
+	assert_memory_equal(answered.ptr, parent, strlen("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+	assert_memory_not_equal(answered.ptr, parent, strlen(parent));
+	assert_true(str_is(test_facts.trace.id, "4bf92f3577b34da6a3ce929d0e0e4736"));
+	sent.often[HEADER_TRACEPARENT] = 2;
+	assert_int_equal(send_request(&sent), 200);
+	assert_null(response_find_header(&test_response, "traceresponse").ptr);
+	assert_null(test_facts.trace.id.ptr);
+	sent = (struct sent) { ACME_LIVE, "GET", CUSTOMERS "?limit=1", .trace = "00-x" };
+	assert_int_equal(send_request(&sent), 200);
+	assert_null(response_find_header(&test_response, "traceresponse").ptr);
+}
+
+/* Whatever a client library may call: an endpoint of the API that is not served says so, with its resource. */
+static void
+what_is_not_served_is_told_from_what_is_not_there(void **state UNUSED)
+{
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/webhooks/x/test", "{}"), 404);
+	assert_true(at_is("code", "\"endpoint_not_available\""));
+	assert_true(at_is("message", "\"This part of the API is not served here: webhooks.\""));
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/nothing"), 404);
+	assert_true(at_is("code", "\"not_found\""));
+}
+
+static void
+a_country_has_a_document(void **state UNUSED)
+{
+	static const struct {
+		const char *codes, *number, *document;
+	} cases[] = {
+		{ "AR", "1", "CUIT" }, { "CL", "1", "RUT" }, { "CO", "1", "NIT" }, { "MX", "1", "RFC" }, { "PE", "1", "RUC" }, { "US", "1", "EIN" },
+		{ "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK", "1", "VAT" },
+		{ "BR", "11.222.333/0001-81", "CNPJ" }, { "BR", "111.444.777-35", "CPF" }, { "BR", "12345678901", "CPF" }, { "BR", "AZ12345678901:", "CPF" },
+		{ "BR", "1234567890", "CNPJ" }, { "BR", "123456789012", "CNPJ" }, { "AR US", "12345678901", NULL },
+		{ "AD GB JP NO CH ZW UY CA", "12345678901", "TAX_ID" },
+	};
+	size_t known = 0;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		for (const char *code = cases[i].codes; strlen(code) >= 2; code += code[2] ? 3 : 2) {
+			struct str document = country_document((struct str) { code, 2 }, str_of(cases[i].number));
+
+			assert_true(country_known((struct str) { code, 2 }));
+			if (cases[i].document ? !str_is(document, cases[i].document) : str_is(document, "CPF"))
+				fail_msg("%.2s, %s: %.*s", code, cases[i].number, STR_ARGS(document));
+		}
+	/* All that ISO 3166-1 has, and no others. */
+	for (char a = 'A'; a <= 'Z'; a++)
+		for (char b = 'A'; b <= 'Z'; b++)
+			known += country_known((struct str) { (const char[]) { a, b }, 2 });
+	assert_int_equal(known, 249);
+	assert_false(country_known(STR("BRA")) || country_known(STR("B")) || country_known(STR("")) || country_known(STR("br"))
+	    || country_known(STR("B ")));
+	assert_true(str_is(country_document(STR("XX"), STR("1")), "TAX_ID"));
+	/* As an answer has it: of the address's country. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"taxDocument\":\"12345678901\",\"address\":{" ADDRESS "}}"), 201);
+	assert_true(at_is("documentType", "\"CPF\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"taxDocument\":\"12345678901\"}"), 201);
+	assert_true(at_is("documentType", "\"TAX_ID\""));
+	assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, "{\"email\":\"a@b.co\",\"address\":{" ADDRESS "}}"), 201);
+	assert_true(at_is("documentType", "null"));
+}
+
+/* What other workers have in hand for the same environment. */
+static void
+an_environment_has_its_share_of_the_workers(void **state UNUSED)
+{
+	enum { WORKERS = 4, PERCENT = 50 };
+	static struct share_table table;
+	static struct stats_slot  stats;
+	static const struct {
+		const char     *method, *uri, *version, *body;
+		enum share_kind held;
+		size_t          held_by;   /* workers */
+		bool            full;      /* the others have something in hand, too */
+		int             status;
+	} cases[] = {
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 1, true, 200 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 2, true, 429 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 2, false, 200 },
+		{ "POST", CUSTOMERS "/batch", NULL, "{\"customers\":[" MINIMAL "]}", SHARE_BULK, 1, true, 429 },
+		{ "POST", CUSTOMERS, NULL, MINIMAL, SHARE_QUICK, 1, true, 201 },
+		{ "GET", CUSTOMERS "?search=x", "2026-05-25", NULL, SHARE_SCAN, 1, false, 429 },
+		{ "GET", CUSTOMERS "?search=x", "2026-05-25", NULL, SHARE_QUICK, 0, false, 200 },
+	};
+	struct app  *first = test_app;
+	struct share mine = { .table = &table, .percent = PERCENT };
+
+	share_measure(&table, WORKERS, WORKERS + 1);
+	test_app = app_new(&test_conf, &stats, test_buckets);
+	app_share(test_app, &mine);
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct share others[WORKERS + 1];
+
+		for (size_t n = 1; n <= WORKERS; n++) {
+			others[n] = (struct share) { .table = &table, .place = n, .percent = PERCENT };
+			word_set(&table.mixed_ms, 0);
+			if (n > cases[i].held_by && !cases[i].full)
+				continue;
+			if (!share_begin(&others[n], &test_environment[n <= cases[i].held_by ? ACME_LIVE : OTHER_LIVE],
+			        n <= cases[i].held_by ? cases[i].held : SHARE_QUICK, false))
+				fail_msg("case %zu: worker %zu", i, n);
+			word_set(&table.row[n].since_ms, clock_mono_ms() - 5000);
+		}
+		word_set(&table.mixed_ms, clock_mono_ms());
+		if (SEND(ACME_LIVE, cases[i].method, cases[i].uri, cases[i].body, cases[i].version) != cases[i].status)
+			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		assert_int_equal(test_facts.over_share, cases[i].status == 429);
+		assert_int_equal(word_get(&table.row[0].tag), 0); /* nothing is in hand any more */
+		for (size_t n = 1; n <= WORKERS; n++)
+			share_end(&others[n]);
+	}
+	app_free(test_app);
+	test_app = first;
+}
+
+static void
+between_requests_it_is_told_when_there_is_something_to_do(void **state UNUSED)
+{
+	int64_t due = app_idle(test_app);
+
+	assert_true(due > 0 && due <= 90 * 1000);
+	assert_ptr_equal(app_db(test_app), app_db(test_app));
+	assert_true(db_is_connected(app_db(test_app)));
+}
+
 int
 main(void)
 {
@@ -679,6 +883,13 @@ main(void)
 		cmocka_unit_test(an_update_clears_what_may_be_empty),
 		cmocka_unit_test(what_is_not_looked_at_is_named),
 		cmocka_unit_test(old_spellings_are_read_where_they_were_known),
+		cmocka_unit_test(what_a_request_did_is_noted),
+		cmocka_unit_test(an_answer_has_so_many_faults_at_most),
+		cmocka_unit_test(a_trace_goes_on_in_the_answer),
+		cmocka_unit_test(what_is_not_served_is_told_from_what_is_not_there),
+		cmocka_unit_test(a_country_has_a_document),
+		cmocka_unit_test(an_environment_has_its_share_of_the_workers),
+		cmocka_unit_test(between_requests_it_is_told_when_there_is_something_to_do),
 	};
 	int failed;
 

@@ -14,6 +14,12 @@ POINTS = {
     "after the answer": ("answer", 1.0),       # the client has all of it, and the connection ends
 }
 NEVER = 1 << 30
+# Which message of a transaction: the one with the statements, or the one that ends with the Sync and so commits. A
+# transaction whose Sync is not held back has one message, which is both.
+STATEMENTS, COMMIT = "statements", "commit"
+SYNC = b"S\x00\x00\x00\x04"
+# In the place of a cut: from here on no connection is taken, until the next arming.
+AWAY = ("away", None, None)
 
 
 class Cutter:
@@ -21,7 +27,9 @@ class Cutter:
     Listens in a folder of its own, as PostgreSQL would.
 
     cut_at(point, marker) and cut_after(side, bytes, marker) arm it: the next message to the server that holds marker is
-    the transaction to cut, once. storm() cuts transactions at random, as many as its share says, until calm().
+    the transaction to cut, once. cut_runs(marker, cuts) does so again and again: each is (message, side, how much
+    passes), and the next one waits for the next run of the transaction, on the next connection. storm() cuts
+    transactions at random, as many as its share says, until calm().
     """
 
     def __init__(self, place, cluster):
@@ -29,7 +37,8 @@ class Cutter:
         self.path = str(self.dir / ".s.PGSQL.5432")
         self.real = str(cluster.sockets / ".s.PGSQL.5432")
         self.lock = threading.Lock()
-        self.armed, self.share, self.random = None, 0, None
+        self.marker, self.plan, self.away = b"", [], False
+        self.share, self.random = 0, None
         self.cuts = 0
         self.sent = self.answered = 0  # bytes of the transaction that was last marked, on each side
         self.listener = socket.socket(socket.AF_UNIX)
@@ -43,11 +52,14 @@ class Cutter:
         return f"postgresql://{role}@/{database.name}?host={quote(str(self.dir), safe='')}"
 
     def cut_at(self, point, marker):
-        side, share = POINTS[point]
-        self.armed = (side, share, marker)
+        self.cut_after(*POINTS[point], marker)
 
-    def cut_after(self, side, count, marker):
-        self.armed = (side, count, marker)
+    def cut_after(self, side, much, marker):
+        self.cut_runs(marker, [(STATEMENTS, side, much)])
+
+    def cut_runs(self, marker, cuts):
+        with self.lock:
+            self.marker, self.plan, self.away = marker, list(cuts), False
 
     def storm(self, random, share):
         self.random, self.share = random, share
@@ -65,6 +77,9 @@ class Cutter:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.away:
+                client.close()
+                continue
             server = socket.socket(socket.AF_UNIX)
             try:
                 server.connect(self.real)
@@ -73,12 +88,21 @@ class Cutter:
                 continue
             threading.Thread(target=self.serve, args=(client, server), daemon=True).start()
 
-    def choose(self, data, messages):
+    def is_next(self, data, begun):
+        """Whether this message is the one to cut; begun: markers whose statements came on this connection."""
+        if not self.plan:
+            return False
+        if self.marker in data:
+            begun.add(self.marker)
+        return self.marker in data if self.plan[0][0] == STATEMENTS else self.marker in begun and data.endswith(SYNC)
+
+    def choose(self, data, messages, begun):
         """(side, how much passes) when this message is the one to cut."""
         with self.lock:
-            if self.armed and self.armed[2] in data:
-                side, much, _ = self.armed
-                self.armed = None
+            if self.is_next(data, begun):
+                _, side, much = self.plan.pop(0)
+                self.away = self.plan[:1] == [AWAY]
+                self.plan = [] if self.away else self.plan
                 self.sent, self.answered = len(data), 0
             elif messages > 2 and self.random and self.random.random() < self.share:  # not while it connects
                 side, much = self.random.choice(["request", "answer"]), self.random.choice([0.0, self.random.random(), 1.0])
@@ -108,11 +132,11 @@ class Cutter:
             self.end(client, server)
 
         threading.Thread(target=answers, daemon=True).start()
-        messages = 0
+        messages, begun = 0, set()
         while True:
             data = self.read(client)
             messages += 1
-            here = self.choose(data, messages)
+            here = self.choose(data, messages, begun)
             if here and here[0] == "request":
                 much = here[1]
                 self.write(server, data[:int(len(data) * much) if isinstance(much, float) else much])

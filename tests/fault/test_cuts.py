@@ -1,5 +1,6 @@
-"""The connection to the database is cut in the middle of a write: nothing is lost, nothing is done twice."""
+"""The connection to the database is cut in the middle of a write: nothing is lost or done twice, and what is told is true."""
 
+import collections
 import contextlib
 import itertools
 import json
@@ -9,12 +10,15 @@ import random
 import pytest
 
 from client import CUSTOMERS, Wire
-from cutter import NEVER, POINTS
+from cutter import AWAY, COMMIT, NEVER, POINTS, STATEMENTS
+from stack import wait_until
 from stand import SEED
 
 _numbers = itertools.count(1)
 # Every how many bytes a create is cut; 1 is all of them, and what a release is tried with.
 STRIDE = int(os.environ.get("CLIENTELE_FAULT_STRIDE", "4"))
+# The same of a second run, which is longer and takes two connections.
+STRIDE_AGAIN = STRIDE * 2 if STRIDE > 1 else 1
 
 
 class Bench:
@@ -166,6 +170,106 @@ def test_a_create_is_done_once_wherever_it_is_cut(bench):
             again = bench.send("POST", CUSTOMERS, key, sent)
             assert (again.status, again.body) == (201, reply.body), f"{side} {count}: {again!r}"
     print(f"a create cut at {tried} of {sum(lengths.values()) + 2} places")
+
+
+# ---------------------------------------------------------------- the second run is cut, too
+
+# Kinds of writes that are run again: their request, the e-mail address apart, and how many customers have that in the end.
+KINDS = {
+    "create with a key": lambda bench: ("POST", CUSTOMERS, {"email": "MARKER"}, True, 1),
+    "create with an external id": lambda bench: ("POST", CUSTOMERS, {"email": "MARKER", "id": next_id()}, False, 1),
+    "batch with a key": lambda bench: (
+        "POST", CUSTOMERS + "/batch", {"customers": [{"email": "MARKER"}, {"email": "MARKER", "id": next_id()}]}, True, 2),
+    "batch of external ids": lambda bench: (
+        "POST", CUSTOMERS + "/batch", {"customers": [{"email": "MARKER", "id": next_id()} for _ in range(2)]}, False, 2),
+    "update with a key": lambda bench: ("PATCH", f"{CUSTOMERS}/{bench.create()}", {"email": "MARKER"}, True, 1),
+}
+FIRST = {
+    "nothing arrived": (STATEMENTS, "request", 0.0),
+    "without its Sync": (COMMIT, "request", 0.0),
+    "with its Sync": (COMMIT, "answer", 0.0),
+}
+SECOND = {
+    "nothing arrived": (STATEMENTS, "request", 0.0),
+    "the statements arrived": (STATEMENTS, "answer", 0.0),
+    "without its Sync": (COMMIT, "request", 0.0),
+    "with its Sync": (COMMIT, "answer", 0.0),
+    "in the last answer": (COMMIT, "answer", 0.5),
+    "no connection": AWAY,
+}
+# What becomes of the third and last run.
+THIRD = {"goes through": [], "is cut": [(STATEMENTS, "request", 0.0)]}
+
+
+def next_id():
+    return f"cut-{next(_numbers)}"
+
+
+def told(reply):
+    """What the client learns of its write."""
+    if reply.status in (200, 201):
+        return "done"
+    assert reply.status == 503 and reply.header("Retry-After"), reply
+    outcomes = {"not done": b"Nothing was done" in reply.body, "unknown": b"outcome is unknown" in reply.body}
+    assert sorted(outcomes.values()) == [False, True], f"one sentence about the outcome: {reply!r}"
+    return max(outcomes, key=outcomes.get)
+
+
+def judge(bench, where, reply, email, whole, kind="customer.created"):
+    """That sentence is true of what stands in the database. Returns it."""
+    said, there = told(reply), bench.count(email, kind)
+    allowed = {"done": [whole], "not done": [0], "unknown": [0, whole]}[said]
+    assert there[0] == there[1] and there[0] in allowed, f"{where}: told {said}, but there are {there}: {reply!r}"
+    return said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_told_of_a_write_is_true_when_its_second_run_is_cut_too(bench, kind):
+    """And the client, which does as it is told, ends with one write."""
+    cutter, seen = bench.cutter, set()
+    for (first, cut), (second, again), (third, last) in itertools.product(FIRST.items(), SECOND.items(), THIRD.items()):
+        method, path, body, keyed, whole = KINDS[kind](bench)
+        key, type_ = keyed and next_id(), "customer.updated" if method == "PATCH" else "customer.created"
+        where = f"first run: {first}, second: {second}, third {third}"
+        plan, cuts = [cut, again] + last * (again is not AWAY), cutter.cuts
+        email, reply = bench.cut(lambda marker: cutter.cut_runs(marker, plan), method, path, body, key)
+        assert (cutter.cuts - cuts, cutter.plan) == (len(plan) - (again is AWAY), []), f"{where}: not cut: {reply!r}"
+        said = judge(bench, where, reply, email, whole, type_)
+        assert said == "done" or last or again is AWAY, f"{where}: {reply!r}"
+        if first == "with its Sync":  # the write is done, whatever comes behind it
+            assert said != "not done", where
+        seen.add(said)
+        cutter.cut_runs(b"", [])
+        wait_until(lambda: bench.send("GET").status == 200, what="a connection to the database")
+        repeated = bench.send(method, path, key, json.loads(json.dumps(body).replace("MARKER", email)))
+        assert judge(bench, f"{where}, repeated", repeated, email, whole, type_) == "done"
+    assert {"done", "unknown"} <= seen
+
+
+@pytest.mark.parametrize("first", ["without its Sync", "with its Sync"])
+def test_what_is_told_of_a_create_is_true_wherever_its_second_run_is_cut(bench, first):
+    """After each byte of what the second run sends, and of what is answered; the third is cut, or goes through."""
+    cutter, cut, seen = bench.cutter, FIRST[first], collections.Counter()
+    body = {"email": "MARKER", "id": "MARKER", "fullName": "Cut", "metadata": {"a": 1}}
+    bench.cut(lambda marker: cutter.cut_runs(marker, [cut, (STATEMENTS, "answer", NEVER)]), "POST", CUSTOMERS, body, next_id())
+    lengths = {"request": cutter.sent, "answer": cutter.answered}
+    assert lengths["request"] > 1000 and lengths["answer"] > 100, "with all statements to prepare"
+    for side, length in lengths.items():
+        for count, last in itertools.product(sorted({*range(0, length + 1, STRIDE_AGAIN), length}), THIRD.values()):
+            where, key, cuts = f"{side} {count}, third {'cut' if last else 'through'}", next_id(), cutter.cuts
+            plan = [cut, (STATEMENTS, side, count)] + last
+            email, reply = bench.cut(lambda marker: cutter.cut_runs(marker, plan), "POST", CUSTOMERS, body, key, warm=False)
+            said = judge(bench, where, reply, email, 1)
+            seen[said] += 1
+            # A Sync was on its way each time. Only the whole answer ends the doubt, or the third run.
+            assert said == ("unknown" if last and (side, count) != ("answer", length) else "done"), f"{where}: {reply!r}"
+            assert cutter.cuts - cuts == 2 + (said == "unknown"), f"{where}: not cut"
+            cutter.cut_runs(b"", [])
+            sent = {name: email if value == "MARKER" else value for name, value in body.items()}
+            again = bench.send("POST", CUSTOMERS, key, sent)
+            assert judge(bench, f"{where}, repeated", again, email, 1) == "done"
+            assert said != "done" or again.body == reply.body, where
+    print(f"the second run of a create cut at {sum(seen.values())} of {2 * (sum(lengths.values()) + 2)} places: {dict(seen)}")
 
 
 @pytest.mark.parametrize("prepared", ["on", "off"])

@@ -454,7 +454,10 @@ class Job:
         if mutant.file == "sql/setup.sql":
             return self.api(mutant, objects)
         by = self.statements(mutant) if is_sql(mutant.file) else None
-        by = by or self.unit(mutant, objects) or self.app(mutant, objects)
+        by = by or self.unit(mutant, objects)
+        if by or self.options.no_app:
+            return by
+        by = self.app(mutant, objects)
         # What is listed as a survivor is not asked the slow question again.
         return by if by or self.options.no_api or mutant[:1] + mutant[2:4] in self.options.listed else self.api(mutant, objects)
 
@@ -525,6 +528,7 @@ def main():
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--only", help="a file with identities, one a line")
     parser.add_argument("--no-api", action="store_true")
+    parser.add_argument("--no-app", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--lint", action="store_true")
     parser.add_argument("--tidy", action="store_true")

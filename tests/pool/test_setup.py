@@ -56,7 +56,12 @@ def test_the_administrator_of_a_managed_database_can_run_it(managed):
     assert len(managed.psql("-c", SETTINGS).splitlines()) == 11
     assert run_setup(managed, "postgres").stderr == ""
     assert run_setup(managed, "admin").stderr == ""
-    assert len(managed.psql("-c", SETTINGS).splitlines()) == 13
+    assert managed.psql("-c", SETTINGS).splitlines() == [
+        "clientele_owner TimeZone=UTC", "clientele_owner search_path=public", "clientele_serve TimeZone=UTC",
+        "clientele_serve default_transaction_isolation=read committed", "clientele_serve idle_in_transaction_session_timeout=10s",
+        "clientele_serve jit=off", "clientele_serve lock_timeout=5s", "clientele_serve log_error_verbosity=terse",
+        "clientele_serve log_parameter_max_length=0", "clientele_serve log_parameter_max_length_on_error=0",
+        "clientele_serve search_path=public", "clientele_serve statement_timeout=10s", "clientele_serve synchronous_commit=on"]
     run_setup(managed, "admin", "-v", "database=second")
     assert serves(managed, "second")
 

@@ -76,6 +76,13 @@ values_are_judged_by_their_row(void **state)
 		{ "workers", "-1", NULL },
 		{ "workers", "1.5", NULL },
 		{ "workers", "", NULL },
+		{ "workers", "dynamic", "dynamic" },
+		{ "workers", "static 7", "7" },
+		{ "workers", "static", NULL },
+		{ "workers_max", "dynamic", NULL },
+		{ "workers_max", "static 7", NULL },
+		{ "workers_max", "auto", "auto" },
+		{ "workers_min", "auto", NULL },
 		{ "max_requests", "0", "0" },
 		{ "max_requests", "00012", "12" },
 		{ "max_requests", "1K", NULL },
@@ -106,6 +113,7 @@ values_are_judged_by_their_row(void **state)
 		{ "request_timeout", "1h30m", NULL },
 		{ "auth_cache_ttl", "0", "0" },
 		{ "auth_cache_ttl", "0s", "0" },
+		{ "auth_cache_ttl", "0x", NULL },
 		{ "auth_cache_ttl", "1s", "1s" },
 		{ "auth_cache_ttl", "1001ms", NULL },
 		{ "idempotency_ttl", "720h", "720h" },
@@ -114,6 +122,7 @@ values_are_judged_by_their_row(void **state)
 		{ "listen_mode", "660", "0660" },
 		{ "listen_mode", "0", NULL },
 		{ "listen_mode", "0888", NULL },
+		{ "listen_mode", "06-0", NULL },
 		{ "listen_mode", "1777", NULL },
 		{ "listen_mode", "00660", NULL },
 		{ "rate_limit", "off", "off" },
@@ -141,6 +150,8 @@ values_are_judged_by_their_row(void **state)
 		{ "listen", "\xff", NULL },
 		{ "log", "/var/log/x\xe2\x80\x8b", NULL }, /* a space of no width */
 		{ "listen", "/run/x # y", NULL },
+		{ "listen", " #x", NULL },
+		{ "listen", "#x", "#x" },
 		{ "listen", "/run/x#y", "/run/x#y" },
 		{ "user", "j\xc3\xb6rg", "j\xc3\xb6rg" },
 		{ "database_url", "", NULL },
@@ -202,6 +213,9 @@ static const struct {
 	{ "auth_cache_ttl", "-1", "0", "1s", "1001ms" },
 	{ "idempotency_ttl", "999ms", "1s", "720h", "2592001s" },
 	{ "slow_request", "-1", "0", "10m", "600001ms" },
+	{ "metrics_mode", NULL, "0000", "0777", "1000", true },
+	{ "tenant_share", "0", "1", "100", "101" },
+	{ "keys_max", "0", "1", "100000", "100001" },
 };
 
 static void
@@ -216,6 +230,109 @@ keys_are_taken_at_their_bounds_and_not_beyond(void **state)
 		    || conf_set(&s->c, bounds[i].key, bounds[i].above, &s->err))
 			fail_msg("%s is taken beyond its bounds", bounds[i].key);
 	}
+}
+
+/* The same of texts: how many bytes. fixed: as above. */
+static const struct {
+	const char *key;
+	size_t      least, most;
+	bool        fixed;
+} lengths[] = {
+	{ "database_url", 1, 4096 },
+	{ "owner_file", 1, 1024 },
+	{ "listen", 0, 256, true },
+	{ "listen_owner", 0, 128, true },
+	{ "listen_allow", 0, 4096 },
+	{ "admin_listen", 0, 256, true },
+	{ "admin_owner", 0, 128, true },
+	{ "metrics_listen", 0, 256, true },
+	{ "public_url", 0, 512 },
+	{ "pidfile", 0, 1024, true },
+	{ "user", 0, 64, true },
+	{ "log", 1, 1024 },
+	{ "database_owner_url", 1, 4096, true },
+};
+
+static void
+texts_are_taken_at_their_bounds_and_not_beyond(void **state)
+{
+	struct setup *s = *state;
+	char          text[4098] = "https://";
+
+	memset(text + 8, 'a', sizeof(text) - 8);
+	conf_allow_owner(&s->c);
+	for (size_t i = 0; i < COUNTOF(lengths); i++) {
+		struct conf next;
+		struct buf  kept;
+
+		buf_init(&kept, ERR_MAX_BYTES);
+		conf_init(&next);
+		conf_allow_owner(&next);
+		text[lengths[i].most] = '\0';
+		if (!conf_set(&next, lengths[i].key, text, &s->err) || conf_set(&next, lengths[i].key, "", &s->err) != !lengths[i].least
+		    || !conf_set(&next, lengths[i].key, text, &s->err))
+			fail_msg("%s: %.*s", lengths[i].key, STR_ARGS(buf_view(&s->err)));
+		text[lengths[i].most] = 'a';
+		text[lengths[i].most + 1] = '\0';
+		if (conf_set(&next, lengths[i].key, text, &s->err))
+			fail_msg("%s is taken beyond its bounds", lengths[i].key);
+		text[lengths[i].most + 1] = 'a';
+		conf_keep_fixed(&next, &s->c, &kept);
+		if (!str_is(buf_view(&kept), lengths[i].fixed ? lengths[i].key : ""))
+			fail_msg("%s: %.*s", lengths[i].key, STR_ARGS(buf_view(&kept)));
+		conf_fini(&next);
+		buf_fini(&kept);
+	}
+}
+
+static void
+names_are_those_of_the_key_and_no_others(void **state)
+{
+	static const struct {
+		const char *key, *names[5], *other;
+	} cases[] = {
+		{ "prepared_statements", { "on", "off" }, "log" },
+		{ "request_log", { "on", "off" }, "log" },
+		{ "sandbox", { "off", "on", "log" }, "yes" },
+		{ "log_format", { "text", "json" }, "xml" },
+		{ "log_level", { "error", "warn", "info", "debug" }, "trace" },
+	};
+	struct setup *s = *state;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct conf running;
+		struct buf  kept;
+
+		for (size_t n = 0; cases[i].names[n]; n++)
+			if (!conf_set(&s->c, cases[i].key, cases[i].names[n], &s->err))
+				fail_msg("%s = %s: %.*s", cases[i].key, cases[i].names[n], STR_ARGS(buf_view(&s->err)));
+		if (conf_set(&s->c, cases[i].key, cases[i].other, &s->err))
+			fail_msg("%s = %s", cases[i].key, cases[i].other);
+		/* The last one is not the default, and a reload applies it. */
+		buf_init(&kept, ERR_MAX_BYTES);
+		conf_init(&running);
+		conf_keep_fixed(&s->c, &running, &kept);
+		if (kept.len || conf_is_default(&s->c, cases[i].key))
+			fail_msg("%s: %.*s", cases[i].key, STR_ARGS(buf_view(&kept)));
+		conf_fini(&running);
+		buf_fini(&kept);
+	}
+}
+
+static void
+the_owner_s_key_is_known_once_it_was_given(void **state)
+{
+	struct setup *s = *state;
+
+	assert_false(conf_set(&s->c, "database_owner_url", "dbname=x", &s->err));
+	conf_allow_owner(&s->c);
+	assert_true(conf_set(&s->c, "database_url", "dbname=x", &s->err));
+	assert_false(s->c.owner_given);
+	assert_true(conf_set(&s->c, "database_owner_url", "dbname=x", &s->err));
+	assert_true(s->c.owner_given);
+	assert_string_equal(s->c.database_owner_url, "dbname=x");
+	assert_true(conf_set(&s->c, "database_url", "dbname=y", &s->err));
+	assert_true(s->c.owner_given);
 }
 
 /* One after the other: what is fixed keeps its value and is named, the rest is taken over. */
@@ -269,6 +386,11 @@ secrets_are_neither_printed_nor_repeated_in_messages(void **state)
 	buf_fini(&out);
 }
 
+/* So many bytes, in characters of two. */
+#define TEN "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x84\xc3\x96"
+#define FIFTY_EIGHT TEN TEN TEN TEN TEN "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x84"
+#define SIXTY FIFTY_EIGHT "\xc3\x96"
+
 static void
 files_have_comments_blanks_and_one_value_a_key(void **state)
 {
@@ -301,6 +423,22 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "database_owner_url = x", "f:1: database_owner_url belongs into clientele-owner.conf "
 		    "(owner_file), which only root can read: no process that serves may know it" },
 		{ "database_url =", "f:1: database_url must not be empty" },
+		{ "request_log = x", "f:1: request_log must be off or on, not \"x\"" },
+		{ "prepared_statements = x", "f:1: prepared_statements must be off or on, not \"x\"" },
+		{ "sandbox = x", "f:1: sandbox must be off, on or log, not \"x\"" },
+		{ "log_format = x", "f:1: log_format must be text or json, not \"x\"" },
+		{ "workers_min = x", "f:1: workers_min must be a whole number from 1 to 512, not \"x\"" },
+		{ "workers_max = x", "f:1: workers_max must be auto or a whole number from 1 to 512, not \"x\"" },
+		{ "max_requests = x", "f:1: max_requests must be a whole number from 0 to 1000000000, not \"x\"" },
+		{ "spare_idle = x", "f:1: spare_idle must be a time such as 500ms, 5s, 1m or 24h, from 1s to 1h, not \"x\"" },
+		{ "listen_mode = x", "f:1: listen_mode must be octal permissions such as 0660, not \"x\"" },
+		{ "public_url = x", "f:1: public_url must be an http or https URL without a slash at its end of 0 to 512 bytes, not \"x\"" },
+		{ "workers =", "f:1: workers must be auto, dynamic or a whole number from 1 to 512, not \"\"" },
+		{ "pidfile = a\tb", "f:1: pidfile must be plain text of 0 to 1024 bytes, not \"a\\u0009b\"" },
+		/* What is repeated of a value ends within no character. */
+		{ "log_level = " SIXTY, "f:1: log_level must be error, warn, info or debug, not \"" SIXTY "\"" },
+		{ "log_level = " SIXTY "x", "f:1: log_level must be error, warn, info or debug, not \"" SIXTY "...\"" },
+		{ "log_level = 1" SIXTY, "f:1: log_level must be error, warn, info or debug, not \"1" FIFTY_EIGHT "...\"" },
 		{ "log_level = loud", "f:1: log_level must be error, warn, info or debug, not \"loud\"" },
 		{ "rate_limit = 9/d", "f:1: rate_limit must be off or a rate such as 100/s, 1000/m burst 50 or 5000/h, with numbers "
 		    "from 1 to 999999, not \"9/d\"" },
@@ -361,6 +499,8 @@ times_have_a_unit_and_bounds(void **state UNUSED)
 	assert_int_equal(ms, 86400000);
 	assert_true(conf_time(STR("0"), 0, 1000, &ms));
 	assert_int_equal(ms, 0);
+	assert_true(conf_time(STR("9223372036854775807ms"), 0, INT64_MAX, &ms));
+	assert_true(conf_time(STR("0"), 0, 1000, &ms));
 	assert_false(conf_time(STR("25h"), 0, 86400000, &ms));
 	assert_false(conf_time(STR("24"), 0, 86400000, &ms));
 	assert_false(conf_time(STR(""), 0, 86400000, &ms));
@@ -434,6 +574,66 @@ flags_take_dashes_or_underscores(void **state)
 			fail_msg("%s: %.*s", cases[i].flag, STR_ARGS(buf_view(&s->err)));
 	}
 	assert_int_equal(s->c.log_level, LOG_LEVEL_WARN);
+	/* One mistake a line. */
+	buf_reset(&s->err, 0);
+	assert_false(conf_set_flag(&s->c, "--x=1", &s->err));
+	assert_false(conf_set_flag(&s->c, "--log-level=y", &s->err));
+	assert_true(conf_set_flag(&s->c, "--log-level=info", &s->err));
+	assert_false(conf_set_flag(&s->c, "--z=1", &s->err));
+	assert_true(str_is(buf_view(&s->err), "there is no option \"--x=1\"\n"
+	    "command line: log_level must be error, warn, info or debug, not \"y\"\nthere is no option \"--z=1\""));
+}
+
+/* Of a file that has so many bytes of blank lines before its text. */
+static bool
+read_made(struct setup *s, bool owner, size_t blanks, const char *text)
+{
+	char  path[] = "/tmp/clientele-test-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	bool  read;
+
+	assert_non_null(f);
+	for (size_t i = 0; i < blanks; i++)
+		putc('\n', f);
+	fputs(text, f);
+	fclose(f);
+	buf_reset(&s->err, 0);
+	read = owner ? conf_read_owner_file(&s->c, path, &s->err) : conf_read_file(&s->c, path, &s->err);
+	unlink(path);
+	return read;
+}
+
+static void
+files_are_read_to_their_end(void **state)
+{
+	enum { MAX = 64 * 1024 };
+	struct setup *s = *state;
+
+	assert_true(read_made(s, false, 0, "workers = 3"));
+	assert_int_equal(s->c.workers, 3);
+	assert_true(read_made(s, false, MAX - 12, "workers = 4"));
+	assert_int_equal(s->c.workers, 4);
+	assert_false(read_made(s, false, MAX - 10, "workers = 5"));
+	assert_true(contains(buf_view(&s->err), ": larger than 65536 bytes"));
+	assert_false(read_made(s, false, 3, "workers = x"));
+	assert_true(contains(buf_view(&s->err), ":4: workers must be"));
+	assert_int_equal(s->c.workers, 4);
+}
+
+static void
+the_owner_s_file_has_the_owner_s_keys(void **state)
+{
+	struct setup *s = *state;
+
+	conf_allow_owner(&s->c);
+	assert_true(read_made(s, true, 0, "database_owner_url = dbname=x"));
+	assert_string_equal(s->c.database_owner_url, "dbname=x");
+	assert_false(read_made(s, true, 0, "workers = 3"));
+	assert_true(contains(buf_view(&s->err), ":1: workers belongs into clientele.conf"));
+	assert_false(read_made(s, true, 0, "database_owner_url = dbname=y\ndatabase_owner_url = dbname=z"));
+	assert_string_equal(s->c.database_owner_url, "dbname=y");
+	/* Whoever may know it may have it from elsewhere, too. */
+	assert_true(read_made(s, false, 0, "database_owner_url = dbname=w"));
 }
 
 static void
@@ -526,6 +726,9 @@ main(void)
 		TEST(defaults_are_what_the_contract_says),
 		TEST(values_are_judged_by_their_row),
 		TEST(keys_are_taken_at_their_bounds_and_not_beyond),
+		TEST(texts_are_taken_at_their_bounds_and_not_beyond),
+		TEST(names_are_those_of_the_key_and_no_others),
+		TEST(the_owner_s_key_is_known_once_it_was_given),
 		TEST(a_reload_changes_what_is_not_fixed),
 		TEST(unknown_keys_are_errors),
 		TEST(secrets_are_neither_printed_nor_repeated_in_messages),
@@ -536,6 +739,8 @@ main(void)
 		TEST(files_that_cannot_be_read_are_errors),
 		TEST(environment_gives_keys_in_capitals),
 		TEST(flags_take_dashes_or_underscores),
+		TEST(files_are_read_to_their_end),
+		TEST(the_owner_s_file_has_the_owner_s_keys),
 		TEST(reload_keeps_what_cannot_change),
 		TEST(what_is_printed_can_be_read),
 		TEST(sample_has_every_key_with_its_default_and_sentence),

@@ -38,9 +38,9 @@ paths_are_split_before_they_are_decoded_once(void **state UNUSED)
 		{ "", 0, NULL }, { "?a", 0, NULL }, { "/", 0, NULL }, { "/?a=b", 0, NULL }, { "/a", 1, "a" }, { "/a/b", 2, "b" },
 		{ "/a%2Fb", 1, "a/b" }, { "/%2e%2e%2f", 1, "../" }, { "/%252e", 1, "%2e" },
 		{ "/customers/auth0|42", 2, "auth0|42" }, { "/customers/a@b.co?x", 2, "a@b.co" },
-		{ "/a+b", 1, "a+b" }, { "/caf\xc3\xa9", 1, "caf\xc3\xa9" }, { "/caf%C3%A9", 1, "caf\xc3\xa9" },
+		{ "/a+b", 1, "a+b" }, { "/a+b%20+", 1, "a+b +" }, { "/caf\xc3\xa9", 1, "caf\xc3\xa9" }, { "/caf%C3%A9", 1, "caf\xc3\xa9" },
 		{ "/%23", 1, "#" }, { "/...", 1, "..." }, { "/a%20b", 1, "a b" },
-		{ "/1/2/3/4/5/6/7/8/9", 9, NULL },
+		{ "/1/2/3/4/5/6/7/8", PATH_SEGMENTS_MAX, "8" }, { "/1/2/3/4/5/6/7/8/9", 9, NULL },
 		/* What is no escape stands for itself. */
 		{ "/50%", 1, "50%" }, { "/a%2", 1, "a%2" }, { "/a%zz", 1, "a%zz" }, { "/a%2g", 1, "a%2g" }, { "/%%41", 1, "%A" },
 		{ "/%-1", 1, "%-1" }, { "/%u0041", 1, "%u0041" }, { "/%%", 1, "%%" }, { "/50%25%", 1, "50%%" },
@@ -54,6 +54,37 @@ paths_are_split_before_they_are_decoded_once(void **state UNUSED)
 		assert_int_equal(path.count, cases[i].count);
 		if (cases[i].last && !str_is(path.segment[path.count - 1], cases[i].last))
 			fail_msg("%s gives %.*s", cases[i].uri, STR_ARGS(path.segment[path.count - 1]));
+	}
+}
+
+static void
+segments_beyond_those_that_are_kept_are_only_counted(void **state UNUSED)
+{
+	static const char uri[] = "/1/2/3/4/5/6/7/8/9";
+	struct {
+		struct path path;
+		struct str  behind;
+	} room = { .behind = STR("as it was") };
+	struct query query;
+
+	assert_true(split(uri, &room.path, &query));
+	assert_true(str_is(room.behind, "as it was"));
+}
+
+static void
+the_part_that_is_refused_is_named(void **state UNUSED)
+{
+	static const struct {
+		const char *uri, *blame;
+	} cases[] = { { "/a//b?c", "path" }, { "/a?c=%", "query" }, { "/a#b", "path" } };
+	struct path  path;
+	struct query query;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		const char *blame = NULL, *why = NULL;
+
+		assert_false(query_split(&arena, str_of(cases[i].uri), &path, &query, &blame, &why));
+		assert_string_equal(blame, cases[i].blame);
 	}
 }
 
@@ -109,7 +140,7 @@ the_rest_of_a_path_has_its_slashes(void **state UNUSED)
 		const char *rest;
 	} cases[] = {
 		{ "/a/b/c?x=/d", 1, "b/c" }, { "/a/b/c", 0, "a/b/c" }, { "/a/b%2Fc/d%25", 1, "b/c/d%" }, { "/a/50%/c", 1, "50%/c" },
-		{ "/a/b", 2, NULL }, { "/a/b", 7, NULL }, { "/1/2/3/4/5/6/7/8/9/10", 1, "2/3/4/5/6/7/8/9/10" }, { "", 0, NULL },
+		{ "/a/b", 2, NULL }, { "/a/b", 7, NULL }, { "/a/b%01", 1, NULL }, { "/a/%ff", 1, NULL }, { "/1/2/3/4/5/6/7/8/9/10", 1, "2/3/4/5/6/7/8/9/10" }, { "", 0, NULL },
 	};
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
@@ -155,8 +186,13 @@ query_parameters_are_found_and_counted(void **state UNUSED)
 	assert_null(query_find(&query, "nothing", &repeated).ptr);
 	assert_non_null(query_find(&query, "x", &repeated).ptr);
 	assert_true(repeated);
+	repeated = true;
+	assert_true(str_is(query_find(&query, "limit2", &repeated), "1"));
+	assert_false(repeated);
 	assert_true(split("/a?", &path, &query));
 	assert_int_equal(query.count, 0);
+	assert_true(split("/a?b=c+d", &path, &query)); /* no other escape */
+	assert_true(str_is(query_find(&query, "b", &repeated), "c d"));
 }
 
 static void
@@ -174,6 +210,15 @@ versions_resolve_to_the_newest_not_after_the_date(void **state UNUSED)
 		{ "1999-12-31", true, V_2026_05_01 }, { "2030-01-01", true, V_CURRENT },
 		{ "2024-02-29", true, V_2026_05_01 }, { "2026-02-29", false, 0 }, { "2026-13-01", false, 0 },
 		{ "2026-00-01", false, 0 }, { "2026-06-31", false, 0 }, { "2026-6-07", false, 0 }, { "", false, 0 },
+		{ "2026-01-32", false, 0 }, { "2026-03-32", false, 0 }, { "2026-04-31", false, 0 }, { "2026-09-31", false, 0 }, { "2024-04-31", false, 0 }, { "2024-02-30", false, 0 },
+		{ "2026-11-31", false, 0 }, { "2026-12-31", true, V_CURRENT }, { "2026-10-31", true, V_CURRENT },
+		{ "2025-12-31", true, V_2026_05_01 }, { "2025-01-31", true, V_2026_05_01 }, { "2025-03-31", true, V_2026_05_01 },
+		{ "2025-04-30", true, V_2026_05_01 }, { "2025-05-31", true, V_2026_05_01 }, { "2025-06-30", true, V_2026_05_01 },
+		{ "2025-07-31", true, V_2026_05_01 }, { "2025-08-31", true, V_2026_05_01 }, { "2025-09-30", true, V_2026_05_01 },
+		{ "2025-10-31", true, V_2026_05_01 }, { "2025-11-30", true, V_2026_05_01 }, { "2025-02-28", true, V_2026_05_01 },
+		{ "1900-02-29", false, 0 }, { "2000-02-29", true, V_2026_05_01 }, { "2023-02-29", false, 0 }, { "0001-01-01", true, V_2026_05_01 },
+		{ "0000-01-01", false, 0 }, { "9999-12-31", true, V_CURRENT }, { "2026-01-00", false, 0 }, { "2026-0a-01", false, 0 },
+		{ "202a-01-01", false, 0 }, { "2026-01-0a", false, 0 }, { "2026-01/01", false, 0 }, { "2026/01-01", false, 0 },
 		{ "legacy", false, 0 }, { "2026-06-07 ", false, 0 }, { "20260607", false, 0 }, { "2026/06/07", false, 0 },
 	};
 
@@ -365,6 +410,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_are_split_before_they_are_decoded_once),
+		cmocka_unit_test(segments_beyond_those_that_are_kept_are_only_counted),
+		cmocka_unit_test(the_part_that_is_refused_is_named),
 		cmocka_unit_test(bad_paths_and_queries_are_refused),
 		cmocka_unit_test(the_rest_of_a_path_has_its_slashes),
 		cmocka_unit_test(a_bearer_token_is_what_stands_behind_its_scheme),

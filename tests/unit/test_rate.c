@@ -2,6 +2,7 @@
 #include "shm/buckets.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,6 +144,7 @@ other_terms_keep_what_was_taken(void **state UNUSED)
 		{ "100/s burst 200", "1/h burst 10", 200, 0 }, { "10/s burst 10", "20/s burst 10", 10, 0 },
 		{ "off", "5/s", 0, 5 }, { "5/s", "5/s", 3, 2 },
 	};
+	const struct rate some = rate("5/s"), none = rate("off");
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
 		struct rate      from = rate(cases[i].from), to = rate(cases[i].to);
@@ -155,6 +158,7 @@ other_terms_keep_what_was_taken(void **state UNUSED)
 		if (view.left != cases[i].left)
 			fail_msg("%s to %s: %u", cases[i].from, cases[i].to, view.left);
 	}
+	assert_int_equal(rate_convert(&some, &none, 7 * S, 5 * S), 5 * S);
 }
 
 /* ---- buckets */
@@ -463,6 +467,166 @@ another_program_goes_on_with_them(void **state UNUSED)
 	buckets_free(second);
 }
 
+static bool
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+static void
+the_memory_is_closed_by_who_has_it(void **state UNUSED)
+{
+	struct buckets *second;
+	int             fd = dup(buckets->fd), other = dup(buckets->fd), small = memfd_create("small", 0);
+
+	second = buckets_attach(fd, BUCKETS_LAYOUT);
+	assert_int_equal(second->fd, fd);
+	buckets_keep(second);
+	buckets_free(second);
+	assert_true(is_open(fd)); /* it is the caller's */
+	second = buckets_attach(other, BUCKETS_LAYOUT);
+	buckets_free(second);
+	assert_false(is_open(other));
+	/* Another size is another layout; and a descriptor that is none has none. */
+	assert_int_equal(ftruncate(small, lseek(fd, 0, SEEK_END) - 1), 0);
+	assert_null(buckets_attach(small, BUCKETS_LAYOUT));
+	close(small);
+	close(fd);
+	assert_null(buckets_attach(fd, BUCKETS_LAYOUT));
+}
+
+static void
+a_refused_key_is_looked_up_once_in_a_while(void **state UNUSED)
+{
+	static const struct {
+		int64_t at_ns;
+		bool    confirm;
+	} steps[] = {
+		{ 100 * S, false }, { (100 + BUCKETS_CONFIRM_S) * S, false }, { (100 + BUCKETS_CONFIRM_S) * S + 1, true },
+		{ (100 + BUCKETS_CONFIRM_S) * S + 1, false }, { (100 + 2 * BUCKETS_CONFIRM_S) * S + 1, false },
+		{ (100 + 2 * BUCKETS_CONFIRM_S) * S + 2, true },
+		/* A moment that lies ahead is of a clock that was wrong, if it is far. */
+		{ (100 + BUCKETS_CONFIRM_S) * S + 2, false }, { (100 + BUCKETS_CONFIRM_S) * S + 1, true }, { (100 + BUCKETS_CONFIRM_S) * S + 1, false },
+	};
+	struct limits hour = own(1, 1, rate("1/h"));
+	unsigned char hash[SHA256_BYTES];
+	struct bucket b;
+
+	hash_of(1, hash);
+	buckets_take(buckets, hash, &hour, true, 100 * S, &b);
+	buckets_take(buckets, hash, &hour, true, 100 * S, &b);
+	assert_int_equal(b.answer, BUCKET_EMPTY);
+	assert_false(b.confirm);
+	for (size_t i = 0; i < COUNTOF(steps); i++) {
+		assert_true(buckets_refuse(buckets, hash, steps[i].at_ns, &b));
+		if (b.confirm != steps[i].confirm)
+			fail_msg("step %zu", i);
+	}
+	/* What a worker remembered is old from the beginning, also soon after the machine's. */
+	for (int i = 0; i < 2; i++) {
+		hash_of(2 + (uint64_t)i, hash);
+		hour = own(9, (uint64_t)i, rate("1/h"));
+		for (int n = 0; n < 2; n++)
+			buckets_take(buckets, hash, &hour, false, i ? S : 100 * S, &b);
+		assert_int_equal(b.answer, BUCKET_EMPTY);
+		assert_true(buckets_refuse(buckets, hash, i ? S : 100 * S, &b));
+		assert_true(b.confirm);
+	}
+}
+
+/* Which of the two buckets a key takes from, and which of them it is shown. */
+static void
+the_fewest_tokens_are_shown(void **state UNUSED)
+{
+	static const struct {
+		const char *own, *all;
+		bool        shared; /* what is shown */
+		unsigned    left;   /* in it */
+		bool        both;   /* the environment's bucket counts, too */
+	} cases[] = {
+		{ "5/h", "5/h", false, 4, true }, { "5/h burst 9", "5/h burst 5", false, 8, false }, { "6/h burst 5", "5/h burst 5", false, 4, false },
+		{ "5/h burst 4", "5/h burst 5", false, 3, true }, { "1/m burst 2", "60/h burst 3", false, 1, true }, { "1/m burst 2", "59/h burst 3", false, 1, false },
+		{ "4/h burst 5", "5/h burst 5", false, 4, true }, { "off", "5/h", false, 0, false },
+	};
+	uint64_t name = 100;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++, name++) {
+		struct limits l = own(name, name, rate(cases[i].own)), plain = l;
+		struct rate   all = rate(cases[i].all);
+		struct bucket b;
+
+		plain.own = false;
+		plain.family = id_of(name + 1000, name);
+		buckets_configure(buckets, all);
+		ask_as(name, &l, true, S, &b);
+		assert_int_equal(b.answer, strcmp(cases[i].own, "off") == 0 ? BUCKET_FREE : BUCKET_TAKEN);
+		if (b.answer == BUCKET_TAKEN && (b.shared != cases[i].shared || b.view.left != cases[i].left))
+			fail_msg("%s below %s: %d, %u left", cases[i].own, cases[i].all, b.shared, b.view.left);
+		assert_int_equal(ask_as(name + 5000, &plain, true, S, &b), BUCKET_TAKEN);
+		assert_true(b.shared);
+		if (b.view.left != all.burst - 1 - cases[i].both)
+			fail_msg("%s below %s: %u left for all", cases[i].own, cases[i].all, b.view.left);
+		/* Now the environment has fewer than the key. */
+		while (cases[i].both && b.view.left > 1)
+			assert_int_equal(ask_as(name + 5000, &plain, true, S, &b), BUCKET_TAKEN);
+		if (cases[i].both && rate(cases[i].own).burst > 2) {
+			assert_int_equal(ask_as(name, &l, true, S, &b), BUCKET_TAKEN);
+			assert_true(b.shared);
+			assert_int_equal(b.view.left, 0);
+		}
+	}
+}
+
+/* A bucket that is full at this very moment gives way without a word. */
+static void
+a_bucket_at_rest_is_not_missed(void **state UNUSED)
+{
+	struct rate   second = rate("1/s");
+	struct limits l = own(7, 100, second);
+	struct bucket b;
+
+	for (uint64_t name = 0; name < BUCKETS_PROBED; name++)
+		assert_int_equal(ask(7, name, second, true, S), BUCKET_TAKEN);
+	assert_int_equal(ask_as(100, &l, true, 2 * S, &b), BUCKET_TAKEN);
+	assert_false(b.evicted);
+	l = own(7, 101, second);
+	assert_int_equal(ask_as(101, &l, true, 2 * S - 1, &b), BUCKET_TAKEN);
+	assert_true(b.evicted);
+}
+
+/* One bit is another: then there is no bucket, and no key that was refused. */
+static void
+what_has_no_seal_is_not_there(void **state UNUSED)
+{
+	enum { HEAD = 64, PLACE = 64, RECORD = 128 };
+	const size_t   refused = (HEAD + (size_t)BUCKETS * PLACE + RECORD - 1) / RECORD * RECORD;
+	unsigned char *memory = (unsigned char *)buckets->table, hash[SHA256_BYTES];
+	struct limits  hour = own(1, 1, rate("1/h"));
+	struct bucket  b;
+
+	hash_of(1, hash);
+	assert_int_equal(ask_as(1, &hour, true, S, &b), BUCKET_TAKEN);
+	assert_int_equal(ask_as(1, &hour, true, S, &b), BUCKET_EMPTY);
+	for (size_t at = 0; at < RECORD - 8; at++) { /* but for the time at its end, which has no seal */
+		for (size_t i = refused + at; i < refused + BUCKETS_REFUSED * RECORD; i += RECORD)
+			memory[i] ^= 1;
+		if (buckets_refuse(buckets, hash, S, &b) && at < 80)
+			fail_msg("byte %zu of a record", at);
+		for (size_t i = refused + at; i < refused + BUCKETS_REFUSED * RECORD; i += RECORD)
+			memory[i] ^= 1;
+	}
+	assert_true(buckets_refuse(buckets, hash, S, &b));
+	for (size_t at = 8; at < 40; at++) { /* behind the time */
+		for (size_t i = HEAD + at; i < HEAD + (size_t)BUCKETS * PLACE; i += PLACE)
+			memory[i] ^= 1;
+		if (buckets_refuse(buckets, hash, S, &b))
+			fail_msg("byte %zu of a bucket", at);
+		for (size_t i = HEAD + at; i < HEAD + (size_t)BUCKETS * PLACE; i += PLACE)
+			memory[i] ^= 1;
+	}
+	assert_true(buckets_refuse(buckets, hash, S, &b));
+}
+
 static int64_t
 now_ns(void)
 {
@@ -572,6 +736,54 @@ stopped_processes_hold_nobody_up_either(void **state UNUSED)
 		assert_int_equal(ask(0, 1000, ten, true, now_ns()), BUCKET_TAKEN);
 }
 
+/*
+ * Another process takes the lock anew all the time: who cannot have it is refused, soon, and asked to come back in a second.
+ * On a machine that lets that process stand still the lock's time is over, and the bucket is made.
+ */
+static void
+a_lock_that_is_never_free_is_not_waited_for(void **state UNUSED)
+{
+	_Atomic(int64_t) *locked = (void *)buckets->table;
+	struct limits     l = own(1, 1, ten), known = own(2, 2, ten);
+	enum bucket_answer unknown_one, known_one;
+	int64_t           took_ns;
+	struct bucket     b, other;
+	pid_t             pid;
+
+	assert_int_equal(ask_as(2, &known, true, now_ns(), &b), BUCKET_TAKEN);
+	if ((pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			atomic_store(locked, now_ns());
+	}
+	while (atomic_load(locked) == 0)
+		;
+	took_ns = now_ns();
+	unknown_one = ask_as(1, &l, true, took_ns, &b);
+	known_one = ask_as(2, &known, false, took_ns, &other); /* needs no lock */
+	took_ns = now_ns() - took_ns;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (unknown_one == BUCKET_EMPTY) {
+		assert_int_equal(b.view.left, 0);
+		assert_int_equal(b.view.next_ns, S);
+	} else
+		assert_int_equal(unknown_one, BUCKET_TAKEN);
+	assert_int_equal(known_one, BUCKET_TAKEN);
+	assert_true(took_ns < 10 * S);
+	l = own(3, 3, ten);
+	assert_int_equal(ask_as(3, &l, true, now_ns() + S, &b), BUCKET_TAKEN); /* the time of that lock is over */
+	/* A moment that lies ahead is none. */
+	atomic_store(locked, now_ns() + 1000 * S);
+	l = own(4, 4, ten);
+	assert_int_equal(ask_as(4, &l, true, now_ns(), &b), BUCKET_TAKEN);
+	assert_int_equal(atomic_load(locked), 0);
+	atomic_store(locked, -5);
+	l = own(5, 5, ten);
+	assert_int_equal(ask_as(5, &l, true, now_ns(), &b), BUCKET_TAKEN);
+	assert_int_equal(atomic_load(locked), 0);
+}
+
 /* What a compromised worker may leave there. */
 static void
 nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
@@ -607,18 +819,26 @@ a_bucket_that_is_emptier_than_empty_fills_again(void **state UNUSED)
 
 	assert_false(rate_take(&r, &full_at, now, &view));
 	assert_true(rate_take(&r, &full_at, now + 100 * MS, &view));
+	/* And one that is full has nothing to wait for. */
+	rate_look(&r, now, now, &view);
+	assert_int_equal(view.left, 3);
+	assert_int_equal(view.next_ns, 0);
 }
 
 static void
 what_is_no_rate_is_no_limit(void **state UNUSED)
 {
-	static const uint64_t packed[] = { 1, UINT64_C(1) << 20, UINT64_MAX, UINT64_C(3) << 40 | 1 << 20 | 1,
+	static const uint64_t packed[] = { 0, 1, UINT64_C(1) << 20, 1 | UINT64_C(1048575) << 20, 1000000 | 1 << 20, 1 | UINT64_C(1000000) << 20, UINT64_MAX, UINT64_C(3) << 40 | 1 << 20 | 1,
 		UINT64_C(1) << 42 | 1 << 20 | 1, 1048575 | 1 << 20 };
 	struct rate           r = rate("7/h burst 9");
 
 	for (size_t i = 0; i < COUNTOF(packed); i++)
 		assert_int_equal(rate_unpack(packed[i]).count, 0);
 	assert_int_equal(rate_unpack(rate_pack(&r)).per_s, 3600);
+	/* Another program reads it after an upgrade. */
+	assert_int_equal(rate_pack(&r), 7 | 9 << 20 | UINT64_C(2) << 40);
+	r = (struct rate) { 0 };
+	assert_int_equal(rate_pack(&r), 0);
 }
 
 int
@@ -639,9 +859,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_lack_of_room_is_told_once_a_minute, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thirty_thousand_keys_used_once_do_not_end_the_limits_of_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_program_goes_on_with_them, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_memory_is_closed_by_who_has_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_refused_key_is_looked_up_once_in_a_while, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_fewest_tokens_are_shown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_bucket_at_rest_is_not_missed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_has_no_seal_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_processes_take_no_token_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(killed_processes_hold_nobody_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_processes_hold_nobody_up_either, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_lock_that_is_never_free_is_not_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense_in_the_shared_memory_does_no_lasting_harm, set_up, tear_down),
 		cmocka_unit_test(a_bucket_that_is_emptier_than_empty_fills_again),
 		cmocka_unit_test(what_is_no_rate_is_no_limit),
