@@ -1,42 +1,54 @@
-"""What one tenant's searches cost another tenant's gets: Clientele alone, behind nginx."""
+"""What one tenant's heavy load costs another tenant's gets: Clientele alone, behind nginx."""
 
 import statistics
 import threading
 import time
 
-SEARCHING = 16   # clients of the large organization; who is refused asks again at once
-GETTING = 1      # of another one
-P99_MAX_MS = 30
-SEARCHER, GETTER = 0, 1  # organizations
+# Of one tenant, many clients that ask again at once when they are refused; of another one, gets.
+LOADS = {"batches": ("heavy", "send batches of 100, 0.96 MB each"), "searches": ("search", "search among a quarter of all customers")}
+LOADING = 8
+GETTING = 16
+P99_MAX_MS = 25
+# Organizations. The large one is not given large customers.
+LOADERS, GETTER = {"batches": 2, "searches": 0}, 1
 
 
-class Searching(threading.Thread):
-    def __init__(self, stack, seconds):
+class Loading(threading.Thread):
+    def __init__(self, stack, load, seconds):
         super().__init__()
-        self.stack, self.seconds, self.answer = stack, seconds, None
+        self.stack, self.load, self.seconds, self.answer = stack, load, seconds, None
         self.start()
 
     def run(self):
-        self.answer = self.stack.wrk(self.stack.urls["nginx"], "search", SEARCHING, self.seconds, at=[SEARCHER])
+        self.answer = self.stack.wrk(self.stack.urls["nginx"], LOADS[self.load][0], LOADING, self.seconds, at=[LOADERS[self.load]])
 
 
 def gets(stack, seconds):
-    return stack.wrk(stack.urls["nginx"], "get", GETTING, seconds, at=[GETTER])
+    answer = stack.wrk(stack.urls["nginx"], "get", GETTING, seconds, at=[GETTER])
+    return {"rate": answer["requests"] / answer["seconds"], "errors": answer["refused"] + answer["broken"],
+            **{name: answer[name] for name in ("p50_ms", "p99_ms", "p999_ms")}}
+
+
+def one_round(stack, load, seconds):
+    alone = gets(stack, seconds)
+    loading = Loading(stack, load, seconds + 3)
+    time.sleep(2)  # those that were begun before another tenant was seen come to their end
+    beside = gets(stack, seconds)
+    loading.join()
+    done = loading.answer
+    return {"alone_rate": alone["rate"], "alone_p99_ms": alone["p99_ms"], **beside,
+            "loads": (done["requests"] - done["refused"]) / done["seconds"], "loads_refused": done["refused"] / done["seconds"]}
 
 
 def run(stack, options):
-    """Medians of the rounds: of the gets alone and beside the searches, and how many searches were done and refused a second."""
-    rounds = []
-    for n in range(options.rounds):
-        alone = gets(stack, options.seconds)
-        searching = Searching(stack, options.seconds + 3)
-        time.sleep(2)  # those that were begun before another tenant was seen come to their end
-        beside = gets(stack, options.seconds)
-        searching.join()
-        searched = searching.answer
-        rounds.append({"alone_p99_ms": alone["p99_ms"], "p50_ms": beside["p50_ms"], "p99_ms": beside["p99_ms"],
-                       "p999_ms": beside["p999_ms"], "refused": beside["refused"] + beside["broken"],
-                       "searches": (searched["requests"] - searched["refused"]) / searched["seconds"],
-                       "searches_refused": searched["refused"] / searched["seconds"]})
-        print(f"  neighbours, round {n + 1}: " + ", ".join(f"{name} {value:,.1f}" for name, value in rounds[-1].items()), flush=True)
-    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+    """Of each load, medians of the rounds: of the gets alone and beside it, and how much of it was done and refused a second."""
+    out = {}
+    for load in LOADS:
+        rounds = []
+        for n in range(options.rounds):
+            rounds.append(one_round(stack, load, options.seconds))
+            print(f"  neighbours, {load}, round {n + 1}: " + ", ".join(f"{name} {value:,.1f}" for name, value in rounds[-1].items()),
+                  flush=True)
+        out[load] = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+        out[load]["errors"] = sum(each["errors"] for each in rounds)
+    return out

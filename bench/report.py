@@ -3,11 +3,14 @@
 import json
 import subprocess
 
-from neighbours import P99_MAX_MS, SEARCHING
+from neighbours import GETTING, LOADING, LOADS, P99_MAX_MS
+from scaling import LIMIT, MEMORY_MANY, PSS_MANY_MAX_KIB, PSS_MAX_KIB
 
 MAIN_CLIENTS = 16
-CPU_MAX_US, PSS_MAX_KIB = 25, 6 * 1024
-COLOURS = {"clientele": "#0b5fa5", "kept": "#083b6a", "lighttpd": "#56a0d8", "pgbench": "#888888", "php": "#7a5ea8", "node": "#3f9142",
+TOLD_CLIENTS = (16, 64)  # those that have tables and bars of their own
+P99_MAX_P50 = {64: 3.5, 256: 4}
+NO_ERRORS = (256, 1024)
+COLOURS = {"clientele": "#0b5fa5", "lighttpd": "#56a0d8", "pgbench": "#888888", "php": "#7a5ea8", "node": "#3f9142",
            "python": "#d1a100", "go": "#00a0a0", "rust": "#c4521c"}
 
 
@@ -34,55 +37,50 @@ def best_peer(result, lines):
     return max(there, key=lambda name: lines[name]["rate"]["median"], default=None)
 
 
-def both(line):
-    """Medians of Clientele's multiples of this line: as it is shipped, and with kept connections (or None)."""
-    kept = line.get("kept_by_this")
-    return line["clientele_by_this"]["median"], kept and kept["median"]
+def ratios(result):
+    """(workload, clients, "limit" or "peers", against whom, found, wanted) of what was measured and has a target."""
+    rows = []
+    for name, workload in result["workloads"].items():
+        for what, wanted in (("limit", workload["of_limit"]), ("peers", workload["of_peers"])):
+            for clients, least in wanted.items():
+                lines = comparison(result, name, clients)
+                against = "pgbench" if what == "limit" and "pgbench" in lines else best_peer(result, lines) if what == "peers" else None
+                if against:
+                    rows.append((name, clients, what, against, lines[against]["clientele_by_this"]["median"], least))
+    return rows
 
 
 def targets(result):
-    """(what, found, the same with kept connections or None, wanted, met) of everything that was measured and has a target."""
+    """(what, found, wanted, met) of everything else that was measured and has a target."""
     rows = []
 
-    def row(what, found, wanted, met, form="{:.2f}", kept=None):
-        rows.append((what, form.format(found), kept and form.format(kept), wanted, met))
+    def row(what, found, wanted, met, form="{:.2f}"):
+        rows.append((what, form.format(found), wanted, met))
 
-    for name, workload in result["workloads"].items():
-        lines = comparison(result, name)
-        if workload["of_limit"] and "pgbench" in lines:
-            found, kept = both(lines["pgbench"])
-            row(f"{workload['title']}: share of pgbench", found, f">= {workload['of_limit']:.2f}", found >= workload["of_limit"], kept=kept)
-        best = best_peer(result, lines)
-        if workload["of_peers"] and best:
-            found, kept = both(lines[best])
-            row(f"{workload['title']}: against {result['titles'][best]}, the best peer", found, f">= {workload['of_peers']}",
-                found >= workload["of_peers"], kept=kept)
-    for clients, most in ((64, 3), (256, 8)):
-        lines = comparison(result, "get", clients)
-        if lines:
-            found, kept = (lines[ours]["p99_ms"] / lines[ours]["p50_ms"] if ours in lines else None for ours in ("clientele", "kept"))
-            row(f"get, {clients} clients: p99 as a multiple of p50", found, f"<= {most}", found <= most, kept=kept)
-    every = [c["lines"]["clientele"]["errors"] for c in result["comparisons"] if c["clients"] == 256 and "clientele" in c["lines"]]
-    if every:
-        row("errors at 256 clients", sum(every), "0", sum(every) == 0, "{:,}")
+    for clients, most in P99_MAX_P50.items():
+        if line := comparison(result, "get", clients).get("clientele"):
+            found = line["p99_ms"] / line["p50_ms"]
+            row(f"get, {clients} clients: p99 as a multiple of p50", found, f"<= {most}", found <= most)
+    for clients in NO_ERRORS:
+        every = [c["lines"]["clientele"]["errors"] for c in result["comparisons"] if c["clients"] == clients and "clientele" in c["lines"]]
+        if every:
+            row(f"errors at {clients:,} clients", sum(every), "0", sum(every) == 0, "{:,}")
     first, deep = (comparison(result, name).get("clientele") for name in ("first", "deep"))
     if first and deep:
         found = first["rate"]["median"] / deep["rate"]["median"]
         row("what page 10,000 costs, in first pages", found, "<= 1.10", found <= 1.1)
-    sizes = result["scaling"].get("customers")
-    if sizes:
-        found = 1 - sizes[-1]["get"] / sizes[0]["get"]
-        row(f"get: lost from {sizes[0]['at']:,} to {sizes[-1]['at']:,} customers", found, "<= 15 %", found <= 0.15, "{:.0%}")
-    lines = comparison(result, "get")
-    if lines:
-        found, kept = (lines[ours]["cpu_us"]["app"] if ours in lines else None for ours in ("clientele", "kept"))
-        row("processor time of Clientele a get, us", found, f"<= {CPU_MAX_US}", found <= CPU_MAX_US, "{:.0f}", kept)
-    if beside := result.get("neighbours"):
-        row("p99 of a get beside 16 searching clients of another tenant, ms", beside["p99_ms"], f"<= {P99_MAX_MS}",
-            beside["p99_ms"] <= P99_MAX_MS, "{:.1f}")
-    if result["memory"]:
-        found = result["memory"]["largest_kib"]
-        row("PSS of the largest worker, KiB", found, f"<= {PSS_MAX_KIB:,}, not growing", result["memory"]["met"], "{:,}")
+    if sizes := result["scaling"].get("customers"):
+        found, most = (1 - sizes[-1][ask] / sizes[0][ask] for ask in ("get", LIMIT))
+        row(f"get: lost from {sizes[0]['at']:,} to {sizes[-1]['at']:,} customers", found, f"<= {most:.0%}, as pgbench", found <= most, "{:.0%}")
+    for load, n in (result.get("neighbours") or {}).items():
+        row(f"p99 of gets while {LOADING} clients of another tenant {LOADS[load][1]}, ms", n["p99_ms"],
+            f"<= {P99_MAX_MS}, no errors", n["p99_ms"] <= P99_MAX_MS and n["errors"] == 0, f"{{:.1f}}, {n['errors']:,} errors")
+    if m := result["memory"]:
+        row(f"PSS of the largest worker with {MAIN_CLIENTS} clients, KiB", m["largest_kib"], f"<= {PSS_MAX_KIB:,}, not growing", m["met"], "{:,}")
+        row(f"PSS of the largest worker after {MEMORY_MANY} clients, KiB", m["many_kib"], f"<= {PSS_MANY_MAX_KIB:,}", m["many_met"], "{:,}")
+    if "customers_made" in result:
+        found = result["customers_made"] - result.get("customers_told", result["customers_made"])
+        row(f"customers lost or doubled, of {result['customers_made']:,}", abs(found), "0", found == 0, "{:,}")
     return rows
 
 
@@ -109,14 +107,36 @@ def introduction(result):
         + "".join(f" {told}." for told in e["peers"].values())
         + f" Everything runs on this one machine, the clients too.{others}",
         "",
-        f"{e['customers']:,} customers in {e['organizations']} organizations. Everybody has {e['workers']} connections to PostgreSQL"
-        f" (Clientele: {e['workers']} workers). {e['rounds']} rounds of {e['seconds']} s in which the contenders take turns. Figures:"
+        f"{e['customers']:,} customers in {e['organizations']} organizations. Everybody has {e['connections']} connections to PostgreSQL"
+        f" (Clientele: {e['workers']} workers with {e['connections'] // e['workers']} each). {e['rounds']} rounds of {e['seconds']} s in which the contenders take turns. Figures:"
         " median (least to most). How to read them: doc/performance.md.",
     ]
 
 
-def main_table(result, name):
-    lines, workload = comparison(result, name), result["workloads"][name]
+def wanted_tables(result):
+    """What was wanted beside what was found."""
+    found = {(name, what, clients): (value, least) for name, clients, what, _, value, least in ratios(result)}
+    columns = [(what, clients) for what in ("limit", "peers") for clients in TOLD_CLIENTS]
+    titles = {"limit": "of pgbench", "peers": "of the best peer"}
+
+    def cell(name, what, clients):
+        if (name, what, clients) not in found:
+            return ""
+        value, least = found[name, what, clients]
+        return f"{value:.2f} (>= {least:.2f})" if value >= least else f"**{value:.2f}** (>= {least:.2f})"
+
+    rows = [[workload["title"], *(cell(name, *column) for column in columns)] for name, workload in result["workloads"].items()
+            if any((name, *column) in found for column in columns)]
+    out = table(["", *(f"{titles[what]}, {clients} clients" for what, clients in columns)], rows) if rows else []
+    met = [[what, value if good else f"**{value}**", wanted] for what, value, wanted, good in targets(result)]
+    if met:
+        out += table(["", "found", "wanted"], met)
+    head = ["", "## Wanted beside found", "", "Medians of the rounds; in brackets what was wanted. What was missed is bold."]
+    return head + out if out else []
+
+
+def main_table(result, name, clients):
+    lines, workload = comparison(result, name, clients), result["workloads"][name]
     rows = []
     for contender, line in lines.items():
         cpu, by = line.get("cpu_us", {}), line.get("clientele_by_this")
@@ -129,7 +149,7 @@ def main_table(result, name):
             f"{line['app_pss_kib'] / 1024:,.1f}" if line.get("app_pss_kib") else "",
             f"{line['errors']:,}",
         ])
-    return ["", f"### {workload['title']}"] + table(
+    return ["", f"### {workload['title']}, {clients} clients"] + table(
         ["", workload["unit"], "Clientele by this", "p50 ms", "p99", "p99.9", "CPU us a request: web", "application", "PostgreSQL",
          "application's PSS, MiB", "errors"], rows)
 
@@ -160,33 +180,34 @@ def scaling_tables(result):
 
 
 def neighbours_table(result):
-    n = result.get("neighbours")
-    if not n:
+    if not result.get("neighbours"):
         return []
-    return ["", "## Neighbours", "", f"Gets of one client beside {SEARCHING} clients of another tenant that search among a quarter of all "
-            "customers and ask again at once when they are refused."] + table(
-                ["gets alone, p99 in ms", "p50", "p99", "p99.9", "searches/s", "refused searches/s"],
-                [[f"{n[name]:,.1f}" for name in ("alone_p99_ms", "p50_ms", "p99_ms", "p999_ms", "searches", "searches_refused")]])
+    columns = ("alone_rate", "alone_p99_ms", "rate", "p50_ms", "p99_ms", "p999_ms", "errors", "loads", "loads_refused")
+    rows = [[f"that {LOADS[load][1]}", *(f"{n[name]:,.1f}" if name != "errors" else f"{n[name]:,}" for name in columns)]
+            for load, n in result["neighbours"].items()]
+    return ["", "## Neighbours", "", f"Gets of {GETTING} clients of a tenant beside {LOADING} clients of another one, which ask again at "
+            "once when they are refused."] + table(
+                ["beside clients", "gets alone, a second", "p99 in ms", "beside: gets a second", "p50", "p99", "p99.9", "errors",
+                 "of the others a second", "refused a second"], rows)
 
 
 def memory_table(result):
     m = result["memory"]
     if not m:
         return []
-    rows = [[f"{p['requests']:,}", ", ".join(f"{kib:,}" for kib in p["pss_kib"])] for p in m["points"]]
-    return ["", "## Memory"] + table(["requests of all kinds", "PSS of each worker, KiB"], rows) + [
-        "", f"Grown by {m['grown_kib']} KiB in the second half. The kinds: 60 % get, 15 % list, 12 % create, 10 % update, 3 % batch of 100."]
+    rows = [[f"{p['requests']:,}", str(p["clients"]), ", ".join(f"{kib:,}" for kib in p["pss_kib"])] for p in m["points"]]
+    return ["", "## Memory"] + table(["requests of all kinds", "clients", "PSS of each worker, KiB"], rows) + [
+        "", f"Of a Clientele that was started for this. Grown by {m['grown_kib']} KiB in the second half of those with {MAIN_CLIENTS} clients. The kinds: 60 % get, 15 % list, "
+        "12 % create, 10 % update, 3 % batch of 100."]
 
 
 def text(result):
-    out = introduction(result)
-    met = [[what, found, kept or "", wanted, "yes" if good else "**no**"] for what, found, kept, wanted, good in targets(result)]
-    if met:
-        out += ["", "## What was wanted"] + table(["", "found", "where nginx keeps connections", "wanted", "met"], met)
-    out += ["", f"## {MAIN_CLIENTS} clients"]
-    for name in result["workloads"]:
-        if comparison(result, name):
-            out += main_table(result, name)
+    out = introduction(result) + wanted_tables(result)
+    for clients in TOLD_CLIENTS:
+        names = [name for name in result["workloads"] if comparison(result, name, clients)]
+        out += ["", f"## {clients} clients"] if names else []
+        for name in names:
+            out += main_table(result, name, clients)
     return "\n".join(out + clients_table(result) + scaling_tables(result) + neighbours_table(result) + memory_table(result)) + "\n"
 
 
@@ -204,16 +225,27 @@ def plot(folder, name, commands, blocks):
     file.write_text("".join(line.rstrip() + "\n" for line in file.read_text().splitlines()))
 
 
-def bars(result, folder, name):
-    lines = comparison(result, name)
+def bars(result, folder, name, clients):
+    lines = comparison(result, name, clients)
     rows = [(i, result["titles"][contender], line["rate"]["median"], line["rate"]["min"], line["rate"]["max"],
              int(COLOURS[contender][1:], 16)) for i, (contender, line) in enumerate(lines.items())]
     workload = result["workloads"][name]
-    plot(folder, f"{name}-{MAIN_CLIENTS}", [
-        f"set title '{workload['title']}, {MAIN_CLIENTS} clients'", f"set ylabel '{workload['unit']}'", "set yrange [0:*]", "unset key",
+    plot(folder, f"{name}-{clients}", [
+        f"set title '{workload['title']}, {clients} clients'", f"set ylabel '{workload['unit']}'", "set yrange [0:*]", "unset key",
         f"set xrange [-0.6:{len(rows) - 0.4}]", "set xtics rotate by -30", "set boxwidth 0.7", "set style fill solid",
         "plot $d using 1:3:6:xtic(2) with boxes lc rgb variable, $d using 1:3:4:5 with yerrorbars lc rgb '#333333' ps 0",
     ], {"d": rows})
+
+
+def wanted_bars(result, folder):
+    """What was found as a multiple of what was wanted."""
+    rows = [(i, f"{name} {clients}: {against}", found / least, int(COLOURS[against][1:], 16))
+            for i, (name, clients, _, against, found, least) in enumerate(ratios(result))]
+    if rows:
+        plot(folder, "wanted", [
+            "set title 'Clientele by the limit and by the best peer, as a multiple of what was wanted'", "set yrange [0:*]", "unset key",
+            f"set xrange [-0.6:{len(rows) - 0.4}]", "set xtics rotate by 60 right font ',11'", "set boxwidth 0.7", "set style fill solid",
+            "plot $d using 1:3:4:xtic(2) with boxes lc rgb variable, 1 lc rgb '#333333'"], {"d": rows})
 
 
 def curves(result, folder, name, what, unit, value):
@@ -246,9 +278,11 @@ def plots(result, folder):
     for old in folder.glob("*.svg"):
         old.unlink()
     for name, workload in result["workloads"].items():
-        if comparison(result, name):
-            bars(result, folder, name)
+        for clients in TOLD_CLIENTS:
+            if comparison(result, name, clients):
+                bars(result, folder, name, clients)
         curves(result, folder, name, "rate", workload["unit"], lambda line: line["rate"]["median"])
         curves(result, folder, name, "p99", "ms", lambda line: line.get("p99_ms"))
+    wanted_bars(result, folder)
     for what, points in result["scaling"].items():
         scaled(result, folder, what, points)

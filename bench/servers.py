@@ -69,14 +69,16 @@ def machine_ticks():
 
 
 class Stack:
-    """What bench/run has started (stack.json), and numbers that no two measurements share."""
+    """What bench/run has started (stack.json)."""
 
     def __init__(self, path):
         self.about = json.loads(Path(path).read_text())
         self.dir, self.workers = Path(self.about["dir"]), self.about["workers"]
+        self.connections = self.about["connections"]
         self.urls, self.peers = self.about["urls"], self.about["peers"]
         self.main = dataset.Dataset(self.about["customers"], self.about["organizations"])
-        self.serial = 10000
+        # Five digits, before ten more: fifteen are what ids have room for and what a double counts exactly.
+        self.sql("CREATE SEQUENCE IF NOT EXISTS bench_serial MINVALUE 10000 MAXVALUE 90000", "postgres")
         self.environments = self.read_environments("clientele")
 
     def as_user(self):
@@ -98,21 +100,26 @@ class Stack:
         return self.sql("SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id "
                         "WHERE o.name LIKE 'Bench %' ORDER BY split_part(o.name, ' ', 2)::int", database).split()
 
-    def places(self, data, large):
+    def serial(self):
+        """
+        A number that no other measurement on this cluster has, even if another program makes it: a second request with
+        the same idempotency key would be a replay, and a customer with the same external id would not be made.
+        """
+        return int(self.sql("SELECT nextval('bench_serial')", "postgres"))
+
+    def places(self, data, large, serial):
         """The next organizations: over the rounds all of them come up. The large one alone for its pages."""
-        self.serial += 1
         if large:
             return [0]
-        return sorted({(self.serial * PLACES + i) % data.organizations for i in range(min(PLACES, data.organizations))})
+        return sorted({(serial * PLACES + i) % data.organizations for i in range(min(PLACES, data.organizations))})
 
     # ---- load
 
     def wrk(self, url, ask, clients, seconds, large=False, data=None, everywhere=False, at=None):
         """everywhere: all organizations at once, and not the next few; at: these."""
         data = data or self.main
-        places = at or (range(data.organizations) if everywhere else self.places(data, large))
-        self.serial += at is not None
-        self.serial += everywhere
+        serial = self.serial()
+        places = at or (range(data.organizations) if everywhere else self.places(data, large, serial))
         lines = [f"data {data.organizations} {data.each}",
                  *(f"{name} - {dataset.id_text('cur_', number)}" for name, number in (("first", data.first()), ("deep", data.deep())))]
         for place in places:
@@ -124,7 +131,7 @@ class Stack:
             file.write("\n".join(lines) + "\n")
             file.flush()
             run = subprocess.run(["wrk", f"-t{min(THREADS, clients)}", f"-c{clients}", f"-d{seconds}s", "--timeout", "20s",
-                                  "-s", ROOT / "bench/wrk.lua", url, "--", ask, str(self.serial), file.name],
+                                  "-s", ROOT / "bench/wrk.lua", url, "--", ask, str(serial), file.name],
                                  capture_output=True, text=True)
         found = re.search(r"^RESULT (.*)$", run.stdout, re.M)
         if not found:
@@ -139,12 +146,13 @@ class Stack:
     def pgbench(self, workload, clients, seconds, large=False, data=None, database="clientele"):
         """Transactions a second, without the first second: sessions begin and statements are prepared in it."""
         data = data or self.main
-        clients = min(clients, self.workers)
-        places = (self.places(data, large) * clients)[:clients]
+        clients = min(clients, self.connections)
+        serial = self.serial()
+        places = (self.places(data, large, serial) * clients)[:clients]
         environments = self.environments if data is self.main else self.read_environments(database)
         variables = {
             **VARIABLES,
-            "base": self.serial * 10**10,
+            "base": serial * 10**10,
             "id_head": f"{int(time.time() * 1000):012x}70000",
             "first": dataset.ID_HEAD + str(dataset.ID_FIRST + data.first()),
             "deep": dataset.ID_HEAD + str(dataset.ID_FIRST + data.deep()),
@@ -199,6 +207,8 @@ class Stack:
         owner = self.dir / "scaling-owner.conf"
         owner.write_text(f"database_owner_url = postgresql://clientele_owner{address}\n")
         owner.chmod(0o600)
+        if user := self.as_user():
+            os.chown(owner, user["user"], user["group"])
         return conf
 
 

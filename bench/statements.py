@@ -14,8 +14,9 @@ def read_statements():
     statements, variables, name = {}, {}, None
     for path in sorted((ROOT / "sql/query").glob("*.sql")):
         for line in path.read_text().splitlines():
-            if m := re.match(r"\\set (\w+) '(.*)'$", line):
-                variables[m[1]] = m[2].replace("''", "'")
+            if m := re.match(r"\\set (\w+) (.*)$", line):
+                variables[m[1]] = "".join(variables.get(name, "") if name else text.replace("''", "'")
+                                          for name, text in re.findall(r":(\w+)|'((?:[^']|'')*)'", m[2]))
             elif m := re.match(r"-- name: (\w+)", line):
                 name = m[1]
                 statements[name] = ""
@@ -71,17 +72,17 @@ def look(environment, key):
             + with_values(SQL["idempotency_look"], environment, f"{key}::text", ":ttl"))
 
 
-def put(environment, key, answer, headers="''"):
+def put(environment, key, answer, status="200", headers="''", beforehand="false"):
     """And what it ends with: the answer, kept."""
-    return with_values(SQL["idempotency_put"], environment, f"{key}::text", ":hash", ":maker", ":version", "NULL", "201",
-                       headers, f"convert_to({answer}, 'UTF8')", "false", "false")
+    return with_values(SQL["idempotency_put"], environment, f"{key}::text", ":hash", ":maker", ":version", "NULL", status,
+                       headers, f"convert_to({answer}, 'UTF8')", "false", beforehand)
 
 
 CREATE = (
     look(":environment", ":n")
     + with_values(SQL["customer_create"], ":environment", ":time", ID, ":n", ":email", ":full_name", "NULL",
                   ":address", "NULL", ":timezone", ":metadata", ":active")
-    + put(":environment", ":n", ":answer", ":headers")
+    + put(":environment", ":n", ":answer", "201", ":headers", "true")
 )
 # What makes a batch unique is an environment of its own, so that its arrays can be constant text: that is
 # less work for PostgreSQL than making a hundred ids would be.

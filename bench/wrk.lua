@@ -1,4 +1,4 @@
--- Requests for wrk. Arguments: what to ask for, a number that no other run has, and a file that tells of the data:
+-- Requests for wrk. Arguments: what to ask for, a number that no other run on this cluster has, and a file that tells of the data:
 --   data ORGANIZATIONS EACH     how many there are, and how many customers of each can be asked for
 --   place NUMBER KEY            an organization that this run uses
 --   id NUMBER ID                a public id of a customer of that organization
@@ -93,12 +93,27 @@ ask["repeat"] = function()
 	return send("POST", "", places[n % #places + 1], customer(number), number)
 end
 
-function ask.batch()
+local function batch(make)
 	local items = {}
 	for i = 1, 100 do
-		items[i] = customer()
+		items[i] = make()
 	end
 	return send("POST", "/batch", place(), '{"customers":[' .. table.concat(items, ",") .. "]}")
+end
+
+function ask.batch()
+	return batch(customer)
+end
+
+-- Customers with much metadata, 0.96 MB in all, of which little can be compressed.
+local note
+
+local function heavy_customer()
+	return (customer():gsub('"source":"bench"', '"source":"' .. note .. '"'))
+end
+
+function ask.heavy()
+	return batch(heavy_customer)
 end
 
 function ask.update()
@@ -136,6 +151,11 @@ function init(arguments)
 			cursors[what] = value
 		end
 	end
+	local letters = {}
+	for i = 1, 9300 do
+		letters[i] = string.char(math.random(97, 122))
+	end
+	note = table.concat(letters)
 	request = ask[arguments[1]]
 end
 

@@ -414,7 +414,7 @@ web_start() {
 	case $server in
 	nginx)
 		run_as "$user" sed -i -e "s|listen 8080;|listen 127.0.0.1:$port;|" \
-			-e "s|server unix:[^;]*;|server unix:$socket;|" \
+			-e "s|server unix:[^ ;]*|server unix:$socket|" \
 			-e "s|default \"\";|default \"http://127.0.0.1:$port\";|" "$dir/nginx-site.conf" || return
 		spawn "$user" "$dir/pid" "$dir/log" \
 			"$program" -e stderr -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;' || return

@@ -349,7 +349,7 @@ class Front:
     # The file with address and socket, and what is changed in it.
     SITES = {
         "nginx": ("nginx-site.conf", [(r"listen 8080;", "listen 127.0.0.1:{port};"),
-                                      (r"server unix:[^;]+;", "server unix:{backend};")]),
+                                      (r"server unix:\S+", "server unix:{backend}")]),
         "lighttpd": ("lighttpd-site.conf", [(r"(?m)^server.bind := .*", 'server.bind := "127.0.0.1"'),
                                             (r"(?m)^server.port := .*", "server.port := {port}"),
                                             (r"(?m)^var.clientele_backend = .*", 'var.clientele_backend = ("socket" => "{backend}")'),
@@ -376,7 +376,7 @@ class Front:
         text = site.read_text()
         for pattern, value in changes:
             text, count = re.subn(pattern, value.format(port=self.port, backend=backend, dir=self.dir), text)
-            assert count == 1, f"{site.name}: {pattern} matches {count} times"
+            assert count, f"{site.name}: {pattern} is not there"
         site.write_text(text)
         self.surround()
         for path in [self.dir, *self.dir.rglob("*")]:
@@ -416,11 +416,10 @@ class Front:
         (self.dir / name).write_text(text.replace(before, after))
         self.start()
 
-    def keep_connections(self):
-        """As the comments in nginx's files say; for nginx alone."""
-        self.change("nginx-clientele.conf", "fastcgi_keep_conn off;", "fastcgi_keep_conn on;")
-        self.change("nginx-site.conf", "# keepalive 64;", "keepalive 64;")
-        self.change("nginx-site.conf", "# keepalive_timeout 2s;", "keepalive_timeout 2s;")
+    def part_connections(self):
+        """A connection for each request, as other web servers have; for nginx alone, whose files keep them."""
+        self.change("nginx-clientele.conf", "fastcgi_keep_conn on;", "fastcgi_keep_conn off;")
+        self.change("nginx-site.conf", "keepalive 256;", "")
 
     def stop(self):
         self.process.terminate()

@@ -4,7 +4,8 @@
 -- Settings that must hold whatever those of the role are. $1 statement timeout and $2 lock timeout,
 -- in ms; $3 whether they are for this transaction only, instead of the connection. A plan is kept
 -- as long as the connection, so it must not be one that suits only the few rows that a table had
--- when the plan was made.
+-- when the plan was made. The last column is the server's process: behind a pooler it is not the
+-- one that was announced.
 SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('lock_timeout', $2::text, $3),
        set_config('idle_in_transaction_session_timeout', '5000', $3),
@@ -14,7 +15,8 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('plan_cache_mode', 'force_generic_plan', $3),
        set_config('enable_seqscan', 'off', $3),
        set_config('jit', 'off', $3),
-       set_config('timezone', 'UTC', $3);
+       set_config('timezone', 'UTC', $3),
+       pg_backend_pid();
 
 -- name: role_check
 -- out: superuser bypasses owner member powers becomes row_security replication isolation settings
@@ -96,3 +98,19 @@ SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL;
 -- twin waits here, and nowhere else, until the first one has ended. $2 number of the key's lock.
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
          AND pg_advisory_xact_lock($2::bigint) IS NOT NULL;
+
+-- name: group_lock
+-- marks: twin
+-- For a group of writes with idempotency keys, before any of them writes: takes the locks of all of
+-- them, in the order of the numbers. No lock of the group is waited for for long: one that is taken
+-- fails it, and each runs again by itself, so that none waits for another's twin. $1 numbers of the
+-- keys' locks, in that order.
+SELECT pg_advisory_xact_lock(n.number)
+  FROM unnest($1::bigint[]) n (number), set_config('lock_timeout', '50', true) patience
+ WHERE patience IS NOT NULL;
+
+-- name: group_enter
+-- After all of a group have been read: enters the environment of the next one that writes, and
+-- what another one has noted about its own record does not hold for it. $1 environment.
+SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
+         AND set_config('app.replay', 'off', true) IS NOT NULL;

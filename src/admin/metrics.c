@@ -174,6 +174,12 @@ write_database(const struct tally *t, struct buf *out)
 }
 
 static void
+write_lane(const struct tally *t, struct buf *out)
+{
+	write_histogram(out, "database_wait_seconds", "", &t->lane);
+}
+
+static void
 write_queued(const struct tally *t, struct buf *out)
 {
 	write_histogram(out, "queue_duration_seconds", "", &t->queued);
@@ -198,6 +204,8 @@ static const struct {
 	    "From a request's accept to its answer's last byte.", write_took },
 	{ "database_duration_seconds", "histogram",
 	    "Waiting for PostgreSQL, of requests that asked it.", write_database },
+	{ "database_wait_seconds", "histogram",
+	    "Waiting for a connection to PostgreSQL, of these.", write_lane },
 	{ "queue_duration_seconds", "histogram",
 	    "From the front server to a worker, of requests with REQUEST_START.", write_queued },
 };

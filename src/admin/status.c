@@ -58,12 +58,14 @@ worker_json(const struct view *v)
 	jwrite_put(w, "state", jwrite_str(str_of(stats_state_names[v->own.state])));
 	jwrite_put(w, "stateMs", jwrite_int(v->state_ms));
 	jwrite_put(w, "requests", jwrite_int((int64_t)v->requests));
+	jwrite_put(w, "inHand", jwrite_int(v->alive ? v->own.in_hand : 0));
 	jwrite_put(w, "doing", doing_json(v));
 	jwrite_put(w, "last", last_json(v));
 	jwrite_put(w, "cpuMs", v->cpu_ms == -1 ? NULL : jwrite_int(v->cpu_ms));
 	jwrite_put(w, "memoryBytes",
 	    v->own.memory_bytes ? jwrite_int((int64_t)v->own.memory_bytes) : NULL);
 	jwrite_put(w, "database", jwrite_str(str_of(stats_db_names[v->own.db])));
+	jwrite_put(w, "connections", jwrite_int(v->alive ? v->own.lanes : 0));
 	return w;
 }
 

@@ -76,6 +76,13 @@ cell_state(const struct view *v, char *out, size_t size)
 }
 
 static void
+cell_in_hand(const struct view *v, char *out, size_t size)
+{
+	if (v->alive)
+		snprintf(out, size, "%u", v->own.in_hand);
+}
+
+static void
 cell_for(const struct view *v, char *out, size_t size)
 {
 	print_ms(v->state_ms, out, size);
@@ -107,6 +114,8 @@ static void
 cell_database(const struct view *v, char *out, size_t size)
 {
 	snprintf(out, size, "%s", stats_db_names[v->own.db]);
+	if (v->alive && v->own.lanes)
+		snprintf(out, size, "%s (%u)", stats_db_names[v->own.db], v->own.lanes);
 }
 
 static void
@@ -156,6 +165,7 @@ static const struct {
 	{ "life", true, cell_life },
 	{ "age", false, cell_age },
 	{ "state", true, cell_state },
+	{ "in hand", false, cell_in_hand },
 	{ "for", false, cell_for },
 	{ "requests", false, cell_requests },
 	{ "cpu", false, cell_cpu },

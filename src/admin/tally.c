@@ -11,9 +11,7 @@ const struct figure_row figure_rows[FIGURE__COUNT] = {
 
 const char *const tally_state_names[TALLY_STATE__COUNT] = {
 	[TALLY_IDLE] = "idle",
-	[TALLY_READING] = "reading",
 	[TALLY_HANDLING] = "handling",
-	[TALLY_WRITING] = "writing",
 	[TALLY_WAITING] = "waiting",
 	[TALLY_STARTING] = "starting",
 	[TALLY_STOPPING] = "stopping",
@@ -22,9 +20,7 @@ const char *const tally_state_names[TALLY_STATE__COUNT] = {
 
 static const enum tally_state of_state[STATS_STATE__COUNT] = {
 	[STATS_STATE_IDLE] = TALLY_IDLE,
-	[STATS_STATE_READING] = TALLY_READING,
 	[STATS_STATE_HANDLING] = TALLY_HANDLING,
-	[STATS_STATE_WRITING] = TALLY_WRITING,
 };
 
 static const enum tally_state of_life[STATS_LIFE__COUNT] = {
@@ -68,6 +64,7 @@ add_counters(struct tally *t, const struct stats_slot *slot)
 		add_histogram(&t->took[r], &slot->took[r]);
 	}
 	add_histogram(&t->database, &slot->database);
+	add_histogram(&t->lane, &slot->lane);
 	add_histogram(&t->queued, &slot->queued);
 	t->figure[FIGURE_REQUESTS] += (int64_t)stats_counted(&slot->requests);
 }
@@ -86,9 +83,15 @@ add_worker(struct tally *t, const struct stats *s, size_t place)
 	t->state[state]++;
 	t->figure[FIGURE_SERVING] += serving;
 	t->figure[FIGURE_IDLE] += serving && state == TALLY_IDLE;
-	t->figure[FIGURE_ACTIVE] += alive && report.busy_ms != -1;
+	t->figure[FIGURE_ACTIVE] += alive && report.in_hand > 0;
 	if (!alive)
 		return;
+	t->figure[FIGURE_IN_HAND] += report.in_hand;
+	t->figure[FIGURE_LANES] += report.lanes;
+	if (report.tenants > t->figure[FIGURE_TENANTS])
+		t->figure[FIGURE_TENANTS] = report.tenants;
+	if (report.largest > t->figure[FIGURE_LARGEST])
+		t->figure[FIGURE_LARGEST] = report.largest;
 	t->figure[FIGURE_MEMORY] += (int64_t)report.memory_bytes;
 	t->figure[FIGURE_CONNECTED] += report.db == STATS_DB_CONNECTED;
 	t->figure[FIGURE_NO_ROOM] += report.db == STATS_DB_NO_ROOM;
@@ -190,11 +193,7 @@ static void
 take_shared(const struct stats_shared *shared, struct tally *out)
 {
 	int64_t *f = out->figure;
-	unsigned environments, largest;
 
-	share_read(&shared->share, &environments, &largest);
-	f[FIGURE_TENANTS] = environments;
-	f[FIGURE_LARGEST] = largest;
 	f[FIGURE_SHEDDING] = word_get(&shared->shedding) != 0;
 	f[FIGURE_QUEUE_LENGTH] = length_of(&shared->queue_length);
 	f[FIGURE_QUEUE_LIMIT] = length_of(&shared->queue_limit);
@@ -215,7 +214,5 @@ tally_take(const struct stats *s, struct tally *out)
 	out->figure[FIGURE_PEAK] = peak(s->pool, out);
 	take_shared(s->shared, out);
 	take_clerk(s, out);
-	out->figure[FIGURE_ACCEPTED] = out->figure[FIGURE_REQUESTS]
-	    + (int64_t)out->event[STATS_EVENT_USELESS] + (int64_t)out->event[STATS_EVENT_ABANDONED]
-	    + (int64_t)out->event[STATS_EVENT_CANCELLED];
+	out->figure[FIGURE_ACCEPTED] = (int64_t)out->event[STATS_EVENT_ACCEPTED];
 }

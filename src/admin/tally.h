@@ -54,10 +54,12 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "Connections that may wait for a worker.") \
 	FIGURE(QUEUE_PEAK, "queuePeak", "listen_queue_peak", GAUGE, 1, \
 	    "Most connections that waited for a worker.") \
+	FIGURE(IN_HAND, "inHand", "requests_in_hand", GAUGE, 1, \
+	    "Requests that workers have in hand.") \
 	FIGURE(TENANTS, "environmentsActive", "environments_active", GAUGE, 1, \
-	    "Environments that have requests in hand.") \
-	FIGURE(LARGEST, "environmentWorkers", "environment_workers", GAUGE, 1, \
-	    "Workers that the environment with the most of them has.") \
+	    "Environments that have requests in hand, in the worker where they are most.") \
+	FIGURE(LARGEST, "environmentRequests", "environment_requests", GAUGE, 1, \
+	    "Requests in hand of the environment that has the most in one worker.") \
 	FIGURE(STOPPING, "stopping", "stopping", GAUGE, 1, \
 	    "1: the service is draining.") \
 	FIGURE(SHEDDING, "shedding", "shedding", GAUGE, 1, \
@@ -68,14 +70,15 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "1: the admin process reaches the database, and is not refused.") \
 	FIGURE(CONNECTED, "databaseConnected", "database_connected_workers", GAUGE, 1, \
 	    "Workers with a connection to the database.") \
+	FIGURE(LANES, "databaseConnections", "database_connections", GAUGE, 1, \
+	    "Connections to the database that workers have.") \
 	FIGURE(NO_ROOM, "databaseNoRoom", "database_no_room_workers", GAUGE, 1, \
 	    "Workers without a connection because the database has no room for one more.") \
 	FIGURE(CLERK, "clerk", "clerk_up", GAUGE, 1, \
 	    "1: this host's clerk runs. Missing: it has none.") \
 	FIGURE(CLERK_BEHIND, "clerkBehindMs", "clerk_behind_seconds", GAUGE, 1000, \
 	    "For how long the clerk has had something to do that is not done.") \
-	FIGURE(ACCEPTED, "accepted", "connections_accepted_total", COUNTER, 1, \
-	    "Connections that workers have taken.") \
+	FIGURE(ACCEPTED, "accepted", NULL, COUNTER, 1, "") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "") \
 	FIGURE(RELOADS, "reloads", "reloads_total", COUNTER, 1, \
 	    "Reloads that were begun.") \
@@ -111,9 +114,7 @@ extern const struct figure_row figure_rows[FIGURE__COUNT];
 /* What a worker is at: its life, or when it serves the state of its request. */
 enum tally_state {
 	TALLY_IDLE,
-	TALLY_READING,
 	TALLY_HANDLING,
-	TALLY_WRITING,
 	TALLY_WAITING,
 	TALLY_STARTING,
 	TALLY_STOPPING,
@@ -148,6 +149,7 @@ struct tally {
 	uint64_t               answered[STATS_ROUTES_MAX][STATS_CLASSES];
 	struct tally_histogram took[STATS_ROUTES_MAX];
 	struct tally_histogram database;
+	struct tally_histogram lane;
 	struct tally_histogram queued;
 	struct tally_refusal   refusal;
 };

@@ -43,7 +43,7 @@ view_read(const struct stats *s, size_t place, int64_t now_ms, struct view *v)
 	    || v->life == STATS_LIFE_STOPPING;
 	v->state_ms = v->life == STATS_LIFE_READY ? v->own.state_ms : v->age_ms;
 	v->requests = v->own.requests > before ? v->own.requests - before : 0;
-	v->busy = stats_read_doing(slot, &v->doing);
+	v->busy = stats_read_oldest(slot, &v->doing);
 	v->doing_ms = v->busy ? clock_age(v->doing.since_ms, now_ms) : 0;
 	if (v->alive)
 		v->cpu_ms = cpu_ms(v->pid);

@@ -20,7 +20,7 @@ struct view {
 	int64_t             cpu_ms; /* -1: not known */
 	struct stats_report own;
 	bool                busy;
-	struct stats_doing  doing; /* when busy */
+	struct stats_doing  doing; /* when busy: the oldest request in hand */
 	int64_t             doing_ms;
 };
 

@@ -57,17 +57,10 @@ app_note_database(struct app *app)
 	word_set(&app->stats->db, state);
 }
 
-static bool
-overstays(void *share)
-{
-	return share_overstays(share);
-}
-
 void
 app_share(struct app *app, struct share *share)
 {
 	app->share = share;
-	db_limit(app->db, overstays, share, SHARE_LOOK_MS);
 }
 
 void
@@ -237,7 +230,7 @@ begin_write(struct call *c)
 static enum err
 run_handler(struct call *c)
 {
-	enum err e = call_takes_part(c, c->route->flags & ROUTE_BULK ? SHARE_BULK : SHARE_QUICK);
+	enum err e = call_takes_part(c);
 
 	if (e != ERR_OK)
 		return e;
@@ -260,7 +253,8 @@ handle(struct app *app, struct call *c)
 	e = query_split(c->arena, router_base(c), &c->path, &c->query, &blame, &why)
 	    ? router_find(c) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
-	stats_do(app->stats, c->facts->route, c->facts->request_id);
+	stats_do(app->stats, c->req->hand, c->req->since_ms, c->facts->route,
+	    c->facts->request_id);
 	if (e != ERR_OK || (e = check_headers(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
@@ -282,11 +276,12 @@ handle(struct app *app, struct call *c)
 }
 
 static void
-note_database(struct app *app, struct facts *facts)
+note_database(struct app *app, struct db *db, struct facts *facts)
 {
-	struct db_meter spent = db_meter_take(app->db);
+	struct db_meter spent = db_meter_take(db);
 
 	facts->db_us = spent.us;
+	facts->lane_us = spent.lane_us;
 	facts->db_trips = spent.trips;
 	facts->statements = spent.statements;
 	facts->left = spent.left;
@@ -308,13 +303,14 @@ log_failure(const struct call *c, enum err e)
 }
 
 void
-app_handle(struct app *app, const struct request *req, struct response *res, struct facts *facts)
+app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
+    struct facts *facts)
 {
 	struct call c = {
 		.arena = req->arena,
 		.req = req,
 		.res = res,
-		.db = app->db,
+		.db = db,
 		.conf = app->conf,
 		.buckets = app->buckets,
 		.share = app->share,
@@ -329,17 +325,16 @@ app_handle(struct app *app, const struct request *req, struct response *res, str
 		.route = STATS_NO_ROUTE,
 		.queue_us = req->queue_us,
 	};
-	db_meter_take(app->db); /* drops what app_after() has added, which is not this request's */
-	db_watch(app->db, req->peer);
+	db_watch(db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
 	join_trace(req, res, &facts->trace);
 	facts->error = reply_render(&c, handle(app, &c));
 	legacy_headers(&c);
-	db_watch(app->db, NULL);
+	db_watch(db, NULL);
 	if (app->share)
-		share_end(app->share);
-	note_database(app, facts);
+		share_end(app->share, req->hand);
+	note_database(app, db, facts);
 	log_failure(&c, facts->error);
 }
 
@@ -352,7 +347,6 @@ app_after(struct app *app)
 	struct facts facts = { .route = STATS_NO_ROUTE };
 	struct call  c = {
 		.arena = &arena,
-		.db = app->db,
 		.conf = app->conf,
 		.buckets = app->buckets,
 		.facts = &facts,
@@ -361,6 +355,7 @@ app_after(struct app *app)
 	if (!api_key_is_to_confirm(app->keys))
 		return;
 	arena_init(&arena);
+	c.db = db_share(app->db, &arena);
 	api_key_confirm(&c, app->keys);
 	arena_fini(&arena);
 }

@@ -5,7 +5,7 @@
  *            it does. app_free() closes the connection.
  * Errors     app_handle() always fills the response: every failure is a JSON answer for the
  *            client and, from 500 on, a line in the log.
- * Threads    An app belongs to one thread, and serves one request at a time.
+ * Threads    An app belongs to one thread.
  */
 #ifndef APP_APP_H
 #define APP_APP_H
@@ -19,6 +19,7 @@
 #include "shm/stats.h"
 
 struct app;
+struct share;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
 struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
@@ -39,8 +40,11 @@ const char *app_why(const struct app *app);
 /* How many connections the database allows. False: the database could not be asked. */
 bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
 
-/* Answers the request. Whatever was in *facts is replaced. */
-void app_handle(struct app *app, const struct request *req, struct response *res,
+/*
+ * Answers the request, with transactions on db, which is db_share() of app_db(). Whatever was in
+ * *facts is replaced. On lanes (db/lanes.h), a fiber calls it, and many calls may be under way.
+ */
+void app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
     struct facts *facts);
 
 /* Its connection to the database; for what is between two requests. */

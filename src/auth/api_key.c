@@ -222,15 +222,17 @@ api_key_is_to_confirm(const struct api_key_cache *cache)
 void
 api_key_confirm(struct call *c, struct api_key_cache *cache)
 {
-	const struct str hash = { (const char *)cache->confirm_hash, SHA256_BYTES };
+	unsigned char    kept[SHA256_BYTES]; /* other requests go on while this one asks */
+	const struct str hash = { (const char *)kept, SHA256_BYTES };
 	struct tx        tx;
 	int64_t          now_ns = clock_mono_ns();
 	bool             found;
 
 	cache->confirm = false;
+	memcpy(kept, cache->confirm_hash, sizeof(kept));
 	/* Without an answer the limit stays as it was. */
 	if (ask_database(c, &tx, hash, &found) == DB_OK)
-		limit_confirm(c, cache->confirm_hash, found, now_ns);
+		limit_confirm(c, kept, found, now_ns);
 }
 
 static void

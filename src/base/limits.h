@@ -41,6 +41,7 @@ enum {
 
 	/* Contract sections 5 and 6. */
 	IDEMPOTENCY_KEY_MAX_BYTES = 255,
+	REQUESTS_IN_HAND_MAX = 256, /* of one worker: 40 KiB of the scoreboard */
 	REQUEST_ID_MAX_BYTES = 128,
 
 	/* Field errors in one answer; a batch of 100 items can have more than anyone reads. */

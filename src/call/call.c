@@ -2,6 +2,7 @@
 #include "call/call.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "db/db.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -61,9 +62,12 @@ over_share(struct call *c)
 }
 
 enum err
-call_takes_part(struct call *c, enum share_kind kind)
+call_takes_part(struct call *c)
 {
-	return !c->share || share_begin(c->share, &c->tenant.environment, kind, c->req->waited)
+	uint64_t tag = share_tag(&c->tenant.environment);
+
+	db_tenant(c->db, tag);
+	return !c->share || share_begin(c->share, c->req->hand, tag, clock_mono_ms())
 	    ? ERR_OK : over_share(c);
 }
 

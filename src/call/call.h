@@ -15,6 +15,7 @@
 #include "call/facts.h"
 #include "call/recent.h"
 #include "call/resource.h"
+#include "call/share.h"
 #include "conf/conf.h"
 #include "db/tx.h"
 #include "http/prefer.h"
@@ -24,7 +25,6 @@
 #include "http/version.h"
 #include "json/jread.h"
 #include "shm/buckets.h"
-#include "shm/share.h"
 
 struct json_object;
 
@@ -81,7 +81,7 @@ struct call {
 	struct db             *db;
 	const struct conf     *conf;
 	struct buckets        *buckets; /* for rate limits */
-	struct share          *share;   /* of the workers; NULL: nobody keeps one */
+	struct share          *share;   /* of the worker; NULL: nobody keeps one */
 	struct recent         *recent;
 	struct facts          *facts;
 	const struct resource *resource;
@@ -129,17 +129,8 @@ enum err call_fields_done(struct call *c);
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
 
-/*
- * Takes part of the tenant's share of the workers; call_scans() says that the call reads many rows
- * that it does not answer. ERR_RATE_LIMITED: the tenant has its share.
- */
-enum err call_takes_part(struct call *c, enum share_kind kind);
-
-static inline enum err
-call_scans(struct call *c)
-{
-	return call_takes_part(c, SHARE_SCAN);
-}
+/* Takes part of the tenant's share of the worker. ERR_RATE_LIMITED: the tenant has its share. */
+enum err call_takes_part(struct call *c);
 
 /*
  * Adds the first step of every transaction but those of write_begin(): it enters the environment,

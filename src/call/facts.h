@@ -23,6 +23,7 @@ struct facts {
 	bool       evicted;      /* another bucket of a rate limit had to give way */
 	bool       replayed;     /* the stored answer of an Idempotency-Key was given */
 	int64_t    db_us;        /* waiting for PostgreSQL */
+	int64_t    lane_us;      /* of that, for a connection to it */
 	unsigned   db_trips;     /* round trips to it */
 	struct db_statements statements; /* those that were sent */
 	int64_t    queue_us;     /* waiting for a worker; -1: not known */

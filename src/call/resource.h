@@ -28,8 +28,7 @@ enum route_flags {
 	ROUTE_SECRET = 4, /* its answer shows a secret: kept sealed, for the same API key only */
 	ROUTE_LIST = 8,   /* takes limit, cursor and the filters of its resource */
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
-	ROUTE_BULK = 32,  /* many writes in one: SHARE_BULK of shm/share.h */
-	ROUTE_FILTERED = 128, /* takes those filters, and is no list */
+	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 };
 

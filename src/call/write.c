@@ -128,6 +128,18 @@ met_record(const struct write *w, enum db_status status)
 	    && tx_failed_at(&w->tx, SQL_MARK_RECORD);
 }
 
+static enum db_status
+run_tx(struct write *w)
+{
+	struct call *c = w->call;
+
+	w->tx.group = w->groups && c->idem.key.ptr;
+	w->tx.group_environment = &c->tenant.environment;
+	w->tx.group_lock = c->idem.lock;
+	w->tx.group_order = w->order;
+	return tx_run(&w->tx);
+}
+
 /*
  * A run that makes the answer beforehand and sends it along. ERR_OK with *as_expected false: that
  * answer was wrong and nothing was done, so the write must run without one.
@@ -146,7 +158,7 @@ run_expected(struct write *w, bool *as_expected)
 	if (e != ERR_OK)
 		return e;
 	idem_keep(c, &w->tx, true);
-	status = tx_run(&w->tx);
+	status = run_tx(w);
 	if (status == DB_OK && idem_found(c, &w->tx))
 		return idem_replay(c, &w->tx);
 	*as_expected = status == DB_OK && tx_affected(&w->tx, put) == 1;
@@ -165,7 +177,7 @@ run_once(struct write *w)
 	w->tx.then = w->call->idem.key.ptr || w->careful ? finish : NULL;
 	w->tx.with = w;
 	w->again = false; /* what an earlier run said of itself */
-	status = tx_run(&w->tx);
+	status = run_tx(w);
 	w->again = status == DB_OK ? w->again : met_record(w, status);
 	if (status != DB_OK && !w->again)
 		return fail(w, status);

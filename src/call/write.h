@@ -27,6 +27,8 @@ struct write {
 	struct call *call;
 	struct tx    tx;
 	size_t       first;   /* step of the resource's first statement */
+	bool         groups;  /* it may be one of a group (db/tx.h); only one with a key is */
+	struct str   order;   /* with groups: the tx's group_order */
 	bool         careful; /* 'make' must run before the commit, key or not: it may set again */
 	bool         again;   /* set by 'make': another request interfered; undo this, run again */
 	const struct answers *answers;

@@ -1,6 +1,7 @@
 /* Configuration: the table of keys, and the configuration as a whole. */
 #include "conf/conf.h"
 #include "base/arena.h"
+#include "base/limits.h"
 #include "base/rate.h"
 #include "conf/key.h"
 
@@ -55,15 +56,14 @@ const struct key keys[] = {
 	{ "metrics_mode", "0666", TYPE_OCTAL, KEY_FIXED, 0, 0777, AT(metrics_mode),
 	    "Octal permissions of the socket file of metrics_listen." },
 	{ "workers", "auto", TYPE_WORKERS, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers),
-	    "Worker processes, each with one database connection: a number (static N is the "
-	    "same); auto, four for each processor, because a worker mostly waits for database "
-	    "and disk; or dynamic, as many as the load asks for. There are never more than the "
-	    "database has room for." },
+	    "Worker processes, each with up to four database connections: a number (static N is "
+	    "the same); auto, one for each processor, two at least; or dynamic, as many as the "
+	    "load asks for. There are never more than the database has room for." },
 	{ "workers_min", "2", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers_min),
 	    "Fewest workers when dynamic, and how many there are at the start." },
 	{ "workers_max", "auto", TYPE_COUNT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(workers_max),
 	    "Most workers when dynamic, and the upper bound of changes by signal or command; "
-	    "auto means twice what workers = auto gives, or workers when that is more." },
+	    "auto means eight for each processor, or workers when that is more." },
 	{ "spare_min", "1", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(spare_min),
 	    "When dynamic: workers are added, one at a time, while fewer than this are idle." },
 	{ "spare_max", "4", TYPE_INT, KEY_RELOAD, 1, CONF_WORKERS_MAX, AT(spare_max),
@@ -75,15 +75,19 @@ const struct key keys[] = {
 	    "Whether this host runs a clerk, the process that does what is due when no request "
 	    "asks for it; one host at least must, and any number may. It needs one more "
 	    "database connection." },
+	{ "requests_in_hand", "128", TYPE_INT, KEY_RELOAD, 1, REQUESTS_IN_HAND_MAX,
+	    AT(requests_in_hand),
+	    "Requests that a worker runs at the same time; others wait in their connections. A "
+	    "worker that dies takes those with it that it has in hand." },
 	{ "max_requests", "0", TYPE_INT, KEY_RELOAD, 0, 1000000000, AT(max_requests),
 	    "Requests after which a worker is replaced, plus up to a tenth so that they do not "
 	    "all leave together; 0 means never." },
 	{ "max_memory", "0", TYPE_BYTES, KEY_RELOAD, 0, 1024 * MIB, AT(max_memory_bytes),
-	    "Resident memory at which a worker is replaced between two requests, checked every "
-	    "64 requests; 0 means never." },
+	    "Resident memory at which a worker is replaced, once it has answered what it has in "
+	    "hand; looked at every second under load; 0 means never." },
 	{ "request_timeout", "15s", TYPE_MS, KEY_RELOAD, 100, 10 * MINUTE, AT(request_timeout_ms),
 	    "Longest time for reading a request, for answering it and for writing the answer, "
-	    "each; a worker that is busy for three times as long is killed." },
+	    "each; a worker that is stuck for three times as long is killed." },
 	{ "queue_timeout", "10s", TYPE_MS, KEY_RELOAD, 0, 10 * MINUTE, AT(queue_timeout_ms),
 	    "A request that waited longer for a worker is answered with 503 and not begun; "
 	    "needs the REQUEST_START of the sample files, from a front server on this host; 0 "
@@ -121,8 +125,8 @@ const struct key keys[] = {
 	    "5000/h, with burst N for how many may come at once (otherwise as many as in that "
 	    "time), or off; clientele key limit gives a key one of its own." },
 	{ "tenant_share", "50", TYPE_INT, KEY_RELOAD, 1, 100, AT(tenant_share),
-	    "Percent of the workers that one environment may have while others want some; "
-	    "batches may take half of it, searches a quarter; 100 means all." },
+	    "Percent of a worker's requests in hand, and of its connections for writes, that one "
+	    "environment may hold while others are active; 100 means all." },
 	{ "keys_max", "1000", TYPE_INT, KEY_RELOAD, 1, 100000, AT(keys_max),
 	    "API keys that an environment may have, of those that work: not revoked, not "
 	    "expired." },

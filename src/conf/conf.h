@@ -46,6 +46,7 @@ struct conf {
 	int64_t       statement_timeout_ms;
 	int64_t       lock_timeout_ms;
 	int64_t       shutdown_timeout_ms;
+	int64_t       requests_in_hand;
 	int64_t       body_max_bytes;
 	int64_t       metadata_max_bytes;
 	int64_t       auth_cache_ttl_ms;

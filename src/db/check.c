@@ -1,6 +1,6 @@
 /* Whether the service may use this database, and how many connections the database allows. */
 #include "base/log.h"
-#include "db/conn.h"
+#include "db/lane.h"
 
 #include <stdio.h>
 
@@ -19,9 +19,9 @@ ask(struct db *db, struct arena *a, struct tx *tx, enum sql_id statement, char *
 	case DB_GONE:
 	case DB_TIMEOUT:
 	case DB_LOCKED:
-		if (db->trouble != DB_CONDITION_FIT) {
+		if (db->lane->trouble != DB_CONDITION_FIT) {
 			snprintf(why, size, "%s", db_why(db));
-			return db->trouble;
+			return db->lane->trouble;
 		}
 		snprintf(why, size, "the database cannot be reached (%s)", tx->log);
 		return DB_CONDITION_UNREACHABLE;
@@ -128,11 +128,11 @@ static void
 warn_once(struct db *db, const struct row *row)
 {
 	/* A pooler passes on the number of one backend and then lets another one answer. */
-	bool pooled = row_i64(row, COL_ROLE_CHECK_PID) != PQbackendPID(db->conn);
+	bool pooled = row_i64(row, COL_ROLE_CHECK_PID) != PQbackendPID(db->lane->conn);
 
-	if (db->warned)
+	if (db->lane->warned)
 		return;
-	db->warned = true;
+	db->lane->warned = true;
 	for (size_t i = 0; i < COUNTOF(doubts); i++)
 		if (row_bool(row, doubts[i].column))
 			log_warn("%s", doubts[i].sentence);
@@ -162,7 +162,7 @@ check_role(struct db *db, struct arena *a, char *why, size_t size)
 
 	if (found != DB_CONDITION_FIT)
 		return found;
-	if (!check_server(db->conn, why, size))
+	if (!check_server(db->lane->conn, why, size))
 		return DB_CONDITION_UNFIT;
 	row = tx_row(&tx, 0, 0);
 	if (has_one(&row, faults, COUNTOF(faults), why, size))

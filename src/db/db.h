@@ -1,6 +1,6 @@
 /*
- * The connection to PostgreSQL: one per process, made when it is first needed and again
- * after it was lost.
+ * The connection to PostgreSQL: made when it is first needed and again after it was lost. A worker
+ * has several (db/lanes.h), and each request a view of them.
  *
  * Ownership  From db_new() to db_free(). Two processes never share one: connect after fork().
  * Timeouts   statement_timeout and lock_timeout are PostgreSQL's, for each statement.
@@ -40,6 +40,18 @@ enum db_role {
 struct db *db_new(const struct conf *conf, enum db_role role);
 void       db_free(struct db *db);
 
+/*
+ * For one request: transactions on the same connection, or on the same lanes (db/lanes.h), with a
+ * meter, a peer and a limit of its own. Lives as long as the arena.
+ */
+struct db *db_share(struct db *of, struct arena *a);
+
+/* Whose transactions they are, as call/share.h numbers tenants; 0: nobody's. */
+void       db_tenant(struct db *db, uint64_t tag);
+
+/* The transactions to come read much more than they answer: they take the lane for that. */
+void       db_slow(struct db *db);
+
 /* A bit for each enum sql_id. */
 struct db_statements {
 	uint64_t word[SQL_WORDS];
@@ -48,6 +60,7 @@ struct db_statements {
 /* What the database cost since the last db_meter_take(). */
 struct db_meter {
 	int64_t  us;        /* waiting for it, connecting included */
+	int64_t  lane_us;   /* of that, for a lane (db/lanes.h) */
 	unsigned trips;     /* round trips */
 	struct db_statements statements; /* that were sent */
 	/* The watched peer has left. No transaction runs until db_meter_take() resets this. */
@@ -93,7 +106,7 @@ enum db_condition db_trouble(const struct db *db);
 /* Ends the connection, if there is one: the next transaction makes another. */
 void db_disconnect(struct db *db);
 
-/* ---- between two transactions */
+/* ---- between two transactions, of a db that has its own connection */
 
 /* Changes with each connection that is made, and with each end of one that is noticed. */
 unsigned db_epoch(const struct db *db);
@@ -109,25 +122,6 @@ bool db_connect(struct db *db);
 
 /* How long the back-off still lasts; 0: it is over. */
 int64_t db_retry_ms(const struct db *db);
-
-/* Ends the connection so that another process finds room, and leaves it a start. */
-void db_give_way(struct db *db);
-
-/* What the process around it does; it must live as long as the db. */
-struct db_hooks {
-	/* There is a connection now, or none any more. */
-	void (*changed)(void *with, bool connected);
-	/*
-	 * Asks other processes to make room, again and again while a transaction that has a watched
-	 * peer waits for a connection because there is no room; seconds at most. False: there is
-	 * nobody who could, so it fails at once.
-	 */
-	bool (*ask_for_room)(void *with);
-	void *with;
-};
-
-/* NULL: none any more. */
-void db_set_hooks(struct db *db, const struct db_hooks *hooks);
 
 /*
  * The peer that waits for the transactions to come, until the next call; it must live as long.

@@ -3,7 +3,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "db/conn.h"
+#include "db/lane.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -241,7 +241,7 @@ static int
 migrate(struct run *r, const struct db_migrate *how)
 {
 	AUTO_RESULT *role = PQexec(r->conn, role_sql);
-	char         unfit[CONN_WHY_BYTES];
+	char         unfit[LANE_WHY_BYTES];
 	size_t       version = 0;
 	int          code;
 
@@ -264,7 +264,9 @@ migrate(struct run *r, const struct db_migrate *how)
 static bool
 begin(struct db *db, struct run *r, struct buf *why)
 {
-	*r = (struct run) { .conn = conn_open(db), .why = why, .doing = "looking at the roles" };
+	*r = (struct run) {
+		.conn = lane_open(db->lane), .why = why, .doing = "looking at the roles",
+	};
 	if (!r->conn)
 		buf_fmt(why, "%s", db_why(db));
 	return r->conn != NULL;

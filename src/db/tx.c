@@ -2,6 +2,7 @@
 #include "db/tx.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "db/lanes.h"
 #include "db/verdict.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->last_undone = true;
 	tx->then = NULL;
 	tx->with = NULL;
+	tx->group = false;
 	tx->steps = 0;
 	tx->failed = TX_STEPS_MAX;
 	tx->constraint[0] = '\0';
@@ -60,41 +62,39 @@ tx_statement(const struct tx *tx, size_t step)
 /* ---- sending ---- */
 
 /*
- * Whether another message goes before a step and is answered too: the one that prepares its
- * statement, or the session settings. from: the first step that is sent with this one.
+ * A statement with its parameters. Another message may go before it and is answered too
+ * (*preface): the one that prepares it or, with the first of a transaction, the session settings.
  */
 static bool
-has_preface(const struct db *db, const struct tx *tx, size_t from, size_t step)
+send_statement(const struct db *db, enum sql_id id, const struct bind *b, bool first, bool *preface)
 {
-	if (!db->conf->prepared_statements)
-		return step == 0;
-	for (size_t i = from; i < step; i++)
-		if (tx->step[i].id == tx->step[step].id)
-			return false; /* that one has it */
-	return !db->prepared[tx->step[step].id];
-}
-
-static bool
-send_step(const struct db *db, const struct tx_step *step, bool preface)
-{
-	const struct sql_stmt *stmt = &sql_catalogue[step->id];
-	const struct bind     *b = &step->bind;
-	PGconn                *conn = db->conn;
+	const struct sql_stmt *stmt = &sql_catalogue[id];
+	struct lane           *l = db->lane;
 
 	assert(b->n == stmt->nparams);
-	if (!db->conf->prepared_statements)
-		return (!preface || conn_send_settings(db, conn))
-		    && PQsendQueryParams(conn, stmt->text, b->n, NULL,
-			   b->value, b->length, b->format, 1) == 1;
-	return (!preface || PQsendPrepare(conn, stmt->name, stmt->text, 0, NULL) == 1)
-	    && PQsendQueryPrepared(conn, stmt->name, b->n, b->value, b->length, b->format, 1) == 1;
+	/* Behind statements whose Sync was not sent, it would be one transaction with them. */
+	if (db->lanes && lanes_is_broken(db))
+		return false;
+	if (!db->conf->prepared_statements) {
+		*preface = first;
+		return (!first || lane_send_settings(l, l->conn))
+		    && PQsendQueryParams(l->conn, stmt->text, b->n, NULL, b->value, b->length,
+			   b->format, 1) == 1;
+	}
+	*preface = !l->prepared[id];
+	if (*preface && PQsendPrepare(l->conn, stmt->name, stmt->text, 0, NULL) != 1)
+		return false;
+	l->prepared[id] = true; /* for those behind it; if it fails, they fail with it */
+	return PQsendQueryPrepared(l->conn, stmt->name, b->n, b->value, b->length, b->format, 1)
+	    == 1;
 }
 
 static bool
-send_steps(const struct db *db, const struct tx *tx, size_t from)
+send_steps(const struct db *db, struct tx *tx, size_t from, bool first)
 {
 	for (size_t i = from; i < tx->steps; i++)
-		if (!send_step(db, &tx->step[i], has_preface(db, tx, from, i)))
+		if (!send_statement(db, tx->step[i].id, &tx->step[i].bind, first && i == 0,
+			&tx->step[i].prepares))
 			return false;
 	return true;
 }
@@ -108,6 +108,8 @@ struct run {
 	bool           failed;  /* a step was answered with an error */
 	bool           synced;  /* the Sync was sent, so the steps before it may be committed */
 	bool           ended;   /* the Sync was answered */
+	bool           dropped; /* closed here before the Sync: nothing was done */
+	bool           parted;  /* its group was undone; it may run by itself */
 };
 
 static void
@@ -116,17 +118,19 @@ clear(void *result)
 	PQclear(result);
 }
 
-/* Takes one answer; false if it is of a kind that no step has. */
+/* Takes one answer to a step; false if it is of a kind that no step has. */
 static bool
 take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_preface, struct run *run)
 {
-	switch (PQresultStatus(res)) {
+	ExecStatusType status = PQresultStatus(res);
+
+	if (is_preface && db->conf->prepared_statements)
+		db->lane->prepared[tx->step[i].id] = status == PGRES_COMMAND_OK;
+	switch (status) {
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
-		if (is_preface) {
-			db->prepared[tx->step[i].id] = db->conf->prepared_statements;
+		if (is_preface)
 			break;
-		}
 		arena_adopt(tx->arena, clear, res);
 		tx->step[i].result = res;
 		return true;
@@ -152,21 +156,32 @@ take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_prefa
 	return true;
 }
 
+/* The next answer, with the NULL behind it; NULL: the connection broke or the deadline passed. */
+static PGresult *
+next_answer(struct db *db)
+{
+	bool      lost = false;
+	PGresult *res = wait_result(db, &lost), *behind;
+
+	if (lost || !res)
+		return NULL;
+	behind = wait_result(db, &lost);
+	if (!lost && !behind && PQstatus(db->lane->conn) != CONNECTION_BAD)
+		return res;
+	PQclear(behind);
+	PQclear(res);
+	return NULL;
+}
+
 /* Reads the answers from a step on. False: the connection broke or the deadline passed. */
 static bool
 read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 {
-	bool lost = false;
-
 	for (size_t i = from; i < tx->steps; i++) {
-		for (int answers = has_preface(db, tx, from, i) ? 2 : 1; answers > 0; answers--) {
-			PGresult *res = wait_result(db, &lost);
+		for (int answers = tx->step[i].prepares ? 2 : 1; answers > 0; answers--) {
+			PGresult *res = next_answer(db);
 
-			if (lost || !res || !take_answer(db, tx, i, res, answers == 2, run))
-				return false;
-			res = wait_result(db, &lost); /* each answer ends with a NULL */
-			PQclear(res);
-			if (lost || res || PQstatus(db->conn) == CONNECTION_BAD)
+			if (!res || !take_answer(db, tx, i, res, answers == 2, run))
 				return false;
 		}
 	}
@@ -189,15 +204,110 @@ static bool
 exchange(struct db *db, struct tx *tx, size_t from, bool sync, struct run *run)
 {
 	db->meter.trips++;
-	if (!send_steps(db, tx, from))
+	if (!send_steps(db, tx, from, true))
 		return false;
 	run->synced = sync; /* before the call: it may send and fail */
-	if (sync ? PQpipelineSync(db->conn) != 1 : PQsendFlushRequest(db->conn) != 1)
+	if (sync ? PQpipelineSync(db->lane->conn) != 1 : PQsendFlushRequest(db->lane->conn) != 1)
 		return false;
 	if (!read_answers(db, tx, from, run))
 		return false;
 	run->ended = sync && read_sync(db);
 	return !sync || run->ended;
+}
+
+/* ---- in a group ---- */
+
+/* The answers to the locks; an error in them is the group's, and of no member's own. */
+static bool
+read_locks(struct db *db, bool prepares, bool *failed)
+{
+	for (int answers = prepares ? 2 : 1; answers > 0; answers--) {
+		PGresult      *res = next_answer(db);
+		ExecStatusType status = PQresultStatus(res); /* of NULL: PGRES_FATAL_ERROR */
+
+		*failed |= status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK;
+		PQclear(res);
+		if (!res)
+			return false;
+	}
+	return true;
+}
+
+/* The last member's steps are followed by the Sync, or by a request for all answers so far. */
+static bool
+end_sending(struct db *db, bool sync)
+{
+	if (!db->wait.last)
+		return true;
+	return sync ? PQpipelineSync(db->lane->conn) == 1 : PQsendFlushRequest(db->lane->conn) == 1;
+}
+
+/* What follows from what was read; good: all members have read theirs without an error. */
+static bool
+exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
+{
+	size_t first = tx->steps;
+
+	if (lanes_is_broken(db))
+		return false;
+	run->synced = true;
+	if (good && tx->then) {
+		bind_id(tx_step(tx, SQL_GROUP_ENTER), tx->group_environment);
+		if (!tx->then(tx, tx->with)) {
+			lanes_group_spoil(db);
+			return false;
+		}
+		db->meter.trips++;
+	}
+	return send_steps(db, tx, first, false) && end_sending(db, true)
+	    && read_answers(db, tx, first, run);
+}
+
+/*
+ * As exchange(), for a member of a group: the first one sends the locks, the last one the Sync, and
+ * what the Sync is answered with counts for all of them.
+ */
+static bool
+exchange_in_group(struct db *db, struct tx *tx, struct run *run)
+{
+	const struct bind *locks = lanes_locks(db);
+	bool more = lanes_group_has_more(db), prepares = false, unlocked = false, ok;
+
+	db->meter.trips++;
+	run->synced = !more; /* or by another member */
+	ok = (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
+	    && send_steps(db, tx, 0, false) && end_sending(db, !more)
+	    && (!locks || read_locks(db, prepares, &unlocked)) && read_answers(db, tx, 0, run);
+	if (more) {
+		bool met = lanes_group_meet(db, ok && !run->failed && !unlocked, !ok);
+
+		ok = exchange_more(db, tx, met, run) && ok;
+	}
+	ok = ok && (!db->wait.last || read_sync(db));
+	switch (lanes_group_end(db, ok && !run->failed && !unlocked, !ok)) {
+	case GROUP_DONE:
+		run->ended = true;
+		return true;
+	case GROUP_UNDONE:
+		run->ended = run->parted = true;
+		return false;
+	case GROUP_OPEN:
+	case GROUP_LOST:
+		break;
+	}
+	return false;
+}
+
+/* ---- one run, whole ---- */
+
+/* The connection is of no more use; in lanes, for nobody of the batch. */
+static void
+end_connection(struct db *db)
+{
+	if (db->lanes)
+		lanes_break(db);
+	else
+		lane_close(db->lane);
 }
 
 /*
@@ -210,11 +320,17 @@ attempt(struct db *db, struct tx *tx)
 {
 	struct run run = { .ok = false };
 	size_t     first = tx->steps;
-	bool       ok = exchange(db, tx, 0, !tx->then, &run);
+	bool       ok;
 
+	if (db->lanes && db->wait.grouped) {
+		run.ok = exchange_in_group(db, tx, &run);
+		return run;
+	}
+	ok = exchange(db, tx, 0, !tx->then, &run);
 	if (ok && tx->then) {
 		if (run.failed ? run.verdict.unseen : !tx->then(tx, tx->with)) {
-			conn_close(db);
+			end_connection(db);
+			run.dropped = true;
 			run.ok = !run.failed;
 			return run;
 		}
@@ -233,9 +349,23 @@ is_undone(const struct run *run)
 	    || (run->failed && !run->verdict.unseen && (run->ended || !run->verdict.doubt));
 }
 
+/* Whether the deadline has passed while the connection worked: then PostgreSQL has to stop. */
+static bool
+is_late(struct db *db)
+{
+	if (PQstatus(db->lane->conn) != CONNECTION_OK || clock_mono_ms() < db->deadline_ms)
+		return false;
+	/* The answers are not read any more. */
+	if (db->lanes)
+		lanes_cancel(db);
+	else
+		wait_cancel(db->lane->conn);
+	return true;
+}
+
 /* Why the connection or the deadline was lost, and whether another run may help. */
 static struct verdict
-explain_loss(struct db *db, struct tx *tx)
+explain_loss(struct db *db, struct tx *tx, const struct run *run)
 {
 	struct verdict verdict = {
 		.status = DB_GONE,
@@ -243,17 +373,13 @@ explain_loss(struct db *db, struct tx *tx)
 		.close = true,
 	};
 
-	if (!db->conn)
-		return verdict; /* attempt() closed it, so nothing was committed */
+	if (run->dropped)
+		return verdict;
 	if (db->meter.left) {
 		tx_note(tx, "cancelled without an answer: the client has left");
 		verdict.retry = false;
-	} else if (PQstatus(db->conn) == CONNECTION_OK && clock_mono_ms() >= db->deadline_ms) {
-		/*
-		 * The answers are not read any more; PostgreSQL only has to stop. A
-		 * transaction that ended at this very moment may have been committed.
-		 */
-		wait_cancel(db->conn);
+	} else if (is_late(db)) {
+		/* A transaction that ended at this very moment may have been committed. */
 		tx_note(tx, "no answer within request_timeout, first statement %s",
 		    tx_statement(tx, 0));
 		verdict.status = DB_TIMEOUT;
@@ -264,55 +390,95 @@ explain_loss(struct db *db, struct tx *tx)
 }
 
 static struct verdict
-not_sent(struct tx *tx, const char *why)
+not_sent(struct tx *tx, enum db_status status, const char *why)
 {
 	tx_note(tx, "%s", why);
-	return (struct verdict) { .status = DB_GONE };
+	return (struct verdict) { .status = status };
+}
+
+/* What a run that had a connection means. */
+static struct verdict
+conclude(struct db *db, struct tx *tx, const struct run *run)
+{
+	struct verdict verdict = { .status = DB_OK };
+
+	if (run->ok) {
+		tx->last_undone = !run->ended;
+		tx->outcome = run->ended ? TX_DONE : tx->outcome;
+		return verdict;
+	}
+	if (run->parted) {
+		tx_note(tx, "another transaction of its group failed");
+		return (struct verdict) { .status = DB_GONE, .retry = true };
+	}
+	tx->last_undone = is_undone(run);
+	if (run->failed && tx->last_undone && !run->verdict.unseen) {
+		verdict = run->verdict;
+		/* The error is about another connection: this one has answered the Sync. */
+		if (verdict.doubt)
+			verdict.status = DB_FAILED;
+		verdict.close |= !run->ended; /* PostgreSQL ended the connection with the error */
+		return verdict;
+	}
+	if (run->failed && !tx->log[0])
+		tx_note(tx, "libpq lost an answer, first statement %s", tx_statement(tx, 0));
+	return explain_loss(db, tx, run);
+}
+
+/* A connection for the transaction; else what follows from there being none. */
+static bool
+begin_run(struct db *db, struct tx *tx, struct verdict *none)
+{
+	bool ready;
+
+	if (db->meter.left) {
+		*none = not_sent(tx, DB_GONE, "not sent: the client has left");
+		return false;
+	}
+	ready = db->lanes ? lanes_take(db, tx) : lane_ready(db->lane);
+	db->meter.left |= !db->lanes && peer_has_left(db->peer); /* connecting took a while */
+	if (ready && !db->meter.left)
+		return true;
+	db->meter.trips += !ready;
+	if (ready && db->lanes)
+		lanes_leave(db);
+	tx->cut = db->meter.cut;
+	if (db->meter.left)
+		*none = not_sent(tx, DB_GONE, "not sent: the client has left");
+	else if (tx->cut)
+		*none = not_sent(tx, DB_TIMEOUT, "not sent: others want its place");
+	else if (clock_mono_ms() >= db->deadline_ms)
+		*none = not_sent(tx, DB_TIMEOUT,
+		    "not sent: no connection was free within request_timeout");
+	else
+		*none = not_sent(tx, DB_GONE, db_why(db));
+	return false;
 }
 
 /* One run: sets last_undone, and outcome if the transaction was done. */
 static struct verdict
 run_once(struct db *db, struct tx *tx)
 {
-	PGconn        *conn = conn_ready(db);
-	struct verdict verdict = { .status = DB_OK };
+	struct verdict verdict;
 	struct run     run;
 
-	db->deadline_ms = clock_mono_ms() + conn_timeout_ms(db);
+	db->deadline_ms = clock_mono_ms() + lane_timeout_ms(db->role, db->conf);
 	for (size_t i = 0; i < TX_STEPS_MAX; i++)
 		tx->step[i].result = NULL; /* that of an earlier run */
 	tx->constraint[0] = tx->sqlstate[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;
 	tx->cut = false;
 	tx->last_undone = true;
-	if (db->meter.left)
-		return not_sent(tx, "not sent: the client has left");
-	if (!conn) {
-		db->meter.trips++;
-		return not_sent(tx, db_why(db));
-	}
+	if (!begin_run(db, tx, &verdict))
+		return verdict;
 	run = attempt(db, tx);
 	tx->cut = db->meter.cut;
-	if (run.ok) {
-		tx->last_undone = !run.ended;
-		tx->outcome = run.ended ? TX_DONE : tx->outcome;
-		return verdict;
-	}
-	tx->last_undone = is_undone(&run);
-	if (run.failed && tx->last_undone && !run.verdict.unseen) {
-		verdict = run.verdict;
-		/* The error is about another connection: this one has answered the Sync. */
-		if (verdict.doubt)
-			verdict.status = DB_FAILED;
-		verdict.close |= !run.ended; /* PostgreSQL ended the connection with the error */
-	} else {
-		if (run.failed && !tx->log[0])
-			tx_note(tx, "libpq lost an answer, first statement %s",
-			    tx_statement(tx, 0));
-		verdict = explain_loss(db, tx);
-	}
+	verdict = conclude(db, tx, &run);
 	if (verdict.close)
-		conn_close(db);
+		end_connection(db);
+	if (db->lanes)
+		lanes_leave(db);
+	tx->group &= !run.parted;
 	return verdict;
 }
 
@@ -320,11 +486,12 @@ static enum db_status
 run(struct tx *tx)
 {
 	struct db *db = tx->db;
-	int64_t    last_run_ms = clock_mono_ms() + conn_timeout_ms(db);
+	int64_t    last_run_ms = clock_mono_ms() + lane_timeout_ms(db->role, db->conf);
 	size_t     first = tx->steps;
 
 	tx->outcome = TX_UNDONE;
 	for (int runs = 1;; runs++) {
+		bool           grouped = tx->group;
 		struct verdict verdict = run_once(db, tx);
 
 		if (verdict.status == DB_OK)
@@ -334,7 +501,10 @@ run(struct tx *tx)
 		if (verdict.status == DB_UNIQUE || !verdict.retry || runs == RUNS_MAX
 		    || clock_mono_ms() >= last_run_ms)
 			return verdict.status;
-		log_info("running a transaction again: %s", tx->log);
+		if (grouped == tx->group)
+			log_info("running a transaction again: %s", tx->log);
+		else
+			runs--; /* it was the group's */
 		tx->steps = first; /* without those that tx->then added */
 	}
 }

@@ -63,6 +63,15 @@ struct tx {
 	/* False: undoes the transaction; then tx_run() returns DB_OK with outcome TX_UNDONE. */
 	bool          (*then)(struct tx *tx, void *with);
 	void           *with;
+	/*
+	 * It may be one of a group (db/lanes.h): its first step locks this number, as
+	 * pg_advisory_xact_lock() does. Of what it writes, groups take this in its order, byte by
+	 * byte, as batches do; none has it twice. Absent: it stands in nobody's way.
+	 */
+	bool            group;
+	const struct id *group_environment; /* entered again before what tx->then adds */
+	int64_t         group_lock;
+	struct str      group_order;
 	size_t          steps;
 	/* The step that failed. TX_STEPS_MAX: none; the connection or the deadline was lost. */
 	size_t          failed;
@@ -71,6 +80,7 @@ struct tx {
 	char            log[200]; /* for the operator: what failed and its SQLSTATE; no data */
 	struct tx_step {
 		enum sql_id       id;
+		bool              prepares; /* it was sent together with its statement */
 		struct bind       bind;
 		struct pg_result *result; /* NULL: none has come */
 	} step[TX_STEPS_MAX];

@@ -39,7 +39,7 @@ static const struct {
 static void
 suspect_pooler(struct db *db)
 {
-	if (++db->pooler_signs == POOLER_SIGNS)
+	if (++db->lane->pooler_signs == POOLER_SIGNS)
 		log_error("prepared statements come and go: database_url leads through a pooler "
 		    "that gives each transaction another connection; "
 		    "set prepared_statements = off");

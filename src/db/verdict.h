@@ -5,7 +5,7 @@
 #ifndef DB_VERDICT_H
 #define DB_VERDICT_H
 
-#include "db/conn.h"
+#include "db/lane.h"
 
 struct verdict {
 	enum db_status status;

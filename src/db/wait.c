@@ -1,6 +1,6 @@
 /* Waiting for PostgreSQL: with a deadline, and with an eye on the client. */
 #include "base/clock.h"
-#include "db/conn.h"
+#include "db/lane.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -58,7 +58,7 @@ static bool
 cut_short(struct db *db, bool *why)
 {
 	*why = true;
-	if (!wait_cancel(db->conn))
+	if (!wait_cancel(db->lane->conn))
 		return false;
 	db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
 	return true;
@@ -80,7 +80,7 @@ patience_ms(const struct db *db, int64_t left)
 static bool
 wait_for(struct db *db)
 {
-	PGconn *conn = db->conn;
+	PGconn *conn = db->lane->conn;
 	int     ready;
 
 	for (;;) {
@@ -111,11 +111,22 @@ wait_for(struct db *db)
 PGresult *
 wait_result(struct db *db, bool *lost)
 {
-	while (PQisBusy(db->conn)) {
-		if (!wait_for(db)) {
-			*lost = true;
-			return NULL;
-		}
-	}
-	return PQgetResult(db->conn);
+	bool ok = !db->lanes || lanes_turn(db);
+
+	while (ok && PQisBusy(db->lane->conn))
+		ok = db->lanes ? lanes_wait(db) : wait_for(db);
+	if (ok)
+		return PQgetResult(db->lane->conn);
+	*lost = true;
+	return NULL;
+}
+
+PGresult *
+wait_plain(PGconn *conn, int64_t deadline_ms, bool *lost)
+{
+	struct db   db = { .deadline_ms = deadline_ms };
+	struct lane lane = { .conn = conn };
+
+	db.lane = &lane;
+	return wait_result(&db, lost);
 }

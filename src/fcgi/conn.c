@@ -11,49 +11,35 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
 	/* A front server sends the first record as soon as it is connected. */
 	FIRST_BYTES_MS = 1000,
-	LOOK_PAUSE_MS = 5,
-	/* Looked at before libfcgi reads; all but long bodies fits. Then there is more room. */
+	/* Looked at in the socket; all but long bodies fits. */
 	LOOK_BYTES = 8 * 1024,
-	LOOK_MAX_BYTES = PARAMS_MAX_BYTES + 64 * 1024,
-
-	BODY_STEP_BYTES = 64 * 1024,
-	BODY_KEEP_BYTES = 128 * 1024,
+	/* Of what comes in parts, besides the body: parameters, and what records add to it all. */
+	PARTS_BYTES = 2 * PARAMS_MAX_BYTES + 64 * 1024,
+	STEP_BYTES = 64 * 1024,
+	KEEP_BYTES = 16 * 1024, /* of a connection's buffers, between two requests */
+	/* A peer that has got its answer and says nothing for so long will not miss a close. */
+	SILENT_MS = 100,
 };
 
-struct conn {
+struct fcgi {
 	FCGX_Request  library;
 	size_t        body_max_bytes;
 	int64_t       timeout_ms;
-	struct buf    body;
-	struct buf    look; /* what was seen, with nothing taken */
+	int           memory_fd; /* libfcgi reads from descriptors: a request that came in parts */
+	bool          closed;    /* libfcgi has closed the descriptor that it was given last */
 	struct answer answer;
-	sigset_t      alarm;
-	struct peer   peer;       /* of the request in hand */
-	bool          keep_asked; /* by the request in hand */
-	bool          alone;      /* the socket held it as a whole, and nothing behind it */
-	bool          consumed;   /* nothing of the request is left in the socket */
+	unsigned char look[LOOK_BYTES];
 };
-
-void
-conn_drop(struct conn *c)
-{
-	FCGX_Free(&c->library, 0);
-	if (c->library.ipcFd != -1)
-		close(c->library.ipcFd);
-	c->library.ipcFd = -1;
-}
 
 /*
  * FCGX_Accept_r() reads from a descriptor that it finds in ipcFd when keepConnection is set, puts
@@ -97,136 +83,101 @@ out:
 	return good;
 }
 
-/* ---- the end of what lasts too long */
-
-static volatile sig_atomic_t bounded_fd = -1;
-
-static void
-end_bounded(int number UNUSED)
+static int
+open_memory(void)
 {
-	int kept = errno;
-
-	shutdown(bounded_fd, SHUT_RDWR);
-	errno = kept;
+	return memfd_create("request", MFD_CLOEXEC);
 }
 
-/*
- * Ends the connection after so many ms; 0: not any more. SO_RCVTIMEO and its kin bound one wait, so
- * a peer that sends or takes a byte now and then would keep a worker for ever, and they bound
- * nothing when it sends without end. A connection that is shut down has an end for libfcgi,
- * wherever it is. The signal is unblocked only while the timer runs, so none is left over.
- */
-static void
-deadline_set(const struct conn *c, int64_t ms)
+struct fcgi *
+fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
 {
-	const struct itimerval timer = {
-		.it_value = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 },
-	};
+	struct fcgi *f = must_alloc(sizeof(*f));
 
-	bounded_fd = c->peer.fd;
-	setitimer(ITIMER_REAL, &timer, NULL);
-	sigprocmask(ms ? SIG_UNBLOCK : SIG_BLOCK, &c->alarm, NULL);
-}
-
-struct conn *
-conn_new(size_t body_max_bytes, int64_t timeout_ms)
-{
-	struct conn           *c = must_alloc(sizeof(*c));
-	const struct sigaction on_alarm = { .sa_handler = end_bounded, .sa_flags = SA_RESTART };
-
-	c->body_max_bytes = body_max_bytes;
-	c->timeout_ms = timeout_ms;
-	buf_init(&c->body, body_max_bytes + BODY_STEP_BYTES);
-	buf_init(&c->look, LOOK_MAX_BYTES);
-	answer_init(&c->answer);
-	sigemptyset(&c->alarm);
-	sigaddset(&c->alarm, SIGALRM);
-	sigprocmask(SIG_BLOCK, &c->alarm, NULL);
-	sigaction(SIGALRM, &on_alarm, NULL);
-	/* How long it lingers at a close for a peer that has not read everything. */
-	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 0);
-	if (FCGX_Init() == 0 && FCGX_InitRequest(&c->library, -1, 0) == 0
-	    && library_behaves(&c->library)) {
+	f->body_max_bytes = body_max_bytes;
+	f->timeout_ms = timeout_ms;
+	f->memory_fd = open_memory();
+	answer_init(&f->answer);
+	if (f->memory_fd == -1) {
+		log_error("no memory for requests: %s", strerror(errno));
+	} else if (FCGX_Init() == 0 && FCGX_InitRequest(&f->library, -1, 0) == 0
+	    && library_behaves(&f->library)) {
 		/* It puts a handler of its own in the place of an ignored signal. */
 		signal(SIGPIPE, SIG_IGN);
-		return c;
+		return f;
+	} else {
+		log_error("this libfcgi behaves differently from the one that this program was "
+			  "written for");
 	}
-	log_error("this libfcgi behaves differently from the one that this program was "
-		  "written for");
-	c->library.ipcFd = -1;
-	conn_free(c);
+	f->library.ipcFd = -1;
+	fcgi_free(f);
 	return NULL;
 }
 
 void
-conn_free(struct conn *c)
+fcgi_free(struct fcgi *f)
 {
-	conn_drop(c);
+	FCGX_Free(&f->library, 0);
+	if (f->memory_fd != -1)
+		close(f->memory_fd);
+	answer_fini(&f->answer);
+	free(f);
+}
+
+/* ---- life of a connection */
+
+void
+conn_open(struct conn *c, struct fcgi *f, const struct peer *peer)
+{
+	size_t in = PARTS_BYTES + f->body_max_bytes + f->body_max_bytes / 16;
+
+	c->fcgi = f;
+	c->peer = *peer;
+	c->state = CONN_READING;
+	c->reused = c->begun = c->sized = false;
+	c->deadline_ms = clock_mono_ms()
+	    + (f->timeout_ms < FIRST_BYTES_MS ? f->timeout_ms : FIRST_BYTES_MS);
+	buf_init(&c->in, in);
+	buf_init(&c->body, f->body_max_bytes + STEP_BYTES);
+	buf_init(&c->out, SIZE_MAX);
+}
+
+void
+conn_close(struct conn *c)
+{
+	if (c->state != CONN_CLOSED && c->peer.fd != -1)
+		close(c->peer.fd);
+	c->state = CONN_CLOSED;
+	c->deadline_ms = INT64_MAX;
+}
+
+void
+conn_fini(struct conn *c)
+{
+	assert(c->state == CONN_CLOSED);
+	buf_fini(&c->in);
 	buf_fini(&c->body);
-	buf_fini(&c->look);
-	answer_fini(&c->answer);
-	free(c);
+	buf_fini(&c->out);
+}
+
+size_t
+conn_bytes(const struct conn *c)
+{
+	return c->in.cap + c->body.cap + c->out.cap;
 }
 
 /* ---- reading */
 
-/*
- * Waits for the parameters, without taking anything from the socket. PARSE_WRONG also when they do
- * not come; *closed when nothing came and nothing will.
- */
-static enum parse_seen
-look(struct conn *c, int64_t begun_ms, bool *closed)
-{
-	static const struct timespec pause = { .tv_nsec = LOOK_PAUSE_MS * 1000000L };
-	int64_t first_ms = c->timeout_ms < FIRST_BYTES_MS ? c->timeout_ms : FIRST_BYTES_MS;
-	size_t  size = LOOK_BYTES;
-	bool    ended = false; /* nothing will come that is not there yet */
-
-	for (;;) {
-		struct pollfd   wait = { .fd = c->peer.fd, .events = POLLIN | POLLRDHUP };
-		char           *room = buf_room(&c->look, size);
-		enum parse_seen seen = PARSE_MORE;
-		ssize_t         n = recv(c->peer.fd, room, size, MSG_PEEK | MSG_DONTWAIT);
-		int64_t         left;
-
-		*closed = n == 0;
-		if (n == 0 || (n == -1 && errno != EAGAIN))
-			return PARSE_WRONG;
-		if (n > 0)
-			seen = parse_records((const unsigned char *)room, (size_t)n, &c->alone);
-		if (seen != PARSE_MORE)
-			return seen;
-		if (n == (ssize_t)size && size < LOOK_MAX_BYTES) {
-			size = LOOK_MAX_BYTES;
-			continue;
-		}
-		left = begun_ms + (n < PARSE_RECORD_HEAD_BYTES ? first_ms : c->timeout_ms)
-		    - clock_mono_ms();
-		if (n == (ssize_t)size || left <= 0 || ended)
-			return PARSE_WRONG;
-		ended = poll(&wait, 1, n == -1 ? (int)left : 0) == 1 && wait.revents & ~POLLIN;
-		if (n > 0 && !ended)
-			nanosleep(&pause, NULL); /* poll() would return at once */
-	}
-}
-
 /* Reads the body to its end, which must be where CONTENT_LENGTH says. */
 static bool
-read_body(struct conn *c, struct str length_text, struct request *req)
+read_body(struct conn *c, int64_t length, struct request *req)
 {
-	FCGX_Stream *in = c->library.in;
-	int64_t      length;
+	struct fcgi *f = c->fcgi;
+	FCGX_Stream *in = f->library.in;
 
-	buf_reset(&c->body, BODY_KEEP_BYTES);
-	if (!parse_length(length_text, &length))
-		return false;
-	if ((uint64_t)length > c->body_max_bytes) {
-		req->body_too_large = true;
-		return true;
-	}
 	for (;;) {
 		/* One byte more than is announced shows that there is more. */
-		size_t want = length ? (size_t)length + 1 - c->body.len : BODY_STEP_BYTES;
+		size_t want = length ? (size_t)length + 1 - c->body.len : STEP_BYTES;
 		char  *room = buf_room(&c->body, want);
 		int    got;
 
@@ -237,7 +188,7 @@ read_body(struct conn *c, struct str length_text, struct request *req)
 			break;
 		if (length)
 			return false; /* longer than announced */
-		if (c->body.len > c->body_max_bytes) {
+		if (c->body.len > f->body_max_bytes) {
 			req->body_too_large = true;
 			return true;
 		}
@@ -245,48 +196,159 @@ read_body(struct conn *c, struct str length_text, struct request *req)
 	if (FCGX_GetError(in) != 0 || (length && c->body.len != (size_t)length))
 		return false;
 	c->consumed = true;
-	if (c->body.len > c->body_max_bytes)
+	if (c->body.len > f->body_max_bytes)
 		req->body_too_large = true;
 	else
 		req->body = buf_view(&c->body);
 	return true;
 }
 
-static bool
-read_request(struct conn *c, struct request *req, int64_t now_wall_us)
+static void
+copy_params(const struct parse_params *params, struct request *req)
 {
-	FCGX_Request       *library = &c->library;
-	struct parse_params params;
-
-	library->keepConnection = 1; /* else it would close ipcFd and not read from it */
-	if (FCGX_Accept_r(library) != 0)
-		return false;
-	c->keep_asked = library->keepConnection != 0;
-	/* Parameters that were cut off look like a complete request but for this error. */
-	if (FCGX_GetError(library->in) != 0 || library->role != FCGI_RESPONDER)
-		return false;
-	parse_params(library->envp, &params);
-	if (params.count[PARSE_METHOD] == 0 || params.count[PARSE_URI] == 0)
-		return false;
-	req->method = method_find(params.value[PARSE_METHOD]);
-	req->uri = arena_str(req->arena, params.value[PARSE_URI]);
+	req->method = method_find(params->value[PARSE_METHOD]);
+	req->uri = arena_str(req->arena, params->value[PARSE_URI]);
 	for (size_t i = 0; i < HEADER__COUNT; i++) {
-		req->header[i] = arena_str(req->arena, params.value[PARSE_HEADERS + i]);
-		req->header_count[i] = params.count[PARSE_HEADERS + i];
+		req->header[i] = arena_str(req->arena, params->value[PARSE_HEADERS + i]);
+		req->header_count[i] = params->count[PARSE_HEADERS + i];
 	}
-	if (params.count[PARSE_START])
-		req->queue_us = request_waited_us(params.value[PARSE_START], now_wall_us);
-	return read_body(c, params.value[PARSE_LENGTH], req);
+	if (params->count[PARSE_START])
+		req->queue_us = request_waited_us(params->value[PARSE_START], clock_wall_us());
+}
+
+enum found { FOUND_WRONG, FOUND_REQUEST, FOUND_PART };
+
+/*
+ * Has libfcgi read a request from fd. whole: it is there to its end. Else only its parameters are,
+ * and it is a request only if its body is too large to wait for.
+ */
+static enum found
+parse(struct conn *c, int fd, bool whole, struct request *req)
+{
+	FCGX_Request       *library = &c->fcgi->library;
+	struct parse_params params;
+	enum found          found = FOUND_WRONG;
+	int64_t             length;
+
+	c->fcgi->closed = false;
+	library->ipcFd = fd;
+	library->keepConnection = 1; /* else it would close ipcFd and not read from it */
+	if (FCGX_Accept_r(library) == 0) {
+		c->keep_asked = library->keepConnection != 0;
+		c->request_id = (unsigned)library->requestId;
+		parse_params(library->envp, &params);
+		/* Parameters that were cut off look like a complete request but for this error. */
+		if (FCGX_GetError(library->in) != 0 || library->role != FCGI_RESPONDER
+		    || params.count[PARSE_METHOD] == 0 || params.count[PARSE_URI] == 0
+		    || !parse_length(params.value[PARSE_LENGTH], &length)) {
+			found = FOUND_WRONG;
+		} else if ((uint64_t)length > c->fcgi->body_max_bytes) {
+			req->body_too_large = true;
+			found = FOUND_REQUEST;
+		} else if (!whole) {
+			found = FOUND_PART;
+		} else if (read_body(c, length, req)) {
+			found = FOUND_REQUEST;
+		}
+		if (found != FOUND_WRONG)
+			copy_params(&params, req);
+	} else {
+		/* Parameters that it cannot take apart: it closes, and looks for another request. */
+		c->fcgi->closed = library->ipcFd != fd;
+	}
+	FCGX_Free(library, 0);
+	library->ipcFd = -1;
+	return found;
+}
+
+/*
+ * The same from what was gathered. What an earlier, longer request has left behind it in the memory
+ * is not read as a part of this one: its last record is there.
+ */
+static enum found
+parse_gathered(struct conn *c, bool whole, struct request *req)
+{
+	int        fd = c->fcgi->memory_fd;
+	enum found found;
+
+	if (lseek(fd, 0, SEEK_SET) == -1 || write(fd, c->in.ptr, c->in.len) != (ssize_t)c->in.len
+	    || lseek(fd, 0, SEEK_SET) == -1) {
+		log_error("a request cannot be handed to libfcgi: %s", strerror(errno));
+		return FOUND_WRONG;
+	}
+	found = parse(c, fd, whole, req);
+	if (c->fcgi->closed)
+		c->fcgi->memory_fd = open_memory();
+	return found;
+}
+
+static enum conn_read
+end_reading(struct conn *c, enum conn_read how)
+{
+	if (how == CONN_REQUEST) {
+		c->state = CONN_RUNNING;
+		c->deadline_ms = INT64_MAX;
+	} else if (how != CONN_MORE) {
+		conn_close(c);
+	}
+	return how;
+}
+
+/* From the first bytes on there is a time by which all must be there. */
+static void
+begin(struct conn *c)
+{
+	if (c->begun)
+		return;
+	c->begun = true;
+	c->deadline_ms = clock_mono_ms() + c->fcgi->timeout_ms;
+}
+
+/* A request that is not in the socket as a whole: takes what is there, and looks at all of it. */
+static enum conn_read
+gather(struct conn *c, struct request *req)
+{
+	enum parse_seen seen;
+	bool            ended = false, too_large;
+	ssize_t         n;
+
+	do {
+		char *room = buf_room(&c->in, STEP_BYTES);
+
+		if (!room)
+			break;
+		n = recv(c->peer.fd, room, STEP_BYTES, MSG_DONTWAIT);
+		if (n > 0)
+			c->in.len += (size_t)n;
+		ended = n == 0 || (n == -1 && errno != EAGAIN);
+	} while (n > 0); /* an end behind the last bytes is told with them */
+	if (c->in.len == 0)
+		return ended ? end_reading(c, c->reused ? CONN_END : CONN_USELESS) : CONN_MORE;
+	begin(c);
+	seen = parse_records((const unsigned char *)c->in.ptr, c->in.len, &c->alone);
+	too_large = c->in.full;
+	if (seen == PARSE_WHOLE)
+		return end_reading(c, parse_gathered(c, true, req) == FOUND_REQUEST
+			    ? CONN_REQUEST : CONN_USELESS);
+	if (seen == PARSE_WRONG || ended || (seen == PARSE_MORE && c->in.len > PARTS_BYTES))
+		return end_reading(c, CONN_USELESS);
+	if (seen == PARSE_PARAMS && (!c->sized || too_large)) {
+		enum found found = parse_gathered(c, false, req);
+
+		c->sized = true;
+		if (found == FOUND_PART && !too_large)
+			return CONN_MORE;
+		req->body_too_large = true;
+		return end_reading(c, found == FOUND_WRONG ? CONN_USELESS : CONN_REQUEST);
+	}
+	return CONN_MORE;
 }
 
 enum conn_read
-conn_read(struct conn *c, const struct peer *peer, struct request *req)
+conn_read(struct conn *c, struct request *req)
 {
-	int64_t         now_wall_us = clock_wall_us();
-	int64_t         begun_ms = clock_mono_ms();
-	enum conn_read  result = CONN_USELESS;
-	enum parse_seen seen;
-	bool            closed;
+	enum parse_seen seen = PARSE_MORE;
+	ssize_t         n;
 
 	*req = (struct request) {
 		.arena = req->arena,
@@ -294,78 +356,135 @@ conn_read(struct conn *c, const struct peer *peer, struct request *req)
 		.peer = &c->peer,
 		.queue_us = -1,
 	};
-	c->peer = *peer;
-	c->library.ipcFd = peer->fd;
-	c->alone = c->consumed = false;
-	seen = look(c, begun_ms, &closed);
-	if (seen == PARSE_PARAMS) {
-		int64_t left_ms = begun_ms + c->timeout_ms - clock_mono_ms();
-
-		deadline_set(c, left_ms > 0 ? left_ms : 1);
-	}
-	if (closed)
-		result = CONN_CLOSED;
-	else if (seen != PARSE_WRONG && read_request(c, req, now_wall_us))
-		result = CONN_REQUEST;
-	if (seen == PARSE_PARAMS)
-		deadline_set(c, 0);
-	/* Now, because it may have been the deadline that ended the connection. */
-	if (result == CONN_REQUEST && peer_has_left(&c->peer))
-		result = CONN_ABANDONED;
-	if (result != CONN_REQUEST)
-		conn_drop(c);
-	return result;
+	if (c->in.len)
+		return gather(c, req);
+	c->alone = c->consumed = c->sized = false;
+	n = recv(c->peer.fd, c->fcgi->look, LOOK_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	if (n == -1 && errno == EAGAIN)
+		return CONN_MORE; /* without a buffer */
+	if (n > 0 && n < LOOK_BYTES) /* else more may stand behind it */
+		seen = parse_records(c->fcgi->look, (size_t)n, &c->alone);
+	if (seen != PARSE_WHOLE)
+		return gather(c, req);
+	if (parse(c, c->peer.fd, true, req) == FOUND_REQUEST)
+		return end_reading(c, CONN_REQUEST);
+	if (c->fcgi->closed)
+		c->peer.fd = -1; /* its number may be another's by now */
+	return end_reading(c, CONN_USELESS);
 }
 
 /* ---- writing */
 
-/* So much of the answer, from there on, was taken; -1: it ends here. */
-static ssize_t
-send_from(const struct conn *c, ssize_t from, int flags)
+/* The answer is out. */
+static void
+finish(struct conn *c)
 {
-	const struct buf *records = &c->answer.records;
-	ssize_t           n = send(c->peer.fd, records->ptr + from, records->len - (size_t)from,
-		      flags | MSG_NOSIGNAL);
-
-	return n == -1 && errno == EAGAIN ? 0 : n;
+	buf_reset(&c->out, KEEP_BYTES);
+	c->sent = 0;
+	if (c->keep) {
+		c->state = CONN_READING;
+		c->reused = true;
+		c->begun = false;
+		c->deadline_ms = INT64_MAX;
+		return;
+	}
+	if (c->consumed || shutdown(c->peer.fd, SHUT_WR) == -1) {
+		conn_close(c);
+		return;
+	}
+	c->state = CONN_ENDING;
+	c->end_ms = clock_mono_ms() + c->fcgi->timeout_ms;
+	c->deadline_ms = clock_mono_ms() + SILENT_MS;
 }
 
-bool
-conn_write(struct conn *c, const struct response *res, bool keep)
+/* How many bytes were taken; -1: the connection ends here. */
+static ssize_t
+send_some(const struct conn *c, const char *bytes, size_t n)
 {
-	bool    kept = keep && c->keep_asked && c->alone && c->consumed, bounded;
-	ssize_t whole, sent, more;
+	ssize_t taken = send(c->peer.fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	answer_make(&c->answer, res, (unsigned)c->library.requestId, c->keep_asked && !kept);
+	return taken == -1 && errno == EAGAIN ? 0 : taken;
+}
+
+static void
+lose(struct conn *c)
+{
+	log_debug("the front server left before the end of the response");
+	conn_close(c);
+}
+
+void
+conn_answer(struct conn *c, const struct response *res, bool keep)
+{
+	const struct buf *records = &c->fcgi->answer.records;
+	ssize_t           taken;
+
+	c->keep = keep && c->keep_asked && c->alone && c->consumed;
+	answer_make(&c->fcgi->answer, res, c->request_id, c->keep_asked && !c->keep);
+	buf_reset(&c->body, KEEP_BYTES);
+	buf_reset(&c->in, KEEP_BYTES);
 	/*
 	 * All of it in one call when the socket has room, as a unix socket has for 200 KiB: so a
 	 * worker that is killed has answered or has not. Without kept connections nginx takes half
 	 * an answer for a whole one, and its client waits for the rest until nginx closes the
 	 * connection, which is after 75 s.
 	 */
-	whole = (ssize_t)c->answer.records.len;
-	sent = more = send_from(c, 0, MSG_DONTWAIT);
-	bounded = (more != -1 && sent < whole) || !c->consumed;
-	if (bounded)
-		deadline_set(c, c->timeout_ms);
-	while (more != -1 && sent < whole) {
-		more = send_from(c, sent, 0);
-		sent += more;
+	taken = send_some(c, records->ptr, records->len);
+	if (taken == -1) {
+		lose(c);
+	} else if ((size_t)taken == records->len) {
+		finish(c);
+	} else {
+		buf_add(&c->out, records->ptr + taken, records->len - (size_t)taken);
+		c->sent = 0;
+		c->state = CONN_WRITING;
+		c->deadline_ms = clock_mono_ms() + c->fcgi->timeout_ms;
 	}
-	if (more == -1) {
-		log_debug("the front server left before the end of the response");
-		kept = false;
+}
+
+static void
+read_to_end(struct conn *c)
+{
+	char    nobody[STEP_BYTES / 4];
+	ssize_t n;
+
+	do
+		n = recv(c->peer.fd, nobody, sizeof(nobody), MSG_DONTWAIT);
+	while (n > 0);
+	c->deadline_ms = clock_mono_ms() + SILENT_MS;
+	if (n == 0 || (n == -1 && errno != EAGAIN) || c->deadline_ms > c->end_ms)
+		conn_close(c);
+}
+
+void
+conn_go_on(struct conn *c)
+{
+	ssize_t taken;
+
+	if (c->state == CONN_ENDING) {
+		read_to_end(c);
+		return;
 	}
-	/*
-	 * With input left unread a plain close would reset the connection and the response with it,
-	 * so then libfcgi closes: it shuts down, and reads on until the other side has closed. All
-	 * other connections are closed here.
-	 */
-	FCGX_Free(&c->library, !c->consumed);
-	if (bounded)
-		deadline_set(c, 0);
-	if (kept)
-		c->library.ipcFd = -1;
-	conn_drop(c);
-	return kept;
+	taken = send_some(c, c->out.ptr + c->sent, c->out.len - c->sent);
+	if (taken == -1) {
+		lose(c);
+		return;
+	}
+	c->sent += (size_t)taken;
+	if (c->sent == c->out.len)
+		finish(c);
+}
+
+bool
+conn_late(struct conn *c, int64_t now_ms)
+{
+	bool reading = c->state == CONN_READING;
+
+	if (now_ms < c->deadline_ms)
+		return false;
+	if (c->state == CONN_WRITING)
+		lose(c);
+	else
+		conn_close(c);
+	return reading;
 }

@@ -73,13 +73,12 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(close, 0),
 		CALL(poll, 0),
 		CALL(ppoll, 0),
-		CALL(epoll_ctl, FOR_WORKER), /* a connection that is kept */
+		CALL(epoll_ctl, FOR_WORKER),
 		CALL(epoll_wait, FOR_SOCKET),
 		CALL(epoll_pwait, FOR_SOCKET),
 		CALL(recvfrom, 0),
 		CALL(sendto, 0),
 		WHEN(shutdown, 0, BELOW(0, f->listen_fd)),
-		CALL(setitimer, FOR_WORKER), /* ends what a peer makes last too long */
 		WHEN(accept4, FOR_SOCKET, IS(0, f->listen_fd)),
 		WHEN(accept4, FOR_ADMIN, IS(0, f->listen_fd + 1)),
 		/* By libfcgi on -1, after a connection without a request. */

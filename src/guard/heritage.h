@@ -27,6 +27,7 @@ struct heritage {
 	struct stats       *stats;
 	struct buckets     *buckets; /* of all workers */
 	size_t              place;   /* a worker's own in stats, from 0 */
+	unsigned            lanes;  /* connections to the database that a worker may have */
 	bool                must_connect; /* a worker ends when it cannot connect to the database */
 	int                 fd[HERITAGE__FDS]; /* -1: there is none */
 };

@@ -48,6 +48,8 @@ enum header {
 };
 
 struct request {
+	unsigned           hand;     /* its number among those that the worker has in hand */
+	int64_t            since_ms; /* when it was read (monotonic) */
 	struct arena *arena;
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */

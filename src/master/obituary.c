@@ -9,18 +9,20 @@
 #include <sys/wait.h>
 
 void
-obituary_doing(const struct stats_slot *slot, char out[OBITUARY_DOING_BYTES])
+obituary_requests(unsigned worker, const struct stats_slot *slot)
 {
-	struct stats_doing  doing;
-	const struct route *route;
+	for (size_t i = 0; i < REQUESTS_IN_HAND_MAX; i++) {
+		struct stats_doing  doing;
+		const struct route *route;
 
-	out[0] = '\0';
-	if (!stats_read_doing(slot, &doing))
-		return;
-	route = route_at(doing.route);
-	snprintf(out, OBITUARY_DOING_BYTES, " request=%s route=\"%s %s\" age_ms=%lld",
-	    doing.request_id, route ? method_names[route->method] : "-",
-	    route ? route->pattern : "-", (long long)clock_age(doing.since_ms, clock_mono_ms()));
+		if (!stats_read_doing(slot, i, &doing))
+			continue;
+		route = route_at(doing.route);
+		log_error("worker %u had a request in hand: request=%s route=\"%s %s\" age_ms=%lld",
+		    worker, doing.request_id, route ? method_names[route->method] : "-",
+		    route ? route->pattern : "-",
+		    (long long)clock_age(doing.since_ms, clock_mono_ms()));
+	}
 }
 
 void
@@ -42,12 +44,12 @@ obituary_end(int status, uint32_t refused, char out[OBITUARY_END_BYTES])
 void
 obituary_log(const struct obituary *o)
 {
-	char end[OBITUARY_END_BYTES], doing[OBITUARY_DOING_BYTES];
+	char end[OBITUARY_END_BYTES];
 
 	obituary_end(o->status, o->last->refused, end);
-	obituary_doing(o->slot, doing);
-	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu%s",
-	    o->number, end, (int)o->pid, stats_life_names[o->life],
+	log_error("worker %u died: %s pid=%d was=%s doing=%s uptime_ms=%lld requests=%llu "
+	    "in_hand=%u", o->number, end, (int)o->pid, stats_life_names[o->life],
 	    stats_state_names[o->last->state], (long long)o->age_ms,
-	    (unsigned long long)o->requests, doing);
+	    (unsigned long long)o->requests, o->last->in_hand);
+	obituary_requests(o->number, o->slot);
 }

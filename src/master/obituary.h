@@ -1,5 +1,5 @@
 /*
- * What the log says about a process that died: how, and a worker in which request.
+ * What the log says about a process that died: how, and which requests a worker had in hand.
  */
 #ifndef MASTER_OBITUARY_H
 #define MASTER_OBITUARY_H
@@ -8,10 +8,10 @@
 
 #include <sys/types.h>
 
-enum { OBITUARY_DOING_BYTES = REQUEST_ID_MAX_BYTES + 160, OBITUARY_END_BYTES = 96 };
+enum { OBITUARY_END_BYTES = 96 };
 
-/* " request=... route=\"...\" age_ms=...", or nothing when it has no request in hand. */
-void obituary_doing(const struct stats_slot *slot, char out[OBITUARY_DOING_BYTES]);
+/* A line for each request that the worker has in hand. */
+void obituary_requests(unsigned worker, const struct stats_slot *slot);
 
 /* "signal 9 (SIGKILL)": how a process ended; refused is as in struct stats_slot. */
 void obituary_end(int status, uint32_t refused, char out[OBITUARY_END_BYTES]);

@@ -50,7 +50,7 @@ slot_of(const struct pool *p, const struct place *w)
 void
 place_read(const struct pool *p, const struct place *w, struct stats_report *out)
 {
-	*out = (struct stats_report) { .busy_ms = -1 };
+	*out = (struct stats_report) { .stuck_ms = -1 };
 	if (w->life == STATS_LIFE_READY)
 		stats_read(slot_of(p, w), clock_mono_ms(), out);
 }
@@ -76,8 +76,6 @@ enter(struct pool *p, struct place *w, enum stats_life life)
 	word_set(&board->generation, w->generation);
 	word_set(&board->requests_before, w->requests_before);
 	word_set(&board->life, life);
-	if (!place_is_alive(w))
-		share_clear(&p->heritage->stats->shared->share, place_at(p, w));
 }
 
 /* ---- the beginning */
@@ -191,9 +189,9 @@ overdue(struct pool *p, struct place *w)
 	struct stats_report report;
 
 	stats_read(slot_of(p, w), clock_mono_ms(), &report);
-	if (report.busy_ms > c->request_timeout_ms * HANG_FACTOR) {
+	if (report.stuck_ms > c->request_timeout_ms * HANG_FACTOR) {
 		w->killed_for = STATS_CAUSE_HANG;
-		return "one request took too long";
+		return "it is stuck";
 	}
 	if (w->life == STATS_LIFE_STARTING && age_ms > READY_TIMEOUT_MS) {
 		w->killed_for = STATS_CAUSE_START;
@@ -208,12 +206,11 @@ void
 place_watch(struct pool *p, struct place *w)
 {
 	const char *why = !place_is_alive(w) || w->killed ? NULL : overdue(p, w);
-	char        doing[OBITUARY_DOING_BYTES];
 
 	if (!why)
 		return;
-	obituary_doing(slot_of(p, w), doing);
-	log_error("killing worker %u: %s pid=%d%s", place_number(p, w), why, (int)w->pid, doing);
+	log_error("killing worker %u: %s pid=%d", place_number(p, w), why, (int)w->pid);
+	obituary_requests(place_number(p, w), slot_of(p, w));
 	place_kill(w);
 }
 
@@ -282,7 +279,8 @@ place_bury(struct pool *p, struct place *w, int status)
 		    .last = &last,
 		    .slot = slot_of(p, w),
 		});
-	stats_enter(slot_of(p, w), STATS_STATE_IDLE);
+	stats_lose_clients(slot_of(p, w), p->heritage->stats->shared);
+	stats_begin(slot_of(p, w));
 	stats_set_connected(p->heritage->stats->shared, place_at(p, w), false);
 	if (left || stopping || p->target == 0 || place_is_old(p, w))
 		enter(p, w, STATS_LIFE_EMPTY);

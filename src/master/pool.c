@@ -42,7 +42,7 @@ count(const struct pool *p, const struct place *w, int64_t spare_idle_ms, struct
 	bool                busy;
 
 	place_read(p, w, &report);
-	busy = serves && report.busy_ms != -1;
+	busy = serves && report.in_hand > 0;
 	n->serving += serves;
 	n->busy += busy;
 	n->spare += serves && !busy && report.state_ms >= spare_idle_ms;
@@ -90,7 +90,7 @@ rank_of(const struct place *w, const struct stats_report *report)
 		return 3;
 	if (w->life != STATS_LIFE_READY)
 		return 0;
-	return report->busy_ms == -1 ? 2 : 1;
+	return report->in_hand == 0 ? 2 : 1;
 }
 
 enum which { ANY, OLD };

@@ -1,10 +1,11 @@
 /* How many workers there should be. */
 #include "master/scale.h"
+#include "db/lanes.h"
 
 enum {
-	/* A worker mostly waits for the database and its disk. */
-	PER_PROCESSOR = 4,
-	MAX_FACTOR = 2, /* workers_max = auto */
+	/* A worker holds many requests; a second one answers when the first one has died. */
+	AUTO_MIN = 2,
+	MAX_PER_PROCESSOR = 8, /* workers_max = auto */
 
 	/*
 	 * Connections that the pool needs besides its workers': of the check at a
@@ -28,7 +29,7 @@ most(unsigned a, unsigned b)
 static unsigned
 automatic(struct cpus cpus)
 {
-	return least(PER_PROCESSOR * cpus.count, CONF_WORKERS_MAX);
+	return least(most(cpus.count, AUTO_MIN), CONF_WORKERS_MAX);
 }
 
 /* Without a look at the database. */
@@ -47,7 +48,7 @@ wanted(const struct conf *c, struct cpus cpus)
 	else
 		s.start = c->workers == CONF_WORKERS_AUTO ? automatic(cpus) : (unsigned)c->workers;
 	s.max = c->workers_max ? (unsigned)c->workers_max
-			       : least(MAX_FACTOR * automatic(cpus), CONF_WORKERS_MAX);
+			       : least(MAX_PER_PROCESSOR * cpus.count, CONF_WORKERS_MAX);
 	s.max = most(s.max, s.start);
 	return s;
 }
@@ -69,8 +70,8 @@ scale_make(const struct conf *c, struct cpus cpus, unsigned room, struct scale *
 	else
 		buf_fmt(sentence, "%u, up to %u by signal or command", s.start, s.max);
 	if (c->workers == CONF_WORKERS_AUTO)
-		buf_fmt(sentence, "; auto is %d for each of %u processors%s", PER_PROCESSOR,
-		    cpus.count, cpus.quota ? " that cpu.max grants" : "");
+		buf_fmt(sentence, "; auto is one for each of %u processors%s, %d at least",
+		    cpus.count, cpus.quota ? " that cpu.max grants" : "", AUTO_MIN);
 	*out = s;
 }
 
@@ -122,6 +123,14 @@ scale_is_cut(const struct conf *c, struct cpus cpus, unsigned room)
 
 	/* A bound that the configuration does not name is nothing to warn of. */
 	return room != 0 && (s.start > room || ((s.dynamic || c->workers_max) && s.max > room));
+}
+
+unsigned
+scale_lanes(unsigned workers, unsigned room)
+{
+	unsigned each = workers ? room / workers : 0;
+
+	return room == 0 ? LANES : each < 1 ? 1 : least(each, LANES);
 }
 
 unsigned

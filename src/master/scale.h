@@ -36,6 +36,9 @@ unsigned scale_room(const struct conf *c, const struct db_room *db, struct buf *
 /* Whether that makes the pool smaller than the configuration asks for. */
 bool scale_is_cut(const struct conf *c, struct cpus cpus, unsigned room);
 
+/* How many connections each of so many workers may have, where the database has that room. */
+unsigned scale_lanes(unsigned workers, unsigned room);
+
 unsigned scale_clamp(const struct scale *s, int64_t wanted);
 
 /* Whether two configurations ask for the same number of workers. */

@@ -17,7 +17,6 @@
 
 enum { CLOCK_TOLD_AGAIN_MS = 60 * 1000 };
 
-_Static_assert((int)SHARE_ROWS >= (int)POOL_PLACES, "a worker without a row");
 
 static void
 wait_for_events(struct supervisor *s)
@@ -53,7 +52,6 @@ show(struct supervisor *s, const struct pool_census *n, int64_t now)
 	if (n->busy > word_get(&pool->busy_peak))
 		word_set(&pool->busy_peak, n->busy);
 	word_set(&pool->given_up, n->given_up);
-	share_measure(&s->heritage.stats->shared->share, n->serving, n->places);
 	if (s->pool.generation > 0)
 		notify_status(&s->notify, now, "%s%u workers, %u busy%s",
 		    s->stopping ? "stopping: " : "", s->stopping ? n->stopping : n->serving,
@@ -67,6 +65,7 @@ tend_workers(struct supervisor *s)
 	int64_t            now = clock_mono_ms();
 	struct pool_census n = pool_count(&s->pool, s->conf->spare_idle_ms);
 
+	word_set(&s->heritage.stats->shared->serving, n.serving);
 	target_count_full(&s->target, &n);
 	if (!s->stopping && s->pool.generation > 0) {
 		if (!s->rolling)

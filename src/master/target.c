@@ -21,6 +21,7 @@ board(const struct target *t)
 static void
 aim(struct target *t, unsigned target)
 {
+	t->pool->heritage->lanes = scale_lanes(target, t->room);
 	pool_aim(t->pool, target, t->scale.max);
 	word_set(&board(t)->target, target);
 	word_set(&board(t)->workers_min, t->scale.min);
@@ -36,7 +37,7 @@ target_measure(struct target *t, const struct conf *c, const struct db_room *db,
 
 	buf_init(&text, 512);
 	buf_init(&sum, 512);
-	room = scale_room(c, db, &sum);
+	t->room = room = scale_room(c, db, &sum);
 	scale_make(c, cpus, room, &t->scale, &text);
 	if (t->single)
 		t->scale = (struct scale) { .start = 1, .min = 1, .max = 1 };

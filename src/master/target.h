@@ -12,6 +12,7 @@
 #include "master/scale.h"
 
 struct target {
+	unsigned     room; /* connections that the database has room for; 0: not known */
 	struct pool *pool;
 	bool         single; /* a rehearsal: one worker, whatever is configured */
 	struct scale scale;

@@ -18,9 +18,7 @@
 
 const char *const stats_state_names[STATS_STATE__COUNT] = {
 	[STATS_STATE_IDLE] = "idle",
-	[STATS_STATE_READING] = "reading",
 	[STATS_STATE_HANDLING] = "handling",
-	[STATS_STATE_WRITING] = "writing",
 };
 
 const char *const stats_db_names[STATS_DB__COUNT] = {
@@ -318,12 +316,45 @@ stats_others_connected(const struct stats_shared *s, size_t place)
 	return false;
 }
 
+/* ---- how connections are spread */
+
+void
+stats_add_client(struct stats_slot *s, struct stats_shared *shared, int change)
+{
+	word_set(&s->clients, word_get(&s->clients) + (uint32_t)change);
+	atomic_fetch_add_explicit(&shared->clients, change, memory_order_relaxed);
+}
+
+void
+stats_lose_clients(struct stats_slot *s, struct stats_shared *shared)
+{
+	atomic_fetch_sub_explicit(&shared->clients, word_get(&s->clients), memory_order_relaxed);
+	word_set(&s->clients, 0);
+}
+
+bool
+stats_is_crowded(const struct stats_slot *s, const struct stats_shared *shared)
+{
+	int64_t all = word_get(&shared->clients), serving = word_get(&shared->serving);
+
+	/* Above the average by a quarter, and by more than one. */
+	return serving > 1 && all > 0
+	    && 4 * serving * ((int64_t)word_get(&s->clients) - 1) > 5 * all;
+}
+
 /* ---- writing */
 
 void
 stats_begin(struct stats_slot *s)
 {
 	stats_enter(s, STATS_STATE_IDLE);
+	word_set(&s->turn_ms, 0);
+	word_set(&s->in_hand, 0);
+	word_set(&s->tenants, 0);
+	word_set(&s->largest, 0);
+	word_set(&s->lanes, 0);
+	for (size_t i = 0; i < REQUESTS_IN_HAND_MAX && s->hand[i].turn; i++)
+		stats_done(s, i);
 	word_set(&s->serves, 0);
 	word_set(&s->leaves, 0);
 	word_set(&s->refused, 0);
@@ -351,24 +382,36 @@ stats_observe(struct stats_histogram *h, int64_t us)
 	word_add(&h->sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
-void
-stats_do(struct stats_slot *s, uint32_t route, struct str request_id)
+static void
+write_doing(struct stats_hand *h, int64_t since_ms, uint32_t route, struct str request_id)
 {
-	uint32_t turn = word_get(&s->doing_turn);
+	/* A writer that was killed half-way left an odd turn. */
+	uint32_t turn = word_get(&h->turn) | 1;
 	size_t   len = request_id.len;
 
 	if (len > REQUEST_ID_MAX_BYTES)
 		len = REQUEST_ID_MAX_BYTES;
-	/* A writer that was killed half-way left an odd turn. */
-	turn |= 1;
-	word_set(&s->doing_turn, turn);
+	word_set(&h->turn, turn);
 	atomic_thread_fence(memory_order_release);
-	s->doing.since_ms = word_get(&s->busy_ms);
-	s->doing.route = route;
+	h->doing.since_ms = since_ms;
+	h->doing.route = route;
 	if (len)
-		memcpy(s->doing.request_id, request_id.ptr, len);
-	s->doing.request_id[len] = '\0';
-	atomic_store_explicit(&s->doing_turn, turn + 1, memory_order_release);
+		memcpy(h->doing.request_id, request_id.ptr, len);
+	h->doing.request_id[len] = '\0';
+	atomic_store_explicit(&h->turn, turn + 1, memory_order_release);
+}
+
+void
+stats_do(struct stats_slot *s, size_t hand, int64_t since_ms, uint32_t route,
+    struct str request_id)
+{
+	write_doing(&s->hand[hand], since_ms, route, request_id);
+}
+
+void
+stats_done(struct stats_slot *s, size_t hand)
+{
+	write_doing(&s->hand[hand], 0, STATS_NO_ROUTE, STR(""));
 }
 
 /* ---- reading a slot, by others */
@@ -383,19 +426,30 @@ stats_counted(const _Atomic(uint64_t) *counter)
 	return n < most ? n : most;
 }
 
+/* No worker has more of anything. */
+static uint32_t
+bounded(uint32_t n)
+{
+	return n < REQUESTS_IN_HAND_MAX ? n : REQUESTS_IN_HAND_MAX;
+}
+
 void
 stats_read(const struct stats_slot *s, int64_t now_ms, struct stats_report *out)
 {
 	uint32_t state = word_get(&s->state), db = word_get(&s->db);
 	uint32_t leaves = word_get(&s->leaves) - 1; /* 0 becomes the largest number there is */
-	int64_t  busy_ms = word_get(&s->busy_ms), last_us = word_get(&s->last_us);
+	int64_t  turn_ms = word_get(&s->turn_ms), last_us = word_get(&s->last_us);
 
 	*out = (struct stats_report) {
 		.serves = word_get(&s->serves) != 0,
 		.state = state < STATS_STATE__COUNT ? (enum stats_state)state : STATS_STATE_IDLE,
 		.db = db < STATS_DB__COUNT ? (enum stats_db)db : STATS_DB_NONE,
 		.state_ms = clock_age(word_get(&s->since_ms), now_ms),
-		.busy_ms = busy_ms == 0 ? -1 : clock_age(busy_ms, now_ms),
+		.stuck_ms = turn_ms == 0 ? -1 : clock_age(turn_ms, now_ms),
+		.in_hand = bounded(word_get(&s->in_hand)),
+		.tenants = bounded(word_get(&s->tenants)),
+		.largest = bounded(word_get(&s->largest)),
+		.lanes = bounded(word_get(&s->lanes)),
 		.requests = stats_counted(&s->requests),
 		.memory_bytes = stats_counted(&s->memory_bytes),
 		.leaves = leaves < STATS_CAUSE__COUNT ? (enum stats_cause)leaves
@@ -418,17 +472,33 @@ clean(char *id, size_t size)
 }
 
 bool
-stats_read_doing(const struct stats_slot *s, struct stats_doing *out)
+stats_read_doing(const struct stats_slot *s, size_t hand, struct stats_doing *out)
 {
-	for (int tries = 0; tries < 3; tries++) {
-		uint32_t turn = atomic_load_explicit(&s->doing_turn, memory_order_acquire);
+	const struct stats_hand *h = &s->hand[hand];
 
-		*out = s->doing;
+	for (int tries = 0; tries < 3; tries++) {
+		uint32_t turn = atomic_load_explicit(&h->turn, memory_order_acquire);
+
+		*out = h->doing;
 		atomic_thread_fence(memory_order_acquire);
-		if (!(turn & 1) && word_get(&s->doing_turn) == turn) {
+		if (!(turn & 1) && word_get(&h->turn) == turn) {
 			clean(out->request_id, sizeof(out->request_id));
-			return out->since_ms != 0 && out->since_ms == word_get(&s->busy_ms);
+			return out->since_ms != 0;
 		}
 	}
 	return false;
+}
+
+bool
+stats_read_oldest(const struct stats_slot *s, struct stats_doing *out)
+{
+	bool               found = false;
+	struct stats_doing doing;
+
+	for (size_t i = 0; i < REQUESTS_IN_HAND_MAX && word_get(&s->hand[i].turn); i++)
+		if (stats_read_doing(s, i, &doing) && (!found || doing.since_ms < out->since_ms)) {
+			*out = doing;
+			found = true;
+		}
+	return found;
 }

@@ -36,7 +36,6 @@
 #include "base/str.h"
 #include "shm/change.h"
 #include "shm/routes_gen.h"
-#include "shm/share.h"
 #include "shm/word.h"
 
 enum {
@@ -49,10 +48,8 @@ enum {
 /* ---- what a worker writes */
 
 enum stats_state {
-	STATS_STATE_IDLE,
-	STATS_STATE_READING,
+	STATS_STATE_IDLE,     /* no request in hand */
 	STATS_STATE_HANDLING,
-	STATS_STATE_WRITING,
 	STATS_STATE__COUNT
 };
 
@@ -75,13 +72,25 @@ extern const char *const stats_state_names[STATS_STATE__COUNT];
 	EVENT(EVICTED, "rate_limits_evicted", \
 	    "Buckets of rate limits that gave way to others and are full again.") \
 	EVENT(OVER_SHARE, "requests_over_share", \
-	    "Requests refused or cancelled because their tenant had its share of the workers.") \
+	    "Requests refused or cancelled because their tenant had its share of a worker.") \
 	EVENT(REPLAYED, "requests_replayed", \
 	    "Answers given again for an Idempotency-Key.") \
 	EVENT(SLOW, "requests_slow", \
 	    "Requests that took longer than slow_request.") \
+	EVENT(ACCEPTED, "connections_accepted", \
+	    "Connections that workers have taken.") \
 	EVENT(REUSED, "connections_reused", \
-	    "Requests on a connection that the front server had kept.")
+	    "Requests on a connection that the front server had kept.") \
+	EVENT(BATCHES, "database_batches", \
+	    "Times that transactions were sent to the database together, or one alone.") \
+	EVENT(BATCHED, "database_batched", \
+	    "Transactions that were sent in these.") \
+	EVENT(GROUPS, "write_groups", \
+	    "Times that writes were done as one transaction.") \
+	EVENT(GROUPED, "writes_grouped", \
+	    "Writes in these.") \
+	EVENT(PARTED, "writes_parted", \
+	    "Writes that ran again by themselves because one of their group had failed.")
 
 enum stats_event {
 #define EVENT(name, metric, help) STATS_EVENT_##name,
@@ -114,7 +123,7 @@ extern const char *const stats_db_names[STATS_DB__COUNT];
 
 /* A request in hand. */
 struct stats_doing {
-	int64_t  since_ms; /* accepted */
+	int64_t  since_ms; /* read; 0: there is none */
 	uint32_t route;    /* row of the table of routes, or STATS_NO_ROUTE */
 	char     request_id[REQUEST_ID_MAX_BYTES + 1]; /* empty: not known yet */
 };
@@ -123,7 +132,12 @@ enum { STATS_NO_ROUTE = STATS_ROUTES_MAX - 1 };
 
 struct stats_slot {
 	_Alignas(64) _Atomic(int64_t) since_ms; /* when the state began */
-	_Atomic(int64_t)  busy_ms;  /* when the request in hand was accepted; 0: none */
+	_Atomic(int64_t)  turn_ms;  /* when the loop last came round; 0: with nothing, it waits */
+	_Atomic(uint32_t) in_hand;  /* requests */
+	_Atomic(uint32_t) tenants;  /* of these */
+	_Atomic(uint32_t) largest;  /* requests of the tenant with the most */
+	_Atomic(uint32_t) lanes;    /* connections to the database */
+	_Atomic(uint32_t) clients;  /* connections of front servers */
 	_Atomic(uint64_t) requests; /* answered */
 	_Atomic(uint32_t) serves;   /* 0 or 1: it takes requests from now on */
 	_Atomic(uint32_t) state;    /* enum stats_state */
@@ -137,13 +151,16 @@ struct stats_slot {
 	_Atomic(uint32_t) last_status; /* HTTP; 0: there was none */
 	_Atomic(int64_t)  last_us;
 
-	_Alignas(64) _Atomic(uint32_t) doing_turn; /* odd while 'doing' is being written */
-	struct stats_doing     doing;
+	_Alignas(64) struct stats_hand {
+		_Atomic(uint32_t)  turn; /* odd while 'doing' is being written */
+		struct stats_doing doing;
+	} hand[REQUESTS_IN_HAND_MAX];
 	_Atomic(uint64_t)      event[STATS_EVENT__COUNT];
 	_Atomic(uint64_t)      answered[STATS_ROUTES_MAX][STATS_CLASSES];
-	struct stats_histogram took[STATS_ROUTES_MAX]; /* from accept to the answer's last byte */
+	struct stats_histogram took[STATS_ROUTES_MAX]; /* from its last byte to its answer */
 	struct stats_histogram database; /* waiting for PostgreSQL, of requests that asked it */
-	struct stats_histogram queued;   /* from the front server to accept, if that is known */
+	struct stats_histogram lane;     /* waiting for a connection to it, of these */
+	struct stats_histogram queued;   /* from the front server to here, if that is known */
 };
 
 /* ---- what the supervisor writes */
@@ -242,8 +259,13 @@ struct stats_shared {
 	/* Which places have a worker with a connection to the database, a bit for each. */
 	_Atomic(uint64_t) connected[STATS_PLACES_MAX / 64];
 	_Atomic(int64_t)  disconnected_ms; /* when one of these bits was last cleared */
+	/* Connections of front servers that workers have, and the workers that serve. */
+	_Atomic(int64_t)  clients;
+	_Atomic(int64_t)  serving;
 	/* When a worker last wanted the connection of another for its request; 0: nobody does. */
 	_Atomic(int64_t)  room_wanted_ms;
+	/* When a worker without any connection last found no room for one. */
+	_Atomic(int64_t)  room_lacked_ms;
 
 	/* The listen queue, by whoever looked at it last (net/queue.h). */
 	_Atomic(int64_t)  queue_length; /* connections that wait for a worker; -1: not known */
@@ -261,8 +283,6 @@ struct stats_shared {
 	_Atomic(int64_t)  logged_expired_ms;  /* requests have waited too long; now and then */
 	_Atomic(int64_t)  logged_stranger_ms; /* connections from elsewhere; now and then */
 	_Atomic(int64_t)  logged_share_ms;    /* a tenant is over its share; now and then */
-
-	struct share_table share;
 };
 
 /* ---- the memory */
@@ -302,6 +322,16 @@ bool stats_keep_nothing(struct stats *s) MUSTCHECK;
 void stats_set_connected(struct stats_shared *s, size_t place, bool connected);
 bool stats_others_connected(const struct stats_shared *s, size_t place);
 
+/* ---- how front servers' connections are spread over workers; by a worker of itself */
+
+void stats_add_client(struct stats_slot *s, struct stats_shared *shared, int change);
+
+/* By the supervisor, of a worker that died. */
+void stats_lose_clients(struct stats_slot *s, struct stats_shared *shared);
+
+/* Whether it has clearly more of them than the others. */
+bool stats_is_crowded(const struct stats_slot *s, const struct stats_shared *shared);
+
 /* ---- writing */
 
 /* For a new worker in this place: nothing in hand, nothing answered. Counters stay. */
@@ -312,20 +342,18 @@ void stats_begin_clerk(struct stats_clerk *c);
 
 void stats_observe(struct stats_histogram *h, int64_t us);
 
-/* What the worker is at; an id that is too long is cut. */
-void stats_do(struct stats_slot *s, uint32_t route, struct str request_id);
+/* What a request in hand is; an id that is too long is cut. */
+void stats_do(struct stats_slot *s, size_t hand, int64_t since_ms, uint32_t route,
+    struct str request_id);
+
+/* It is answered. */
+void stats_done(struct stats_slot *s, size_t hand);
 
 static inline void
 stats_enter(struct stats_slot *s, enum stats_state state)
 {
-	int64_t now = clock_mono_ms();
-
-	word_set(&s->since_ms, now);
+	word_set(&s->since_ms, clock_mono_ms());
 	word_set(&s->state, state);
-	if (state == STATS_STATE_IDLE)
-		word_set(&s->busy_ms, 0);
-	else if (state == STATS_STATE_READING)
-		word_set(&s->busy_ms, now);
 }
 
 static inline void
@@ -341,7 +369,8 @@ struct stats_report {
 	enum stats_state state;
 	enum stats_db    db;
 	int64_t          state_ms; /* since the state began; 0 when that lies ahead */
-	int64_t          busy_ms;  /* since the request in hand was accepted; -1: there is none */
+	int64_t          stuck_ms; /* since the loop last came round; -1: it has nothing to do */
+	uint32_t         in_hand, tenants, largest, lanes;
 	uint64_t         requests;
 	uint64_t         memory_bytes;
 	enum stats_cause leaves;  /* STATS_CAUSE__COUNT: not by itself */
@@ -353,7 +382,10 @@ struct stats_report {
 void stats_read(const struct stats_slot *s, int64_t now_ms, struct stats_report *out);
 
 /* False when there is no request, or none that could be read whole. The id is printable ASCII. */
-bool stats_read_doing(const struct stats_slot *s, struct stats_doing *out);
+bool stats_read_doing(const struct stats_slot *s, size_t hand, struct stats_doing *out);
+
+/* The oldest request in hand. */
+bool stats_read_oldest(const struct stats_slot *s, struct stats_doing *out);
 
 /* A counter, or the most that may be added up without overflow: no honest one is larger. */
 uint64_t stats_counted(const _Atomic(uint64_t) *counter);

@@ -1,29 +1,42 @@
 /* A worker's connection to the database while it waits. */
 #include "worker/link.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 enum {
 	/* Who asks for room asks so often, so a question that is older has been answered. */
 	WANTED_MS = 100,
 	/* After connections were lost, or given up for others, for new ones to be there. */
 	SETTLE_MS = 500,
+	/* Nobody takes more connections than one for so long after somebody had none. */
+	LACKED_MS = 2500,
 	/* After connections were lost: somebody may lack one, whom no request here would reveal. */
 	ALERT_MS = 10 * 1000,
 	ALERT_LOOK_MS = 50,
+	/* Without a descriptor or memory for one more connection of a front server. */
+	PAUSE_MS = 50,
 	/* Without a connection: whether others have one by now. */
 	ALONE_LOOK_MS = 500,
 };
 
 static void
-note_change(void *with, bool connected)
+note_change(void *with)
 {
-	const struct link *l = with;
+	struct link *l = with;
+	bool         connected = lanes_connected(l->lanes) > 0;
 
-	stats_set_connected(l->shared, l->place, connected);
+	word_set(&l->stats->lanes, lanes_connected(l->lanes));
+	if (!connected && lanes_trouble(l->lanes) == DB_CONDITION_NO_ROOM)
+		word_set(&l->shared->room_lacked_ms, clock_mono_ms());
+	app_note_database(l->app);
+	if (l->connected && !connected)
+		l->lost_ms = clock_mono_ms();
+	if (l->connected != connected)
+		stats_set_connected(l->shared, l->place, connected);
+	l->connected = connected;
 }
 
 /* Whether a worker has a connection, or is about to have one for which another gave way. */
@@ -33,6 +46,14 @@ somebody_serves(const struct link *l)
 	return stats_others_connected(l->shared, l->place)
 	    || (db_trouble(app_db(l->app)) == DB_CONDITION_NO_ROOM
 	        && clock_mono_ms() - word_get(&l->shared->disconnected_ms) < SETTLE_MS);
+}
+
+static bool
+may_grow(void *with)
+{
+	const struct link *l = with;
+
+	return clock_mono_ms() - word_get(&l->shared->room_lacked_ms) > LACKED_MS;
 }
 
 /* For a transaction in hand. */
@@ -48,21 +69,37 @@ ask_for_room(void *with)
 	return somebody_serves(l);
 }
 
-void
-link_init(struct link *l)
+static void
+count_sent(void *with, unsigned members, bool group)
 {
-	l->epoch = db_epoch(app_db(l->app)) - 1;
-	l->hooks = (struct db_hooks) { note_change, ask_for_room, l };
-	db_set_hooks(app_db(l->app), &l->hooks);
+	const struct link *l = with;
+
+	stats_count(&l->stats->event[STATS_EVENT_BATCHES]);
+	word_add(&l->stats->event[STATS_EVENT_BATCHED], members);
+	if (!group)
+		return;
+	stats_count(&l->stats->event[STATS_EVENT_GROUPS]);
+	word_add(&l->stats->event[STATS_EVENT_GROUPED], members);
 }
 
 static void
-watch(const struct link *l, int operation, int fd, uint32_t events, uint32_t tag)
+count_parted(void *with, unsigned members)
 {
-	struct epoll_event event = { .events = events, .data.u32 = tag };
+	const struct link *l = with;
 
-	if (epoll_ctl(l->epoll_fd, operation, fd, &event) == -1 && errno != EEXIST)
-		log_error("cannot watch a descriptor: %s", strerror(errno));
+	word_add(&l->stats->event[STATS_EVENT_PARTED], members);
+}
+
+bool
+link_init(struct link *l, const struct conf *conf, unsigned kind)
+{
+	l->hooks = (struct lanes_hooks) { note_change, ask_for_room, may_grow, count_sent,
+		count_parted, l };
+	l->lanes = lanes_new(conf, l->poller, kind, l->most, &l->hooks);
+	if (!l->lanes)
+		return false;
+	lanes_adopt(l->lanes, app_db(l->app));
+	return true;
 }
 
 /*
@@ -72,9 +109,13 @@ watch(const struct link *l, int operation, int fd, uint32_t events, uint32_t tag
 static void
 set_listening(struct link *l, bool listens)
 {
-	if (listens != l->listens)
-		watch(l, listens ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, l->listen_fd,
-		    EPOLLIN | EPOLLEXCLUSIVE, l->listen_tag);
+	if (listens == l->listens)
+		return;
+	if (!listens)
+		poller_remove(l->poller, l->listen_fd);
+	else if (!poller_add(l->poller, l->listen_fd, l->listen_source,
+		     POLLER_READ | POLLER_EXCLUSIVE))
+		log_error("cannot watch the listening socket: %s", strerror(errno));
 	l->listens = listens;
 }
 
@@ -88,23 +129,11 @@ is_wanted(struct link *l)
 	    && clock_mono_ms() - since < WANTED_MS;
 }
 
-/* After a change: the descriptor is another one, which knows nothing of this epoll. */
-static void
-follow(struct link *l)
-{
-	struct db *db = app_db(l->app);
-
-	l->epoch = db_epoch(db);
-	app_note_database(l->app);
-	if (db_is_connected(db))
-		watch(l, EPOLL_CTL_ADD, db_socket(db), EPOLLIN, l->database_tag);
-}
-
 /* How long the worker may wait at most, when it takes requests. */
 static int64_t
 patience(struct link *l)
 {
-	if (!db_is_connected(app_db(l->app)))
+	if (!l->connected)
 		return ALONE_LOOK_MS;
 	if (!l->lost_ms)
 		return INT64_MAX;
@@ -113,38 +142,48 @@ patience(struct link *l)
 	return ALERT_LOOK_MS;
 }
 
-int64_t
-link_tend(struct link *l)
+/* Brings the watched descriptors in line; how long the worker may wait for anything else. */
+static int64_t
+tend(struct link *l, bool has_room)
 {
-	struct db *db = app_db(l->app);
-	bool       aside;
+	bool    wanted = l->connected && is_wanted(l), aside;
+	int64_t retry_ms;
 
-	if (db_is_connected(db) && is_wanted(l))
-		db_give_way(db);
-	/* Connecting may take seconds, so it is not tried while requests wait for this worker. */
-	aside = !db_is_connected(db) && somebody_serves(l) && !db_connect(db);
-	if (l->epoch != db_epoch(db))
-		follow(l);
-	set_listening(l, !aside);
-	if (!aside)
-		return patience(l);
-	app_note_database(l->app); /* the reason may be another one now */
-	return db_retry_ms(db);
+	if (wanted || (l->connected && !may_grow(l)))
+		(void)lanes_give_way(l->lanes, wanted);
+	aside = !l->connected && somebody_serves(l);
+	if (!l->connected)
+		lanes_want(l->lanes);
+	set_listening(l, !aside && has_room);
+	retry_ms = lanes_retry_ms(l->lanes);
+	if (aside)
+		return retry_ms;
+	return l->connected || patience(l) < retry_ms ? patience(l) : retry_ms;
+}
+
+int64_t
+link_tend(struct link *l, bool has_room)
+{
+	int64_t pause = l->pause_ms - clock_mono_ms(), most = tend(l, has_room && pause <= 0);
+
+	return pause > 0 && pause < most ? pause : most;
 }
 
 void
-link_look(struct link *l)
+link_pause(struct link *l)
 {
-	if (db_look(app_db(l->app)))
-		return;
-	l->lost_ms = clock_mono_ms();
-	(void)db_connect(app_db(l->app));
-	app_note_database(l->app);
+	l->pause_ms = clock_mono_ms() + PAUSE_MS;
+}
+
+void
+link_stop(struct link *l)
+{
+	set_listening(l, false);
 }
 
 void
 link_fini(struct link *l)
 {
-	db_set_hooks(app_db(l->app), NULL);
+	lanes_free(l->lanes);
 	stats_set_connected(l->shared, l->place, false);
 }

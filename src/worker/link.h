@@ -1,5 +1,5 @@
 /*
- * A worker's connection to the database while it waits, and whether it takes requests.
+ * A worker's connections to the database, and whether it takes requests.
  *
  * Takes      New connections of front servers, while it has a connection to the database, or when
  *            no worker has one: then all of them answer at once that there is none. A worker
@@ -7,41 +7,51 @@
  *            again with the back-off of db/db.h. Otherwise it would draw the load, because nobody
  *            fails as fast.
  * Room       A request that is in a worker already when there is no more room for its connection
- *            asks for that of another worker, which gives way between two requests.
+ *            asks for one of another worker, which gives up one that is idle.
  * Notices    The end of an idle connection at once, not with the next request.
  */
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
 
 #include "app/app.h"
+#include "db/lanes.h"
 #include "shm/stats.h"
 
 struct link {
 	/* Set by the caller. */
 	struct app          *app;
 	struct stats_shared *shared;
+	struct stats_slot   *stats;
 	size_t               place;
-	int                  epoll_fd;
+	unsigned             most;   /* connections that it may have */
+	int                  poller;
 	int                  listen_fd;
-	uint32_t             listen_tag, database_tag; /* of their events */
+	struct source       *listen_source;
 
 	/* The link's own. */
-	struct db_hooks      hooks;
+	struct lanes        *lanes;
+	struct lanes_hooks   hooks;
 	bool                 listens;
-	unsigned             epoch; /* db_epoch() when all of this was brought in line */
-	int64_t              lost_ms; /* when an idle connection was last lost; 0: never */
+	bool                 connected; /* as others were told */
+	int64_t              lost_ms; /* when a connection was last lost; 0: never */
+	int64_t              pause_ms; /* until then none is accepted */
 };
 
-void link_init(struct link *l);
+/* kind: of the sources of lanes. False: the system lacks something; the log has it. */
+bool link_init(struct link *l, const struct conf *conf, unsigned kind) MUSTCHECK;
 
 /*
- * To be called before each wait: brings the watched descriptors in line. Returns the ms until it
+ * To be called before each wait: brings the watched descriptors in line. has_room: the worker takes
+ * further connections. Returns the ms until it
  * wants to be called again at the latest.
  */
-int64_t link_tend(struct link *l);
+int64_t link_tend(struct link *l, bool has_room);
 
-/* After an event with database_tag. */
-void link_look(struct link *l);
+/* Takes no new connections for a moment: the system has no descriptor or memory for one more. */
+void link_pause(struct link *l);
+
+/* Takes no new connections any more, whatever link_tend() said; not to be called again. */
+void link_stop(struct link *l);
 
 /* The worker leaves. */
 void link_fini(struct link *l);

@@ -174,7 +174,7 @@ send_request(const struct sent *s)
 		req.header_count[headers[i].header] = s->often[headers[i].header] ? s->often[headers[i].header]
 		    : headers[i].value != NULL;
 	}
-	app_handle(test_app, &req, &test_response, &test_facts);
+	app_handle(test_app, db_share(app_db(test_app), req.arena), &req, &test_response, &test_facts);
 	return test_response.status;
 }
 

@@ -4,7 +4,6 @@
  */
 #include "app_test.h"
 #include "call/call.h"
-#include "db/conn.h"
 #include "db/verdict.h"
 
 #include <libpq-fe.h>
@@ -1199,7 +1198,7 @@ suspicions(unsigned signs)
 static void
 a_pooler_is_suspected_once(void **state UNUSED)
 {
-	test_serve->pooler_signs = 0;
+	test_serve->lane->pooler_signs = 0;
 	assert_int_equal(suspicions(1), 0);
 	assert_int_equal(suspicions(3), 1);
 	assert_int_equal(suspicions(3), 0);

@@ -6,7 +6,7 @@
 #include "json/jread.h"
 #include "resource/customer/country.h"
 #include "resource/customer/customer.h"
-#include "shm/share.h"
+#include "call/share.h"
 #include "shm/word.h"
 
 #define CUSTOMERS "/api/v1/customers"
@@ -801,67 +801,49 @@ a_country_has_a_document(void **state UNUSED)
 	assert_true(at_is("documentType", "null"));
 }
 
-/* What other workers have in hand for the same environment. */
+/* What else the worker has in hand for the same environment. */
 static void
-an_environment_has_its_share_of_the_workers(void **state UNUSED)
+an_environment_has_its_share_of_the_worker(void **state UNUSED)
 {
-	enum { WORKERS = 4, PERCENT = 50 };
-	static struct share_table table;
-	static struct stats_slot  stats;
+	enum { PLACES = 4, PERCENT = 50 };
+	static struct stats_slot stats;
 	static const struct {
-		const char     *method, *uri, *version, *body;
-		enum share_kind held;
-		size_t          held_by;   /* workers */
-		bool            full;      /* the others have something in hand, too */
-		int             status;
+		const char *method, *uri, *version, *body;
+		size_t      held;      /* places that requests of its own have had for long */
+		size_t      others;    /* that others have */
+		bool        known;     /* another environment was active lately */
+		int         status;
 	} cases[] = {
-		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 1, true, 200 },
-		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 2, true, 429 },
-		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, SHARE_QUICK, 2, false, 200 },
-		{ "POST", CUSTOMERS "/batch", NULL, "{\"customers\":[" MINIMAL "]}", SHARE_BULK, 1, true, 429 },
-		{ "POST", CUSTOMERS, NULL, MINIMAL, SHARE_QUICK, 1, true, 201 },
-		{ "GET", CUSTOMERS "?search=x", "2026-05-25", NULL, SHARE_SCAN, 1, false, 429 },
-		{ "GET", CUSTOMERS "?search=x", "2026-05-25", NULL, SHARE_QUICK, 0, false, 200 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, 1, 2, true, 200 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, 2, 1, true, 429 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, 2, 0, true, 429 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, 3, 0, false, 200 },
+		{ "GET", CUSTOMERS "?limit=1", NULL, NULL, 0, 3, true, 200 },
+		{ "POST", CUSTOMERS, NULL, MINIMAL, 2, 1, true, 429 },
+		{ "GET", CUSTOMERS "?search=x", "2026-05-25", NULL, 2, 0, true, 429 },
 	};
 	struct app  *first = test_app;
-	struct share mine = { .table = &table, .percent = PERCENT };
+	struct share share;
 
-	share_measure(&table, WORKERS, WORKERS + 1);
 	test_app = app_new(&test_conf, &stats, test_buckets);
-	app_share(test_app, &mine);
+	app_share(test_app, &share);
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
-		struct share others[WORKERS + 1];
+		int64_t now = clock_mono_ms();
 
-		for (size_t n = 1; n <= WORKERS; n++) {
-			others[n] = (struct share) { .table = &table, .place = n, .percent = PERCENT };
-			word_set(&table.mixed_ms, 0);
-			if (n > cases[i].held_by && !cases[i].full)
-				continue;
-			if (!share_begin(&others[n], &test_environment[n <= cases[i].held_by ? ACME_LIVE : OTHER_LIVE],
-			        n <= cases[i].held_by ? cases[i].held : SHARE_QUICK, false))
-				fail_msg("case %zu: worker %zu", i, n);
-			word_set(&table.row[n].since_ms, clock_mono_ms() - 5000);
-		}
-		word_set(&table.mixed_ms, clock_mono_ms());
+		share = (struct share) { .percent = PERCENT, .places = PLACES };
+		for (size_t n = 1; n <= cases[i].held + cases[i].others; n++)
+			share.place[n] = (struct share_place) {
+				share_tag(&test_environment[n <= cases[i].held ? ACME_LIVE : OTHER_LIVE]), now - 5000,
+			};
+		share.last_tag = share_tag(&test_environment[ACME_LIVE]);
+		share.mixed_ms = cases[i].known ? now : 0;
 		if (SEND(ACME_LIVE, cases[i].method, cases[i].uri, cases[i].body, cases[i].version) != cases[i].status)
 			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
 		assert_int_equal(test_facts.over_share, cases[i].status == 429);
-		assert_int_equal(word_get(&table.row[0].tag), 0); /* nothing is in hand any more */
-		for (size_t n = 1; n <= WORKERS; n++)
-			share_end(&others[n]);
+		assert_int_equal(share.place[0].tag, 0); /* nothing is in hand any more */
 	}
 	app_free(test_app);
 	test_app = first;
-}
-
-static void
-between_requests_it_is_told_when_there_is_something_to_do(void **state UNUSED)
-{
-	int64_t due = app_idle(test_app);
-
-	assert_true(due > 0 && due <= 90 * 1000);
-	assert_ptr_equal(app_db(test_app), app_db(test_app));
-	assert_true(db_is_connected(app_db(test_app)));
 }
 
 int
@@ -888,8 +870,7 @@ main(void)
 		cmocka_unit_test(a_trace_goes_on_in_the_answer),
 		cmocka_unit_test(what_is_not_served_is_told_from_what_is_not_there),
 		cmocka_unit_test(a_country_has_a_document),
-		cmocka_unit_test(an_environment_has_its_share_of_the_workers),
-		cmocka_unit_test(between_requests_it_is_told_when_there_is_something_to_do),
+		cmocka_unit_test(an_environment_has_its_share_of_the_worker),
 	};
 	int failed;
 

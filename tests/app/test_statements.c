@@ -243,6 +243,8 @@ static const struct {
 	{ SQL_CONNECTION_ROOM, "looks at the server" },
 	{ SQL_ENVIRONMENT_ENTER, "is what enters" },
 	{ SQL_ENVIRONMENT_ENTER_ALONE, "is what enters" },
+	{ SQL_GROUP_LOCK, "touches no table" },
+	{ SQL_GROUP_ENTER, "is what enters" },
 	{ SQL_ORG_CREATE, "is the owner's; the serving role has no grant" },
 	{ SQL_ORG_LIST, "is the command line's, of all organizations" },
 	{ SQL_ORG_PIN, "is the owner's; the serving role has no grant" },

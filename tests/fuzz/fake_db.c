@@ -322,6 +322,22 @@ db_free(struct db *db)
 	free(db);
 }
 
+struct db *
+db_share(struct db *of UNUSED, struct arena *a)
+{
+	return ARENA_NEW(a, struct db, 1);
+}
+
+void
+db_tenant(struct db *db UNUSED, uint64_t tag UNUSED)
+{
+}
+
+void
+db_slow(struct db *db UNUSED)
+{
+}
+
 enum db_condition
 db_check(struct db *db UNUSED, struct arena *a UNUSED, char *why UNUSED, size_t size UNUSED)
 {

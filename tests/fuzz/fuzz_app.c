@@ -139,7 +139,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	response_reset(&fuzzed.res);
 	req.arena = &fuzzed.arena;
 	fake_db_begin(&fuzzed.arena, parse((struct str) { size ? (const char *)data : "", size }, &req));
-	app_handle(fuzzed.app, &req, &fuzzed.res, &facts);
+	app_handle(fuzzed.app, db_share(app_db(fuzzed.app), req.arena), &req, &fuzzed.res, &facts);
 	seen = fake_db_end();
 	judge(&req, &fuzzed.res, &facts, seen);
 	app_after(fuzzed.app);

@@ -1,5 +1,6 @@
 /*
- * Whatever comes over a connection is a request or none, within its time, and the connection is closed after it.
+ * Whatever comes over a connection, at once or in parts, is a request or none; nothing ever waits, no more than the limits
+ * is kept, and the connection comes to its end within its time.
  *
  * The first byte says how the front server behaves, the rest is what it sends (see enum).
  */
@@ -15,17 +16,22 @@
 #include <unistd.h>
 
 enum {
-	KEEPS_OPEN = 0x01,  /* goes on as if more came: costs a timeout; else it says that this was all */
+	KEEPS_OPEN = 0x01,  /* goes on as if more came; else it says that this was all */
 	LEAVES = 0x02,      /* closes before it is answered */
 	NEVER_READS = 0x04, /* and the answer is larger than what the socket holds */
 	PARAMS_ONLY = 0x08, /* the rest is the content of the parameters, and the records around it are right */
+	IN_PARTS = 0x10,    /* sends it in this many parts of the same length: */
+	PARTS = 0xE0,       /* two to nine */
+	PARTS_SHIFT = 5,
 
 	BODY_MAX_BYTES = 4096,
-	TIMEOUT_MS = 2,
-	/* Far more than a worker may be held, for a machine that is busy with other things. */
+	TIMEOUT_MS = 60000, /* time passes by what conn_late() is told */
+	/* Far more than the loop may be held, for a machine that is busy with other things. */
 	HELD_MAX_MS = 10000,
 	INPUT_MAX_BYTES = 60000,
 	LARGE_BYTES = 600 * 1024,
+	KEPT_MAX_BYTES = 512 * 1024, /* of what is read */
+	TURNS_MAX = 1000,
 };
 
 /* 48 bytes for each management record of an unknown type, which it does not free. */
@@ -37,7 +43,8 @@ __lsan_default_suppressions(void)
 }
 
 static struct {
-	struct conn    *f;
+	struct fcgi    *f;
+	struct conn     conn;
 	struct arena    arena;
 	struct response res;
 	struct buf      wire;
@@ -90,33 +97,78 @@ check_answer(int front)
 }
 
 static void
-answer(const struct request *req, unsigned how, int front, int back)
+check_request(const struct request *req)
 {
-	struct response *res = &fuzzed.res;
-	int64_t          begun_ms = clock_mono_ms();
-
 	CHECK(req->uri.ptr && req->method <= METHOD_OTHER && req->body.len <= BODY_MAX_BYTES);
 	CHECK(!req->body_too_large || req->body.len == 0);
 	for (enum header h = 0; h < HEADER__COUNT; h++)
 		CHECK((req->header_count[h] > 0) == (req->header[h].ptr != NULL));
+}
+
+static void
+answer(const struct request *req, unsigned how, int front)
+{
+	struct response *res = &fuzzed.res;
+	struct conn     *c = &fuzzed.conn;
+
+	check_request(req);
 	res->status = 200;
 	response_header(res, "X-Uri", req->uri); /* as nobody should do it */
 	if (how & NEVER_READS)
 		memset(buf_room(&res->body, LARGE_BYTES), ' ', LARGE_BYTES), res->body.len = LARGE_BYTES;
 	else
 		buf_str(&res->body, STR("{}"));
-	if (conn_write(fuzzed.f, res, true))
-		close(back);
-	/* What has lasted longer, on a busy machine, may have been cut off. */
-	if (!(how & (NEVER_READS | LEAVES)) && clock_mono_ms() - begun_ms < TIMEOUT_MS)
+	conn_answer(c, res, true);
+	CHECK(c->state != CONN_RUNNING && !(how & NEVER_READS && c->state == CONN_READING));
+	if (!(how & (NEVER_READS | LEAVES)))
 		check_answer(front);
+	arena_reset(&fuzzed.arena);
+	response_reset(res);
+}
+
+/* As a loop does it when there is something to read. */
+static void
+take(struct request *req, unsigned how, int front)
+{
+	struct conn *c = &fuzzed.conn;
+
+	for (unsigned turns = 0; c->state == CONN_READING; turns++) {
+		enum conn_read got = conn_read(c, req);
+
+		CHECK(turns < TURNS_MAX && conn_bytes(c) < KEPT_MAX_BYTES);
+		if (got == CONN_REQUEST) {
+			CHECK(c->state == CONN_RUNNING && c->deadline_ms == INT64_MAX);
+			answer(req, how, front);
+			continue;
+		}
+		CHECK((c->state == CONN_CLOSED) == (got != CONN_MORE));
+		if (got == CONN_MORE)
+			return;
+	}
+	if (c->state == CONN_WRITING || c->state == CONN_ENDING)
+		conn_go_on(c);
+}
+
+/* Until the connection is closed, without anything that comes from the other side any more. */
+static void
+finish(void)
+{
+	struct conn *c = &fuzzed.conn;
+
+	if (c->state == CONN_READING && c->deadline_ms == INT64_MAX)
+		conn_close(c); /* kept, and idle */
+	for (unsigned turns = 0; c->state != CONN_CLOSED; turns++) {
+		CHECK(turns < 4 && c->deadline_ms < INT64_MAX);
+		CHECK(!conn_late(c, c->deadline_ms - 1) && c->state != CONN_CLOSED);
+		conn_late(c, c->deadline_ms);
+	}
 }
 
 static void
 begin(void)
 {
 	log_nowhere();
-	fuzzed.f = conn_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	fuzzed.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
 	CHECK(fuzzed.f);
 	arena_init(&fuzzed.arena);
 	response_init(&fuzzed.res);
@@ -127,7 +179,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct request req = { .arena = &fuzzed.arena };
-	unsigned       how;
+	unsigned       how, parts;
 	struct str     sent;
 	int64_t        begun_ms;
 	int            ends[2];
@@ -137,18 +189,26 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!fuzzed.f)
 		begin();
 	how = data[0];
+	parts = how & IN_PARTS ? 2 + ((how & PARTS) >> PARTS_SHIFT) : 1;
 	sent = wire(how, data + 1, size - 1);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	CHECK(sent.len == 0 || send(ends[0], sent.ptr, sent.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sent.len);
+	begun_ms = clock_mono_ms();
+	conn_open(&fuzzed.conn, fuzzed.f, &(struct peer) { .fd = ends[1], .same_host = true });
+	for (size_t step; sent.len && fuzzed.conn.state != CONN_CLOSED; sent = (struct str) { sent.ptr + step, sent.len - step }) {
+		step = parts == 1 ? sent.len : 1 + (sent.len - 1) / parts--;
+		CHECK(send(ends[0], sent.ptr, step, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)step);
+		if (step < sent.len)
+			take(&req, how, ends[0]);
+	}
 	if (how & LEAVES)
 		close(ends[0]);
 	else if (!(how & KEEPS_OPEN))
 		shutdown(ends[0], SHUT_WR);
-	begun_ms = clock_mono_ms();
-	if (conn_read(fuzzed.f, &(struct peer) { .fd = ends[1], .same_host = true }, &req) == CONN_REQUEST)
-		answer(&req, how, ends[0], ends[1]);
+	take(&req, how, ends[0]);
+	finish();
 	CHECK(clock_mono_ms() - begun_ms < HELD_MAX_MS);
 	CHECK(fcntl(ends[1], F_GETFD) == -1 && errno == EBADF);
+	conn_fini(&fuzzed.conn);
 	if (!(how & LEAVES))
 		close(ends[0]);
 	arena_reset(&fuzzed.arena);

@@ -255,7 +255,7 @@ def test_nothing_of_customers_is_shown(admin):
 
 
 def test_status_is_quick_while_all_workers_are_stuck(admin):
-    a = admin(workers=2).start()
+    a = admin(workers=2, requests_in_hand=1).start()
     with a.held():
         pending = [a.start_held(headers=[("x-request-id", f"stuck-{i}")]) for i in range(2)]
         times = [timed(a.state)[1] for _ in range(20)]
@@ -419,7 +419,7 @@ def drip_into(guest):
 
 
 def test_figures_of_a_pool_that_is_full(admin):
-    a = admin(workers="dynamic", workers_min=1, workers_max=2, spare_min=1)
+    a = admin(workers="dynamic", workers_min=1, workers_max=2, spare_min=1, requests_in_hand=1)
     a.service.start(False)
     a.wait_ready()
     assert [a.figures()[name] for name in ("min", "max", "maxReached")] == [1, 2, 0]

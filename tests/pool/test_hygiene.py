@@ -12,6 +12,7 @@ import requests
 
 from conftest import CUSTOMERS, Pending
 from stack import PATIENCE, Front, wait_until
+from test_admin import Admin
 
 
 def test_a_worker_that_grew_is_replaced_between_requests(pool):
@@ -36,9 +37,10 @@ def test_the_log_names_the_request_of_a_worker_that_hangs(pool):
     with p.held():
         pending = p.start_held("GET", CUSTOMERS + "/cus_1", headers=[("X-Request-Id", "stuck-1")])
         os.kill(pid, signal.SIGSTOP)  # nothing of its own can help it any more
-        p.wait_log(": one request took too long")
-    line = next(line for line in p.log().splitlines() if ": killing worker 1: " in line)
-    assert f"pid={pid} request=stuck-1 route=\"GET customers/{{id}}\"" in line
+        p.wait_log(": it is stuck")
+    assert f": killing worker 1: it is stuck pid={pid}\n" in p.log()
+    line = next(line for line in p.log().splitlines() if ": worker 1 had a request in hand: " in line)
+    assert "request=stuck-1 route=\"GET customers/{id}\"" in line
     assert 1500 <= int(re.search(r"age_ms=(\d+)", line).group(1)) < 4000 * PATIENCE
     assert pending.result().status is None
     wait_until(lambda: p.ask().status == 200, what="service by its successor")
@@ -59,7 +61,7 @@ def test_the_client_of_a_worker_that_hangs_hears_of_it_from_the_web_server(pool)
             os.kill(p.workers()[0], signal.SIGSTOP)
             answer = pending.result()
             assert answer.status_code == 504 and answer.json()["code"] == "service_unavailable"
-            p.wait_log(": one request took too long")
+            p.wait_log(": it is stuck")
         wait_until(lambda: requests.get(f"{front.url}{CUSTOMERS}", headers={"x-api-key": p.key}, timeout=20).status_code == 200,
                    what="service by its successor")
     finally:
@@ -73,9 +75,24 @@ def test_the_obituary_names_the_request(pool):
         pending = p.start_held("POST", body=b'{"email": "a@example.com"}', headers=[("X-Request-Id", "killed-1")])
         os.kill(pid, signal.SIGKILL)
         assert pending.result().status is None
-    p.wait_log(" died: ")
-    line = next(line for line in p.log().splitlines() if " died: " in line)
-    assert f'pid={pid} was=ready doing=handling' in line and 'request=killed-1 route="POST customers" age_ms=' in line
+    p.wait_log("had a request in hand")
+    died = next(line for line in p.log().splitlines() if " died: " in line)
+    assert f"pid={pid} was=ready doing=handling" in died and " in_hand=1" in died
+    assert re.search(r'worker 1 had a request in hand: request=killed-1 route="POST customers" age_ms=\d+\n', p.log())
+
+
+def test_the_obituary_names_all_requests_in_hand(pool):
+    p = pool(workers=1)
+    admin = Admin(p).start()
+    wait_until(lambda: admin.figures()["serving"] == 1, what="a worker")
+    pid = admin.state()["workers"][0]["pid"]
+    with p.held():
+        pending = [Pending(lambda n=n: p.ask("GET", f"{CUSTOMERS}/cus_1", headers=[("X-Request-Id", f"killed-{n}")])) for n in range(5)]
+        wait_until(lambda: admin.figures()["inHand"] == 5, what="five requests in hand")
+        os.kill(pid, signal.SIGKILL)
+        assert [one.result().status for one in pending] == [None] * 5
+    p.wait_log(" in_hand=5")
+    assert set(re.findall(r"had a request in hand: request=(killed-\d) ", p.log())) == {f"killed-{n}" for n in range(5)}
 
 
 def test_who_has_answered_is_replaced_without_delay(pool):

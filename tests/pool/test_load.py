@@ -86,8 +86,8 @@ def under_load(upgradable, new_front, request):  # noqa: F811
     def new(**options):
         p = upgradable(**options).start()
         front = new_front("nginx", p.service)
-        if request.param == "kept connections":
-            front.keep_connections()
+        if request.param == "connection a request":
+            front.part_connections()
         return p, Load(front.port, p.key)
 
     return new

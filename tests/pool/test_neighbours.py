@@ -95,7 +95,7 @@ def test_a_page_of_a_filter_costs_no_sort_and_no_more_rows(pool, large, proc_dat
     assert scans == 0 and rows <= 2 * 50_000 + 100
 
 
-# ---- shares of the workers
+# ---- shares of a worker
 
 
 @contextlib.contextmanager
@@ -126,29 +126,44 @@ def test_one_locked_row_holds_no_other_tenant_up(pool, large, small, prepared):
     p = pool(workers=4, tenant_share=50, prepared_statements=prepared).start()
     create(small, p, "mine")
     assert update(large, p).status == 200
-    with Crowd(6, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
+    with Crowd(12, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
         wait_until(lambda: p.waiting() >= 2, what="updates that wait for the row")
-        statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 3)
+        statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 1)
         assert statuses == {200} and slow < 0.3 * PATIENCE, slow
-        assert 2 <= p.waiting() <= 3, "half of four, and what nobody else wants"
+        statuses, slow = slowest(lambda: update(small, p, "mine"), 3)
+        assert statuses == {200} and slow < 0.5 * PATIENCE, slow
+        assert p.waiting() <= 5, "half of two in each of four workers, and one that has just begun"
     for refused in crowd.refused:
         error = json.loads(refused.body)
         assert refused.headers["Retry-After"] in "123"
         assert error["code"] == "rate_limited" and "Nothing was done" in error["message"]
     # Those that waited were done when the row was free, and nobody has a share left.
-    assert crowd.statuses() == {200, 429} and max(seconds for _, seconds in crowd.seen) > 3
+    assert crowd.statuses() <= {200, 429} and 200 in crowd.statuses() and max(seconds for _, seconds in crowd.seen) > 3
     assert update(large, p).status == 200
-    p.wait_log("tenant_share")
-    assert p.log().count("tenant_share") == 1
+    assert p.log().count("tenant_share") == (429 in crowd.statuses())
 
 
-def test_a_tenant_that_was_never_seen_waits_for_a_while_at_most(pool, large, small):
-    """Nobody can know of it, and what holds one tenant's requests up may hold up everybody's."""
-    p = pool(workers=3, tenant_share=50).start()
+def test_a_tenant_that_was_never_seen_waits_for_a_moment_at_most(pool, large, small):
+    """Nobody could know of it before."""
+    p = pool(workers=1, tenant_share=50).start()
+    assert update(large, p).status == 200
     with Crowd(5, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
-        wait_until(lambda: p.waiting() == 3, what="all workers")
+        wait_until(lambda: p.waiting() == 2, what="both connections for writes")
         answer, seconds = timed(lambda: small.ask(p, "/api/v1/customers"))
-        assert answer.status == 200 and seconds < 8 * PATIENCE
+        assert answer.status == 200 and seconds < 0.5 * PATIENCE
+        answer, seconds = timed(lambda: small.ask(p, "/api/v1/customers", "POST", {"email": "a@b.co"}))
+        assert answer.status == 201 and seconds < 2 * PATIENCE
+    assert crowd.statuses() == {200, 429}
+
+
+def test_a_tenant_holds_no_more_than_its_share_of_the_requests_in_hand(pool, large, small):
+    p = pool(workers=1, tenant_share=50, requests_in_hand=8).start()
+    create(small, p, "mine")
+    assert update(large, p).status == 200
+    with Crowd(20, lambda: update(large, p)) as crowd, locked(p.database, "x1"):
+        wait_until(lambda: 429 in crowd.statuses(), what="a refusal")
+        statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 2)
+        assert statuses == {200} and slow < 0.3 * PATIENCE, slow
     assert crowd.statuses() == {200, 429}
 
 
@@ -159,7 +174,7 @@ def test_where_there_is_one_tenant_it_may_have_all(pool, large):
     assert crowd.statuses() == {200}
     with locked(p.database, "x1"):
         updates = [Pending(lambda: update(large, p)) for _ in range(4)]
-        wait_until(lambda: p.waiting() == 4, what="all workers")
+        wait_until(lambda: p.waiting() >= 2, what="those that have a connection")
     assert {each.result().status for each in updates} == {200}
 
 
@@ -169,15 +184,16 @@ def test_the_share_of_a_worker_that_dies_is_free(pool, large, small):
     with locked(p.database, "x1"):
         for _ in range(3):
             begun = [Pending(lambda: update(large, p)) for _ in range(2)]
-            wait_until(lambda: status(p)["pool"]["environmentWorkers"] == 2, what="two updates")
+            wait_until(lambda: status(p)["pool"]["inHand"] == 2 and status(p)["pool"]["environmentRequests"] >= 1, what="two updates")
             assert small.ask(p, "/api/v1/customers/mine").status == 200
-            for pid in {row["pid"] for row in status(p)["workers"] if row["state"] == "handling"}:
+            for pid in {row["pid"] for row in status(p)["workers"] if row["inHand"]}:
                 os.kill(pid, signal.SIGKILL)
             for each in begun:
                 with contextlib.suppress(OSError):
                     each.result()
             wait_until(lambda: status(p)["pool"]["serving"] == 4, 20, "new workers")
-            assert status(p)["pool"]["environmentsActive"] == 0
+            figures = status(p)["pool"]
+            assert figures["environmentsActive"] == figures["environmentRequests"] == figures["inHand"] == 0
 
 
 def watched(pool, **options):
@@ -190,30 +206,31 @@ def status(pool):
     return json.loads(pool.place.run(pool.place.bin, "-c", pool.conf, "--json", "status").stdout)
 
 
-def test_searches_have_a_quarter_of_it_while_others_ask(pool, large, small):
-    p = watched(pool, workers=8, tenant_share=50)
+def test_searches_share_no_connection_with_gets_and_take_turns(pool, large, small):
+    p = watched(pool, workers=1, tenant_share=50)
     create(small, p, "mine")
     alone = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 1)[1]
+    search = timed(lambda: large.ask(p, search="nobody at all"))[1]
     with Crowd(16, lambda: large.ask(p, search="nobody at all")) as crowd:
         wait_until(lambda: len(crowd.seen) > 4, 30, "searches")
-        slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 0.5)  # those that were begun before it came end
-        assert status(p)["pool"]["environmentWorkers"] <= 2
         statuses, slow = slowest(lambda: small.ask(p, "/api/v1/customers/mine"), 3)
         assert large.ask(p, "/api/v1/customers/x7").status == 200, "its other requests are answered"
-    print(f"p99 of another tenant's get: {alone * 1e3:.1f} ms alone, {slow * 1e3:.1f} ms beside 16 searching clients")
+        turns = [timed(lambda: small.ask(p, search="nobody")) for _ in range(5)]
+    print(f"p99 of another tenant's get: {alone * 1e3:.1f} ms alone, {slow * 1e3:.1f} ms beside 16 searching clients; "
+          f"its search {max(seconds for _, seconds in turns) * 1e3:.1f} ms, theirs {search * 1e3:.1f} ms alone")
     assert statuses == {200} and slow < 0.1 * PATIENCE
-    assert crowd.statuses() == {200, 429}
-    events = status(p)["events"]
-    assert events["requests_over_share"] >= 10 and events["requests_limited"] == 0
+    # It waits for the one that is under way, not for the sixteen.
+    assert all(answer.status == 200 and seconds < 5 * search + 0.2 * PATIENCE for answer, seconds in turns)
+    assert crowd.statuses() == {200}
 
 
-def test_all_of_the_workers_are_a_share_too(pool, large, small):
-    p = pool(workers=2, tenant_share=100).start()
+def test_all_connections_are_a_share_too(pool, large, small):
+    p = pool(workers=1, tenant_share=100).start()
     create(small, p, "mine")
     with locked(p.database, "x1"):
         updates = [Pending(lambda: update(large, p)) for _ in range(2)]
-        wait_until(lambda: p.waiting() == 2, what="all workers")
-        other = Pending(lambda: small.ask(p, "/api/v1/customers/mine"))
+        wait_until(lambda: p.waiting() == 2, what="both connections for writes")
+        other = Pending(lambda: update(small, p, "mine"))
         other.join(0.5)
         assert other.is_alive()
     assert {each.result().status for each in [*updates, other]} == {200}

@@ -113,7 +113,7 @@ def test_of_the_scoreboard_workers_and_clerk_have_their_own_pages_and_the_admin_
 
 
 # What they open by themselves: the log is standard error here.
-OWN = {"worker": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "/proc/self/statm"},
+OWN = {"worker": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[eventfd]", "/memfd:request (deleted)", "/proc/self/statm"},
        "admin": {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[eventfd]"},
        "clerk": {"anon_inode:[signalfd]"}}
 

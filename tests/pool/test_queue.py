@@ -186,7 +186,7 @@ def test_peer_that_only_stops_sending_gets_its_answer(one_worker):
 
 
 def test_requests_whose_client_left_nginx_in_the_queue_are_not_begun(pool, new_front):
-    p = pool(workers=1, log_level="debug").start()
+    p = pool(workers=1, log_level="debug", requests_in_hand=1).start()
     front = new_front("nginx", p.service)
     new = [p.new_customer() for _ in range(5)]
     with p.held():
@@ -294,7 +294,7 @@ def test_no_limit_of_time(pool):
 
 
 def test_nginx_tells_when_it_took_a_request_up(pool, new_front):
-    p = pool(workers=1, queue_timeout="300ms").start()
+    p = pool(workers=1, queue_timeout="300ms", requests_in_hand=1).start()
     front = new_front("nginx", p.service)
     assert Browser(front, p.key).status() == 200
     external, body = p.new_customer()
@@ -313,7 +313,7 @@ def test_nginx_tells_when_it_took_a_request_up(pool, new_front):
 
 @both_sockets
 def test_requests_are_refused_before_the_queue_overflows(pool, tcp):
-    p = start(pool, tcp, listen_backlog=20, queue_shed=50)
+    p = start(pool, tcp, listen_backlog=20, queue_shed=50, requests_in_hand=1)
     assert p.ask().status == 200
     with p.held():
         held = p.start_held()
@@ -335,7 +335,7 @@ def test_requests_are_refused_before_the_queue_overflows(pool, tcp):
 
 
 def test_worker_notices_a_full_queue_by_itself(pool):
-    p = pool(workers=1, listen_backlog=20, queue_shed=50).start()
+    p = pool(workers=1, listen_backlog=20, queue_shed=50, requests_in_hand=1).start()
     os.kill(p.pid, signal.SIGSTOP)
     try:
         with p.held():
@@ -350,7 +350,7 @@ def test_worker_notices_a_full_queue_by_itself(pool):
 
 
 def test_full_queue_is_no_reason_to_refuse_when_turned_off(pool):
-    p = pool(workers=1, listen_backlog=20, queue_shed=0).start()
+    p = pool(workers=1, listen_backlog=20, queue_shed=0, requests_in_hand=1).start()
     with p.held():
         held = p.start_held()
         crowd = [p.connect().send(p.request()) for _ in range(20)]
@@ -368,9 +368,10 @@ def test_nginx_gets_an_answer_from_a_service_with_too_much_to_do(pool, new_front
         cursor.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
                        " 'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END'")
         cursor.execute("CREATE TRIGGER slow BEFORE INSERT ON customer FOR EACH ROW EXECUTE FUNCTION slow()")
-    p = pool(database, workers=2, listen_backlog=100, queue_shed=percent).start()
+    p = pool(database, workers=2, listen_backlog=100, queue_shed=percent, requests_in_hand=1).start()
     p.key = database.organization("Slow Ltd").key("live")
     front = new_front("nginx", p.service)
+    front.part_connections()
     end, seen, lock = time.monotonic() + 4, {}, threading.Lock()
 
     def client(delay):
@@ -399,11 +400,13 @@ def test_nginx_gets_an_answer_from_a_service_with_too_much_to_do(pool, new_front
 
 
 def test_everything_is_counted(pool):
-    p = pool(workers=1, listen_backlog=20, queue_shed=50, slow_request=0)  # how long they are held is chance
+    p = pool(workers=1, listen_backlog=20, queue_shed=50, slow_request=0, requests_in_hand=1)  # how long they are held is chance
     admin = Admin(p).start()
 
+    others = {"connections_useless", "connections_accepted", "database_batches", "database_batched"}
+
     def events():
-        return {name: count for name, count in admin.state()["events"].items() if count and name != "connections_useless"}
+        return {name: count for name, count in admin.state()["events"].items() if count and name not in others}
 
     assert p.ask(more=started(1)).status == 200
     assert events() == {}
@@ -458,7 +461,6 @@ def test_nginx_that_keeps_connections_loses_nothing(pool, new_front, more):
     p = pool(workers=3, **more)
     admin = Admin(p).start()
     front = new_front("nginx", p.service)
-    front.keep_connections()
     seen, lock = {}, threading.Lock()
 
     def client(n):

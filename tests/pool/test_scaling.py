@@ -36,7 +36,8 @@ def command(p, kind, value=0):
 @pytest.fixture
 def dynamic(pool):
     """A started dynamic pool of 2 to 5."""
-    return pool(workers="dynamic", workers_min=2, workers_max=5, spare_min=1, spare_max=1, spare_idle="1s", log_level="debug").start()
+    return pool(workers="dynamic", workers_min=2, workers_max=5, spare_min=1, spare_max=1, spare_idle="1s", log_level="debug",
+                requests_in_hand=1).start()
 
 
 # ---------------------------------------------------------------- by load
@@ -72,7 +73,7 @@ def test_dynamic_pool_starts_the_next_when_the_former_serves(dynamic):
 
 
 def test_dynamic_pool_never_goes_below_its_least(pool):
-    p = pool(workers="dynamic", workers_min=3, spare_max=1, spare_idle="1s").start()
+    p = pool(workers="dynamic", workers_min=3, spare_max=1, spare_idle="1s", requests_in_hand=1).start()
     with p.held():
         pending = [p.start_held() for _ in range(3)]
         count_is(p, 4)
@@ -143,7 +144,7 @@ def test_fewer_workers_take_who_was_idle_for_longest(pool):
 
 
 def test_fewer_workers_finish_their_requests_first(pool):
-    p = pool(workers=3).start()
+    p = pool(workers=3, requests_in_hand=1).start()
     with p.held():
         pending = [p.start_held() for _ in range(3)]
         for said in ("3 -> 2", "2 -> 1"):
@@ -186,8 +187,8 @@ def test_reload_turns_a_pool_dynamic_and_back(pool):
 
 def test_auto_is_explained(pool):
     p = pool(workers="auto").start()
-    words = re.search(r"workers: (\d+), up to \d+ by signal or command; auto is 4 for each of (\d+) processors", p.log())
-    assert words and int(words.group(1)) == 4 * int(words.group(2)) <= 4 * len(os.sched_getaffinity(0))
+    words = re.search(r"workers: (\d+), up to \d+ by signal or command; auto is one for each of (\d+) processors, 2 at least", p.log())
+    assert words and int(words.group(1)) == max(2, int(words.group(2))) and int(words.group(2)) <= len(os.sched_getaffinity(0))
     count_is(p, int(words.group(1)))
 
 

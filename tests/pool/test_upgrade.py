@@ -82,7 +82,7 @@ def test_upgrade_under_load_loses_nothing(upgradable):
 
 
 def test_upgrade_finishes_the_requests_in_hand(upgradable):
-    p = upgradable(workers=2).start()
+    p = upgradable(workers=2, requests_in_hand=1).start()
     with p.held():
         pending = [p.start_held() for _ in range(2)]
         readies = p.readies()
@@ -105,7 +105,8 @@ def test_a_worker_of_the_former_program_has_an_obituary(upgradable):
         os.kill(pid, signal.SIGKILL)
         p.wait_log(" died: ")
     assert pending.result().status is None
-    assert re.search(rf"pid={pid} was=\w+ doing=handling uptime_ms=\d+ requests=3 request=former-1 route=", p.log()), p.log()
+    assert re.search(rf"pid={pid} was=\w+ doing=handling uptime_ms=\d+ requests=3 in_hand=1\n", p.log()), p.log()
+    p.wait_log("had a request in hand: request=former-1 route=")
     assert "counters start at zero" not in p.log()
 
 

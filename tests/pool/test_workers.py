@@ -45,7 +45,7 @@ def test_killed_worker_is_reported_and_replaced_while_others_serve(pool):
 
 
 def test_crash_in_a_request_loses_that_request_alone(pool):
-    p = pool().start()
+    p = pool(requests_in_hand=1).start()
     with p.held():
         one, other = p.start_held(), p.start_held()
         os.kill(p.workers()[0], signal.SIGABRT)
@@ -99,7 +99,7 @@ def test_a_worker_that_hangs_is_killed(pool):
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: pid not in p.workers(), what="the end of the worker")
     assert pending.result().status is None
-    assert ": one request took too long" in p.log()
+    assert ": it is stuck" in p.log()
     wait_until(lambda: p.workers() and p.ask().status == 200, what="service by its successor")
 
 

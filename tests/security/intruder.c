@@ -282,6 +282,7 @@ static const struct {
 	{ "bpf", NULL, SYS_bpf, { 0, 0, 0 } },
 	{ "setuid", NULL, SYS_setuid, { 0 } },
 	{ "prctl", NULL, SYS_prctl, { PR_SET_DUMPABLE, 1, 0, 0, 0 } },
+	{ "timer", NULL, SYS_setitimer, { 0, 0, 0 } },
 	{ "setrlimit", NULL, SYS_prlimit64, { 0, RLIMIT_CORE, 0, 0 } },
 	{ "run-data", NULL, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
 	{ "run-nothing", NULL, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },

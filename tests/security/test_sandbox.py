@@ -133,7 +133,7 @@ NEVER = {
     "unlink": "unlinkat", "rename": "renameat2", "mkdir": "mkdirat", "chmod": "fchmodat", "truncate": "ftruncate",
     "memfd": "memfd_create", "exec": "execve", "exec-at": "execveat", "fork": "clone", "clone-namespace": "clone",
     "unshare": "unshare", "ptrace": "ptrace", "read-process": "process_vm_readv", "kill": "kill", "tgkill-other": "tgkill",
-    "mount": "mount", "bpf": "bpf", "setuid": "setuid", "prctl": "prctl", "setrlimit": "prlimit64",
+    "mount": "mount", "bpf": "bpf", "setuid": "setuid", "prctl": "prctl", "setrlimit": "prlimit64", "timer": "setitimer",
     "catch-refusals": "rt_sigaction", "run-data": "mmap", "run-nothing": "mmap", "run-data-later": "mprotect", "raw": "socket", "netlink": "socket", "packet": "socket",
     "vsock": "socket", "socketpair": "socketpair", "listen": "listen", "accept-elsewhere": "accept4",
     "stop-listening": "shutdown", "stop-listening-in-disguise": "shutdown",

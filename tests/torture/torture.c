@@ -207,10 +207,13 @@ run_worker(int ready_fd)
 	exit(worker_run(&h));
 }
 
+/* It has no request, and its loop waits; one that has died has not come to wait. */
 static bool
 worker_idle(void)
 {
-	return atomic_load(&stats_slot(worker.stats, 0)->state) == STATS_STATE_IDLE;
+	const struct stats_slot *slot = stats_slot(worker.stats, 0);
+
+	return atomic_load(&slot->state) == STATS_STATE_IDLE && atomic_load(&slot->turn_ms) == 0;
 }
 
 /*

@@ -51,6 +51,7 @@ static const struct call {
 	{ SYS_poll, "poll", { WAITS } },
 	{ SYS_ppoll, "ppoll", { WAITS } },
 	{ SYS_epoll_wait, "epoll_wait", { WAITS } },
+	{ SYS_epoll_ctl, "epoll_ctl", { { FAILS, ENOMEM }, { FAILS, ENOSPC } } },
 	{ SYS_accept4, "accept4", { { FAILS, EMFILE }, { FAILS, ECONNABORTED }, { FAILS, EINTR }, { FAILS, ENOMEM }, { FAILS, EAGAIN } } },
 	/* Linux has closed the descriptor whatever it says. */
 	{ SYS_close, "close", { { LIES, EINTR }, { LIES, EIO } } },

@@ -52,10 +52,8 @@ worker(struct state *s, size_t place, enum stats_life life, enum stats_state sta
 	stats_begin(own);
 	atomic_store(&s->stats->worker[place].pid, getpid());
 	atomic_store(&s->stats->worker[place].life, life);
-	if (state != STATS_STATE_IDLE) {
-		stats_enter(own, STATS_STATE_READING);
-		stats_enter(own, state);
-	}
+	stats_enter(own, state);
+	word_set(&own->in_hand, state == STATS_STATE_HANDLING ? 3 : 0);
 	return own;
 }
 
@@ -103,17 +101,18 @@ counters_of_all_places_are_added_up_also_of_empty_ones(void **state)
 	stats_count(&stats_slot(s->stats, 1)->answered[STATS_NO_ROUTE][4]);
 	stats_count(&stats_slot(s->stats, 1)->event[STATS_EVENT_SLOW]);
 	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_SLOW]);
-	stats_count(&stats_slot(s->stats, 3)->requests);
-	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_USELESS]);
-	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_ABANDONED]);
-	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_CANCELLED]);
+	stats_count(&stats_slot(s->stats, 2)->event[STATS_EVENT_ACCEPTED]);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_ACCEPTED]);
+	stats_count(&stats_slot(s->stats, 3)->event[STATS_EVENT_GROUPED]);
 	stats_count(&s->stats->pool->restarts[STATS_CAUSE_CRASH]);
 	text = metrics(s);
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"4xx\"} 3");
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"2xx\"} 0");
 	assert_line(text, "clientele_requests_total{route=\"none\",method=\"none\",code=\"4xx\"} 1");
 	assert_line(text, "clientele_requests_slow_total 2");
-	assert_line(text, "clientele_connections_accepted_total 4");
+	assert_line(text, "clientele_connections_accepted_total 2");
+	assert_int_equal(s->tally.figure[FIGURE_ACCEPTED], 2);
+	assert_line(text, "clientele_writes_grouped_total 1");
 	assert_line(text, "clientele_worker_restarts_total{cause=\"crash\"} 1");
 	assert_line(text, "clientele_worker_restarts_total{cause=\"hang\"} 0");
 }
@@ -134,8 +133,11 @@ buckets_are_cumulative_and_times_are_seconds(void **state)
 	assert_line(text, "clientele_database_duration_seconds_bucket{le=\"+Inf\"} 3");
 	assert_line(text, "clientele_database_duration_seconds_sum 11.001001");
 	assert_line(text, "clientele_database_duration_seconds_count 3");
+	stats_observe(&stats_slot(s->stats, 2)->lane, 600);
 	stats_observe(&stats_slot(s->stats, 0)->took[STATS_NO_ROUTE], 1);
 	text = metrics(s);
+	assert_line(text, "clientele_database_wait_seconds_bucket{le=\"0.0005\"} 0");
+	assert_line(text, "clientele_database_wait_seconds_count 1");
 	assert_line(text,
 	    "clientele_request_duration_seconds_bucket{route=\"none\",method=\"none\",le=\"0.0005\"} 1");
 	assert_line(text, "clientele_request_duration_seconds_count{route=\"none\",method=\"none\"} 1");
@@ -163,17 +165,46 @@ workers_are_counted_by_what_they_are_at(void **state)
 
 	worker(s, 0, STATS_LIFE_READY, STATS_STATE_IDLE);
 	worker(s, 1, STATS_LIFE_READY, STATS_STATE_HANDLING);
-	worker(s, 2, STATS_LIFE_STOPPING, STATS_STATE_WRITING);
+	worker(s, 2, STATS_LIFE_STOPPING, STATS_STATE_HANDLING);
 	worker(s, 3, STATS_LIFE_WAITING, STATS_STATE_IDLE);
 	text = metrics(s);
 	assert_line(text, "clientele_workers{state=\"idle\"} 1");
 	assert_line(text, "clientele_workers{state=\"handling\"} 1");
-	assert_line(text, "clientele_workers{state=\"writing\"} 0");
 	assert_line(text, "clientele_workers{state=\"stopping\"} 1");
 	assert_line(text, "clientele_workers{state=\"waiting\"} 1");
 	assert_line(text, "clientele_workers_serving 2");
 	assert_int_equal(s->tally.figure[FIGURE_IDLE], 1);
 	assert_int_equal(s->tally.figure[FIGURE_ACTIVE], 2);
+}
+
+static void
+what_workers_have_is_added_up_and_of_tenants_the_most_is_told(void **state)
+{
+	static const struct {
+		uint32_t        in_hand, lanes, tenants, largest;
+		enum stats_life life;
+	} cases[PLACES] = {
+		{ 5, 4, 2, 3, STATS_LIFE_READY },
+		{ 7, 3, 1, 7, STATS_LIFE_STOPPING },
+		{ 9, 9, 9, 9, STATS_LIFE_WAITING }, /* it is dead */
+		{ 9, 9, 9, 9, STATS_LIFE_EMPTY },
+	};
+	struct state *s = *state;
+	const char   *text;
+
+	for (size_t i = 0; i < PLACES; i++) {
+		struct stats_slot *own = worker(s, i, cases[i].life, STATS_STATE_HANDLING);
+
+		word_set(&own->in_hand, cases[i].in_hand);
+		word_set(&own->lanes, cases[i].lanes);
+		word_set(&own->tenants, cases[i].tenants);
+		word_set(&own->largest, cases[i].largest);
+	}
+	text = metrics(s);
+	assert_line(text, "clientele_requests_in_hand 12");
+	assert_line(text, "clientele_database_connections 7");
+	assert_line(text, "clientele_environments_active 2");
+	assert_line(text, "clientele_environment_requests 7");
 }
 
 /* A stranger's word in shared memory must not lead out of a table. */
@@ -234,7 +265,10 @@ status_shows_the_request_in_hand_and_the_last_one(void **state)
 	struct stats_slot *busy = worker(s, 0, STATS_LIFE_READY, STATS_STATE_HANDLING);
 	struct stats_slot *idle = worker(s, 1, STATS_LIFE_READY, STATS_STATE_IDLE);
 
-	stats_do(busy, route_of("customers", METHOD_POST), STR("req_7"));
+	stats_do(busy, 0, 2000, route_of("customers", METHOD_GET), STR("req_8"));
+	stats_do(busy, 1, 1000, route_of("customers", METHOD_POST), STR("req_7"));
+	word_set(&busy->lanes, 2);
+	word_set(&busy->db, STATS_DB_CONNECTED);
 	atomic_store(&idle->last_route, route_of("api-keys", METHOD_GET));
 	atomic_store(&idle->last_status, 503);
 	atomic_store(&idle->last_us, 1234);
@@ -244,6 +278,8 @@ status_shows_the_request_in_hand_and_the_last_one(void **state)
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "\"doing\":{\"route\":\"POST /customers\",\"requestId\":\"req_7\",\"ms\":"));
 	assert_non_null(strstr(s->text.ptr, "\"last\":{\"route\":\"GET /api-keys\",\"status\":503,\"us\":1234}"));
+	assert_non_null(strstr(s->text.ptr, "\"inHand\":3,"));
+	assert_non_null(strstr(s->text.ptr, "\"connections\":2"));
 	assert_non_null(strstr(s->text.ptr, "\"place\":2"));
 	assert_null(strstr(s->text.ptr, "\"place\":3"));
 	buf_reset(&s->text, 0);
@@ -271,7 +307,7 @@ a_new_worker_does_not_inherit_what_the_old_one_did(void **state)
 	status_write(s->stats, &s->tally, &s->text);
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "\"state\":\"idle\""));
-	assert_non_null(strstr(s->text.ptr, "\"requests\":0,\"doing\":null,\"last\":null"));
+	assert_non_null(strstr(s->text.ptr, "\"requests\":0,\"inHand\":0,\"doing\":null,\"last\":null"));
 }
 
 static void
@@ -316,6 +352,7 @@ main(void)
 		TEST(buckets_are_cumulative_and_times_are_seconds),
 		TEST(what_is_not_known_is_left_out),
 		TEST(workers_are_counted_by_what_they_are_at),
+		TEST(what_workers_have_is_added_up_and_of_tenants_the_most_is_told),
 		TEST(values_out_of_bounds_do_no_harm),
 		TEST(families_are_announced_once_before_their_samples),
 		TEST(status_shows_the_request_in_hand_and_the_last_one),

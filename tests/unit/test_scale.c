@@ -44,8 +44,11 @@ numbers_follow_the_configuration(void **state UNUSED)
 		bool        cut;
 		const char *told;
 	} cases[] = {
-		{ "", 2, 0, 8, 1, 16, false,
-		    "workers: 8, up to 16 by signal or command; auto is 4 for each of 2 processors" },
+		{ "", 2, 0, 2, 1, 16, false,
+		    "workers: 2, up to 16 by signal or command; auto is one for each of 2 processors, 2 at least" },
+		{ "", 1, 0, 2, 1, 8, false,
+		    "workers: 2, up to 8 by signal or command; auto is one for each of 1 processors, 2 at least" },
+		{ "", 6, 0, 6, 1, 48, false, NULL },
 		{ "", 1000, 0, 512, 1, 512, false, NULL },
 		{ "workers = 3", 2, 0, 3, 1, 16, false, "workers: 3, up to 16 by signal or command" },
 		{ "workers = static 3", 2, 0, 3, 1, 16, false, NULL },
@@ -82,6 +85,20 @@ numbers_follow_the_configuration(void **state UNUSED)
 		buf_fini(&told);
 		conf_fini(&c);
 	}
+}
+
+static void
+each_worker_may_have_so_many_connections(void **state UNUSED)
+{
+	static const struct {
+		unsigned workers, room, lanes;
+	} cases[] = {
+		{ 2, 0, 4 }, { 2, 95, 4 }, { 2, 8, 4 }, { 2, 7, 3 }, { 2, 4, 2 }, { 2, 3, 1 }, { 2, 1, 1 },
+		{ 8, 95, 4 }, { 24, 95, 3 }, { 95, 95, 1 }, { 0, 0, 4 }, { 0, 5, 1 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		assert_int_equal(scale_lanes(cases[i].workers, cases[i].room), cases[i].lanes);
 }
 
 static void
@@ -261,6 +278,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_follow_the_configuration),
+		cmocka_unit_test(each_worker_may_have_so_many_connections),
 		cmocka_unit_test(the_database_has_room_for),
 		cmocka_unit_test(the_load_decides),
 		cmocka_unit_test(quotas_are_read),

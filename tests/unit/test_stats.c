@@ -174,6 +174,73 @@ another_program_image_goes_on_with_the_counters(void **state UNUSED)
 	*(char *)board->memory ^= 1;
 }
 
+/* ---- requests in hand */
+
+static void
+the_request_that_was_begun_first_is_the_oldest(void **state UNUSED)
+{
+	struct stats_slot *own = stats_slot(board, OWN);
+	struct stats_doing doing;
+
+	assert_false(stats_read_oldest(own, &doing));
+	stats_do(own, 0, 300, 1, STR("third"));
+	stats_do(own, 1, 100, STATS_NO_ROUTE, STR(""));
+	stats_do(own, 2, 200, 3, STR("second"));
+	assert_true(stats_read_oldest(own, &doing));
+	assert_int_equal(doing.since_ms, 100);
+	assert_string_equal(doing.request_id, "");
+	stats_do(own, 1, 100, 2, STR("first")); /* now it is known what it is */
+	assert_true(stats_read_oldest(own, &doing));
+	assert_string_equal(doing.request_id, "first");
+	assert_int_equal(doing.route, 2);
+	stats_done(own, 1);
+	assert_false(stats_read_doing(own, 1, &doing));
+	assert_true(stats_read_oldest(own, &doing));
+	assert_string_equal(doing.request_id, "second");
+	assert_true(stats_read_doing(own, 0, &doing));
+	assert_string_equal(doing.request_id, "third");
+	assert_false(stats_read_doing(own, 3, &doing));
+	/* Its successor in this place has none of them. */
+	word_set(&own->in_hand, 2);
+	word_set(&own->turn_ms, 1);
+	stats_begin(own);
+	assert_false(stats_read_oldest(own, &doing));
+	assert_int_equal(word_get(&own->in_hand), 0);
+	assert_int_equal(word_get(&own->turn_ms), 0);
+}
+
+/* A worker that is killed while it writes what a request is. */
+static void
+what_was_half_written_is_not_told_and_harms_nobody(void **state UNUSED)
+{
+	struct stats_slot *own = stats_slot(board, OWN);
+	struct stats_doing doing;
+
+	stats_do(own, 0, 100, 1, STR("whole"));
+	stats_do(own, 1, 50, 1, STR("half"));
+	word_set(&own->hand[1].turn, word_get(&own->hand[1].turn) + 1);
+	assert_false(stats_read_doing(own, 1, &doing));
+	assert_true(stats_read_oldest(own, &doing));
+	assert_string_equal(doing.request_id, "whole");
+	stats_do(own, 1, 60, 1, STR("next"));
+	assert_true(stats_read_doing(own, 1, &doing));
+	assert_string_equal(doing.request_id, "next");
+}
+
+static void
+a_loop_that_does_not_come_round_is_seen(void **state UNUSED)
+{
+	struct stats_slot  *own = stats_slot(board, OWN);
+	struct stats_report report;
+
+	stats_begin(own);
+	stats_read(own, 5000, &report);
+	assert_int_equal(report.stuck_ms, -1); /* it waits */
+	word_set(&own->turn_ms, 2000);
+	stats_read(own, 5000, &report);
+	assert_int_equal(report.stuck_ms, 3000);
+}
+
 /* ---- nonsense */
 
 static void
@@ -221,9 +288,14 @@ nonsense_of_a_worker_leads_nowhere(void **state UNUSED)
 		assert_true(report.state < STATS_STATE__COUNT && report.db < STATS_DB__COUNT);
 		assert_true(report.leaves <= STATS_CAUSE__COUNT);
 		assert_true(report.state_ms >= 0 && report.state_ms <= now_ms);
-		assert_true(report.busy_ms >= -1 && report.busy_ms <= now_ms);
+		assert_true(report.stuck_ms >= -1 && report.stuck_ms <= now_ms);
+		assert_true(report.in_hand <= REQUESTS_IN_HAND_MAX && report.lanes <= REQUESTS_IN_HAND_MAX);
+		assert_true(report.tenants <= REQUESTS_IN_HAND_MAX && report.largest <= REQUESTS_IN_HAND_MAX);
 		assert_true(report.last_us >= 0);
-		if (stats_read_doing(stats_slot(board, OWN), &doing))
+		for (size_t i = 0; i < REQUESTS_IN_HAND_MAX; i++)
+			if (stats_read_doing(stats_slot(board, OWN), i, &doing))
+				assert_printable(doing.request_id);
+		if (stats_read_oldest(stats_slot(board, OWN), &doing))
 			assert_printable(doing.request_id);
 
 		tally_take(board, &tally);
@@ -248,6 +320,9 @@ main(void)
 		TEST(a_child_has_of_the_scoreboard_what_it_keeps_and_nothing_else),
 		TEST(rights_that_were_given_up_do_not_come_back),
 		TEST(another_program_image_goes_on_with_the_counters),
+		TEST(the_request_that_was_begun_first_is_the_oldest),
+		TEST(what_was_half_written_is_not_told_and_harms_nobody),
+		TEST(a_loop_that_does_not_come_round_is_seen),
 		TEST(nonsense_of_a_worker_leads_nowhere),
 	};
 

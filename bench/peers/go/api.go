@@ -171,7 +171,7 @@ type call struct {
 	idem   idemKey
 }
 
-type handler func(*call) (int, any, error)
+type handler func(*call) (*reply, error)
 
 func (a *api) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -185,43 +185,55 @@ func (a *api) routes() http.Handler {
 }
 
 func answer(w http.ResponseWriter, status int, value any) {
+	send(w, newReply(status, "", value))
+}
+
+func newReply(status int, headers string, value any) *reply {
 	text, err := json.Marshal(value)
 	if err != nil {
 		log.Print(err)
-		status, text = 500, nil
+		status, headers, text = 500, "", nil
 	}
+	return &reply{status, headers, text}
+}
+
+func send(w http.ResponseWriter, r *reply) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Request-Id", newID().text("req_"))
-	header.Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = w.Write(text)
+	header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	for line := range strings.Lines(r.headers) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		header.Set(name, value)
+	}
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body)
 }
 
 func (a *api) serve(handle handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Request: r, header: w.Header()}
-		status, value, err := a.run(c, handle)
+		out, err := a.run(c, handle)
 		if err != nil {
 			p := problemOf(err)
-			status, value = p.status, p.json()
+			out = newReply(p.status, "", p.json())
 		}
-		answer(w, status, value)
+		send(w, out)
 	}
 }
 
-func (a *api) run(c *call, handle handler) (int, any, error) {
+func (a *api) run(c *call, handle handler) (*reply, error) {
 	var err error
 	if c.tenant, err = a.tenant(c.Context(), c.Header.Get("x-api-key")); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	if c.Method != http.MethodGet {
 		if c.body, err = io.ReadAll(http.MaxBytesReader(nil, c.Body, bodyMax)); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if err := c.readKey(); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 	}
 	return handle(c)
@@ -268,58 +280,52 @@ func (c *call) object(mayBeEmpty bool) (object, error) {
 	return nil, &problem{400, "validation_error", "invalid_json", nil, "The body is not valid JSON: " + err.Error() + ".", nil}
 }
 
-func (c *call) replayed(yes bool) {
-	if yes {
+func (c *call) kept(r *reply, replayed bool, err error) (*reply, error) {
+	if replayed && err == nil {
 		c.header.Set("Idempotent-Replayed", "true")
 	}
+	return r, err
 }
 
 // ---- the calls
 
-func (a *api) create(c *call) (int, any, error) {
+func (a *api) create(c *call) (*reply, error) {
 	o, err := c.object(false)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	wanted, faults := readCustomer(o, true)
 	if len(faults) > 0 {
-		return 0, nil, invalid(faults)
+		return nil, invalid(faults)
 	}
-	replayed, err := a.store.create(c.Context(), c.tenant.environment, []*customer{wanted}, c.idem)
-	if err != nil {
-		return 0, nil, err
-	}
-	c.replayed(replayed)
-	c.header.Set("Clientele-Result", wanted.result())
-	if wanted.existing {
-		return 200, wanted.json(c.tenant.livemode), nil
-	}
-	return 201, wanted.json(c.tenant.livemode), nil
+	return c.kept(a.store.create(c.Context(), c.tenant.environment, []*customer{wanted}, c.idem, func() *reply {
+		status := 201
+		if wanted.existing {
+			status = 200
+		}
+		return newReply(status, "Clientele-Result: "+wanted.result()+"\n", wanted.json(c.tenant.livemode))
+	}))
 }
 
-func (a *api) get(c *call) (int, any, error) {
+func (a *api) get(c *call) (*reply, error) {
 	found, err := a.store.find(c.Context(), c.tenant.environment, c.PathValue("id"))
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	return 200, customerDetailedJSON{found.json(c.tenant.livemode), found.address, nil}, nil
+	return newReply(200, "", customerDetailedJSON{found.json(c.tenant.livemode), found.address, nil}), nil
 }
 
-func (a *api) update(c *call) (int, any, error) {
+func (a *api) update(c *call) (*reply, error) {
 	o, err := c.object(true)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	change, faults := readCustomer(o, false)
 	if len(faults) > 0 {
-		return 0, nil, invalid(faults)
+		return nil, invalid(faults)
 	}
-	stored, replayed, err := a.store.update(c.Context(), c.tenant.environment, c.PathValue("id"), change, c.idem)
-	if err != nil {
-		return 0, nil, err
-	}
-	c.replayed(replayed)
-	return 200, stored.json(c.tenant.livemode), nil
+	return c.kept(a.store.update(c.Context(), c.tenant.environment, c.PathValue("id"), change, c.idem,
+		func(stored *customer) *reply { return newReply(200, "", stored.json(c.tenant.livemode)) }))
 }
 
 type listJSON struct {
@@ -329,10 +335,10 @@ type listJSON struct {
 	NextCursor string         `json:"nextCursor,omitempty"`
 }
 
-func (a *api) list(c *call) (int, any, error) {
+func (a *api) list(c *call) (*reply, error) {
 	query, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	var faults []fault
 	limit := 25
@@ -352,11 +358,11 @@ func (a *api) list(c *call) (int, any, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return 0, nil, invalid(faults)
+		return nil, invalid(faults)
 	}
 	found, err := a.store.list(c.Context(), c.tenant.environment, before, limit+1)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	out := listJSON{Object: "list", Data: make([]customerJSON, 0, limit)}
 	if len(found) > limit {
@@ -366,7 +372,7 @@ func (a *api) list(c *call) (int, any, error) {
 	for _, one := range found {
 		out.Data = append(out.Data, one.json(c.tenant.livemode))
 	}
-	return 200, out, nil
+	return newReply(200, "", out), nil
 }
 
 type failedJSON struct {
@@ -391,14 +397,14 @@ type item struct {
 	repeated bool // an earlier item has the same external id
 }
 
-func (a *api) batch(c *call) (int, any, error) {
+func (a *api) batch(c *call) (*reply, error) {
 	o, err := c.object(false)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	items, p := readItems(o["customers"])
 	if p != nil {
-		return 0, nil, p
+		return nil, p
 	}
 	var customers []*customer
 	seen := map[string]*customer{}
@@ -416,27 +422,26 @@ func (a *api) batch(c *call) (int, any, error) {
 		}
 		customers = append(customers, it.customer)
 	}
-	if len(customers) > 0 || c.idem.key != nil {
-		replayed, err := a.store.create(c.Context(), c.tenant.environment, customers, c.idem)
-		if err != nil {
-			return 0, nil, err
+	render := func() *reply {
+		out := batchJSON{make([]batchedJSON, 0, len(items)), []failedJSON{}, "customer_batch", c.tenant.livemode}
+		for i, it := range items {
+			if len(it.faults) > 0 {
+				f := it.faults[0]
+				out.Failed = append(out.Failed, failedJSON{i, f.Field + ": " + f.Message, "validation_error", f.Field, it.raw})
+				continue
+			}
+			made := it.customer.batched(i)
+			if it.repeated {
+				made.Status = "existing"
+			}
+			out.Successful = append(out.Successful, made)
 		}
-		c.replayed(replayed)
+		return newReply(200, "", out)
 	}
-	out := batchJSON{make([]batchedJSON, 0, len(items)), []failedJSON{}, "customer_batch", c.tenant.livemode}
-	for i, it := range items {
-		if len(it.faults) > 0 {
-			f := it.faults[0]
-			out.Failed = append(out.Failed, failedJSON{i, f.Field + ": " + f.Message, "validation_error", f.Field, it.raw})
-			continue
-		}
-		made := it.customer.batched(i)
-		if it.repeated {
-			made.Status = "existing"
-		}
-		out.Successful = append(out.Successful, made)
+	if len(customers) == 0 && c.idem.key == nil {
+		return render(), nil
 	}
-	return 200, out, nil
+	return c.kept(a.store.create(c.Context(), c.tenant.environment, customers, c.idem, render))
 }
 
 func readItems(raw json.RawMessage) ([]item, *problem) {

@@ -193,13 +193,19 @@ func atMost(n int) func(string) string {
 	}
 }
 
+// An empty array counts as an empty object.
+func isEmptyArray(raw json.RawMessage) bool {
+	var items []any
+	return raw[0] == '[' && json.Unmarshal(raw, &items) == nil && len(items) == 0
+}
+
 func (r *reader) address(into *json.RawMessage) {
 	raw := r.given("address")
 	if raw == nil {
 		return
 	}
 	var members object
-	if json.Unmarshal(raw, &members) != nil {
+	if json.Unmarshal(raw, &members) != nil && !isEmptyArray(raw) {
 		r.fault("address", "must be an object")
 		return
 	}
@@ -256,6 +262,9 @@ func (r *reader) metadata(into *json.RawMessage) {
 	raw := r.given("metadata")
 	if raw == nil {
 		return
+	}
+	if isEmptyArray(raw) {
+		raw = json.RawMessage("{}")
 	}
 	var value map[string]any
 	if json.Unmarshal(raw, &value) != nil {

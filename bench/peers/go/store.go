@@ -13,6 +13,10 @@ import (
 const columns = `c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata,
 	c.created_at, c.updated_at`
 
+// A record of an idempotency key: the answer itself, as it was sent.
+const kept = `INSERT INTO idempotency_key
+	(environment_id, key, request_hash, maker, version, status, headers, answer, sealed)`
+
 const (
 	sqlEnter = `SELECT set_config('app.environment', $1::uuid::text, true)`
 
@@ -37,8 +41,9 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, ARRAY[id] FROM made WHERE $12 IS NOT NULL
+    ` + kept + `
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+      FROM made WHERE $12 IS NOT NULL
 )
 SELECT id FROM made`
 
@@ -56,19 +61,15 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, $2 WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
+    ` + kept + `
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+     WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
 )
 SELECT id FROM made`
 
 	sqlExisting = `
-WITH existing AS (
-    SELECT c.* FROM customer c WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
-    SELECT $1, $4::text, $5::bytea, $3, ARRAY(SELECT ROW(e.*)::customer FROM existing e) WHERE $4 IS NOT NULL
-)
-SELECT ` + columns + ` FROM existing c`
+SELECT ` + columns + ` FROM customer c
+ WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])`
 
 	sqlUpdate = `
 WITH changed AS (
@@ -83,28 +84,17 @@ WITH changed AS (
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.updated', id FROM changed
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $12::text, $13::bytea, ARRAY[ROW(c.*)::customer] FROM changed c WHERE $12 IS NOT NULL
 )
 SELECT ` + columns + ` FROM changed c`
 
-	sqlKeep = `
-WITH found AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = $1
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c WHERE $4 IS NOT NULL
-)
-SELECT ` + columns + ` FROM found c`
+	sqlFind = `
+SELECT ` + columns + ` FROM customer c
+ WHERE c.environment_id = $1
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
+                               (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))`
 
-	sqlReplay = `
-SELECT k.request_hash, k.ids, ` + columns + `
-  FROM idempotency_key k LEFT JOIN LATERAL unnest(k.snapshot) c ON true
- WHERE k.environment_id = $1 AND k.key = $2`
+	sqlKeep   = kept + ` VALUES ($1, $2, $3, $4, '2026-08-27', $5, $6, $7, false)`
+	sqlReplay = `SELECT request_hash, status, headers, answer FROM idempotency_key WHERE environment_id = $1 AND key = $2`
 )
 
 var (
@@ -123,6 +113,13 @@ type idemKey struct {
 	hash []byte
 }
 
+// reply is what is sent, and kept for the key: headers are lines.
+type reply struct {
+	status  int
+	headers string
+	body    []byte
+}
+
 // A batch is one round trip and, without a BEGIN, one transaction.
 func (s *store) inEnvironment(ctx context.Context, environment id, sql string, arguments []any, read func(pgx.Rows) error) error {
 	batch := &pgx.Batch{}
@@ -131,26 +128,68 @@ func (s *store) inEnvironment(ctx context.Context, environment id, sql string, a
 	return s.pool.SendBatch(ctx, batch).Close()
 }
 
-func scan(rows pgx.Rows, before ...any) (*customer, error) {
+func scan(rows pgx.Rows) (*customer, error) {
 	c := &customer{existing: true}
-	err := rows.Scan(append(before, &c.id, &c.externalID, &c.email, &c.fullName, &c.taxDocument, (*[]byte)(&c.address),
-		&c.timezone, (*[]byte)(&c.metadata), &c.createdAt, &c.updatedAt)...)
+	err := rows.Scan(&c.id, &c.externalID, &c.email, &c.fullName, &c.taxDocument, (*[]byte)(&c.address), &c.timezone,
+		(*[]byte)(&c.metadata), &c.createdAt, &c.updatedAt)
 	return c, err
 }
 
-func (s *store) customers(ctx context.Context, environment id, sql string, arguments ...any) ([]*customer, error) {
-	var found []*customer
-	err := s.inEnvironment(ctx, environment, sql, arguments, func(rows pgx.Rows) error {
+func collect(found *[]*customer) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
 		for rows.Next() {
 			c, err := scan(rows)
 			if err != nil {
 				return err
 			}
-			found = append(found, c)
+			*found = append(*found, c)
 		}
 		return rows.Err()
-	})
+	}
+}
+
+func (s *store) customers(ctx context.Context, environment id, sql string, arguments ...any) (found []*customer, err error) {
+	err = s.inEnvironment(ctx, environment, sql, arguments, collect(&found))
 	return found, err
+}
+
+// answered is a transaction whose answer depends on what its statement returns: one round trip for that, and one to keep
+// the answer. Without a key there is nothing to keep. Nothing is done if there is no answer.
+func (s *store) answered(ctx context.Context, environment id, sql string, arguments []any, idem idemKey,
+	render func([]*customer) *reply) (*reply, error) {
+	if idem.key == nil {
+		found, err := s.customers(ctx, environment, sql, arguments...)
+		if err != nil {
+			return nil, err
+		}
+		return render(found), nil
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	var found []*customer
+	batch := &pgx.Batch{}
+	batch.Queue("begin")
+	batch.Queue(sqlEnter, environment)
+	batch.Queue(sql, arguments...).Query(collect(&found))
+	err = conn.SendBatch(ctx, batch).Close()
+	var answer *reply
+	if err == nil {
+		answer = render(found)
+	}
+	if answer != nil {
+		batch = &pgx.Batch{}
+		batch.Queue(sqlKeep, environment, idem.key, idem.hash, newID(), answer.status, answer.headers, answer.body)
+		batch.Queue("commit")
+		err = conn.SendBatch(ctx, batch).Close()
+	}
+	if answer == nil || err != nil {
+		_, _ = conn.Exec(ctx, "rollback")
+		return nil, err
+	}
+	return answer, nil
 }
 
 func (s *store) find(ctx context.Context, environment id, ref string) (*customer, error) {
@@ -178,6 +217,8 @@ func (s *store) list(ctx context.Context, environment, before id, limit int) ([]
 	return s.customers(ctx, environment, sqlList, environment, before, limit)
 }
 
+const keyTaken = "idempotency_key_pkey"
+
 func constraint(err error) string {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == "23505" {
@@ -186,35 +227,17 @@ func constraint(err error) string {
 	return ""
 }
 
-// kept is the answer that is stored for a key: ids that were given, and customers that existed or were changed.
-type kept struct {
-	found     bool
-	ids       []id
-	customers []*customer
-}
-
-func (s *store) replay(ctx context.Context, environment id, idem idemKey) (stored kept, err error) {
+// replay is nil when the key was not used.
+func (s *store) replay(ctx context.Context, environment id, idem idemKey) (stored *reply, err error) {
 	err = s.inEnvironment(ctx, environment, sqlReplay, []any{environment, idem.key}, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var hash []byte
-			var snapshot struct {
-				id       *id
-				timezone *string
-				created  *time.Time
-				updated  *time.Time
-			}
-			c := &customer{existing: true}
-			if err := rows.Scan(&hash, &stored.ids, &snapshot.id, &c.externalID, &c.email, &c.fullName, &c.taxDocument,
-				(*[]byte)(&c.address), &c.timezone, (*[]byte)(&c.metadata), &snapshot.created, &snapshot.updated); err != nil {
+			stored = &reply{}
+			if err := rows.Scan(&hash, &stored.status, &stored.headers, &stored.body); err != nil {
 				return err
 			}
 			if string(hash) != string(idem.hash) {
 				return errMismatch
-			}
-			stored.found = true
-			if snapshot.id != nil {
-				c.id, c.createdAt, c.updatedAt = *snapshot.id, *snapshot.created, *snapshot.updated
-				stored.customers = append(stored.customers, c)
 			}
 		}
 		return rows.Err()
@@ -222,47 +245,46 @@ func (s *store) replay(ctx context.Context, environment id, idem idemKey) (store
 	return stored, err
 }
 
-func (s *store) create(ctx context.Context, environment id, customers []*customer, idem idemKey) (replayed bool, err error) {
+// create gives the answer, and whether it is a repeated one. render makes it of the customers.
+func (s *store) create(ctx context.Context, environment id, customers []*customer, idem idemKey,
+	render func() *reply) (answer *reply, replayed bool, err error) {
 	ids := make([]id, len(customers))
 	for i := range customers {
 		ids[i] = newID()
 	}
-	// One time for all, which the first id tells: so a replay can tell it again.
+	// One time for all, which the first id tells.
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if len(ids) > 0 {
 		now = ids[0].time()
 	}
-	made, err := s.insert(ctx, environment, customers, ids, now, idem)
+	settle(customers, ids, nil, now)
+	answer = render()
+	made, err := s.insert(ctx, environment, customers, ids, now, idem, answer)
 	if err == nil && made == len(ids) {
-		settle(customers, ids, nil, now)
-		return false, nil
+		return answer, false, nil
 	}
-	if err != nil && constraint(err) != "idempotency_key_pkey" {
-		return false, err
+	if err != nil && constraint(err) != keyTaken {
+		return nil, false, err
 	}
 	if idem.key != nil {
 		stored, failed := s.replay(ctx, environment, idem)
-		switch {
-		case failed != nil:
-			return false, failed
-		case stored.found && len(stored.ids) == len(ids):
-			if len(ids) > 0 {
-				settle(customers, stored.ids, stored.customers, stored.ids[0].time())
-			}
-			return true, nil
+		if failed != nil || stored != nil {
+			return stored, true, failed
 		}
 	}
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	existing, err := s.customers(ctx, environment, sqlExisting, environment, externalIDs(customers), ids, idem.key, idem.hash)
-	if constraint(err) == "idempotency_key_pkey" {
-		return s.create(ctx, environment, customers, idem) // its twin has just ended
+	answer, err = s.answered(ctx, environment, sqlExisting, []any{environment, externalIDs(customers), ids}, idem,
+		func(existing []*customer) *reply {
+			settle(customers, ids, existing, now)
+			return render()
+		})
+	if constraint(err) == keyTaken { // its twin has just ended
+		answer, err = s.replay(ctx, environment, idem)
+		return answer, true, err
 	}
-	if err == nil {
-		settle(customers, ids, existing, now)
-	}
-	return false, err
+	return answer, false, err
 }
 
 func externalIDs(customers []*customer) (out []string) {
@@ -274,12 +296,13 @@ func externalIDs(customers []*customer) (out []string) {
 	return out
 }
 
-func (s *store) insert(ctx context.Context, environment id, customers []*customer, ids []id, now time.Time, idem idemKey) (made int, err error) {
+func (s *store) insert(ctx context.Context, environment id, customers []*customer, ids []id, now time.Time,
+	idem idemKey, answer *reply) (made int, err error) {
 	sql, arguments := sqlCreate, []any(nil)
 	if len(customers) == 1 {
 		c := customers[0]
 		arguments = []any{environment, ids[0], c.externalID, c.email, c.fullName, c.taxDocument, c.address, c.addressID,
-			c.timezone, c.metadata, now, idem.key, idem.hash}
+			c.timezone, c.metadata, now}
 	} else {
 		n := len(customers)
 		external, email, name, tax, address, addressID, zone := make([]*string, n), make([]*string, n), make([]*string, n),
@@ -294,8 +317,9 @@ func (s *store) insert(ctx context.Context, environment id, customers []*custome
 			}
 		}
 		sql = sqlCreateMany
-		arguments = []any{environment, ids, external, email, name, tax, address, addressID, zone, metadata, now, idem.key, idem.hash}
+		arguments = []any{environment, ids, external, email, name, tax, address, addressID, zone, metadata, now}
 	}
+	arguments = append(arguments, idem.key, idem.hash, newID(), answer.status, answer.headers, answer.body)
 	err = s.inEnvironment(ctx, environment, sql, arguments, func(rows pgx.Rows) error {
 		for rows.Next() {
 			made++
@@ -322,33 +346,35 @@ func settle(customers []*customer, ids []id, kept []*customer, now time.Time) {
 	}
 }
 
-func (s *store) update(ctx context.Context, environment id, ref string, change *customer, idem idemKey) (*customer, bool, error) {
+// update gives the answer, and whether it is a repeated one.
+func (s *store) update(ctx context.Context, environment id, ref string, change *customer, idem idemKey,
+	render func(*customer) *reply) (answer *reply, replayed bool, err error) {
 	var public *id
 	if parsed, ok := parseID("cus_", ref); ok {
 		public = &parsed
 	}
-	var found []*customer
-	var err error
-	if change.externalID == nil && change.email == nil && change.fullName == nil && change.taxDocument == nil &&
-		change.address == nil && change.timezone == nil && change.metadata == nil {
-		found, err = s.customers(ctx, environment, sqlKeep, environment, public, ref, idem.key, idem.hash)
-	} else {
-		found, err = s.customers(ctx, environment, sqlUpdate, environment, public, ref, change.externalID, change.email,
-			change.fullName, change.taxDocument, change.address, change.timezone, change.metadata,
-			time.Now().UTC().Truncate(time.Millisecond), idem.key, idem.hash)
+	sql, arguments := sqlFind, []any{environment, public, ref}
+	if change.externalID != nil || change.email != nil || change.fullName != nil || change.taxDocument != nil ||
+		change.address != nil || change.timezone != nil || change.metadata != nil {
+		sql = sqlUpdate
+		arguments = append(arguments, change.externalID, change.email, change.fullName, change.taxDocument, change.address,
+			change.timezone, change.metadata, time.Now().UTC().Truncate(time.Millisecond))
 	}
+	answer, err = s.answered(ctx, environment, sql, arguments, idem, func(found []*customer) *reply {
+		if len(found) == 0 {
+			return nil
+		}
+		return render(found[0])
+	})
 	switch constraint(err) {
 	case "customer_external_id":
 		return nil, false, errDuplicate
-	case "idempotency_key_pkey":
-		stored, err := s.replay(ctx, environment, idem)
-		if err == nil && len(stored.customers) == 0 {
-			err = errNotFound
-		}
-		return first(stored.customers), true, err
+	case keyTaken:
+		answer, err = s.replay(ctx, environment, idem)
+		replayed = true
 	}
-	if err == nil && len(found) == 0 {
+	if err == nil && answer == nil {
 		err = errNotFound
 	}
-	return first(found), false, err
+	return answer, replayed, err
 }

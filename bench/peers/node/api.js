@@ -127,6 +127,20 @@ function readItems (list) {
   return items
 }
 
+const RESULTS = { false: [201, 'created'], true: [200, 'existing'] }
+
+// An answer that is kept has been made into text already.
+const answerOf = (reply, status, headers, value) => ({ status, headers, body: reply.serializeInput(value, String(status)) })
+
+function sendKept (reply, [{ status, headers, body }, replayed]) {
+  for (const line of headers.split('\n')) {
+    const [name, value] = line.split(': ')
+    if (value !== undefined) reply.header(name, value)
+  }
+  if (replayed) reply.header('Idempotent-Replayed', 'true')
+  return reply.code(status).send(body)
+}
+
 export async function api (app, { store }) {
   const keys = new Map()
 
@@ -167,9 +181,10 @@ export async function api (app, { store }) {
     const idem = idempotency(request)
     const [wanted, faults] = readCustomer(bodyObject(request, false), true)
     if (faults.length) throw invalid(faults)
-    if (await store.create(request.tenant.environment, [wanted], idem)) reply.header('Idempotent-Replayed', 'true')
-    reply.code(wanted.existing ? 200 : 201).header('Clientele-Result', wanted.existing ? 'existing' : 'created')
-    return shown(wanted, request.tenant.livemode)
+    return sendKept(reply, await store.create(request.tenant.environment, [wanted], idem, () => {
+      const [status, result] = RESULTS[wanted.existing]
+      return answerOf(reply, status, `Clientele-Result: ${result}\n`, shown(wanted, request.tenant.livemode))
+    }))
   })
 
   app.get('/api/v1/customers/:id', { schema: { response: { 200: detail } } }, async (request) => {
@@ -182,10 +197,10 @@ export async function api (app, { store }) {
     const idem = idempotency(request)
     const [change, faults] = readCustomer(bodyObject(request, true), false)
     if (faults.length) throw invalid(faults)
-    const [stored, replayed] = await store.update(request.tenant.environment, request.params.id, change, idem)
-    if (!stored) throw noCustomer()
-    if (replayed) reply.header('Idempotent-Replayed', 'true')
-    return shown(stored, request.tenant.livemode)
+    const done = await store.update(request.tenant.environment, request.params.id, change, idem,
+      (stored) => answerOf(reply, 200, '', shown(stored, request.tenant.livemode)))
+    if (!done[0]) throw noCustomer()
+    return sendKept(reply, done)
   })
 
   app.get('/api/v1/customers', { schema: { response: { 200: page } } }, async (request) => {
@@ -223,19 +238,20 @@ export async function api (app, { store }) {
       seen.set(item.customer.externalId, item.customer)
       customers.push(item.customer)
     }
-    if ((customers.length || idem.key !== null) && await store.create(request.tenant.environment, customers, idem)) {
-      reply.header('Idempotent-Replayed', 'true')
-    }
-    const successful = []
-    const failed = []
-    for (const [i, item] of items.entries()) {
-      const [fault] = item.faults
-      if (fault) {
-        failed.push({ index: i, error: `${fault.field}: ${fault.message}`, code: 'validation_error', param: fault.field, data: item.raw })
-      } else {
-        successful.push(batched(item.customer, i, item.repeated || item.customer.existing ? 'existing' : 'created'))
+    const render = () => {
+      const successful = []
+      const failed = []
+      for (const [i, item] of items.entries()) {
+        const [fault] = item.faults
+        if (fault) {
+          failed.push({ index: i, error: `${fault.field}: ${fault.message}`, code: 'validation_error', param: fault.field, data: item.raw })
+        } else {
+          successful.push(batched(item.customer, i, item.repeated || item.customer.existing ? 'existing' : 'created'))
+        }
       }
+      return answerOf(reply, 200, '', { successful, failed, object: 'customer_batch', livemode: request.tenant.livemode })
     }
-    return { successful, failed, object: 'customer_batch', livemode: request.tenant.livemode }
+    if (customers.length === 0 && idem.key === null) return sendKept(reply, [render(), false])
+    return sendKept(reply, await store.create(request.tenant.environment, customers, idem, render))
   })
 }

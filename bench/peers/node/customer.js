@@ -54,6 +54,8 @@ export const batched = (c, index, status) => ({ id: idText('cus_', c.id), extern
 // ---- what comes in
 
 const isObject = (v) => typeof v === 'object' && v !== null && !Array.isArray(v)
+// An empty array counts as an empty object.
+const asObject = (v) => Array.isArray(v) && v.length === 0 ? {} : v
 
 // Characters are code points: only a text that could be too long is worth counting.
 const longerThan = (s, max) => s.length > max && [...s].length > max
@@ -141,10 +143,10 @@ export function readCustomer (object, create) {
     externalId: null, email: null, fullName: null, taxDocument: null, address: null, addressId: null, timezone: null, metadata: null
   }
   for (const [name, member] of TEXTS_BEFORE) readText(object, name, member, out, faults)
-  if ((object.address ?? null) !== null) out.address = readAddress(object.address, faults)
+  if ((object.address ?? null) !== null) out.address = readAddress(asObject(object.address), faults)
   if (create) readText(object, 'addressId', 'addressId', out, faults)
   readText(object, 'timezone', 'timezone', out, faults)
-  if ((object.metadata ?? null) !== null) out.metadata = readMetadata(object.metadata, faults)
+  if ((object.metadata ?? null) !== null) out.metadata = readMetadata(asObject(object.metadata), faults)
   if (create) {
     if ((object.email ?? object.billingEmail ?? null) === null) faults.push({ field: 'email', message: 'is required' })
     out.timezone ??= 'UTC'

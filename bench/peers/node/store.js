@@ -5,6 +5,9 @@ import { idTime, newId, parseId } from './id.js'
 const COLUMNS = `c.id, c.external_id AS "externalId", c.email, c.full_name AS "fullName", c.tax_document AS "taxDocument", c.address,
   c.timezone, c.metadata, c.created_at AS "createdAt", c.updated_at AS "updatedAt"`
 
+// A record of an idempotency key: the answer itself, as it was sent.
+const KEPT = 'INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)'
+
 // A statement with a name is prepared once a connection.
 const statement = (name, text) => (values) => ({ name, text, values })
 
@@ -29,8 +32,9 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, ARRAY[id] FROM made WHERE $12 IS NOT NULL
+    ${KEPT}
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+      FROM made WHERE $12 IS NOT NULL
 )
 SELECT id FROM made`)
 
@@ -48,19 +52,15 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, $2 WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
+    ${KEPT}
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+     WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
 )
 SELECT id FROM made`)
 
 const existing = statement('existing', `
-WITH existing AS (
-    SELECT c.* FROM customer c WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
-    SELECT $1, $4::text, $5::bytea, $3, ARRAY(SELECT ROW(e.*)::customer FROM existing e) WHERE $4 IS NOT NULL
-)
-SELECT ${COLUMNS} FROM existing c`)
+SELECT ${COLUMNS} FROM customer c
+ WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])`)
 
 const update = statement('update', `
 WITH changed AS (
@@ -75,28 +75,18 @@ WITH changed AS (
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.updated', id FROM changed
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $12::text, $13::bytea, ARRAY[ROW(c.*)::customer] FROM changed c WHERE $12 IS NOT NULL
 )
 SELECT ${COLUMNS} FROM changed c`)
 
-const keep = statement('keep', `
-WITH found AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = $1
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c WHERE $4 IS NOT NULL
-)
-SELECT ${COLUMNS} FROM found c`)
+const find = statement('find', `
+SELECT ${COLUMNS} FROM customer c
+ WHERE c.environment_id = $1
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
+                               (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))`)
 
+const keep = statement('keep', `${KEPT} VALUES ($1, $2, $3, $4, '2026-08-27', $5, $6, $7, false)`)
 const replay = statement('replay', `
-SELECT k.request_hash AS hash, k.ids, ${COLUMNS}
-  FROM idempotency_key k LEFT JOIN LATERAL unnest(k.snapshot) c ON true
- WHERE k.environment_id = $1 AND k.key = $2`)
+SELECT request_hash AS hash, status, headers, answer FROM idempotency_key WHERE environment_id = $1 AND key = $2`)
 
 export class Mismatch extends Error {}
 export class Duplicate extends Error {}
@@ -109,14 +99,21 @@ export async function openStore (connections) {
     min: connections, max: connections, idleTimeoutMillis: 0, pipeline: true, options: '-c plan_cache_mode=force_generic_plan'
   })
 
-  // One transaction in one round trip: everything is sent before the first answer is awaited. The setting for row-level
-  // security is constant text with a UUID or hexadecimal digits.
+  // All at once: everything is sent before the first answer is awaited.
+  async function together (client, ...queries) {
+    const done = await Promise.allSettled(queries.map((query) => client.query(query)))
+    for (const { reason } of done) if (reason) throw reason
+    return done
+  }
+
+  // The setting for row-level security is constant text with a UUID or hexadecimal digits.
+  const begin = (setting, value) => `BEGIN; SET LOCAL app.${setting} = '${value}'`
+
+  // One transaction in one round trip.
   async function transaction (setting, value, wanted) {
     const client = await pool.connect()
     try {
-      const [begun, done, committed] = await Promise.allSettled([
-        client.query(`BEGIN; SET LOCAL app.${setting} = '${value}'`), client.query(wanted), client.query('COMMIT')])
-      for (const { reason } of [begun, done, committed]) if (reason) throw reason
+      const [, done] = await together(client, begin(setting, value), wanted, 'COMMIT')
       return done.value.rows
     } finally {
       client.release()
@@ -125,11 +122,34 @@ export async function openStore (connections) {
 
   const inEnvironment = (environment, wanted) => transaction('environment', environment, wanted)
 
+  // What is kept for a key, after what tells the request.
+  const record = ({ status, headers, body }) => [newId(), status, headers, Buffer.from(body)]
+
+  // A transaction whose answer depends on what its statement returns: one round trip for that, and one to keep the answer.
+  // Without a key there is nothing to keep. Nothing is done when there is no answer.
+  async function answered (environment, wanted, idem, render) {
+    if (idem.key === null) return render(await inEnvironment(environment, wanted))
+    const client = await pool.connect()
+    let open = true
+    try {
+      const [, done] = await together(client, begin('environment', environment), wanted)
+      const answer = render(done.value.rows)
+      if (answer === null) return null
+      const put = together(client, keep([environment, idem.key, idem.hash, ...record(answer)]), 'COMMIT')
+      open = false
+      await put
+      return answer
+    } finally {
+      if (open) await client.query('ROLLBACK')
+      client.release()
+    }
+  }
+
   async function readReplay (environment, idem) {
-    const rows = await inEnvironment(environment, replay([environment, idem.key]))
-    if (rows.length === 0) return null
-    if (!rows[0].hash.equals(idem.hash)) throw new Mismatch()
-    return { ids: rows[0].ids, customers: rows.filter((r) => r.id !== null) }
+    const [stored] = await inEnvironment(environment, replay([environment, idem.key]))
+    if (stored === undefined) return null
+    if (!stored.hash.equals(idem.hash)) throw new Mismatch()
+    return { status: stored.status, headers: stored.headers, body: stored.answer }
   }
 
   // Gives each customer the id that was made for it, or replaces it by the one that existed.
@@ -158,55 +178,55 @@ export async function openStore (connections) {
 
     list: (environment, before, limit) => inEnvironment(environment, list([environment, before, limit])),
 
-    // True when the answer is a repeated one.
-    async create (environment, customers, idem) {
+    // The answer, and whether it is a repeated one. render makes it of the customers.
+    async create (environment, customers, idem, render) {
       const ids = customers.map(newId)
       const at = ids.length ? idTime(ids[0]) : new Date()
       const column = (name) => customers.map((c) => c[name])
+      settle(customers, ids, [])
+      const answer = render()
+      const kept = [at, idem.key, idem.hash, ...record(answer)]
       const wanted = customers.length === 1
         ? create([environment, ids[0], customers[0].externalId, customers[0].email, customers[0].fullName, customers[0].taxDocument,
-          json(customers[0].address), customers[0].addressId, customers[0].timezone, json(customers[0].metadata), at, idem.key, idem.hash])
+          json(customers[0].address), customers[0].addressId, customers[0].timezone, json(customers[0].metadata), ...kept])
         : createMany([environment, ids, column('externalId'), column('email'), column('fullName'), column('taxDocument'),
-          column('address').map(json), column('addressId'), column('timezone'), column('metadata').map(json), at, idem.key, idem.hash])
+          column('address').map(json), column('addressId'), column('timezone'), column('metadata').map(json), ...kept])
       let refused = null
       try {
         const made = await inEnvironment(environment, wanted)
-        if (made.length === ids.length) {
-          settle(customers, ids, [])
-          return false
-        }
+        if (made.length === ids.length) return [answer, false]
       } catch (error) {
         if (!taken(error, 'idempotency_key_pkey')) throw error
         refused = error
       }
       const stored = idem.key === null ? null : await readReplay(environment, idem)
-      if (stored?.ids.length === ids.length) {
-        settle(customers, stored.ids, stored.customers)
-        return true
-      }
+      if (stored) return [stored, true]
       if (refused) throw refused
       try {
         const externals = column('externalId').filter((id) => id !== null)
-        settle(customers, ids, await inEnvironment(environment, existing([environment, externals, ids, idem.key, idem.hash])))
-        return false
+        return [await answered(environment, existing([environment, externals, ids]), idem, (rows) => {
+          settle(customers, ids, rows)
+          return render()
+        }), false]
       } catch (error) {
-        if (taken(error, 'idempotency_key_pkey')) return this.create(environment, customers, idem) // its twin has just ended
+        if (taken(error, 'idempotency_key_pkey')) return [await readReplay(environment, idem), true] // its twin has just ended
         throw error
       }
     },
 
-    async update (environment, ref, change, idem) {
+    // The answer, null if there is no such customer, and whether it is a repeated one.
+    async update (environment, ref, change, idem, render) {
       const id = parseId('cus_', ref)
       const { externalId, email, fullName, taxDocument, address, timezone, metadata } = change
       const given = [externalId, email, fullName, taxDocument, json(address), timezone, json(metadata)]
       try {
         const wanted = given.every((value) => value === null)
-          ? keep([environment, id, ref, idem.key, idem.hash])
-          : update([environment, id, ref, ...given, new Date(), idem.key, idem.hash])
-        return [(await inEnvironment(environment, wanted))[0], false]
+          ? find([environment, id, ref])
+          : update([environment, id, ref, ...given, new Date()])
+        return [await answered(environment, wanted, idem, (rows) => rows.length ? render(rows[0]) : null), false]
       } catch (error) {
         if (taken(error, 'customer_external_id')) throw new Duplicate()
-        if (taken(error, 'idempotency_key_pkey')) return [(await readReplay(environment, idem))?.customers[0], true]
+        if (taken(error, 'idempotency_key_pkey')) return [await readReplay(environment, idem), true]
         throw error
       }
     }

@@ -72,18 +72,28 @@ function problem_of(Throwable $error): Problem
 
 function answer(int $status, mixed $value): void
 {
-    http_response_code($status);
-    header('Content-Type: application/json');
-    header('Cache-Control: no-store');
-    header('X-Request-Id: ' . id_text('req_', new_id()));
-    echo json($value);
+    respond(kept($status, '', $value));
 }
 
-function replay_header(bool $replayed): void
+// An answer as it is kept for a key: headers are lines.
+function kept(int $status, string $headers, mixed $value): array
 {
+    return ['status' => $status, 'headers' => $headers, 'answer' => json($value)];
+}
+
+function respond(array $kept, bool $replayed = false): void
+{
+    http_response_code($kept['status']);
+    foreach (array_filter(explode("\n", $kept['headers'])) as $line) {
+        header($line);
+    }
     if ($replayed) {
         header('Idempotent-Replayed: true');
     }
+    header('Content-Type: application/json');
+    header('Cache-Control: no-store');
+    header('X-Request-Id: ' . id_text('req_', new_id()));
+    echo $kept['answer'];
 }
 
 function tenant(): array
@@ -147,11 +157,10 @@ function create(array $tenant, string $body): void
     if ($faults) {
         throw invalid($faults);
     }
-    $customers = [$wanted];
-    replay_header(store_create($tenant['environment'], $customers, $idem));
-    $existing = $customers[0]['existing'];
-    header('Clientele-Result: ' . ($existing ? 'existing' : 'created'));
-    answer($existing ? 200 : 201, shown($customers[0], $tenant['livemode']));
+    respond(...store_create($tenant['environment'], [$wanted], $idem, function (array $made) use ($tenant): array {
+        [$status, $result] = $made[0]['existing'] ? [200, 'existing'] : [201, 'created'];
+        return kept($status, "Clientele-Result: $result\n", shown($made[0], $tenant['livemode']));
+    }));
 }
 
 function get(array $tenant, string $ref): void
@@ -167,12 +176,9 @@ function update(array $tenant, string $ref, string $body): void
     if ($faults) {
         throw invalid($faults);
     }
-    [$stored, $replayed] = store_update($tenant['environment'], $ref, $change, $idem);
-    if (!$stored) {
-        throw no_customer();
-    }
-    replay_header($replayed);
-    answer(200, shown($stored, $tenant['livemode']));
+    [$answer, $replayed] = store_update($tenant['environment'], $ref, $change, $idem,
+        fn (array $stored) => kept(200, '', shown($stored, $tenant['livemode'])));
+    respond($answer ?? throw no_customer(), $replayed);
 }
 
 function list_customers(array $tenant): void
@@ -258,20 +264,25 @@ function batch(array $tenant, string $body): void
         }
         $customers[] = $customer;
     }
-    if ($customers || $idem['key'] !== null) {
-        replay_header(store_create($tenant['environment'], $customers, $idem));
-    }
-    $successful = $failed = [];
-    foreach ($items as $i => [$sent, , $faults]) {
-        if ($faults) {
-            ['field' => $field, 'message' => $message] = $faults[0];
-            $failed[] = ['index' => $i, 'error' => "$field: $message", 'code' => 'validation_error', 'param' => $field, 'data' => $sent];
-        } else {
-            $one = $customers[$place[$i]];
-            $successful[] = batched($one, $i, $one['existing'] || isset($repeated[$i]));
+    $render = function (array $made) use ($items, $place, $repeated, $tenant): array {
+        $successful = $failed = [];
+        foreach ($items as $i => [$sent, , $faults]) {
+            if ($faults) {
+                ['field' => $field, 'message' => $message] = $faults[0];
+                $failed[] = ['index' => $i, 'error' => "$field: $message", 'code' => 'validation_error', 'param' => $field, 'data' => $sent];
+            } else {
+                $one = $made[$place[$i]];
+                $successful[] = batched($one, $i, $one['existing'] || isset($repeated[$i]));
+            }
         }
+        return kept(200, '', ['successful' => $successful, 'failed' => $failed, 'object' => 'customer_batch',
+            'livemode' => $tenant['livemode']]);
+    };
+    if (!$customers && $idem['key'] === null) {
+        respond($render([]));
+        return;
     }
-    answer(200, ['successful' => $successful, 'failed' => $failed, 'object' => 'customer_batch', 'livemode' => $tenant['livemode']]);
+    respond(...store_create($tenant['environment'], $customers, $idem, $render));
 }
 
 function serve(): void

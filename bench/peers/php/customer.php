@@ -117,6 +117,12 @@ function read_text(stdClass $object, string $name, string $member, array &$out, 
     }
 }
 
+// An empty array counts as an empty object.
+function as_object(mixed $value): mixed
+{
+    return $value === [] ? new stdClass() : $value;
+}
+
 function read_address(mixed $value, array &$faults): ?string
 {
     if (!$value instanceof stdClass) {
@@ -192,14 +198,14 @@ function read_customer(stdClass $object, bool $create): array
     read_text($object, 'fullName', 'full_name', $out, $faults);
     read_text($object, 'taxDocument', 'tax_document', $out, $faults);
     if (isset($object->address)) {
-        $out['address'] = read_address($object->address, $faults);
+        $out['address'] = read_address(as_object($object->address), $faults);
     }
     if ($create) {
         read_text($object, 'addressId', 'address_id', $out, $faults);
     }
     read_text($object, 'timezone', 'timezone', $out, $faults);
     if (isset($object->metadata)) {
-        $out['metadata'] = read_metadata($object->metadata, $faults);
+        $out['metadata'] = read_metadata(as_object($object->metadata), $faults);
     }
     if ($create) {
         if (!isset($object->email) && !isset($object->billingEmail)) {

@@ -31,8 +31,10 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT :environment::uuid, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), ARRAY[id] FROM made WHERE :key::text IS NOT NULL
+    INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)
+    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), :maker::uuid, '2026-08-27', :status::integer, :headers::text,
+           convert_to(:answer, 'UTF8'), false
+      FROM made WHERE :key::text IS NOT NULL
 )
 SELECT id FROM made
 SQL;
@@ -52,25 +54,20 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT :environment::uuid, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), :ids::uuid[]
-     WHERE :key::text IS NOT NULL AND (SELECT count(*) FROM made) = cardinality(:ids::uuid[])
+    INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)
+    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), :maker::uuid, '2026-08-27', :status::integer, :headers::text,
+           convert_to(:answer, 'UTF8'), false
+     WHERE :key::text IS NOT NULL AND (SELECT count(*) FROM made) = :number
 )
 SELECT id FROM made
 SQL;
 
-const EXISTING = <<<'SQL'
-WITH existing AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = :environment
-       AND c.external_id = ANY (ARRAY(SELECT json_array_elements_text(:external_ids::json))) AND c.id <> ALL (:ids::uuid[])
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
-    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), :ids::uuid[], ARRAY(SELECT ROW(e.*)::customer FROM existing e)
-     WHERE :key::text IS NOT NULL
-)
-SELECT
-SQL . ' ' . COLUMNS . ' FROM existing c';
+const EXISTING = 'SELECT ' . COLUMNS . <<<'SQL'
+
+  FROM customer c
+ WHERE c.environment_id = :environment
+   AND c.external_id = ANY (ARRAY(SELECT json_array_elements_text(:external_ids::json))) AND c.id <> ALL (:ids::uuid[])
+SQL;
 
 const UPDATE = <<<'SQL'
 WITH changed AS (
@@ -86,30 +83,28 @@ WITH changed AS (
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT :environment::uuid, 'customer.updated', id FROM changed
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), ARRAY[ROW(c.*)::customer] FROM changed c WHERE :key::text IS NOT NULL
 )
 SELECT
 SQL . ' ' . COLUMNS . ' FROM changed c';
 
+const FIND = 'SELECT ' . COLUMNS . <<<'SQL'
+
+  FROM customer c
+ WHERE c.environment_id = :environment
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = :environment AND p.id = :id::uuid),
+                               (SELECT p.id FROM customer p WHERE p.environment_id = :environment AND p.external_id = :ref)))
+SQL;
+
+// The answer itself, as it was sent.
 const KEEP = <<<'SQL'
-WITH found AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = :environment
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = :environment AND p.id = :id::uuid),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = :environment AND p.external_id = :ref)))
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT :environment::uuid, :key::text, decode(:hash, 'hex'), ARRAY[ROW(c.*)::customer] FROM found c WHERE :key::text IS NOT NULL
-)
-SELECT
-SQL . ' ' . COLUMNS . ' FROM found c';
+INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)
+VALUES (:environment, :key, decode(:hash, 'hex'), :maker, '2026-08-27', :status, :headers, convert_to(:answer, 'UTF8'), false)
+SQL;
 
-const REPLAY = "SELECT encode(k.request_hash, 'hex') AS hash, k.ids, " . COLUMNS . <<<'SQL'
-
-  FROM idempotency_key k LEFT JOIN LATERAL unnest(k.snapshot) c ON true
- WHERE k.environment_id = :environment AND k.key = :key
+const REPLAY = <<<'SQL'
+SELECT encode(request_hash, 'hex') AS hash, status, headers, convert_from(answer, 'UTF8') AS answer
+  FROM idempotency_key
+ WHERE environment_id = :environment AND key = :key
 SQL;
 
 class Mismatch extends Exception
@@ -134,26 +129,45 @@ function database(): PDO
     ]);
 }
 
-// BEGIN and the setting for row-level security are one round trip: constant text with a UUID or hexadecimal digits.
-function transaction(string $setting, string $value, string $sql, array $values): array
+function run(string $sql, array $values): array
+{
+    $statement = database()->prepare($sql);
+    $statement->execute($values);
+    return $statement->fetchAll();
+}
+
+// BEGIN and the setting for row-level security are one round trip: constant text with a UUID or hexadecimal digits. What is
+// to be done with the rows belongs to the transaction; if it gives null, nothing is done.
+function transaction(string $setting, string $value, string $sql, array $values, ?callable $then = null): ?array
 {
     $pdo = database();
     $pdo->exec("BEGIN; SET LOCAL app.$setting = '$value'");
     try {
-        $statement = $pdo->prepare($sql);
-        $statement->execute($values);
-        $rows = $statement->fetchAll();
-        $pdo->exec('COMMIT');
-        return $rows;
+        $rows = run($sql, $values);
+        $given = $then ? $then($rows) : $rows;
+        $pdo->exec($given === null ? 'ROLLBACK' : 'COMMIT');
+        return $given;
     } catch (PDOException $error) {
         $pdo->exec('ROLLBACK');
         throw $error;
     }
 }
 
-function in_environment(string $environment, string $sql, array $values): array
+function in_environment(string $environment, string $sql, array $values, ?callable $then = null): ?array
 {
-    return transaction('environment', $environment, $sql, ['environment' => $environment] + $values);
+    return transaction('environment', $environment, $sql, ['environment' => $environment] + $values, $then);
+}
+
+// A write whose answer depends on what its statement returns: with a key it is kept in the same transaction.
+function answered(string $environment, string $sql, array $values, array $idem, callable $render): ?array
+{
+    return in_environment($environment, $sql, $values, function (array $rows) use ($environment, $idem, $render): ?array {
+        $answer = $render($rows);
+        if ($answer !== null && $idem['key'] !== null) {
+            run(KEEP, ['environment' => $environment, 'maker' => new_id()] + $idem + $answer);
+        }
+        return $answer;
+    });
 }
 
 function is_taken(PDOException $error, string $constraint): bool
@@ -191,14 +205,11 @@ function store_replay(string $environment, array $idem): ?array
     if (!hash_equals($rows[0]['hash'], $idem['hash'])) {
         throw new Mismatch();
     }
-    $ids = trim($rows[0]['ids'], '{}');
-    return [
-        'ids' => $ids === '' ? [] : explode(',', $ids),
-        'customers' => array_values(array_filter($rows, fn ($row) => $row['id'] !== null)),
-    ];
+    unset($rows[0]['hash']);
+    return $rows[0];
 }
 
-// One time for all that are made together, which the first id tells: so a replay can tell it again.
+// One time for all that are made together, which the first id tells.
 function time_of(string $id): string
 {
     $ms = id_ms($id);
@@ -224,20 +235,22 @@ function recordset(array $customers, array $ids): string
         'metadata' => json_decode($c['metadata'])] + $c, $customers, $ids));
 }
 
-/** True when the answer is a repeated one. */
-function store_create(string $environment, array &$customers, array $idem): bool
+/** The answer (status, headers as lines, answer), which $render makes of the customers, and whether it is a repeated one. */
+function store_create(string $environment, array $customers, array $idem, callable $render): array
 {
     $ids = array_map(fn () => new_id(), $customers);
     $at = time_of($ids[0] ?? new_id());
+    $settled = $customers;
+    settle($settled, $ids, []);
+    $answer = $render($settled);
+    $record = ['maker' => new_id(), 'at' => $at] + $idem + $answer;
     $refused = null;
     try {
         $made = count($customers) === 1
-            ? in_environment($environment, CREATE, ['id' => $ids[0], 'at' => $at] + $customers[0] + $idem)
-            : in_environment($environment, CREATE_MANY,
-                ['items' => recordset($customers, $ids), 'ids' => '{' . implode(',', $ids) . '}', 'at' => $at] + $idem);
+            ? in_environment($environment, CREATE, ['id' => $ids[0]] + $customers[0] + $record)
+            : in_environment($environment, CREATE_MANY, ['items' => recordset($customers, $ids), 'number' => count($ids)] + $record);
         if (count($made) === count($ids)) {
-            settle($customers, $ids, []);
-            return false;
+            return [$answer, false];
         }
     } catch (PDOException $error) {
         if (!is_taken($error, 'idempotency_key_pkey')) {
@@ -246,42 +259,43 @@ function store_create(string $environment, array &$customers, array $idem): bool
         $refused = $error;
     }
     $stored = $idem['key'] === null ? null : store_replay($environment, $idem);
-    if ($stored && count($stored['ids']) === count($ids)) {
-        settle($customers, $stored['ids'], $stored['customers']);
-        return true;
+    if ($stored) {
+        return [$stored, true];
     }
     if ($refused) {
         throw $refused;
     }
     $externals = array_values(array_filter(array_column($customers, 'external_id'), fn ($id) => $id !== null));
+    $wanted = ['external_ids' => json($externals), 'ids' => '{' . implode(',', $ids) . '}'];
     try {
-        $kept = in_environment($environment, EXISTING, ['external_ids' => json($externals), 'ids' => '{' . implode(',', $ids) . '}'] + $idem);
+        return [answered($environment, EXISTING, $wanted, $idem, function (array $kept) use ($customers, $ids, $render): array {
+            settle($customers, $ids, $kept);
+            return $render($customers);
+        }), false];
     } catch (PDOException $error) {
         if (is_taken($error, 'idempotency_key_pkey')) {
-            return store_create($environment, $customers, $idem); // its twin has just ended
+            return [store_replay($environment, $idem), true]; // its twin has just ended
         }
         throw $error;
     }
-    settle($customers, $ids, $kept);
-    return false;
 }
 
-/** The customer or null, and whether the answer is a repeated one. */
-function store_update(string $environment, string $ref, array $change, array $idem): array
+/** The answer, null if there is no such customer, and whether it is a repeated one. */
+function store_update(string $environment, string $ref, array $change, array $idem, callable $render): array
 {
     unset($change['address_id']);
     $where = ['id' => parse_id('cus_', $ref), 'ref' => $ref];
+    $nothing = array_filter($change, fn ($value) => $value !== null) === [];
+    $values = $nothing ? $where : $where + $change + ['at' => (new DateTimeImmutable())->format('Y-m-d H:i:s.vP')];
     try {
-        $found = array_filter($change, fn ($value) => $value !== null) === []
-            ? in_environment($environment, KEEP, $where + $idem)
-            : in_environment($environment, UPDATE, $where + $change + $idem + ['at' => (new DateTimeImmutable())->format('Y-m-d H:i:s.vP')]);
-        return [$found[0] ?? null, false];
+        return [answered($environment, $nothing ? FIND : UPDATE, $values, $idem,
+            fn (array $rows) => $rows ? $render($rows[0]) : null), false];
     } catch (PDOException $error) {
         if (is_taken($error, 'customer_external_id')) {
             throw new Duplicate();
         }
         if (is_taken($error, 'idempotency_key_pkey')) {
-            return [store_replay($environment, $idem)['customers'][0] ?? null, true];
+            return [store_replay($environment, $idem), true];
         }
         throw $error;
     }

@@ -52,15 +52,23 @@ DEFECT = (500, "internal_error", "internal_error", None, "Something went wrong o
 # ---- requests and answers
 
 
-def answer(status, value, **headers):
+def respond(status, body, **headers):
     """A finished response: FastAPI then neither looks at the value again nor makes a model of it."""
-    return Response(orjson.dumps(value), status, media_type="application/json", headers={
-        "Cache-Control": "no-store", "X-Request-Id": id_text("req_", new_id()),
-        **{name.replace("_", "-"): text for name, text in headers.items()}})
+    return Response(body, status, media_type="application/json", headers={
+        "Cache-Control": "no-store", "X-Request-Id": id_text("req_", new_id()), **headers})
 
 
-def replay_header(replayed):
-    return {"Idempotent_Replayed": "true"} if replayed else {}
+def answer(status, value):
+    return respond(status, orjson.dumps(value))
+
+
+def respond_kept(kept):
+    """With an answer as it is kept for a key: status, headers as lines, body."""
+    (status, lines, body), replayed = kept
+    headers = dict(line.split(": ", 1) for line in lines.splitlines())
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return respond(status, body, **headers)
 
 
 keys = {}
@@ -152,10 +160,12 @@ async def create(request: Request):
     wanted, faults = read_customer(body_object(body), True)
     if faults:
         raise invalid(faults)
-    replayed = await request.app.state.store.create(tenant["environment"], [wanted], key, request_hash)
-    existing = wanted["existing"]
-    return answer(200 if existing else 201, shown(wanted, tenant["livemode"]),
-                  Clientele_Result="existing" if existing else "created", **replay_header(replayed))
+
+    def render():
+        status, result = (200, "existing") if wanted["existing"] else (201, "created")
+        return status, f"Clientele-Result: {result}\n", orjson.dumps(shown(wanted, tenant["livemode"]))
+
+    return respond_kept(await request.app.state.store.create(tenant["environment"], [wanted], key, request_hash, render))
 
 
 @app.get("/api/v1/customers/{ref}")
@@ -175,10 +185,11 @@ async def update(ref: str, request: Request):
     change, faults = read_customer(body_object(body, may_be_empty=True), False)
     if faults:
         raise invalid(faults)
-    stored, replayed = await request.app.state.store.update(tenant["environment"], ref, change, key, request_hash)
-    if not stored:
+    kept = await request.app.state.store.update(tenant["environment"], ref, change, key, request_hash,
+                                                lambda stored: (200, "", orjson.dumps(shown(stored, tenant["livemode"]))))
+    if not kept[0]:
         raise Problem(*NO_CUSTOMER)
-    return answer(200, shown(stored, tenant["livemode"]), **replay_header(replayed))
+    return respond_kept(kept)
 
 
 @app.get("/api/v1/customers")
@@ -232,20 +243,24 @@ async def batch(request: Request):
     body = await request.body()
     key, request_hash = idempotency(request, body)
     items = read_items(body_object(body).get("customers"))
-    first, customers, replayed = {}, [], False
+    first, customers = {}, []
     for _, customer, faults in items:
         external_id = customer["external_id"]
         if not faults and (external_id is None or first.setdefault(external_id, customer) is customer):
             customers.append(customer)
-    if customers or key is not None:
-        replayed = await request.app.state.store.create(tenant["environment"], customers, key, request_hash)
-    successful, failed = [], []
-    for i, (sent, customer, faults) in enumerate(items):
-        if faults:
-            field, message = faults[0]
-            failed.append({"index": i, "error": f"{field}: {message}", "code": "validation_error", "param": field, "data": sent})
-        else:
-            one = customer if customer["external_id"] is None else first[customer["external_id"]]
-            successful.append(batched(one, i, one["existing"] or one is not customer))
-    return answer(200, {"successful": successful, "failed": failed, "object": "customer_batch", "livemode": tenant["livemode"]},
-                  **replay_header(replayed))
+
+    def render():
+        successful, failed = [], []
+        for i, (sent, customer, faults) in enumerate(items):
+            if faults:
+                field, message = faults[0]
+                failed.append({"index": i, "error": f"{field}: {message}", "code": "validation_error", "param": field, "data": sent})
+            else:
+                one = customer if customer["external_id"] is None else first[customer["external_id"]]
+                successful.append(batched(one, i, one["existing"] or one is not customer))
+        return 200, "", orjson.dumps({"successful": successful, "failed": failed, "object": "customer_batch",
+                                      "livemode": tenant["livemode"]})
+
+    if not customers and key is None:
+        return respond_kept((render(), False))
+    return respond_kept(await request.app.state.store.create(tenant["environment"], customers, key, request_hash, render))

@@ -112,8 +112,13 @@ def read_text(given, name, member, check, out, faults):
             faults.append((name, message))
 
 
+def as_object(value):
+    """An empty array counts as an empty object."""
+    return {} if value == [] else value
+
+
 def read_address(given, faults):
-    value = given.get("address")
+    value = as_object(given.get("address"))
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -151,7 +156,7 @@ def measure(value):
 
 
 def read_metadata(given, faults):
-    value = given.get("metadata")
+    value = as_object(given.get("metadata"))
     if value is None:
         return None
     if not isinstance(value, dict):

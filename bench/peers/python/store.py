@@ -10,6 +10,9 @@ from ids import id_ms, new_id, parse_id
 COLUMNS = """c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.created_at,
        c.updated_at"""
 
+# A record of an idempotency key: the answer itself, as it was sent.
+KEPT = "INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)"
+
 KEY_FIND = """
 SELECT k.environment_id AS environment, k.id, e.livemode,
        k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS due
@@ -20,7 +23,7 @@ GET = f"SELECT {COLUMNS} FROM customer c WHERE c.environment_id = $1 AND c.id = 
 GET_EXTERNAL = f"SELECT {COLUMNS} FROM customer c WHERE c.environment_id = $1 AND c.external_id = $2"
 LIST = f"""
 SELECT {COLUMNS} FROM customer c WHERE c.environment_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3"""
-CREATE = """
+CREATE = f"""
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address, address_id, timezone,
                           metadata, is_active, created_at, updated_at)
@@ -30,11 +33,12 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, ARRAY[id] FROM made WHERE $12 IS NOT NULL
+    {KEPT}
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+      FROM made WHERE $12 IS NOT NULL
 )
 SELECT id FROM made"""
-CREATE_MANY = """
+CREATE_MANY = f"""
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address, address_id, timezone,
                           metadata, is_active, created_at, updated_at)
@@ -48,18 +52,14 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, $2 WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
+    {KEPT}
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+     WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
 )
 SELECT id FROM made"""
 EXISTING = f"""
-WITH existing AS (
-    SELECT c.* FROM customer c WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
-    SELECT $1, $4::text, $5::bytea, $3, ARRAY(SELECT ROW(e.*)::customer FROM existing e) WHERE $4 IS NOT NULL
-)
-SELECT {COLUMNS} FROM existing c"""
+SELECT {COLUMNS} FROM customer c
+ WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])"""
 UPDATE = f"""
 WITH changed AS (
     UPDATE customer c
@@ -73,27 +73,15 @@ WITH changed AS (
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.updated', id FROM changed
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $12::text, $13::bytea, ARRAY[ROW(c.*)::customer] FROM changed c WHERE $12 IS NOT NULL
 )
 SELECT {COLUMNS} FROM changed c"""
-KEEP = f"""
-WITH found AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = $1
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c WHERE $4 IS NOT NULL
-)
-SELECT {COLUMNS} FROM found c"""
-REPLAY = f"""
-SELECT k.request_hash AS hash, k.ids, {COLUMNS}
-  FROM idempotency_key k LEFT JOIN LATERAL unnest(k.snapshot) c ON true
- WHERE k.environment_id = $1 AND k.key = $2"""
-
+FIND = f"""
+SELECT {COLUMNS} FROM customer c
+ WHERE c.environment_id = $1
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
+                               (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))"""
+KEEP = f"{KEPT} VALUES ($1, $2, $3, $4, '2026-08-27', $5, $6, $7, false)"
+REPLAY = "SELECT request_hash, status, headers, answer FROM idempotency_key WHERE environment_id = $1 AND key = $2"
 
 
 class Mismatch(Exception):
@@ -182,65 +170,76 @@ class Store:
     async def list(self, environment, before, limit):
         return await self.in_environment(environment, LIST, environment, before, limit)
 
+    async def answered(self, environment, statement, arguments, key, request_hash, render):
+        """
+        A transaction whose answer depends on what its statement returns. With a key the answer is kept.
+
+        Nothing is done when there is no answer.
+        """
+        async with Transaction(self.pool, "environment", environment) as connection:
+            found = await connection.fetch(statement, *arguments)
+            answer = render(found)
+            if answer and key is not None:
+                await connection.execute(KEEP, environment, key, request_hash, new_id(), *answer)
+            return answer
+
     async def replay(self, environment, key, request_hash):
         rows = await self.in_environment(environment, REPLAY, environment, key)
         if not rows:
             return None
-        if rows[0]["hash"] != request_hash:
+        if rows[0]["request_hash"] != request_hash:
             raise Mismatch
-        return rows[0]["ids"], [row for row in rows if row["id"] is not None]
+        return tuple(rows[0])[1:]
 
-    async def create(self, environment, customers, key, request_hash):
-        """True when the answer is a repeated one."""
+    async def create(self, environment, customers, key, request_hash, render):
+        """The answer (status, headers as lines, body), which render makes of the customers, and whether it is a repeated one."""
         ids = [new_id() for _ in customers]
-        # One time for all, which the first id tells: so a replay can tell it again.
+        # One time for all, which the first id tells.
         at = at_ms(id_ms(ids[0] if ids else new_id()))
         values = [[c[name] for c in customers] for name in
                   ("external_id", "email", "full_name", "tax_document", "address", "address_id", "timezone", "metadata")]
+        settle(customers, ids, ())
+        answer = render()
+        kept = at, key, request_hash, new_id(), *answer
         refused = None
         try:
             if len(customers) == 1:
-                made = await self.in_environment(environment, CREATE, environment, ids[0], *(column[0] for column in values),
-                                                 at, key, request_hash)
+                made = await self.in_environment(environment, CREATE, environment, ids[0], *(column[0] for column in values), *kept)
             else:
-                made = await self.in_environment(environment, CREATE_MANY, environment, ids, *values, at, key, request_hash)
+                made = await self.in_environment(environment, CREATE_MANY, environment, ids, *values, *kept)
             if len(made) == len(ids):
-                settle(customers, ids, ())
-                return False
+                return answer, False
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "idempotency_key_pkey":
                 raise
             refused = error
-        if key is not None:
-            stored = await self.replay(environment, key, request_hash)
-            if stored and len(stored[0]) == len(ids):
-                settle(customers, *stored)
-                return True
+        if key is not None and (stored := await self.replay(environment, key, request_hash)):
+            return stored, True
         if refused:
             raise refused
         externals = [external for external in values[0] if external is not None]
-        try:
-            kept = await self.in_environment(environment, EXISTING, environment, externals, ids, key, request_hash)
-        except asyncpg.UniqueViolationError:  # its twin has just ended
-            return await self.create(environment, customers, key, request_hash)
-        settle(customers, ids, kept)
-        return False
 
-    async def update(self, environment, ref, change, key, request_hash):
-        """The customer, and whether the answer is a repeated one."""
+        def settled(found):
+            settle(customers, ids, found)
+            return render()
+
+        try:
+            return await self.answered(environment, EXISTING, (environment, externals, ids), key, request_hash, settled), False
+        except asyncpg.UniqueViolationError:  # its twin has just ended
+            return await self.replay(environment, key, request_hash), True
+
+    async def update(self, environment, ref, change, key, request_hash, render):
+        """The answer, None if there is no such customer, and whether it is a repeated one."""
         public = parse_id("cus_", ref)
         given = [change[name] for name in
                  ("external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata")]
+        statement, arguments = FIND, (environment, public, ref)
+        if any(value is not None for value in given):
+            statement, arguments = UPDATE, (*arguments, *given, datetime.now(timezone.utc))
         try:
-            if all(value is None for value in given):
-                found = await self.in_environment(environment, KEEP, environment, public, ref, key, request_hash)
-            else:
-                now = datetime.now(timezone.utc)
-                found = await self.in_environment(environment, UPDATE, environment, public, ref, *given, now, key, request_hash)
-            replayed = False
+            return await self.answered(environment, statement, arguments, key, request_hash,
+                                       lambda found: render(found[0]) if found else None), False
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "customer_external_id":
                 raise Duplicate from None
-            stored = await self.replay(environment, key, request_hash)
-            found, replayed = stored[1] if stored else None, True
-        return found[0] if found else None, replayed
+            return await self.replay(environment, key, request_hash), True

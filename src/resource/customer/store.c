@@ -109,7 +109,7 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 	} else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
-		return call_scans(c);
+		db_slow(c->db);
 	}
 	return ERR_OK;
 }
@@ -193,6 +193,8 @@ customer_create(struct call *c, const struct customer *customer,
 	write_begin(&w, c);
 	/* With neither a key nor an external id a second run would make a second customer. */
 	w.tx.again |= meant->external_id.ptr != NULL;
+	w.groups = true;
+	w.order = meant->external_id;
 	b = write_step(&w, SQL_CUSTOMER_CREATE);
 	bind_time(b, stamp(meant, 1));
 	for (size_t i = 0; i < COUNTOF(created); i++)
@@ -309,6 +311,8 @@ customer_update(struct call *c, struct str ref, const struct customer *change)
 	struct bind     *b;
 
 	write_begin(&w, c);
+	w.groups = true;
+	w.order = ref;
 	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
 	stored_bind_ref(b, &customer_fields, ref);
 	if (given) {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::customer::{self, has_email, Batched, Customer, Fault, Sent, Shown};
 use crate::id;
-use crate::store::{Failure, Idem, Store};
+use crate::store::{Answer, Failure, Idem, Store};
 
 const BODY_MAX: usize = 2 << 20;
 const KEY_LIFE: Duration = Duration::from_secs(1);
@@ -136,7 +136,7 @@ impl IntoResponse for Problem {
         let (code, message, details) = (self.code, self.message.as_str(), self.details.as_deref());
         let doc_url = format!("/api-reference/2026-08-27/errors/{code}.md");
         let error = ErrorBody { r#type: self.kind, code, message, param: self.param.as_deref(), details, doc_url };
-        answer(self.status, &ProblemBody { success: false, code, message, details, error }, [])
+        answer(self.status, &ProblemBody { success: false, code, message, details, error })
     }
 }
 
@@ -144,12 +144,14 @@ impl IntoResponse for Problem {
 
 type Header = (HeaderName, HeaderValue);
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const RESULT: HeaderName = HeaderName::from_static("clientele-result");
+const REPLAYED: Header = (HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn answer(status: u16, value: &impl Serialize, more: impl IntoIterator<Item = Header>) -> Response {
-    let body = serde_json::to_vec(value).expect("this is JSON");
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("this is JSON")
+}
+
+fn respond(status: u16, body: Vec<u8>, more: impl IntoIterator<Item = Header>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).expect("this is a status");
     let headers = response.headers_mut();
@@ -160,8 +162,15 @@ fn answer(status: u16, value: &impl Serialize, more: impl IntoIterator<Item = He
     response
 }
 
-fn replay_header(replayed: bool) -> Option<Header> {
-    replayed.then(|| (REPLAYED, HeaderValue::from_static("true")))
+fn answer(status: u16, value: &impl Serialize) -> Response {
+    respond(status, json(value), [])
+}
+
+/// An answer that was kept, now or before.
+fn kept((answer, replayed): (Answer, bool)) -> Response {
+    let lines = answer.headers.lines().filter_map(|line| line.split_once(": "));
+    let own = lines.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    respond(answer.status, answer.body, own.chain(replayed.then_some(REPLAYED)))
 }
 
 impl App {
@@ -219,17 +228,18 @@ async fn create(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let mut wanted = [wanted];
-    let replayed = app.store.create(tenant.environment, &mut wanted, &idem).await?;
-    let result = (RESULT, HeaderValue::from_static(customer::result(wanted[0].existing)));
-    let status = if wanted[0].existing { 200 } else { 201 };
-    Ok(answer(status, &wanted[0].shown(tenant.livemode), replay_header(replayed).into_iter().chain([result])))
+    let render = |made: &[Customer]| Answer {
+        status: if made[0].existing { 200 } else { 201 },
+        headers: format!("Clientele-Result: {}\n", customer::result(made[0].existing)),
+        body: json(&made[0].shown(tenant.livemode)),
+    };
+    Ok(kept(app.store.create(tenant.environment, vec![wanted], &idem, render).await?))
 }
 
 async fn find(State(app): Shared, Path(reference): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let tenant = app.tenant(&headers).await?;
     let found = app.store.find(tenant.environment, &reference).await?;
-    Ok(answer(200, &found.detailed(tenant.livemode), []))
+    Ok(answer(200, &found.detailed(tenant.livemode)))
 }
 
 async fn update(
@@ -248,8 +258,8 @@ async fn update(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let (stored, replayed) = app.store.update(tenant.environment, &reference, &change, &idem).await?;
-    Ok(answer(200, &stored.shown(tenant.livemode), replay_header(replayed)))
+    let render = |c: &Customer| Answer { status: 200, headers: String::new(), body: json(&c.shown(tenant.livemode)) };
+    Ok(kept(app.store.update(tenant.environment, &reference, &change, &idem, render).await?))
 }
 
 #[derive(Serialize)]
@@ -287,7 +297,7 @@ async fn list(State(app): Shared, RawQuery(query): RawQuery, headers: HeaderMap)
         has_more,
         next_cursor: shown.last().filter(|_| has_more).map(|last| id::text("cur_", last.id)),
     };
-    Ok(answer(200, &page, []))
+    Ok(answer(200, &page))
 }
 
 #[derive(Deserialize)]
@@ -367,26 +377,28 @@ async fn batch(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap,
     let tenant = app.tenant(&headers).await?;
     let idem = idempotency(&method, &uri, &headers, &body)?;
     let sent: SentBatch = object(&body)?;
-    let (items, mut wanted) = read_items(sent.customers)?;
-    let mut replayed = false;
-    if !wanted.is_empty() || idem.key.is_some() {
-        replayed = app.store.create(tenant.environment, &mut wanted, &idem).await?;
-    }
-    let mut out = Batch { successful: Vec::new(), failed: Vec::new(), object: "customer_batch", livemode: tenant.livemode };
-    for (index, item) in items.iter().enumerate() {
-        match item.faults.first() {
-            Some(fault) => out.failed.push(Failed {
-                index,
-                error: format!("{}: {}", fault.field, fault.message),
-                code: "validation_error",
-                param: &fault.field,
-                data: item.sent,
-            }),
-            None => {
-                let stored = &wanted[item.at];
-                out.successful.push(stored.batched(index, item.repeated || stored.existing));
+    let (items, wanted) = read_items(sent.customers)?;
+    let render = |made: &[Customer]| {
+        let mut out = Batch { successful: Vec::new(), failed: Vec::new(), object: "customer_batch", livemode: tenant.livemode };
+        for (index, item) in items.iter().enumerate() {
+            match item.faults.first() {
+                Some(fault) => out.failed.push(Failed {
+                    index,
+                    error: format!("{}: {}", fault.field, fault.message),
+                    code: "validation_error",
+                    param: &fault.field,
+                    data: item.sent,
+                }),
+                None => {
+                    let stored = &made[item.at];
+                    out.successful.push(stored.batched(index, item.repeated || stored.existing));
+                }
             }
         }
+        Answer { status: 200, headers: String::new(), body: json(&out) }
+    };
+    if wanted.is_empty() && idem.key.is_none() {
+        return Ok(kept((render(&[]), false)));
     }
-    Ok(answer(200, &out, replay_header(replayed)))
+    Ok(kept(app.store.create(tenant.environment, wanted, &idem, render).await?))
 }

@@ -1,6 +1,7 @@
 //! The fields of a customer: what comes in and what goes out.
 
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -247,6 +248,14 @@ fn check_country(s: &str) -> Result<(), String> {
     refuse_unless(s.len() == 2 && COUNTRIES.split(' ').any(|code| code == s), "must be a country code of ISO 3166-1 alpha-2")
 }
 
+/// An empty array counts as an empty object.
+fn as_object(raw: &RawValue) -> &RawValue {
+    if raw.get().starts_with('[') && serde_json::from_str::<[IgnoredAny; 0]>(raw.get()).is_ok() {
+        return serde_json::from_str("{}").expect("this is JSON");
+    }
+    raw
+}
+
 struct Reader(Vec<Fault>);
 
 impl Reader {
@@ -269,7 +278,7 @@ impl Reader {
     }
 
     fn address(&mut self, raw: Option<&RawValue>) -> Option<Box<RawValue>> {
-        let raw = raw?;
+        let raw = as_object(raw?);
         let sent = match serde_json::from_str::<SentAddress>(raw.get()) {
             Ok(sent) if raw.get().starts_with('{') => sent,
             _ => {
@@ -305,7 +314,7 @@ impl Reader {
     }
 
     fn metadata(&mut self, raw: Option<&RawValue>) -> Option<Box<RawValue>> {
-        let raw = raw?;
+        let raw = as_object(raw?);
         let Ok(value) = serde_json::from_str::<Map<String, Value>>(raw.get()) else {
             self.fault("metadata", "must be an object");
             return None;

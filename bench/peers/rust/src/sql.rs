@@ -6,6 +6,13 @@ macro_rules! columns {
     };
 }
 
+// A record of an idempotency key: the answer itself, as it was sent. $n: key, hash, mark of the request, status, headers, answer.
+macro_rules! kept {
+    () => {
+        "INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed)"
+    };
+}
+
 pub const KEY_FIND: &str = r"
 SELECT k.environment_id AS environment, k.id, e.livemode,
        k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS due
@@ -16,7 +23,7 @@ pub const GET: &str = concat!(r"SELECT ", columns!(), r" FROM customer c WHERE c
 pub const GET_EXTERNAL: &str = concat!(r"SELECT ", columns!(), r" FROM customer c WHERE c.environment_id = $1 AND c.external_id = $2");
 pub const LIST: &str = concat!(r"
 SELECT ", columns!(), r" FROM customer c WHERE c.environment_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3");
-pub const CREATE: &str = r"
+pub const CREATE: &str = concat!(r"
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address, address_id, timezone,
                           metadata, is_active, created_at, updated_at)
@@ -26,11 +33,12 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, ARRAY[id] FROM made WHERE $12 IS NOT NULL
+    ", kept!(), r"
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+      FROM made WHERE $12 IS NOT NULL
 )
-SELECT id FROM made";
-pub const CREATE_MANY: &str = r#"
+SELECT id FROM made");
+pub const CREATE_MANY: &str = concat!(r#"
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address, address_id, timezone,
                           metadata, is_active, created_at, updated_at)
@@ -44,18 +52,14 @@ WITH made AS (
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.created', id FROM made
 ), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids)
-    SELECT $1, $12::text, $13::bytea, $2 WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
+    "#, kept!(), r#"
+    SELECT $1, $12::text, $13::bytea, $14::uuid, '2026-08-27', $15::integer, $16::text, $17::bytea, false
+     WHERE $12 IS NOT NULL AND (SELECT count(*) FROM made) = cardinality($2)
 )
-SELECT id FROM made"#;
+SELECT id FROM made"#);
 pub const EXISTING: &str = concat!(r"
-WITH existing AS (
-    SELECT c.* FROM customer c WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, ids, snapshot)
-    SELECT $1, $4::text, $5::bytea, $3, ARRAY(SELECT ROW(e.*)::customer FROM existing e) WHERE $4 IS NOT NULL
-)
-SELECT ", columns!(), r" FROM existing c");
+SELECT ", columns!(), r" FROM customer c
+ WHERE c.environment_id = $1 AND c.external_id = ANY ($2::text[]) AND c.id <> ALL ($3::uuid[])");
 pub const UPDATE: &str = concat!(r"
 WITH changed AS (
     UPDATE customer c
@@ -69,23 +73,13 @@ WITH changed AS (
     RETURNING c.*
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id) SELECT $1, 'customer.updated', id FROM changed
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $12::text, $13::bytea, ARRAY[ROW(c.*)::customer] FROM changed c WHERE $12 IS NOT NULL
 )
 SELECT ", columns!(), r" FROM changed c");
-pub const KEEP: &str = concat!(r"
-WITH found AS (
-    SELECT c.* FROM customer c
-     WHERE c.environment_id = $1
-       AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
-                                   (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))
-), kept AS (
-    INSERT INTO idempotency_key (environment_id, key, request_hash, snapshot)
-    SELECT $1, $4::text, $5::bytea, ARRAY[ROW(c.*)::customer] FROM found c WHERE $4 IS NOT NULL
-)
-SELECT ", columns!(), r" FROM found c");
-pub const REPLAY: &str = concat!(r"
-SELECT k.request_hash AS hash, k.ids, ", columns!(), r"
-  FROM idempotency_key k LEFT JOIN LATERAL unnest(k.snapshot) c ON true
- WHERE k.environment_id = $1 AND k.key = $2");
+pub const FIND: &str = concat!(r"
+SELECT ", columns!(), r" FROM customer c
+ WHERE c.environment_id = $1
+   AND c.id = (SELECT coalesce((SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.id = $2),
+                               (SELECT p.id FROM customer p WHERE p.environment_id = $1 AND p.external_id = $3)))");
+pub const KEEP: &str = concat!(kept!(), r" VALUES ($1, $2, $3, $4, '2026-08-27', $5, $6, $7, false)");
+pub const REPLAY: &str = r"
+SELECT request_hash, status, headers, answer FROM idempotency_key WHERE environment_id = $1 AND key = $2";

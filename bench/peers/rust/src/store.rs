@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::Utc;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod};
 use serde_json::value::RawValue;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Json, ToSql};
@@ -56,9 +56,29 @@ pub struct Holder {
     pub livemode: bool,
 }
 
-struct Kept {
-    ids: Vec<Uuid>,
-    customers: Vec<Customer>,
+/// What is sent, and kept for the key: headers are lines.
+pub struct Answer {
+    pub status: u16,
+    pub headers: String,
+    pub body: Vec<u8>,
+}
+
+/// A transaction that has not ended. When it is dropped so, after a failure or because its client has left, it is undone
+/// before anybody else gets the connection.
+struct Open(Option<Client>);
+
+impl Open {
+    fn client(&self) -> &Client {
+        self.0.as_ref().expect("it is open")
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            tokio::spawn(async move { client.batch_execute("ROLLBACK").await });
+        }
+    }
 }
 
 pub struct Store {
@@ -139,6 +159,35 @@ impl Store {
         self.transaction("environment", &environment.to_string(), wanted, values).await
     }
 
+    /// A transaction whose answer depends on what its statement returns: one round trip for that, and one to keep the answer.
+    /// Without a key there is nothing to keep. Nothing is done when there is no answer.
+    async fn answered(
+        &self,
+        environment: Uuid,
+        wanted: &str,
+        values: Parameters<'_>,
+        idem: &Idem,
+        render: impl Fn(&[Row]) -> Option<Answer>,
+    ) -> Result<Option<Answer>, Failure> {
+        if idem.key.is_none() {
+            return Ok(render(&self.in_environment(environment, wanted, values).await?));
+        }
+        let mut open = Open(Some(self.pool.get().await?));
+        let client = open.client();
+        let (wanted, keep) = (client.prepare_cached(wanted).await?, client.prepare_cached(sql::KEEP).await?);
+        let begin = format!("BEGIN; SET LOCAL app.environment = '{environment}'");
+        let (begun, rows) = tokio::join!(biased; client.batch_execute(&begin), client.query(&wanted, values));
+        begun?;
+        let Some(answer) = render(&rows?) else { return Ok(None) };
+        let status = i32::from(answer.status);
+        let record: Parameters = &[&environment, &idem.key, &idem.hash, &id::new_id(), &status, &answer.headers, &answer.body];
+        let (kept, committed) = tokio::join!(biased; client.execute(&keep, record), client.batch_execute("COMMIT"));
+        open.0.take();
+        kept?;
+        committed?;
+        Ok(Some(answer))
+    }
+
     pub async fn holder(&self, hash: &[u8]) -> Result<Option<Holder>, Failure> {
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let rows = self.transaction("key_hash", &hex, sql::KEY_FIND, &[&hash]).await?;
@@ -166,22 +215,31 @@ impl Store {
         Ok(customers(&rows))
     }
 
-    async fn replay(&self, environment: Uuid, idem: &Idem) -> Result<Option<Kept>, Failure> {
+    async fn replay(&self, environment: Uuid, idem: &Idem) -> Result<Option<Answer>, Failure> {
         let rows = self.in_environment(environment, sql::REPLAY, &[&environment, &idem.key]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if Some(row.get::<_, Vec<u8>>(0)) != idem.hash {
             return Err(Failure::Mismatch);
         }
-        let snapshot = rows.iter().filter(|row| row.get::<_, Option<Uuid>>(2).is_some());
-        Ok(Some(Kept { ids: row.get(1), customers: snapshot.map(|row| customer(row, 2)).collect() }))
+        Ok(Some(Answer { status: row.get::<_, i32>(1) as u16, headers: row.get(2), body: row.get(3) }))
     }
 
-    async fn insert(&self, environment: Uuid, wanted: &[Customer], ids: &[Uuid], idem: &Idem) -> Result<usize, Failure> {
+    /// The answer is one for the case that all are made.
+    async fn insert(
+        &self,
+        environment: Uuid,
+        wanted: &[Customer],
+        ids: &[Uuid],
+        idem: &Idem,
+        answer: &Answer,
+    ) -> Result<usize, Failure> {
         let at = ids.first().map_or_else(Utc::now, |first| id::time_of(*first));
+        let (maker, status) = (id::new_id(), i32::from(answer.status));
         let rows = if let [c] = wanted {
             self.in_environment(environment, sql::CREATE, &[
                 &environment, &ids[0], &c.external_id, &c.email, &c.full_name, &c.tax_document, &c.address.as_deref().map(Json),
-                &c.address_id, &c.timezone, &c.metadata.as_deref().map(Json), &at, &idem.key, &idem.hash,
+                &c.address_id, &c.timezone, &c.metadata.as_deref().map(Json), &at, &idem.key, &idem.hash, &maker, &status,
+                &answer.headers, &answer.body,
             ]).await?
         } else {
             fn column<'a, T>(wanted: &'a [Customer], cell: impl Fn(&'a Customer) -> Option<T>) -> Vec<Option<T>> {
@@ -192,51 +250,62 @@ impl Store {
                 &column(wanted, |c| c.full_name.as_deref()), &column(wanted, |c| c.tax_document.as_deref()),
                 &column(wanted, |c| c.address.as_deref().map(Json)), &column(wanted, |c| c.address_id),
                 &column(wanted, |c| c.timezone.as_deref()), &column(wanted, |c| c.metadata.as_deref().map(Json)),
-                &at, &idem.key, &idem.hash,
+                &at, &idem.key, &idem.hash, &maker, &status, &answer.headers, &answer.body,
             ]).await?
         };
         Ok(rows.len())
     }
 
-    /// True when the answer is a repeated one.
-    pub async fn create(&self, environment: Uuid, wanted: &mut [Customer], idem: &Idem) -> Result<bool, Failure> {
+    /// The answer, and whether it is a repeated one.
+    pub async fn create(
+        &self,
+        environment: Uuid,
+        mut wanted: Vec<Customer>,
+        idem: &Idem,
+        render: impl Fn(&[Customer]) -> Answer,
+    ) -> Result<(Answer, bool), Failure> {
         loop {
             let ids: Vec<Uuid> = wanted.iter().map(|_| id::new_id()).collect();
-            let refused = match self.insert(environment, wanted, &ids, idem).await {
-                Ok(made) if made == ids.len() => {
-                    settle(wanted, &ids, &[]);
-                    return Ok(false);
-                }
+            settle(&mut wanted, &ids, &[]);
+            let answer = render(&wanted);
+            let refused = match self.insert(environment, &wanted, &ids, idem, &answer).await {
+                Ok(made) if made == ids.len() => return Ok((answer, false)),
                 Ok(_) => None,
                 Err(failure) if failure.is_taken(KEY_TAKEN) => Some(failure),
                 Err(failure) => return Err(failure),
             };
             if idem.key.is_some() {
-                match self.replay(environment, idem).await? {
-                    Some(stored) if stored.ids.len() == ids.len() => {
-                        settle(wanted, &stored.ids, &stored.customers);
-                        return Ok(true);
-                    }
-                    _ => {}
+                if let Some(stored) = self.replay(environment, idem).await? {
+                    return Ok((stored, true));
                 }
             }
             if let Some(failure) = refused {
                 return Err(failure);
             }
             let externals: Vec<&str> = wanted.iter().filter_map(|c| c.external_id.as_deref()).collect();
-            match self.in_environment(environment, sql::EXISTING, &[&environment, &externals, &ids, &idem.key, &idem.hash]).await {
-                Ok(rows) => {
-                    settle(wanted, &ids, &customers(&rows));
-                    return Ok(false);
-                }
+            let settled = |rows: &[Row]| {
+                let mut all = wanted.clone();
+                settle(&mut all, &ids, &customers(rows));
+                Some(render(&all))
+            };
+            match self.answered(environment, sql::EXISTING, &[&environment, &externals, &ids], idem, settled).await {
+                Ok(Some(answer)) => return Ok((answer, false)),
+                Ok(None) => continue,
                 Err(failure) if failure.is_taken(KEY_TAKEN) => continue, // its twin has just ended
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    /// The customer, and whether the answer is a repeated one.
-    pub async fn update(&self, environment: Uuid, reference: &str, change: &Customer, idem: &Idem) -> Result<(Customer, bool), Failure> {
+    /// The answer, and whether it is a repeated one.
+    pub async fn update(
+        &self,
+        environment: Uuid,
+        reference: &str,
+        change: &Customer,
+        idem: &Idem,
+        render: impl Fn(&Customer) -> Answer,
+    ) -> Result<(Answer, bool), Failure> {
         let public = id::parse("cus_", reference);
         let nothing = change.external_id.is_none()
             && change.email.is_none()
@@ -245,21 +314,21 @@ impl Store {
             && change.address.is_none()
             && change.timezone.is_none()
             && change.metadata.is_none();
+        let found = |rows: &[Row]| rows.first().map(|row| render(&customer(row, 0)));
         let done = if nothing {
-            self.in_environment(environment, sql::KEEP, &[&environment, &public, &reference, &idem.key, &idem.hash]).await
+            self.answered(environment, sql::FIND, &[&environment, &public, &reference], idem, found).await
         } else {
-            self.in_environment(environment, sql::UPDATE, &[
+            self.answered(environment, sql::UPDATE, &[
                 &environment, &public, &reference, &change.external_id, &change.email, &change.full_name, &change.tax_document,
                 &change.address.as_deref().map(Json), &change.timezone, &change.metadata.as_deref().map(Json), &Utc::now(),
-                &idem.key, &idem.hash,
-            ]).await
+            ], idem, found).await
         };
         match done {
-            Ok(rows) => rows.first().map(|row| (customer(row, 0), false)).ok_or(Failure::NotFound),
+            Ok(answer) => answer.map(|answer| (answer, false)).ok_or(Failure::NotFound),
             Err(failure) if failure.is_taken("customer_external_id") => Err(Failure::Duplicate),
             Err(failure) if failure.is_taken(KEY_TAKEN) => {
                 let stored = self.replay(environment, idem).await?;
-                stored.and_then(|kept| kept.customers.into_iter().next()).map(|c| (c, true)).ok_or(Failure::NotFound)
+                stored.map(|answer| (answer, true)).ok_or(Failure::NotFound)
             }
             Err(failure) => Err(failure),
         }
