@@ -57,18 +57,20 @@ GRANT SELECT, INSERT, UPDATE (status, completed, failed, passed_at, passed_id), 
     ON test_clock_run TO clientele_serve;
 GRANT SELECT, INSERT, DELETE ON test_clock_item TO clientele_serve;
 
--- A sandbox can be begun anew. What is live cannot be deleted, whatever a statement says.
+-- A sandbox can be begun anew. What is live the serving role cannot delete, whatever a statement
+-- says; the owner can, with the whole organization.
 CREATE FUNCTION app_sandbox(environment uuid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN EXISTS (SELECT FROM environment e WHERE e.id = environment AND NOT e.livemode);
-CREATE POLICY sandbox ON subscription AS RESTRICTIVE FOR DELETE
+CREATE POLICY sandbox ON subscription AS RESTRICTIVE FOR DELETE TO clientele_serve
     USING (app_sandbox(environment_id));
-CREATE POLICY sandbox ON invoice AS RESTRICTIVE FOR DELETE USING (app_sandbox(environment_id));
-CREATE POLICY sandbox ON invoice_line AS RESTRICTIVE FOR DELETE
+CREATE POLICY sandbox ON invoice AS RESTRICTIVE FOR DELETE TO clientele_serve
     USING (app_sandbox(environment_id));
-CREATE POLICY sandbox ON invoice_counter AS RESTRICTIVE FOR DELETE
+CREATE POLICY sandbox ON invoice_line AS RESTRICTIVE FOR DELETE TO clientele_serve
     USING (app_sandbox(environment_id));
-CREATE POLICY sandbox ON customer_credit AS RESTRICTIVE FOR DELETE
+CREATE POLICY sandbox ON invoice_counter AS RESTRICTIVE FOR DELETE TO clientele_serve
+    USING (app_sandbox(environment_id));
+CREATE POLICY sandbox ON customer_credit AS RESTRICTIVE FOR DELETE TO clientele_serve
     USING (app_sandbox(environment_id));
 GRANT DELETE ON subscription, invoice, invoice_line, invoice_counter, customer_credit
     TO clientele_serve;

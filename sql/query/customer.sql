@@ -5,9 +5,9 @@
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at'
--- After the columns of a customer: his live subscription, if there is one, with its plan.
-\set live ', l.id AS live_id, l.status, l.plan_id, l.plan_code, l.plan_name, l.period_end'
-\set live :live ', l.cancels'
+-- After the columns of a customer: his live subscription with its plan, as a row in a cell; or NULL.
+\set live ', CASE WHEN l.id IS NOT NULL THEN ARRAY[ROW(l.id, l.status, l.plan_id, l.plan_code'
+\set live :live ', l.plan_name, l.period_end, l.cancels)] END AS live'
 \set live_from ' LEFT JOIN (SELECT s.environment_id, s.customer_id, s.id, s.status, s.plan_id'
 \set live_from :live_from ', p.code AS plan_code, p.name AS plan_name, s.period_end'
 \set live_from :live_from ', s.cancel_at IS NOT NULL OR s.cancel_early AS cancels'
@@ -22,14 +22,14 @@
 \set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
 
 -- name: customer_get
--- out: :customer_columns
+-- out: :customer_columns live
 -- By public id. $1 environment, $2 id.
 SELECT :customer_columns:live
   FROM customer c:live_from
  WHERE c.environment_id = $1::uuid AND c.id = $2::uuid;
 
 -- name: customer_get_external
--- out: :customer_columns
+-- out: :customer_columns live
 -- By external id, the caller's own. $1 environment, $2 external id.
 SELECT :customer_columns:live
   FROM customer c:live_from

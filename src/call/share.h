@@ -5,7 +5,8 @@
  * Rule       A tenant has its share once so many percent of the places are taken by its requests
  *            and have been for SHARE_HELD_MS: one that asks often and is answered quickly is never
  *            refused. It holds where another tenant has been seen in the last SHARE_KNOWN_MS. While
- *            no place is free, the last to come of a tenant that has more than its share makes room.
+ *            no place is free, the last to come of a tenant that has more than its share makes
+ *            room.
  * Lanes      Connections to the database have a rule of their own: db/lanes.h.
  */
 #ifndef CALL_SHARE_H

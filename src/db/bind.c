@@ -6,7 +6,7 @@
 static void
 put(struct bind *b, const char *value, size_t length)
 {
-	assert(b->n < SQL_PARAMETERS_MAX && length <= INT32_MAX);
+	assert(b->n < b->max && length <= INT32_MAX);
 	b->value[b->n] = value;
 	b->length[b->n] = (int)length;
 	b->format[b->n] = 1;
@@ -29,10 +29,14 @@ put_i32(char *p, int32_t n)
 }
 
 void
-bind_init(struct bind *b, struct arena *a)
+bind_init(struct bind *b, struct arena *a, int max)
 {
 	b->arena = a;
 	b->n = 0;
+	b->max = max;
+	b->value = ARENA_NEW(a, const char *, (size_t)max);
+	b->length = ARENA_NEW(a, int, (size_t)max);
+	b->format = ARENA_NEW(a, int, (size_t)max);
 }
 
 void

@@ -17,13 +17,15 @@
 
 struct bind {
 	struct arena *arena;
-	int           n;
-	const char   *value[SQL_PARAMETERS_MAX];
-	int           length[SQL_PARAMETERS_MAX];
-	int           format[SQL_PARAMETERS_MAX];
+	int           n, max;
+	/* Of max each, in the arena: a statement may have many, and most have few. */
+	const char  **value;
+	int          *length;
+	int          *format;
 };
 
-void bind_init(struct bind *b, struct arena *a);
+/* max: the number of the statement's parameters. */
+void bind_init(struct bind *b, struct arena *a, int max);
 void bind_text(struct bind *b, struct str s); /* text, json and bytea alike */
 void bind_id(struct bind *b, const struct id *id);
 void bind_i64(struct bind *b, int64_t n);

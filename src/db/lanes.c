@@ -17,7 +17,7 @@ enum {
 	/* A request's wait for the connection of another worker, and between its tries. */
 	ROOM_WAIT_MS = 5000,
 	ROOM_LOOK_MS = 20,
-	ALERT_MS = 1000, /* after a connection was lost, others are looked at before they are used */
+	ALERT_MS = 1000, /* after a loss, other connections are looked at before they are used */
 	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to accept a cancellation */
 	CANCEL_GRACE_MS = 1000, /* and then for the statement to end */
 };
@@ -466,7 +466,7 @@ bind_locks(struct seat *s, struct wait **members, size_t n)
 		bind_put_i64(numbers[i], members[i]->tx->group_lock);
 		cells[i] = (struct str) { numbers[i], sizeof(numbers[i]) };
 	}
-	bind_init(&s->locks, members[0]->tx->arena);
+	bind_init(&s->locks, members[0]->tx->arena, sql_catalogue[SQL_GROUP_LOCK].nparams);
 	bind_array(&s->locks, BIND_I64, cells, n);
 }
 
@@ -541,6 +541,7 @@ lanes_group_meet(struct db *db, bool ok, bool lost)
 	s->failed |= !ok;
 	if (lost && s->group == GROUP_OPEN)
 		s->group = GROUP_LOST;
+	s->broken |= lost; /* no member has another turn, or sends anything more */
 	s->met++;
 	if (s->reader == w)
 		s->reader = w->next;
@@ -1125,7 +1126,13 @@ lanes_why(const struct lanes *l)
 int64_t
 lanes_retry_ms(const struct lanes *l)
 {
-	return l->connected || is_connecting(l) ? INT64_MAX : lane_retry_ms(&l->last->lane);
+	bool closed = false;
+
+	for (size_t i = 0; i < l->count; i++)
+		closed |= l->seat[i].state == SEAT_CLOSED;
+	/* Those that are about to be closed have a time of their own, in lanes_tick(). */
+	return l->connected || is_connecting(l) || !closed ? INT64_MAX
+							   : lane_retry_ms(&l->last->lane);
 }
 
 size_t
@@ -1190,6 +1197,8 @@ lanes_free(struct lanes *l)
 	for (size_t i = 0; i < l->count; i++) {
 		struct seat *s = &l->seat[i];
 
+		if (s->work && s->state == SEAT_CONNECTING && offload_is_done(s->work))
+			discard_lane(s->coming);
 		if (s->work)
 			offload_end(s->work);
 		s->work = NULL;

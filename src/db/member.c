@@ -47,8 +47,9 @@ member_bind_all(struct bind *b, const struct member *m, const void *elements, si
 	bind_array(b, m->type, cells, count);
 }
 
-void
-member_read_at(const struct row *r, int column, const struct member *m, void *out)
+/* Reads one cell. */
+static inline void
+read_cell(const struct row *r, int column, const struct member *m, void *out)
 {
 	void *at = (char *)out + m->at;
 
@@ -81,5 +82,5 @@ void
 member_read(const struct row *r, const struct member *members, size_t count, void *out)
 {
 	for (size_t i = 0; i < count; i++)
-		member_read_at(r, (int)i, &members[i], out);
+		read_cell(r, (int)i, &members[i], out);
 }

@@ -33,9 +33,6 @@ void member_bind(struct bind *b, const struct member *m, const void *from);
 void member_bind_all(struct bind *b, const struct member *m, const void *elements, size_t size,
     size_t count);
 
-/* Reads one cell into a struct. */
-void member_read_at(const struct row *r, int column, const struct member *m, void *out);
-
 /* Reads a row into a struct: its first column into the first member, and so on. */
 void member_read(const struct row *r, const struct member *members, size_t count, void *out);
 

@@ -39,7 +39,7 @@ tx_step(struct tx *tx, enum sql_id id)
 	step = &tx->step[tx->steps++];
 	step->id = id;
 	step->result = NULL;
-	bind_init(&step->bind, tx->arena);
+	bind_init(&step->bind, tx->arena, sql_catalogue[id].nparams);
 	return &step->bind;
 }
 

@@ -253,7 +253,7 @@ parse(struct conn *c, int fd, bool whole, struct request *req)
 		if (found != FOUND_WRONG)
 			copy_params(&params, req);
 	} else {
-		/* Parameters that it cannot take apart: it closes, and looks for another request. */
+		/* Parameters that it cannot take apart: it closes, and looks for another one. */
 		c->fcgi->closed = library->ipcFd != fd;
 	}
 	FCGX_Free(library, 0);

@@ -37,7 +37,7 @@ struct clients {
 	int                    poller;
 	unsigned               kind;    /* of their sources */
 	uint64_t               left;    /* requests until max_requests */
-	bool                   choked;  /* the system had nothing for one more; the caller resets it */
+	bool                   choked;  /* no room for one more; the caller resets it */
 
 	/* Its own. */
 	bool           leaving;         /* connections end with their next answer */

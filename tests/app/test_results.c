@@ -226,6 +226,30 @@ settings_end_with_the_transaction(void **state UNUSED)
 	PQfinish(conn);
 }
 
+/* Who comes while another one is at it sees no records but its own. */
+static void
+one_at_a_time_keeps_house(void **state UNUSED)
+{
+	PGconn *other = PQconnectdb("");
+
+	conn = other;
+	PQclear(PQexec(conn, "BEGIN"));
+	PQclear(run_statement("housekeeping_enter"));
+	conn = PQconnectdb("");
+	for (int ended = 0; ended < 2; ended++) {
+		PGresult *res;
+
+		PQclear(PQexec(conn, "BEGIN"));
+		res = run_statement("housekeeping_enter");
+		assert_string_equal(PQgetvalue(res, 0, 0), ended ? "on" : "off");
+		PQclear(res);
+		PQclear(PQexec(conn, "ROLLBACK"));
+		PQclear(PQexec(other, "ROLLBACK"));
+	}
+	PQfinish(conn);
+	PQfinish(other);
+}
+
 /* What a database may be like, and the columns of role_check that say so; it is undone. */
 static void
 a_role_is_seen_as_it_is(void **state UNUSED)
@@ -310,6 +334,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statements_give_what_they_should),
 		cmocka_unit_test(settings_end_with_the_transaction),
+		cmocka_unit_test(one_at_a_time_keeps_house),
 		cmocka_unit_test(a_role_is_seen_as_it_is),
 	};
 	int failed;

@@ -13,7 +13,7 @@ from stack import Cluster  # noqa: E402
 from stand import SECONDS, Stand, Trial, report, start_again  # noqa: E402
 
 # A run that hangs is ended, with its processes; longer faults may take longer.
-LIMIT_SECONDS = int(max(15 * 60, 40 * SECONDS))
+LIMIT_SECONDS = int(max(15 * 60, 50 * SECONDS))
 
 
 def pytest_sessionstart(session):

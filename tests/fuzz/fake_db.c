@@ -395,7 +395,7 @@ tx_step(struct tx *tx, enum sql_id id)
 	CHECK(tx->steps < TX_STEPS_MAX);
 	step = &tx->step[tx->steps++];
 	*step = (struct tx_step) { .id = id };
-	bind_init(&step->bind, tx->arena);
+	bind_init(&step->bind, tx->arena, sql_catalogue[id].nparams);
 	return &step->bind;
 }
 
@@ -567,7 +567,7 @@ row_text(const struct row *r, int column)
 		return any_text();
 	default:
 		if (column >= COL_CUSTOMER__COUNT)
-			return any_text(); /* of the subscription that a GET shows */
+			return STR_NONE; /* no subscription */
 		CHECK(column > COL_CUSTOMER_ID && column < COL_CUSTOMER_IS_ACTIVE);
 		return customer_text(r, column);
 	}

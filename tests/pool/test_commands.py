@@ -335,6 +335,22 @@ def environments_of(db, org):
         return [row[0] for row in cursor.fetchall()]
 
 
+# Rows of what bills: table, columns, values.
+BILLING = [
+    ("billing_setting", "currency", "'eur'"),
+    ("subscription", "id, customer_id, plan_id, name, status, base_price, metadata, zone, start_date, created_at, updated_at",
+     "gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'n', 'active', 1, '{}', 'UTC', now(), now(), now()"),
+    ("invoice", "id, customer_id, subscription_id, number, status, invoice_type, currency, subtotal, credit_applied, total, period_index, issue_date, "
+     "due_date, plan_id, plan_name, token, created_at, updated_at", "gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'paid', 'recurring', "
+     "'eur', 1, 0, 1, 1, now(), now(), gen_random_uuid(), 'n', 't', now(), now()"),
+    ("invoice_line", "invoice_id, position, description, quantity, unit_amount, amount", "gen_random_uuid(), 1, 'd', 1, 1, 1"),
+    ("invoice_counter", "last", "1"),
+    ("customer_credit", "customer_id, balance", "gen_random_uuid(), 1"),
+    ("test_clock_run", "id, started_at, target_at, estimated", "gen_random_uuid(), now(), now() + interval '1 day', 0"),
+    ("test_clock_item", "run_id, position, subscription_id, what, due_at, done", "gen_random_uuid(), 1, gen_random_uuid(), 'renew', now(), true"),
+]
+
+
 def fill(db, org):
     """A row in every table that has rows of tenants; returns the environments."""
     environments = environments_of(db, org)
@@ -353,6 +369,8 @@ def fill(db, org):
             cursor.execute("INSERT INTO plan_price (environment_id, id, plan_id, billing_interval, price, trial_days, is_default, metadata, "
                            "created_at, updated_at) SELECT environment_id, gen_random_uuid(), id, 'monthly', 1, 0, true, '{}', now(), now() "
                            "FROM plan WHERE environment_id = %s", (environment,))
+            for table, columns, values in BILLING:
+                cursor.execute(f"INSERT INTO {table} (environment_id, {columns}) VALUES (%s, {values})", (environment,))
     assert all(rows_by_table(db, environments).values())
     return environments
 

@@ -21,7 +21,11 @@ SECOND = "0002_rate_limit"
 def behind(new_database):
     """A database that lacks all but the first migration; the second one changes api_key."""
     database = new_database()
+    later = "".join(path.read_text() for path in MIGRATIONS[1:])
     with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        for kind in ("TABLE", "FUNCTION"):
+            cursor.execute(f"DROP {kind} IF EXISTS " + ", ".join(re.findall(rf"(?m)^CREATE {kind} (\w+)", later)) + " CASCADE")
+        cursor.execute("ALTER TABLE event DROP COLUMN subscription_id, DROP COLUMN invoice_id, DROP COLUMN data")
         cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit, DROP COLUMN limit_of; DROP INDEX api_key_not_revoked, api_key_live, "
                        "customer_email; DELETE FROM schema_migration WHERE version > 1")
     return database

@@ -47,6 +47,7 @@ FAULTS = {
     "isolation": ("ALTER ROLE clientele_serve IN DATABASE {db} SET default_transaction_isolation = serializable", "clientele_serve",
                   "default_transaction_isolation " + ALTER.format("read committed")),
     "housekeeping": ("ALTER DATABASE {db} SET app.housekeeping = on", "clientele_serve", "app.* are settings of Clientele's own"),
+    "clerk": ("ALTER DATABASE {db} SET app.clerk = on", "clientele_serve", "app.* are settings of Clientele's own"),
     "environment": ("ALTER DATABASE {db} SET app.environment = '00000000-0000-0000-0000-000000000000'", "clientele_serve",
                     "app.* are settings of Clientele's own"),
     "foreign schema": ("CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO PUBLIC; ALTER ROLE clientele_serve IN DATABASE {db} SET search_path = other, public",

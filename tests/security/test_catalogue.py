@@ -16,6 +16,7 @@ GRANTS = {
     "schema_migration": {"SELECT"},
     "event": {"INSERT"},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"},
+    # Of no resource that is made: what a test clock has done.
     "test_clock_item": {"SELECT", "INSERT", "DELETE"},
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
         "status", "completed", "failed", "passed_at", "passed_id")},

@@ -26,8 +26,11 @@ struct tenant_of_world {
 };
 extern struct tenant_of_world tenants[TENANTS];
 
-/* intensity: faults in a thousand statements, about; 0: a healthy one. */
-void database_begin(unsigned intensity, int64_t lasts_us);
+/*
+ * intensity: how much goes wrong until lasts_us; 0: nothing. apart: there can be a connection for each
+ * kind of statement, so quick ones and slow ones share none.
+ */
+void database_begin(unsigned intensity, int64_t lasts_us, bool apart);
 
 /* From now on it is healthy. */
 void database_heals(void);

@@ -194,8 +194,12 @@ notice_end(void *with, int64_t n)
 {
 	struct front *f = with;
 
-	if (n == f->number && f->open)
-		take(f);
+	if (n != f->number || !f->open)
+		return;
+	take(f);
+	/* libfcgi may have closed it, which nobody tells. */
+	if (n == f->number && f->open && f->op && f->manner == SENDS_RUBBISH)
+		soon(f, SECOND, notice_end);
 }
 
 void
@@ -449,6 +453,8 @@ send_part(void *with, int64_t n)
 		return;
 	}
 	f->sent_us = world.now_us;
+	if (f->manner == SENDS_RUBBISH)
+		soon(f, SECOND, notice_end);
 	if (f->manner == LEAVES)
 		soon(f, happens(700) ? between(0, 10 * MS) : between(0, 4 * SECOND), leave);
 	if (f->manner == HALF_CLOSES) {
@@ -788,6 +794,8 @@ front_judge(void)
 		if (!f->open)
 			continue;
 		promise(!f->accepted || f->far == -1, "front %u: the worker has left, and its connection is open", i);
+		if (f->manner == READS_SLOWLY)
+			f->manner = HALF_CLOSES; /* there is no more time to be slow in */
 		if (f->accepted)
 			take(f);
 		else

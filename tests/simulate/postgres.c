@@ -254,6 +254,7 @@ struct pg_conn {
 	/* Since it was last idle: what shares it. */
 	unsigned        together;
 	bool            slow, writes, waits;
+	bool            has_searched, has_read; /* ever */
 	char            error[128];
 };
 
@@ -267,6 +268,7 @@ static struct {
 	bool     no_room, unreachable;
 	int64_t  slow_until_us;
 	int64_t  lock_us, statement_us;
+	bool     apart;
 } db;
 
 static bool
@@ -930,6 +932,8 @@ run_enter(struct run *r)
 {
 	r->b->tenant = tenant_of(r->m);
 	r->b->entered = true;
+	if (r->m->id == SQL_GROUP_ENTER)
+		r->b->replay = false;
 	return r->m->id == SQL_ENVIRONMENT_ENTER_ALONE ? lock_number(r, number_at(r->m, 1)) : DONE;
 }
 
@@ -991,6 +995,7 @@ static const struct statement {
 	[SQL_SCHEMA_VERSION] = { run_schema, ROWS, 30, 100 },
 	[SQL_ENVIRONMENT_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_ENVIRONMENT_ENTER_ALONE] = { run_enter, ROWS | WAITS | ENTERS, 5, 20 },
+	[SQL_GROUP_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_GROUP_LOCK] = { run_group_lock, ROWS | WAITS, 5, 20 },
 	[SQL_IDEMPOTENCY_LOOK] = { run_look, ROWS | OF_TENANT | WRITES, 10, 60 },
 	[SQL_IDEMPOTENCY_PUT] = { run_put, OF_TENANT | WRITES, 20, 60 },
@@ -1052,14 +1057,16 @@ check_statement(struct backend *b, const struct msg *m)
 
 	promise(s->run, "%s is no statement that the simulation knows", name);
 	promise(m->n == sql_catalogue[m->id].nparams, "%s has %d parameters", name, m->n);
-	if (s->is & ENTERS) {
+	if (m->id == SQL_GROUP_ENTER)
+		promise(b->group, "a transaction that is no group goes on as one");
+	else if (s->is & ENTERS) {
 		b->members++;
 		promise(b->members == 1 || b->group, "two transactions share one commit, and are no group");
 		database_counts.grouped += b->group;
 	}
 	if (s->is & OF_TENANT)
 		promise(b->entered && b->tenant == tenant_of(m), "%s runs in an environment that was not entered for it", name);
-	if (m->id == SQL_CUSTOMER_UPDATE || m->id == SQL_CUSTOMER_CREATE_MANY)
+	if (m->id == SQL_CUSTOMER_CREATE_MANY)
 		promise(!b->group, "%s is in a group", name);
 }
 
@@ -1350,6 +1357,9 @@ check_company(PGconn *c, enum sql_id id)
 			database_counts.batches++;
 		database_counts.batched += c->together > 1;
 	}
+	c->has_searched |= (s->is & SLOW) != 0;
+	c->has_read |= id == SQL_KEY_FIND || id == SQL_CUSTOMER_GET || id == SQL_CUSTOMER_GET_EXTERNAL || id == SQL_CUSTOMER_LIST;
+	promise(!db.apart || !c->has_searched || !c->has_read, "gets and searches use one connection");
 	c->slow |= (s->is & SLOW) != 0;
 	c->writes |= (s->is & WRITES) != 0;
 	c->waits |= (s->is & WAITS) != 0;
@@ -1508,7 +1518,14 @@ PQsendQueryParams(PGconn *c, const char *text UNUSED, int n UNUSED, const Oid *t
 		else
 			die(b, happens(500) ? "57P01" : NULL);
 	} else {
-		answer(b, result_new(fault(20) ? PGRES_FATAL_ERROR : PGRES_TUPLES_OK));
+		PGresult *r = result_new(fault(20) ? PGRES_FATAL_ERROR : PGRES_TUPLES_OK);
+		char      pid[16];
+
+		/* The process that answers comes last. */
+		snprintf(pid, sizeof(pid), "%d", PQbackendPID(c));
+		if (r->status == PGRES_TUPLES_OK)
+			add_row(r, 1, &(struct cell) { pid, (int)strlen(pid) });
+		answer(b, r);
 		send_items(b);
 	}
 	if (!c->mute)
@@ -1801,8 +1818,9 @@ strike(void *with UNUSED, int64_t n UNUSED)
 }
 
 void
-database_begin(unsigned intensity, int64_t lasts_us)
+database_begin(unsigned intensity, int64_t lasts_us, bool apart)
 {
+	db.apart = apart;
 	db.intensity = intensity;
 	db.until_us = lasts_us;
 	db.lock_us = db.statement_us = SECOND;

@@ -146,20 +146,26 @@ run(uint64_t seed, bool trace, bool logs)
 		.healthy = intensity == 0,
 	};
 	world.scarce = intensity && happens(300);
+	/*
+	 * A key that is looked up and a write each have request_timeout, twice when they run again,
+	 * and a second to be cancelled in; unless they wait for others to leave their places.
+	 */
+	if (conf.requests_in_hand >= plan.connections)
+		plan.limit_us = (4 * timeout_ms + 3000) * MS;
 	note("seed %llu: faults %u, %u connections, %u requests, rude %u, in hand %lld, request_timeout %lld ms, lock_timeout %lld ms",
 	    (unsigned long long)seed, intensity, plan.connections, plan.asks, plan.rude, (long long)conf.requests_in_hand,
 	    (long long)timeout_ms, (long long)lock_ms);
-	database_begin(intensity, 600 * (int64_t)SECOND);
+	heritage_init(&h);
+	h.lanes = happens(700) ? 4 : (unsigned)between(1, 4);
+	database_begin(intensity, 600 * (int64_t)SECOND, intensity == 0 && h.lanes == 4);
 	front_begin(&plan);
 	later(50 * MS, look, NULL, 0);
 	if (happens(150))
 		later(between(0, 4 * SECOND), tell_to_leave, NULL, 0);
-	heritage_init(&h);
 	h.conf = &conf;
 	h.allow = &allow;
 	h.stats = stats_new(1);
 	h.buckets = buckets_new();
-	h.lanes = happens(700) ? 4 : (unsigned)between(1, 4);
 	h.fd[HERITAGE_LISTEN] = plan.listen_fd;
 	code = worker_run(&h);
 	promise(code == 0 || !world.loops, "the worker ends with %d", code);

@@ -104,6 +104,43 @@ another_tenant_is_known_once_it_has_been_seen(void **state UNUSED)
 	assert_true(share_begin(&share, 6, 2, NOW_MS));
 }
 
+/* Asked while no place is free. */
+static void
+the_last_to_come_of_those_that_have_too_much_makes_room(void **state UNUSED)
+{
+	static const struct {
+		int64_t  percent, silent_ms; /* others; -1: never seen */
+		uint64_t tags[PLACES];
+		int64_t  ago_ms[PLACES];
+		int      goes;
+	} cases[] = {
+		{ 50, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 100, 200, 300, 400, 500 }, 3 },
+		{ 50, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 10, 200, 300, 400, 500 }, 4 }, /* that one is quick */
+		{ 50, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 600, 20, 30, 40, 50 }, -1 },  /* so are all of these */
+		{ 50, 0, { 1, 1, 1, 1, 1, 2, 2, 2 }, { 900, 800, 700, 600, 500, 100, 100, 100 }, 4 },
+		{ 50, 0, { 1, 1, 1, 1, 2, 2, 2, 2 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, -1 },
+		{ 25, 0, { 1, 1, 1, 2, 2, 2, 3, 3 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, 5 },
+		{ 1, 0, { 1, 2, 3, 4, 5, 6, 7, 8 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, -1 },
+		{ 50, -1, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, -1 },
+		{ 50, SHARE_KNOWN_MS, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, -1 },
+		{ 100, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 900, 800, 700, 600, 500, 400, 300, 200 }, -1 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		int goes;
+
+		set_up(NULL);
+		share.percent = cases[i].percent;
+		if (cases[i].silent_ms >= 0)
+			know_others(cases[i].silent_ms);
+		for (size_t k = 0; k < PLACES; k++)
+			share.place[k] = (struct share_place) { cases[i].tags[k], NOW_MS - cases[i].ago_ms[k] };
+		goes = share_overstayer(&share, NOW_MS);
+		if (goes != cases[i].goes)
+			fail_msg("case %zu: %d", i, goes);
+	}
+}
+
 static void
 tenants_and_the_largest_are_counted(void **state UNUSED)
 {
@@ -149,6 +186,7 @@ main(void)
 		TEST(what_is_held_for_long_counts),
 		TEST(what_has_ended_counts_no_more),
 		TEST(another_tenant_is_known_once_it_has_been_seen),
+		TEST(the_last_to_come_of_those_that_have_too_much_makes_room),
 		TEST(tenants_and_the_largest_are_counted),
 		TEST(tags_are_the_environments),
 	};

@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "db/cell.h"
 #include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
@@ -35,7 +36,7 @@ static const struct member updated[] = {
 
 /* ---- reading ---- */
 
-/* What stands in a row after the columns of a customer (:live). */
+/* The row in the cell after the columns of a customer (:live). */
 static const struct member live_members[] = {
 	FIELD_KEPT(UUID, live.id),
 	FIELD_KEPT(TEXT, live.status),
@@ -46,20 +47,20 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+
 static enum err
 find(struct call *c, struct tx *tx, struct customer *out)
 {
-	enum err   e = stored_find(c, &customer_fields, tx, out);
-	struct row row;
-	int        column = COL_CUSTOMER__COUNT;
+	enum err          e = stored_find(c, &customer_fields, tx, out);
+	const struct row *live;
+	struct row        row;
 
 	if (e != ERR_OK)
 		return e;
 	row = tx_row(tx, READ_STEP, 0);
-	if (row_is_null(&row, column))
-		return ERR_OK;
-	for (size_t i = 0; i < COUNTOF(live_members); i++)
-		member_read_at(&row, column++, &live_members[i], out);
+	if (cell_rows(row_text(&row, COL_CUSTOMER_GET_LIVE), c->arena, &live) > 0)
+		member_read(live, live_members, COUNTOF(live_members), out);
 	return ERR_OK;
 }
 

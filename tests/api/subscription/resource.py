@@ -56,6 +56,7 @@ RESOURCE = Resource(
     path="/subscriptions",
     prefix="sub_",
     table="subscription",
+    # Of a sandbox all of it can be deleted (test_clock).
     grants={"SELECT", "INSERT", "UPDATE", "DELETE"},
     # What bills it; invoices are made by subscriptions alone.
     more_tables={
