@@ -5,7 +5,7 @@
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at'
--- After the columns of a customer: his live subscription with its plan, as a row in a cell; or NULL.
+-- After the columns of a customer: the live subscription with its plan, a row in a cell, or NULL.
 \set live ', CASE WHEN l.id IS NOT NULL THEN ARRAY[ROW(l.id, l.status, l.plan_id, l.plan_code'
 \set live :live ', l.plan_name, l.period_end, l.cancels)] END AS live'
 \set live_from ' LEFT JOIN (SELECT s.environment_id, s.customer_id, s.id, s.status, s.plan_id'

@@ -4,8 +4,8 @@
 -- Settings that must hold whatever those of the role are. $1 statement timeout and $2 lock timeout,
 -- in ms; $3 whether they are for this transaction only, instead of the connection. A plan is kept
 -- as long as the connection, so it must not be one that suits only the few rows that a table had
--- when the plan was made. The last column is the server's process: behind a pooler it is not the
--- one that was announced.
+-- when the plan was made. $4 is the process that was
+-- announced: behind a pooler another one answers, as the last column says.
 SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('lock_timeout', $2::text, $3),
        set_config('idle_in_transaction_session_timeout', '5000', $3),
@@ -16,7 +16,7 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('enable_seqscan', 'off', $3),
        set_config('jit', 'off', $3),
        set_config('timezone', 'UTC', $3),
-       pg_backend_pid();
+       pg_backend_pid() <> $4::bigint;
 
 -- name: role_check
 -- out: superuser bypasses owner member powers becomes row_security replication isolation settings

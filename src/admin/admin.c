@@ -3,49 +3,16 @@
 #include "admin/admin_http.h"
 #include "admin/health.h"
 #include "base/log.h"
+#include "base/told.h"
 #include "guard/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { SWEEP_MS = 1000 };
-
-/* Signals come through a descriptor; later threads inherit the mask. -1 on failure. */
-static int
-take_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE,
-		SIGXFSZ };
-	sigset_t         obeyed;
-
-	for (size_t i = 0; i < COUNTOF(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&obeyed);
-	sigaddset(&obeyed, SIGTERM);
-	sigaddset(&obeyed, SIGUSR1); /* opens the log again */
-	sigprocmask(SIG_SETMASK, &obeyed, NULL);
-	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* False when a signal has come that ends the process. */
-static bool
-obey(int signal_fd)
-{
-	struct signalfd_siginfo got;
-
-	while (read(signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got)) {
-		if (got.ssi_signo != SIGUSR1)
-			return false;
-		log_reopen(false);
-	}
-	return true;
-}
 
 /* The sockets, and where the commands of each go. */
 static const struct {
@@ -72,7 +39,7 @@ wait_for_the_end(const struct servers *s, int signal_fd, int lifeline_fd)
 			return false;
 		for (size_t i = 0; i < COUNTOF(sockets); i++)
 			admin_http_sweep(s->http[i]);
-	} while (obey(signal_fd));
+	} while (told_stay(signal_fd));
 	return true;
 }
 
@@ -111,7 +78,7 @@ lift(struct heritage *h)
 
 		if (*fd == -1)
 			continue;
-		*fd = sandbox_lift(*fd);
+		*fd = sandbox_lift(SANDBOX_ADMIN, *fd);
 		if (*fd == -1)
 			return -1;
 		first = first == -1 ? *fd : first;
@@ -139,7 +106,7 @@ admin_run(const struct heritage *given)
 {
 	struct heritage lifted = *given, *h = &lifted;
 	struct health  *health = NULL;
-	int             listen_fd = lift(h), signal_fd = take_signals();
+	int             listen_fd = lift(h), signal_fd = told_open(true);
 	int             code = EXIT_OS;
 
 	/* What it finds about the database is in /ready, and the workers log it, too. */

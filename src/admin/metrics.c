@@ -201,7 +201,7 @@ static const struct {
 	{ "requests_total", "counter",
 	    "Answers by route, method and class of status.", write_requests },
 	{ "request_duration_seconds", "histogram",
-	    "From a request's accept to its answer's last byte.", write_took },
+	    "From a request's last byte to its answer's first.", write_took },
 	{ "database_duration_seconds", "histogram",
 	    "Waiting for PostgreSQL, of requests that asked it.", write_database },
 	{ "database_wait_seconds", "histogram",

@@ -165,7 +165,8 @@ void
 id_random_text(struct str prefix, size_t digits, char *out, size_t size)
 {
 	assert(prefix.len + digits < size);
-	memcpy(out, prefix.ptr, prefix.len);
+	if (prefix.len)
+		memcpy(out, prefix.ptr, prefix.len);
 	for (size_t i = 0; i < digits;) {
 		unsigned char bytes[32];
 		size_t        n = digits - i < sizeof(bytes) ? digits - i : sizeof(bytes);

@@ -136,7 +136,7 @@ rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns, struct rate
 
 	if (taken)
 		*full_at_ns = now_ns + debt + step;
-	else if (debt > size)
+	else if (debt > size + RATE_LATE_NS)
 		*full_at_ns = now_ns + size;
 	rate_look(r, *full_at_ns, now_ns, out);
 	return taken;

@@ -12,6 +12,8 @@
 
 #include "base/str.h"
 
+#define RATE_LATE_NS INT64_C(600000000000) /* the largest request_timeout (conf/conf.c) */
+
 enum {
 	RATE_MAX = 999999, /* of count and burst: six digits, as in the CHECK in sql/migrate */
 	RATE_TEXT_BYTES = 32,
@@ -43,8 +45,11 @@ struct rate_view {
 void rate_look(const struct rate *r, int64_t full_at_ns, int64_t now_ns, struct rate_view *out);
 
 /*
- * Takes a token: true, and *full_at_ns is later. False: there is none, and a *full_at_ns that is
- * further away than an empty bucket's becomes that. out: the view after that.
+ * Takes a token: true, and *full_at_ns is later. False: there is none. out: the view after that.
+ *
+ * A caller may have read the clock up to RATE_LATE_NS ago, and others may have taken tokens since;
+ * the bucket then looks emptier than empty to it, and stays as it is. A *full_at_ns that not even
+ * this explains becomes that of an empty bucket.
  */
 bool rate_take(const struct rate *r, int64_t *full_at_ns, int64_t now_ns,
     struct rate_view *out) MUSTCHECK;

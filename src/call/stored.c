@@ -76,17 +76,19 @@ stored_get(struct call *c, const struct fields *f, struct tx *tx, unsigned view)
 }
 
 enum err
-stored_returned(struct write *w, const struct fields *f, unsigned view)
+stored_returned(struct write *w, size_t step, int status, const struct fields *f, unsigned view)
 {
 	struct call *c = w->call;
 	void        *returned = room(c, f, 1);
 	struct row   row;
 
-	if (write_rows(w, 0) == 0)
+	if (write_rows(w, step) == 0)
 		return stored_missing(c, f);
-	row = write_row(w, 0, 0);
+	row = write_row(w, step, 0);
 	stored_read(&row, f, returned);
-	return field_reply(c, 200, f, returned, view);
+	if (status == 201)
+		field_location(c, f, returned);
+	return field_reply(c, status, f, returned, view);
 }
 
 /* ---- a page of a list ---- */

@@ -44,8 +44,9 @@ enum err stored_find(struct call *c, const struct fields *f, struct tx *tx, void
 /* Does that, and answers with it. */
 enum err stored_get(struct call *c, const struct fields *f, struct tx *tx, unsigned view);
 
-/* For 'make' of a write: answers with the row that its first statement returned. */
-enum err stored_returned(struct write *w, const struct fields *f, unsigned view);
+/* For 'make' of a write: answers with the row that a step returned; 201 with its Location. */
+enum err stored_returned(struct write *w, size_t step, int status, const struct fields *f,
+    unsigned view);
 
 /* ---- a page of a list ---- */
 

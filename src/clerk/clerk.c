@@ -4,14 +4,13 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/told.h"
 #include "clerk/job.h"
 #include "guard/sandbox.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
@@ -45,39 +44,6 @@ struct clerk {
 	int64_t             look_pause_ms;
 	char                why[WHY_BYTES]; /* what the log has about that */
 };
-
-/* Blocks what the clerk obeys and returns the descriptor to read it from; -1 on failure. */
-static int
-take_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE,
-		SIGXFSZ };
-	sigset_t         obeyed;
-
-	for (size_t i = 0; i < COUNTOF(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&obeyed);
-	sigaddset(&obeyed, SIGTERM);
-	sigaddset(&obeyed, SIGUSR1); /* opens the log again */
-	sigprocmask(SIG_SETMASK, &obeyed, NULL);
-	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* False when a signal has come that ends the process. */
-static bool
-obey(const struct clerk *c)
-{
-	struct signalfd_siginfo got;
-	bool                    stay = true;
-
-	while (read(c->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
-		if (got.ssi_signo == SIGUSR1)
-			log_reopen(false);
-		else
-			stay = false;
-	return stay;
-}
 
 /* Half the interval to one and a half, so that the turns of several clerks do not coincide. */
 static int64_t
@@ -273,7 +239,7 @@ wait_for_work(struct clerk *c)
 	int64_t ms = patience(c);
 
 	poll(fds, COUNTOF(fds), ms < INT32_MAX ? (int)ms : INT32_MAX);
-	if (fds[1].revents || !obey(c))
+	if (fds[1].revents || !told_stay(c->signal_fd))
 		return false;
 	if (fds[2].revents)
 		(void)db_look(c->db);
@@ -318,7 +284,7 @@ clerk_run(const struct heritage *h)
 	struct clerk c = {
 		.conf = h->conf,
 		.stats = h->stats->clerk,
-		.signal_fd = take_signals(),
+		.signal_fd = told_open(true),
 		.lifeline_fd = h->fd[HERITAGE_LIFELINE],
 	};
 

@@ -162,7 +162,7 @@ print_public_url(const struct settings *s, struct buf *out)
 	buf_fmt(out, "%s", s->conf->public_url);
 }
 
-/* Places in a shipped file: the texts around them tell them from all others; what is put there. */
+/* A place in a shipped file, which the texts around it make the only one, and what is put there. */
 struct place {
 	struct str before, shipped;
 	print_fn  *print;
@@ -216,29 +216,26 @@ static const struct {
 	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
 };
 
-/* Replaces the place wherever it stands in text; into is another buffer. */
+/* Replaces the place in text, where it must stand exactly once; into is another buffer. */
 static void
 fit(const struct place *p, const struct settings *s, struct str text, struct buf *into)
 {
 	struct buf  wanted;
 	const char *at;
-	bool        found = false;
+	size_t      end;
 
 	buf_init(&wanted, 1024);
 	buf_fmt(&wanted, "%.*s%.*s%.*s", STR_ARGS(p->before), STR_ARGS(p->shipped),
 	    STR_ARGS(p->after));
-	while ((at = memmem(text.ptr, text.len, wanted.ptr, wanted.len))) {
-		size_t before = (size_t)(at - text.ptr);
-
-		buf_add(into, text.ptr, before);
-		buf_str(into, p->before);
-		p->print(s, into);
-		buf_str(into, p->after);
-		text = (struct str) { at + wanted.len, text.len - before - wanted.len };
-		found = true;
-	}
-	assert(found); /* a file in conf/ was changed and the table above was not */
-	buf_str(into, text);
+	at = memmem(text.ptr, text.len, wanted.ptr, wanted.len);
+	assert(at != NULL); /* a file in conf/ was changed and the table above was not */
+	end = (size_t)(at - text.ptr) + wanted.len;
+	assert(memmem(text.ptr + end, text.len - end, wanted.ptr, wanted.len) == NULL);
+	buf_add(into, text.ptr, (size_t)(at - text.ptr));
+	buf_str(into, p->before);
+	p->print(s, into);
+	buf_str(into, p->after);
+	buf_add(into, text.ptr + end, text.len - end);
 	buf_fini(&wanted);
 }
 

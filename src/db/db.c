@@ -80,14 +80,6 @@ db_tenant(struct db *db, uint64_t tag)
 	db->tenant = tag;
 }
 
-void
-db_limit(struct db *db, bool (*ask)(void *with), void *with, int64_t every_ms)
-{
-	db->ask = ask;
-	db->ask_with = with;
-	db->ask_every_ms = every_ms;
-}
-
 struct db_meter
 db_meter_take(struct db *db)
 {

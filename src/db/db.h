@@ -65,7 +65,7 @@ struct db_meter {
 	struct db_statements statements; /* that were sent */
 	/* The watched peer has left. No transaction runs until db_meter_take() resets this. */
 	bool     left;
-	bool     cut; /* what db_limit() was given said so */
+	bool     cut; /* others wanted its place (lanes_cut()) */
 };
 
 struct db_meter db_meter_take(struct db *db);
@@ -128,12 +128,6 @@ int64_t db_retry_ms(const struct db *db);
  * NULL: there is none that could leave.
  */
 void db_watch(struct db *db, const struct peer *peer);
-
-/*
- * Asks this function every so often while a transaction waits for its answers. Once it returns
- * true, the running statement is cancelled (tx->cut).
- */
-void db_limit(struct db *db, bool (*ask)(void *with), void *with, int64_t every_ms);
 
 /*
  * Whether this connection may serve: its server, role and settings are such that tenants are kept

@@ -245,14 +245,15 @@ bool
 lane_send_settings(const struct lane *l, PGconn *conn)
 {
 	const struct conf *conf = l->conf;
-	char               statement_ms[24], lock_ms[24];
+	char               statement_ms[24], lock_ms[24], pid[16];
 	const char        *for_transaction = conf->prepared_statements ? "false" : "true";
-	const char        *values[] = { statement_ms, lock_ms, for_transaction };
+	const char        *values[] = { statement_ms, lock_ms, for_transaction, pid };
 
 	snprintf(statement_ms, sizeof(statement_ms), "%jd",
 	    (intmax_t)timeout_ms(l->role, conf->statement_timeout_ms));
 	snprintf(lock_ms, sizeof(lock_ms), "%jd",
 	    (intmax_t)timeout_ms(l->role, conf->lock_timeout_ms));
+	snprintf(pid, sizeof(pid), "%d", PQbackendPID(conn));
 	return PQsendQueryParams(conn, sql_catalogue[SQL_SESSION_BEGIN].text, COUNTOF(values), NULL,
 	    values, NULL, NULL, 0) == 1;
 }
@@ -268,35 +269,41 @@ says_end(const PGresult *res)
 
 /* Whether another process answers than the one that was announced. */
 static bool
-is_pooled(const PGconn *conn, const PGresult *settings)
+is_pooled(const PGresult *settings)
 {
-	int64_t pid;
-
-	return !str_to_i64(str_of(PQgetvalue(settings, 0, PQnfields(settings) - 1)), 0, INT32_MAX,
-		   &pid)
-	    || pid != PQbackendPID(conn);
+	return *PQgetvalue(settings, 0, PQnfields(settings) - 1) == 't';
 }
 
-/*
- * With a deadline: a server that falls silent after the login must not hold the worker. ended: the
- * server has ended the connection, and said nothing against the settings.
- */
-static bool
-begin_session(struct lane *l, bool *ended)
+/* What became of a session that was to begin. */
+enum beginning {
+	BEGUN,
+	SETTINGS_REFUSED,
+	SETTINGS_LOST,  /* they were not sent, or got no answer */
+	SESSION_ENDED,  /* by the server, which said nothing against the settings */
+};
+
+/* With a deadline: a server that falls silent after the login must not hold the worker. */
+static enum beginning
+begin_session(struct lane *l)
 {
-	bool    lost = false, ok = PQsetnonblocking(l->conn, 1) == 0;
+	bool    lost = false, refused = false, ended = false;
+	bool    ok = PQsetnonblocking(l->conn, 1) == 0;
 	int64_t end = clock_mono_ms() + CONNECT_TIMEOUT_S * 1000;
 
 	if (l->conf->prepared_statements) {
 		ok = ok && lane_send_settings(l, l->conn);
 		for (PGresult *res; ok && (res = wait_plain(l->conn, end, &lost)); PQclear(res)) {
 			ok = PQresultStatus(res) == PGRES_TUPLES_OK;
-			l->pooled = ok && is_pooled(l->conn, res);
-			*ended = says_end(res);
+			l->pooled = ok && is_pooled(res);
+			ended = says_end(res);
+			refused = !ok && !ended;
 		}
 	}
-	*ended |= PQstatus(l->conn) != CONNECTION_OK;
-	return ok && !lost && PQenterPipelineMode(l->conn) == 1;
+	if (ended || PQstatus(l->conn) != CONNECTION_OK)
+		return SESSION_ENDED;
+	if (refused)
+		return SETTINGS_REFUSED;
+	return ok && !lost && PQenterPipelineMode(l->conn) == 1 ? BEGUN : SETTINGS_LOST;
 }
 
 /* Waits for half of the pause, and for a random part of the other half. */
@@ -320,22 +327,27 @@ lane_is_usable(const struct lane *l)
 void
 lane_attempt(struct lane *l)
 {
-	bool ended = true;
+	static const struct {
+		enum db_condition condition;
+		const char       *why;
+	} said[] = {
+		[SETTINGS_REFUSED] = { DB_CONDITION_REFUSED,
+		    "the database refuses the session settings" },
+		[SETTINGS_LOST] = { DB_CONDITION_UNREACHABLE,
+		    "the session settings were not sent, or got no answer" },
+		[SESSION_ENDED] = { DB_CONDITION_UNREACHABLE,
+		    "the database ends connections as soon as they are made" },
+	};
+	enum beginning became = SESSION_ENDED;
 
 	/* Who ends the connections of a role may hit one that has only begun: then once more. */
-	for (int tries = 0; tries < 2 && ended; tries++) {
-		ended = false;
+	for (int tries = 0; tries < 2 && became == SESSION_ENDED; tries++) {
 		l->conn = lane_open(l);
-		if (!l->conn || begin_session(l, &ended))
+		if (!l->conn || (became = begin_session(l)) == BEGUN)
 			return;
 		PQfinish(l->conn);
 		l->conn = NULL;
-		if (ended)
-			set_why(l, DB_CONDITION_UNREACHABLE, "the database ends connections as "
-			    "soon as they are made");
-		else
-			set_why(l, DB_CONDITION_REFUSED, "the database refuses the session "
-			    "settings");
+		set_why(l, said[became].condition, "%s", said[became].why);
 	}
 }
 

@@ -40,9 +40,6 @@ struct db {
 	uint64_t           tenant;           /* db_tenant() */
 	int64_t            deadline_ms;      /* monotonic, of the running transaction */
 	const struct peer *peer;             /* db_watch() */
-	bool             (*ask)(void *with); /* db_limit() */
-	void              *ask_with;
-	int64_t            ask_every_ms;
 	struct db_meter    meter;
 };
 

@@ -908,7 +908,7 @@ flush_class(struct lanes *l, enum lane_class class)
 			continue;
 		}
 		if (class != LANE_READ && !choose_first(l, class))
-			return;
+			break;
 		if (!fill_group(s, q))
 			fill_batch(s, q);
 		start_batch(s);
@@ -999,12 +999,6 @@ tick_batch(struct seat *s, int64_t now)
 	for (struct wait *w = s->first; w; w = w->next) {
 		struct db *db = w->db;
 
-		if (s->members == 1 && db->ask && !db->meter.cut && !db->meter.left) {
-			if (db->ask(db->ask_with))
-				cut_short(db, &db->meter.cut);
-			else if (now + db->ask_every_ms < next)
-				next = now + db->ask_every_ms;
-		}
 		if (db->deadline_ms < next)
 			next = db->deadline_ms;
 		s->broken |= db->deadline_ms <= now;

@@ -11,7 +11,8 @@
  *            Behind a pooler, which may give each transaction another server, a batch is one.
  * Group      Transactions that say so (tx->group) run as one, with one commit. First all locks of
  *            idempotency keys are taken, in the order of their numbers; then the members run in the
- *            order of what they write. So groups cannot lock each other out. No group has two
+ *            order of what they write. So groups of creates cannot lock each other out; where
+ *            two name the same row differently, lock_timeout ends the wait of one. No group has two
  *            members with the same lock or the same order. Each member enters its environment anew.
  *            Where members have more to send once they have read (tx->then), all read first, and
  *            then all send that. If one of them fails, nothing of the group was done, and each runs

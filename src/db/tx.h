@@ -58,7 +58,7 @@ struct tx {
 	bool            reads;
 	bool            again; /* safe to run again when the outcome is unknown */
 	enum tx_outcome outcome;
-	bool            cut;         /* it was cancelled because of db_limit() */
+	bool            cut;         /* others wanted its place, and it was cancelled */
 	bool            last_undone; /* the last run certainly did nothing, whatever others did */
 	/* False: undoes the transaction; then tx_run() returns DB_OK with outcome TX_UNDONE. */
 	bool          (*then)(struct tx *tx, void *with);

@@ -52,30 +52,21 @@ wait_cancel(PGconn *conn)
 
 /*
  * Cancels the running statement and leaves it the time to end, so that the connection can be used
- * again. why: the member of the meter that tells the reason.
+ * again.
  */
 static bool
-cut_short(struct db *db, bool *why)
+cut_short(struct db *db)
 {
-	*why = true;
+	db->meter.left = true;
 	if (!wait_cancel(db->lane->conn))
 		return false;
 	db->deadline_ms = clock_mono_ms() + CANCEL_GRACE_MS;
 	return true;
 }
 
-/* The longest wait until something has to be looked at again. */
-static int
-patience_ms(const struct db *db, int64_t left)
-{
-	if (db->ask && !db->meter.cut && left > db->ask_every_ms)
-		left = db->ask_every_ms;
-	return left < INT32_MAX ? (int)left : INT32_MAX;
-}
-
 /*
  * Waits until libpq can go on; false when the deadline has passed or the socket is broken. The
- * running statement is cut short when the watched peer leaves, or when db_limit() says so.
+ * running statement is cut short when the watched peer leaves.
  */
 static bool
 wait_for(struct db *db)
@@ -95,15 +86,12 @@ wait_for(struct db *db)
 			return false;
 		if (unsent)
 			fd[0].events |= POLLOUT;
-		ready = poll(fd, COUNTOF(fd), patience_ms(db, left));
+		ready = poll(fd, COUNTOF(fd), left < INT32_MAX ? (int)left : INT32_MAX);
 		if (ready == -1 && errno != EINTR)
 			return false;
 		if (fd[0].revents & ~POLLOUT)
 			return PQconsumeInput(conn) == 1;
-		if (fd[1].revents && !cut_short(db, &db->meter.left))
-			return false;
-		if (ready == 0 && db->ask && !db->meter.cut && db->ask(db->ask_with)
-		    && !cut_short(db, &db->meter.cut))
+		if (fd[1].revents && !cut_short(db))
 			return false;
 	}
 }

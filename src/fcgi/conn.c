@@ -26,6 +26,7 @@ enum {
 	/* Of what comes in parts, besides the body: parameters, and what records add to it all. */
 	PARTS_BYTES = 2 * PARAMS_MAX_BYTES + 64 * 1024,
 	STEP_BYTES = 64 * 1024,
+	MEMORY_KEEP_BYTES = 256 * 1024, /* of what is handed to libfcgi in memory */
 	KEEP_BYTES = 16 * 1024, /* of a connection's buffers, between two requests */
 	/* A peer that has got its answer and says nothing for so long will not miss a close. */
 	SILENT_MS = 100,
@@ -36,6 +37,8 @@ struct fcgi {
 	size_t        body_max_bytes;
 	int64_t       timeout_ms;
 	int           memory_fd; /* libfcgi reads from descriptors: a request that came in parts */
+	char         *memory;    /* the same, mapped: no limit of files stands in its way */
+	size_t        memory_bytes;
 	bool          closed;    /* libfcgi has closed the descriptor that it was given last */
 	struct answer answer;
 	unsigned char look[LOOK_BYTES];
@@ -83,10 +86,26 @@ out:
 	return good;
 }
 
-static int
-open_memory(void)
+/* What is gathered of one request at most; records add up to 8 bytes to a few of the body. */
+static size_t
+most_gathered(const struct fcgi *f)
 {
-	return memfd_create("request", MFD_CLOEXEC);
+	return PARTS_BYTES + f->body_max_bytes + f->body_max_bytes / 16;
+}
+
+static bool
+open_memory(struct fcgi *f)
+{
+	f->memory_bytes = most_gathered(f);
+	f->memory_fd = memfd_create("request", MFD_CLOEXEC);
+	if (f->memory_fd == -1 || ftruncate(f->memory_fd, (off_t)f->memory_bytes) == -1)
+		return false;
+	f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    f->memory_fd, 0);
+	if (f->memory != MAP_FAILED)
+		return true;
+	f->memory = NULL;
+	return false;
 }
 
 struct fcgi *
@@ -96,9 +115,8 @@ fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
 
 	f->body_max_bytes = body_max_bytes;
 	f->timeout_ms = timeout_ms;
-	f->memory_fd = open_memory();
 	answer_init(&f->answer);
-	if (f->memory_fd == -1) {
+	if (!open_memory(f)) {
 		log_error("no memory for requests: %s", strerror(errno));
 	} else if (FCGX_Init() == 0 && FCGX_InitRequest(&f->library, -1, 0) == 0
 	    && library_behaves(&f->library)) {
@@ -118,6 +136,8 @@ void
 fcgi_free(struct fcgi *f)
 {
 	FCGX_Free(&f->library, 0);
+	if (f->memory)
+		munmap(f->memory, f->memory_bytes);
 	if (f->memory_fd != -1)
 		close(f->memory_fd);
 	answer_fini(&f->answer);
@@ -129,15 +149,13 @@ fcgi_free(struct fcgi *f)
 void
 conn_open(struct conn *c, struct fcgi *f, const struct peer *peer)
 {
-	size_t in = PARTS_BYTES + f->body_max_bytes + f->body_max_bytes / 16;
-
 	c->fcgi = f;
 	c->peer = *peer;
 	c->state = CONN_READING;
 	c->reused = c->begun = c->sized = false;
 	c->deadline_ms = clock_mono_ms()
 	    + (f->timeout_ms < FIRST_BYTES_MS ? f->timeout_ms : FIRST_BYTES_MS);
-	buf_init(&c->in, in);
+	buf_init(&c->in, most_gathered(f));
 	buf_init(&c->body, f->body_max_bytes + STEP_BYTES);
 	buf_init(&c->out, SIZE_MAX);
 }
@@ -268,17 +286,22 @@ parse(struct conn *c, int fd, bool whole, struct request *req)
 static enum found
 parse_gathered(struct conn *c, bool whole, struct request *req)
 {
-	int        fd = c->fcgi->memory_fd;
-	enum found found;
+	struct fcgi *f = c->fcgi;
+	int          fd = dup(f->memory_fd); /* libfcgi may close it */
+	enum found   found = FOUND_WRONG;
 
-	if (lseek(fd, 0, SEEK_SET) == -1 || write(fd, c->in.ptr, c->in.len) != (ssize_t)c->in.len
-	    || lseek(fd, 0, SEEK_SET) == -1) {
+	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1) {
 		log_error("a request cannot be handed to libfcgi: %s", strerror(errno));
-		return FOUND_WRONG;
+	} else {
+		memcpy(f->memory, c->in.ptr, c->in.len);
+		found = parse(c, fd, whole, req);
+		memset(f->memory, 0, c->in.len); /* it has an API key in it */
+		if (c->in.len > MEMORY_KEEP_BYTES)
+			madvise(f->memory, f->memory_bytes, MADV_REMOVE);
 	}
-	found = parse(c, fd, whole, req);
-	if (c->fcgi->closed)
-		c->fcgi->memory_fd = open_memory();
+	if (fd != -1 && !f->closed)
+		close(fd);
+	f->closed = false;
 	return found;
 }
 
@@ -448,9 +471,10 @@ read_to_end(struct conn *c)
 	char    nobody[STEP_BYTES / 4];
 	ssize_t n;
 
+	/* The poller tells of changes alone, so all that is there is read; end_ms bounds it. */
 	do
 		n = recv(c->peer.fd, nobody, sizeof(nobody), MSG_DONTWAIT);
-	while (n > 0);
+	while (n > 0 && clock_mono_ms() < c->end_ms);
 	c->deadline_ms = clock_mono_ms() + SILENT_MS;
 	if (n == 0 || (n == -1 && errno != EAGAIN) || c->deadline_ms > c->end_ms)
 		conn_close(c);

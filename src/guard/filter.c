@@ -74,6 +74,7 @@ add_rows(scmp_filter_ctx filter, const struct filter *f)
 		CALL(poll, 0),
 		CALL(ppoll, 0),
 		CALL(epoll_ctl, FOR_WORKER),
+		CALL(dup, FOR_WORKER), /* of the memory that libfcgi reads a request from */
 		CALL(epoll_wait, FOR_SOCKET),
 		CALL(epoll_pwait, FOR_SOCKET),
 		CALL(recvfrom, 0),

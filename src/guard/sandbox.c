@@ -19,12 +19,17 @@
 #include <unistd.h>
 
 enum {
-	/* A worker has about 16; the rest is for cancellations that a dead host holds up. */
-	DESCRIPTORS = 256,
 	LISTENING = 2, /* of these, at their end */
 	/* Beside the database's: names by TCP, and Kerberos, which libpq tries with a ticket. */
 	PORT_DOMAIN = 53,
 	PORT_KERBEROS = 88,
+};
+
+/* Workers have those of front servers; the rest is for cancellations that a dead host holds up. */
+static const int descriptors[SANDBOX__KINDS] = {
+	[SANDBOX_WORKER] = 4096,
+	[SANDBOX_ADMIN] = 256,
+	[SANDBOX_CLERK] = 256,
 };
 
 static void
@@ -98,7 +103,7 @@ set_limits(const struct sandbox *s)
 	struct stat st;
 	bool        stderr_is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 
-	lower(s, RLIMIT_NOFILE, "limit of descriptors", DESCRIPTORS);
+	lower(s, RLIMIT_NOFILE, "limit of descriptors", (rlim_t)descriptors[s->kind]);
 	if (!logs_to_file(s->conf) && !stderr_is_file)
 		lower(s, RLIMIT_FSIZE, "limit of files", 0);
 }
@@ -134,7 +139,7 @@ filter_calls(const struct sandbox *s, const struct db_reach *reach)
 	};
 	struct filter f = {
 		.needs = needs[s->kind],
-		.listen_fd = s->listen_fd == -1 ? DESCRIPTORS : s->listen_fd,
+		.listen_fd = s->listen_fd == -1 ? descriptors[s->kind] : s->listen_fd,
 		.only_logs = s->conf->sandbox == CONF_SANDBOX_LOG,
 		.refused = s->refused,
 	};
@@ -198,13 +203,19 @@ warm_up(void)
 }
 
 int
-sandbox_lift(int fd)
+sandbox_lift(enum sandbox_kind kind, int fd)
 {
-	struct rlimit most;
-	int           first = DESCRIPTORS - LISTENING, lifted;
+	rlim_t        most = (rlim_t)descriptors[kind];
+	struct rlimit now;
+	int           first = descriptors[kind] - LISTENING, lifted;
 
-	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < DESCRIPTORS)
-		first = (int)most.rlim_cur - LISTENING;
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
+		now.rlim_cur = now.rlim_max < most ? now.rlim_max : most;
+		if (setrlimit(RLIMIT_NOFILE, &now) == -1 && getrlimit(RLIMIT_NOFILE, &now) == -1)
+			now.rlim_cur = 64;
+		if (now.rlim_cur < most)
+			first = (int)now.rlim_cur - LISTENING;
+	}
 	lifted = fcntl(fd, F_DUPFD_CLOEXEC, first);
 	if (lifted != -1)
 		close(fd);

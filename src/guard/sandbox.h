@@ -16,7 +16,7 @@
 
 #include <stdatomic.h>
 
-enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN, SANDBOX_CLERK };
+enum sandbox_kind { SANDBOX_WORKER, SANDBOX_ADMIN, SANDBOX_CLERK, SANDBOX__KINDS };
 
 struct sandbox {
 	enum sandbox_kind  kind;
@@ -30,9 +30,10 @@ struct sandbox {
 /*
  * Moves a listening socket above all other descriptors, where the filter can keep everything but
  * accepting from it. Of the two that an admin process may have the second gets the next number.
- * Returns the new number and closes the old one; -1: errno says why.
+ * Raises the limit of descriptors to that of the kind, where it may. Returns the new number and
+ * closes the old one; -1: errno says why.
  */
-int sandbox_lift(int fd) MUSTCHECK;
+int sandbox_lift(enum sandbox_kind kind, int fd) MUSTCHECK;
 
 void sandbox_enter(const struct sandbox *s);
 

@@ -36,7 +36,7 @@ bool queue_ask(struct queue *q, int64_t *length, int64_t *limit);
 int64_t queue_tick(struct queue *q, int64_t shed_percent);
 
 /*
- * By a worker that has just accepted a connection: whether its request is to be refused. 'waited'
+ * By a worker that has a request: whether its request is to be refused. 'waited'
  * says that the worker did not have to wait for it, so it may be one of many.
  */
 bool queue_sheds(struct queue *q, int64_t shed_percent, bool waited);

@@ -382,22 +382,20 @@ stats_observe(struct stats_histogram *h, int64_t us)
 	word_add(&h->sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
-static void
-write_doing(struct stats_hand *h, int64_t since_ms, uint32_t route, struct str request_id)
+/* A writer that was killed half-way left an odd turn. */
+static uint32_t
+begin_writing(struct stats_hand *h)
 {
-	/* A writer that was killed half-way left an odd turn. */
 	uint32_t turn = word_get(&h->turn) | 1;
-	size_t   len = request_id.len;
 
-	if (len > REQUEST_ID_MAX_BYTES)
-		len = REQUEST_ID_MAX_BYTES;
 	word_set(&h->turn, turn);
 	atomic_thread_fence(memory_order_release);
-	h->doing.since_ms = since_ms;
-	h->doing.route = route;
-	if (len)
-		memcpy(h->doing.request_id, request_id.ptr, len);
-	h->doing.request_id[len] = '\0';
+	return turn;
+}
+
+static void
+end_writing(struct stats_hand *h, uint32_t turn)
+{
 	atomic_store_explicit(&h->turn, turn + 1, memory_order_release);
 }
 
@@ -405,13 +403,28 @@ void
 stats_do(struct stats_slot *s, size_t hand, int64_t since_ms, uint32_t route,
     struct str request_id)
 {
-	write_doing(&s->hand[hand], since_ms, route, request_id);
+	struct stats_hand *h = &s->hand[hand];
+	uint32_t           turn = begin_writing(h);
+	size_t             len = request_id.len;
+
+	if (len > REQUEST_ID_MAX_BYTES)
+		len = REQUEST_ID_MAX_BYTES;
+	h->doing.since_ms = since_ms;
+	h->doing.route = route;
+	if (len)
+		memcpy(h->doing.request_id, request_id.ptr, len);
+	h->doing.request_id[len] = '\0';
+	end_writing(h, turn);
 }
 
 void
 stats_done(struct stats_slot *s, size_t hand)
 {
-	write_doing(&s->hand[hand], 0, STATS_NO_ROUTE, STR(""));
+	struct stats_hand *h = &s->hand[hand];
+	uint32_t           turn = begin_writing(h);
+
+	h->doing.since_ms = 0;
+	end_writing(h, turn);
 }
 
 /* ---- reading a slot, by others */

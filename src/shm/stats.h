@@ -66,7 +66,7 @@ extern const char *const stats_state_names[STATS_STATE__COUNT];
 	EVENT(EXPIRED, "requests_expired", \
 	    "Requests that had waited longer than queue_timeout.") \
 	EVENT(SHED, "requests_shed", \
-	    "Requests refused because the listen queue was nearly full.") \
+	    "Requests refused because too many others waited.") \
 	EVENT(LIMITED, "requests_limited", \
 	    "Requests refused by a rate limit.") \
 	EVENT(EVICTED, "rate_limits_evicted", \
@@ -170,7 +170,7 @@ struct stats_slot {
 	CAUSE(CRASH,    "crash")    /* a signal that the supervisor did not send */ \
 	CAUSE(SANDBOX,  "sandbox")  /* it asked the system for what it never needs */ \
 	CAUSE(EXIT,     "exit")     /* it ended by itself, with a failure */ \
-	CAUSE(HANG,     "hang")     /* killed: one request took too long */ \
+	CAUSE(HANG,     "hang")     /* killed: its loop was stuck */ \
 	CAUSE(START,    "start")    /* killed: it did not become ready */ \
 	CAUSE(CONFIG,   "config")   /* role or schema are not fit */ \
 	CAUSE(REQUESTS, "requests") /* max_requests */ \

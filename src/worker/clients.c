@@ -10,11 +10,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
 	/* Between two lines of all workers about the same thing, which others can cause at will. */
 	LOG_AGAIN_MS = 60 * 1000,
+	/* For the database, names, files of libraries, and threads that cancel. */
+	SPARE_DESCRIPTORS = 64,
 	/* Between two kept connections that are left to other workers. */
 	PART_EVERY_MS = 10,
 	/* What is gathered of a request, from which on it waits while all have CLIENTS_BYTES. */
@@ -38,6 +41,12 @@ struct client {
 void
 clients_init(struct clients *c)
 {
+	struct rlimit descriptors;
+
+	c->most = SIZE_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur != RLIM_INFINITY)
+		c->most = descriptors.rlim_cur > 2 * SPARE_DESCRIPTORS
+		    ? (size_t)descriptors.rlim_cur - SPARE_DESCRIPTORS : SPARE_DESCRIPTORS;
 	c->waiting_end = &c->waiting;
 	c->next_ms = INT64_MAX;
 	hands_init(&c->hands, (size_t)c->h->conf->requests_in_hand);
@@ -358,7 +367,8 @@ clients_has_room(struct clients *all)
 {
 	int64_t now;
 
-	if (all->hands.taken == all->hands.max || all->waiting || all->bytes >= CLIENTS_BYTES)
+	if (all->hands.taken == all->hands.max || all->waiting || all->bytes >= CLIENTS_BYTES
+	    || all->count >= all->most)
 		return false;
 	if (!stats_is_crowded(all->stats, all->h->stats->shared)) {
 		all->yielded_ms = 0;

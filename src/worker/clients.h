@@ -48,6 +48,7 @@ struct clients {
 	struct client *waiting, **waiting_end; /* something can be read, but there is no place */
 	size_t         waiting_count;
 	size_t         count;
+	size_t         most;            /* of them: as many as descriptors leave room for */
 	size_t         bytes;           /* of requests that are gathered, and of answers */
 	int64_t        next_ms;         /* the earliest deadline, or before it */
 	int64_t        made_room_ms;    /* when a tenant's share was last looked at */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/told.h"
 #include "call/share.h"
 #include "fcgi/conn.h"
 #include "guard/sandbox.h"
@@ -12,9 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
@@ -49,29 +48,6 @@ struct worker {
 	unsigned               unmeasured; /* turns since the last look */
 };
 
-/* Blocks what the worker obeys and returns the descriptor to read it from; -1 on failure. */
-static int
-take_signals(const struct heritage *h)
-{
-	static const int ignored[] = { SIGQUIT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE,
-		SIGXFSZ };
-	sigset_t         obeyed;
-
-	sigemptyset(&obeyed);
-	sigaddset(&obeyed, SIGTERM);
-	sigaddset(&obeyed, SIGUSR1); /* does not make it leave, see obey() */
-	/* Ctrl-C goes to the whole group; a watched worker waits for the supervisor's SIGTERM. */
-	if (h->fd[HERITAGE_LIFELINE] == -1)
-		sigaddset(&obeyed, SIGINT);
-	else
-		signal(SIGINT, SIG_IGN);
-	for (size_t i = 0; i < COUNTOF(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &obeyed, NULL);
-	return signalfd(-1, &obeyed, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /*
  * Resident memory, for max_memory and for the scoreboard: other processes may not be
  * able to see it (ProtectProc= of systemd). /proc/self/statm is text: "size resident ..." in pages.
@@ -100,22 +76,6 @@ measure(struct worker *w)
 		word_set(&w->stats->memory_bytes, (uint64_t)(pages * sysconf(_SC_PAGESIZE)));
 }
 
-/* False when a signal has come that ends the worker. */
-static bool
-obey(const struct worker *w)
-{
-	struct signalfd_siginfo got;
-	bool                    stay = true;
-
-	while (read(w->signal_fd, &got, sizeof(got)) == (ssize_t)sizeof(got))
-		if (got.ssi_signo == SIGUSR1)
-			log_reopen(false);
-		else
-			stay = false;
-	return stay;
-}
-
-
 /* ---- a turn ---- */
 
 static void
@@ -123,7 +83,7 @@ take_event(struct worker *w, const struct poller_event *event, bool *listen)
 {
 	switch ((enum source_kind)event->source->kind) {
 	case SOURCE_SIGNAL:
-		w->told |= !obey(w);
+		w->told |= !told_stay(w->signal_fd);
 		break;
 	case SOURCE_LIFELINE:
 		w->told = true;
@@ -365,9 +325,9 @@ worker_run(const struct heritage *given)
 	struct fcgi *fcgi = NULL;
 	int          code = EXIT_OS;
 
-	lifted.fd[HERITAGE_LISTEN] = sandbox_lift(given->fd[HERITAGE_LISTEN]);
+	lifted.fd[HERITAGE_LISTEN] = sandbox_lift(SANDBOX_WORKER, given->fd[HERITAGE_LISTEN]);
 	w.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* -1: nothing is known */
-	w.signal_fd = take_signals(h);
+	w.signal_fd = told_open(h->fd[HERITAGE_LIFELINE] != -1);
 	if (h->fd[HERITAGE_LISTEN] == -1 || w.signal_fd == -1 || !open_poller(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
 	else

@@ -29,6 +29,7 @@ TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.S)
 # Shorter numbers are also durations, sizes and process ids.
 NUMBER = re.compile(rb'(?<![\w.])-?\d{10,}')
 REQUEST_ID = re.compile(rb'(request(?:_id)?(?:=|":"| ))([\w.:-]+?)(?=: |[\s"])')
+ERROR_CODE = re.compile(rb'(error(?:=|":"))(\w+)')
 # What people are shown of a key, and less of it.
 SHOWN = re.compile(rb"ck_(live|sandbox)(_\w{0,4})?")
 # The log replaces these, so it would hold what is between them.
@@ -91,6 +92,9 @@ class Record:
         """The values that stand in the log (bytes), each with the line where it does."""
         # An id that somebody gave a request may be there, in its own place.
         log = REQUEST_ID.sub(lambda found: found[1] if found[2] in self.ids else found[0], log)
+        # Codes are our own words, whatever they are made of.
+        known = vocabulary()
+        log = ERROR_CODE.sub(lambda found: found[1] if found[2] in known else found[0], log)
         leaks, starts = {}, {}
         for needle, value in self.needles().items():
             starts.setdefault(needle[:LEAST], []).append((needle, value))

@@ -1030,43 +1030,6 @@ a_lost_connection_is_noted(void **state UNUSED)
 	}
 }
 
-static bool
-waits_for_customers(void *with UNUSED)
-{
-	PGresult *res = PQexec(superuser, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'customer'::regclass");
-	bool      waits = PQntuples(res) > 0;
-
-	PQclear(res);
-	return waits;
-}
-
-/* A statement that others must not wait for any longer is cancelled, and the connection is kept. */
-static void
-what_takes_too_much_is_cut_short(void **state UNUSED)
-{
-	struct tx tx;
-	int       connection;
-
-	tx_init(&tx, test_serve, &test_kept);
-	tx.reads = true;
-	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	bind_id(tx_step(&tx, SQL_OPERATOR_CUSTOMER_COUNT), &test_environment[ACME_LIVE]);
-	assert_int_equal(tx_run(&tx), DB_OK);
-	assert_false(tx.cut);
-	connection = newest_connection();
-	db_limit(test_serve, waits_for_customers, NULL, 1);
-	execute("BEGIN; LOCK TABLE customer IN ACCESS EXCLUSIVE MODE");
-	assert_int_equal(tx_run(&tx), DB_TIMEOUT);
-	execute("ROLLBACK");
-	db_limit(test_serve, NULL, NULL, 0);
-	assert_true(tx.cut && tx.outcome == TX_UNDONE);
-	assert_string_equal(tx.log, "statement operator_customer_count failed with SQLSTATE 57014");
-	assert_true(db_meter_take(test_serve).cut);
-	assert_int_equal(tx_run(&tx), DB_OK);
-	assert_false(tx.cut);
-	assert_int_equal(newest_connection(), connection);
-}
-
 /* Nothing is sent for a client that has left. */
 static void
 nothing_is_sent_for_one_who_has_left(void **state UNUSED)
@@ -1323,7 +1286,6 @@ main(void)
 		cmocka_unit_test(a_step_tells_what_it_read_and_changed),
 		cmocka_unit_test(a_step_that_fails_is_named),
 		cmocka_unit_test(a_lost_connection_is_noted),
-		cmocka_unit_test(what_takes_too_much_is_cut_short),
 		cmocka_unit_test(nothing_is_sent_for_one_who_has_left),
 		cmocka_unit_test(who_has_left_is_not_waited_for),
 		cmocka_unit_test(a_pooler_is_suspected_once),

@@ -189,8 +189,8 @@ static void
 settings_end_with_the_transaction(void **state UNUSED)
 {
 	static const char *const statements[] = {
-		"key_holder \\x01", "environment_enter {e1}", "environment_enter_alone {e1} | 1", "housekeeping_enter",
-		"idempotency_look {e1} | none | 1000", "session_begin 7000 | 3000 | true",
+		"key_holder \\x01", "environment_enter {e1}", "environment_enter_alone {e1} | 1", "clerk_enter_alone 1",
+		"idempotency_look {e1} | none | 1000", "session_begin 7000 | 3000 | true | 0",
 		"customer_create {e1} | 2026-03-01Z | {c1} | ~ | a@b.co | ~ | ~ | ~ | ~ | UTC | {} | true",
 		"customer_create_many {e1} | 2026-03-01Z | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}",
 		"api_key_create {e1} | {k1} | ~ | n | p | 2026-02-01Z | ~ | ~ | ~ | ~ | 0",
@@ -234,13 +234,13 @@ one_at_a_time_keeps_house(void **state UNUSED)
 
 	conn = other;
 	PQclear(PQexec(conn, "BEGIN"));
-	PQclear(run_statement("housekeeping_enter"));
+	PQclear(run_statement("clerk_enter_alone 7205759403792794"));
 	conn = PQconnectdb("");
 	for (int ended = 0; ended < 2; ended++) {
 		PGresult *res;
 
 		PQclear(PQexec(conn, "BEGIN"));
-		res = run_statement("housekeeping_enter");
+		res = run_statement("clerk_enter_alone 7205759403792794");
 		assert_string_equal(PQgetvalue(res, 0, 0), ended ? "on" : "off");
 		PQclear(res);
 		PQclear(PQexec(conn, "ROLLBACK"));

@@ -145,6 +145,12 @@ class Trial:
         before = len(self.history.acknowledged)
         wait_until(lambda: len(self.history.acknowledged) - before >= count, FINISH_SECONDS, "progress")
 
+    def rests(self, seconds):
+        """Whether nothing is acknowledged in this time."""
+        before = len(self.history.acknowledged)
+        time.sleep(seconds)
+        return len(self.history.acknowledged) == before
+
     def blows(self, least, most):
         """Yields until the time is over, at least once, with pauses between these lengths."""
         end = time.monotonic() + self.seconds

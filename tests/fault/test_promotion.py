@@ -92,7 +92,7 @@ def test_the_service_follows_the_primary_and_nothing_acknowledged_is_lost(pair, 
         for number in t.blows(0.2, 1):
             with pair.deaf() if number % 2 else contextlib.nullcontext():
                 if number % 2:  # from here on nothing more is acknowledged
-                    wait_until(lambda: pair.waiting() == 4, what="writes that wait for the standby")
+                    wait_until(lambda: pair.waiting() > 0 and t.rests(0.5), what="writes that wait for the standby")
                 pair.primary.stop("immediate")
             pair.promote()
             one.database, one.cluster = pair.database(), pair.primary

@@ -59,8 +59,11 @@ def all_connections(one, trial):
     def have_all():
         seen.append(one.backends())
         for backend in seen[-1]:
-            with contextlib.closing(one.database.connect()) as db, db.cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(%s)", (backend,))
+            try:
+                with contextlib.closing(one.database.connect()) as db, db.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(%s)", (backend,))
+            except psycopg2.OperationalError:  # its own place among those kept for superusers is not free yet
+                return False
         # Several times, because one that was ended before may have left just now, and its place with it.
         return not any(seen[-3:]) and len(seen) > 2
 
@@ -153,7 +156,7 @@ def test_nothing_is_lost_when_the_disk_of_the_log_is_full(stand, trial, small_di
 
 def test_nothing_is_lost_when_the_log_may_not_grow(stand, trial, place):
     """RLIMIT_FSIZE, whose signal ends a process that does not expect it."""
-    log, most = place.new("d") / "log", 4 * MIB  # shared memory has to fit as well
+    log, most = place.new("d") / "log", 64 * MIB  # shared memory has to fit as well
     log.touch(mode=0o666)
     log.chmod(0o666)
     almost = most - 64 * KIB

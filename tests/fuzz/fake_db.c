@@ -367,11 +367,6 @@ db_watch(struct db *db UNUSED, const struct peer *peer UNUSED)
 {
 }
 
-void
-db_limit(struct db *db UNUSED, bool (*ask)(void *with) UNUSED, void *with UNUSED, int64_t every_ms UNUSED)
-{
-}
-
 struct db_meter
 db_meter_take(struct db *db)
 {

@@ -42,7 +42,7 @@ def test_for_the_defaults_it_is_the_shipped_sample(place, kind):
 
 
 CHANGES = {
-    "nginx": ["server {host}:{port};", "client_max_body_size 3m;", "fastcgi_read_timeout 12s;"],
+    "nginx": ["server {host}:{port} max_fails=0;", "client_max_body_size 3m;", "fastcgi_read_timeout 12s;"],
     "lighttpd": ['("host" => "{bare}", "port" => {port})', "server.max-request-size := 3072", '"read-timeout" => 12,'],
     "caddy": ["reverse_proxy {host}:{port} {{", "max_size 4MiB", "\tread_timeout 12s"],
     "apache": ['"fcgi://{host}:{port}/"', "LimitRequestBody 3145728", " timeout=12 "],

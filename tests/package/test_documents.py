@@ -149,7 +149,8 @@ PROOF = {
     "Rate limits": "! clientele key list | grep -q 1000/m",
     "Metrics": f"""{ANSWERS} && curl -fsS --interface 10.0.0.9 http://localhost:9181/metrics | grep -q '^clientele_listen_queue_limit 1024' &&
         ! curl -fsS http://localhost:9181/metrics && ! curl -fsS -X POST --unix-socket /run/clientele/metrics.sock http://localhost/stop""",
-    "Scaling up": "clientele workers | grep -q '^9 of 9 workers'",
+    # Two more than there were, which is one for each processor and at least two, less one.
+    "Scaling up": "n=$(nproc); [ $n -gt 1 ] || n=2; clientele workers | grep -q \"^$((n + 1)) of $((n + 1)) workers\"",
     "Scaling out": f"{ANSWERS} && ! test -e /run/clientele/clientele.sock",
     "PgBouncer": f"""{ANSWERS} && runuser -u postgres -- psql -p 6432 -U clientele_serve -XAtc 'SELECT 1' clientele 2>&1 | grep -q password &&
         journalctl -u pgbouncer | grep -q 'login attempt: db=clientele user=clientele_serve'""",

@@ -23,7 +23,7 @@ class Balancer(Front):
 
     def start(self):
         servers = "".join(f"\tserver 127.0.0.1:{port} max_fails=2 fail_timeout=1s;\n" for port in self.ports)
-        self.change("nginx-site.conf", 2 * "\tserver unix:/nowhere max_fails=0;\n", servers)
+        self.change("nginx-site.conf", "\tserver unix:/nowhere max_fails=0;\n", servers)
         self.change("nginx-site.conf", "\tinclude", "\tadd_header X-Upstream $upstream_addr always;\n\tinclude")
         self.change("nginx-clientele.conf", "fastcgi_next_upstream off;", "fastcgi_next_upstream error;")
         super().start()

@@ -1,6 +1,6 @@
 """
 Schemathesis makes requests of the description of the API, valid and broken ones and chains of them, and looks whether
-the service answers as described. What it must be told and the one check that is off: hooks.py and schemathesis.toml.
+the service answers as described. What it must be told and the few checks that are off: hooks.py and schemathesis.toml.
 
 It is installed from PyPI at pinned versions with hashes, below var/check; without PyPI these tests are skipped. To see
 more, give it more examples: CLIENTELE_TEST_EXAMPLES=1000.

@@ -94,8 +94,10 @@ without_condition(const char *query)
 		cuts++;
 	}
 	buf_add(&out, query, strlen(query) + 1);
-	if (strstr(out.ptr, "environment_id ="))
-		fail_msg("a condition is left in %s", out.ptr);
+	/* What joins rows of one environment shows none of another. */
+	for (at = out.ptr; (at = strstr(at, "environment_id = ")) != NULL; at += strlen("environment_id = "))
+		if (strncmp(at + strlen("environment_id = ") + 1, ".environment_id", strlen(".environment_id")) != 0)
+			fail_msg("a condition is left in %s", out.ptr);
 	return out.ptr;
 }
 

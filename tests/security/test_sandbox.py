@@ -223,7 +223,7 @@ def test_only_ports_of_the_database_can_be_connected_to(remote):
 def test_the_supervisor_counts_and_names_what_was_refused(local):
     local.intrude("fork")
     line = [line for line in local.log().splitlines() if " died: " in line][-1]
-    assert re.search(r"worker 1 died: the sandbox does not allow the system call clone pid=\d+ was=ready doing=reading", line)
+    assert re.search(r"worker 1 died: the sandbox does not allow the system call clone pid=\d+ was=ready doing=idle", line)
 
 
 def status_of(pid):
@@ -242,7 +242,7 @@ def test_what_the_kernel_says_of_the_processes(local, remote):
         (pid,) = p.workers()
         assert status_of(pid)["NoNewPrivs"] == "1" and status_of(pid)["Seccomp"] == "2"
         assert limits_of(pid)["Max core file size"] == ["0", "0"]
-        assert limits_of(pid)["Max open files"] == ["256", "256"]
+        assert limits_of(pid)["Max open files"] == ["4096", "4096"]
         assert status_of(p.pid)["NoNewPrivs"] == "1"
     # Standard error of these is a file.
     assert limits_of(remote.workers()[0])["Max file size"] == ["unlimited", "unlimited"]

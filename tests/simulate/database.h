@@ -35,6 +35,9 @@ void database_begin(unsigned intensity, int64_t lasts_us, bool apart);
 /* From now on it is healthy. */
 void database_heals(void);
 
+/* The server ends, and with it what it has not sent. */
+void database_ends(void);
+
 /* ---- what is committed */
 
 struct customer_seen {

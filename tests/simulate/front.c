@@ -198,7 +198,7 @@ notice_end(void *with, int64_t n)
 		return;
 	take(f);
 	/* libfcgi may have closed it, which nobody tells. */
-	if (n == f->number && f->open && f->op && f->manner == SENDS_RUBBISH)
+	if (n == f->number && f->open && f->op && f->manner == SENDS_RUBBISH && !world.over)
 		soon(f, SECOND, notice_end);
 }
 

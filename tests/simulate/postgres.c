@@ -1843,6 +1843,12 @@ database_heals(void)
 	db.refuses_until_us = db.slow_until_us = 0;
 }
 
+void
+database_ends(void)
+{
+	end_all(NULL);
+}
+
 /* ---- what is there */
 
 size_t

@@ -172,7 +172,9 @@ run(uint64_t seed, bool trace, bool logs)
 	note("the worker has left");
 	world.over = true;
 	database_heals();
+	world_ends(); /* also what PostgreSQL was sent before its connection ended */
 	front_judge();
+	database_ends();
 	accounts_are_even();
 	add_totals();
 	return 0;

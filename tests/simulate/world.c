@@ -480,7 +480,7 @@ __wrap_close(int fd)
 /* ---- what a test has no use for */
 
 bool __wrap_db_url_check(const char *key, const char *url, struct buf *err);
-int  __wrap_sandbox_lift(int fd);
+int  __wrap_sandbox_lift(enum sandbox_kind kind, int fd);
 void __wrap_sandbox_enter(const struct sandbox *s);
 
 bool
@@ -490,7 +490,7 @@ __wrap_db_url_check(const char *key UNUSED, const char *url UNUSED, struct buf *
 }
 
 int
-__wrap_sandbox_lift(int fd)
+__wrap_sandbox_lift(enum sandbox_kind kind UNUSED, int fd)
 {
 	return fd;
 }
@@ -562,6 +562,13 @@ __wrap_conn_fini(struct conn *c)
 }
 
 void
+world_ends(void)
+{
+	while (go_on(INT64_MAX))
+		;
+}
+
+void
 accounts_are_even(void)
 {
 	static const char *const names[ACCOUNT__COUNT] = {
@@ -570,9 +577,6 @@ accounts_are_even(void)
 		[ACCOUNT_DATABASE] = "connections to the database", [ACCOUNT_WORK] = "threads",
 	};
 
-	/* Threads that were left to themselves end. */
-	while (go_on(INT64_MAX))
-		;
 	for (size_t i = 0; i < ACCOUNT__COUNT; i++)
 		promise(account[i] == 0, "%lld %s are left over", (long long)account[i], names[i]);
 }

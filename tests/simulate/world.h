@@ -68,6 +68,9 @@ enum account { ACCOUNT_FIBER, ACCOUNT_HAND, ACCOUNT_CONN, ACCOUNT_RESULT, ACCOUN
 extern int64_t account[ACCOUNT__COUNT];
 void accounts_are_even(void);
 
+/* What is still under way comes to its end, as threads that were left to themselves. */
+void world_ends(void);
+
 /* ---- front.c */
 
 int  front_accept(struct sockaddr_storage *address);

@@ -122,6 +122,14 @@ take_apart(struct front *f)
 	f->whole = ended && left == 0 && at && strtoul(at + strlen(length), NULL, 10) == f->body.len;
 }
 
+void
+front_leave(struct front *f)
+{
+	close(f->fd);
+	f->fd = -1;
+	take_apart(f);
+}
+
 bool
 front_read(struct front *f, int wait_ms)
 {
@@ -143,8 +151,6 @@ front_read(struct front *f, int wait_ms)
 			break;
 		f->raw.len += (size_t)n;
 	}
-	close(f->fd);
-	f->fd = -1;
-	take_apart(f);
+	front_leave(f);
 	return true;
 }

@@ -30,4 +30,7 @@ bool front_send(struct front *f, const char *path, const struct wire *w) MUSTCHE
 /* Takes what is there, waiting no longer than wait_ms; true at the end, when the answer has been taken apart. */
 bool front_read(struct front *f, int wait_ms);
 
+/* Hangs up, and takes apart what has come. */
+void front_leave(struct front *f);
+
 #endif

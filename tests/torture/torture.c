@@ -36,6 +36,7 @@
 
 enum {
 	REQUEST_TIMEOUT_MS = 2000,
+	HANG_UP_MS = 200,
 	LIMIT_MS = 3 * REQUEST_TIMEOUT_MS, /* then the watchdog would kill the worker */
 	RETRIES_MAX = 100,
 	RETRY_PAUSE_MS = 25,
@@ -264,18 +265,26 @@ start_worker(void)
 }
 
 static void
+bury_worker(int signal, int *status)
+{
+	if (traced)
+		tracer_bury(&worker.tracer, signal, status);
+	else {
+		kill(worker.pid, signal);
+		while (waitpid(worker.pid, status, 0) == -1 && errno == EINTR)
+			continue;
+	}
+	worker.pid = 0;
+}
+
+static void
 stop_worker(const char *name)
 {
 	int status;
 
 	if (worker.pid == 0)
 		return;
-	if (traced)
-		tracer_release(&worker.tracer);
-	kill(worker.pid, SIGTERM);
-	while (waitpid(worker.pid, &status, 0) == -1 && errno == EINTR)
-		continue;
-	worker.pid = 0;
+	bury_worker(SIGTERM, &status);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		wrong("%s: told to leave, the worker ends with status %x", name, (unsigned)status);
 }
@@ -327,10 +336,7 @@ watch(int *status)
 {
 	int64_t end = clock_mono_ms() + LIMIT_MS;
 
-	while (!front_read(&front, 100))
-		if (clock_mono_ms() > end)
-			return TRACER_HANGS;
-	while (!worker_idle()) {
+	while (!front_read(&front, 100) || !worker_idle()) {
 		if (waitpid(worker.pid, status, WNOHANG) == worker.pid)
 			return TRACER_ENDED;
 		if (clock_mono_ms() > end)
@@ -370,19 +376,27 @@ send_one(const struct kind *k, const struct sending *s, unsigned at, unsigned va
 		longest_ms = clock_mono_ms() - begun_ms;
 	if (end == TRACER_HANGS) {
 		wrong("%s: no end after %d ms: call %u, %s", k->name, LIMIT_MS, at, worker.tracer.what);
-		kill(worker.pid, SIGKILL);
-		while (waitpid(worker.pid, &status, __WALL) != -1 || errno == EINTR)
-			continue;
-		worker.pid = 0;
+		bury_worker(SIGKILL, &status);
 		return false;
 	}
 	if (end == TRACER_ENDED) {
 		bury(status);
-		while (!front_read(&front, 1000))
-			continue;
+		/* It may have ended before it accepted the connection, which then waits for the next worker. */
+		if (!front_read(&front, HANG_UP_MS))
+			front_leave(&front);
 		return false;
 	}
 	return true;
+}
+
+/* Sends it until the service has recovered from what was made to fail before. */
+static void
+repeat(const struct kind *k, const struct sending *s)
+{
+	int tries = 0;
+
+	while ((!send_one(k, s, 0, 0) || front.status == 503) && tries++ < RETRIES_MAX)
+		nap(RETRY_PAUSE_MS);
 }
 
 static void
@@ -394,7 +408,7 @@ do_before(const struct kind *k)
 	id[0] = '\0';
 	if (!k->before.method)
 		return;
-	send_one(k, &k->before, 0, 0);
+	repeat(k, &k->before);
 	if (front.status / 100 != 2 || (at = strstr(front.body.ptr, member)) == NULL)
 		wrong("%s: what comes before it fails", k->name);
 	else
@@ -511,6 +525,18 @@ is_right(const struct kind *k)
 	return front.whole && same && (front.status == k->status || (k->status == 201 && front.status == 200));
 }
 
+/* A call by which answers leave, or that watches for their reader: after half of one there is nothing to say instead. */
+static bool
+is_for_sending(const char *call)
+{
+	static const char *const names[] = { "write", "send", "epoll_ctl" };
+
+	for (size_t i = 0; i < COUNTOF(names); i++)
+		if (strncmp(call, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 static void
 judge(const struct kind *k, const char *condition, unsigned at, const char *before)
 {
@@ -535,7 +561,8 @@ judge(const struct kind *k, const char *condition, unsigned at, const char *befo
 		tally.none++;
 	} else {
 		tally.cut++;
-		if (!traced || strncmp(what, "write", 5) != 0)
+		/* Out of memory while the rest of a large answer waits for its reader: the worker ends. */
+		if (traced ? !is_for_sending(what) : worker.pid != 0)
 			wrong("%s%s, call %u (%s): half an answer", k->name, condition, at, what);
 	}
 	if (!nothing && strcmp(after, ref.state_done) != 0)
@@ -548,11 +575,9 @@ send_again(const struct kind *k, const char *condition, unsigned at)
 {
 	const char *what = traced ? worker.tracer.what : "allocation";
 	char        after[STATE_BYTES], cause[64];
-	int         tries = 0;
 
 	snprintf(cause, sizeof(cause), "%s", what);
-	while ((!send_one(k, &k->sending, 0, 0) || front.status == 503) && tries++ < RETRIES_MAX)
-		nap(RETRY_PAUSE_MS);
+	repeat(k, &k->sending);
 	state(k, after);
 	if (k->loose && strcmp(k->sending.method, "DELETE") == 0 && front.status == 404)
 		return;

@@ -2,6 +2,7 @@
 #include "tracer.h"
 #include "base/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -314,8 +315,51 @@ tracer_request(struct tracer *t, struct front *f, unsigned at, unsigned variant,
 	return follow(t, f, at, variant, status);
 }
 
-void
-tracer_release(struct tracer *t)
+/* Only what stands can be let go. A thread that has ended is waited for, or its process could not be. */
+static void
+let_go(pid_t pid, pid_t tid)
 {
-	ptrace(PTRACE_DETACH, t->pid, 0, 0);
+	int status;
+
+	if (tid != pid) {
+		if (syscall(SYS_tgkill, pid, tid, SIGSTOP) == -1)
+			return;
+		do {
+			while (waitpid(tid, &status, __WALL) == -1)
+				if (errno != EINTR)
+					return;
+			if (!WIFSTOPPED(status))
+				return;
+			if (WSTOPSIG(status) != SIGSTOP)
+				ptrace(PTRACE_CONT, tid, 0, 0);
+		} while (WSTOPSIG(status) != SIGSTOP);
+	}
+	ptrace(PTRACE_DETACH, tid, 0, 0);
+}
+
+void
+tracer_bury(struct tracer *t, int signal, int *status)
+{
+	int64_t        end = clock_mono_ms() + t->limit_ms;
+	char           path[64];
+	DIR           *dir;
+	struct dirent *entry;
+	pid_t          tid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)t->pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if ((tid = (pid_t)strtol(entry->d_name, NULL, 10)) > 0 && tid != t->pid)
+			let_go(t->pid, tid);
+	if (dir)
+		closedir(dir);
+	let_go(t->pid, t->pid);
+	kill(t->pid, signal);
+	/* Those that ended meanwhile, too. */
+	while ((tid = waitpid(-1, status, __WALL)) != t->pid || WIFSTOPPED(*status)) {
+		if (tid == -1 && errno != EINTR)
+			abort();
+		if (clock_mono_ms() > end)
+			kill(t->pid, SIGKILL);
+	}
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -118,7 +119,9 @@ mistakes_are_told(void **state UNUSED)
 static void
 it_waits_for_so_long(void **state UNUSED)
 {
-	int64_t begun_us = clock_mono_us(), us;
+	const struct itimerspec soon = { .it_value = { .tv_nsec = 20 * 1000 * 1000 } };
+	int64_t                 begun_us = clock_mono_us(), us;
+	int                     timer;
 
 	assert_int_equal(poller_wait(poller, events, 20), 0);
 	us = clock_mono_us() - begun_us;
@@ -128,6 +131,14 @@ it_waits_for_so_long(void **state UNUSED)
 	put("a");
 	assert_int_equal(poller_wait(poller, events, -1), 1);
 	assert_int_equal(poller_wait(poller, events, INT64_MAX - 1), 1);
+	take();
+	poller_remove(poller, ends[0]);
+	/* More than the system can wait is as long as it can. */
+	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	assert_int_equal(timerfd_settime(timer, 0, &soon, NULL), 0);
+	assert_true(poller_add(poller, timer, &source, POLLER_READ));
+	assert_int_equal(poller_wait(poller, events, INT64_C(1) << 32), 1);
+	close(timer);
 }
 
 static void

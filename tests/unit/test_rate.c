@@ -810,6 +810,25 @@ nonsense_in_the_shared_memory_does_no_lasting_harm(void **state UNUSED)
 	}
 }
 
+/* The clock is read before the key is looked up; meanwhile other workers take tokens. */
+static void
+a_clock_that_was_read_late_gives_nothing_back(void **state UNUSED)
+{
+	struct rate      r = rate("100/s burst 5");
+	int64_t          now = 50 * S, full_at = 0, empty;
+	struct rate_view view;
+
+	for (int i = 0; i < 5; i++)
+		assert_true(rate_take(&r, &full_at, now, &view));
+	empty = full_at;
+	assert_false(rate_take(&r, &full_at, now - 30 * MS, &view));
+	assert_int_equal(full_at, empty);
+	assert_int_equal(view.left, 0);
+	assert_false(rate_take(&r, &full_at, now - 49 * S, &view));
+	assert_int_equal(full_at, empty);
+	assert_false(rate_take(&r, &full_at, now, &view));
+}
+
 static void
 a_bucket_that_is_emptier_than_empty_fills_again(void **state UNUSED)
 {
@@ -869,6 +888,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(stopped_processes_hold_nobody_up_either, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_never_free_is_not_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense_in_the_shared_memory_does_no_lasting_harm, set_up, tear_down),
+		cmocka_unit_test(a_clock_that_was_read_late_gives_nothing_back),
 		cmocka_unit_test(a_bucket_that_is_emptier_than_empty_fills_again),
 		cmocka_unit_test(what_is_no_rate_is_no_limit),
 	};

@@ -295,7 +295,7 @@ static enum err
 make_updated(struct write *w, void *what)
 {
 	const struct str *external_id = what;
-	enum err          e = stored_returned(w, &customer_fields, CUSTOMER_PLAIN);
+	enum err          e = stored_returned(w, 0, 200, &customer_fields, CUSTOMER_PLAIN);
 
 	if (e == ERR_OK)
 		warn_of_id(w->call, *external_id);

@@ -82,19 +82,6 @@ refuse_group(struct write *w, size_t step)
 	    "The group has 100 plans, as many as it may have.");
 }
 
-/* Answers with the row that a step returned. */
-static enum err
-reply_row(struct write *w, size_t step, int status, unsigned view)
-{
-	struct plan *plan = ARENA_NEW(w->call->arena, struct plan, 1);
-	struct row   row = write_row(w, step, 0);
-
-	stored_read(&row, &plan_fields, plan);
-	if (status == 201)
-		field_location(w->call, &plan_fields, plan);
-	return field_reply(w->call, status, &plan_fields, plan, view);
-}
-
 /* ---- creating ---- */
 
 static enum err
@@ -110,7 +97,8 @@ enum { CREATE_LOCK, CREATE_INSERT };
 static enum err
 reply_grouped(struct write *w, void *what UNUSED)
 {
-	return write_rows(w, CREATE_INSERT) ? reply_row(w, CREATE_INSERT, 201, PLAN_SHOWN)
+	return write_rows(w, CREATE_INSERT)
+	    ? stored_returned(w, CREATE_INSERT, 201, &plan_fields, PLAN_SHOWN)
 	    : refuse_group(w, CREATE_LOCK);
 }
 
@@ -193,11 +181,10 @@ struct update {
 static enum err
 refuse_update(struct write *w, const struct update *u)
 {
-	bool       may_be_free = !gives(u->change, MEMBER_IS_FREE) || !u->change->is_free;
 	struct row row;
 
 	if (u->group != NONE) {
-		if (may_be_free || write_rows(w, (size_t)u->group) == 0)
+		if (write_rows(w, (size_t)u->group) == 0)
 			return refuse_group(w, (size_t)u->group);
 		row = write_row(w, (size_t)u->group, 0);
 		if (!row_bool(&row, COL_PLAN_GROUP_LOCK_LIVE)
@@ -214,7 +201,7 @@ reply_updated(struct write *w, void *what)
 	const struct update *u = what;
 
 	if (write_rows(w, (size_t)u->update))
-		return reply_row(w, (size_t)u->update, 200, u->view);
+		return stored_returned(w, (size_t)u->update, 200, &plan_fields, u->view);
 	if (u->plan == NONE || write_rows(w, (size_t)u->plan) == 0)
 		return stored_missing(w->call, &plan_fields);
 	return refuse_update(w, u);

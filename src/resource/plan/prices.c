@@ -52,18 +52,6 @@ no_price(struct call *c)
 	return call_fail(c, price_fields.missing, "priceId", price_fields.missing_message);
 }
 
-static enum err
-reply_row(struct write *w, size_t at, int status, unsigned view)
-{
-	struct price *price = ARENA_NEW(w->call->arena, struct price, 1);
-	struct row    row = write_row(w, at, 0);
-
-	stored_read(&row, &price_fields, price);
-	if (status == 201)
-		field_location(w->call, &price_fields, price);
-	return field_reply(w->call, status, &price_fields, price, view);
-}
-
 /* ---- creating ---- */
 
 static enum err
@@ -75,7 +63,7 @@ reply_created(struct write *w, void *what)
 	if (write_rows(w, LOCK) == 0)
 		return stored_missing(w->call, &plan_fields);
 	if (write_rows(w, last))
-		return reply_row(w, last, 201, PRICE_ALONE);
+		return stored_returned(w, last, 201, &price_fields, PRICE_ALONE);
 	return call_fail(w->call, ERR_CONFLICT, "price", "A free plan has no price.");
 }
 
@@ -137,7 +125,7 @@ reply_updated(struct write *w, void *what)
 	if (write_rows(w, LOCK) == 0)
 		return stored_missing(w->call, &plan_fields);
 	if (write_rows(w, u->last))
-		return reply_row(w, u->last, 200, u->view);
+		return stored_returned(w, u->last, 200, &price_fields, u->view);
 	/* With isDefault false the middle step has read the price. */
 	if (u->last == MIDDLE || u->change->is_default || write_rows(w, MIDDLE) == 0)
 		return no_price(w->call);

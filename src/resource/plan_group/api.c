@@ -51,7 +51,7 @@ list(struct call *c)
 static enum err
 reply_updated(struct write *w, void *what UNUSED)
 {
-	return stored_returned(w, &group_fields, GROUP_PLAIN);
+	return stored_returned(w, 0, 200, &group_fields, GROUP_PLAIN);
 }
 
 static enum err

@@ -84,17 +84,6 @@ static const struct field_view added_views[] = {
 	{ V_FIRST,      GROUP_JOINED },
 };
 
-/* Answers with the group that a step has read. */
-static enum err
-reply_group(struct write *w, size_t step, unsigned view)
-{
-	struct plan_group *group = ARENA_NEW(w->call->arena, struct plan_group, 1);
-	struct row         row = write_row(w, step, 0);
-
-	stored_read(&row, &group_fields, group);
-	return field_reply(w->call, 200, &group_fields, group, view);
-}
-
 static bool
 is_group_there(struct write *w)
 {
@@ -151,7 +140,7 @@ reply_added(struct write *w, void *what)
 		    : "The plan is in another group: remove it there first.");
 	}
 	if (field_view(c, added_views) == GROUP_JOINED)
-		return reply_group(w, READ_GROUP, GROUP_JOINED);
+		return stored_returned(w, READ_GROUP, 200, &group_fields, GROUP_JOINED);
 	row = write_row(w, CHANGE, 0);
 	member->sort_order = row_i64(&row, COL_PLAN_GROUP_ADD_SORT_ORDER);
 	return field_reply(c, 200, &group_member_fields, member, MEMBER_ADDED);
@@ -266,7 +255,7 @@ reply_ordered(struct write *w, void *what UNUSED)
 	if (write_rows(w, ORDER_READ) == 0)
 		return stored_missing(w->call, &group_fields);
 	if (write_rows(w, ORDER_CHANGE))
-		return reply_group(w, ORDER_READ, GROUP_ORDERED);
+		return stored_returned(w, ORDER_READ, 200, &group_fields, GROUP_ORDERED);
 	call_field(w->call, "planIds", not_all);
 	return call_fields_done(w->call);
 }

@@ -65,9 +65,7 @@ make_advanced(struct write *w, void *what)
 
 	if (!row_bool(&row, COL_TEST_CLOCK_ADVANCE_MADE))
 		return explain_refusal(w->call, &row, t);
-	row = write_row(w, STEP_GET, 0);
-	stored_read(&row, &test_clock_fields, t);
-	return field_reply(w->call, 202, &test_clock_fields, t, CLOCK_ADVANCED);
+	return stored_returned(w, STEP_GET, 202, &test_clock_fields, CLOCK_ADVANCED);
 }
 
 static enum err
@@ -100,11 +98,7 @@ advance(struct call *c)
 static enum err
 make_reset(struct write *w, void *what UNUSED)
 {
-	struct test_clock *t = ARENA_NEW(w->call->arena, struct test_clock, 1);
-	struct row         row = write_row(w, STEP_GET, 0);
-
-	stored_read(&row, &test_clock_fields, t);
-	return field_reply(w->call, 200, &test_clock_fields, t, CLOCK_SHOWN);
+	return stored_returned(w, STEP_GET, 200, &test_clock_fields, CLOCK_SHOWN);
 }
 
 static enum err

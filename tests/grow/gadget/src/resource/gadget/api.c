@@ -43,7 +43,7 @@ list(struct call *c)
 static enum err
 reply_changed(struct write *w, void *what UNUSED)
 {
-	return stored_returned(w, &gadget_fields, GADGET_SHOWN);
+	return stored_returned(w, 0, 200, &gadget_fields, GADGET_SHOWN);
 }
 
 static const struct answers changed = { .make = reply_changed };
