@@ -119,6 +119,8 @@ class Cutter:
             while True:
                 data = self.read(server)
                 side, much = cut.get("here", (None, 0))
+                if side == "request" and data:  # its answer may be faster than the cut behind a whole request
+                    continue
                 if side != "answer":
                     if not data or not self.write(client, data):
                         break
@@ -137,12 +139,12 @@ class Cutter:
             data = self.read(client)
             messages += 1
             here = self.choose(data, messages, begun)
+            if here:
+                cut["here"] = here
             if here and here[0] == "request":
                 much = here[1]
                 self.write(server, data[:int(len(data) * much) if isinstance(much, float) else much])
                 break
-            if here:
-                cut["here"] = here
             if not data or not self.write(server, data):
                 break
         self.end(client, server)
