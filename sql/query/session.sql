@@ -4,14 +4,15 @@
 -- Settings that must hold whatever those of the role are. $1 statement timeout and $2 lock timeout,
 -- in ms; $3 whether they are for this transaction only, instead of the connection. A plan is kept
 -- as long as the connection, so it must not be one that suits only the few rows that a table had
--- when the plan was made. $4 is the process that was
--- announced: behind a pooler another one answers, as the last column says.
+-- when the plan was made. Warnings must arrive: one tells that a commit is on no standby. $4 is the
+-- process that was announced: behind a pooler another one answers, as the last column says.
 SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('lock_timeout', $2::text, $3),
        set_config('idle_in_transaction_session_timeout', '5000', $3),
        set_config('synchronous_commit',
                   CASE current_setting('synchronous_commit')
                   WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, $3),
+       set_config('client_min_messages', 'warning', $3),
        set_config('plan_cache_mode', 'force_generic_plan', $3),
        set_config('enable_seqscan', 'off', $3),
        set_config('jit', 'off', $3),

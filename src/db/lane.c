@@ -351,6 +351,19 @@ lane_attempt(struct lane *l)
 	}
 }
 
+/*
+ * A commit that is cancelled while it waits for a synchronous standby succeeds, with a warning. Its
+ * words depend on the server's language, and its SQLSTATE is every warning's.
+ */
+static void
+hear_notice(void *lane, const PGresult *notice)
+{
+	const char  *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	struct lane *l = lane;
+
+	l->unreplicated |= function && strcmp(function, "SyncRepWaitForLSN") == 0;
+}
+
 void
 lane_settle(struct lane *l, bool quietly)
 {
@@ -366,6 +379,8 @@ lane_settle(struct lane *l, bool quietly)
 	l->backoff_ms = 0;
 	l->next_try_ms = 0;
 	l->logged[0] = '\0';
+	l->unreplicated = false;
+	PQsetNoticeReceiver(l->conn, hear_notice, l);
 }
 
 /* ---- one call for many transactions */

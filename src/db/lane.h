@@ -22,6 +22,7 @@ struct lane {
 	unsigned           epoch;                /* db_epoch() */
 	bool               pooled;               /* there is a pooler before the server */
 	unsigned           pooler_signs;         /* errors that only a pooler can cause */
+	bool               unreplicated;         /* what was committed is on no standby yet */
 	bool               warned;               /* db_check() warns once */
 	char               failure[LANE_WHY_BYTES]; /* libpq's message on the last failed connect */
 	char               why[LANE_WHY_BYTES];     /* db_why() */

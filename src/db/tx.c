@@ -188,6 +188,7 @@ read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 	return true;
 }
 
+/* What is committed here, but on no standby, is as if the Sync had not been answered. */
 static bool
 read_sync(struct db *db)
 {
@@ -196,7 +197,7 @@ read_sync(struct db *db)
 	bool      ok = sync && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
 
 	PQclear(sync);
-	return ok;
+	return ok && !db->lane->unreplicated;
 }
 
 /* Sends the steps from one on, with the Sync or without it, and reads their answers. */
@@ -384,7 +385,10 @@ explain_loss(struct db *db, struct tx *tx, const struct run *run)
 		    tx_statement(tx, 0));
 		verdict.status = DB_TIMEOUT;
 		verdict.retry = false;
-	} else if (!tx->log[0])
+	} else if (db->lane->unreplicated)
+		tx_note(tx, "its commit stopped waiting for the standby, first statement %s",
+		    tx_statement(tx, 0));
+	else if (!tx->log[0])
 		tx_note(tx, "connection lost, first statement %s", tx_statement(tx, 0));
 	return verdict;
 }

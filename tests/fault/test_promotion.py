@@ -1,5 +1,6 @@
 """The primary dies and its standby is promoted: the service finds it by itself, and nothing that was acknowledged is gone."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -101,6 +102,20 @@ def test_the_service_follows_the_primary_and_nothing_acknowledged_is_lost(pair, 
             t.more(20)
     assert (one.service.pid, one.service.workers()) == (supervisor, workers)
     assert "reconnected to the database" in one.service.log()
+
+
+@pytest.mark.parametrize("path", [CUSTOMERS, CUSTOMERS + "/batch"])
+def test_a_commit_that_stops_waiting_for_the_standby_is_not_done(pair, stand, path):
+    """PostgreSQL lets a cancelled wait succeed, with a warning alone."""
+    one = stand(pair.database(), way=pair.url())
+    wire, tenant = Wire(one.front.port), one.tenants[0]
+    body = json.dumps({"email": "a@example.com"} if path == CUSTOMERS else {"customers": [{"email": "a@example.com"}]})
+    with pair.deaf(), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(wire.send, tenant, "POST", path, body)
+        wait_until(lambda: "t" in pair.primary.psql("-c", "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+                   what="a commit that waits")
+        assert (reply.result().status, reply.result().json["code"]) == (503, "service_unavailable")
+    assert "its commit stopped waiting for the standby" in one.service.log()
 
 
 @pytest.mark.parametrize("how", ["key", "external id"])

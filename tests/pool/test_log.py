@@ -262,7 +262,7 @@ def test_rotation_under_load_loses_no_line(pool):
             assert p.ask(headers=with_id(names[-1])).status == 200
 
     def lines_in(file):
-        return json_lines(file.read_text()) if file.exists() else []
+        return json_lines(file.read_text().rpartition("\n")[0]) if file.exists() else []  # without one that is being written
 
     senders = [threading.Thread(target=send, args=(names,)) for names in sent]
     for sender in senders:

@@ -36,6 +36,7 @@ struct pg_result {
 	int            rows, columns;
 	struct cell   *cells;
 	char           sqlstate[6], constraint[64], tag[16];
+	const char    *function; /* of a notice */
 };
 
 static PGresult *
@@ -112,6 +113,8 @@ PQresultErrorField(const PGresult *r, int field)
 		return r->sqlstate[0] ? (char *)(uintptr_t)r->sqlstate : NULL;
 	if (field == PG_DIAG_CONSTRAINT_NAME)
 		return r->constraint[0] ? (char *)(uintptr_t)r->constraint : NULL;
+	if (field == PG_DIAG_SOURCE_FUNCTION)
+		return (char *)(uintptr_t)r->function;
 	return NULL;
 }
 
@@ -206,7 +209,7 @@ struct item {
 	struct item *next;
 	PGresult    *result; /* NULL: the NULL behind one, if 'ends' is not set */
 	bool         ends;   /* the connection does */
-	bool         notice; /* nothing for the caller */
+	bool         notice; /* no answer: for the receiver of notices, if there is a result */
 	int64_t      at_us;
 };
 
@@ -223,6 +226,7 @@ struct backend {
 	bool           prepared[SQL__COUNT];
 	bool           client_gone;
 	bool           deaf;    /* nothing that is sent to it arrives any more */
+	bool           awaits_standby; /* its commit does */
 	/* of the transaction */
 	bool           begun, failed, wrote, entered, replay, expected;
 	int            tenant; /* that was entered */
@@ -256,6 +260,8 @@ struct pg_conn {
 	bool            slow, writes, waits;
 	bool            has_searched, has_read; /* ever */
 	char            error[128];
+	PQnoticeReceiver hears;
+	void            *hearer;
 };
 
 static struct backend *backends[BACKENDS_MAX];
@@ -1247,7 +1253,11 @@ step(void *with, int64_t number)
 		case MSG_SYNC:
 			b->state = RUNNING;
 			b->number++;
-			later(b->wrote ? between(200, 6 * MS) : between(2, 10), synced, b, b->number);
+			b->awaits_standby = b->wrote && fault(20);
+			if (b->awaits_standby)
+				later(between(100 * MS, 12 * SECOND), synced, b, b->number);
+			else
+				later(b->wrote ? between(200, 6 * MS) : between(2, 10), synced, b, b->number);
 			return;
 		case MSG_EXECUTE:
 			if (!b->failed) {
@@ -1492,6 +1502,14 @@ PQsetNoticeProcessor(PGconn *c UNUSED, PQnoticeProcessor processor UNUSED, void 
 	return NULL;
 }
 
+PQnoticeReceiver
+PQsetNoticeReceiver(PGconn *c, PQnoticeReceiver receiver, void *with)
+{
+	c->hears = receiver;
+	c->hearer = with;
+	return NULL;
+}
+
 PGTransactionStatusType
 PQtransactionStatus(const PGconn *c)
 {
@@ -1600,6 +1618,22 @@ PQsendFlushRequest(PGconn *c)
 	return 1;
 }
 
+/* Those that nothing unread is before. */
+static void
+tell_notices(PGconn *c)
+{
+	struct item *i;
+
+	while ((i = c->ready) && i->notice) {
+		c->ready = i->next;
+		if (!c->ready)
+			c->ready_end = &c->ready;
+		if (i->result && c->hears)
+			c->hears(c->hearer, i->result);
+		free_item(i);
+	}
+}
+
 int
 PQconsumeInput(PGconn *c)
 {
@@ -1624,14 +1658,11 @@ PQconsumeInput(PGconn *c)
 			return 0;
 		}
 		moved = true;
-		if (i->notice) {
-			free_item(i);
-			continue;
-		}
 		i->next = NULL;
 		*c->ready_end = i;
 		c->ready_end = &i->next;
 	}
+	tell_notices(c);
 	return 1;
 }
 
@@ -1664,10 +1695,33 @@ PQgetResult(PGconn *c)
 	free(i);
 	c->outstanding--;
 	c->synced += r && r->status == PGRES_PIPELINE_SYNC;
+	tell_notices(c);
 	return r;
 }
 
 /* ---- cancelling */
+
+/*
+ * A commit gives up its wait for the standby and succeeds with a warning. The server is lost before
+ * the standby has it, so that it was never done.
+ */
+static void
+commit_alone(struct backend *b)
+{
+	PGresult *warning = result_new(PGRES_NONFATAL_ERROR);
+
+	note("db %lld: commits without its standby, which follows it now", (long long)number_of(b));
+	warning->function = "SyncRepWaitForLSN";
+	end_transaction(b, false);
+	b->state = IDLE;
+	b->number++;
+	pop(b);
+	put(b, warning)->notice = true;
+	put(b, result_new(PGRES_PIPELINE_SYNC));
+	send_items(b);
+	database_counts.alone++;
+	step(b, b->number);
+}
 
 struct pg_cancel {
 	struct backend *backend;
@@ -1711,6 +1765,8 @@ PQcancel(PGcancel *how, char *text UNUSED, int size UNUSED)
 		promise(b->first->serial <= how->serial, "a cancellation hits another transaction than the one that it was meant for");
 		if (b->first->kind == MSG_EXECUTE)
 			fail_statement(b, "57014", "");
+		else if (b->awaits_standby)
+			commit_alone(b);
 	}
 	return 1;
 }

@@ -26,7 +26,7 @@
 /* What all seeds come to, in memory that their processes share. */
 static struct totals {
 	_Atomic(uint64_t) seeds, simulated_us, turns, answered, refused, unanswered, rude, replayed, created, retried, statements, commits,
-	    rollbacks, groups, grouped, batches, batched, cancels, faults, deadlocks, locks_timed_out, connections;
+	    rollbacks, groups, grouped, batches, batched, cancels, faults, deadlocks, locks_timed_out, alone, connections;
 } *totals;
 
 static void
@@ -90,6 +90,7 @@ add_totals(void)
 	totals->cancels += d->cancels;
 	totals->faults += d->faults;
 	totals->deadlocks += d->deadlocks;
+	totals->alone += d->alone;
 	totals->locks_timed_out += d->locks_timed_out;
 	totals->connections += d->connections;
 }
@@ -209,8 +210,8 @@ print_totals(double took_s)
 	    N(answered), N(refused), N(replayed), N(created), N(retried), N(rude), N(unanswered));
 	printf("database: %llu statements, %llu commits, %llu rollbacks, %llu in %llu groups, %llu in %llu batches\n", N(statements),
 	    N(commits), N(rollbacks), N(grouped), N(groups), N(batched), N(batches));
-	printf("faults: %llu, %llu connections, %llu cancellations, %llu locks waited for in vain, %llu deadlocks; turns: %llu\n", N(faults),
-	    N(connections), N(cancels), N(locks_timed_out), N(deadlocks), N(turns));
+	printf("faults: %llu, %llu connections, %llu cancellations, %llu locks waited for in vain, %llu deadlocks, %llu commits without the standby; turns: %llu\n", N(faults),
+	    N(connections), N(cancels), N(locks_timed_out), N(deadlocks), N(alone), N(turns));
 #undef N
 }
 
