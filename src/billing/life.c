@@ -50,6 +50,13 @@ billing_token(struct arena *a, const struct id *environment)
 	return (struct str) { text, BILLING_TOKEN_BYTES };
 }
 
+struct str
+billing_checkout(struct arena *a, const char *public_url, struct str token)
+{
+	return token.ptr
+	    ? arena_fmt(a, "%s/checkout/%.*s", public_url, STR_ARGS(token)) : STR_NONE;
+}
+
 /* ---- what a deed is made of ---- */
 
 static void

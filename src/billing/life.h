@@ -167,6 +167,9 @@ void life_advance(struct life *l, struct deed *d);
 /* A new secret for an address, which also says whose it is. */
 struct str billing_token(struct arena *a, const struct id *environment);
 
+/* The address of the page where a subscription is confirmed or paid; absent without its secret. */
+struct str billing_checkout(struct arena *a, const char *public_url, struct str token);
+
 /* Rank of a billing interval: a longer one has a higher; absent: 0. */
 int step_rank(struct str step);
 

@@ -78,9 +78,7 @@ subscription_interval(const struct call *c, struct str step)
 struct str
 subscription_checkout(struct call *c, const struct life *l)
 {
-	return !l->checkout_token.ptr ? STR_NONE
-	    : arena_fmt(c->arena, "%s/checkout/%.*s", c->conf->public_url,
-		STR_ARGS(l->checkout_token));
+	return billing_checkout(c->arena, c->conf->public_url, l->checkout_token);
 }
 
 static const struct life *
