@@ -1,6 +1,7 @@
 /* What happens to a subscription. */
 #include "billing/life.h"
 #include "billing/money.h"
+#include "base/hash.h"
 
 #include <assert.h>
 
@@ -39,6 +40,8 @@ at_checkout(const struct life *l)
 	return str_is(l->terms.collection, "checkout");
 }
 
+/* ---- secrets ---- */
+
 struct str
 billing_token(struct arena *a, const struct id *environment)
 {
@@ -48,6 +51,34 @@ billing_token(struct arena *a, const struct id *environment)
 	id_random_text(STR_NONE, BILLING_TOKEN_BYTES - ID_TEXT_BYTES, text + ID_TEXT_BYTES,
 	    BILLING_TOKEN_BYTES - ID_TEXT_BYTES + 1);
 	return (struct str) { text, BILLING_TOKEN_BYTES };
+}
+
+struct str
+billing_invoice_token(struct arena *a, struct str checkout)
+{
+	char         *text = ARENA_NEW(a, char, BILLING_TOKEN_BYTES + 1);
+	unsigned char hash[SHA256_BYTES];
+	struct id     half;
+
+	hash_sha256(arena_fmt(a, "invoice %.*s", STR_ARGS(checkout)), hash);
+	memcpy(text, checkout.ptr, ID_TEXT_BYTES);
+	for (size_t i = 0; i < SHA256_BYTES / ID_BYTES; i++) {
+		memcpy(half.b, hash + i * ID_BYTES, ID_BYTES);
+		id_text(&half, text + (i + 1) * ID_TEXT_BYTES);
+	}
+	return (struct str) { text, BILLING_TOKEN_BYTES };
+}
+
+bool
+billing_token_owner(struct str token, struct id *environment)
+{
+	if (token.len != BILLING_TOKEN_BYTES)
+		return false;
+	for (size_t i = 0; i < token.len; i++)
+		if (!str_is_alnum(token.ptr[i]))
+			return false;
+	token.len = ID_TEXT_BYTES;
+	return id_parse(STR(""), token, environment);
 }
 
 /* ---- what a deed is made of ---- */
@@ -97,6 +128,17 @@ add_line(struct bill *b, struct str description, int64_t amount)
 	assert(b->lines < LINES_MAX);
 	b->line[b->lines++] = (struct line) { description, amount };
 	b->subtotal += amount;
+}
+
+/* Asks for the payment of the new invoice, if there is one, or for a trial to be begun. */
+static void
+open_checkout(struct life *l, struct deed *d)
+{
+	l->checkout_token = billing_token(l->arena, &l->environment);
+	l->asked_id = d->bill.id;
+	l->asked_total = d->bill.total;
+	if (!id_is_nil(&d->bill.id))
+		d->bill.token = billing_invoice_token(l->arena, l->checkout_token);
 }
 
 /* The customer's credit lowers it. With nothing left to pay it is paid. */
@@ -298,7 +340,6 @@ activate(struct life *l, struct deed *d, struct id invoice)
 static void
 start_trial(struct life *l, struct deed *d)
 {
-	l->checkout_token = STR_NONE;
 	l->trial_ends_ms = l->terms.now_ms + l->trial_days * DAY_MS;
 	l->period_start_ms = l->terms.now_ms;
 	l->period_end_ms = l->trial_ends_ms;
@@ -322,7 +363,7 @@ begin(struct life *l, struct deed *d)
 		return STATE_ACTIVE;
 	}
 	if (l->trial_days > 0 && at_checkout(l)) {
-		l->checkout_token = billing_token(l->arena, &l->environment);
+		open_checkout(l, d);
 		tell(d, "trial.checkout_ready");
 		return STATE_PENDING;
 	}
@@ -332,7 +373,7 @@ begin(struct life *l, struct deed *d)
 	}
 	bill_period(l, d, at, l->plan.end_ms);
 	if (owes(d) && at_checkout(l)) {
-		l->checkout_token = billing_token(l->arena, &l->environment);
+		open_checkout(l, d);
 		tell_of(d, "checkout.ready", d->bill.id, STR_NONE);
 		return STATE_PENDING;
 	}
@@ -387,6 +428,13 @@ life_create(struct life *l, const struct offer *offer, struct deed *d)
 		become(l, EVENT_START, begin(l, d));
 	}
 	done(l, d, 0);
+}
+
+bool
+life_is_at_checkout(const struct life *l)
+{
+	return l->checkout_token.ptr
+	    && (state_of(l->status) == STATE_PENDING || is_kind(l, "checkout"));
 }
 
 bool
@@ -678,7 +726,7 @@ life_change(struct life *l, const struct offer *to, struct change *c, struct dee
 			schedule(l, to, "checkout", now + QUOTE_HOURS * HOUR_MS);
 			l->next = *to;
 			l->next_invoice_id = d->bill.id;
-			l->checkout_token = billing_token(l->arena, &l->environment);
+			open_checkout(l, d);
 			tell_of(d, "checkout.ready", d->bill.id, STR_NONE);
 		} else {
 			change_now(l, to, d->bill.id, d);

@@ -125,24 +125,18 @@ make_settled(struct write *w, void *what)
 	struct life          *l = ARENA_NEW(c->arena, struct life, 1);
 	struct deed          *d = ARENA_NEW(c->arena, struct deed, 1);
 	struct settled        settled;
-	struct row            row;
+	struct row            row, look;
 	enum refusal          why;
 
 	if (write_rows(w, STEP_INVOICE) == 0 || write_rows(w, STEP_LOOK) == 0)
 		return stored_missing(c, &invoice_fields);
 	row = write_row(w, STEP_INVOICE, 0);
 	stored_read(&row, &invoice_fields, i);
-	if (!str_is(i->status, "outstanding"))
+	look = write_row(w, STEP_LOOK, 0);
+	ledger_read(&look, c->arena, &c->tenant.environment, l);
+	if (!ledger_read_settled(&row, l, &settled))
 		return call_fail(c, ERR_CONFLICT, "status",
 		    "Only an invoice that is outstanding can be paid or void.");
-	settled = (struct settled) {
-		.id = i->id,
-		.type = i->type,
-		.period_index = row_i64(&row, COL_INVOICE_OUTSTANDING_PERIOD_INDEX),
-	};
-	row = write_row(w, STEP_LOOK, 0);
-	ledger_read(&row, c->arena, &c->tenant.environment, l);
-	settled.unpaid_ms = l->unpaid_ms;
 	why = str_is(wanted->status, "paid")
 	    ? life_paid(l, &settled, d) : life_void(l, &settled, d);
 	if (why != REFUSE_NOTHING)

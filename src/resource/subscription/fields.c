@@ -1,4 +1,5 @@
 /* The fields of a subscription: what each version takes and shows. */
+#include "billing/checkout.h"
 #include "billing/money.h"
 #include "resource/subscription/subscription.h"
 
@@ -78,9 +79,7 @@ subscription_interval(const struct call *c, struct str step)
 struct str
 subscription_checkout(struct call *c, const struct life *l)
 {
-	return !l->checkout_token.ptr ? STR_NONE
-	    : arena_fmt(c->arena, "%s/checkout/%.*s", c->conf->public_url,
-		STR_ARGS(l->checkout_token));
+	return checkout_url(c->arena, c->conf, l);
 }
 
 static const struct life *
