@@ -5,8 +5,9 @@
 -- made. billing_look comes after it as a statement of its own, because only a new snapshot sees
 -- what another transaction has just committed. They leave a note for each other: app.customer.
 --
--- A deadline is one transaction: billing_enter; billing_claim, or billing_claim_of one environment;
--- billing_look, which finds what was claimed; and billing_save (src/billing/advance.c).
+-- A deadline, or some of one environment, is one transaction: billing_enter; billing_claim, or
+-- billing_claim_of; billing_look, which finds what was claimed; and billing_save for each
+-- (src/billing/advance.c).
 
 \set erase :erase ', settings AS (DELETE FROM billing_setting WHERE environment_id = $1)'
 \set erase :erase ', subscriptions AS (DELETE FROM subscription WHERE environment_id = $1)'
@@ -122,11 +123,11 @@ SELECT set_config('app.customer', s.customer_id::text, true)
 -- out: plan_amount plan_free group_id plan_order plan_end plan_day
 -- out: next_amount next_free next_group next_order next_end
 -- A subscription that is locked, and all that a decision about it needs. $1 environment, $2 id, or
--- $3 one of its invoices, which then does not count as unpaid; without all three it is the one that
--- was claimed. at: now, or when that is due; paid: for the current period; unpaid: of its invoices
--- that are outstanding, but for one that asks for a change, the first that is due; further_end: of
--- the period after the current one; plan_end, next_end: of one that begins at that time,
--- and plan_day the day of the month on which it does.
+-- $3 one of its invoices, which then does not count as unpaid; without all three it is what was
+-- claimed, by time. at: now, or when that is due; paid: for the current period; unpaid: of its
+-- invoices that are outstanding, but for one that asks for a change, the first that is due;
+-- further_end: of the period after the current one; plan_end, next_end: of one that begins at that
+-- time, and plan_day the day of the month on which it does.
 SELECT :life_columns
      , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
        c.timezone AS zone_now,
@@ -166,10 +167,12 @@ SELECT :life_columns
                         AND i.id IS DISTINCT FROM $3
                       ORDER BY i.due_date LIMIT 1) u ON true
  WHERE :first_time AND s.environment_id = (SELECT coalesce($1::uuid, app_environment()))
-   AND s.id = (SELECT coalesce($2,
-           (SELECT i.subscription_id FROM invoice i
-             WHERE i.environment_id = $1 AND i.id = $3),
-           nullif(current_setting('app.claimed', true), '')::uuid));
+   AND s.id = ANY ((SELECT CASE
+           WHEN $2 IS NOT NULL THEN ARRAY[$2]
+           WHEN $3 IS NOT NULL THEN ARRAY(SELECT i.subscription_id FROM invoice i
+                                           WHERE i.environment_id = $1 AND i.id = $3)
+           ELSE nullif(current_setting('app.claimed', true), '')::uuid[] END)::uuid[])
+ ORDER BY s.due_at, s.id;
 
 -- name: billing_offer
 -- out: plan_id plan_name plan_model is_free group_id sort_order gone priced price_id step amount
@@ -322,29 +325,50 @@ SELECT saved.id FROM saved;
 SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
 
 -- name: billing_claim
--- out: environment id
+-- out: environment id others
 -- Locks the subscription whose deadline came first, of all environments without a test clock, and
--- enters its environment (app.claimed notes the row). Others that do the same at this moment take
--- the next ones. No row: nothing is due. Only those behind $1, when it was due, and $2 its id.
+-- those of its environment that were due within an hour of it: $3 in all at most. No period is as
+-- short, so invoices keep the order of their dates. It enters the environment; app.claimed notes
+-- the rows. Others that do the same at this moment take the next ones. No row: nothing is due. Only
+-- those behind $1, when it was due, and $2 its id, which is that of the first. others: sessions of
+-- this role that PostgreSQL is working for at this moment, beside this one.
+WITH first AS (
+    SELECT x.environment_id, x.id, x.due_at
+      FROM subscription x
+     WHERE NOT x.clocked AND x.due_at <= now()
+       AND (x.due_at, x.id) > ($1::timestamptz, $2::uuid)
+     ORDER BY x.due_at, x.id
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+), more AS (
+    SELECT x.id
+      FROM subscription x
+     WHERE x.environment_id = (SELECT first.environment_id FROM first) AND NOT x.clocked
+       AND x.due_at <= (SELECT least(now(), first.due_at + interval '1 hour') FROM first)
+       AND (x.due_at, x.id) > (SELECT first.due_at, first.id FROM first)
+     ORDER BY x.due_at, x.id
+     LIMIT $3::bigint - 1
+       FOR UPDATE SKIP LOCKED
+), claimed AS MATERIALIZED (
+    SELECT first.environment_id, first.id,
+           ARRAY(SELECT first.id UNION ALL SELECT more.id FROM more) AS ids
+      FROM first
+)
 SELECT s.environment_id AS environment, s.id,
+       (SELECT count(*) FROM pg_stat_get_activity(NULL) a
+         WHERE a.state = 'active' AND a.pid <> pg_backend_pid()) AS others,
        set_config('app.environment', s.environment_id::text, true),
-       set_config('app.claimed', s.id::text, true),
+       set_config('app.claimed', s.ids::text, true),
        set_config('app.clerk', 'off', true)
-  FROM (SELECT x.environment_id, x.id
-          FROM subscription x
-         WHERE NOT x.clocked AND x.due_at <= now()
-           AND (x.due_at, x.id) > ($1::timestamptz, $2::uuid)
-         ORDER BY x.due_at, x.id
-         LIMIT 1
-           FOR UPDATE SKIP LOCKED) s;
+  FROM claimed s;
 
 -- name: billing_claim_of
 -- The same, with the same columns, for the environment $1, with what is due until $2 and stands
 -- behind $3, when it was due, and $4 its id. It waits for a row that somebody else has locked, so
 -- that all deadlines are carried out in their order.
-SELECT s.environment_id AS environment, s.id,
+SELECT s.environment_id AS environment, s.id, 0::bigint AS others,
        set_config('app.environment', s.environment_id::text, true),
-       set_config('app.claimed', s.id::text, true),
+       set_config('app.claimed', ARRAY[s.id]::text, true),
        set_config('app.clerk', 'off', true)
   FROM (SELECT x.environment_id, x.id
           FROM subscription x

@@ -11,22 +11,37 @@ struct work {
 	struct advanced          *one;
 };
 
+/* The n-th of those that were claimed. Returns its invoice, if it has one. */
 static const struct id *
-carry_out(struct tx *tx, struct work *w)
+carry_out(struct tx *tx, struct work *w, size_t n)
 {
 	struct life *l = ARENA_NEW(tx->arena, struct life, 1);
 	struct deed *d = ARENA_NEW(tx->arena, struct deed, 1);
-	struct row   row = tx_row(tx, w->claim, 0);
+	struct row   row = tx_row(tx, w->look, n);
 
-	w->one->environment = row_id(&row, COL_BILLING_CLAIM_ENVIRONMENT);
-	w->one->subscription = row_id(&row, COL_BILLING_CLAIM_ID);
-	row = tx_row(tx, w->look, 0);
 	ledger_read(&row, tx->arena, &w->one->environment, l);
-	w->one->due_ms = l->due_ms;
-	snprintf(w->one->what, sizeof(w->one->what), "%.*s", STR_ARGS(l->due_what));
+	if (n == 0) {
+		w->one->due_ms = l->due_ms;
+		snprintf(w->one->what, sizeof(w->one->what), "%.*s", STR_ARGS(l->due_what));
+	}
 	life_advance(l, d);
 	ledger_save(tx_step(tx, SQL_BILLING_SAVE), l, d);
 	return id_is_nil(&d->bill.id) ? NULL : &d->bill.id;
+}
+
+static const struct id *
+carry_out_all(struct tx *tx, struct work *w)
+{
+	struct row       row = tx_row(tx, w->claim, 0);
+	const struct id *invoice = NULL;
+
+	w->one->environment = row_id(&row, COL_BILLING_CLAIM_ENVIRONMENT);
+	w->one->subscription = row_id(&row, COL_BILLING_CLAIM_ID);
+	w->one->others = row_i64(&row, COL_BILLING_CLAIM_OTHERS);
+	w->one->count = (unsigned)tx_rows(tx, w->look);
+	for (size_t i = 0; i < w->one->count; i++)
+		invoice = carry_out(tx, w, i);
+	return invoice;
 }
 
 /* tx->then: decides, and adds what is to be written. */
@@ -40,7 +55,7 @@ decide(struct tx *tx, void *with)
 	if (w->one->barred)
 		return true;
 	if (tx_rows(tx, w->claim) > 0 && tx_rows(tx, w->look) > 0)
-		invoice = carry_out(tx, w);
+		invoice = carry_out_all(tx, w);
 	if (w->run)
 		w->run->end(tx, w->run, w->one, invoice);
 	return true;
@@ -50,18 +65,23 @@ decide(struct tx *tx, void *with)
 static const struct advance_run everywhere = { .behind = { .due_ms = 1 } };
 
 static void
-bind_claim(struct bind *b, const struct advance_run *where)
+bind_claim(struct bind *b, const struct advance_run *where, unsigned most)
 {
-	if (!id_is_nil(&where->environment)) {
+	bool one_environment = !id_is_nil(&where->environment);
+
+	if (one_environment) {
 		bind_id(b, &where->environment);
 		bind_time(b, where->until_ms);
 	}
 	bind_time(b, where->behind.due_ms);
 	bind_id(b, &where->behind.subscription);
+	if (!one_environment)
+		bind_i64(b, most);
 }
 
+/* most: of one environment always one. */
 static enum advance
-advance(struct db *db, const struct advance_run *where, struct advanced *one)
+advance(struct db *db, const struct advance_run *where, unsigned most, struct advanced *one)
 {
 	struct work    w = { .run = where->begin ? where : NULL, .one = one };
 	struct arena   arena;
@@ -79,7 +99,7 @@ advance(struct db *db, const struct advance_run *where, struct advanced *one)
 		w.run->begin(&tx, w.run);
 	w.claim = tx.steps;
 	bind_claim(tx_step(&tx, id_is_nil(&where->environment) ? SQL_BILLING_CLAIM
-	    : SQL_BILLING_CLAIM_OF), where);
+	    : SQL_BILLING_CLAIM_OF), where, most);
 	w.look = tx.steps;
 	b = tx_step(&tx, SQL_BILLING_LOOK);
 	for (int i = 0; i < 3; i++)
@@ -102,20 +122,22 @@ billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
 		where.environment = *environment;
 		where.until_ms = until_ms;
 	}
-	return advance(db, &where, one);
+	return advance(db, &where, 1, one);
 }
 
 enum advance
-billing_advance_behind(struct db *db, const struct advanced *behind, struct advanced *one)
+billing_advance_due(struct db *db, unsigned most, const struct advanced *behind,
+    struct advanced *one)
 {
 	struct advance_run where = everywhere;
 
-	where.behind = *behind;
-	return advance(db, &where, one);
+	if (behind)
+		where.behind = *behind;
+	return advance(db, &where, most, one);
 }
 
 enum advance
 billing_advance_run(struct db *db, const struct advance_run *run, struct advanced *one)
 {
-	return advance(db, run, one);
+	return advance(db, run, 1, one);
 }

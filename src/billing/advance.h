@@ -9,6 +9,10 @@
  * as of the time at which it was due. A subscription that was forgotten for a year has twelve
  * deadlines one after the other. Any number of processes may do this at once.
  *
+ * Together   billing_advance_due() carries out some of one environment with one commit, for speed:
+ *            the number of the next invoice is locked until then, so that an environment has one
+ *            commit after the other. All of them are done, or none.
+ *
  * Repeated   A transaction whose outcome is unknown is not run again: if it was done, the deadline
  *            is gone, and if not, the next call finds it.
  */
@@ -28,6 +32,8 @@ enum advance {
 struct advanced {
 	struct id environment, subscription;
 	int64_t   due_ms;
+	unsigned  count;    /* of deadlines in the transaction; the others are of the first */
+	int64_t   others;   /* with billing_advance_due(): sessions that PostgreSQL was busy with */
 	char      what[16];
 	bool      barred;   /* billing_advance_run() */
 	char      log[200]; /* of ADVANCE_FAILED */
@@ -40,8 +46,13 @@ struct advanced {
 enum advance billing_advance(struct db *db, const struct id *environment, int64_t until_ms,
     struct advanced *one);
 
-/* As with NULL, but behind: one that failed, so that those behind it are done all the same. */
-enum advance billing_advance_behind(struct db *db, const struct advanced *behind,
+enum { ADVANCE_MOST = 16 };
+
+/*
+ * As with NULL, up to so many (ADVANCE_MOST). behind: one that failed, so that those behind it are
+ * done all the same, or NULL.
+ */
+enum advance billing_advance_due(struct db *db, unsigned most, const struct advanced *behind,
     struct advanced *one);
 
 /*

@@ -42,16 +42,24 @@ expire(struct turn *t)
 /* ---- deadlines of subscriptions */
 
 /*
- * The earliest that nobody else has in hand. One that fails is tried again when those behind it are
- * done (mark), so that it holds up no other subscription.
+ * The earliest that nobody else has in hand, together with those that were due soon after it. When
+ * that fails, each of them by itself. One that fails is tried again when those behind it are done
+ * (mark), so that it holds up no other subscription.
  */
 static bool
 carry_out(struct turn *t)
 {
 	struct advanced one, behind = { .due_ms = t->mark, .subscription = t->mark_id };
-	enum advance    came = t->mark ? billing_advance_behind(t->db, &behind, &one)
-	    : billing_advance(t->db, NULL, 0, &one);
+	unsigned        most = t->alone > 0 ? 1 : ADVANCE_MOST;
+	enum advance    came = billing_advance_due(t->db, most, t->mark ? &behind : NULL, &one);
 
+	t->alone -= t->alone > 0;
+	if (came == ADVANCE_FAILED && one.count > 1 && db_is_connected(t->db)) {
+		t->alone = one.count;
+		t->behind_ms = clock_wall_ms() - one.due_ms;
+		t->full = true;
+		return true;
+	}
 	if (came == ADVANCE_FAILED) {
 		if (one.due_ms && db_is_connected(t->db)) {
 			t->mark = one.due_ms;
@@ -61,7 +69,8 @@ carry_out(struct turn *t)
 		return false;
 	}
 	t->full = came == ADVANCE_DONE;
-	t->done = t->full;
+	t->done = one.count;
+	t->others = one.others;
 	if (t->full)
 		t->behind_ms = clock_wall_ms() - one.due_ms;
 	else if (t->mark)

@@ -21,7 +21,9 @@ struct turn {
 	/* Where to begin, and where the next one does; 0 at first. */
 	int64_t            mark;
 	struct id          mark_id;
+	unsigned           alone; /* so many of the next things are done one by one */
 	int64_t            done; /* things */
+	int64_t            others; /* that the database was busy with, and it gives way to */
 	int64_t            behind_ms; /* for how long the oldest that is left has been due, or 0 */
 	bool               full; /* there may be more, so the next step follows soon */
 	char               log[200]; /* of a failure: for the operator; no data */

@@ -224,6 +224,52 @@ what_somebody_else_has_locked_is_left_to_him(void **state UNUSED)
 	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
 }
 
+#define EACH_DUE "UPDATE subscription s SET due_what = 'renew', due_at = date_trunc('day', now()) - interval '2 days' + n.n * interval " \
+	"'10 minutes' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM subscription WHERE environment_id = @) n " \
+	"WHERE s.environment_id = @ AND s.id = n.id"
+
+/* Those of one environment that were due within an hour of the first, all or none; the others stay. */
+static void
+some_deadlines_share_a_commit(void **state UNUSED)
+{
+	struct advanced one;
+	const char     *plan;
+
+	stand_at(ACME_LIVE, "NULL", "");
+	stand_at(OTHER_LIVE, "NULL", "");
+	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+	for (int i = 0; i < 9; i++)
+		subscribe(ACME_LIVE, plan, "UTC");
+	subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC");
+	ask(ACME_LIVE, EACH_DUE);
+	ask(OTHER_LIVE, EACH_DUE);
+	ask(OTHER_LIVE, "UPDATE subscription SET due_at = due_at + interval '1 minute' WHERE environment_id = @");
+	/* What no row can be written for ends all of them. */
+	ask(ACME_LIVE, "UPDATE subscription SET base_price = 9223372036854775807, name = 'broken', zone = 'Nowhere' "
+	    "WHERE (environment_id, id) = (SELECT environment_id, id FROM subscription WHERE environment_id = @ ORDER BY due_at OFFSET 2 LIMIT 1)");
+	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_FAILED);
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	ask(ACME_LIVE, "UPDATE subscription SET base_price = 500, zone = 'UTC' WHERE environment_id = @ AND name = 'broken'");
+	assert_int_equal(billing_advance_due(test_serve, 3, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 3);
+	assert_true(id_eq(&one.environment, &test_environment[ACME_LIVE]));
+	EXPECT(ACME_LIVE, "12", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	EXPECT(OTHER_LIVE, "1", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 1); /* the other environment's, which was due before the fourth */
+	assert_true(id_eq(&one.environment, &test_environment[OTHER_LIVE]));
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = due_at + interval '11 minutes' WHERE environment_id = @ AND "
+	    "due_at = (SELECT max(due_at) FROM subscription WHERE environment_id = @ AND due_at < now())");
+	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 5); /* the last one was due more than an hour after the first */
+	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 1);
+	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_NOTHING);
+	/* Numbers and dates have one order. */
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM (SELECT issue_date >= lag(issue_date) OVER (ORDER BY number) AS later FROM invoice "
+	    "WHERE environment_id = @ AND period_index > 1) i WHERE coalesce(later, true)");
+}
+
 static void
 nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state UNUSED)
 {
@@ -241,6 +287,7 @@ nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state 
 		b = tx_step(&tx, SQL_BILLING_CLAIM);
 		bind_time(b, 0);
 		bind_id(b, &nothing);
+		bind_i64(b, 1);
 		assert_int_equal(tx_run(&tx), DB_OK);
 		assert_int_equal(tx_rows(&tx, 1), enters);
 	}
@@ -347,6 +394,7 @@ main(void)
 		cmocka_unit_test(a_scheduled_cancellation_takes_effect_with_the_period),
 		cmocka_unit_test(a_draft_begins_on_its_date),
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
+		cmocka_unit_test(some_deadlines_share_a_commit),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
 		cmocka_unit_test(a_statement_may_stand_twice_in_a_transaction_of_a_new_connection),
 		cmocka_unit_test(what_an_invoice_is_found_by_finds_none_of_another_environment),
