@@ -4,7 +4,7 @@
 \set invoice_columns :invoice_columns ', i.invoice_type, i.currency, i.subtotal'
 \set invoice_columns :invoice_columns ', i.credit_applied, i.total, i.period_start, n.shown_end'
 \set invoice_columns :invoice_columns ', i.issue_date, i.due_date, i.plan_name, i.created_at'
-\set invoice_columns :invoice_columns ', i.updated_at, n.lines'
+\set invoice_columns :invoice_columns ', i.updated_at, n.lines, i.token'
 -- The number has six digits at least. What was bought once has no period to end; clients read a
 -- time there all the same. A line that lowers the sum is a credit.
 \set invoice_from 'invoice i CROSS JOIN LATERAL (SELECT coalesce(i.period_end, i.period_start)'

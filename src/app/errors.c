@@ -29,7 +29,7 @@ get(struct call *c)
 		return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
 	info = err_info(e);
 	c->res->status = 200;
-	c->res->page = true;
+	c->res->kind = RESPONSE_TEXT;
 	buf_fmt(&c->res->body,
 	    "# %s\n\n"
 	    "HTTP status %d, type %s\n\n"

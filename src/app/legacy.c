@@ -71,7 +71,7 @@ legacy_headers(struct call *c)
 
 	bool       known = c->route || c->problem.allow.ptr;
 
-	if (!c->legacy_path || !known || (c->route && c->route->flags & ROUTE_PAGE))
+	if (!c->legacy_path || !known || c->site || (c->route && c->route->flags & ROUTE_PAGE))
 		return;
 	response_header(c->res, "Deprecation", STR("true"));
 	response_header(c->res, "Sunset", sunset);

@@ -10,7 +10,8 @@
 	RESOURCE(test_clock) \
 	RESOURCE(invoice) \
 	RESOURCE(openapi) \
-	RESOURCE(errors)
+	RESOURCE(errors) \
+	RESOURCE(site)
 
 #define RESOURCE(name) extern const struct resource name##_resource;
 RESOURCES(RESOURCE)

@@ -21,19 +21,21 @@ static const struct {
 struct rule {
 	const struct route    *route;
 	const struct resource *resource;
+	bool                   site; /* a page at the root of the site */
 	size_t                 count, params;
 	struct str             segment[PATH_SEGMENTS_MAX];
 };
 
 static struct rule rules[STATS_NO_ROUTE];
-static size_t      rules_count;
+static uint32_t    rules_count;
 
 static struct rule
 split(const struct route *route, const struct resource *resource)
 {
 	struct rule rule = { .route = route, .resource = resource };
 
-	for (struct str rest = str_of(route->pattern); rest.ptr;) {
+	rule.site = route->pattern[0] == '/';
+	for (struct str rest = str_of(route->pattern + rule.site); rest.ptr;) {
 		struct str segment = str_cut(&rest, '/');
 
 		assert(rule.count < PATH_SEGMENTS_MAX);
@@ -149,27 +151,51 @@ find_otherwise(struct call *c, enum method method)
 	return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
 }
 
+/* The parameter of a page is a secret, and has no underscore, as all ids of the API have. */
+static bool
+is_secret(struct str segment)
+{
+	return !memchr(segment.ptr, '_', segment.len);
+}
+
+/* Among pages or calls: the first that fits, or rules_count; *allowed: methods of those that do. */
+static uint32_t
+find_rule(struct call *c, bool site, enum method method, unsigned *allowed)
+{
+	for (uint32_t i = 0; i < rules_count; i++) {
+		const struct rule *rule = &rules[i];
+
+		if (rule->site != site || !matches(rule, &c->path, c->param)
+		    || (site && !is_secret(c->param[rule->params - 1])))
+			continue;
+		if (rule->route->method == method)
+			return i;
+		*allowed |= 1u << rule->route->method;
+		if (rule->route->method == METHOD_GET)
+			*allowed |= 1u << METHOD_HEAD;
+	}
+	return rules_count;
+}
+
+/* At the root of the site a page comes before a call. */
 enum err
 router_find(struct call *c)
 {
 	enum method            method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
 	const struct endpoint *known;
 	unsigned               allowed = 0;
+	uint32_t               i = rules_count;
 
-	for (uint32_t i = 0; i < rules_count; i++) {
-		const struct route *route = rules[i].route;
-
-		if (!matches(&rules[i], &c->path, c->param))
-			continue;
-		if (route->method == method)
-			return found(c, i);
-		allowed |= 1u << route->method;
-		if (route->method == METHOD_GET)
-			allowed |= 1u << METHOD_HEAD;
-	}
+	if (c->base.len == 0)
+		i = find_rule(c, true, method, &allowed);
+	c->site = i < rules_count || allowed;
+	if (!c->site)
+		i = find_rule(c, false, method, &allowed);
+	if (i < rules_count)
+		return found(c, i);
 	if (!allowed)
 		return find_otherwise(c, method);
-	if ((known = endpoint_find(&c->path)) && known->methods & 1u << method)
+	if (!c->site && (known = endpoint_find(&c->path)) && known->methods & 1u << method)
 		return not_served(c, known);
 	c->problem.allow = print_methods(c, allowed);
 	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");

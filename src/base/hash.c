@@ -94,6 +94,34 @@ hash_parts(const struct str *parts, size_t count, unsigned char out[HASH_BYTES])
 	end(&blake2b, out, HASH_BYTES);
 }
 
+/* What is hashed is begun with the key, on which a byte is laid. */
+static void
+begin_keyed(const unsigned char *key, unsigned char pad, size_t bytes)
+{
+	begin(&sha256, "SHA256");
+	for (size_t i = 0; i < bytes; i++)
+		add(&sha256, &(unsigned char) { key[i] ^ pad }, 1);
+}
+
+void
+hash_hmac_sha256(struct str key, struct str text, unsigned char out[SHA256_BYTES])
+{
+	enum { BLOCK_BYTES = 64 };
+	unsigned char block[BLOCK_BYTES] = { 0 };
+
+	if (key.len > BLOCK_BYTES)
+		hash_sha256(key, block);
+	else if (key.len)
+		memcpy(block, key.ptr, key.len);
+	begin_keyed(block, 0x36, sizeof(block));
+	add(&sha256, text.ptr, text.len);
+	end(&sha256, out, SHA256_BYTES);
+	begin_keyed(block, 0x5c, sizeof(block));
+	add(&sha256, out, SHA256_BYTES);
+	end(&sha256, out, SHA256_BYTES);
+	OPENSSL_cleanse(block, sizeof(block));
+}
+
 void
 hash_random(void *out, size_t bytes)
 {

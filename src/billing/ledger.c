@@ -48,6 +48,7 @@ const struct member life_columns[COL_LIFE__COUNT] = {
 	[COL_LIFE_NEXT_STEP] = FIELD_KEPT(TEXT, next.step),
 	[COL_LIFE_NOW_AT] = FIELD_KEPT(TIME, terms.now_ms),
 	[COL_LIFE_DAY] = FIELD_KEPT(I64, day),
+	[COL_LIFE_ASKED] = FIELD_KEPT(TEXT, asked),
 };
 
 /* What may be NULL. */
@@ -144,6 +145,18 @@ ledger_read_offer(const struct row *row, struct offer *offer)
 		.gone = row_bool(row, COL_BILLING_OFFER_GONE),
 		.priced = row_bool(row, COL_BILLING_OFFER_PRICED),
 	};
+}
+
+bool
+ledger_read_settled(const struct row *row, const struct life *l, struct settled *out)
+{
+	*out = (struct settled) {
+		.id = row_id(row, COL_INVOICE_ID),
+		.type = row_text(row, COL_INVOICE_INVOICE_TYPE),
+		.period_index = row_i64(row, COL_INVOICE_OUTSTANDING_PERIOD_INDEX),
+		.unpaid_ms = l->unpaid_ms,
+	};
+	return str_is(row_text(row, COL_INVOICE_STATUS), "outstanding");
 }
 
 /* $39 to $53, and after them the lines. */

@@ -24,6 +24,13 @@ void ledger_read(const struct row *row, struct arena *arena, const struct id *en
 void ledger_read_terms(const struct row *row, struct terms *terms);
 void ledger_read_offer(const struct row *row, struct offer *offer);
 
+/*
+ * A row of invoice_outstanding, and the life that billing_look found for the same invoice. False:
+ * it is not outstanding, and can become neither paid nor void.
+ */
+bool ledger_read_settled(const struct row *row, const struct life *l, struct settled *out)
+    MUSTCHECK;
+
 /* The parameters of billing_save, $1 included. */
 void ledger_save(struct bind *b, const struct life *l, const struct deed *d);
 

@@ -1,8 +1,10 @@
 /* What happens to a subscription. */
 #include "billing/life.h"
 #include "billing/money.h"
+#include "base/hash.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -39,6 +41,8 @@ at_checkout(const struct life *l)
 	return str_is(l->terms.collection, "checkout");
 }
 
+/* ---- secrets ---- */
+
 struct str
 billing_token(struct arena *a, const struct id *environment)
 {
@@ -51,10 +55,31 @@ billing_token(struct arena *a, const struct id *environment)
 }
 
 struct str
-billing_checkout(struct arena *a, const char *public_url, struct str token)
+billing_invoice_token(struct arena *a, struct str checkout)
 {
-	return token.ptr
-	    ? arena_fmt(a, "%s/checkout/%.*s", public_url, STR_ARGS(token)) : STR_NONE;
+	char         *text = ARENA_NEW(a, char, BILLING_TOKEN_BYTES + 1);
+	unsigned char hash[SHA256_BYTES];
+	struct id     half;
+
+	hash_sha256(arena_fmt(a, "invoice %.*s", STR_ARGS(checkout)), hash);
+	memcpy(text, checkout.ptr, ID_TEXT_BYTES);
+	for (size_t i = 0; i < SHA256_BYTES / ID_BYTES; i++) {
+		memcpy(half.b, hash + i * ID_BYTES, ID_BYTES);
+		id_text(&half, text + (i + 1) * ID_TEXT_BYTES);
+	}
+	return (struct str) { text, BILLING_TOKEN_BYTES };
+}
+
+bool
+billing_token_owner(struct str token, struct id *environment)
+{
+	if (token.len != BILLING_TOKEN_BYTES)
+		return false;
+	for (size_t i = 0; i < token.len; i++)
+		if (!str_is_alnum(token.ptr[i]))
+			return false;
+	token.len = ID_TEXT_BYTES;
+	return id_parse(STR(""), token, environment);
 }
 
 /* ---- what a deed is made of ---- */
@@ -104,6 +129,21 @@ add_line(struct bill *b, struct str description, int64_t amount)
 	assert(b->lines < LINES_MAX);
 	b->line[b->lines++] = (struct line) { description, amount };
 	b->subtotal += amount;
+}
+
+/* Asks for the payment of the new invoice, if there is one, or for a trial to be begun. */
+static void
+open_checkout(struct life *l, struct deed *d)
+{
+	char invoice[ID_UUID_BYTES];
+
+	l->checkout_token = billing_token(l->arena, &l->environment);
+	if (id_is_nil(&d->bill.id))
+		return;
+	d->bill.token = billing_invoice_token(l->arena, l->checkout_token);
+	id_uuid(&d->bill.id, invoice);
+	l->asked = arena_fmt(l->arena, "%.*s %" PRId64 " %.*s", ID_UUID_BYTES, invoice,
+	    d->bill.total, STR_ARGS(d->bill.currency));
 }
 
 /* The customer's credit lowers it. With nothing left to pay it is paid. */
@@ -305,7 +345,6 @@ activate(struct life *l, struct deed *d, struct id invoice)
 static void
 start_trial(struct life *l, struct deed *d)
 {
-	l->checkout_token = STR_NONE;
 	l->trial_ends_ms = l->terms.now_ms + l->trial_days * DAY_MS;
 	l->period_start_ms = l->terms.now_ms;
 	l->period_end_ms = l->trial_ends_ms;
@@ -329,7 +368,7 @@ begin(struct life *l, struct deed *d)
 		return STATE_ACTIVE;
 	}
 	if (l->trial_days > 0 && at_checkout(l)) {
-		l->checkout_token = billing_token(l->arena, &l->environment);
+		open_checkout(l, d);
 		tell(d, "trial.checkout_ready");
 		return STATE_PENDING;
 	}
@@ -339,7 +378,7 @@ begin(struct life *l, struct deed *d)
 	}
 	bill_period(l, d, at, l->plan.end_ms);
 	if (owes(d) && at_checkout(l)) {
-		l->checkout_token = billing_token(l->arena, &l->environment);
+		open_checkout(l, d);
 		tell_of(d, "checkout.ready", d->bill.id, STR_NONE);
 		return STATE_PENDING;
 	}
@@ -394,6 +433,13 @@ life_create(struct life *l, const struct offer *offer, struct deed *d)
 		become(l, EVENT_START, begin(l, d));
 	}
 	done(l, d, 0);
+}
+
+bool
+life_is_at_checkout(const struct life *l)
+{
+	return l->checkout_token.ptr
+	    && (state_of(l->status) == STATE_PENDING || is_kind(l, "checkout"));
 }
 
 bool
@@ -685,7 +731,7 @@ life_change(struct life *l, const struct offer *to, struct change *c, struct dee
 			schedule(l, to, "checkout", now + QUOTE_HOURS * HOUR_MS);
 			l->next = *to;
 			l->next_invoice_id = d->bill.id;
-			l->checkout_token = billing_token(l->arena, &l->environment);
+			open_checkout(l, d);
 			tell_of(d, "checkout.ready", d->bill.id, STR_NONE);
 		} else {
 			change_now(l, to, d->bill.id, d);

@@ -17,7 +17,7 @@
 enum {
 	NOTICE_DAYS = 3,       /* before the end of a period or a trial */
 	QUOTE_HOURS = 24,      /* as long may a change wait to be paid */
-	BILLING_TOKEN_BYTES = 22 + 32, /* the environment, and randomness */
+	BILLING_TOKEN_BYTES = 3 * ID_TEXT_BYTES, /* the environment, and 256 bits */
 };
 
 /* A plan, and one of its prices. */
@@ -82,6 +82,7 @@ struct life {
 	int64_t      credit;      /* of the customer */
 	int64_t      quote_credit; /* of that, what next_invoice_id took and would give back */
 	int64_t      paid;        /* for the current period */
+	struct str   asked;       /* at its checkout page: billing_asked(), or absent */
 	/* Of its outstanding invoices, but for next_invoice_id, the one that is due first. */
 	struct id    unpaid_id;
 	int64_t      unpaid_ms;
@@ -145,6 +146,12 @@ struct change {
  */
 void life_create(struct life *l, const struct offer *offer, struct deed *d);
 
+/*
+ * Whether its checkout page asks for something. The token of one that asked for a trial is kept, so
+ * that the page can say that the trial has begun.
+ */
+bool life_is_at_checkout(const struct life *l);
+
 /* Whether a new one would be the same selection as this one, which waits to be paid. */
 bool life_is_same(const struct life *l, const struct life *wanted);
 enum refusal life_replace(struct life *l, struct deed *d);
@@ -164,11 +171,16 @@ enum refusal life_change(struct life *l, const struct offer *to, struct change *
 /* What is due, as of l->due_ms. */
 void life_advance(struct life *l, struct deed *d);
 
-/* A new secret for an address, which also says whose it is. */
+/*
+ * Secrets for addresses of pages, which also say whose they are. The one of an invoice follows from
+ * that of the checkout page which asks for its payment, and not the other way round: so the page
+ * finds its invoice, and whoever may see that cannot confirm anything.
+ */
 struct str billing_token(struct arena *a, const struct id *environment);
+struct str billing_invoice_token(struct arena *a, struct str checkout);
 
-/* The address of the page where a subscription is confirmed or paid; absent without its secret. */
-struct str billing_checkout(struct arena *a, const char *public_url, struct str token);
+/* Whose a token is; false: it is none, whatever else is known. */
+bool billing_token_owner(struct str token, struct id *environment) MUSTCHECK;
 
 /* Rank of a billing interval: a longer one has a higher; absent: 0. */
 int step_rank(struct str step);

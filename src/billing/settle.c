@@ -36,16 +36,10 @@ settle_decide(struct tx *tx, size_t first, const struct id *environment, bool pa
 	if (tx_rows(tx, first + STEP_INVOICE) == 0 || tx_rows(tx, first + STEP_LOOK) == 0)
 		return SETTLE_MISSING;
 	s->invoice = tx_row(tx, first + STEP_INVOICE, 0);
-	if (!str_is(row_text(&s->invoice, COL_INVOICE_STATUS), "outstanding"))
-		return SETTLE_OVER;
 	row = tx_row(tx, first + STEP_LOOK, 0);
 	ledger_read(&row, tx->arena, environment, &s->life);
-	settled = (struct settled) {
-		.id = row_id(&s->invoice, COL_INVOICE_ID),
-		.type = row_text(&s->invoice, COL_INVOICE_INVOICE_TYPE),
-		.period_index = row_i64(&s->invoice, COL_INVOICE_OUTSTANDING_PERIOD_INDEX),
-		.unpaid_ms = s->life.unpaid_ms,
-	};
+	if (!ledger_read_settled(&s->invoice, &s->life, &settled))
+		return SETTLE_OVER;
 	if ((paid ? life_paid : life_void)(&s->life, &settled, &s->deed) != REFUSE_NOTHING)
 		return SETTLE_FORBIDDEN;
 	ledger_save(tx_step(tx, SQL_BILLING_SAVE), &s->life, &s->deed);

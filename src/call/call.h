@@ -91,6 +91,7 @@ struct call {
 	enum version           version;
 	struct str             base;        /* of the path: "/api/v1", "/api", ... */
 	bool                   legacy_path; /* the path has no version in it */
+	bool                   site;        /* it is a page's: what is answered is one, too */
 	struct path            path;
 	struct query           query;
 	struct str             param[PATH_PARAMETERS_MAX]; /* of the path, in its order */

@@ -2,6 +2,7 @@
 #include "call/reply.h"
 #include "base/limits.h"
 #include "call/ignored.h"
+#include "http/html.h"
 #include "json/jwrite.h"
 
 enum err
@@ -125,6 +126,35 @@ write_json(struct call *c, struct json_object *value)
 	jwrite_free(value);
 }
 
+static struct str
+page_title(const struct err_info *info)
+{
+	switch (info->status) {
+	case 404:
+		return STR("Not found");
+	case 429:
+	case 503:
+		return STR("Not available at the moment");
+	default:
+		return info->status < 500 ? STR("This did not work") : STR("Something went wrong");
+	}
+}
+
+static void
+write_page(struct call *c)
+{
+	struct response *res = c->res;
+	struct str       title = page_title(err_info(c->problem.code));
+
+	html_begin(res, HTML_FORMS_NONE, title);
+	html_raw(res, "<h1>");
+	html_text(res, title);
+	html_raw(res, "</h1>\n<p>");
+	html_text(res, str_of(c->problem.message));
+	html_raw(res, "</p>\n");
+	html_end(res);
+}
+
 static void
 render_problem(struct call *c)
 {
@@ -139,7 +169,10 @@ render_problem(struct call *c)
 	if (p->retry_after_s)
 		response_header(c->res, "Retry-After",
 		    arena_fmt(c->arena, "%jd", (intmax_t)p->retry_after_s));
-	write_json(c, problem_body(c));
+	if (c->site)
+		write_page(c);
+	else
+		write_json(c, problem_body(c));
 }
 
 /* What the answer is not about, and what it does because the client asked for it. */
@@ -158,7 +191,7 @@ reply_render(struct call *c, enum err code)
 {
 	if (c->rendered)
 		return code;
-	if (code == ERR_OK && !c->res->page)
+	if (code == ERR_OK && c->res->kind == RESPONSE_JSON)
 		write_json(c, c->reply);
 	else
 		jwrite_free(c->reply);

@@ -44,7 +44,11 @@ struct list_filter {
 
 struct route {
 	enum method  method;  /* GET serves HEAD too */
-	const char  *pattern; /* after the base ("/api/v1", "/api", ...); "{x}": a segment */
+	/*
+	 * After the base ("/api/v1", "/api", ...); "{x}": a segment. One that begins with a slash
+	 * is a page for people, at the root of the site alone; its last segment is a parameter.
+	 */
+	const char  *pattern;
 	unsigned     flags;
 	enum version since;   /* the first version that has the endpoint */
 	handler_fn  *handle;

@@ -1,5 +1,6 @@
 /* clientele check: judges the configuration, and on request the database behind it. */
 #include "app/app.h"
+#include "billing/checkout.h"
 #include "cli/load.h"
 #include "master/scale.h"
 #include "net/listen.h"
@@ -29,7 +30,9 @@ log_is_fit(const struct conf *c, struct buf *err)
 typedef bool judge_fn(const struct conf *c, struct buf *err);
 
 /* Each is asked, whatever the others say. */
-static judge_fn *const judges[] = { listener_check, scale_check, user_exists, log_is_fit };
+static judge_fn *const judges[] = {
+	listener_check, scale_check, checkout_check, user_exists, log_is_fit,
+};
 
 /* Adds their mistakes to those of the reading. */
 static void

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/pidfile.h"
+#include "billing/checkout.h"
 #include "cli/load.h"
 #include "guard/harden.h"
 #include "master/scale.h"
@@ -28,7 +29,8 @@ load_again(const void *load_with, struct conf *out, struct buf *err)
 {
 	if (!cmd_load_conf(load_with, out, err))
 		return false;
-	if (listener_check(out, err) && scale_check(out, err) && log_check(out->log, err))
+	if (listener_check(out, err) && scale_check(out, err) && checkout_check(out, err)
+	    && log_check(out->log, err))
 		return true;
 	conf_fini(out);
 	return false;
@@ -287,7 +289,8 @@ cmd_serve(struct cmd_context *ctx, int argc, char **argv)
 	/* The service outlives the reader of its log, and a log that may not grow. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (!log_open("stderr", (enum log_format)c->log_format, &err) || !scale_check(c, &err))
+	if (!log_open("stderr", (enum log_format)c->log_format, &err) || !scale_check(c, &err)
+	    || !checkout_check(c, &err))
 		code = EXIT_CONFIG;
 	else if (errno = 0, !listener_check(c, &err))
 		code = errno == EAGAIN ? EXIT_BUSY : EXIT_CONFIG;

@@ -1,5 +1,6 @@
 /* clientele subscription: what an operator may want to see. Nothing here changes one. */
-#include "billing/life.h"
+#include "billing/checkout.h"
+#include "billing/ledger.h"
 #include "cli/listing.h"
 
 static const struct owner_noun noun = { "a", "subscription", STR("sub_") };
@@ -31,9 +32,12 @@ cmd_subscription_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUS
 }
 
 static struct str
-checkout(struct owner *o, const struct row *row, int column)
+checkout(struct owner *o, const struct row *row, int column UNUSED)
 {
-	return billing_checkout(&o->arena, o->conf->public_url, row_text(row, column));
+	struct life *l = ARENA_NEW(&o->arena, struct life, 1);
+
+	member_read(row, life_columns, COL_LIFE__COUNT, l);
+	return checkout_url(&o->arena, o->conf, l);
 }
 
 int

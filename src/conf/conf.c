@@ -120,6 +120,16 @@ const struct key keys[] = {
 	    "Where clients reach the service, as in https://api.example.com, without a slash "
 	    "at the end: doc_url in error answers leads to the service's page about the error "
 	    "below it; empty leaves doc_url a path." },
+	{ "checkout_url_template", "", TYPE_TEXT, KEY_RELOAD, 0, 2048, AT(checkout_url_template),
+	    "Where customers pay, if not on the service's own page: a URL with {subscription}, "
+	    "{invoice}, {amount}, {currency}, {success_url} and {sig} where these are to stand." },
+	{ "checkout_url_secret", "", TYPE_TEXT, KEY_RELOAD | KEY_SECRET, 0, 1024,
+	    AT(checkout_url_secret),
+	    "The key of {sig}, by which that page knows that the URL was made here: random, and "
+	    "at least 32 characters long." },
+	{ "payment_instructions", "", TYPE_TEXT, KEY_RELOAD, 0, 4096, AT(payment_instructions),
+	    "How to pay, for the pages of invoices and checkouts: plain text, with | where a line "
+	    "ends; empty means that they do not say it." },
 	{ "rate_limit", "off", TYPE_RATE, KEY_RELOAD, 1, RATE_MAX, AT(rate_limit),
 	    "Requests that all API keys of an environment may make together: 100/s, 1000/m or "
 	    "5000/h, with burst N for how many may come at once (otherwise as many as in that "

@@ -52,6 +52,9 @@ struct conf {
 	int64_t       auth_cache_ttl_ms;
 	int64_t       idempotency_ttl_ms;
 	char         *public_url;
+	char         *checkout_url_template; /* billing/checkout.h; empty: the service's own page */
+	char         *checkout_url_secret;
+	char         *payment_instructions; /* "|" ends a line; empty: none */
 	char         *pidfile;
 	char         *user;               /* to become when started as root; empty: stay */
 	int64_t       rate_limit;         /* rate_pack(); of each environment */

@@ -38,6 +38,7 @@ reason(int status)
 	} reasons[] = {
 		{ 200, "OK" },
 		{ 201, "Created" },
+		{ 303, "See Other" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
@@ -75,18 +76,25 @@ add_header(struct buf *head, const char *name, struct str value)
 /* Content-Type and Cache-Control, before and behind Content-Length. */
 static const struct kind {
 	struct str type, caching;
-} json = {
-	STR("\r\nContent-Type: application/json\r\nContent-Length: "),
-	STR("\r\nCache-Control: no-store\r\n"),
-}, page = {
-	STR("\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "),
-	STR("\r\nCache-Control: public, max-age=3600\r\n"),
+} kinds[RESPONSE__COUNT] = {
+	[RESPONSE_JSON] = {
+		STR("\r\nContent-Type: application/json\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_TEXT] = {
+		STR("\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "),
+		STR("\r\nCache-Control: public, max-age=3600\r\n"),
+	},
+	[RESPONSE_HTML] = {
+		STR("\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
 };
 
 static void
 make_head(struct buf *head, const struct response *res, size_t headers)
 {
-	const struct kind *kind = res->page ? &page : &json;
+	const struct kind *kind = &kinds[res->kind];
 	char               room[STR_NUM_BYTES];
 
 	buf_reset(head, HEAD_MAX_BYTES);

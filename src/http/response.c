@@ -16,7 +16,7 @@ response_reset(struct response *res)
 {
 	res->status = 0;
 	res->head_only = false;
-	res->page = false;
+	res->kind = RESPONSE_JSON;
 	res->headers = 0;
 	buf_reset(&res->body, RESPONSE_KEEP_BYTES);
 }

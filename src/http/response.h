@@ -16,10 +16,18 @@
 
 enum { RESPONSE_HEADERS_MAX = 16 };
 
+/* What the body is. */
+enum response_kind {
+	RESPONSE_JSON,
+	RESPONSE_TEXT, /* for people, the same for all of them: it may be cached */
+	RESPONSE_HTML, /* for people */
+	RESPONSE__COUNT
+};
+
 struct response {
 	int        status;
 	bool       head_only; /* the request was HEAD: send no body */
-	bool       page;      /* the body is text for people, which may be cached; else JSON */
+	enum response_kind kind;
 	size_t     headers;
 	struct {
 		const char *name;

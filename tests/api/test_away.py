@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from helpers import Client, check_error, escape, mail, scalar, uid
 from stack import Cluster, Front, Service, wait_until
@@ -196,3 +197,13 @@ def test_when_the_service_comes_back_the_web_servers_find_it(away):
         wait_until(lambda: away.clients[kind].get("/customers?limit=1", checked=False).status == 200, 15,
                    f"{kind} finding the service")
         assert away.clients[kind].get("/customers/" + escape("nobody")).status == 404
+
+
+def test_the_pages_for_people_say_it_in_their_own_way(stopped):
+    token = "0" * 66
+    for front in stopped.fronts.values():
+        for method, target in (("GET", "/invoices/"), ("GET", "/checkout/"), ("POST", "/checkout/")):
+            got = requests.request(method, front.url + target + token, data="deed=pay" if method == "POST" else None, timeout=30)
+            assert got.status_code == 503 and got.headers["Content-Type"] == "text/html; charset=utf-8", got.headers
+            assert got.text.startswith("<!DOCTYPE html>") and "Nothing was done; try again." in got.text
+            assert 1 <= int(got.headers["Retry-After"]) <= 60 and "Content-Security-Policy" in got.headers

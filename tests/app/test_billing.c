@@ -310,7 +310,8 @@ a_statement_may_stand_twice_in_a_transaction_of_a_new_connection(void **state UN
 
 /* ---- statements across environments ---- */
 
-static struct id subscription, invoice, owner;
+static struct id  subscription, invoice, owner;
+static struct str token;
 
 static void
 bind_all(struct bind *b, const char *letters)
@@ -327,6 +328,7 @@ bind_all(struct bind *b, const char *letters)
 		case 'm': bind_id(b, &high); break;
 		case '9': bind_i64(b, 9); break;
 		case 'o': bind_text(b, STR("outstanding")); break;
+		case 't': bind_text(b, token); break;
 		case 'a': bind_text(b, STR("active")); break;
 		default: bind_null(b);
 		}
@@ -342,6 +344,7 @@ what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSE
 		{ SQL_INVOICE_GET, "ei" }, { SQL_INVOICE_OUTSTANDING, "ei" }, { SQL_INVOICE_LIST, "em9" },
 		{ SQL_INVOICE_LIST_STATUS, "em9o" }, { SQL_INVOICE_LIST_CUSTOMER, "em9ocn" }, { SQL_INVOICE_LIST_SUBSCRIPTION, "em9nnns" },
 		{ SQL_BILLING_LOCK_OF, "ei" }, { SQL_BILLING_LOOK, "eni" }, { SQL_SUBSCRIPTION_LIST_STATUS, "em9a" },
+		{ SQL_SITE_INVOICE, "et" }, { SQL_SITE_CHECKOUT, "ett" },
 	};
 	struct str id;
 
@@ -350,6 +353,7 @@ what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSE
 	id = at("customerId");
 	assert_true(id_parse(STR("cus_"), (struct str) { id.ptr + 1, id.len - 2 }, &owner));
 	assert_true(id_parse_uuid(str_of(ask(OTHER_LIVE, "SELECT id FROM invoice WHERE environment_id = @")), &invoice));
+	token = arena_str(&test_kept, str_of(ask(OTHER_LIVE, "SELECT token FROM invoice WHERE environment_id = @")));
 	for (size_t i = 0; i < COUNTOF(cases); i++)
 		for (int inside = 0; inside < 2; inside++) {
 			struct tx tx;

@@ -1,5 +1,5 @@
 /*
- * Any request gets an answer that is JSON, or a page of text, whatever the database does; and with a healthy one never a 5xx.
+ * Any request gets an answer that is JSON, a page of text or one of HTML, whatever the database does; and with a healthy one never a 5xx.
  *
  *	METHOD URI
  *	header: value        any of those in http/request.h, also repeated; x-api-key is a valid one unless it stands here
@@ -96,14 +96,14 @@ judge(const struct request *req, const struct response *res, const struct facts 
 	struct jread_error          why;
 	struct jdoc                 doc;
 
-	CHECK(res->status >= 200 && res->status <= 503 && res->status == err_info(facts->error)->status + (res->status == 201));
+	CHECK(res->status >= 200 && res->status <= 503 && res->status == err_info(facts->error)->status + (res->status == 201) + (res->status == 303) * 103);
 	CHECK(res->status < 500 || seen.odd);
 	CHECK(res->head_only == (req->method == METHOD_HEAD));
 	for (size_t i = 0; i < res->headers; i++)
 		CHECK(is_one_line(str_of(res->header[i].name)) && is_one_line(res->header[i].value));
 	CHECK(response_find_header(res, "X-Request-Id").len > 0);
-	if (res->page) {
-		CHECK(res->status == 200 && res->body.len > 0 && utf8_valid(buf_view(&res->body)));
+	if (res->kind != RESPONSE_JSON) {
+		CHECK((res->status == 200 || res->kind == RESPONSE_HTML) && res->body.len > 0 && utf8_valid(buf_view(&res->body)));
 		return;
 	}
 	CHECK(jread_parse(req->arena, buf_view(&res->body), &limits, &doc, &why));

@@ -186,7 +186,8 @@ def resources():
 @functools.lru_cache(None)
 def others():
     """What has routes and is no folder of src/resource."""
-    return {"openapi": Resource("openapi", [Path("src/app/openapi.c")]), "errors": Resource("errors", [Path("src/app/errors.c")])}
+    return {"openapi": Resource("openapi", [Path("src/app/openapi.c")]), "errors": Resource("errors", [Path("src/app/errors.c")]),
+            "site": Resource("site", [Path("src/site/site.c")])}
 
 
 COMMON_ERRORS = errors_of([Path("src/base/err.def")])

@@ -326,6 +326,8 @@ LIMITS = constants(Path("src/base/limits.h"))
 CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, unit in
         re.findall(r'^\t\{ "(\w+)", "(\d+)([KM])", TYPE_BYTES', Path("src/conf/conf.c").read_text(), re.M)}
 for other in others().values():
+    # Pages for people are no part of the API.
+    other.routes = [route for route in other.routes if not route[1].startswith("/")]
     check_routes(other, [path for path in FILES["api"]["paths"] if any(f"/{pattern}" == path for _, pattern, *_ in other.routes)])
 check_limits("api", LIMITS, LIMITS, {key: CONF[key] for key in ("body_max", "metadata_max")})
 for resource in resources().values():

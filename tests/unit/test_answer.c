@@ -82,14 +82,30 @@ a_page_is_text_that_may_be_kept(void **state UNUSED)
 
 	buf_init(&out, 1024);
 	res.status = 200;
-	res.page = true;
+	res.kind = RESPONSE_TEXT;
 	buf_str(&res.body, STR("# x\n"));
 	answer_make(&answer, &res, ID, false);
 	content(6, &out);
 	assert_true(str_is(buf_view(&out), "Status: 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
 					   "Content-Length: 4\r\nCache-Control: public, max-age=3600\r\n\r\n# x\n"));
 	response_reset(&res);
-	assert_false(res.page);
+	assert_int_equal(res.kind, RESPONSE_JSON);
+	buf_fini(&out);
+}
+
+static void
+a_page_of_html_is_not_kept(void **state UNUSED)
+{
+	struct buf out;
+
+	buf_init(&out, 1024);
+	res.status = 303;
+	res.kind = RESPONSE_HTML;
+	buf_str(&res.body, STR("<p>x"));
+	answer_make(&answer, &res, ID, false);
+	content(6, &out);
+	assert_true(str_is(buf_view(&out), "Status: 303 See Other\r\nContent-Type: text/html; charset=utf-8\r\n"
+					   "Content-Length: 4\r\nCache-Control: no-store\r\n\r\n<p>x"));
 	buf_fini(&out);
 }
 
@@ -154,6 +170,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(headers_stand_before_the_body),
 		TEST(a_page_is_text_that_may_be_kept),
+		TEST(a_page_of_html_is_not_kept),
 		TEST(more_headers_than_nginx_takes_are_left_out),
 		TEST(bodies_of_any_length_are_whole),
 		TEST(it_ends_as_the_connection_does),

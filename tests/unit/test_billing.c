@@ -1,5 +1,6 @@
 /* The life of a subscription: the table of states, what each event does, periods' days and money. */
 #include "base/base.h"
+#include "billing/checkout.h"
 #include "billing/life.h"
 #include "billing/money.h"
 
@@ -604,6 +605,158 @@ a_day_that_has_begun_is_left_and_an_hour_more_is_no_day(void **state UNUSED)
 	assert_int_equal(days_left(T0, T0 + DAYS(31), T0 + DAYS(99)), 0);
 }
 
+/* ---- what people read, and what nobody may guess ---- */
+
+static void
+an_amount_has_the_digits_of_its_currency(void **state UNUSED)
+{
+	static const struct {
+		int64_t     amount;
+		const char *currency, *text;
+	} cases[] = {
+		{ 0, "usd", "USD 0.00" },
+		{ 5, "usd", "USD 0.05" },
+		{ 99, "eur", "EUR 0.99" },
+		{ 100, "eur", "EUR 1.00" },
+		{ 99999, "usd", "USD 999.99" },
+		{ 100000, "usd", "USD 1,000.00" },
+		{ 123456789, "brl", "BRL 1,234,567.89" },
+		{ -2900, "usd", "USD -29.00" },
+		{ -100000, "usd", "USD -1,000.00" },
+		{ 0, "jpy", "JPY 0" },
+		{ 999, "clp", "CLP 999" },
+		{ 1000, "JPY", "JPY 1,000" },
+		{ 5, "kwd", "KWD 0.005" },
+		{ 1234567, "bhd", "BHD 1,234.567" },
+		{ 1, "clf", "CLF 0.0001" },
+		{ 12345678, "uyw", "UYW 1,234.5678" },
+		{ MONEY_MAX, "usd", "USD 90,071,992,547,409.91" },
+		{ INT64_MIN, "jpy", "JPY -9,223,372,036,854,775,808" },
+		{ INT64_MAX, "clf", "CLF 922,337,203,685,477.5807" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct str text = money_text(&arena, cases[i].amount, str_of(cases[i].currency));
+
+		if (!str_is(text, cases[i].text))
+			fail_msg("row %zu: \"%.*s\", not \"%s\"", i, STR_ARGS(text), cases[i].text);
+	}
+}
+
+static void
+a_token_says_whose_it_is_and_nothing_else_is_one(void **state UNUSED)
+{
+	struct id  environment = id_new(), owner;
+	struct str token = billing_token(&arena, &environment), other = billing_token(&arena, &environment);
+	struct str invoice = billing_invoice_token(&arena, token);
+	char       wrong[BILLING_TOKEN_BYTES];
+
+	assert_int_equal(token.len, BILLING_TOKEN_BYTES);
+	assert_int_equal(invoice.len, BILLING_TOKEN_BYTES);
+	assert_false(str_eq(token, other) || str_eq(token, invoice));
+	assert_false(str_eq(invoice, billing_invoice_token(&arena, other)));
+	assert_true(str_eq(invoice, billing_invoice_token(&arena, token)));
+	assert_true(billing_token_owner(token, &owner) && id_eq(&owner, &environment));
+	assert_true(billing_token_owner(invoice, &owner) && id_eq(&owner, &environment));
+	for (size_t i = 0; i < BILLING_TOKEN_BYTES; i++) {
+		memcpy(wrong, token.ptr, sizeof(wrong));
+		wrong[i] = '_';
+		assert_false(billing_token_owner((struct str) { wrong, sizeof(wrong) }, &owner));
+	}
+	assert_false(billing_token_owner((struct str) { token.ptr, token.len - 1 }, &owner));
+	assert_false(billing_token_owner(STR(""), &owner));
+	assert_false(billing_token_owner(STR_NONE, &owner));
+	memset(wrong, 'z', sizeof(wrong)); /* more than an id has bits */
+	assert_false(billing_token_owner((struct str) { wrong, sizeof(wrong) }, &owner));
+}
+
+/* ---- where customers pay ---- */
+
+static void
+templates_are_judged(void **state UNUSED)
+{
+	static const struct {
+		const char *template, *secret, *mistake;
+	} cases[] = {
+		{ "", "", NULL },
+		{ "https://a.example/pay", "", NULL },
+		{ "http://a.example/{subscription}/{invoice}?a={amount}&c={currency}&s={success_url}", "", NULL },
+		{ "https://a.example/{sig}", "secret", NULL },
+		{ "https://a.example/{sig}", "", "{sig} needs checkout_url_secret" },
+		{ "https://a.example/{price}", "", "there is no {price}" },
+		{ "https://a.example/{}", "", "there is no {}" },
+		{ "https://a.example/{invoice", "", "a brace has no partner" },
+		{ "https://a.example/invoice}", "", "a brace has no partner" },
+		{ "https://a.example/{invoice}}", "", "a brace has no partner" },
+		{ "https://a.example/{{invoice}", "", "there is no {{invoice}" },
+		{ "https://a.example/{", "", "a brace has no partner" },
+		{ "/pay/{invoice}", "", "must begin with https:// or http://" },
+		{ "javascript:{invoice}", "", "must begin with" },
+		{ "https://a.example/ {invoice}", "", "neither blanks" },
+		{ "https://a.example/\xc3\xa4", "", "neither blanks" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		struct conf conf;
+		struct buf  err;
+		bool        good;
+
+		conf_init(&conf);
+		buf_init(&err, 1024);
+		assert_true(conf_set(&conf, "checkout_url_template", cases[i].template, &err));
+		assert_true(conf_set(&conf, "checkout_url_secret", cases[i].secret, &err));
+		buf_str(&err, STR("earlier\n"));
+		good = checkout_check(&conf, &err);
+		buf_add(&err, "", 1);
+		if (good != !cases[i].mistake || (!good && !strstr(err.ptr, cases[i].mistake)))
+			fail_msg("row %zu: %s", i, err.ptr);
+		buf_fini(&err);
+		conf_fini(&conf);
+	}
+}
+
+static void
+a_template_is_filled_in(void **state UNUSED)
+{
+	struct conf conf;
+	struct buf  err;
+	struct life l = fresh("checkout");
+	struct deed d = { 0 };
+
+	conf_init(&conf);
+	buf_init(&err, 1024);
+	assert_true(conf_set(&conf, "public_url", "https://api.example", &err));
+	l.id = (struct id) { { 0 } };
+	l.id.b[ID_BYTES - 1] = 1;
+	l.success_url = STR("https://a.example/?x=1&y=\xc3\xa4 ~");
+	assert_null(checkout_url(&arena, &conf, &l).ptr);
+	life_create(&l, offer(3100, "monthly", 1), &d);
+	assert_true(str_eq(checkout_url(&arena, &conf, &l),
+	    arena_fmt(&arena, "https://api.example/checkout/%.*s", STR_ARGS(l.checkout_token))));
+	assert_true(str_eq((struct str) { l.asked.ptr + ID_UUID_BYTES, l.asked.len - ID_UUID_BYTES }, STR(" 3100 usd")));
+	l.asked = STR("00000000-0000-0000-0000-00000000003e 3100 usd");
+	assert_true(conf_set(&conf, "checkout_url_secret", "Jefe", &err));
+	assert_true(conf_set(&conf, "checkout_url_template",
+	    "https://pay.example/{subscription}/{invoice}?a={amount}{currency}&s={success_url}#{sig}", &err));
+	/* The last part: Python's hmac.new(b"Jefe", ..., "sha256"). */
+	assert_string_equal(checkout_url(&arena, &conf, &l).ptr,
+	    "https://pay.example/sub_0000000000000000000001/inv_0000000000000000000010?a=3100usd"
+	    "&s=https%3A%2F%2Fa.example%2F%3Fx%3D1%26y%3D%C3%A4%20~#ec621761d4ff60647308e2bfa94fe99bedaf978eb393342720bad62d0f243adc");
+	buf_fini(&err);
+	conf_fini(&conf);
+}
+
+static void
+an_invoice_is_found_from_its_checkout_page(void **state UNUSED)
+{
+	struct life l = fresh("checkout");
+	struct deed d = { 0 };
+
+	life_create(&l, offer(3100, "monthly", 1), &d);
+	assert_true(life_is_at_checkout(&l));
+	assert_true(str_eq(d.bill.token, billing_invoice_token(&arena, l.checkout_token)));
+}
+
 int
 main(void)
 {
@@ -631,6 +784,11 @@ main(void)
 		cmocka_unit_test(in_a_trial_a_change_is_at_once_and_in_full),
 		cmocka_unit_test(shares_are_rounded_half_up),
 		cmocka_unit_test(a_day_that_has_begun_is_left_and_an_hour_more_is_no_day),
+		cmocka_unit_test(an_amount_has_the_digits_of_its_currency),
+		cmocka_unit_test(a_token_says_whose_it_is_and_nothing_else_is_one),
+		cmocka_unit_test(templates_are_judged),
+		cmocka_unit_test(a_template_is_filled_in),
+		cmocka_unit_test(an_invoice_is_found_from_its_checkout_page),
 	};
 
 	arena_init(&arena);

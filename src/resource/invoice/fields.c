@@ -79,6 +79,16 @@ subscription_id(struct call *c, const void *what)
 	    ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
 }
 
+/* Only where it is known under which address the service is reached. */
+static struct str
+page_url(struct call *c, const void *what)
+{
+	const struct invoice *i = what;
+
+	return !*c->conf->public_url ? STR_NONE
+	    : arena_fmt(c->arena, "%s/invoices/%.*s", c->conf->public_url, STR_ARGS(i->token));
+}
+
 static void
 derive(void *what)
 {
@@ -110,6 +120,7 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OURS("memo", NULL), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OURS("poNumber", NULL), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OURS("reference", NULL), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("hostedInvoiceUrl", MADE), INVOICE_SHOWN, V_FIRST, V_ENDLESS, page_url },
 	{ FIELD_OUT("metadata", JSON, metadata), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("lineItems", ROWS, lines), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), INVOICE_SHOWN, V_FIRST, V_ENDLESS, NULL },
@@ -135,6 +146,7 @@ static const struct member columns[] = {
 	[COL_INVOICE_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
 	[COL_INVOICE_UPDATED_AT] = FIELD_KEPT(TIME, updated_ms),
 	[COL_INVOICE_LINES] = FIELD_KEPT(TEXT, lines),
+	[COL_INVOICE_TOKEN] = FIELD_KEPT(TEXT, token),
 };
 
 _Static_assert(COUNTOF(columns) == COL_INVOICE__COUNT, "a column without a member");

@@ -19,6 +19,7 @@ struct invoice {
 	int64_t    start_ms, end_ms, issued_ms, due_ms;
 	struct str plan_name;
 	struct str lines;      /* a cell with rows */
+	struct str token;      /* of its page */
 	int64_t    created_ms, updated_ms;
 	int64_t    none;       /* discounts and taxes: there are none */
 	struct str metadata;   /* nor this */

@@ -1,4 +1,5 @@
 /* The fields of a subscription: what each version takes and shows. */
+#include "billing/checkout.h"
 #include "billing/money.h"
 #include "resource/subscription/subscription.h"
 
@@ -78,7 +79,7 @@ subscription_interval(const struct call *c, struct str step)
 struct str
 subscription_checkout(struct call *c, const struct life *l)
 {
-	return billing_checkout(c->arena, c->conf->public_url, l->checkout_token);
+	return checkout_url(c->arena, c->conf, l);
 }
 
 static const struct life *

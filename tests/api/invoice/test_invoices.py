@@ -10,7 +10,7 @@ from helpers import VERSIONS, at_least, in_parallel, mail, nothing_written, scal
 _run, _counter = secrets.token_hex(3), itertools.count(1)
 KEYS = {
     "id", "object", "livemode", "customerId", "subscriptionId", "invoiceNumber", "status", "invoiceType", "currency", "subtotal", "discountAmount",
-    "creditApplied", "taxAmount", "total", "periodStart", "periodEnd", "issueDate", "dueDate", "planName", "memo", "poNumber", "reference", "metadata",
+    "creditApplied", "taxAmount", "total", "periodStart", "periodEnd", "issueDate", "dueDate", "planName", "memo", "poNumber", "reference", "metadata", "hostedInvoiceUrl",
     "lineItems", "createdAt", "updatedAt",
 }
 SINCE = [version for version in VERSIONS if at_least(version, "2026-05-25")]
