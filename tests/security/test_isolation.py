@@ -25,6 +25,18 @@ UNTOLD = {
     "api_key_create": "counts the living keys against keys_max, which is looked at where there are so many (tests/api)",
     "plan_group_remove": "takes a plan out of a group, of which its answer says nothing",
     "key_used": "sets last_used_at of one key, whose id no other environment has",
+    "billing_lock": "locks a row, and the look at it comes behind it",
+    "billing_lock_of": "locks a row, and the look at it comes behind it",
+    "billing_live": "takes the customer who was locked, whose id no other environment has",
+    "billing_save": "writes to what was looked at, and to what has the id of that",
+    "invoice_outstanding": "comes behind the look at the subscription, which finds none",
+}
+# Sent by no request of strangers.c: test_statements.c and the file that is named look at them.
+UNSENT = {
+    "billing_claim_of": "the clerk's",
+    "billing_claim_one": "sent where a deadline is due: tests/app/test_billing.c",
+    "billing_recovered": "sent where a deadline has failed: tests/app/test_billing.c",
+    "customer_create_many": "",
 }
 
 

@@ -1,4 +1,5 @@
 /* The invoice calls, and the resource's descriptor. */
+#include "billing/behind.h"
 #include "billing/ledger.h"
 #include "call/reply.h"
 #include "resource/invoice/invoice.h"
@@ -127,6 +128,7 @@ make_settled(struct write *w, void *what)
 	struct settled        settled;
 	struct row            row;
 	enum refusal          why;
+	enum err              e;
 
 	if (write_rows(w, STEP_INVOICE) == 0 || write_rows(w, STEP_LOOK) == 0)
 		return stored_missing(c, &invoice_fields);
@@ -142,6 +144,8 @@ make_settled(struct write *w, void *what)
 	};
 	row = write_row(w, STEP_LOOK, 0);
 	ledger_read(&row, c->arena, &c->tenant.environment, l);
+	if ((e = behind_check(w, l)) != ERR_OK)
+		return e;
 	settled.unpaid_ms = l->unpaid_ms;
 	why = str_is(wanted->status, "paid")
 	    ? life_paid(l, &settled, d) : life_void(l, &settled, d);
@@ -180,7 +184,7 @@ settle(struct call *c)
 	bind_null(b);
 	bind_id(b, id);
 	bind_id(write_step(&w, SQL_INVOICE_OUTSTANDING), id);
-	return write_run(&w, &answers, wanted);
+	return behind_run(&w, &answers, wanted);
 }
 
 /* ---- the descriptor ---- */
