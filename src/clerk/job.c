@@ -50,8 +50,8 @@ tell_of(const struct advanced *one)
 
 	id_prefixed(STR("sub_"), &one->subscription, subscription);
 	id_uuid(&one->environment, environment);
-	log_error("a deadline%s%s of the subscription %s in the environment %s fails and is set "
-	    "aside: %s", one->what[0] ? ", " : "", one->what, subscription, environment, one->log);
+	log_error("a deadline (%s) of the subscription %s in the environment %s fails and is set "
+	    "aside: %s", one->what[0] ? one->what : "?", subscription, environment, one->log);
 }
 
 /* False: not this one alone fails, as far as can be said. */

@@ -212,7 +212,7 @@ def test_one_that_cannot_be_carried_out_holds_no_other_up(billing):
     assert p.metrics()["clientele_deadlines_set_aside"] == 1 and "; 1 deadlines set aside; " in p.clientele("status").stdout
     wait_until(lambda: billing.scalar("SELECT tries FROM billing_failure") > 1, 20, what="another try")
     (told,) = [line for line in p.log().splitlines() if "fails and is set aside" in line]
-    assert f"a deadline, renew, of the subscription {name} in the environment {billing.environment} " in told and "23505" in told
+    assert f"a deadline (renew) of the subscription {name} in the environment {billing.environment} " in told and "23505" in told
     billing.execute("DELETE FROM invoice WHERE token = 'bad'")
     billing.execute("UPDATE billing_failure SET try_at = now()")
     wait_until(lambda: billing.left() == 0, what="its turn")
