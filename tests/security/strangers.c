@@ -20,6 +20,7 @@
 enum {
 	RING = 64,          /* things of each environment that later calls can be about */
 	EXTERNAL_IDS = 1500,
+	OFTEN = 60,         /* the first of these, which are used as often as all others together */
 	CODES = 80,         /* of plans */
 	BATCH_MAX = 4,
 	PREFIX_BYTES = 4,   /* of "cus_" and "key_" */
@@ -142,6 +143,12 @@ another(enum tenant_name who)
 	return (who + 1 + below(TENANTS - 1)) % TENANTS;
 }
 
+static unsigned
+external_id(void)
+{
+	return below(below(2) ? OFTEN : EXTERNAL_IDS);
+}
+
 static const char *
 pick(const struct ring *r)
 {
@@ -170,7 +177,7 @@ member(char *out, size_t size, enum tenant_name who, bool external)
 	char        id[32] = "";
 
 	if (external)
-		snprintf(id, sizeof(id), "\"id\":\"ext-%u\",", below(EXTERNAL_IDS));
+		snprintf(id, sizeof(id), "\"id\":\"ext-%u\",", external_id());
 	snprintf(out, size,
 	    "{%s\"email\":\"%s@%s.example\",\"fullName\":\"%s %u\",\"taxDocument\":\"%s\",\"address\":{\"country\":\"BR\","
 	    "\"line1\":\"%s\",\"city\":\"%s\",\"postalCode\":\"1\"},\"metadata\":{\"%s\":\"%s\"}}",
@@ -210,6 +217,11 @@ call_list(enum tenant_name who, struct draft *d)
 		snprintf(filter, sizeof(filter), "&externalId=ext-%u", below(EXTERNAL_IDS));
 	else if (below(50) == 0)
 		snprintf(filter, sizeof(filter), "&search=%s", markers[below(TENANTS)]);
+	else if (below(10) == 0) {
+		const char *m = markers[below(TENANTS)];
+
+		snprintf(filter, sizeof(filter), "&email=%s@%s.example", m, m);
+	}
 	uri(d, "/customers?limit=%u%s%s%s", 1 + below(4), filter, cursor[0] ? "&cursor=" : "", cursor);
 }
 
@@ -387,12 +399,12 @@ call_group_create(enum tenant_name who, struct draft *d)
 static void
 call_group(enum tenant_name who, struct draft *d)
 {
-	unsigned    which = below(3), what = below(8);
+	unsigned    which = below(3), what = below(9);
 	const char *group = pick(&sides[which == 0 ? another(who) : who].groups);
 	const char *plan = pick(&sides[below(3) ? who : another(who)].plans);
 
 	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
-	d->method = what < 2 ? "GET" : what < 5 ? "POST" : what == 5 ? "PATCH" : "DELETE";
+	d->method = what < 2 ? "GET" : what < 5 ? "POST" : what == 5 ? "PATCH" : what == 8 ? "PUT" : "DELETE";
 	if (what < 2)
 		uri(d, "/plan-groups/%s", group);
 	else if (what < 5)
@@ -401,12 +413,21 @@ call_group(enum tenant_name who, struct draft *d)
 		uri(d, "/plan-groups/%s", group);
 	else if (what == 6)
 		uri(d, "/plan-groups/%s/plans/%s", group, plan);
+	else if (what == 8)
+		uri(d, "/plan-groups/%s/plans/reorder", group);
 	else
 		uri(d, "/plan-groups/%s", below(3) ? group : "pgp_none");
 	if (what >= 2 && what < 5)
 		snprintf(d->body, sizeof(d->body), "{\"planId\":\"%s\"}", plan);
 	else if (what == 5)
 		snprintf(d->body, sizeof(d->body), "{\"description\":\"%s\"}", markers[who]);
+	else if (what == 8) {
+		d->expected |= BAD; /* it has others, or more */
+		if (below(2))
+			snprintf(d->body, sizeof(d->body), "{\"planIds\":[\"%s\"]}", plan);
+		else
+			snprintf(d->body, sizeof(d->body), "{\"planIds\":[\"code_%u\"]}", below(CODES));
+	}
 }
 
 static void
@@ -427,7 +448,7 @@ some_customer(enum tenant_name who, unsigned which)
 
 	if (which < 2)
 		return pick(&sides[which == 0 ? another(who) : who].customers);
-	snprintf(external, sizeof(external), "ext-%u", below(EXTERNAL_IDS));
+	snprintf(external, sizeof(external), "ext-%u", external_id());
 	return external;
 }
 

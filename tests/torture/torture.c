@@ -107,16 +107,12 @@ static const struct kind {
 #define FIND_INVOICE .then = { { "POST", SUBSCRIPTIONS, SUBSCRIPTION, false }, { "GET", INVOICES "?subscriptionId=@" } }
 	{ "subscribe with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS, SUBSCRIPTION, true }, 201 },
 	{ "subscribe twice, with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS, SUBSCRIPTION, true }, 409, SUBSCRIBE },
-	{ "subscription get", ACME_LIVE, CREATE, { "GET", SUBSCRIPTIONS "/@" }, 200, SUBSCRIBE },
 	{ "subscription active", ACME_LIVE, CREATE, { "GET", SUBSCRIPTIONS "/active?customerId=$" }, 200, SUBSCRIBE },
 	{ "subscription list", ACME_LIVE, CREATE, { "GET", SUBSCRIPTIONS "?customerId=$" }, 200, SUBSCRIBE },
 	{ "cancel with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/cancel", "{}", true }, 200, SUBSCRIBE },
-	{ "cancel", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/cancel", "{\"immediate\":true}" }, 200, .loose = true, SUBSCRIBE },
 	{ "change of plan with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/change-plan", "{\"newBillingInterval\":\"yearly\"}", true }, 200,
 	    SUBSCRIBE },
-	{ "preview of a change", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/preview-change", "{\"billingInterval\":\"yearly\"}" }, 200, SUBSCRIBE },
 	{ "invoice list", ACME_LIVE, CREATE, { "GET", INVOICES "?customerId=$" }, 200, SUBSCRIBE },
-	{ "invoice get", ACME_LIVE, CREATE, { "GET", INVOICES "/@" }, 200, FIND_INVOICE },
 	{ "payment with key", ACME_LIVE, CREATE, { "PUT", INVOICES "/@/status", "{\"status\":\"paid\"}", true }, 200, FIND_INVOICE },
 	{ "test clock get", ACME_SANDBOX, { 0 }, { "GET", "/api/v1/test-clock" }, 200 },
 	{ "wrong API key", ACME_LIVE, { 0 }, { "GET", "/api/v1/customers" }, 401, .no_key = true },
@@ -478,13 +474,13 @@ state(const struct kind *k, char out[STATE_BYTES])
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND is_free),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND deleted_at IS NOT NULL),"
 	    " (SELECT count(*) FROM plan_price r JOIN plan p ON p.id = r.plan_id WHERE p.environment_id = $2::uuid AND p.code = $1),"
-	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.customer_id = m.id),"
-	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.customer_id = m.id WHERE s.status = 'canceled'),"
-	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.customer_id = m.id WHERE s.cancel_at IS NOT NULL),"
-	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.customer_id = m.id WHERE s.step = 'yearly'),"
-	    " (SELECT sum(s.period_index) FROM subscription s JOIN mine m ON s.customer_id = m.id),"
-	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.customer_id = m.id),"
-	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.customer_id = m.id WHERE i.status = 'paid'),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.status = 'canceled'),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.cancel_at IS NOT NULL),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.step = 'yearly'),"
+	    " (SELECT sum(s.period_index) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id),"
+	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.environment_id = m.environment_id AND i.customer_id = m.id),"
+	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.environment_id = m.environment_id AND i.customer_id = m.id WHERE i.status = 'paid'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type LIKE 'subscription.%' OR e.type LIKE 'payment.%'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type LIKE 'invoice.%'))";
 	char environment[ID_UUID_BYTES + 1] = "";
