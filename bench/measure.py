@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import billing
 import neighbours
 import report
 import scaling
@@ -226,7 +227,7 @@ def read_options():
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     options.quick = options.quick == "yes"
-    everything = [*(name for name in WORKLOADS if name != "first"), "neighbours", "memory", "scaling"]
+    everything = [*(name for name in WORKLOADS if name != "first"), "neighbours", "memory", "billing", "scaling"]
     options.only = [word for word in options.only.split(",") if word] or list(QUICK if options.quick else everything)
     options.clients = [int(word) for word in options.clients.split(",") if word] or list(
         QUICK_CLIENTS if options.quick else (*ALL_CLIENTS, MANY_CLIENTS))
@@ -245,13 +246,13 @@ def main():
 
     used = ours()
     result = {"environment": environment(stack, options), "titles": {c.name: c.title for c in everybody},
-              "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None, "neighbours": None}
+              "workloads": {name: w._asdict() for name, w in WORKLOADS.items()}, "comparisons": [], "scaling": {}, "memory": None, "neighbours": None, "billing": None}
     steps = plan(options)
     if options.add == "yes":
         old = json.loads(Path(options.results, "latest.json").read_text())
         anew = {(name, clients) for name, clients, _ in steps}
         result["environment"]["peers"] = {**old["environment"]["peers"], **result["environment"]["peers"]}
-        result.update(scaling=old["scaling"], memory=old["memory"], neighbours=old.get("neighbours"), titles={**old["titles"], **result["titles"]},
+        result.update(scaling=old["scaling"], memory=old["memory"], neighbours=old.get("neighbours"), billing=old.get("billing"), titles={**old["titles"], **result["titles"]},
                       comparisons=[c for c in old["comparisons"] if (c["workload"], c["clients"]) not in anew])
     for contender in {name: c for step in steps for c in take_part(everybody, step[2]) if (name := c.url)}.values():
         stack.wrk(contender.url, "all", MAIN_CLIENTS, FIRST_WARM_UP_SECONDS // (2 if options.quick else 1))
@@ -264,6 +265,8 @@ def main():
     if "neighbours" in options.only:
         result["neighbours"] = neighbours.run(stack, options)
     result["customers_told"], result["customers_made"] = (after - before for before, after in zip(kept, stored(stack)))
+    if "billing" in options.only:  # answers that tell of subscriptions are kept, too
+        result["billing"] = billing.run(stack, options)
     report.save(result, Path(options.results))
     if "scaling" in options.only:
         for name, points in scaling.runs(stack, options):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+from billing import CLIENTS as BILLING_CLIENTS, COSTS, RENEWED_MIN, SLOWER_MAX, TITLES
 from neighbours import GETTING, LOADING, LOADS, P99_MAX_MS
 from scaling import LIMIT, MEMORY_MANY, PSS_MANY_MAX_KIB, PSS_MAX_KIB
 
@@ -75,6 +76,15 @@ def targets(result):
     for load, n in (result.get("neighbours") or {}).items():
         row(f"p99 of gets while {LOADING} clients of another tenant {LOADS[load][1]}, ms", n["p99_ms"],
             f"<= {P99_MAX_MS}, no errors", n["p99_ms"] <= P99_MAX_MS and n["errors"] == 0, f"{{:.1f}}, {n['errors']:,} errors")
+    if b := result.get("billing"):
+        for what, other, most in COSTS:
+            found = b["rates"][other] / b["rates"][what]
+            row(f"{TITLES[what]}: its cost, as a multiple of a {TITLES[other]}", found, f"<= {most}", found <= most)
+        r = b["renewals"]
+        row("subscriptions that one clerk renews a second", r["one"], f">= {RENEWED_MIN:,}", r["one"] >= RENEWED_MIN, "{:,.0f}")
+        row("two clerks, as a multiple of that", r["two"] / r["one"], "> 1", r["two"] > r["one"])
+        found = 1 - r["creates_beside"] / r["creates"]
+        row("creates: lost while a clerk renews", found, f"<= {SLOWER_MAX:.0%}", found <= SLOWER_MAX, "{:.0%}")
     if m := result["memory"]:
         row(f"PSS of the largest worker with {MAIN_CLIENTS} clients, KiB", m["largest_kib"], f"<= {PSS_MAX_KIB:,}, not growing", m["met"], "{:,}")
         row(f"PSS of the largest worker after {MEMORY_MANY} clients, KiB", m["many_kib"], f"<= {PSS_MANY_MAX_KIB:,}", m["many_met"], "{:,}")
@@ -201,6 +211,15 @@ def memory_table(result):
         "12 % create, 10 % update, 3 % batch of 100."]
 
 
+def billing_table(result):
+    if not (b := result.get("billing")):
+        return []
+    rows = [[TITLES[what], f"{rate:,.0f}"] for what, rate in b["rates"].items()]
+    rows += [["renewals by one clerk", f"{b['renewals']['one']:,.0f}"], ["by two", f"{b['renewals']['two']:,.0f}"],
+             ["creates while one renews", f"{b['renewals']['creates_beside']:,.0f}"], ["and while none does", f"{b['renewals']['creates']:,.0f}"]]
+    return ["", f"## Subscriptions, {BILLING_CLIENTS} clients", *table(["", "a second"], rows)]
+
+
 def text(result):
     out = introduction(result) + wanted_tables(result)
     for clients in TOLD_CLIENTS:
@@ -208,7 +227,7 @@ def text(result):
         out += ["", f"## {clients} clients"] if names else []
         for name in names:
             out += main_table(result, name, clients)
-    return "\n".join(out + clients_table(result) + scaling_tables(result) + neighbours_table(result) + memory_table(result)) + "\n"
+    return "\n".join(out + clients_table(result) + scaling_tables(result) + neighbours_table(result) + memory_table(result) + billing_table(result)) + "\n"
 
 
 # ---- plots

@@ -115,12 +115,12 @@ class Stack:
 
     # ---- load
 
-    def wrk(self, url, ask, clients, seconds, large=False, data=None, everywhere=False, at=None):
-        """everywhere: all organizations at once, and not the next few; at: these."""
+    def wrk(self, url, ask, clients, seconds, large=False, data=None, everywhere=False, at=None, more=()):
+        """everywhere: all organizations at once, and not the next few; at: these; more: lines for wrk.lua."""
         data = data or self.main
         serial = self.serial()
         places = at or (range(data.organizations) if everywhere else self.places(data, large, serial))
-        lines = [f"data {data.organizations} {data.each}",
+        lines = [f"data {data.organizations} {data.each}", *more,
                  *(f"{name} - {dataset.id_text('cur_', number)}" for name, number in (("first", data.first()), ("deep", data.deep())))]
         for place in places:
             lines.append(f"place {place} {dataset.key('Bench', place)}")

@@ -33,6 +33,8 @@ def with_values(statement, *values):
     pgbench numbers each use of a variable anew, so each use gets the type that the statement gives to one.
     """
     types = dict(re.findall(r"\$(\d+)::(\w+(?:\[\])?)", statement))
+    wanted = max(int(number) for number in re.findall(r"\$(\d+)", statement))
+    assert wanted == len(values), f"{len(values)} values for {wanted} parameters: {statement}"
     return re.sub(r"\$(\d+)(?:::\w+(?:\[\])?)?",
                   lambda m: f"({values[int(m[1]) - 1]})::{types[m[1]]}", statement) + ";\n"
 
@@ -46,7 +48,7 @@ def pipeline(*statements):
 
 # Once a client: the session as Clientele makes it, and the organization that the client belongs to.
 BEGIN = f"""\\if :fresh
-{with_values(SQL["session_begin"], ":statement_timeout", ":lock_timeout", "false")}
+{with_values(SQL["session_begin"], ":statement_timeout", ":lock_timeout", "false", "pg_backend_pid()")}
 SELECT (string_to_array(:environments, ','))[:client_id + 1] AS environment,
        (string_to_array(:numbers, ','))[:client_id + 1] AS number \\gset
 SELECT set_config('app.environment', :environment, false);

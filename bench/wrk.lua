@@ -4,9 +4,11 @@
 --   id NUMBER ID                a public id of a customer of that organization
 --   first - CURSOR              where the customers of organization 0 begin that were loaded
 --   deep - CURSOR               where page 10,000 of them begins
+--   free NUMBER COUNT           those without a subscription, counted over all organizations, that this run may subscribe
 
 local organizations, each
 local cursors = {}
+local free, free_count = 0, 0
 local first_external_id = 1000000000
 local repeated = 64 -- different creates that a thread repeats
 
@@ -22,7 +24,7 @@ local made = 0 -- customers that this thread has sent
 local base
 
 local function head(method, path, place, more)
-	return method .. " /api/v1/customers" .. path .. " HTTP/1.1\r\nHost: bench\r\nx-api-key: " .. place.key .. "\r\n" .. (more or "")
+	return method .. " /api/v1/" .. path .. " HTTP/1.1\r\nHost: bench\r\nx-api-key: " .. place.key .. "\r\n" .. (more or "")
 end
 
 local function place()
@@ -51,30 +53,30 @@ local ask = {}
 
 function ask.get()
 	local place = place()
-	return head("GET", "/" .. external_id(place), place, "\r\n")
+	return head("GET", "customers/" .. external_id(place), place, "\r\n")
 end
 
 function ask.public()
 	local place = place()
 	local known = ids[place.number]
-	return head("GET", "/" .. known[math.random(#known)], place, "\r\n")
+	return head("GET", "customers/" .. known[math.random(#known)], place, "\r\n")
 end
 
 -- What is refused before anybody asks the database: the road there and back.
 function ask.empty()
-	return head("GET", "/nowhere/nowhere", place(), "\r\n")
+	return head("GET", "nowhere", place(), "\r\n")
 end
 
 function ask.list()
-	return head("GET", "?limit=25", place(), "\r\n")
+	return head("GET", "customers?limit=25", place(), "\r\n")
 end
 
 function ask.first()
-	return head("GET", "?limit=25&cursor=" .. cursors.first, place(), "\r\n")
+	return head("GET", "customers?limit=25&cursor=" .. cursors.first, place(), "\r\n")
 end
 
 function ask.deep()
-	return head("GET", "?limit=25&cursor=" .. cursors.deep, place(), "\r\n")
+	return head("GET", "customers?limit=25&cursor=" .. cursors.deep, place(), "\r\n")
 end
 
 -- Of a version that has it; it finds nobody.
@@ -83,14 +85,14 @@ function ask.search()
 end
 
 function ask.create()
-	return send("POST", "", place(), customer())
+	return send("POST", "customers", place(), customer())
 end
 
 -- One of a few requests, each from the same organization every time: nearly all of them are repetitions.
 ask["repeat"] = function()
 	local n = math.random(repeated)
 	local number = base + 5e8 + n
-	return send("POST", "", places[n % #places + 1], customer(number), number)
+	return send("POST", "customers", places[n % #places + 1], customer(number), number)
 end
 
 local function batch(make)
@@ -98,7 +100,7 @@ local function batch(make)
 	for i = 1, 100 do
 		items[i] = make()
 	end
-	return send("POST", "/batch", place(), '{"customers":[' .. table.concat(items, ",") .. "]}")
+	return send("POST", "customers/batch", place(), '{"customers":[' .. table.concat(items, ",") .. "]}")
 end
 
 function ask.batch()
@@ -119,12 +121,40 @@ end
 function ask.update()
 	local place = place()
 	made = made + 1
-	return send("PATCH", "/" .. external_id(place), place, string.format('{"fullName":"Customer Renamed %.0f"}', base + made))
+	return send("PATCH", "customers/" .. external_id(place), place, string.format('{"fullName":"Customer Renamed %.0f"}', base + made))
 end
 
 function ask.mix()
 	local n = math.random(100)
 	return n <= 80 and ask.get() or n <= 95 and ask.list() or ask.create()
+end
+
+-- The nth customer of an organization; every other one has a subscription (billing.sql), from the second on.
+local function nth(place, n)
+	return string.format("%d", first_external_id + place.number + organizations * n)
+end
+
+-- Not those at the beginning, who get a subscription meanwhile.
+function ask.plain()
+	local place = place()
+	return head("GET", "customers/" .. nth(place, 2 * math.random(math.floor(each / 4), math.floor(each / 2) - 1)), place, "\r\n")
+end
+
+function ask.subscribed()
+	local place = place()
+	return head("GET", "customers/" .. nth(place, 2 * math.random(math.floor(each / 2)) - 1), place, "\r\n")
+end
+
+function ask.active()
+	local place = place()
+	return head("GET", "subscriptions/active?customerId=" .. nth(place, 2 * math.random(math.floor(each / 2)) - 1), place, "\r\n")
+end
+
+-- Each once.
+function ask.subscribe()
+	local n = free + thread_number * math.floor(free_count / 2) + made
+	local place = places[n % #places + 1]
+	return send("POST", "subscriptions", place, '{"customerId":"' .. nth(place, 2 * math.floor(n / #places)) .. '","planCode":"pro"}')
 end
 
 -- Some of everything, for the memory that workers need.
@@ -144,6 +174,8 @@ function init(arguments)
 			organizations, each = number, tonumber(value)
 		elseif what == "place" then
 			places[#places + 1] = { number = number, key = value }
+		elseif what == "free" then
+			free, free_count = number, tonumber(value)
 		elseif what == "id" then
 			ids[number] = ids[number] or {}
 			table.insert(ids[number], value)

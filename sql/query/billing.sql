@@ -5,10 +5,10 @@
 -- made. billing_look comes after it as a statement of its own, because only a new snapshot sees
 -- what another transaction has just committed. They leave a note for each other: app.customer.
 --
--- A deadline is one transaction: billing_enter; billing_claim, or billing_claim_of one environment,
--- or billing_claim_one subscription; billing_look, which finds what was claimed; and billing_save
--- (src/billing/advance.c). billing_failed notes one that failed, and billing_claim passes over it
--- for a while; billing_recovered takes the note away.
+-- A deadline, or some of one environment, is one transaction: billing_enter; billing_claim, or
+-- billing_claim_of one environment, or billing_claim_one subscription; billing_look, which finds
+-- what was claimed; and billing_save for each (src/billing/advance.c). billing_failed notes one
+-- that failed, and billing_claim passes over it for a while; billing_recovered takes the note away.
 
 \set erase :erase ', settings AS (DELETE FROM billing_setting WHERE environment_id = $1)'
 \set erase :erase ', subscriptions AS (DELETE FROM subscription WHERE environment_id = $1)'
@@ -59,13 +59,20 @@
 
 \set noted_customer 'nullif(current_setting(''app.customer'', true), '''')::uuid'
 
--- What a claim tells of the row s, beside environment and id: when that was due, and whether it has
--- failed before. Then it notes the row.
+-- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
+-- whether it has failed before, how many there are, and others: the sessions of this role that
+-- PostgreSQL is working for at this moment, beside this one. Then it notes the rows.
+\set has_failed 'EXISTS (SELECT FROM billing_failure f'
+\set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
+\set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
 \set claimed 's.due_at AS due, EXISTS (SELECT FROM billing_failure f'
 \set claimed :claimed ' WHERE f.environment_id = s.environment_id'
 \set claimed :claimed ' AND f.subscription_id = s.id) AS failed'
+\set claimed :claimed ', cardinality(s.ids)::bigint AS deadlines'
+\set claimed :claimed ', (SELECT count(*) FROM pg_stat_get_activity(NULL) a'
+\set claimed :claimed ' WHERE a.state = ''active'' AND a.pid <> pg_backend_pid()) AS others'
 \set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
-\set claimed :claimed ', set_config(''app.claimed'', s.id::text, true)'
+\set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
 \set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
 
 -- name: billing_customer
@@ -127,11 +134,11 @@ SELECT set_config('app.customer', s.customer_id::text, true)
 -- out: plan_amount plan_free group_id plan_order plan_end plan_day
 -- out: next_amount next_free next_group next_order next_end
 -- A subscription that is locked, and all that a decision about it needs. $1 environment, $2 id, or
--- $3 one of its invoices, which then does not count as unpaid; without all three it is the one that
--- was claimed. at: now, or when that is due; paid: for the current period; unpaid: of its invoices
--- that are outstanding, but for one that asks for a change, the first that is due; further_end: of
--- the period after the current one; plan_end, next_end: of one that begins at that time,
--- and plan_day the day of the month on which it does.
+-- $3 one of its invoices, which then does not count as unpaid; without all three it is what was
+-- claimed, by time. at: now, or when that is due; paid: for the current period; unpaid: of its
+-- invoices that are outstanding, but for one that asks for a change, the first that is due;
+-- further_end: of the period after the current one; plan_end, next_end: of one that begins at that
+-- time, and plan_day the day of the month on which it does.
 SELECT :life_columns
      , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
        c.timezone AS zone_now,
@@ -171,10 +178,12 @@ SELECT :life_columns
                         AND i.id IS DISTINCT FROM $3
                       ORDER BY i.due_date LIMIT 1) u ON true
  WHERE :first_time AND s.environment_id = (SELECT coalesce($1::uuid, app_environment()))
-   AND s.id = (SELECT coalesce($2,
-           (SELECT i.subscription_id FROM invoice i
-             WHERE i.environment_id = $1 AND i.id = $3),
-           nullif(current_setting('app.claimed', true), '')::uuid));
+   AND s.id = ANY ((SELECT CASE
+           WHEN $2 IS NOT NULL THEN ARRAY[$2]
+           WHEN $3 IS NOT NULL THEN ARRAY(SELECT i.subscription_id FROM invoice i
+                                           WHERE i.environment_id = $1 AND i.id = $3)
+           ELSE nullif(current_setting('app.claimed', true), '')::uuid[] END)::uuid[])
+ ORDER BY s.due_at, s.id;
 
 -- name: billing_offer
 -- out: plan_id plan_name plan_model is_free group_id sort_order gone priced price_id step amount
@@ -326,28 +335,48 @@ SELECT saved.id FROM saved;
 SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
 
 -- name: billing_claim
--- out: environment id due failed
+-- out: environment id due failed deadlines others
 -- Locks the subscription whose deadline came first, of all environments without a test clock, and
--- enters its environment (app.claimed notes the row). Others that do the same at this moment take
--- the next ones; what has failed waits until it is to be tried again. No row: nothing is due.
+-- those of its environment that were due within an hour of it: $1 in all at most. No period is as
+-- short, so invoices keep the order of their dates. It enters the environment; app.claimed notes
+-- the rows. Others that do the same at this moment take the next ones. What has failed waits until
+-- it is to be tried again, and is then the only one. No row: nothing is due.
+WITH first AS (
+    SELECT x.environment_id, x.id, x.due_at
+      FROM subscription x
+     WHERE NOT x.clocked AND x.due_at <= now()
+       AND NOT EXISTS (SELECT FROM billing_failure f
+                        WHERE f.environment_id = x.environment_id
+                          AND f.subscription_id = x.id AND f.due_at = x.due_at
+                          AND f.try_at > now())
+     ORDER BY x.due_at, x.id
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+), more AS (
+    SELECT x.id
+      FROM subscription x
+     WHERE x.environment_id = (SELECT first.environment_id FROM first) AND NOT x.clocked
+       AND x.due_at <= (SELECT least(now(), first.due_at + interval '1 hour') FROM first)
+       AND (x.due_at, x.id) > (SELECT first.due_at, first.id FROM first)
+       AND NOT :has_failed
+       AND NOT (SELECT :has_failed FROM first x)
+     ORDER BY x.due_at, x.id
+     LIMIT $1::bigint - 1
+       FOR UPDATE SKIP LOCKED
+), claimed AS MATERIALIZED (
+    SELECT first.environment_id, first.id, first.due_at,
+           ARRAY(SELECT first.id UNION ALL SELECT more.id FROM more) AS ids
+      FROM first
+)
 SELECT s.environment_id AS environment, s.id, :claimed
-  FROM (SELECT x.environment_id, x.id, x.due_at
-          FROM subscription x
-         WHERE NOT x.clocked AND x.due_at <= now()
-           AND NOT EXISTS (SELECT FROM billing_failure f
-                            WHERE f.environment_id = x.environment_id
-                              AND f.subscription_id = x.id AND f.due_at = x.due_at
-                              AND f.try_at > now())
-         ORDER BY x.due_at, x.id
-         LIMIT 1
-           FOR UPDATE SKIP LOCKED) s;
+  FROM claimed s;
 
 -- name: billing_claim_of
--- The same, with the same columns, for the environment $1, with what is due until $2 and stands
--- behind $3, when it was due, and $4 its id. It waits for a row that somebody else has locked, so
--- that all deadlines are carried out in their order.
+-- The same of one, with the same columns, for the environment $1, with what is due until $2 and
+-- stands behind $3, when it was due, and $4 its id. It waits for a row that somebody else has
+-- locked, so that all deadlines are carried out in their order.
 SELECT s.environment_id AS environment, s.id, :claimed
-  FROM (SELECT x.environment_id, x.id, x.due_at
+  FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.due_at <= $2::timestamptz
            AND (x.due_at, x.id) > ($3::timestamptz, $4::uuid)
@@ -358,7 +387,7 @@ SELECT s.environment_id AS environment, s.id, :claimed
 -- name: billing_claim_one
 -- The same, with the same columns, for the subscription $2 of the environment $1, if it is behind.
 SELECT s.environment_id AS environment, s.id, :claimed
-  FROM (SELECT x.environment_id, x.id, x.due_at
+  FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.id = $2::uuid AND x.due_at < app_now($1)
            FOR UPDATE) s;

@@ -12,8 +12,11 @@
 #define AMOUNT_MAX 9007199254740992
 
 enum {
-	/* Memory of a request that is kept by the worker; a batch of 100 small items fits. */
-	ARENA_KEEP_BYTES = 128 * 1024,
+	/*
+	 * Memory of a request that the worker keeps for the next one; what a page of 25 needs. A
+	 * worker keeps it as often as it has had requests in hand at once, which may be hundreds.
+	 */
+	ARENA_KEEP_BYTES = 32 * 1024,
 
 	/*
 	 * nginx and lighttpd pass on at most 8 KiB of request line and 32 KiB of
@@ -53,7 +56,7 @@ enum {
 	 */
 	RESPONSE_MAX_BYTES = 8 * 1024 * 1024,
 	/* Of which the worker keeps this much between requests. */
-	RESPONSE_KEEP_BYTES = 128 * 1024,
+	RESPONSE_KEEP_BYTES = 32 * 1024,
 };
 
 #endif

@@ -23,30 +23,50 @@ note(const struct tx *tx, const struct work *w)
 	w->one->environment = row_id(&row, COL_BILLING_CLAIM_ENVIRONMENT);
 	w->one->subscription = row_id(&row, COL_BILLING_CLAIM_ID);
 	w->one->due_ms = row_time(&row, COL_BILLING_CLAIM_DUE);
+	w->one->count = (unsigned)row_i64(&row, COL_BILLING_CLAIM_DEADLINES);
+	w->one->others = row_i64(&row, COL_BILLING_CLAIM_OTHERS);
 }
 
-/* Returns the id of its invoice, which is nil if it has none; NULL: it cannot be carried out. */
+/*
+ * The n-th of those that were claimed. Returns the id of its invoice, which is nil if it has none;
+ * NULL: it cannot be carried out.
+ */
 static const struct id *
-carry_out(struct tx *tx, struct work *w)
+carry_out(struct tx *tx, struct work *w, size_t n)
 {
 	struct life *l = ARENA_NEW(tx->arena, struct life, 1);
 	struct deed *d = ARENA_NEW(tx->arena, struct deed, 1);
-	struct row   row;
+	struct row   row = tx_row(tx, w->look, n);
 
-	if (tx_rows(tx, w->look) == 0) {
-		snprintf(w->one->log, sizeof(w->one->log), "its plan or customer is gone");
-		return NULL;
-	}
-	row = tx_row(tx, w->look, 0);
 	ledger_read(&row, tx->arena, &w->one->environment, l);
-	snprintf(w->one->what, sizeof(w->one->what), "%.*s", STR_ARGS(l->due_what));
+	if (n == 0)
+		snprintf(w->one->what, sizeof(w->one->what), "%.*s", STR_ARGS(l->due_what));
 	if (life_advance(l, d) != REFUSE_NOTHING) {
-		snprintf(w->one->log, sizeof(w->one->log), "%s is never due when it is %.*s",
-		    w->one->what, STR_ARGS(l->status));
+		snprintf(w->one->log, sizeof(w->one->log), "%.*s is never due when it is %.*s",
+		    STR_ARGS(l->due_what), STR_ARGS(l->status));
 		return NULL;
 	}
 	ledger_save(tx_step(tx, SQL_BILLING_SAVE), l, d);
 	return &d->bill.id;
+}
+
+/* The same for the last of all; NULL: one of them cannot be, so nothing is written. */
+static const struct id *
+carry_out_all(struct tx *tx, struct work *w)
+{
+	const struct id *invoice = NULL;
+	size_t           steps = tx->steps;
+
+	if (tx_rows(tx, w->look) != w->one->count) {
+		snprintf(w->one->log, sizeof(w->one->log), "its plan or customer is gone");
+		return NULL;
+	}
+	for (size_t i = 0; i < w->one->count; i++)
+		if (!(invoice = carry_out(tx, w, i))) {
+			tx->steps = steps;
+			return NULL;
+		}
+	return invoice;
 }
 
 static void
@@ -71,7 +91,7 @@ decide(struct tx *tx, void *with)
 		return true;
 	note(tx, w);
 	if (w->one->due_ms) {
-		if (!(invoice = carry_out(tx, w)))
+		if (!(invoice = carry_out_all(tx, w)))
 			return true;
 		row = tx_row(tx, w->claim, 0);
 		if (row_bool(&row, COL_BILLING_CLAIM_FAILED))
@@ -109,7 +129,7 @@ finish(struct tx *tx, struct work *w)
 }
 
 enum advance
-billing_advance(struct db *db, struct advanced *one)
+billing_advance(struct db *db, unsigned most, struct advanced *one)
 {
 	struct work  w = { .one = one };
 	struct arena arena;
@@ -119,7 +139,7 @@ billing_advance(struct db *db, struct advanced *one)
 	arena_init(&arena);
 	tx_init(&tx, db, &arena);
 	(void)tx_step(&tx, SQL_BILLING_ENTER);
-	(void)tx_step(&tx, SQL_BILLING_CLAIM);
+	bind_i64(tx_step(&tx, SQL_BILLING_CLAIM), most);
 	came = finish(&tx, &w);
 	arena_fini(&arena);
 	return came;

@@ -2,12 +2,16 @@
  * Carrying out deadlines: what happens to subscriptions by itself (the head of
  * sql/migrate/0007_subscription.sql has each kind).
  *
- *	while (billing_advance(db, &one) == ADVANCE_DONE)
+ *	while (billing_advance(db, 1, &one) == ADVANCE_DONE)
  *		...
  *
  * One call carries out one deadline, the earliest: in one transaction, with its invoice and events,
  * as of the time at which it was due. A subscription that was forgotten for a year has twelve
  * deadlines one after the other. Any number of processes may do this at once.
+ *
+ * Together   billing_advance() may carry out some of one environment with one commit, for speed:
+ *            the number of the next invoice is locked until then, so that an environment has one
+ *            commit after the other. All of them are done, or none.
  *
  * Repeated   A transaction whose outcome is unknown is not run again: if it was done, the deadline
  *            is gone, and if not, the next call finds it.
@@ -30,13 +34,20 @@ enum advance {
 struct advanced {
 	struct id environment, subscription;
 	int64_t   due_ms;
+	unsigned  count;    /* of deadlines in the transaction; the others are of the first */
+	int64_t   others;   /* sessions that PostgreSQL was busy with, beside this one */
 	char      what[16]; /* empty: not known */
 	bool      barred;   /* billing_advance_run() */
 	char      log[200]; /* of ADVANCE_FAILED */
 };
 
-/* Of all environments without a test clock, what is due by now and was not set aside. */
-enum advance billing_advance(struct db *db, struct advanced *one);
+enum { ADVANCE_MOST = 16 };
+
+/*
+ * Of all environments without a test clock, what is due by now and was not set aside: up to 'most'
+ * of one of them.
+ */
+enum advance billing_advance(struct db *db, unsigned most, struct advanced *one);
 
 /* Of one environment, what is due until that time (wall ms), in strict order. */
 enum advance billing_advance_until(struct db *db, const struct id *environment, int64_t until_ms,
@@ -51,8 +62,8 @@ enum advance billing_catch_up(struct db *db, const struct id *environment,
     const struct id *subscription, unsigned *most, struct advanced *one);
 
 /*
- * Notes that this one failed, so that billing_advance() passes over it for a while, which is longer
- * each time; *tries: how often that was so. False: it could not be noted.
+ * Notes that this one, which was alone, failed, so that billing_advance() passes over it for a
+ * while, which is longer each time; *tries: how often that was so. False: it could not be noted.
  */
 bool billing_set_aside(struct db *db, const struct advanced *one, int64_t *tries) MUSTCHECK;
 

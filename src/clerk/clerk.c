@@ -19,6 +19,7 @@ enum {
 	UNFIT_MAX_MS = 10 * 1000,  /* before a database that is not fit is looked at again */
 	LOG_AGAIN_MS = 60 * 1000,  /* between two lines of a job about the same thing */
 	WHY_BYTES = 512,           /* of db_check() */
+	OTHERS_MAX = 8,            /* so that it goes on, however busy the database is */
 };
 
 /* Where a job stands. */
@@ -27,6 +28,7 @@ struct work {
 	int64_t backoff_ms;      /* the last pause after a failure; 0: it did not fail */
 	int64_t behind_since_wall_ms; /* 0: it is not */
 	int64_t mark;            /* of struct turn */
+	unsigned alone;
 	int64_t done;            /* since the last line of the log */
 	int64_t told_ms;         /* when that was; 0: never */
 	int64_t complained_ms;   /* the same for a failure */
@@ -115,16 +117,26 @@ tell(struct work *w, enum stats_job job)
 	w->done = 0;
 }
 
+/*
+ * After a full step the next one may follow at once, but what is late already can wait: the clerk
+ * takes no more of the database than each of the others that it is busy with.
+ */
+static int64_t
+pause_after(enum stats_job job, const struct turn *t, int64_t spent_us)
+{
+	int64_t others = t->others < OTHERS_MAX ? t->others : OTHERS_MAX;
+
+	return t->full ? jobs[job].again_ms + others * spent_us / 1000 : about(jobs[job].every_ms);
+}
+
 static void
-take_result(struct clerk *c, enum stats_job job, const struct turn *t)
+take_result(struct clerk *c, enum stats_job job, const struct turn *t, int64_t spent_us)
 {
 	struct work *w = &c->work[job];
-	int64_t      now = clock_mono_ms();
 
-	w->due_ms = now + (t->full ? jobs[job].again_ms : about(jobs[job].every_ms));
 	/* When all things fail, and not this one alone, that is seen one by one. */
 	w->backoff_ms = t->failed ? backoff_after(w->backoff_ms, ASIDE_MAX_MS) : 0;
-	w->due_ms += w->backoff_ms;
+	w->due_ms = clock_mono_ms() + pause_after(job, t, spent_us) + w->backoff_ms;
 	w->behind_since_wall_ms = t->behind_ms > 0 ? clock_wall_ms() - t->behind_ms : 0;
 	w->done += t->done;
 	word_add(&c->stats->done[job], (uint64_t)t->done);
@@ -165,13 +177,16 @@ step(struct clerk *c, enum stats_job job)
 		.arena = &c->arena,
 		.conf = c->conf,
 		.mark = c->work[job].mark,
+		.alone = c->work[job].alone,
 	};
+	int64_t begun_us = clock_mono_us();
 
 	if (jobs[job].step(&t))
-		take_result(c, job, &t);
+		take_result(c, job, &t, clock_mono_us() - begun_us);
 	else
 		take_failure(c, job, &t);
 	c->work[job].mark = t.mark;
+	c->work[job].alone = t.alone;
 	arena_reset(&c->arena);
 }
 

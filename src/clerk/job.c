@@ -78,20 +78,32 @@ look_aside(struct turn *t)
 		t->behind_ms = clock_wall_ms() - since_ms;
 }
 
-/* The earliest that nobody else has in hand. One that fails holds up no other subscription. */
+/*
+ * The earliest that nobody else has in hand, together with those that were due soon after it. When
+ * that fails, each of them by itself. One that fails then holds up no other subscription.
+ */
 static bool
 carry_out(struct turn *t)
 {
 	struct advanced one;
-	enum advance    came = billing_advance(t->db, &one);
+	unsigned        most = t->alone > 0 ? 1 : ADVANCE_MOST;
+	enum advance    came = billing_advance(t->db, most, &one);
 
+	t->alone -= t->alone > 0;
+	if (came == ADVANCE_FAILED && one.count > 1 && db_is_connected(t->db)) {
+		t->alone = one.count;
+		t->behind_ms = clock_wall_ms() - one.due_ms;
+		t->full = true;
+		return true;
+	}
 	if (came == ADVANCE_FAILED && !set_aside(t, &one)) {
 		snprintf(t->log, sizeof(t->log), "%s", one.log);
 		return false;
 	}
 	t->full = came != ADVANCE_NOTHING;
-	t->done = came == ADVANCE_DONE;
+	t->done = came == ADVANCE_DONE ? one.count : 0;
 	t->failed = came == ADVANCE_FAILED;
+	t->others = one.others;
 	if (t->done)
 		t->behind_ms = clock_wall_ms() - one.due_ms;
 	else

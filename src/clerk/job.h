@@ -18,7 +18,9 @@ struct turn {
 	struct arena      *arena;
 	const struct conf *conf;
 	int64_t            mark; /* where to begin, and where the next one does; 0 at first */
+	unsigned           alone; /* so many of the next things are done one by one */
 	int64_t            done; /* things */
+	int64_t            others; /* that the database was busy with, and it gives way to */
 	int64_t            failed; /* things that were set aside, and the step goes on without */
 	int64_t            aside;  /* all that are, if .looked */
 	bool               looked;

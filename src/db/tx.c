@@ -467,7 +467,7 @@ run_once(struct db *db, struct tx *tx)
 	struct run     run;
 
 	db->deadline_ms = clock_mono_ms() + lane_timeout_ms(db->role, db->conf);
-	for (size_t i = 0; i < TX_STEPS_MAX; i++)
+	for (size_t i = 0; i < tx->steps; i++)
 		tx->step[i].result = NULL; /* that of an earlier run */
 	tx->constraint[0] = tx->sqlstate[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;

@@ -31,7 +31,7 @@
 struct db;
 
 enum {
-	TX_STEPS_MAX = 8,
+	TX_STEPS_MAX = 20, /* of the clerk: sixteen deadlines, and what finds them */
 	TX_CONSTRAINT_BYTES = 64, /* PostgreSQL's NAMEDATALEN */
 };
 

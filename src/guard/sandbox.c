@@ -23,6 +23,9 @@ enum {
 	/* Beside the database's: names by TCP, and Kerberos, which libpq tries with a ticket. */
 	PORT_DOMAIN = 53,
 	PORT_KERBEROS = 88,
+	/* An allocation from here on is a mapping of its own, and goes back when it is freed. */
+	MAPPED_BYTES = 1024 * 1024,
+	SPARE_BYTES = 4 * 1024 * 1024, /* at the heap's end, kept for what comes next */
 };
 
 /* Workers have those of front servers; the rest is for cancellations that a dead host holds up. */
@@ -197,6 +200,12 @@ warm_up(void)
 #ifdef M_ARENA_MAX
 	/* With an arena for each thread glibc reads files below /proc and /sys now and then. */
 	mallopt(M_ARENA_MAX, 1);
+	/*
+	 * glibc raises its thresholds with what it has seen freed, and then keeps memory of large
+	 * requests for good: as much as all of them together needed at once.
+	 */
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	mallopt(M_TRIM_THRESHOLD, SPARE_BYTES);
 #endif
 	hash_random(sink, sizeof(sink));
 	hash_sha256(str_of(""), sink);

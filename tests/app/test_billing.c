@@ -209,20 +209,71 @@ what_somebody_else_has_locked_is_left_to_him(void **state UNUSED)
 	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
 	subscribe(ACME_LIVE, plan, "UTC");
 	subscribe(ACME_LIVE, plan, "UTC");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour' WHERE environment_id = @");
 	ask(ACME_LIVE, "BEGIN");
 	ask(ACME_LIVE, "SELECT FROM subscription WHERE environment_id = @ ORDER BY due_at LIMIT 1 FOR UPDATE");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
 	assert_string_equal(one.what, "past_due");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	ask(ACME_LIVE, "ROLLBACK");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_DONE);
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	EXPECT(ACME_LIVE, "2", "SELECT count(*) FROM subscription WHERE environment_id = @ AND status = 'past_due'");
 	/* An environment whose clock stands still is none of theirs. */
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', clocked = true WHERE environment_id = @");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
+}
+
+#define EACH_DUE "UPDATE subscription s SET due_what = 'renew', due_at = date_trunc('day', now()) - interval '2 days' + n.n * interval " \
+	"'10 minutes' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM subscription WHERE environment_id = @) n " \
+	"WHERE s.environment_id = @ AND s.id = n.id"
+
+/* Those of one environment that were due within an hour of the first, all or none; the others stay. */
+static void
+some_deadlines_share_a_commit(void **state UNUSED)
+{
+	struct advanced one;
+	const char     *plan;
+
+	stand_at(ACME_LIVE, "NULL", "");
+	stand_at(OTHER_LIVE, "NULL", "");
+	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+	for (int i = 0; i < 9; i++)
+		subscribe(ACME_LIVE, plan, "UTC");
+	subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC");
+	ask(ACME_LIVE, EACH_DUE);
+	ask(OTHER_LIVE, EACH_DUE);
+	ask(OTHER_LIVE, "UPDATE subscription SET due_at = due_at + interval '1 minute' WHERE environment_id = @");
+	/* What no row can be written for ends all of them. */
+	ask(ACME_LIVE, "UPDATE subscription SET base_price = 9223372036854775807, name = 'broken', zone = 'Nowhere' "
+	    "WHERE (environment_id, id) = (SELECT environment_id, id FROM subscription WHERE environment_id = @ ORDER BY due_at OFFSET 2 LIMIT 1)");
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_FAILED);
+	assert_int_equal(one.count, 7);
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	ask(ACME_LIVE, "UPDATE subscription SET base_price = 500, zone = 'UTC', due_what = 'trial_end' WHERE environment_id = @ AND name = 'broken'");
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_FAILED);
+	assert_non_null(strstr(one.log, "trial_end is never due when it is active"));
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	ask(ACME_LIVE, "UPDATE subscription SET due_what = 'renew' WHERE environment_id = @ AND name = 'broken'");
+	assert_int_equal(billing_advance(test_serve, 3, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 3);
+	assert_true(id_eq(&one.environment, &test_environment[ACME_LIVE]));
+	EXPECT(ACME_LIVE, "12", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	EXPECT(OTHER_LIVE, "1", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 1); /* the other environment's, which was due before the fourth */
+	assert_true(id_eq(&one.environment, &test_environment[OTHER_LIVE]));
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = due_at + interval '11 minutes' WHERE environment_id = @ AND "
+	    "due_at = (SELECT max(due_at) FROM subscription WHERE environment_id = @ AND due_at < now())");
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 5); /* the last one was due more than an hour after the first */
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
+	assert_int_equal(one.count, 1);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_NOTHING);
+	/* Numbers and dates have one order. */
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM (SELECT issue_date >= lag(issue_date) OVER (ORDER BY number) AS later FROM invoice "
+	    "WHERE environment_id = @ AND period_index > 1) i WHERE coalesce(later, true)");
 }
 
 static void
@@ -237,7 +288,7 @@ nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state 
 		tx_init(&tx, test_serve, &test_kept);
 		tx.reads = true;
 		(void)tx_step(&tx, enters ? SQL_BILLING_ENTER : SQL_SCHEMA_VERSION);
-		(void)tx_step(&tx, SQL_BILLING_CLAIM);
+		bind_i64(tx_step(&tx, SQL_BILLING_CLAIM), 1);
 		assert_int_equal(tx_run(&tx), DB_OK);
 		assert_int_equal(tx_rows(&tx, 1), enters);
 	}
@@ -411,7 +462,7 @@ one_that_cannot_be_carried_out_is_set_aside_and_the_others_go_on(void **state UN
 	const char     *plan;
 	int64_t         tries, count, since_ms;
 
-	while (billing_advance(test_serve, &one) == ADVANCE_DONE)
+	while (billing_advance(test_serve, 1, &one) == ADVANCE_DONE)
 		continue; /* what others have left */
 	for (size_t i = 0; i < COUNTOF(impossibles); i++) {
 		const char *values[4] = { NULL };
@@ -424,27 +475,27 @@ one_that_cannot_be_carried_out_is_set_aside_and_the_others_go_on(void **state UN
 		values[0] = ask(ACME_LIVE, "SELECT id FROM subscription WHERE environment_id = @ ORDER BY id LIMIT 1");
 		ask(ACME_LIVE, filled("UPDATE subscription SET due_at = now() - interval '2 hours' WHERE id = '#'", values));
 		ask(ACME_LIVE, filled(impossibles[i].made, values));
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_FAILED);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
 		if (!strstr(one.log, impossibles[i].log))
 			fail_msg("%s", one.log);
 		assert_true(one.due_ms > 0 && id_eq(&one.environment, &test_environment[ACME_LIVE]));
 		assert_true(billing_set_aside(test_serve, &one, &tries));
 		assert_int_equal(tries, 1);
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_DONE);
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 		assert_true(billing_count_aside(test_serve, &count, &since_ms));
 		assert_int_equal(count, 1);
 		assert_in_range(clock_wall_ms() - since_ms, 7200 * 1000, 7300 * 1000);
 		/* Its time comes again, and each time it waits longer. */
 		ask(ACME_LIVE, "UPDATE billing_failure SET try_at = now() - interval '1 second' WHERE environment_id = @");
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_FAILED);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
 		assert_true(billing_set_aside(test_serve, &one, &tries));
 		assert_int_equal(tries, 2);
 		EXPECT(ACME_LIVE, "4", "SELECT round(extract(epoch FROM try_at - now())) FROM billing_failure WHERE environment_id = @");
 		ask(ACME_LIVE, filled(impossibles[i].mended, values));
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_NOTHING);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 		ask(ACME_LIVE, "UPDATE billing_failure SET try_at = now() - interval '1 second' WHERE environment_id = @");
-		assert_int_equal(billing_advance(test_serve, &one), ADVANCE_DONE);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
 		EXPECT(ACME_LIVE, "0", "SELECT count(*) FROM billing_failure WHERE environment_id = @");
 		EXPECT(ACME_LIVE, "2,2", "SELECT string_agg(period_index::text, ',') FROM subscription WHERE environment_id = @");
 		assert_true(billing_count_aside(test_serve, &count, &since_ms));
@@ -462,13 +513,13 @@ what_was_set_aside_and_is_not_due_any_more_holds_nothing_up(void **state UNUSED)
 	stand_at(ACME_LIVE, "NULL", ", net_days = 90");
 	subscribe(ACME_LIVE, make_plan(ACME_LIVE, "monthly", "\"price\":500"), "UTC");
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '2 hours', due_what = 'trial_end' WHERE environment_id = @");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_FAILED);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
 	for (int64_t n = 1; n < 15; n++)
 		assert_true(billing_set_aside(test_serve, &one, &tries) && tries == n);
 	EXPECT(ACME_LIVE, "3600", "SELECT round(extract(epoch FROM try_at - now())) FROM billing_failure WHERE environment_id = @");
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', due_what = 'renew' WHERE environment_id = @");
 	assert_true(billing_count_aside(test_serve, &count, &since_ms) && count == 0);
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
 	EXPECT(ACME_LIVE, "0", "SELECT count(*) FROM billing_failure WHERE environment_id = @");
 }
 
@@ -551,7 +602,7 @@ what_is_behind_is_claimed_and_what_failed_forgotten_in_its_own_environment_alone
 	stand_at(OTHER_LIVE, "NULL", "");
 	assert_true(id_parse(STR("sub_"), str_of(subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC")), &subscription));
 	ask(OTHER_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', due_what = 'trial_end' WHERE environment_id = @");
-	assert_int_equal(billing_advance(test_serve, &one), ADVANCE_FAILED);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
 	assert_true(billing_set_aside(test_serve, &one, &tries));
 	for (int inside = 0; inside < 2; inside++) {
 		struct tx tx;
@@ -593,6 +644,7 @@ main(void)
 		cmocka_unit_test(a_scheduled_cancellation_takes_effect_with_the_period),
 		cmocka_unit_test(a_draft_begins_on_its_date),
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
+		cmocka_unit_test(some_deadlines_share_a_commit),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
 		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
 		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),

@@ -25,6 +25,8 @@ with php '\.php$' parse_php
 with node '\.js$' node --check
 with gofmt '\.go$' formatted_go
 with luac 'wrk\.lua$' luac -p
+# It has a value for each parameter of the statements that it takes from sql/query.
+(cd bench && "${PYTHON:-python3}" -B -c 'import measure') || complain "bench/measure.py does not load"
 
 peers=bench/peers
 grep -vE '^[a-z0-9-]+==[0-9][0-9.]*$' $peers/python/requirements.txt && complain "requirements.txt: not all versions are pinned"

@@ -127,6 +127,20 @@ make_created(struct write *w, void *what)
 	return reply_created(c, s, false);
 }
 
+/*
+ * In this order groups lock customers, and counters of invoices, which each environment has one of;
+ * no group has a customer twice.
+ */
+static struct str
+lock_order(struct call *c, struct str customer)
+{
+	char *p = ARENA_NEW(c->arena, char, ID_BYTES + customer.len);
+
+	memcpy(p, c->tenant.environment.b, ID_BYTES);
+	memcpy(p + ID_BYTES, customer.ptr, customer.len);
+	return (struct str) { p, ID_BYTES + customer.len };
+}
+
 static enum err
 create(struct call *c)
 {
@@ -143,6 +157,8 @@ create(struct call *c)
 	s->life.id = id_new();
 	write_begin(&w, c);
 	w.careful = true; /* what is written follows from what is read */
+	w.groups = true;
+	w.order = lock_order(c, s->customer);
 	b = write_step(&w, SQL_BILLING_CUSTOMER);
 	bind_id(b, id_parse(CUSTOMER_PREFIX, s->customer, &id) ? &id : NULL);
 	bind_text(b, s->customer);
