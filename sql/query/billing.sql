@@ -6,8 +6,9 @@
 -- what another transaction has just committed. They leave a note for each other: app.customer.
 --
 -- A deadline, or some of one environment, is one transaction: billing_enter; billing_claim, or
--- billing_claim_of; billing_look, which finds what was claimed; and billing_save for each
--- (src/billing/advance.c).
+-- billing_claim_of one environment, or billing_claim_one subscription; billing_look, which finds
+-- what was claimed; and billing_save for each (src/billing/advance.c). billing_failed notes one
+-- that failed, and billing_claim passes over it for a while; billing_recovered takes the note away.
 
 \set erase :erase ', settings AS (DELETE FROM billing_setting WHERE environment_id = $1)'
 \set erase :erase ', subscriptions AS (DELETE FROM subscription WHERE environment_id = $1)'
@@ -15,6 +16,7 @@
 \set erase :erase ', lines AS (DELETE FROM invoice_line WHERE environment_id = $1)'
 \set erase :erase ', counters AS (DELETE FROM invoice_counter WHERE environment_id = $1)'
 \set erase :erase ', credits AS (DELETE FROM customer_credit WHERE environment_id = $1)'
+\set erase :erase ', failures AS (DELETE FROM billing_failure WHERE environment_id = $1)'
 
 -- A subscription as it is kept, in the order in which billing_save takes it; then what is shown.
 \set life_columns 's.id, s.customer_id, s.plan_id, s.price_id, s.name, s.status, s.step'
@@ -58,6 +60,22 @@
 \set terms :terms ' = (SELECT coalesce($1::uuid, app_environment()))) t'
 
 \set noted_customer 'nullif(current_setting(''app.customer'', true), '''')::uuid'
+
+-- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
+-- whether it has failed before, how many there are, and others: the sessions of this role that
+-- PostgreSQL is working for at this moment, beside this one. Then it notes the rows.
+\set has_failed 'EXISTS (SELECT FROM billing_failure f'
+\set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
+\set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
+\set claimed 's.due_at AS due, EXISTS (SELECT FROM billing_failure f'
+\set claimed :claimed ' WHERE f.environment_id = s.environment_id'
+\set claimed :claimed ' AND f.subscription_id = s.id) AS failed'
+\set claimed :claimed ', cardinality(s.ids)::bigint AS deadlines'
+\set claimed :claimed ', (SELECT count(*) FROM pg_stat_get_activity(NULL) a'
+\set claimed :claimed ' WHERE a.state = ''active'' AND a.pid <> pg_backend_pid()) AS others'
+\set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
+\set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
+\set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
 
 -- name: billing_customer
 -- out: id timezone now_at currency collection net_days grace_days stopped
@@ -320,18 +338,20 @@ SELECT saved.id FROM saved;
 SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
 
 -- name: billing_claim
--- out: environment id others
+-- out: environment id due failed deadlines others
 -- Locks the subscription whose deadline came first, of all environments without a test clock, and
--- those of its environment that were due within an hour of it: $3 in all at most. No period is as
+-- those of its environment that were due within an hour of it: $1 in all at most. No period is as
 -- short, so invoices keep the order of their dates. It enters the environment; app.claimed notes
--- the rows. Others that do the same at this moment take the next ones. No row: nothing is due. Only
--- those behind $1, when it was due, and $2 its id, which is that of the first. others: sessions of
--- this role that PostgreSQL is working for at this moment, beside this one.
+-- the rows. Others that do the same at this moment take the next ones. What has failed waits until
+-- it is to be tried again, and is then the only one. No row: nothing is due.
 WITH first AS (
     SELECT x.environment_id, x.id, x.due_at
       FROM subscription x
      WHERE NOT x.clocked AND x.due_at <= now()
-       AND (x.due_at, x.id) > ($1::timestamptz, $2::uuid)
+       AND NOT EXISTS (SELECT FROM billing_failure f
+                        WHERE f.environment_id = x.environment_id
+                          AND f.subscription_id = x.id AND f.due_at = x.due_at
+                          AND f.try_at > now())
      ORDER BY x.due_at, x.id
      LIMIT 1
        FOR UPDATE SKIP LOCKED
@@ -341,34 +361,63 @@ WITH first AS (
      WHERE x.environment_id = (SELECT first.environment_id FROM first) AND NOT x.clocked
        AND x.due_at <= (SELECT least(now(), first.due_at + interval '1 hour') FROM first)
        AND (x.due_at, x.id) > (SELECT first.due_at, first.id FROM first)
+       AND NOT :has_failed
+       AND NOT (SELECT :has_failed FROM first x)
      ORDER BY x.due_at, x.id
-     LIMIT $3::bigint - 1
+     LIMIT $1::bigint - 1
        FOR UPDATE SKIP LOCKED
 ), claimed AS MATERIALIZED (
-    SELECT first.environment_id, first.id,
+    SELECT first.environment_id, first.id, first.due_at,
            ARRAY(SELECT first.id UNION ALL SELECT more.id FROM more) AS ids
       FROM first
 )
-SELECT s.environment_id AS environment, s.id,
-       (SELECT count(*) FROM pg_stat_get_activity(NULL) a
-         WHERE a.state = 'active' AND a.pid <> pg_backend_pid()) AS others,
-       set_config('app.environment', s.environment_id::text, true),
-       set_config('app.claimed', s.ids::text, true),
-       set_config('app.clerk', 'off', true)
+SELECT s.environment_id AS environment, s.id, :claimed
   FROM claimed s;
 
 -- name: billing_claim_of
--- The same, with the same columns, for the environment $1, with what is due until $2 and stands
--- behind $3, when it was due, and $4 its id. It waits for a row that somebody else has locked, so
--- that all deadlines are carried out in their order.
-SELECT s.environment_id AS environment, s.id, 0::bigint AS others,
-       set_config('app.environment', s.environment_id::text, true),
-       set_config('app.claimed', ARRAY[s.id]::text, true),
-       set_config('app.clerk', 'off', true)
-  FROM (SELECT x.environment_id, x.id
+-- The same of one, with the same columns, for the environment $1, with what is due until $2 and
+-- stands behind $3, when it was due, and $4 its id. It waits for a row that somebody else has
+-- locked, so that all deadlines are carried out in their order.
+SELECT s.environment_id AS environment, s.id, :claimed
+  FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.due_at <= $2::timestamptz
            AND (x.due_at, x.id) > ($3::timestamptz, $4::uuid)
          ORDER BY x.due_at, x.id
          LIMIT 1
            FOR UPDATE) s;
+
+-- name: billing_claim_one
+-- The same, with the same columns, for the subscription $2 of the environment $1, if it is behind.
+SELECT s.environment_id AS environment, s.id, :claimed
+  FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
+          FROM subscription x
+         WHERE x.environment_id = $1::uuid AND x.id = $2::uuid AND x.due_at < app_now($1)
+           FOR UPDATE) s;
+
+-- name: billing_failed
+-- out: tries
+-- Notes that a deadline failed. It is tried again after two seconds, then four, and at last once an
+-- hour. $1 environment, $2 subscription, $3 when it was due. Returns how often it was tried.
+INSERT INTO billing_failure AS f (environment_id, subscription_id, due_at, tries, try_at)
+VALUES ($1::uuid, $2::uuid, $3::timestamptz, 1, now() + interval '2 seconds')
+ON CONFLICT (environment_id, subscription_id) DO UPDATE
+   SET due_at = excluded.due_at,
+       tries  = CASE WHEN f.due_at = excluded.due_at THEN f.tries + 1 ELSE 1 END,
+       try_at = now() + CASE WHEN f.due_at = excluded.due_at
+                             THEN least(interval '1 hour',
+                                        interval '2 seconds' * 2 ^ least(f.tries, 11))
+                             ELSE interval '2 seconds' END
+RETURNING tries;
+
+-- name: billing_recovered
+-- It was carried out after all. $1 environment, $2 subscription.
+DELETE FROM billing_failure f WHERE f.environment_id = $1::uuid AND f.subscription_id = $2::uuid;
+
+-- name: billing_set_aside
+-- out: deadlines since
+-- How many deadlines have failed and wait, of all environments, and when the first one was due.
+SELECT count(*) AS deadlines, min(f.due_at) AS since
+  FROM billing_failure f
+  JOIN subscription s ON s.environment_id = f.environment_id AND s.id = f.subscription_id
+ WHERE s.due_at = f.due_at AND NOT s.clocked;

@@ -88,6 +88,8 @@ WITH runs AS (
     DELETE FROM customer_credit x WHERE x.environment_id = $1 AND :first_time
 ), counters AS (
     DELETE FROM invoice_counter x WHERE x.environment_id = $1 AND :first_time
+), failures AS (
+    DELETE FROM billing_failure x WHERE x.environment_id = $1 AND :first_time
 )
 UPDATE billing_setting x SET test_clock = NULL WHERE x.environment_id = $1 AND :first_time;
 

@@ -248,7 +248,7 @@ write_refusal(const struct tally_refusal *r, struct buf *out)
 	    r->stands ? "" : " (a later one was done)", r->why);
 }
 
-/* "clerk     running, 12 expired idempotency keys removed, 1 failed; 3.2s behind" */
+/* "clerk     running, 12 expired idempotency keys removed (1 steps failed); 3.2s behind" */
 static void
 write_clerk(const struct tally *t, struct buf *out)
 {
@@ -263,6 +263,8 @@ write_clerk(const struct tally *t, struct buf *out)
 		if (t->failed[i])
 			buf_fmt(out, " (%ju steps failed)", (uintmax_t)t->failed[i]);
 	}
+	if (t->figure[FIGURE_SET_ASIDE] > 0)
+		buf_fmt(out, "; %jd deadlines set aside", (intmax_t)t->figure[FIGURE_SET_ASIDE]);
 	if (behind_ms >= SECOND_MS) {
 		print_ms(behind_ms, behind, sizeof(behind));
 		buf_fmt(out, "; %s behind", behind);

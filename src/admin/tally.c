@@ -183,6 +183,7 @@ take_clerk(const struct stats *s, struct tally *out)
 
 	f[FIGURE_CLERK] = wanted ? word_get(&s->pool->clerk_pid) != 0 : -1;
 	f[FIGURE_CLERK_BEHIND] = !wanted ? -1 : since ? clock_age(since, clock_wall_ms()) : 0;
+	f[FIGURE_SET_ASIDE] = wanted ? word_get(&s->clerk->set_aside) : -1;
 	for (size_t i = 0; i < STATS_JOB__COUNT; i++) {
 		out->done[i] = stats_counted(&s->clerk->done[i]);
 		out->failed[i] = stats_counted(&s->clerk->failed[i]);

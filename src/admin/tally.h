@@ -78,6 +78,8 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "1: this host's clerk runs. Missing: it has none.") \
 	FIGURE(CLERK_BEHIND, "clerkBehindMs", "clerk_behind_seconds", GAUGE, 1000, \
 	    "For how long the clerk has had something to do that is not done.") \
+	FIGURE(SET_ASIDE, "deadlinesSetAside", "deadlines_set_aside", GAUGE, 1, \
+	    "Deadlines that failed and wait for another try.") \
 	FIGURE(CONNECTIONS, "connections", NULL, COUNTER, 1, "") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "") \
 	FIGURE(RELOADS, "reloads", "reloads_total", COUNTER, 1, \

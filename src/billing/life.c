@@ -862,14 +862,22 @@ static const struct deadline {
 	{ "grace_over", EVENT_GRACE_OVER, grace_over },
 };
 
-void
+enum refusal
 life_advance(struct life *l, struct deed *d)
 {
-	const struct deadline *due = deadlines;
+	const struct deadline *due = deadlines, *end = deadlines + COUNTOF(deadlines);
 
-	while (!str_is(l->due_what, due->what))
+	while (due < end && !str_is(l->due_what, due->what))
 		due++;
-	assert(state_refuses(state_of(l->status), due->event) == REFUSE_NOTHING);
+	if (due == end || state_refuses(state_of(l->status), due->event) != REFUSE_NOTHING)
+		return REFUSE_NEVER;
 	due->run(l, d);
 	done(l, d, l->unpaid_ms);
+	return REFUSE_NOTHING;
+}
+
+bool
+life_is_behind(const struct life *l)
+{
+	return l->due_ms && l->due_ms < l->terms.now_ms;
 }

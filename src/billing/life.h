@@ -168,8 +168,11 @@ enum refusal life_quote(const struct life *l, const struct offer *to, struct cha
 enum refusal life_change(struct life *l, const struct offer *to, struct change *change,
     struct deed *d);
 
-/* What is due, as of l->due_ms. */
-void life_advance(struct life *l, struct deed *d);
+/* What is due, as of l->due_ms. REFUSE_NEVER: what the row says is due cannot be in its state. */
+enum refusal life_advance(struct life *l, struct deed *d);
+
+/* Whether something was due before now and has not been carried out: then that comes first. */
+bool life_is_behind(const struct life *l);
 
 /*
  * Secrets for addresses of pages, which also say whose they are. The one of an invoice follows from

@@ -4,6 +4,7 @@
 
 const char *const settle_sentences[SETTLE__COUNT] = {
 	[SETTLE_OVER] = "Only an invoice that is outstanding can be paid or void.",
+	[SETTLE_BEHIND] = "Something that was due before has not been carried out yet; try again.",
 	[SETTLE_FORBIDDEN] = "The subscription forbids it.",
 };
 
@@ -40,6 +41,8 @@ settle_decide(struct tx *tx, size_t first, const struct id *environment, bool pa
 	ledger_read(&row, tx->arena, environment, &s->life);
 	if (!ledger_read_settled(&s->invoice, &s->life, &settled))
 		return SETTLE_OVER;
+	if (life_is_behind(&s->life))
+		return SETTLE_BEHIND;
 	if ((paid ? life_paid : life_void)(&s->life, &settled, &s->deed) != REFUSE_NOTHING)
 		return SETTLE_FORBIDDEN;
 	ledger_save(tx_step(tx, SQL_BILLING_SAVE), &s->life, &s->deed);

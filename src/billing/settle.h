@@ -17,6 +17,7 @@ enum settle {
 	SETTLE_DONE,
 	SETTLE_MISSING,   /* there is no such invoice */
 	SETTLE_OVER,      /* it is paid, void or uncollectible */
+	SETTLE_BEHIND,    /* something that was due before comes first (billing/behind.h) */
 	SETTLE_FORBIDDEN, /* by the state of its subscription */
 	SETTLE__COUNT
 };

@@ -31,6 +31,8 @@ struct write {
 	struct str   order;   /* with groups: the tx's group_order */
 	bool         careful; /* 'make' must run before the commit, key or not: it may set again */
 	bool         again;   /* set by 'make': another request interfered; undo this, run again */
+	/* Of 'make' that fails, for who called write_run(): what must be done first; or NULL. */
+	const struct id *first_advance;
 	const struct answers *answers;
 	void        *what;
 	enum err     made;    /* what 'make' returned */

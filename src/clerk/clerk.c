@@ -15,6 +15,7 @@
 
 enum {
 	FAILED_MAX_MS = 60 * 1000, /* before a job that failed is tried again */
+	ASIDE_MAX_MS = 1000,       /* after a thing that was set aside, before the next one */
 	UNFIT_MAX_MS = 10 * 1000,  /* before a database that is not fit is looked at again */
 	LOG_AGAIN_MS = 60 * 1000,  /* between two lines of a job about the same thing */
 	WHY_BYTES = 512,           /* of db_check() */
@@ -27,7 +28,6 @@ struct work {
 	int64_t backoff_ms;      /* the last pause after a failure; 0: it did not fail */
 	int64_t behind_since_wall_ms; /* 0: it is not */
 	int64_t mark;            /* of struct turn */
-	struct id mark_id;
 	unsigned alone;
 	int64_t done;            /* since the last line of the log */
 	int64_t told_ms;         /* when that was; 0: never */
@@ -134,11 +134,15 @@ take_result(struct clerk *c, enum stats_job job, const struct turn *t, int64_t s
 {
 	struct work *w = &c->work[job];
 
-	w->due_ms = clock_mono_ms() + pause_after(job, t, spent_us);
-	w->backoff_ms = 0;
+	/* When all things fail, and not this one alone, that is seen one by one. */
+	w->backoff_ms = t->failed ? backoff_after(w->backoff_ms, ASIDE_MAX_MS) : 0;
+	w->due_ms = clock_mono_ms() + pause_after(job, t, spent_us) + w->backoff_ms;
 	w->behind_since_wall_ms = t->behind_ms > 0 ? clock_wall_ms() - t->behind_ms : 0;
 	w->done += t->done;
 	word_add(&c->stats->done[job], (uint64_t)t->done);
+	word_add(&c->stats->failed[job], (uint64_t)t->failed);
+	if (t->looked)
+		word_set(&c->stats->set_aside, t->aside);
 	if (!t->full)
 		tell(w, job);
 }
@@ -152,7 +156,7 @@ take_failure(struct clerk *c, enum stats_job job, const struct turn *t)
 
 	stats_count(&c->stats->failed[job]);
 	/* The next step is about something else if it begins elsewhere. */
-	if (t->mark != w->mark || !id_eq(&t->mark_id, &w->mark_id))
+	if (t->mark != w->mark)
 		w->backoff_ms = 0;
 	w->backoff_ms = backoff_after(w->backoff_ms, FAILED_MAX_MS);
 	if (w->behind_since_wall_ms == 0)
@@ -173,7 +177,6 @@ step(struct clerk *c, enum stats_job job)
 		.arena = &c->arena,
 		.conf = c->conf,
 		.mark = c->work[job].mark,
-		.mark_id = c->work[job].mark_id,
 		.alone = c->work[job].alone,
 	};
 	int64_t begun_us = clock_mono_us();
@@ -183,7 +186,6 @@ step(struct clerk *c, enum stats_job job)
 	else
 		take_failure(c, job, &t);
 	c->work[job].mark = t.mark;
-	c->work[job].mark_id = t.mark_id;
 	c->work[job].alone = t.alone;
 	arena_reset(&c->arena);
 }

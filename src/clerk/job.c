@@ -1,6 +1,7 @@
 /* The table of jobs. */
 #include "clerk/job.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "billing/run.h"
 
 #include <stdio.h>
@@ -41,17 +42,52 @@ expire(struct turn *t)
 
 /* ---- deadlines of subscriptions */
 
+/* The log has a line of each that fails, once, so that somebody looks at it. */
+static void
+tell_of(const struct advanced *one)
+{
+	char subscription[ID_PREFIXED_BYTES + 1] = "", environment[ID_UUID_BYTES + 1] = "";
+
+	id_prefixed(STR("sub_"), &one->subscription, subscription);
+	id_uuid(&one->environment, environment);
+	log_error("a deadline (%s) of the subscription %s in the environment %s fails and is set "
+	    "aside: %s", one->what[0] ? one->what : "?", subscription, environment, one->log);
+}
+
+/* False: not this one alone fails, as far as can be said. */
+static bool
+set_aside(struct turn *t, const struct advanced *one)
+{
+	int64_t tries;
+
+	if (!one->due_ms || !db_is_connected(t->db) || !billing_set_aside(t->db, one, &tries))
+		return false;
+	if (tries == 1)
+		tell_of(one);
+	return true;
+}
+
+/* How many wait for another try. Those make the clerk late, too. */
+static void
+look_aside(struct turn *t)
+{
+	int64_t since_ms;
+
+	t->looked = billing_count_aside(t->db, &t->aside, &since_ms);
+	if (t->looked && since_ms)
+		t->behind_ms = clock_wall_ms() - since_ms;
+}
+
 /*
  * The earliest that nobody else has in hand, together with those that were due soon after it. When
- * that fails, each of them by itself. One that fails is tried again when those behind it are done
- * (mark), so that it holds up no other subscription.
+ * that fails, each of them by itself. One that fails then holds up no other subscription.
  */
 static bool
 carry_out(struct turn *t)
 {
-	struct advanced one, behind = { .due_ms = t->mark, .subscription = t->mark_id };
+	struct advanced one;
 	unsigned        most = t->alone > 0 ? 1 : ADVANCE_MOST;
-	enum advance    came = billing_advance_due(t->db, most, t->mark ? &behind : NULL, &one);
+	enum advance    came = billing_advance(t->db, most, &one);
 
 	t->alone -= t->alone > 0;
 	if (came == ADVANCE_FAILED && one.count > 1 && db_is_connected(t->db)) {
@@ -60,23 +96,18 @@ carry_out(struct turn *t)
 		t->full = true;
 		return true;
 	}
-	if (came == ADVANCE_FAILED) {
-		if (one.due_ms && db_is_connected(t->db)) {
-			t->mark = one.due_ms;
-			t->mark_id = one.subscription;
-		}
+	if (came == ADVANCE_FAILED && !set_aside(t, &one)) {
 		snprintf(t->log, sizeof(t->log), "%s", one.log);
 		return false;
 	}
-	t->full = came == ADVANCE_DONE;
-	t->done = one.count;
+	t->full = came != ADVANCE_NOTHING;
+	t->done = came == ADVANCE_DONE ? one.count : 0;
+	t->failed = came == ADVANCE_FAILED;
 	t->others = one.others;
-	if (t->full)
+	if (t->done)
 		t->behind_ms = clock_wall_ms() - one.due_ms;
-	else if (t->mark)
-		t->behind_ms = clock_wall_ms() - t->mark;
-	if (!t->full)
-		t->mark = 0;
+	else
+		look_aside(t);
 	return true;
 }
 

@@ -8,7 +8,6 @@
 #ifndef CLERK_JOB_H
 #define CLERK_JOB_H
 
-#include "base/id.h"
 #include "conf/conf.h"
 #include "db/db.h"
 #include "shm/stats.h"
@@ -18,12 +17,13 @@ struct turn {
 	struct db         *db;
 	struct arena      *arena;
 	const struct conf *conf;
-	/* Where to begin, and where the next one does; 0 at first. */
-	int64_t            mark;
-	struct id          mark_id;
+	int64_t            mark; /* where to begin, and where the next one does; 0 at first */
 	unsigned           alone; /* so many of the next things are done one by one */
 	int64_t            done; /* things */
 	int64_t            others; /* that the database was busy with, and it gives way to */
+	int64_t            failed; /* things that were set aside, and the step goes on without */
+	int64_t            aside;  /* all that are, if .looked */
+	bool               looked;
 	int64_t            behind_ms; /* for how long the oldest that is left has been due, or 0 */
 	bool               full; /* there may be more, so the next step follows soon */
 	char               log[200]; /* of a failure: for the operator; no data */

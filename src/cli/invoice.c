@@ -1,4 +1,5 @@
 /* clientele invoice: invoices to look at, and to mark as paid or void. */
+#include "billing/advance.h"
 #include "billing/settle.h"
 #include "cli/listing.h"
 #include "db/cell.h"
@@ -135,6 +136,16 @@ print_settled(struct cmd_context *ctx, const struct verdict *v, const char *id)
 	return 0;
 }
 
+static bool
+catch_up(struct owner *o, const struct verdict *v)
+{
+	unsigned        most = ADVANCE_CATCH_UP_MAX;
+	struct advanced one;
+
+	return billing_catch_up(o->db, &v->environment, &v->s.life.id, &most, &one)
+	    == ADVANCE_NOTHING;
+}
+
 /* In whichever environment it is. */
 static int
 settle(struct cmd_context *ctx, const char *text, bool paid)
@@ -153,12 +164,14 @@ settle(struct cmd_context *ctx, const char *text, bool paid)
 		struct tx tx;
 
 		v->environment = found[e].id;
-		owner_enter(o, &tx, &found[e]);
-		settle_ask(&tx, &found[e].id, &v->id);
-		tx.then = decide;
-		tx.with = v;
-		if ((code = owner_run(&tx)) != 0)
-			return code;
+		do {
+			owner_enter(o, &tx, &found[e]);
+			settle_ask(&tx, &found[e].id, &v->id);
+			tx.then = decide;
+			tx.with = v;
+			if ((code = owner_run(&tx)) != 0)
+				return code;
+		} while (v->came == SETTLE_BEHIND && catch_up(o, v));
 		if (v->came == SETTLE_DONE)
 			return print_settled(ctx, v, text);
 		if (v->came != SETTLE_MISSING)

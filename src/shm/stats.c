@@ -367,6 +367,7 @@ void
 stats_begin_clerk(struct stats_clerk *c)
 {
 	word_set(&c->behind_since_wall_ms, 0);
+	word_set(&c->set_aside, 0);
 	word_set(&c->db, STATS_DB_NONE);
 	word_set(&c->refused, 0);
 }

@@ -247,6 +247,7 @@ extern const char *const stats_job_whats[STATS_JOB__COUNT];
 
 struct stats_clerk {
 	_Atomic(int64_t)  behind_since_wall_ms; /* since when something is due; 0: nothing is */
+	_Atomic(int64_t)  set_aside; /* deadlines that failed and wait for another try */
 	_Atomic(uint32_t) db;      /* enum stats_db */
 	_Atomic(uint32_t) refused; /* as in struct stats_slot */
 	_Atomic(uint64_t) done[STATS_JOB__COUNT];   /* things, not steps */

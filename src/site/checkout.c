@@ -2,6 +2,7 @@
  * /checkout/{token}: what a subscription or a change of plan costs, and how to pay it. Looking at
  * it changes nothing. The token is all that a form needs to be believed: no other site knows it.
  */
+#include "billing/behind.h"
 #include "billing/ledger.h"
 #include "billing/money.h"
 #include "call/write.h"
@@ -285,6 +286,7 @@ make_done(struct write *w, void *what)
 	struct life  *l = ARENA_NEW(c->arena, struct life, 1);
 	struct deed  *d = ARENA_NEW(c->arena, struct deed, 1);
 	struct row    row;
+	enum err      e;
 
 	asked->did = false;
 	if (write_rows(w, STEP_LOOK) == 0
@@ -292,6 +294,8 @@ make_done(struct write *w, void *what)
 		return ERR_OK;
 	row = write_row(w, STEP_LOOK, 0);
 	ledger_read(&row, c->arena, &c->tenant.environment, l);
+	if ((e = behind_check(w, l)) != ERR_OK)
+		return e;
 	asked->did = life_is_at_checkout(l) && decide(w, asked, l, d) == REFUSE_NOTHING;
 	if (asked->did)
 		ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
@@ -316,7 +320,7 @@ run(struct call *c, struct asked *asked)
 	bind_id(b, is_trial(k) ? NULL : &k->invoice);
 	if (!is_trial(k))
 		bind_id(write_step(&w, SQL_INVOICE_OUTSTANDING), &k->invoice);
-	return write_run(&w, &answers, asked);
+	return behind_run(&w, &answers, asked);
 }
 
 /* 303: the browser asks for what comes next with a GET. */

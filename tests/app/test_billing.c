@@ -83,6 +83,7 @@ stand_at(enum tenant_name who, const char *time, const char *more)
 	ask(who, "DELETE FROM invoice_counter WHERE environment_id = @");
 	ask(who, "DELETE FROM customer_credit WHERE environment_id = @");
 	ask(who, "DELETE FROM event WHERE environment_id = @");
+	ask(who, "DELETE FROM billing_failure WHERE environment_id = @");
 	ask(who, "DELETE FROM billing_setting WHERE environment_id = @");
 	ask(who, "INSERT INTO billing_setting (environment_id, collection) VALUES (@, 'invoice')");
 	ask(who, fmt("UPDATE billing_setting SET test_clock = %s%s WHERE environment_id = @", time, more));
@@ -97,7 +98,7 @@ advance_until(enum tenant_name who, int64_t until_ms)
 	int64_t         last_ms = 0;
 	enum advance    a;
 
-	while ((a = billing_advance(test_serve, &test_environment[who], until_ms, &one)) == ADVANCE_DONE) {
+	while ((a = billing_advance_until(test_serve, &test_environment[who], until_ms, &one)) == ADVANCE_DONE) {
 		assert_true(one.due_ms >= last_ms); /* in order */
 		assert_true(id_eq(&one.environment, &test_environment[who]));
 		last_ms = one.due_ms;
@@ -208,20 +209,20 @@ what_somebody_else_has_locked_is_left_to_him(void **state UNUSED)
 	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
 	subscribe(ACME_LIVE, plan, "UTC");
 	subscribe(ACME_LIVE, plan, "UTC");
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour' WHERE environment_id = @");
 	ask(ACME_LIVE, "BEGIN");
 	ask(ACME_LIVE, "SELECT FROM subscription WHERE environment_id = @ ORDER BY due_at LIMIT 1 FOR UPDATE");
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
 	assert_string_equal(one.what, "past_due");
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	ask(ACME_LIVE, "ROLLBACK");
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_DONE);
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 	EXPECT(ACME_LIVE, "2", "SELECT count(*) FROM subscription WHERE environment_id = @ AND status = 'past_due'");
 	/* An environment whose clock stands still is none of theirs. */
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', clocked = true WHERE environment_id = @");
-	assert_int_equal(billing_advance(test_serve, NULL, 0, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
 }
 
 #define EACH_DUE "UPDATE subscription s SET due_what = 'renew', due_at = date_trunc('day', now()) - interval '2 days' + n.n * interval " \
@@ -247,24 +248,29 @@ some_deadlines_share_a_commit(void **state UNUSED)
 	/* What no row can be written for ends all of them. */
 	ask(ACME_LIVE, "UPDATE subscription SET base_price = 9223372036854775807, name = 'broken', zone = 'Nowhere' "
 	    "WHERE (environment_id, id) = (SELECT environment_id, id FROM subscription WHERE environment_id = @ ORDER BY due_at OFFSET 2 LIMIT 1)");
-	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_FAILED);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_FAILED);
+	assert_int_equal(one.count, 7);
 	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM invoice WHERE environment_id = @");
-	ask(ACME_LIVE, "UPDATE subscription SET base_price = 500, zone = 'UTC' WHERE environment_id = @ AND name = 'broken'");
-	assert_int_equal(billing_advance_due(test_serve, 3, NULL, &one), ADVANCE_DONE);
+	ask(ACME_LIVE, "UPDATE subscription SET base_price = 500, zone = 'UTC', due_what = 'trial_end' WHERE environment_id = @ AND name = 'broken'");
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_FAILED);
+	assert_non_null(strstr(one.log, "trial_end is never due when it is active"));
+	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM invoice WHERE environment_id = @");
+	ask(ACME_LIVE, "UPDATE subscription SET due_what = 'renew' WHERE environment_id = @ AND name = 'broken'");
+	assert_int_equal(billing_advance(test_serve, 3, &one), ADVANCE_DONE);
 	assert_int_equal(one.count, 3);
 	assert_true(id_eq(&one.environment, &test_environment[ACME_LIVE]));
 	EXPECT(ACME_LIVE, "12", "SELECT count(*) FROM invoice WHERE environment_id = @");
 	EXPECT(OTHER_LIVE, "1", "SELECT count(*) FROM invoice WHERE environment_id = @");
-	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
 	assert_int_equal(one.count, 1); /* the other environment's, which was due before the fourth */
 	assert_true(id_eq(&one.environment, &test_environment[OTHER_LIVE]));
 	ask(ACME_LIVE, "UPDATE subscription SET due_at = due_at + interval '11 minutes' WHERE environment_id = @ AND "
 	    "due_at = (SELECT max(due_at) FROM subscription WHERE environment_id = @ AND due_at < now())");
-	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
 	assert_int_equal(one.count, 5); /* the last one was due more than an hour after the first */
-	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_DONE);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_DONE);
 	assert_int_equal(one.count, 1);
-	assert_int_equal(billing_advance_due(test_serve, ADVANCE_MOST, NULL, &one), ADVANCE_NOTHING);
+	assert_int_equal(billing_advance(test_serve, ADVANCE_MOST, &one), ADVANCE_NOTHING);
 	/* Numbers and dates have one order. */
 	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM (SELECT issue_date >= lag(issue_date) OVER (ORDER BY number) AS later FROM invoice "
 	    "WHERE environment_id = @ AND period_index > 1) i WHERE coalesce(later, true)");
@@ -273,9 +279,7 @@ some_deadlines_share_a_commit(void **state UNUSED)
 static void
 nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state UNUSED)
 {
-	static const struct id nothing;
-	struct bind *b;
-	struct tx    tx;
+	struct tx tx;
 
 	stand_at(OTHER_LIVE, "NULL", "");
 	subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC");
@@ -284,13 +288,239 @@ nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state 
 		tx_init(&tx, test_serve, &test_kept);
 		tx.reads = true;
 		(void)tx_step(&tx, enters ? SQL_BILLING_ENTER : SQL_SCHEMA_VERSION);
-		b = tx_step(&tx, SQL_BILLING_CLAIM);
-		bind_time(b, 0);
-		bind_id(b, &nothing);
-		bind_i64(b, 1);
+		bind_i64(tx_step(&tx, SQL_BILLING_CLAIM), 1);
 		assert_int_equal(tx_run(&tx), DB_OK);
 		assert_int_equal(tx_rows(&tx, 1), enters);
 	}
+}
+
+/* ---- changes that come while something is due ---- */
+
+/* What there is of subscriptions, but for what is random in it. */
+static const char *
+outcome(enum tenant_name who)
+{
+	return ask(who, "SELECT concat_ws(E'\n', (SELECT string_agg(concat_ws(' ', status, step, base_price, period_index, period_start, period_end, cancel_at,"
+	    " cancel_reason, next_kind, next_at, due_at, due_what), E'\n' ORDER BY id) FROM subscription WHERE environment_id = @),"
+	    " (SELECT string_agg(concat_ws(' ', number, status, invoice_type, subtotal, credit_applied, period_index, period_start, issue_date), E'\n' ORDER BY number)"
+	    " FROM invoice WHERE environment_id = @), (SELECT string_agg(concat_ws(' ', type, created_at), E'\n' ORDER BY id) FROM event"
+	    " WHERE environment_id = @ AND subscription_id IS NOT NULL), (SELECT balance FROM customer_credit WHERE environment_id = @))");
+}
+
+/*
+ * A subscription begins on 2026-01-31 at 10; 'before' is asked for, then the clock stands at 'now', and this is asked for.
+ * In paths and bodies '#' is the subscription, '$' its first invoice, '+' its customer and '!' a dearer plan of its group.
+ */
+static const struct late {
+	const char *name, *price, *settings, *before, *now, *method, *path, *body;
+	int         status;
+	unsigned    due; /* deadlines that come first */
+} lates[] = {
+#define MONTHLY "\"price\":3000"
+#define CANCEL  "/api/v1/subscriptions/#/cancel"
+#define STATUS  "/api/v1/invoices/$/status"
+	{ "cancel", MONTHLY, "net_days = 90", NULL, "'2026-04-10Z'", "POST", CANCEL, "{}", 200, 4 },
+	{ "cancel at once", MONTHLY, "net_days = 90", NULL, "'2026-04-10Z'", "POST", CANCEL, "{\"immediate\":true}", 200, 4 },
+	{ "cancel again", MONTHLY, "net_days = 90", CANCEL, "'2026-04-10Z'", "POST", CANCEL, "{}", 409, 1 },
+	{ "uncancel", MONTHLY, "net_days = 90", CANCEL, "'2026-04-10Z'", "POST", "/api/v1/subscriptions/#/uncancel", "{}", 409, 1 },
+	{ "change", MONTHLY, "net_days = 90", NULL, "'2026-04-10Z'", "POST", "/api/v1/subscriptions/#/change-plan", "{\"newPlanId\":\"!\"}", 200, 4 },
+	{ "preview", MONTHLY, "net_days = 90", NULL, "'2026-04-10Z'", "POST", "/api/v1/subscriptions/#/preview-change", "{\"planId\":\"!\"}", 200, 4 },
+	{ "pay what is overdue", MONTHLY, "net_days = 14", NULL, "'2026-02-20Z'", "PUT", STATUS, "{\"status\":\"paid\"}", 200, 1 },
+	{ "pay too late", MONTHLY, "net_days = 14", NULL, "'2026-03-20Z'", "PUT", STATUS, "{\"status\":\"paid\"}", 409, 2 },
+	{ "forgive", MONTHLY, "net_days = 14", NULL, "'2026-02-20Z'", "PUT", STATUS, "{\"status\":\"void\"}", 200, 1 },
+	{ "the end of a trial", MONTHLY ",\"trialDays\":14", "net_days = 90", NULL, "'2026-03-20Z'", "POST", CANCEL, "{}", 200, 4 },
+	{ "create again", MONTHLY, "net_days = 90", CANCEL, "'2026-04-10Z'", "POST", "/api/v1/subscriptions",
+	    "{\"customerId\":\"+\",\"planId\":\"!\"}", 201, 1 },
+};
+
+static const char *
+filled(const char *template, const char *const values[4])
+{
+	static const char places[] = "#$+!";
+	const char       *at;
+
+	while ((at = template ? strpbrk(template, places) : NULL))
+		template = fmt("%.*s%s%s", (int)(at - template), template, values[strchr(places, *at) - places], at + 1);
+	return template;
+}
+
+static const char *
+send_late(const struct late *c, const char *const values[4], bool keyed)
+{
+	int status = SEND(ACME_SANDBOX, c->method, filled(c->path, values), filled(c->body, values), .idem = keyed ? fresh("key") : NULL);
+
+	if (status != c->status)
+		fail_msg("%s: %d %.*s", c->name, status, STR_ARGS(body()));
+	return outcome(ACME_SANDBOX);
+}
+
+/* Two plans of one group; then a subscription to the first, on 2026-01-31. */
+static void
+begin_late(const struct late *c, const char *values[4])
+{
+	const char *plan, *group;
+	struct str  customer;
+
+	stand_at(ACME_SANDBOX, "'2026-01-31 10:00Z'", fmt(", %s", c->settings));
+	plan = make_plan(ACME_SANDBOX, "monthly", c->price);
+	values[3] = make_plan(ACME_SANDBOX, "monthly", "\"price\":9000");
+	group = post(ACME_SANDBOX, "/api/v1/plan-groups", 201, "{\"name\":\"g\"}");
+	post(ACME_SANDBOX, fmt("/api/v1/plan-groups/%s/plans", group), 200, fmt("{\"planId\":\"%s\",\"sortOrder\":1}", plan));
+	post(ACME_SANDBOX, fmt("/api/v1/plan-groups/%s/plans", group), 200, fmt("{\"planId\":\"%s\",\"sortOrder\":2}", values[3]));
+	values[0] = subscribe(ACME_SANDBOX, plan, "UTC");
+	customer = at("customerId");
+	values[2] = arena_str(&test_kept, (struct str) { customer.ptr + 1, customer.len - 2 }).ptr;
+	SEND(ACME_SANDBOX, "GET", "/api/v1/invoices?limit=1", NULL);
+	customer = at("data.0.id");
+	values[1] = customer.ptr ? arena_str(&test_kept, (struct str) { customer.ptr + 1, customer.len - 2 }).ptr : "";
+	if (c->before)
+		post(ACME_SANDBOX, filled(c->before, values), 200, "{}");
+	ask(ACME_SANDBOX, fmt("UPDATE billing_setting SET test_clock = %s WHERE environment_id = @", c->now));
+}
+
+static void
+a_change_comes_after_all_that_was_due_before_it(void **state UNUSED)
+{
+	const char *values[4], *in_time, *late;
+	int64_t     now_ms;
+
+	for (size_t i = 0; i < COUNTOF(lates); i++) {
+		begin_late(&lates[i], values);
+		assert_true(str_to_i64(str_of(ask(ACME_SANDBOX, fmt("SELECT extract(epoch FROM %s::timestamptz)::bigint * 1000", lates[i].now))), 0, UNTIL, &now_ms));
+		assert_int_equal(advance_until(ACME_SANDBOX, now_ms), lates[i].due);
+		in_time = send_late(&lates[i], values, true);
+		for (int keyed = 0; keyed < 2; keyed++) {
+			begin_late(&lates[i], values);
+			late = send_late(&lates[i], values, keyed);
+			if (strcmp(in_time, late) != 0)
+				fail_msg("%s: in time\n%s\nlate\n%s", lates[i].name, in_time, late);
+		}
+	}
+}
+
+/* An invoice of the second period of all subscriptions is there already, as after a restore that went wrong. */
+static void
+spoil(enum tenant_name who)
+{
+	ask(who, "INSERT INTO invoice SELECT (json_populate_record(i, json_build_object('id', gen_random_uuid(), 'number', number + 900, 'token', gen_random_uuid(),"
+	    " 'period_index', 2))).* FROM invoice i WHERE environment_id = @");
+}
+
+static void
+a_change_is_not_done_when_what_was_due_before_it_fails(void **state UNUSED)
+{
+	const char *values[4], *before;
+
+	begin_late(&lates[0], values);
+	spoil(ACME_SANDBOX);
+	assert_int_equal(advance_until(ACME_SANDBOX, INT64_C(1772150400000)), 1); /* until 2026-02-27: its notice */
+	before = outcome(ACME_SANDBOX);
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", filled(CANCEL, values), "{}", .idem = "spoiled"), 503);
+	assert_true(at_is("code", "\"service_unavailable\""));
+	assert_string_equal(outcome(ACME_SANDBOX), before);
+	ask(ACME_SANDBOX, "DELETE FROM invoice WHERE environment_id = @ AND number > 900");
+	assert_int_equal(SEND(ACME_SANDBOX, "POST", filled(CANCEL, values), "{}", .idem = "spoiled"), 200);
+}
+
+/* One request does not wait for all of them, but it carries out its part. */
+static void
+five_years_are_caught_up_with_by_several_requests(void **state UNUSED)
+{
+	const char *values[4];
+	int         tries = 0, status;
+
+	begin_late(&lates[0], values);
+	ask(ACME_SANDBOX, "UPDATE billing_setting SET test_clock = '2026-01-31 10:00Z' WHERE environment_id = @");
+	values[0] = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "weekly", "\"price\":0"), "UTC");
+	ask(ACME_SANDBOX, "UPDATE billing_setting SET test_clock = '2031-01-31 12:00Z' WHERE environment_id = @");
+	while ((status = SEND(ACME_SANDBOX, "POST", filled(CANCEL, values), "{}", .idem = "late")) == 503)
+		tries++;
+	assert_int_equal(status, 200);
+	assert_int_equal(tries, 2);
+	EXPECT(ACME_SANDBOX, "261 261", "SELECT concat_ws(' ', count(*), max(period_index)) FROM invoice WHERE environment_id = @ AND total = 0");
+	assert_true(at_is("cancellation.effectiveAt", "\"2031-02-01T10:00:00.000Z\""));
+}
+
+/* ---- deadlines that fail ---- */
+
+static const struct impossible {
+	const char *made, *mended, *log;
+} impossibles[] = {
+	{ "UPDATE subscription SET due_what = 'trial_end' WHERE id = '#'", "UPDATE subscription SET due_what = 'renew' WHERE id = '#'",
+	    "trial_end is never due when it is active" },
+	{ "UPDATE subscription SET plan_id = environment_id WHERE id = '#'",
+	    "UPDATE subscription s SET plan_id = i.plan_id FROM invoice i WHERE i.subscription_id = s.id AND s.id = '#'", "its plan or customer is gone" },
+	{ "UPDATE subscription SET period_index = 1 << 30 WHERE id = '#'", "UPDATE subscription SET period_index = 1 WHERE id = '#'", "22008" },
+	{ "INSERT INTO invoice SELECT (json_populate_record(i, json_build_object('id', gen_random_uuid(), 'number', number * 900, 'token', 'bad', 'period_index', 2))).*"
+	    " FROM invoice i WHERE subscription_id = '#'", "DELETE FROM invoice WHERE token = 'bad' AND subscription_id = '#'", "23505" },
+};
+
+static void
+one_that_cannot_be_carried_out_is_set_aside_and_the_others_go_on(void **state UNUSED)
+{
+	struct advanced one;
+	const char     *plan;
+	int64_t         tries, count, since_ms;
+
+	while (billing_advance(test_serve, 1, &one) == ADVANCE_DONE)
+		continue; /* what others have left */
+	for (size_t i = 0; i < COUNTOF(impossibles); i++) {
+		const char *values[4] = { NULL };
+
+		stand_at(ACME_LIVE, "NULL", ", net_days = 90");
+		plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+		subscribe(ACME_LIVE, plan, "UTC");
+		subscribe(ACME_LIVE, plan, "UTC");
+		ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', due_what = 'renew', noticed = true WHERE environment_id = @");
+		values[0] = ask(ACME_LIVE, "SELECT id FROM subscription WHERE environment_id = @ ORDER BY id LIMIT 1");
+		ask(ACME_LIVE, filled("UPDATE subscription SET due_at = now() - interval '2 hours' WHERE id = '#'", values));
+		ask(ACME_LIVE, filled(impossibles[i].made, values));
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
+		if (!strstr(one.log, impossibles[i].log))
+			fail_msg("%s", one.log);
+		assert_true(one.due_ms > 0 && id_eq(&one.environment, &test_environment[ACME_LIVE]));
+		assert_true(billing_set_aside(test_serve, &one, &tries));
+		assert_int_equal(tries, 1);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
+		assert_true(billing_count_aside(test_serve, &count, &since_ms));
+		assert_int_equal(count, 1);
+		assert_in_range(clock_wall_ms() - since_ms, 7200 * 1000, 7300 * 1000);
+		/* Its time comes again, and each time it waits longer. */
+		ask(ACME_LIVE, "UPDATE billing_failure SET try_at = now() - interval '1 second' WHERE environment_id = @");
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
+		assert_true(billing_set_aside(test_serve, &one, &tries));
+		assert_int_equal(tries, 2);
+		EXPECT(ACME_LIVE, "4", "SELECT round(extract(epoch FROM try_at - now())) FROM billing_failure WHERE environment_id = @");
+		ask(ACME_LIVE, filled(impossibles[i].mended, values));
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_NOTHING);
+		ask(ACME_LIVE, "UPDATE billing_failure SET try_at = now() - interval '1 second' WHERE environment_id = @");
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+		EXPECT(ACME_LIVE, "0", "SELECT count(*) FROM billing_failure WHERE environment_id = @");
+		EXPECT(ACME_LIVE, "2,2", "SELECT string_agg(period_index::text, ',') FROM subscription WHERE environment_id = @");
+		assert_true(billing_count_aside(test_serve, &count, &since_ms));
+		assert_true(count == 0 && since_ms == 0);
+	}
+}
+
+/* A failure is of one deadline: another one of the same subscription is not held up by it. */
+static void
+what_was_set_aside_and_is_not_due_any_more_holds_nothing_up(void **state UNUSED)
+{
+	struct advanced one;
+	int64_t         tries, count, since_ms;
+
+	stand_at(ACME_LIVE, "NULL", ", net_days = 90");
+	subscribe(ACME_LIVE, make_plan(ACME_LIVE, "monthly", "\"price\":500"), "UTC");
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '2 hours', due_what = 'trial_end' WHERE environment_id = @");
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
+	for (int64_t n = 1; n < 15; n++)
+		assert_true(billing_set_aside(test_serve, &one, &tries) && tries == n);
+	EXPECT(ACME_LIVE, "3600", "SELECT round(extract(epoch FROM try_at - now())) FROM billing_failure WHERE environment_id = @");
+	ask(ACME_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', due_what = 'renew' WHERE environment_id = @");
+	assert_true(billing_count_aside(test_serve, &count, &since_ms) && count == 0);
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+	EXPECT(ACME_LIVE, "0", "SELECT count(*) FROM billing_failure WHERE environment_id = @");
 }
 
 /* As where a subscription is replaced: the one statement writes both. */
@@ -368,6 +598,30 @@ what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSE
 }
 
 static void
+what_is_behind_is_claimed_and_what_failed_forgotten_in_its_own_environment_alone(void **state UNUSED)
+{
+	struct advanced one;
+	int64_t         tries;
+
+	stand_at(OTHER_LIVE, "NULL", "");
+	assert_true(id_parse(STR("sub_"), str_of(subscribe(OTHER_LIVE, make_plan(OTHER_LIVE, "monthly", "\"price\":500"), "UTC")), &subscription));
+	ask(OTHER_LIVE, "UPDATE subscription SET due_at = now() - interval '1 hour', due_what = 'trial_end' WHERE environment_id = @");
+	assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_FAILED);
+	assert_true(billing_set_aside(test_serve, &one, &tries));
+	for (int inside = 0; inside < 2; inside++) {
+		struct tx tx;
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
+		bind_all(tx_step(&tx, SQL_BILLING_RECOVERED), "es");
+		bind_all(tx_step(&tx, SQL_BILLING_CLAIM_ONE), "es");
+		assert_int_equal(tx_run(&tx), DB_OK);
+		assert_int_equal(tx_affected(&tx, 1), inside);
+		assert_int_equal(tx_rows(&tx, 2), inside);
+	}
+}
+
+static void
 a_live_one_is_found_by_the_customer_who_was_locked(void **state UNUSED)
 {
 	for (int inside = 0; inside < 2; inside++) {
@@ -396,9 +650,15 @@ main(void)
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
 		cmocka_unit_test(some_deadlines_share_a_commit),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
+		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
+		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),
+		cmocka_unit_test(five_years_are_caught_up_with_by_several_requests),
+		cmocka_unit_test(one_that_cannot_be_carried_out_is_set_aside_and_the_others_go_on),
+		cmocka_unit_test(what_was_set_aside_and_is_not_due_any_more_holds_nothing_up),
 		cmocka_unit_test(a_statement_may_stand_twice_in_a_transaction_of_a_new_connection),
 		cmocka_unit_test(what_an_invoice_is_found_by_finds_none_of_another_environment),
 		cmocka_unit_test(a_live_one_is_found_by_the_customer_who_was_locked),
+		cmocka_unit_test(what_is_behind_is_claimed_and_what_failed_forgotten_in_its_own_environment_alone),
 	};
 	int failed;
 

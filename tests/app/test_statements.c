@@ -237,6 +237,7 @@ static const struct {
 	{ SQL_BILLING_ENTER, "touches no table" },
 	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
+	{ SQL_BILLING_SET_ASIDE, "tells how many deadlines of all environments have failed, and since when" },
 	{ SQL_SESSION_BEGIN, "touches no table" },
 	{ SQL_ROLE_CHECK, "looks at the role" },
 	{ SQL_SCHEMA_VERSION, "looks at the schema" },
@@ -570,10 +571,27 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		{ SQL_PLAN_GROUP_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_GROUP_GET, "NULL, NULL", "(plan_group_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_SUBSCRIPTION_LIST_STATUS, "NULL, NULL, 1, NULL", "(status = " },
+		{ SQL_SUBSCRIPTION_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_INVOICE_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_INVOICE_LIST, "NULL, NULL, 1", "(invoice_id = " },
+		{ SQL_INVOICE_LIST_STATUS, "NULL, NULL, 1, NULL", "(status = " },
+		{ SQL_INVOICE_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_INVOICE_LIST_SUBSCRIPTION, "NULL, NULL, 1, NULL, NULL, NULL, NULL", "(subscription_id = " },
+		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
+		{ SQL_OPERATOR_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
+		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
+		/* What the clerk looks for, each second and each time that something is due. */
+		{ SQL_BILLING_CLAIM, "NULL", "(due_at <= " },
+		{ SQL_BILLING_CLAIM_OF, "NULL, NULL, NULL, NULL", "(due_at <= " },
+		{ SQL_BILLING_LOOK, "NULL, NULL, NULL", "(subscription_id = " },
 	};
 	PGconn *conn = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
 
-	PQclear(PQexec(conn, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"));
+	PQclear(PQexec(conn, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_sort = off"));
 	for (size_t i = 0; i < COUNTOF(plans); i++) {
 		const struct sql_stmt *s = &sql_catalogue[plans[i].id];
 		bool                   found = false;

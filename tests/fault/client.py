@@ -34,6 +34,8 @@ class Tenant:
         self.name = f"{organization.name.split()[0].lower()}-{env}"
         self.domain = f"@{self.name}.example"
         self.livemode = env == "live"
+        self.by_invoice = False  # its subscriptions begin before they are paid
+        self.plans = {}          # name to id: shopper.py
         self.key = organization.key(env)
         with organization.database.connect() as db, db.cursor() as cursor:
             cursor.execute("SELECT e.id FROM environment e JOIN organization o ON o.id = e.organization_id"
@@ -57,6 +59,26 @@ class Job:
     def __str__(self):
         tried = "; ".join(f"{a.begin:.3f}-{a.end:.3f} {a.outcome} {a.code or ''} {a.request_id or ''}" for a in self.attempts)
         return f"{self.tenant.name} {self.kind} key={self.key} items={self.items} ids={self.ids} attempts: {tried}"
+
+    def read(self, said):
+        """E-mail address, or shared external id, to id, as the answer tells."""
+        if self.kind != "batch":
+            if self.kind == "update":
+                assert said["fullName"] == self.value, "another value"
+            return {said["email"]: said["id"]}
+        own = {email for _, email in self.items}
+        told = {row["email"] if row["email"] in own else row["externalId"]: row["id"] for row in said["successful"]}
+        assert set(told) == own | set(self.shared), "other items"
+        return told
+
+    def done(self, said):
+        """It was acknowledged. Returns what is wrong with that, or None."""
+
+    def seen(self):
+        """Where its first item can be read afterwards, and what is read there at least."""
+        external, email = self.items[0]
+        for ref in filter(None, (self.ids[email], external)):
+            yield f"{CUSTOMERS}/{ref}", {"id": self.ids[email], "email": email}
 
 
 class Wire:
@@ -87,6 +109,7 @@ class History:
         self.tenants, self.without_answer = tenants, without_answer
         self.lock = threading.Lock()
         self.jobs, self.acknowledged, self.breaches = [], [], []
+        self.lives = []     # of subscriptions: shopper.py
         self.failures = []  # Attempts that were not answered with a success
         self.requests = 0
         self.external = {}  # (tenant, external id) to public id
@@ -140,7 +163,7 @@ class History:
     def acknowledge(self, job, reply):
         """Writes the first success down; compares every later one with it."""
         try:
-            ids = self.read(job, reply)
+            ids = job.read(reply.json)
         except (AssertionError, ValueError, KeyError) as error:
             self.breach("unexpected answers", f"{error!r} {job} {reply!r}")
             return
@@ -148,25 +171,15 @@ class History:
             if job.reply is None:
                 job.reply, job.ids = reply, ids
                 self.acknowledged.append(job)
+                wrong = job.done(reply.json)
+                if wrong:
+                    self.breaches.append(("two live subscriptions", wrong))
             elif job.ids != ids or (job.key and (job.reply.status, job.reply.body) != (reply.status, reply.body)):
                 self.breaches.append(("replays that differ", f"{job}\n  first {job.reply!r}\n  now {reply!r}"))
             for external, email in [*job.items, *((external, external) for external in job.shared)]:
                 known = self.external.setdefault((job.tenant, external), ids[email]) if external else ids[email]
                 if known != ids[email]:
                     self.breaches.append(("duplicates of an external id", f"{external} is {known} and {ids[email]}: {job}"))
-
-    @staticmethod
-    def read(job, reply):
-        """E-mail address, or shared external id, to id, as the answer tells."""
-        said = reply.json
-        if job.kind != "batch":
-            if job.kind == "update":
-                assert said["fullName"] == job.value, "another value"
-            return {said["email"]: said["id"]}
-        own = {email for _, email in job.items}
-        told = {row["email"] if row["email"] in own else row["externalId"]: row["id"] for row in said["successful"]}
-        assert set(told) == own | set(job.shared), "other items"
-        return told
 
 
 class Writer:
@@ -267,19 +280,19 @@ class Reader:
             time.sleep(PAUSE)
 
     def own(self, job):
-        """A customer whose write was acknowledged is there, under both of its names; the one of another tenant is not."""
-        (external, email), = job.items[:1]
+        """What a write that was acknowledged has made is there, under both of its names; that of another tenant is not."""
         if job.tenant is not self.tenant:
             return self.foreign(job)
-        for ref in filter(None, (job.ids[email], external)):
-            _, reply = self.history.attempt(self.wire, self.tenant, "GET", f"{CUSTOMERS}/{ref}")
-            if reply is not None and reply.status == 200 and (reply.json["id"], reply.json["email"]) != (job.ids[email], email):
+        for path, told in job.seen():
+            _, reply = self.history.attempt(self.wire, self.tenant, "GET", path)
+            if reply is not None and reply.status == 200 and any(reply.json[name] != value for name, value in told.items()):
                 self.history.breach("replays that differ", f"{reply!r} of {job}")
 
     def foreign(self, job):
         if job.tenant is self.tenant:
             return self.page(job)
-        _, reply = self.history.attempt(self.wire, self.tenant, "GET", f"{CUSTOMERS}/{job.ids[job.items[0][1]]}", expected=(404,))
+        (path, _), *_ = job.seen()
+        _, reply = self.history.attempt(self.wire, self.tenant, "GET", path, expected=(404,))
         if reply is not None and reply.status == 200:
             self.history.breach("wrong-tenant answers", f"{self.tenant.name} read {job}")
 
@@ -290,11 +303,13 @@ class Reader:
 class Crowd:
     """Writers and readers of all tenants."""
 
-    def __init__(self, port, tenants, seed, writers=3, without_answer=False):
+    def __init__(self, port, tenants, seed, writers=3, others=(), without_answer=False):
+        """others: a writer of each of these classes for each tenant, too."""
         self.port, self.seed = port, seed
         self.history = History(tenants, without_answer)
         self.over, self.given_up = threading.Event(), threading.Event()
-        self.writers = [Writer(self, tenant, number) for tenant in tenants for number in range(writers)]
+        self.writers = [kind(self, tenant, number) for tenant in tenants for kind, count in ((Writer, writers), *((other, 1) for other in others))
+                        for number in range(count)]
         self.errors = []
         runs = [writer.run for writer in self.writers] + [Reader(self, tenant).run for tenant in tenants]
         self.threads = [threading.Thread(target=self.guard, args=(run,), daemon=True) for run in runs]

@@ -10,8 +10,9 @@ import time
 import psycopg2
 
 from audit import KINDS, Audit
-from client import Crowd, Tenant
-from stack import PATIENCE, Front, Service, children, process_stat, wait_until
+from client import Crowd, Tenant, Wire
+from shopper import Shopper, open_shop
+from stack import PATIENCE, Front, Service, children, listening_at, open_files, process_stat, wait_until
 
 SECONDS = float(os.environ.get("CLIENTELE_FAULT_SECONDS", "5"))
 SEED = os.environ.get("CLIENTELE_FAULT_SEED") or str(random.SystemRandom().randrange(10**9))
@@ -37,10 +38,22 @@ class Stand:
         self.tenants = [Tenant(acme, "live"), Tenant(acme, "sandbox"), Tenant(bolt, "live")]
         self.service = Service(database, **{"workers": 4, **({"database_url": way} if way else {}), **options}).start(**(start or {}))
         self.front = Front(database.place, "nginx", self.service.socket)
+        self.tenants[1].by_invoice = True
+        with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+            cursor.executemany("INSERT INTO billing_setting (environment_id, collection, net_days) VALUES (%s, %s, 365)",
+                               [(tenant.environment, "invoice" if tenant.by_invoice else "checkout") for tenant in self.tenants])
+            db.commit()
+        for tenant in self.tenants:
+            open_shop(Wire(self.front.port), tenant)
 
     def stop(self):
         self.front.stop()
         self.service.stop()
+
+    def query(self, statement, *values):
+        with contextlib.closing(self.database.connect()) as db, db.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else cursor.rowcount
 
     # ---- blows
 
@@ -130,7 +143,7 @@ class Trial:
         self.crowd_options = crowd
 
     def __enter__(self):
-        self.crowd = Crowd(self.stand.front.port, self.stand.tenants, SEED, **self.crowd_options)
+        self.crowd = Crowd(self.stand.front.port, self.stand.tenants, SEED, others=[Shopper], **self.crowd_options)
         self.history = self.crowd.history
         self.begin = time.monotonic()
         try:
@@ -193,6 +206,14 @@ class Trial:
 
     def versions(self):
         return {(writer.tenant, path): told for writer in self.crowd.writers for path, told in writer.versions.items()}
+
+
+def clerks(service):
+    """Of its children the one without its listening socket, if it has one now."""
+    listening = listening_at(service.socket)
+    with contextlib.suppress(OSError):
+        return [pid for pid in children(service.pid) if (files := open_files(pid)) and listening not in files.values()]
+    return []
 
 
 def told(seconds):

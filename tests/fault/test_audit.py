@@ -9,6 +9,7 @@ import pytest
 from audit import Audit
 from client import CUSTOMERS, History, Job, Tenant
 from helpers import CURRENT, Reply
+from shopper import SUBSCRIPTIONS, Deed, Life, Purse
 from stack import Database
 from stand import SEED, Stand, Trial, start_again
 
@@ -17,6 +18,9 @@ ANY_UPDATED = "(SELECT customer_id FROM event WHERE type = 'customer.updated' OR
 COPY = ("INSERT INTO customer (environment_id, id, external_id, email, timezone, metadata, is_active, created_at, updated_at)"
         " SELECT {environment}, gen_random_uuid(), {external}, {email}, timezone, metadata, is_active, created_at, updated_at"
         f" FROM customer WHERE id = {ANY}")
+ACTIVE = "(SELECT id FROM subscription WHERE status = 'active' AND cancel_at IS NULL AND next_kind IS NULL ORDER BY id LIMIT 1)"
+PAYMENT = "(SELECT min(id) FROM event WHERE type = 'payment.received')"
+LIKE = "INSERT INTO {table} SELECT (json_populate_record(t, json_build_object('id', gen_random_uuid(), {but}))).* FROM {table} t WHERE "
 
 PLANTED = {
     "a customer that is gone": ("acknowledged writes lost", f"WITH gone AS (DELETE FROM customer WHERE id = {ANY} RETURNING id)"
@@ -40,6 +44,32 @@ PLANTED = {
                                    f" SELECT environment_id, 'customer.created', id FROM customer WHERE id = {ANY}"),
     "an event without customer": ("events without customer", "INSERT INTO event (environment_id, type, customer_id)"
                                   " SELECT environment_id, 'customer.created', gen_random_uuid() FROM customer LIMIT 1"),
+    "a subscription that is gone": ("acknowledged writes lost", f"DELETE FROM subscription WHERE id = {ACTIVE}"),
+    "a payment that is gone": ("acknowledged writes lost", "UPDATE invoice SET status = 'outstanding', paid_at = NULL"
+                               f" WHERE id = (SELECT invoice_id FROM event WHERE id = {PAYMENT})"),
+    "a cancellation that is gone": ("acknowledged writes lost", "UPDATE subscription SET cancel_at = NULL WHERE status = 'active' AND cancel_at IS NOT NULL"),
+    "a cancellation nobody asked for": ("acknowledged writes lost", f"UPDATE subscription SET cancel_at = now() WHERE id = {ACTIVE}"),
+    "a change of plan that is gone": ("acknowledged writes lost", "UPDATE subscription s SET plan_id = p.id FROM plan p WHERE p.id <> s.plan_id"
+                                      f" AND p.environment_id = s.environment_id AND s.id = {ACTIVE}"),
+    "a subscription that was made twice": ("writes done twice", LIKE.format(table="subscription", but="'status', 'canceled'") + f"id = {ACTIVE}"),
+    "two live subscriptions of a customer": ("two live subscriptions", "DROP INDEX subscription_live; " +
+                                             LIKE.format(table="subscription", but="'checkout_token', NULL") + f"id = {ACTIVE}"),
+    "a subscription in another environment": ("strangers", f"UPDATE subscription SET environment_id = gen_random_uuid() WHERE id = {ACTIVE}"),
+    "an invoice in another environment": ("strangers", "UPDATE invoice SET environment_id = gen_random_uuid() WHERE token = (SELECT min(token) FROM invoice)"),
+    "an invoice of another customer": ("strangers", f"UPDATE invoice SET customer_id = {ANY} WHERE token = (SELECT min(token) FROM invoice)"),
+    "a period that was billed twice": ("periods billed twice", "DROP INDEX invoice_once; " + LIKE.format(
+        table="invoice", but="'number', number + 100000, 'token', gen_random_uuid()") + "token = (SELECT min(token) FROM invoice WHERE status = 'paid')"),
+    "a period that was not billed": ("periods not billed", f"UPDATE invoice SET status = 'void' WHERE subscription_id = {ACTIVE} AND period_index = 1"),
+    "a number that is missing": ("gaps in invoice numbers", "UPDATE invoice SET number = number + 100000 WHERE token = (SELECT min(token) FROM invoice)"),
+    "a counter that is ahead": ("gaps in invoice numbers", "UPDATE invoice_counter SET last = last + 1"),
+    "a line with another amount": ("invoices that do not add up", "UPDATE invoice_line SET unit_amount = unit_amount + 1, amount = quantity * (unit_amount + 1)"
+                                   " WHERE invoice_id = (SELECT min(invoice_id::text)::uuid FROM invoice_line) AND position = 1"),
+    "credit that is gone": ("credit lost", "DELETE FROM customer_credit WHERE balance > 0"),
+    "credit below zero": ("credit lost", "ALTER TABLE customer_credit DROP CONSTRAINT customer_credit_balance_check; UPDATE customer_credit SET balance = -1"),
+    "a deed with two events": ("events that do not fit", "INSERT INTO event (environment_id, type, customer_id, subscription_id) SELECT environment_id, type,"
+                               f" customer_id, subscription_id FROM event WHERE id = {PAYMENT}"),
+    "a deed without event": ("events that do not fit", f"DELETE FROM event WHERE id = {PAYMENT}"),
+    "an invoice without event": ("events that do not fit", "DELETE FROM event WHERE id = (SELECT max(id) FROM event WHERE type = 'invoice.created')"),
 }
 
 
@@ -52,7 +82,7 @@ def kept(cluster):
         with Trial(stand, "none, for the auditor", seconds=0.5) as trial:
             for _ in trial.blows(0.5, 0.5):
                 trial.blows_done = 0
-            trial.more(600)
+            trial.more(1000)
         job = next(job for job in trial.history.acknowledged if job.kind == "create" and len(job.attempts) == 1)
         reply = job.reply
         trial.history.acknowledged, everything = [job], trial.history.acknowledged
@@ -155,6 +185,23 @@ def test_two_ids_of_one_external_id_are_found():
         body = json.dumps({"id": f"cus_{number}", "email": "a@one.example"}).encode()
         history.acknowledge(job, Reply("POST", CUSTOMERS, CURRENT, 201, [], body))
     assert [kind for kind, _ in history.breaches] == ["duplicates of an external id"]
+
+
+def test_an_answer_about_another_subscription_is_found():
+    one = tenant("one")
+    one.plans = {"basic": "pln_1"}
+    history = History([one])
+    life = Life(one, "cus_1", "basic", Purse())
+
+    def answer(kind, after, subject, **said):
+        body = json.dumps({"status": "active", **said}).encode()
+        history.acknowledge(Deed(life, kind, f"key-{len(history.jobs)}", SUBSCRIPTIONS, {}, after, subject), Reply("POST", SUBSCRIPTIONS, CURRENT, 201, [], body))
+        return [found for found, _ in history.breaches]
+
+    assert answer("subscribe", life.subscribed, None, id="sub_1") == []
+    assert answer("subscribe", life.subscribed, None, id="sub_1") == []
+    assert answer("subscribe", life.subscribed, None, id="sub_2") == ["two live subscriptions"]
+    assert answer("cancel", life.canceled, "sub_1", id="sub_2") == ["two live subscriptions", "unexpected answers"]
 
 
 def test_time_without_an_answer_is_measured():

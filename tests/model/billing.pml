@@ -1,12 +1,14 @@
 /*
  * The life of subscriptions, as callers of the API and clerks change it at once, with a crash between any two steps.
  * run.sh has spin check it. In no state that can be reached a customer has two live subscriptions, a period two
- * invoices or none, or a deadline is carried out that is not due; and every accepted cancellation takes effect.
+ * invoices or none, a period that has ended is not followed by the next one, or a deadline is carried out that is not
+ * due; and every accepted cancellation takes effect.
  *
  * What is of PostgreSQL here: a row is locked by one transaction at a time, until that ends; a commit shows all that
  * it wrote at once, and a crash none of it; a statement behind the one that locks sees what was committed before; a
  * claim looks at a snapshot, passes over rows that are locked, and looks again at the row that it has locked.
- * What is ours: in which order that is used (sql/query/billing.sql, src/billing/advance.c). That is what is checked.
+ * What is ours: in which order that is used (sql/query/billing.sql, src/billing/advance.c, src/billing/behind.c). That is
+ * what is checked.
  *
  * DEFECT is a number of a mistake that one could make: each must be found.
  */
@@ -18,6 +20,7 @@
 #define INVOICE_APART          (DEFECT == 3) /* in a transaction of its own */
 #define LOOKS_BEFORE_LOCK      (DEFECT == 4) /* what is saved follows from what was so before the lock */
 #define WITHOUT_SECOND_LOOK    (DEFECT == 5) /* a claim does not look again at the row that it has locked */
+#define OVERTAKES              (DEFECT == 6) /* a change comes before what is due, whose time is then set anew */
 
 #ifndef SUBS
 #define SUBS      3 /* at most, of all customers */
@@ -36,6 +39,7 @@ typedef subscription {
 	byte period;
 	bool asked;    /* a cancellation is scheduled */
 	bool due;
+	byte ended;    /* periods whose time is over */
 	byte lock;
 	byte invoices[PERIODS + 1];
 };
@@ -66,6 +70,7 @@ inline check()
 			:: b <= sub[a].period -> assert(sub[a].invoices[b] == 1); b++
 			:: else -> break
 			od;
+			assert(!sub[a].live || sub[a].due || sub[a].ended == PERIODS || sub[a].period == sub[a].ended + 1);
 			b = a + 1;
 			do
 			:: b < made -> assert(!(sub[a].live && sub[b].live && sub[a].customer == sub[b].customer)); b++
@@ -83,12 +88,12 @@ inline check()
 
 proctype caller()
 {
-	byte requests, c, s, i;
-	bool taken, was_asked, was_live;
+	byte requests, c, s, i, was_period;
+	bool taken, was_asked, was_live, was_due;
 
 next:
 	atomic {
-		taken = false; i = 0; was_asked = false; was_live = false; s = 0; c = 0;
+		taken = false; i = 0; was_asked = false; was_live = false; was_due = false; was_period = 0; s = 0; c = 0;
 		if
 		:: requests == REQUESTS -> goto end
 		:: else -> requests++
@@ -151,7 +156,7 @@ create:
 
 change:
 	if
-	:: LOOKS_BEFORE_LOCK -> atomic { was_asked = sub[s].asked; was_live = sub[s].live }
+	:: LOOKS_BEFORE_LOCK -> atomic { was_asked = sub[s].asked; was_live = sub[s].live; was_due = sub[s].due }
 	:: !LOOKS_BEFORE_LOCK
 	fi;
 	atomic { sub[s].lock == NOBODY -> sub[s].lock = _pid }
@@ -160,14 +165,22 @@ change:
 	:: CRASH
 	fi;
 	if
-	:: !LOOKS_BEFORE_LOCK -> atomic { was_asked = sub[s].asked; was_live = sub[s].live }
+	:: !LOOKS_BEFORE_LOCK -> atomic { was_asked = sub[s].asked; was_live = sub[s].live; was_due = sub[s].due }
 	:: LOOKS_BEFORE_LOCK
 	fi;
 	if
 	:: true
 	:: CRASH
 	fi;
+	if
+	:: was_due && !OVERTAKES -> atomic { release(s); goto behind }
+	:: else
+	fi;
 	atomic {
+		if
+		:: was_due -> sub[s].due = false
+		:: else
+		fi;
 		if
 		:: was_live && !was_asked -> sub[s].asked = true; accepted[s] = true
 		:: was_live && was_asked -> sub[s].asked = false; accepted[s] = false
@@ -178,6 +191,34 @@ change:
 		check()
 	}
 	goto next;
+
+behind: /* as a clerk would, and then the change anew */
+	atomic { sub[s].lock == NOBODY -> sub[s].lock = _pid }
+	atomic {
+		if
+		:: !sub[s].due -> release(s); goto change
+		:: else
+		fi;
+		was_asked = sub[s].asked;
+		was_period = sub[s].period
+	}
+	if
+	:: true
+	:: CRASH
+	fi;
+	atomic {
+		if
+		:: was_asked -> sub[s].live = false; accepted[s] = false
+		:: !was_asked && was_period < PERIODS ->
+			sub[s].period = was_period + 1;
+			sub[s].invoices[was_period + 1]++
+		:: else
+		fi;
+		sub[s].due = false;
+		release(s);
+		check()
+	}
+	goto change;
 
 crashed:
 	atomic { /* the server undoes and unlocks; the caller goes on with another request */
@@ -281,9 +322,9 @@ proctype time()
 {
 end:
 	do
-	:: atomic { sub[0].live && !sub[0].due && (sub[0].asked || sub[0].period < PERIODS) -> sub[0].due = true }
-	:: atomic { sub[1].live && !sub[1].due && (sub[1].asked || sub[1].period < PERIODS) -> sub[1].due = true }
-	:: atomic { sub[2].live && !sub[2].due && (sub[2].asked || sub[2].period < PERIODS) -> sub[2].due = true }
+	:: atomic { sub[0].live && !sub[0].due && (sub[0].asked || sub[0].period < PERIODS) -> sub[0].due = true; sub[0].ended++ }
+	:: atomic { sub[1].live && !sub[1].due && (sub[1].asked || sub[1].period < PERIODS) -> sub[1].due = true; sub[1].ended++ }
+	:: atomic { sub[2].live && !sub[2].due && (sub[2].asked || sub[2].period < PERIODS) -> sub[2].due = true; sub[2].ended++ }
 	od
 }
 

@@ -39,4 +39,5 @@ check 'clerks that lock nothing' safety broken -DDEFECT=2
 check 'an invoice in a transaction of its own' safety broken -DDEFECT=3
 check 'what is saved was looked at before the lock' liveness broken -DDEFECT=4 -DSUBS=1 -DCRASHES=0
 check 'a claim that does not look again' safety broken -DDEFECT=5
+check 'a change that overtakes what is due' safety broken -DDEFECT=6
 exit $bad

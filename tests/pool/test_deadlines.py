@@ -135,7 +135,7 @@ def due(billing):
 def billing(cluster, pool, request):
     b = Billing(pool, cluster.database("due_" + str(abs(hash(request.node.name)))[:8]))
     p = b.service().start()
-    b.subscribe(p, b.offer(p))
+    b.made = b.subscribe(p, b.offer(p))
     p.stop()
     return b
 
@@ -196,7 +196,7 @@ def test_clerks_of_two_hosts_share_the_work(billing):
 
 def test_one_that_cannot_be_carried_out_holds_no_other_up(billing):
     """An invoice of its second period is there already, as after a restore that went wrong."""
-    bad = billing.scalar("SELECT id FROM subscription")
+    bad, name = billing.scalar("SELECT id FROM subscription"), billing.made
     billing.multiply(20)
     billing.shift(DAYS)
     billing.execute("UPDATE subscription SET due_at = due_at - interval '1 day' WHERE id = %s", bad)  # it comes first
@@ -208,9 +208,15 @@ def test_one_that_cannot_be_carried_out_holds_no_other_up(billing):
     assert billing.scalar("SELECT count(*) FROM invoice WHERE subscription_id <> %s", bad) == 20 * (MONTHS + 1)
     state_of = lambda: state(p)  # noqa: E731
     wait_until(lambda: state_of()["pool"]["clerkBehindMs"] > 86400 * 1000, what="its age")
-    assert p.log().count("no deadlines of subscriptions carried out for now: ") == 1 and "23505" in p.log()
+    wait_until(lambda: state_of()["pool"]["deadlinesSetAside"] == 1, what="the count")
+    assert p.metrics()["clientele_deadlines_set_aside"] == 1 and "; 1 deadlines set aside; " in p.clientele("status").stdout
+    wait_until(lambda: billing.scalar("SELECT tries FROM billing_failure") > 1, 20, what="another try")
+    (told,) = [line for line in p.log().splitlines() if "fails and is set aside" in line]
+    assert f"a deadline (renew) of the subscription {name} in the environment {billing.environment} " in told and "23505" in told
     billing.execute("DELETE FROM invoice WHERE token = 'bad'")
+    billing.execute("UPDATE billing_failure SET try_at = now()")
     wait_until(lambda: billing.left() == 0, what="its turn")
+    wait_until(lambda: state_of()["pool"]["deadlinesSetAside"] == 0 and billing.scalar("SELECT count(*) FROM billing_failure") == 0, what="the end of it")
     billing.audit()
 
 

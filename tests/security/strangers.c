@@ -20,6 +20,7 @@
 enum {
 	RING = 64,          /* things of each environment that later calls can be about */
 	EXTERNAL_IDS = 1500,
+	OFTEN = 60,         /* the first of these, which are used as often as all others together */
 	CODES = 80,         /* of plans */
 	BATCH_MAX = 4,
 	PREFIX_BYTES = 4,   /* of "cus_" and "key_" */
@@ -29,7 +30,7 @@ enum {
 };
 
 /* Statuses that an answer may have. */
-enum { OK = 1, MADE = 2, MISSING = 4, CONFLICT = 8 };
+enum { OK = 1, MADE = 2, MISSING = 4, CONFLICT = 8, BAD = 16 };
 
 static const char *const markers[TENANTS] = { "Wq7acmelive", "Xj4acmesand", "Zk9otherlive" };
 
@@ -55,7 +56,7 @@ struct repeat {
 };
 
 static struct side {
-	struct ring   customers, keys, plans, prices, groups;
+	struct ring   customers, keys, plans, prices, groups, subscriptions, invoices;
 	struct name   cursor;
 	struct repeat repeat[RING];
 	unsigned      repeats, idem_next;
@@ -80,17 +81,27 @@ int __wrap_PQsendPrepare(PGconn *conn, const char *name, const char *query, int 
 static char *
 without_condition(const char *query)
 {
-	static const char column[] = ".environment_id = $1";
-	struct buf        out;
-	const char       *at;
+	static const char column[] = ".environment_id = ";
+	/* What it is compared with; the clerk has none to name, and then it is the one that was entered. */
+	static const char *const named[] = { "$1::uuid", "$1", "(SELECT coalesce($1::uuid, app_environment()))" };
+	struct buf               out;
+	const char              *at;
 
 	buf_init(&out, 64 * 1024);
 	while ((at = strstr(query, column)) != NULL) {
+		const char *value = at + strlen(column);
+		size_t      n = 0;
+
+		while (n < COUNTOF(named) && strncmp(value, named[n], strlen(named[n])) != 0)
+			n++;
+		if (n == COUNTOF(named)) { /* of another table's row */
+			buf_add(&out, query, (size_t)(value - query));
+			query = value;
+			continue;
+		}
 		buf_add(&out, query, (size_t)(at - query) - 1); /* with the table's letter */
 		buf_str(&out, STR("$1::uuid IS NOT NULL"));
-		query = at + strlen(column);
-		if (strncmp(query, "::uuid", 6) == 0)
-			query += 6;
+		query = value + strlen(named[n]);
 		cuts++;
 	}
 	buf_add(&out, query, strlen(query) + 1);
@@ -132,6 +143,12 @@ another(enum tenant_name who)
 	return (who + 1 + below(TENANTS - 1)) % TENANTS;
 }
 
+static unsigned
+external_id(void)
+{
+	return below(below(2) ? OFTEN : EXTERNAL_IDS);
+}
+
 static const char *
 pick(const struct ring *r)
 {
@@ -160,7 +177,7 @@ member(char *out, size_t size, enum tenant_name who, bool external)
 	char        id[32] = "";
 
 	if (external)
-		snprintf(id, sizeof(id), "\"id\":\"ext-%u\",", below(EXTERNAL_IDS));
+		snprintf(id, sizeof(id), "\"id\":\"ext-%u\",", external_id());
 	snprintf(out, size,
 	    "{%s\"email\":\"%s@%s.example\",\"fullName\":\"%s %u\",\"taxDocument\":\"%s\",\"address\":{\"country\":\"BR\","
 	    "\"line1\":\"%s\",\"city\":\"%s\",\"postalCode\":\"1\"},\"metadata\":{\"%s\":\"%s\"}}",
@@ -200,6 +217,11 @@ call_list(enum tenant_name who, struct draft *d)
 		snprintf(filter, sizeof(filter), "&externalId=ext-%u", below(EXTERNAL_IDS));
 	else if (below(50) == 0)
 		snprintf(filter, sizeof(filter), "&search=%s", markers[below(TENANTS)]);
+	else if (below(10) == 0) {
+		const char *m = markers[below(TENANTS)];
+
+		snprintf(filter, sizeof(filter), "&email=%s@%s.example", m, m);
+	}
 	uri(d, "/customers?limit=%u%s%s%s", 1 + below(4), filter, cursor[0] ? "&cursor=" : "", cursor);
 }
 
@@ -377,12 +399,12 @@ call_group_create(enum tenant_name who, struct draft *d)
 static void
 call_group(enum tenant_name who, struct draft *d)
 {
-	unsigned    which = below(3), what = below(8);
+	unsigned    which = below(3), what = below(9);
 	const char *group = pick(&sides[which == 0 ? another(who) : who].groups);
 	const char *plan = pick(&sides[below(3) ? who : another(who)].plans);
 
 	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
-	d->method = what < 2 ? "GET" : what < 5 ? "POST" : what == 5 ? "PATCH" : "DELETE";
+	d->method = what < 2 ? "GET" : what < 5 ? "POST" : what == 5 ? "PATCH" : what == 8 ? "PUT" : "DELETE";
 	if (what < 2)
 		uri(d, "/plan-groups/%s", group);
 	else if (what < 5)
@@ -391,12 +413,21 @@ call_group(enum tenant_name who, struct draft *d)
 		uri(d, "/plan-groups/%s", group);
 	else if (what == 6)
 		uri(d, "/plan-groups/%s/plans/%s", group, plan);
+	else if (what == 8)
+		uri(d, "/plan-groups/%s/plans/reorder", group);
 	else
 		uri(d, "/plan-groups/%s", below(3) ? group : "pgp_none");
 	if (what >= 2 && what < 5)
 		snprintf(d->body, sizeof(d->body), "{\"planId\":\"%s\"}", plan);
 	else if (what == 5)
 		snprintf(d->body, sizeof(d->body), "{\"description\":\"%s\"}", markers[who]);
+	else if (what == 8) {
+		d->expected |= BAD; /* it has others, or more */
+		if (below(2))
+			snprintf(d->body, sizeof(d->body), "{\"planIds\":[\"%s\"]}", plan);
+		else
+			snprintf(d->body, sizeof(d->body), "{\"planIds\":[\"code_%u\"]}", below(CODES));
+	}
 }
 
 static void
@@ -405,6 +436,127 @@ call_group_list(enum tenant_name who, struct draft *d)
 	const char *cursor = sides[below(3) ? who : another(who)].cursor.text;
 
 	uri(d, "/plan-groups?limit=%u%s%s", 1 + below(4), cursor[0] ? "&cursor=" : "", cursor);
+}
+
+/* ---- subscriptions and invoices ---- */
+
+/* A customer of one's own, of another's by his id, or of both by his external id. */
+static const char *
+some_customer(enum tenant_name who, unsigned which)
+{
+	static char external[16];
+
+	if (which < 2)
+		return pick(&sides[which == 0 ? another(who) : who].customers);
+	snprintf(external, sizeof(external), "ext-%u", external_id());
+	return external;
+}
+
+static void
+call_subscribe(enum tenant_name who, struct draft *d)
+{
+	unsigned    customer = below(6), plan = below(6);
+	const char *m = markers[who];
+	char        code[40];
+
+	d->method = "POST";
+	d->expected = customer == 0 || plan == 0 ? MISSING : OK | MADE | MISSING | CONFLICT;
+	uri(d, "/subscriptions");
+	if (plan < 3)
+		snprintf(code, sizeof(code), "\"planId\":\"%s\"", pick(&sides[plan == 0 ? another(who) : who].plans));
+	else
+		snprintf(code, sizeof(code), "\"planCode\":\"code_%u\"", below(CODES));
+	snprintf(d->body, sizeof(d->body), "{\"customerId\":\"%s\",%s,\"name\":\"%s\",\"metadata\":{\"%s\":5}}", some_customer(who, customer),
+	    code, m, m);
+}
+
+static void
+call_subscription(enum tenant_name who, struct draft *d)
+{
+	static const char *const verbs[] = { "", "", "/cancel", "/uncancel", "/change-plan", "/change-plan", "/preview-change" };
+	unsigned                 which = below(3), verb = below(COUNTOF(verbs));
+	const char              *plan = pick(&sides[below(3) ? who : another(who)].plans);
+
+	d->method = verb < 2 ? "GET" : "POST";
+	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT | BAD;
+	uri(d, "/subscriptions/%s%s", pick(&sides[which == 0 ? another(who) : who].subscriptions), verbs[verb]);
+	if (verb == 2)
+		snprintf(d->body, sizeof(d->body), "{\"reason\":\"%s\",\"immediate\":%s}", markers[who], below(2) ? "true" : "false");
+	else if (verb == 6)
+		snprintf(d->body, sizeof(d->body), "{\"planId\":\"%s\"}", plan);
+	else if (verb > 3)
+		snprintf(d->body, sizeof(d->body), "{\"newPlanId\":\"%s\"}", plan);
+	else if (verb == 3)
+		strcpy(d->body, "{}");
+}
+
+static void
+call_active(enum tenant_name who, struct draft *d)
+{
+	d->expected = OK;
+	uri(d, "/subscriptions/active?customerId=%s", some_customer(who, below(4)));
+}
+
+static void
+call_subscription_list(enum tenant_name who, struct draft *d)
+{
+	static const char *const states[] = { "active", "canceled", "pending_payment" };
+	unsigned                 which = below(4);
+
+	d->expected = OK;
+	uri(d, "/subscriptions?limit=%u", 1 + below(4));
+	if (below(2)) {
+		d->expected = which == 0 ? MISSING : OK | MISSING;
+		snprintf(d->uri + strlen(d->uri), 64, "&customerId=%s", some_customer(who, which));
+	}
+	if (below(2))
+		snprintf(d->uri + strlen(d->uri), 64, "&status=%s", states[below(COUNTOF(states))]);
+}
+
+/* Not on the paths without a version. */
+static void PRINTF(2, 3)
+invoice_uri(struct draft *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	strcpy(d->uri, "/api/v1/invoices");
+	va_start(ap, fmt);
+	vsnprintf(d->uri + strlen(d->uri), 128, fmt, ap);
+	va_end(ap);
+}
+
+static void
+call_invoice(enum tenant_name who, struct draft *d)
+{
+	unsigned    which = below(3), what = below(4);
+	const char *invoice = pick(&sides[which == 0 ? another(who) : who].invoices);
+
+	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
+	if (what < 2) {
+		invoice_uri(d, "/%s", invoice);
+		return;
+	}
+	d->method = below(2) ? "PUT" : "PATCH";
+	invoice_uri(d, "/%s/status", invoice);
+	snprintf(d->body, sizeof(d->body), "{\"status\":\"%s\"}", what == 2 ? "void" : "paid");
+}
+
+static void
+call_invoice_list(enum tenant_name who, struct draft *d)
+{
+	static const char *const states[] = { "outstanding", "paid", "void" };
+	unsigned                 which = below(4);
+
+	d->expected = OK;
+	invoice_uri(d, "?limit=%u", 1 + below(4));
+	if (below(3) == 0) {
+		d->expected = which == 0 ? MISSING : OK | MISSING;
+		snprintf(d->uri + strlen(d->uri), 64, "&customerId=%s", some_customer(who, which));
+	}
+	if (below(3) == 0)
+		snprintf(d->uri + strlen(d->uri), 64, "&subscriptionId=%s", pick(&sides[below(2) ? who : another(who)].subscriptions));
+	if (below(3) == 0)
+		snprintf(d->uri + strlen(d->uri), 64, "&status=%s", states[below(COUNTOF(states))]);
 }
 
 static void
@@ -439,6 +591,12 @@ static const struct kind {
 	{ "plan group create", 3, call_group_create },
 	{ "plan group", 10, call_group },
 	{ "plan group list", 3, call_group_list },
+	{ "subscribe", 14, call_subscribe },
+	{ "subscription", 10, call_subscription },
+	{ "active subscription", 6, call_active },
+	{ "subscription list", 8, call_subscription_list },
+	{ "invoice", 8, call_invoice },
+	{ "invoice list", 10, call_invoice_list },
 	{ "unknown path", 2, call_wrong },
 };
 
@@ -520,7 +678,7 @@ judge(enum tenant_name who, const struct draft *d)
 	static const struct {
 		int      status;
 		unsigned bit;
-	} statuses[] = { { 200, OK }, { 201, MADE }, { 404, MISSING }, { 409, CONFLICT } };
+	} statuses[] = { { 200, OK }, { 201, MADE }, { 404, MISSING }, { 409, CONFLICT }, { 400, BAD } };
 	unsigned   got = 0;
 	struct str cursor;
 
@@ -537,6 +695,8 @@ judge(enum tenant_name who, const struct draft *d)
 	judge_names(who, d, "pln_", &sides[who].plans);
 	judge_names(who, d, "prc_", &sides[who].prices);
 	judge_names(who, d, "pgp_", &sides[who].groups);
+	judge_names(who, d, "sub_", &sides[who].subscriptions);
+	judge_names(who, d, "inv_", &sides[who].invoices);
 	if (strstr(d->uri, "?limit") && strstr(d->uri, "customers")) {
 		cursor = at("nextCursor");
 		put(&sides[who].cursor, cursor.ptr ? cursor.ptr + 1 : "", cursor.ptr ? cursor.len - 2 : 0);

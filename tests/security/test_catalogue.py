@@ -16,6 +16,8 @@ GRANTS = {
     "schema_migration": {"SELECT"},
     "event": {"INSERT"},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"},
+    # Of no resource that is made: deadlines that failed.
+    "billing_failure": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("due_at", "tries", "try_at")},
     # Of no resource that is made: what a test clock has done.
     "test_clock_item": {"SELECT", "INSERT", "DELETE"},
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
@@ -58,7 +60,7 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
 
 def test_other_policies_are_the_known_ones(ask):
     assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' ORDER BY 1, 2") == [
-        ("api_key", "holder", "r"), *[(table, "sandbox", "d") for table in SANDBOX[:1]],
+        ("api_key", "holder", "r"), ("billing_failure", "clerk_sees", "r"), *[(table, "sandbox", "d") for table in SANDBOX[:1]],
         ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
         *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
         ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r"), ("subscription", "sandbox", "d"),

@@ -7,6 +7,7 @@ CLIENTELE_STRANGERS is the number of requests of each run, CLIENTELE_ANSWERS tha
 
 import os
 import re
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -19,12 +20,27 @@ MUTANT_REQUESTS = 6000
 # A file's last one ends with the file.
 STATEMENTS = dict(found for path in sorted((ROOT / "sql" / "query").glob("*.sql"))
                   for found in re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", path.read_text(), re.S))
-CONDITIONED = sorted(name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text))
+CONDITIONED = {name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text)}
 # Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
 UNTOLD = {
     "api_key_create": "counts the living keys against keys_max, which is looked at where there are so many (tests/api)",
     "plan_group_remove": "takes a plan out of a group, of which its answer says nothing",
     "key_used": "sets last_used_at of one key, whose id no other environment has",
+    "billing_lock": "locks a row, and the look at it comes behind it",
+    "billing_lock_of": "locks a row, and the look at it comes behind it",
+    "billing_live": "takes the customer who was locked, whose id no other environment has",
+    "billing_save": "writes to what was looked at, and to what has the id of that",
+    "invoice_outstanding": "comes behind the look at the subscription, which finds none",
+}
+# Sent by no request of strangers.c, and whose they are: test_statements.c and the file that is named look at them.
+UNSENT = {
+    **{name: "the command line's" for name in STATEMENTS if name.startswith("operator_")},
+    **{name: "the command line's" for name in ("api_key_end", "api_key_find", "api_key_get", "api_key_limit", "api_key_list_all",
+                                               "environment_living_keys")},
+    **{name: "of a sandbox alone: tests/api/test_clock" for name in STATEMENTS if name.startswith("test_clock_")},
+    "billing_claim_of": "the clerk's: tests/app/test_billing.c",
+    "billing_claim_one": "where a deadline is due: tests/app/test_billing.c",
+    "billing_recovered": "where a deadline has failed: tests/app/test_billing.c",
 }
 
 
@@ -57,6 +73,8 @@ def strangers(place, cluster):
                          env={"CLIENTELE_TEST_SERVE_URL": database.serve_url, "CLIENTELE_TEST_OWNER_URL": database.owner_url})
         cluster.psql("-c", f"DROP DATABASE {database.name} WITH (FORCE)")
         print(done.stdout, done.stderr)
+        if cut in STATEMENTS and done.returncode == -signal.SIGABRT:  # a row that no statement gives has ended it
+            return SimpleNamespace(cuts=1, shared=0, foreign=0, wrong=1, statements={cut})
         figures = re.search(r"conditions cut (\d+), .* shared external ids (\d+).*\nforeign (\d+), wrong (\d+)", done.stdout)
         assert figures, f"ended with {done.returncode}: {done.stderr}"
         cuts, shared, foreign, wrong = map(int, figures.groups())
@@ -80,12 +98,19 @@ def test_without_either_the_same_requests_see_foreign_bytes(strangers):
     assert strangers(MUTANT_REQUESTS, "all", False).foreign > 100
 
 
-@pytest.mark.parametrize("name", CONDITIONED)
+@pytest.mark.parametrize("name", sorted(CONDITIONED - set(UNTOLD) - set(UNSENT)))
 def test_each_missing_condition_is_found(strangers, name):
     seen = strangers(MUTANT_REQUESTS, name, False)
-    if name not in seen.statements:
-        pytest.skip(f"no request sends {name}: test_statements.c looks at it")
-    assert seen.cuts > 0
-    if name in UNTOLD:
-        pytest.skip(f"{name} {UNTOLD[name]}")
+    assert name in seen.statements and seen.cuts > 0
     assert seen.foreign + seen.wrong > 0
+
+
+@pytest.mark.parametrize("name", sorted(UNTOLD))
+def test_a_missing_condition_that_no_answer_tells_of_is_one(strangers, name):
+    """Or its row is stale."""
+    seen = strangers(MUTANT_REQUESTS, name, False)
+    assert name in seen.statements and seen.cuts > 0 and seen.foreign + seen.wrong == 0
+
+
+def test_a_statement_that_is_called_unsent_is_not_sent(strangers):
+    assert strangers(MUTANT_REQUESTS).statements.isdisjoint(UNSENT)

@@ -43,7 +43,8 @@ enum {
 	BODY_MAX_BYTES = 4096,
 	LEAKS = 4, /* in a row, of the same failure */
 	FAILURES_MAX = 20,
-	STATE_BYTES = 160,
+	STATE_BYTES = 320,
+	BEFORE_MAX = 2,
 };
 
 struct sending {
@@ -51,7 +52,7 @@ struct sending {
 	bool        idem; /* with the subject as Idempotency-Key */
 };
 
-/* In texts, $ is the subject, a name that nothing else has, and @ the id in the answer to 'before'. */
+/* In texts, $ is the subject, a name that nothing else has, and @ the first id in the answer to what was done before. */
 static const struct kind {
 	const char       *name;
 	enum tenant_name  who;
@@ -60,6 +61,7 @@ static const struct kind {
 	int               status;
 	bool              loose;  /* sent again it may be done again */
 	bool              no_key; /* with an API key that nobody has */
+	struct sending    then[BEFORE_MAX]; /* after 'before', also in peace */
 } kinds[] = {
 #define CUSTOMER "{\"email\":\"$@t.example\",\"id\":\"$\",\"fullName\":\"before\",\"metadata\":{\"a\":[1,2,3]}}"
 #define CREATE { "POST", "/api/v1/customers", CUSTOMER, false }
@@ -98,6 +100,21 @@ static const struct kind {
 	{ "plan update with key", ACME_LIVE, PLAN, { "PATCH", "/api/v1/plans/@", "{\"isFree\":true}", true }, 200 },
 	{ "price create with key", ACME_LIVE, PLAN, { "POST", PRICES, MONTHLY, true }, 201 },
 	{ "plan delete", ACME_LIVE, PLAN, { "DELETE", "/api/v1/plans/$" }, 200 },
+#define SUBSCRIPTIONS "/api/v1/subscriptions"
+#define INVOICES "/api/v1/invoices"
+#define SUBSCRIPTION "{\"customerId\":\"$\",\"planCode\":\"fixed\"}"
+#define SUBSCRIBE .then = { { "POST", SUBSCRIPTIONS, SUBSCRIPTION, false } }
+#define FIND_INVOICE .then = { { "POST", SUBSCRIPTIONS, SUBSCRIPTION, false }, { "GET", INVOICES "?subscriptionId=@" } }
+	{ "subscribe with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS, SUBSCRIPTION, true }, 201 },
+	{ "subscribe twice, with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS, SUBSCRIPTION, true }, 409, SUBSCRIBE },
+	{ "subscription active", ACME_LIVE, CREATE, { "GET", SUBSCRIPTIONS "/active?customerId=$" }, 200, SUBSCRIBE },
+	{ "subscription list", ACME_LIVE, CREATE, { "GET", SUBSCRIPTIONS "?customerId=$" }, 200, SUBSCRIBE },
+	{ "cancel with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/cancel", "{}", true }, 200, SUBSCRIBE },
+	{ "change of plan with key", ACME_LIVE, CREATE, { "POST", SUBSCRIPTIONS "/@/change-plan", "{\"newBillingInterval\":\"yearly\"}", true }, 200,
+	    SUBSCRIBE },
+	{ "invoice list", ACME_LIVE, CREATE, { "GET", INVOICES "?customerId=$" }, 200, SUBSCRIBE },
+	{ "payment with key", ACME_LIVE, CREATE, { "PUT", INVOICES "/@/status", "{\"status\":\"paid\"}", true }, 200, FIND_INVOICE },
+	{ "test clock get", ACME_SANDBOX, { 0 }, { "GET", "/api/v1/test-clock" }, 200 },
 	{ "wrong API key", ACME_LIVE, { 0 }, { "GET", "/api/v1/customers" }, 401, .no_key = true },
 	{ "wrong fields", ACME_LIVE, { 0 }, { "POST", "/api/v1/customers", "{\"email\":1,\"id\":[],\"timezone\":\"x\"}" }, 400 },
 	{ "no JSON", ACME_LIVE, { 0 }, { "POST", "/api/v1/customers", "{\"email\":\"" }, 400 },
@@ -400,19 +417,26 @@ repeat(const struct kind *k, const struct sending *s)
 }
 
 static void
-do_before(const struct kind *k)
+do_one_before(const struct kind *k, const struct sending *s)
 {
 	static const char member[] = "\"id\":\"";
 	const char       *at;
 
-	id[0] = '\0';
-	if (!k->before.method)
-		return;
-	repeat(k, &k->before);
+	repeat(k, s);
 	if (front.status / 100 != 2 || (at = strstr(front.body.ptr, member)) == NULL)
 		wrong("%s: what comes before it fails", k->name);
 	else
 		snprintf(id, sizeof(id), "%.*s", (int)strcspn(at + strlen(member), "\""), at + strlen(member));
+}
+
+static void
+do_before(const struct kind *k)
+{
+	id[0] = '\0';
+	if (k->before.method)
+		do_one_before(k, &k->before);
+	for (size_t i = 0; i < BEFORE_MAX && k->then[i].method; i++)
+		do_one_before(k, &k->then[i]);
 }
 
 /* ---- the database ---- */
@@ -438,7 +462,7 @@ state(const struct kind *k, char out[STATE_BYTES])
 	static const char query[] =
 	    "WITH mine AS MATERIALIZED (SELECT * FROM customer WHERE environment_id = $2::uuid AND email = $1 || '@t.example') "
 	    "SELECT format('%s customers, %s created, %s updated, %s after, %s records, %s API keys, %s revoked, %s plans, %s free,"
-	    " %s deleted, %s prices',"
+	    " %s deleted, %s prices, %s subscriptions, %s canceled, %s to be, %s yearly, period %s, %s invoices, %s paid, %s deeds, %s bills',"
 	    " (SELECT count(*) FROM mine),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.created'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.updated'),"
@@ -449,7 +473,16 @@ state(const struct kind *k, char out[STATE_BYTES])
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND is_free),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND deleted_at IS NOT NULL),"
-	    " (SELECT count(*) FROM plan_price r JOIN plan p ON p.id = r.plan_id WHERE p.environment_id = $2::uuid AND p.code = $1))";
+	    " (SELECT count(*) FROM plan_price r JOIN plan p ON p.id = r.plan_id WHERE p.environment_id = $2::uuid AND p.code = $1),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.status = 'canceled'),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.cancel_at IS NOT NULL),"
+	    " (SELECT count(*) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id WHERE s.step = 'yearly'),"
+	    " (SELECT sum(s.period_index) FROM subscription s JOIN mine m ON s.environment_id = m.environment_id AND s.customer_id = m.id),"
+	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.environment_id = m.environment_id AND i.customer_id = m.id),"
+	    " (SELECT count(*) FROM invoice i JOIN mine m ON i.environment_id = m.environment_id AND i.customer_id = m.id WHERE i.status = 'paid'),"
+	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type LIKE 'subscription.%' OR e.type LIKE 'payment.%'),"
+	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type LIKE 'invoice.%'))";
 	char environment[ID_UUID_BYTES + 1] = "";
 
 	id_uuid(&test_environment[k->who], environment);
@@ -469,6 +502,16 @@ audit_all(void)
 		{ "plans whose prices have not one default",
 		    "SELECT count(*) FROM (SELECT plan_id FROM plan_price WHERE deleted_at IS NULL GROUP BY plan_id"
 		    " HAVING count(*) FILTER (WHERE is_default) <> 1) bad" },
+		{ "customers with two live subscriptions",
+		    "SELECT count(*) FROM (SELECT customer_id FROM subscription WHERE status <> 'canceled' GROUP BY environment_id, customer_id"
+		    " HAVING count(*) > 1) bad" },
+		{ "invoices without exactly one event of their making",
+		    "SELECT count(*) FROM (SELECT i.id FROM invoice i LEFT JOIN event e ON e.invoice_id = i.id AND e.type = 'invoice.created'"
+		    " GROUP BY i.environment_id, i.id HAVING count(e.id) <> 1) bad" },
+		{ "numbers of invoices that are missing",
+		    "SELECT coalesce(sum(n.last - (SELECT count(*) FROM invoice i WHERE i.environment_id = n.environment_id)), 0) FROM invoice_counter n" },
+		{ "invoices that are not the sum of their lines",
+		    "SELECT count(*) FROM invoice i WHERE i.subtotal <> (SELECT sum(l.amount) FROM invoice_line l WHERE l.invoice_id = i.id)" },
 		{ "transactions left open",
 		    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'" },
 	};
@@ -739,9 +782,14 @@ set_up_all(void)
 	for (int i = 1; i <= 5; i++) /* what the lists list */
 		SEND(OTHER_LIVE, "POST", "/api/v1/customers",
 		    arena_fmt(&test_kept, "{\"email\":\"fixed%d@t.example\",\"id\":\"fixed-%d\"}", i, i).ptr);
+	SEND(ACME_LIVE, "POST", "/api/v1/plans", "{\"name\":\"Fixed\",\"code\":\"fixed\"}");
+	SEND(ACME_LIVE, "POST", "/api/v1/plans/fixed/prices", "{\"billingInterval\":\"monthly\",\"price\":1000}");
+	SEND(ACME_LIVE, "POST", "/api/v1/plans/fixed/prices", "{\"billingInterval\":\"yearly\",\"price\":9000}");
 	app_free(test_app);
 	test_app = NULL;
 	audit = PQconnectdb("");
+	/* So that subscriptions begin at once. */
+	ask("INSERT INTO billing_setting (environment_id, collection) SELECT environment_id, 'invoice' FROM plan WHERE code = 'fixed'", NULL);
 	ask("CREATE INDEX IF NOT EXISTS torture_event ON event (customer_id)", NULL);
 	ask("CREATE INDEX IF NOT EXISTS torture_customer ON customer (email)", NULL);
 	memory_init();

@@ -115,7 +115,7 @@ in_state(enum state s)
 	if (s == STATE_PAST_DUE) {
 		assert_string_equal(l.due_what.ptr, "past_due");
 		l.unpaid_ms = l.terms.now_ms = l.due_ms;
-		life_advance(&l, &(struct deed) { 0 });
+		assert_int_equal(life_advance(&l, &(struct deed) { 0 }), REFUSE_NOTHING);
 	} else if (s == STATE_CANCELED) {
 		assert_int_equal(life_cancel(&l, true, STR_NONE, &(struct deed) { 0 }), REFUSE_NOTHING);
 	}
@@ -200,9 +200,46 @@ advance(struct life *l, const char *what)
 	if (!l->due_what.ptr || !str_is(l->due_what, what))
 		fail_msg("%s is due instead of %s", l->due_what.ptr ? l->due_what.ptr : "nothing", what);
 	l->terms.now_ms = l->due_ms;
-	life_advance(l, &d);
+	assert_false(life_is_behind(l));
+	assert_int_equal(life_advance(l, &d), REFUSE_NOTHING);
 	assert_int_equal(d.at_ms, l->terms.now_ms);
 	return d;
+}
+
+/* What a row claims to be due may be nonsense; then nothing happens, and nobody dies of it. */
+static void
+what_cannot_be_due_is_refused(void **state UNUSED)
+{
+	static const char *const whats[] = { "start", "notice", "trial_end", "renew", "cancel", "quote", "past_due", "grace_over", "lunch" };
+
+	for (enum state s = 0; s < STATE__COUNT; s++)
+		for (size_t i = 0; i < COUNTOF(whats); i++) {
+			struct life l = in_state(s), before;
+			struct deed d = { 0 };
+
+			l.due_what = str_of(whats[i]);
+			l.due_ms = T0;
+			before = l;
+			if (life_advance(&l, &d) == REFUSE_NOTHING) {
+				assert_true(i < COUNTOF(whats) - 1);
+				assert_int_equal(state_refuses(s, EVENT_START + (enum event)i), REFUSE_NOTHING);
+				continue;
+			}
+			assert_memory_equal(&l, &before, sizeof(l));
+			assert_int_equal(d.events, 0);
+		}
+}
+
+static void
+one_is_behind_when_something_was_due_before_now(void **state UNUSED)
+{
+	struct life l = fresh("invoice");
+
+	assert_false(life_is_behind(&l));
+	l.due_ms = T0;
+	assert_false(life_is_behind(&l)); /* that is now */
+	l.due_ms = T0 - 1;
+	assert_true(life_is_behind(&l));
 }
 
 static void
@@ -764,6 +801,8 @@ main(void)
 		cmocka_unit_test(every_state_and_every_event_are_as_written),
 		cmocka_unit_test(a_state_is_kept_under_its_name),
 		cmocka_unit_test(no_call_leads_where_the_table_does_not),
+		cmocka_unit_test(what_cannot_be_due_is_refused),
+		cmocka_unit_test(one_is_behind_when_something_was_due_before_now),
 		cmocka_unit_test(a_paid_subscription_is_noticed_renewed_and_lost),
 		cmocka_unit_test(a_past_due_one_recovers_when_nothing_else_is_overdue),
 		cmocka_unit_test(a_trial_ends_in_a_period_or_with_a_cancellation),

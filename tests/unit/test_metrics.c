@@ -318,6 +318,7 @@ a_clerk_is_shown_where_there_should_be_one(void **state)
 
 	assert_null(strstr(metrics(s), "clientele_clerk_up"));
 	assert_null(strstr(metrics(s), "clientele_clerk_behind"));
+	assert_null(strstr(metrics(s), "clientele_deadlines_set_aside"));
 	atomic_store(&s->stats->pool->clerk_wanted, 1);
 	assert_line(metrics(s), "clientele_clerk_up 0");
 	assert_line(metrics(s), "clientele_clerk_behind_seconds 0.000");
@@ -326,7 +327,9 @@ a_clerk_is_shown_where_there_should_be_one(void **state)
 	stats_count(&clerk->failed[STATS_JOB_DEADLINES]);
 	atomic_store(&clerk->behind_since_wall_ms, clock_wall_ms() - 90 * 1000);
 	atomic_store(&clerk->db, 77);
+	atomic_store(&clerk->set_aside, 3);
 	assert_line(metrics(s), "clientele_clerk_up 1");
+	assert_line(metrics(s), "clientele_deadlines_set_aside 3");
 	assert_line(metrics(s), "clientele_clerk_done_total{work=\"idempotency_keys\"} 1");
 	assert_line(metrics(s), "clientele_clerk_failed_total{work=\"subscription_deadlines\"} 1");
 	assert_in_range(s->tally.figure[FIGURE_CLERK_BEHIND], 90 * 1000, 100 * 1000);
@@ -336,7 +339,7 @@ a_clerk_is_shown_where_there_should_be_one(void **state)
 	buf_add(&s->text, "", 1);
 	assert_non_null(strstr(s->text.ptr, "\"clerk\":{\"pid\":77,\"database\":\"none\",\"done\":{\"idempotency_keys\":1,"));
 	assert_non_null(strstr(s->text.ptr, "clerk     running, 1 expired idempotency keys removed, 0 deadlines of subscriptions carried "
-	    "out (1 steps failed), 0 deadlines of test clocks carried out; 1m30s behind\n"));
+	    "out (1 steps failed), 0 deadlines of test clocks carried out; 3 deadlines set aside; 1m30s behind\n"));
 	/* The next one has yet to look. */
 	stats_begin_clerk(clerk);
 	assert_line(metrics(s), "clientele_clerk_behind_seconds 0.000");

@@ -1,4 +1,5 @@
 /* The invoice calls, and the resource's descriptor. */
+#include "billing/behind.h"
 #include "billing/settle.h"
 #include "call/reply.h"
 #include "resource/invoice/invoice.h"
@@ -128,6 +129,8 @@ make_settled(struct write *w, void *what)
 
 	if (came == SETTLE_MISSING)
 		return stored_missing(c, &invoice_fields);
+	if (came == SETTLE_BEHIND)
+		return behind_check(w, &s->life);
 	if (came != SETTLE_DONE)
 		return call_fail(c, ERR_CONFLICT, "status", settle_sentences[came]);
 	stored_read(&s->invoice, &invoice_fields, i);
@@ -158,7 +161,7 @@ settle(struct call *c)
 	write_begin(&w, c);
 	w.careful = true; /* what is written follows from what is read */
 	settle_ask(&w.tx, &c->tenant.environment, id);
-	return write_run(&w, &answers, wanted);
+	return behind_run(&w, &answers, wanted);
 }
 
 /* ---- the descriptor ---- */

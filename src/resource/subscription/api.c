@@ -77,11 +77,14 @@ meet_live(struct write *w, const struct subscription *wanted, struct subscriptio
 	struct deed *d = ARENA_NEW(c->arena, struct deed, 1);
 	struct row   row = write_row(w, STEP_LIVE, 0);
 	enum refusal why;
+	enum err     e;
 
 	member_read(&row, life_columns, COL_LIFE__COUNT, &live->life);
 	live->life.arena = c->arena;
 	live->life.environment = c->tenant.environment;
 	live->life.terms = wanted->life.terms;
+	if ((e = behind_check(w, &live->life)) != ERR_OK)
+		return e;
 	*existing = life_is_same(&live->life, &wanted->life);
 	if (*existing)
 		return ERR_OK;
@@ -167,7 +170,7 @@ create(struct call *c)
 	bind_text(b, s->customer);
 	subscription_offer(&w, s, NULL, s->life.start_ms);
 	(void)write_step(&w, SQL_BILLING_LIVE);
-	return write_run(&w, &answers, s);
+	return behind_run(&w, &answers, s);
 }
 
 /* ---- cancel and uncancel ---- */
@@ -209,7 +212,7 @@ cancel(struct call *c)
 	if (e != ERR_OK)
 		return e;
 	subscription_lock(&w, c);
-	return write_run(&w, &answers, asked);
+	return behind_run(&w, &answers, asked);
 }
 
 static enum err
@@ -237,7 +240,7 @@ uncancel(struct call *c)
 	struct write w;
 
 	subscription_lock(&w, c);
-	return write_run(&w, &answers, NULL);
+	return behind_run(&w, &answers, NULL);
 }
 
 /* ---- reading ---- */

@@ -268,7 +268,7 @@ subscription_change(struct call *c)
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
 	ask(&w, c, asked);
-	return write_run(&w, &answers, asked);
+	return behind_run(&w, &answers, asked);
 }
 
 static enum err
@@ -309,5 +309,5 @@ subscription_preview(struct call *c)
 	ask(&w, c, asked);
 	w.careful = false; /* nothing is written */
 	w.tx.again = true;
-	return write_run(&w, &answers, asked);
+	return behind_run(&w, &answers, asked);
 }

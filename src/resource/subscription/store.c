@@ -32,7 +32,7 @@ subscription_look(struct write *w, struct life *l)
 		return stored_missing(w->call, &subscription_fields);
 	row = write_row(w, STEP_LOOK, 0);
 	ledger_read(&row, w->call->arena, &w->call->tenant.environment, l);
-	return ERR_OK;
+	return behind_check(w, l);
 }
 
 void

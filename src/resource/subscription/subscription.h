@@ -6,6 +6,7 @@
 #ifndef RESOURCE_SUBSCRIPTION_SUBSCRIPTION_H
 #define RESOURCE_SUBSCRIPTION_SUBSCRIPTION_H
 
+#include "billing/behind.h"
 #include "billing/ledger.h"
 #include "call/stored.h"
 
@@ -88,7 +89,10 @@ enum { STEP_LOCK, STEP_LOOK, STEP_OFFER };
 /* Begins a write with the first two, for the id of the path. */
 void subscription_lock(struct write *w, struct call *c);
 
-/* In 'make': what they found. ERR_SUBSCRIPTION_NOT_FOUND. */
+/*
+ * In 'make': what they found. ERR_SUBSCRIPTION_NOT_FOUND, or the error of behind_check(), for which
+ * the write is run by behind_run().
+ */
 enum err subscription_look(struct write *w, struct life *l);
 
 /*
