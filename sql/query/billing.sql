@@ -26,7 +26,7 @@
 \set life_columns :life_columns ', s.next_at, s.next_invoice_id, s.checkout_token, s.success_url'
 \set life_columns :life_columns ', s.clocked, s.due_at, s.due_what, s.created_at, s.updated_at'
 \set life_columns :life_columns ', p.plan_name, p.plan_model, n.next_name, r.next_step'
-\set life_columns :life_columns ', t.now_at, d.day, t.currency, a.asked_id, a.asked_total'
+\set life_columns :life_columns ', t.now_at, d.day, d.asked'
 
 \set life_from 'subscription s JOIN (SELECT x.environment_id, x.id, x.name AS plan_name'
 \set life_from :life_from ', x.consumption_model AS plan_model, x.is_free AS plan_free'
@@ -42,14 +42,9 @@
 \set life_from :life_from ', x.price AS next_amount FROM plan_price x) r'
 \set life_from :life_from ' ON r.environment_id = s.environment_id AND r.id = s.next_price_id'
 \set life_from :life_from ' CROSS JOIN LATERAL (SELECT extract(day FROM billing_local('
-\set life_from :life_from 'coalesce(s.anchor, s.start_date), s.zone))::bigint AS day) d'
--- Looked for only where there is a checkout page.
-\set life_from :life_from ' LEFT JOIN LATERAL (SELECT x.id AS asked_id, x.total AS asked_total'
-\set life_from :life_from ' FROM invoice x WHERE s.checkout_token IS NOT NULL'
-\set life_from :life_from ' AND x.environment_id = s.environment_id AND x.subscription_id = s.id'
-\set life_from :life_from ' AND x.status = ''outstanding'''
-\set life_from :life_from ' AND (s.status = ''pending_payment'' OR x.id = s.next_invoice_id)'
-\set life_from :life_from ' LIMIT 1) a ON true'
+\set life_from :life_from 'coalesce(s.anchor, s.start_date), s.zone))::bigint AS day'
+\set life_from :life_from ', CASE WHEN s.checkout_token IS NOT NULL THEN billing_asked('
+\set life_from :life_from 's.environment_id, s.id, s.status, s.next_invoice_id) END AS asked) d'
 
 -- How the environment bills, in one row; now_at is its time. Without $1 it is the environment that
 -- billing_claim has entered.

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "billing/life.h"
 
-#include <inttypes.h>
+#include <assert.h>
 
 enum value { SUBSCRIPTION, INVOICE, AMOUNT, CURRENCY, SUCCESS_URL, SIG, VALUE__COUNT };
 
@@ -97,18 +97,30 @@ id_value(struct arena *a, struct str prefix, const struct id *id)
 	return id_prefixed(prefix, id, ARENA_NEW(a, char, ID_PREFIXED_BYTES));
 }
 
+/* Of an invoice, by the UUID that the database has; anything else is a defect of the statement. */
+static struct str
+invoice_value(struct arena *a, struct str uuid)
+{
+	struct id id;
+	bool      is_id = id_parse_uuid(uuid, &id);
+
+	assert(is_id);
+	return id_value(a, STR("inv_"), &id);
+}
+
 static void
 set_values(struct arena *a, const struct conf *conf, const struct life *l,
     struct str values[VALUE__COUNT])
 {
+	struct str    asked = l->asked;
 	unsigned char hash[SHA256_BYTES];
 	char         *sig = ARENA_NEW(a, char, 2 * SHA256_BYTES);
 	struct str    all;
 
 	values[SUBSCRIPTION] = id_value(a, STR("sub_"), &l->id);
-	values[INVOICE] = id_value(a, STR("inv_"), &l->asked_id);
-	values[AMOUNT] = arena_fmt(a, "%" PRId64, l->asked_total);
-	values[CURRENCY] = l->terms.currency;
+	values[INVOICE] = invoice_value(a, str_cut(&asked, ' '));
+	values[AMOUNT] = str_cut(&asked, ' ');
+	values[CURRENCY] = asked;
 	values[SUCCESS_URL] = l->success_url;
 	all = arena_fmt(a, "%.*s\n%.*s\n%.*s\n%.*s\n%.*s", STR_ARGS(values[SUBSCRIPTION]),
 	    STR_ARGS(values[INVOICE]), STR_ARGS(values[AMOUNT]), STR_ARGS(values[CURRENCY]),
@@ -139,7 +151,7 @@ checkout_url(struct arena *a, const struct conf *conf, const struct life *l)
 
 	if (!life_is_at_checkout(l))
 		return STR_NONE;
-	if (!*conf->checkout_url_template || id_is_nil(&l->asked_id))
+	if (!*conf->checkout_url_template || !l->asked.ptr)
 		return arena_fmt(a, "%s/checkout/%.*s", conf->public_url,
 		    STR_ARGS(l->checkout_token));
 	set_values(a, conf, l, values);

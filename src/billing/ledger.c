@@ -48,9 +48,7 @@ const struct member life_columns[COL_LIFE__COUNT] = {
 	[COL_LIFE_NEXT_STEP] = FIELD_KEPT(TEXT, next.step),
 	[COL_LIFE_NOW_AT] = FIELD_KEPT(TIME, terms.now_ms),
 	[COL_LIFE_DAY] = FIELD_KEPT(I64, day),
-	[COL_LIFE_CURRENCY] = FIELD_KEPT(TEXT, terms.currency),
-	[COL_LIFE_ASKED_ID] = FIELD_KEPT(UUID, asked_id),
-	[COL_LIFE_ASKED_TOTAL] = FIELD_KEPT(I64, asked_total),
+	[COL_LIFE_ASKED] = FIELD_KEPT(TEXT, asked),
 };
 
 /* What may be NULL. */

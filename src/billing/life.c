@@ -4,6 +4,7 @@
 #include "base/hash.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -134,11 +135,15 @@ add_line(struct bill *b, struct str description, int64_t amount)
 static void
 open_checkout(struct life *l, struct deed *d)
 {
+	char invoice[ID_UUID_BYTES];
+
 	l->checkout_token = billing_token(l->arena, &l->environment);
-	l->asked_id = d->bill.id;
-	l->asked_total = d->bill.total;
-	if (!id_is_nil(&d->bill.id))
-		d->bill.token = billing_invoice_token(l->arena, l->checkout_token);
+	if (id_is_nil(&d->bill.id))
+		return;
+	d->bill.token = billing_invoice_token(l->arena, l->checkout_token);
+	id_uuid(&d->bill.id, invoice);
+	l->asked = arena_fmt(l->arena, "%.*s %" PRId64 " %.*s", ID_UUID_BYTES, invoice,
+	    d->bill.total, STR_ARGS(d->bill.currency));
 }
 
 /* The customer's credit lowers it. With nothing left to pay it is paid. */

@@ -82,9 +82,7 @@ struct life {
 	int64_t      credit;      /* of the customer */
 	int64_t      quote_credit; /* of that, what next_invoice_id took and would give back */
 	int64_t      paid;        /* for the current period */
-	/* The invoice that its checkout page asks to pay, or nil; its total. */
-	struct id    asked_id;
-	int64_t      asked_total;
+	struct str   asked;       /* at its checkout page: billing_asked(), or absent */
 	/* Of its outstanding invoices, but for next_invoice_id, the one that is due first. */
 	struct id    unpaid_id;
 	int64_t      unpaid_ms;

@@ -733,8 +733,8 @@ a_template_is_filled_in(void **state UNUSED)
 	life_create(&l, offer(3100, "monthly", 1), &d);
 	assert_true(str_eq(checkout_url(&arena, &conf, &l),
 	    arena_fmt(&arena, "https://api.example/checkout/%.*s", STR_ARGS(l.checkout_token))));
-	l.asked_id = (struct id) { { 0 } };
-	l.asked_id.b[ID_BYTES - 1] = 62;
+	assert_true(str_eq((struct str) { l.asked.ptr + ID_UUID_BYTES, l.asked.len - ID_UUID_BYTES }, STR(" 3100 usd")));
+	l.asked = STR("00000000-0000-0000-0000-00000000003e 3100 usd");
 	assert_true(conf_set(&conf, "checkout_url_secret", "Jefe", &err));
 	assert_true(conf_set(&conf, "checkout_url_template",
 	    "https://pay.example/{subscription}/{invoice}?a={amount}{currency}&s={success_url}#{sig}", &err));
