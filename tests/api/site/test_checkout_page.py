@@ -88,6 +88,7 @@ def test_in_a_sandbox_a_button_pays(sandbox):
     assert page.of("h1") == ["Thank you"] and page.links["Continue"] == "https://app.example/welcome?a=1&b='2'"
 
 
+@pytest.mark.all_fronts
 def test_without_a_success_url_the_page_itself_comes_next(sandbox):
     made = sandbox.subscribe(sandbox.plan())
     to = led_to(press(sandbox.url, made["checkoutUrl"], "pay"))
