@@ -285,9 +285,9 @@ write_pool(const struct tally *t, struct buf *out)
 	    "workers", (intmax_t)f[FIGURE_SERVING], (intmax_t)f[FIGURE_TARGET],
 	    (intmax_t)f[FIGURE_MIN], (intmax_t)f[FIGURE_MAX], (intmax_t)f[FIGURE_IDLE],
 	    (intmax_t)f[FIGURE_ACTIVE], (intmax_t)f[FIGURE_PEAK], (intmax_t)f[FIGURE_MAX_REACHED]);
-	buf_fmt(out, "%-10s%jd accepted, %jd answered, %ju slow\n", "requests",
-	    (intmax_t)f[FIGURE_ACCEPTED], (intmax_t)f[FIGURE_REQUESTS],
-	    (uintmax_t)t->event[STATS_EVENT_SLOW]);
+	buf_fmt(out, "%-10s%jd answered, %ju slow; %jd connections taken\n", "requests",
+	    (intmax_t)f[FIGURE_REQUESTS], (uintmax_t)t->event[STATS_EVENT_SLOW],
+	    (intmax_t)f[FIGURE_CONNECTIONS]);
 	if (f[FIGURE_QUEUE_LENGTH] == -1)
 		buf_fmt(out, "%-10sunknown\n", "queue");
 	else

@@ -214,5 +214,5 @@ tally_take(const struct stats *s, struct tally *out)
 	out->figure[FIGURE_PEAK] = peak(s->pool, out);
 	take_shared(s->shared, out);
 	take_clerk(s, out);
-	out->figure[FIGURE_ACCEPTED] = (int64_t)out->event[STATS_EVENT_ACCEPTED];
+	out->figure[FIGURE_CONNECTIONS] = (int64_t)out->event[STATS_EVENT_ACCEPTED];
 }

@@ -78,7 +78,7 @@ enum figure_type { FIGURE_GAUGE, FIGURE_COUNTER };
 	    "1: this host's clerk runs. Missing: it has none.") \
 	FIGURE(CLERK_BEHIND, "clerkBehindMs", "clerk_behind_seconds", GAUGE, 1000, \
 	    "For how long the clerk has had something to do that is not done.") \
-	FIGURE(ACCEPTED, "accepted", NULL, COUNTER, 1, "") \
+	FIGURE(CONNECTIONS, "connections", NULL, COUNTER, 1, "") \
 	FIGURE(REQUESTS, "requests", NULL, COUNTER, 1, "") \
 	FIGURE(RELOADS, "reloads", "reloads_total", COUNTER, 1, \
 	    "Reloads that were begun.") \

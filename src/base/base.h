@@ -22,7 +22,7 @@
  */
 enum {
 	EXIT_USAGE = 64,       /* wrong command line */
-	EXIT_DATA = 65,        /* a name that is taken, or none */
+	EXIT_DATA = 65,        /* a name that is taken, or none; a state that forbids it */
 	EXIT_UNKNOWN = 67,     /* what the command names does not exist */
 	EXIT_UNAVAILABLE = 69, /* no service runs, or it refuses what it was asked */
 	EXIT_DEFECT = 70,      /* out of memory, or a broken invariant */

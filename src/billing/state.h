@@ -23,6 +23,14 @@ enum state {
 	STATE__COUNT,
 };
 
+/* STATE(as it is kept and shown): what an invoice can be. */
+#define INVOICE_STATES(STATE) \
+	STATE("draft") \
+	STATE("outstanding") \
+	STATE("paid") \
+	STATE("void") \
+	STATE("uncollectible")
+
 /* EVENT(name): the first ones are asked for, the others are due. */
 #define EVENTS(EVENT) \
 	EVENT(CONFIRM)    /* a trial is begun on its checkout page */ \

@@ -170,15 +170,16 @@ struct parser {
 	bool                words_only; /* after "--" */
 };
 
+/* choices: of the option, or of the command for it. */
 static int
-refuse_value(const struct cmd_option_info *o, const char *value)
+refuse_value(const struct cmd_option_info *o, const char *choices, const char *value)
 {
 	struct buf what;
 	int        code;
 
 	buf_init(&what, MESSAGE_MAX_BYTES);
-	if (o->kind == KIND_CHOICE)
-		print_choices(str_of(o->value), " or ", &what);
+	if (choices)
+		print_choices(str_of(choices), " or ", &what);
 	else if (o->kind == KIND_TIME || o->kind == KIND_PERIOD)
 		buf_fmt(&what, "a time such as 90s, 30m or 24h, at most %jdh",
 		    (intmax_t)o->max / (3600 * 1000));
@@ -239,7 +240,16 @@ keep_value(struct parser *p, enum cmd_option which, const char *value)
 		ctx->config_path = absolute(value);
 		ctx->config_named = true;
 	}
-	return good ? 0 : refuse_value(o, value);
+	return good ? 0 : refuse_value(o, o->kind == KIND_CHOICE ? o->value : NULL, value);
+}
+
+int
+args_judge_choice(const struct cmd_context *ctx, enum cmd_option which, const char *choices)
+{
+	struct str value = ctx->option[which];
+
+	return !value.ptr || is_choice(str_of(choices), value)
+	    ? 0 : refuse_value(&cmd_options[which], choices, value.ptr);
 }
 
 /* "--name", "--name=value", "-c", "-cvalue"; *value is the part after the name, or NULL. */

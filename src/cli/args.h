@@ -37,6 +37,13 @@ int args_unknown_command(const char *group, const char *word);
 /* Whether commands of two words begin with it. */
 bool args_is_group(const char *word);
 
+/*
+ * For an option of several commands, of which each has its own choices ("a|b|c"). 0 if it is not
+ * given or is one of them; otherwise EXIT_USAGE, and stderr says which ones there are.
+ */
+int args_judge_choice(const struct cmd_context *ctx, enum cmd_option which, const char *choices)
+    MUSTCHECK;
+
 /* The command of this name: its one word, or both of them; NULL: there is none. */
 const struct cmd *args_find(const char *first, const char *second);
 

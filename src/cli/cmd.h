@@ -23,6 +23,8 @@ enum cmd_option {
 	OPTION_OVERLAP,
 	OPTION_FIRST,
 	OPTION_AFTER,
+	OPTION_CUSTOMER,
+	OPTION_STATE,
 	OPTION_CUSTOMERS,
 	OPTION_PRICES,
 	OPTION_TRIAL_DAYS,
@@ -159,6 +161,12 @@ cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;
+cmd_fn cmd_subscription_list;
+cmd_fn cmd_subscription_show;
+cmd_fn cmd_invoice_list;
+cmd_fn cmd_invoice_paid;
+cmd_fn cmd_invoice_show;
+cmd_fn cmd_invoice_void;
 cmd_fn cmd_completion;
 cmd_fn cmd_help;
 cmd_fn cmd_version;

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct owner_noun key_noun = { "a", "key", API_KEY_ID_PREFIX };
+
 #define DAY_MS INT64_C(86400000)
 
 enum { OVERLAP_HOURS = 24 };
@@ -31,16 +33,6 @@ read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 	}
 	cmd_say("a limit must be default, off or a rate such as 100/s, 1000/m burst 50 or 5000/h, "
 	    "with numbers from 1 to %d, not \"%.*s\".", RATE_MAX, STR_ARGS(s));
-	return false;
-}
-
-static bool
-read_id(const char *text, struct id *out)
-{
-	if (id_parse(API_KEY_ID_PREFIX, str_of(text), out))
-		return true;
-	cmd_say("\"%s\" is not a key id (key_ and %d characters); clientele key list shows them.",
-	    text, ID_TEXT_BYTES);
 	return false;
 }
 
@@ -293,8 +285,8 @@ change(struct owner *o, const char *id_text, enum sql_id statement, const struct
 	size_t                    count;
 	int                       code;
 
-	if (!read_id(id_text, &id))
-		return EXIT_USAGE;
+	if ((code = owner_read_id(&key_noun, id_text, &id)) != 0)
+		return code;
 	if ((code = owner_environments(o, STR_NONE, STR_NONE, &found, &count)) != 0)
 		return code;
 	for (size_t e = 0; e < count; e++) {
@@ -412,8 +404,8 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	struct tx      tx;
 	int            code;
 
-	if (!read_id(argv[1], &old))
-		return EXIT_USAGE;
+	if ((code = owner_read_id(&key_noun, argv[1], &old)) != 0)
+		return code;
 	if (ctx->option[OPTION_OVERLAP].ptr)
 		overlap_ms = ctx->number[OPTION_OVERLAP];
 	if ((code = find_old(&k, argv[1], &old, now_ms)) != 0)

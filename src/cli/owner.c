@@ -3,13 +3,10 @@
 #include "base/clock.h"
 #include "db/row.h"
 
-#include <string.h>
-
-enum { FIRST_DEFAULT = 25 };
-
 void
 owner_init(struct owner *o, const struct conf *conf)
 {
+	o->conf = conf;
 	o->db = db_new(conf, DB_OWNER);
 	arena_init(&o->arena);
 }
@@ -74,6 +71,21 @@ owner_run(struct tx *tx)
 	enum db_status status = tx_run(tx);
 
 	return status == DB_OK ? 0 : owner_failed(tx, status);
+}
+
+int
+owner_read_id(const struct owner_noun *n, const char *text, struct id *out)
+{
+	if (id_parse(n->prefix, str_of(text), out))
+		return 0;
+	return cmd_usage("\"%s\" is not %s %s id (%.*s and %d characters); clientele %s list shows "
+	    "them.", text, n->a, n->name, STR_ARGS(n->prefix), ID_TEXT_BYTES, n->name);
+}
+
+int
+owner_unknown(const struct owner_noun *n, struct str text)
+{
+	return cmd_fail(EXIT_UNKNOWN, "there is no %s \"%.*s\".", n->name, STR_ARGS(text));
 }
 
 struct str
@@ -154,38 +166,4 @@ owner_step(struct tx *tx, enum sql_id statement, const struct owner_environment 
 
 	bind_id(b, &e->id);
 	return b;
-}
-
-int
-owner_each(struct cmd_context *ctx, owner_each_fn *each, const void *with, struct listing *listing)
-{
-	struct owner             *o = ctx->owner;
-	struct owner_environment *found;
-	size_t                    count = 0;
-	int code = owner_environments(o, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV], &found,
-	    &count);
-
-	for (size_t e = 0; e < count && code == 0; e++)
-		code = each(o, &found[e], listing, with);
-	return code;
-}
-
-int
-owner_page(const struct cmd_context *ctx, struct str prefix, const char *noun,
-    struct owner_page *out)
-{
-	struct str after = ctx->option[OPTION_AFTER];
-
-	out->rows = ctx->number[OPTION_FIRST] ? ctx->number[OPTION_FIRST] : FIRST_DEFAULT;
-	memset(out->after.b, 0xFF, ID_BYTES);
-	if (after.ptr && !id_parse(prefix, after, &out->after))
-		return cmd_usage("--after must be a %s's id (%.*s and %d characters), not "
-		    "\"%.*s\".", noun, STR_ARGS(prefix), ID_TEXT_BYTES, STR_ARGS(after));
-	return 0;
-}
-
-struct str
-owner_yes_no(const struct row *r, int column)
-{
-	return row_bool(r, column) ? STR("true") : STR("false");
 }

@@ -10,8 +10,9 @@
 #include "db/db.h"
 
 struct owner {
-	struct db   *db;
-	struct arena arena;
+	const struct conf *conf;
+	struct db         *db;
+	struct arena       arena;
 };
 
 void owner_init(struct owner *o, const struct conf *conf);
@@ -22,6 +23,18 @@ int owner_run(struct tx *tx) MUSTCHECK;
 
 /* The second half of that, for commands that expect some failures: status is not DB_OK. */
 int owner_failed(const struct tx *tx, enum db_status status);
+
+/* What has ids: { "an", "invoice", STR("inv_") }. Its commands are the group of that name. */
+struct owner_noun {
+	const char *a, *name;
+	struct str  prefix;
+};
+
+/* 0, or EXIT_USAGE, and stderr says that it is none. */
+int owner_read_id(const struct owner_noun *n, const char *text, struct id *out) MUSTCHECK;
+
+/* Says that there is none of that name; EXIT_UNKNOWN. */
+int owner_unknown(const struct owner_noun *n, struct str text);
 
 struct str owner_id(struct owner *o, struct str prefix, const struct id *id);
 struct str owner_time(struct owner *o, const struct row *r, int column); /* absent for NULL */
@@ -39,27 +52,6 @@ struct owner_environment {
  */
 int owner_environments(struct owner *o, struct str name, struct str env,
     struct owner_environment **out, size_t *count) MUSTCHECK;
-
-struct listing;
-
-/* Calls it for each environment that --org and --env leave, until one returns an exit code. */
-typedef int owner_each_fn(struct owner *o, const struct owner_environment *e,
-    struct listing *listing, const void *with);
-int owner_each(struct cmd_context *ctx, owner_each_fn *each, const void *with,
-    struct listing *listing) MUSTCHECK;
-
-/* Where a list begins and how many rows it has: --after and --first. */
-struct owner_page {
-	struct id after; /* all ones: with the newest */
-	int64_t   rows;
-};
-
-/* prefix of the ids of a 'noun'. 0, or an exit code, and stderr says what is wrong. */
-int owner_page(const struct cmd_context *ctx, struct str prefix, const char *noun,
-    struct owner_page *out) MUSTCHECK;
-
-/* "true" or "false" */
-struct str owner_yes_no(const struct row *r, int column);
 
 /* Says that there is no such organization; EXIT_UNKNOWN. */
 int owner_unknown_organization(struct str name);

@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "base/name.h"
 #include "cli/listing.h"
-#include "cli/owner.h"
 
 #include <string.h>
 
@@ -168,53 +167,21 @@ cmd_plan_create(struct cmd_context *ctx, int argc UNUSED, char **argv)
 
 /* ---- many */
 
-static int
-list_environment(struct owner *o, const struct owner_environment *e, struct listing *listing,
-    const void *with)
-{
-	const struct owner_page *page = with;
-	struct tx                tx;
-	struct bind             *b;
-	int                      code;
-
-	owner_enter(o, &tx, e);
-	tx.reads = true;
-	b = owner_step(&tx, SQL_OPERATOR_PLAN_LIST, e);
-	bind_id(b, &page->after);
-	bind_i64(b, page->rows);
-	if ((code = owner_run(&tx)) != 0)
-		return code;
-	for (size_t i = 0; i < tx_rows(&tx, 1); i++) {
-		struct row  row = tx_row(&tx, 1, i);
-		struct id   id = row_id(&row, COL_OPERATOR_PLAN_LIST_ID);
-		struct str *cells = listing_row(listing);
-
-		cells[0] = owner_id(o, PLAN_ID_PREFIX, &id);
-		cells[1] = row_text(&row, COL_OPERATOR_PLAN_LIST_CODE);
-		cells[2] = row_text(&row, COL_OPERATOR_PLAN_LIST_NAME);
-		cells[3] = owner_yes_no(&row, COL_OPERATOR_PLAN_LIST_IS_PUBLIC);
-		cells[4] = owner_yes_no(&row, COL_OPERATOR_PLAN_LIST_IS_FREE);
-		cells[5] = row_text(&row, COL_OPERATOR_PLAN_LIST_PRICES);
-		cells[6] = owner_time(o, &row, COL_OPERATOR_PLAN_LIST_CREATED_AT);
-	}
-	return 0;
-}
-
 int
 cmd_plan_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
-	static const char *const columns[] = { "id", "code", "name", "public", "free", "prices",
-		"createdAt" };
-	struct owner_page page;
-	struct listing    listing;
-	int               code = owner_page(ctx, PLAN_ID_PREFIX, "plan", &page);
+	static const struct owner_noun     noun = { "a", "plan", PLAN_ID_PREFIX };
+	static const struct listing_column columns[] = {
+		LISTING_REF("id", PLAN_ID_PREFIX, COL_OPERATOR_PLAN_LIST_ID),
+		LISTING_CELL("code", TEXT, COL_OPERATOR_PLAN_LIST_CODE),
+		LISTING_CELL("name", TEXT, COL_OPERATOR_PLAN_LIST_NAME),
+		LISTING_CELL("public", BOOL, COL_OPERATOR_PLAN_LIST_IS_PUBLIC),
+		LISTING_CELL("free", BOOL, COL_OPERATOR_PLAN_LIST_IS_FREE),
+		LISTING_CELL("prices", JSON, COL_OPERATOR_PLAN_LIST_PRICES),
+		LISTING_CELL("createdAt", TIME, COL_OPERATOR_PLAN_LIST_CREATED_AT),
+	};
+	static const struct listing_pages pages = { .noun = &noun,
+		.view = LISTING_VIEW(columns, false), .all = SQL_OPERATOR_PLAN_LIST };
 
-	if (code != 0)
-		return code;
-	listing_init(&listing, &ctx->owner->arena, columns, COUNTOF(columns));
-	listing.raw = 1u << 3 | 1u << 4 | 1u << 5;
-	code = owner_each(ctx, list_environment, &page, &listing);
-	if (code == 0)
-		listing_print(&listing, ctx->json);
-	return code;
+	return listing_page(ctx, &pages);
 }

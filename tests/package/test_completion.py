@@ -26,6 +26,8 @@ TYPED = {
     "org pin acme n\t": ["org", "pin", "acme", "none"],
     "cust\tcou\t": ["customer", "count"],
     "pl\tcr\tpro --tri\t14 --fr\t": ["plan", "create", "pro", "--trial-days", "14", "--free"],
+    "sub\tli\t--sta\tactive": ["subscription", "list", "--state", "active"],
+    "inv\tpa\tinv_1": ["invoice", "paid", "inv_1"],
     "conf ngi\t": ["conf", "nginx"],
     "comp\tzs\t": ["completion", "zsh"],
     "help mig\t": ["help", "migrate"],
@@ -117,10 +119,10 @@ def complete(folder, *words):
 
 def test_every_command_and_option_is_offered(place, folder):
     table = (ROOT / "src/cli/commands.c").read_text().split("cmd_table[] =")[1]
+    groups = {"org", "key", "customer", "plan", "subscription", "invoice"}
     firsts = complete(folder, "")
-    assert firsts == complete(folder, "help", "") and {"serve", "org", "key", "customer", "plan", "help", "version"} <= firsts
-    every = [[first] for first in firsts if first not in ("org", "key", "customer", "plan")]
-    every += [[group, word] for group in ("org", "key", "customer", "plan") for word in complete(folder, group, "")]
+    assert firsts == complete(folder, "help", "") and {"serve", *groups, "help", "version"} <= firsts
+    every = [[first] for first in firsts - groups] + [[group, word] for group in groups for word in complete(folder, group, "")]
     assert sorted(" ".join(words) for words in every) == sorted(re.findall(r'^\t\{ "([a-z ]+)", "', table, re.M))
     for words in every:
         text = place.run(place.bin, "help", *words).stdout

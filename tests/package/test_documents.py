@@ -116,6 +116,9 @@ def test_prometheus_understands_it(block, tmp_path):
 
 # A backup of nothing would prove nothing, and PostgreSQL finds no moment that no transaction follows.
 A_CUSTOMER = """curl -fsS http://localhost:8080/api/v1/customers -H "x-api-key: $key" -d '{"email":"bob@example.com"}'"""
+A_SUBSCRIPTION = """clientele plan create pro --org acme --env live --name Pro --prices monthly=4900
+        curl -fsS http://localhost:8080/api/v1/customers -H "x-api-key: $key" -d '{"email":"bob@example.com","id":"bob"}'
+        curl -fsS http://localhost:8080/api/v1/subscriptions -H "x-api-key: $key" -d '{"customerId":"bob","planCode":"pro"}'"""
 # What a section presupposes on the machine; in what folder its reader is; and what must be true at its end.
 BEFORE = {
     "Installing elsewhere": "mkdir elsewhere && tar -C clientele --exclude=./var --exclude=./build -c . | tar -C elsewhere -x",
@@ -137,6 +140,7 @@ BEFORE = {
     "Metrics": "ip address add 10.0.0.9/24 dev lo",
     "Backup": A_CUSTOMER,
     "Restore to a moment": A_CUSTOMER,
+    "Invoices": A_SUBSCRIPTION,
 }
 WHERE = {"README.md": "clientele", "doc/tour.md": "clientele", "Installing elsewhere": "elsewhere", "Upgrades": "new"}
 ANSWERS = "curl -fsS http://localhost:8080/api/v1/customers -H \"x-api-key: $key\""
@@ -157,12 +161,14 @@ PROOF = {
     "Failover of the database": "runuser -u postgres -- psql -XAtc 'SHOW synchronous_standby_names' | grep -q standby2",
     "Upgrades": f"{ANSWERS} && dpkg-query -W clientele | grep -q 9.9",
     "Restore": "test $(customers -p 5433) -gt 0 && test $(customers -p 5433) = $(customers)",
+    "Invoices": "clientele subscription list --org acme --env live --state active | grep -q ' Pro '",
     "Restore to a moment": "test $(customers -p 5434) -gt 0 && test $(customers) = 0",
 }
 CUSTOMERS = "customers() { (cd / && runuser -u postgres -- psql -XAt \"$@\" clientele -c 'SELECT count(*) FROM customer'); }"
 # What stands in a block for something that only this machine knows, and the script that says it.
 EXAMPLES = {
     "KEY_ID": "clientele key list | awk 'NR == 2 { print $1 }'",
+    "INVOICE_ID": "clientele invoice list --org acme --env live | awk 'NR == 2 { print $1 }'",
     "2026-11-21 07:00:00+00": """sleep 1; date -u '+%F %T.%6N+00'; sleep 1
         runuser -u postgres -- psql -Xq clientele -c 'DELETE FROM event' -c 'DELETE FROM customer' -c 'SELECT pg_switch_wal()' >&2""",
 }

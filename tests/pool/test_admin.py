@@ -111,11 +111,11 @@ def test_status_tells_what_the_pool_and_each_worker_did(admin):
         assert a.pool.ask().status == 200
     assert a.pool.ask(uri=CUSTOMERS + "/nobody").status == 404
     a.connect().send(b"no FastCGI").answer()
-    wait_until(lambda: a.figures()["accepted"] >= 5, what="the counters")
+    wait_until(lambda: a.figures()["connections"] >= 5, what="the counters")
     state = a.state()
     pool = state["pool"]
     assert state["version"] and state["ready"] is True
-    assert pool["requests"] == 4 and pool["accepted"] >= 5 and state["events"]["connections_useless"] >= 1
+    assert pool["requests"] == 4 and pool["connections"] >= 5 and state["events"]["connections_useless"] >= 1
     assert (pool["target"], pool["serving"], pool["idle"], pool["active"]) == (2, 2, 2, 0)
     assert pool["generation"] == 1 and pool["databaseUp"] == 1 and pool["databaseConnected"] == 2
     assert 0 < pool["uptimeMs"] < 60000 * PATIENCE and abs(pool["startedMs"] / 1000 - time.time()) < 60 * PATIENCE

@@ -110,7 +110,7 @@ def test_options_stand_where_they_like_and_two_dashes_end_them(db):
 def commands(place):
     """Names of all commands, from the help."""
     lines = place.run(place.bin, "help").stdout.split("\n\n")[1].splitlines()[1:]
-    return [line[2:18].strip() for line in lines if line[2] != " "]
+    return [line[2:21].strip() for line in lines if line[2] != " "]
 
 
 def test_every_command_has_help_with_each_option_and_an_example(place):

@@ -393,6 +393,23 @@ def _():
     fails_api(lambda: commet.plans.get("nobody"), 404, "plan_not_found", "not_found_error", "id")
 
 
+@test("more than 25 plans: older libraries turn the page, newer ones see that there are more")
+def _():
+    made = [raw("POST", "/plans", {"name": f"Plan {number}", "code": code(), "isPublic": True})["id"] for number in range(26)]
+    first = commet.plans.list()
+    assert len(first.data) == 25 and first.has_more is True and first.next_cursor
+    seen = [row.id for row in first.data]
+    assert seen == made[:0:-1]
+    if GENERATION < 7:
+        answer = first
+        while answer.has_more:
+            answer = commet.plans.list(limit=10, cursor=answer.next_cursor)
+            seen += [row.id for row in answer.data]
+        assert set(made) <= set(seen) and len(set(seen)) == len(seen)
+    # What a list does not show is there all the same.
+    assert bare(commet.plans.get(made[0])).id == made[0]
+
+
 @test("plans, prices and groups are managed")
 def _():
     if GENERATION < 5:

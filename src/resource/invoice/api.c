@@ -1,5 +1,5 @@
 /* The invoice calls, and the resource's descriptor. */
-#include "billing/ledger.h"
+#include "billing/settle.h"
 #include "call/reply.h"
 #include "resource/invoice/invoice.h"
 
@@ -41,7 +41,9 @@ static void
 read_status(struct call *c, struct str value, void *into)
 {
 	static const char *const names[] = {
-		"draft", "outstanding", "paid", "void", "uncollectible",
+#define STATE(text) text,
+		INVOICE_STATES(STATE)
+#undef STATE
 	};
 	bool known = false;
 
@@ -107,9 +109,6 @@ list(struct call *c)
 
 /* ---- status ---- */
 
-/* Steps. */
-enum { STEP_LOCK, STEP_LOOK, STEP_INVOICE };
-
 /* What is answered: before 2026-07-24 only what changed. */
 static const struct field_view views[] = {
 	{ V_2026_07_24, INVOICE_SHOWN },
@@ -122,26 +121,16 @@ make_settled(struct write *w, void *what)
 	const struct invoice *wanted = what;
 	struct call          *c = w->call;
 	struct invoice       *i = ARENA_NEW(c->arena, struct invoice, 1);
-	struct life          *l = ARENA_NEW(c->arena, struct life, 1);
-	struct deed          *d = ARENA_NEW(c->arena, struct deed, 1);
-	struct settled        settled;
-	struct row            row, look;
-	enum refusal          why;
+	struct settlement    *s = ARENA_NEW(c->arena, struct settlement, 1);
+	const struct deed    *d = &s->deed;
+	enum settle           came = settle_decide(&w->tx, w->first, &c->tenant.environment,
+	    str_is(wanted->status, "paid"), s);
 
-	if (write_rows(w, STEP_INVOICE) == 0 || write_rows(w, STEP_LOOK) == 0)
+	if (came == SETTLE_MISSING)
 		return stored_missing(c, &invoice_fields);
-	row = write_row(w, STEP_INVOICE, 0);
-	stored_read(&row, &invoice_fields, i);
-	look = write_row(w, STEP_LOOK, 0);
-	ledger_read(&look, c->arena, &c->tenant.environment, l);
-	if (!ledger_read_settled(&row, l, &settled))
-		return call_fail(c, ERR_CONFLICT, "status",
-		    "Only an invoice that is outstanding can be paid or void.");
-	why = str_is(wanted->status, "paid")
-	    ? life_paid(l, &settled, d) : life_void(l, &settled, d);
-	if (why != REFUSE_NOTHING)
-		return call_fail(c, ERR_CONFLICT, "status", "The subscription forbids it.");
-	ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
+	if (came != SETTLE_DONE)
+		return call_fail(c, ERR_CONFLICT, "status", settle_sentences[came]);
+	stored_read(&s->invoice, &invoice_fields, i);
 	i->status = wanted->status;
 	i->updated_ms = i->updated_ms > d->at_ms ? i->updated_ms : d->at_ms;
 	if (d->settle_start_ms) {
@@ -158,7 +147,6 @@ settle(struct call *c)
 	const struct id *id = stored_id(c, &invoice_fields, 0);
 	struct invoice  *wanted = ARENA_NEW(c->arena, struct invoice, 1);
 	struct write     w;
-	struct bind     *b;
 	enum err         e = field_read_body(c, &invoice_status_fields, FIELD_UPDATE, wanted);
 
 	if (e != ERR_OK)
@@ -169,11 +157,7 @@ settle(struct call *c)
 	}
 	write_begin(&w, c);
 	w.careful = true; /* what is written follows from what is read */
-	bind_id(write_step(&w, SQL_BILLING_LOCK_OF), id);
-	b = write_step(&w, SQL_BILLING_LOOK);
-	bind_null(b);
-	bind_id(b, id);
-	bind_id(write_step(&w, SQL_INVOICE_OUTSTANDING), id);
+	settle_ask(&w.tx, &c->tenant.environment, id);
 	return write_run(&w, &answers, wanted);
 }
 

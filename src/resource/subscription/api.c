@@ -9,6 +9,11 @@
 /* Steps of a create, after which come the one that is replaced and the new one. */
 enum { STEP_CUSTOMER, STEP_CREATE_OFFER, STEP_LIVE };
 
+static const struct selection by_id = { "planId", "billingInterval",
+	"There is no plan with this id; a plan's code belongs in planCode." };
+static const struct selection by_code = { "planCode", "billingInterval",
+	"There is no plan with this code." };
+
 static enum err
 read_create(struct call *c, struct subscription *s)
 {
@@ -16,6 +21,7 @@ read_create(struct call *c, struct subscription *s)
 
 	if (e != ERR_OK)
 		return e;
+	s->names = s->plan.ptr ? &by_id : &by_code;
 	if (!s->plan.ptr && !s->plan_code.ptr)
 		call_field(c, "planId", "is required, or planCode");
 	if (s->start.ptr && !clock_read(s->start, &s->life.start_ms))
@@ -81,7 +87,7 @@ meet_live(struct write *w, const struct subscription *wanted, struct subscriptio
 		return ERR_OK;
 	if ((why = life_replace(&live->life, d)) != REFUSE_NOTHING) {
 		c->problem.facts = details_of(c, &live->life);
-		return subscription_refuse(c, why);
+		return subscription_refuse(c, why, NULL);
 	}
 	subscription_save(w, &live->life, d);
 	return ERR_OK;
@@ -185,7 +191,7 @@ make_canceled(struct write *w, void *what)
 		return e;
 	why = life_cancel(&s->life, asked->immediate, asked->reason, d);
 	if (why != REFUSE_NOTHING)
-		return subscription_refuse(w->call, why);
+		return subscription_refuse(w->call, why, NULL);
 	subscription_save(w, &s->life, d);
 	s->canceled_ms = s->life.cancel_asked_ms;
 	s->date_ms = s->life.cancel_ms;
@@ -219,7 +225,7 @@ make_uncanceled(struct write *w, void *what UNUSED)
 	s->canceled_ms = s->life.cancel_asked_ms;
 	s->date_ms = s->life.cancel_ms;
 	if ((why = life_uncancel(&s->life, d)) != REFUSE_NOTHING)
-		return subscription_refuse(w->call, why);
+		return subscription_refuse(w->call, why, NULL);
 	subscription_save(w, &s->life, d);
 	return reply_canceled(w->call, s);
 }

@@ -21,6 +21,11 @@ static const struct field_in preview_in[] = {
 	    0, V_FIRST, V_ENDLESS, &subscription_intervals },
 };
 
+static const struct selection change_names = { "newPlanId", "newBillingInterval",
+	"There is no plan with this id." };
+static const struct selection preview_names = { "planId", "billingInterval",
+	"There is no plan with this id." };
+
 /* ---- what goes out ---- */
 
 /* What is answered. */
@@ -237,7 +242,7 @@ make_changed(struct write *w, void *what)
 	if (asked->life.success_url.ptr)
 		l->success_url = asked->life.success_url;
 	if ((why = life_change(l, &made->offer, &made->change, d)) != REFUSE_NOTHING)
-		return subscription_refuse(c, why);
+		return subscription_refuse(c, why, asked->names);
 	subscription_save(w, l, d);
 	o = &outcomes[made->change.checkout ? 2 : made->change.waits];
 	made->outcome = o->name;
@@ -258,6 +263,7 @@ subscription_change(struct call *c)
 		return e;
 	if (!asked->plan.ptr && !asked->interval.ptr)
 		call_field(c, "newPlanId", "is required, or newBillingInterval");
+	asked->names = &change_names;
 	subscription_check_url(c, asked->life.success_url);
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
@@ -280,7 +286,7 @@ make_preview(struct write *w, void *what)
 	if (why == REFUSE_NOTHING && (made->change.waits || made->change.revoked))
 		why = REFUSE_WAITS;
 	if (why != REFUSE_NOTHING)
-		return subscription_refuse(c, why);
+		return subscription_refuse(c, why, &preview_names);
 	made->at_ms = l->terms.now_ms;
 	return field_reply(c, 200, &plan_change_fields, made, PREVIEW);
 }
@@ -297,6 +303,7 @@ subscription_preview(struct call *c)
 		return e;
 	if (!asked->plan.ptr && !asked->interval.ptr)
 		call_field(c, "planId", "is required");
+	asked->names = &preview_names;
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
 	ask(&w, c, asked);

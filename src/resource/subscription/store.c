@@ -58,26 +58,26 @@ enum err
 subscription_offered(struct write *w, size_t step, const struct subscription *s,
     const struct id *has, struct offer *offer)
 {
-	struct call *c = w->call;
-	struct id    price;
-	struct row   row;
+	const struct selection *names = s->names;
+	struct call            *c = w->call;
+	struct id               price;
+	struct row              row;
 
 	if (write_rows(w, step) == 0)
-		return call_fail(c, ERR_PLAN_NOT_FOUND, s->plan_code.ptr ? "planCode" : "planId",
-		    "There is no plan with this id or code.");
+		return call_fail(c, ERR_PLAN_NOT_FOUND, names->plan, names->no_plan);
 	row = write_row(w, step, 0);
 	ledger_read_offer(&row, offer);
 	if (offer->gone && !(has && id_eq(&offer->plan_id, has)))
-		return call_fail(c, ERR_PLAN_UNAVAILABLE, "planId",
+		return call_fail(c, ERR_PLAN_UNAVAILABLE, names->plan,
 		    "The plan was deleted and can no longer be selected.");
 	if (offer->is_free)
 		return ERR_OK;
 	if (!offer->priced)
-		return call_fail(c, ERR_NO_PRICES, "planId", "The plan has no price.");
+		return call_fail(c, ERR_NO_PRICES, names->plan, "The plan has no price.");
 	if (id_is_nil(&offer->price_id)
 	    || (s->price.ptr && !id_parse(PRICE_PREFIX, s->price, &price)))
 		return call_fail(c, ERR_PRICE_NOT_FOUND,
-		    s->price.ptr ? "priceId" : "billingInterval", "The plan has no such price.");
+		    s->price.ptr ? "priceId" : names->interval, "The plan has no such price.");
 	return ERR_OK;
 }
 
@@ -87,6 +87,7 @@ subscription_save(struct write *w, const struct life *l, const struct deed *d)
 	ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
 }
 
+/* param NULL: the field that selects a plan */
 static const struct {
 	enum err    err;
 	const char *param, *message;
@@ -102,18 +103,21 @@ static const struct {
 	[REFUSE_SCHEDULED] = { ERR_ALREADY_SCHEDULED, "id", "A cancellation is scheduled." },
 	[REFUSE_ENDLESS] = { ERR_ONE_TIME, "id",
 	    "The subscription was paid once and has no end; cancel it at once." },
-	[REFUSE_UNCHANGED] = { ERR_NO_CHANGE, "newPlanId",
+	[REFUSE_UNCHANGED] = { ERR_NO_CHANGE, NULL,
 	    "The subscription has this plan and billing interval already." },
-	[REFUSE_OTHER_GROUP] = { ERR_OTHER_GROUP, "newPlanId",
+	[REFUSE_OTHER_GROUP] = { ERR_OTHER_GROUP, NULL,
 	    "The two plans are not in one plan group." },
-	[REFUSE_WAITS] = { ERR_CHANGE_WAITS, "planId",
+	[REFUSE_WAITS] = { ERR_CHANGE_WAITS, NULL,
 	    "The change would wait for the end of the period and costs nothing now." },
 };
 
 enum err
-subscription_refuse(struct call *c, enum refusal why)
+subscription_refuse(struct call *c, enum refusal why, const struct selection *names)
 {
-	return call_fail(c, refusals[why].err, refusals[why].param, refusals[why].message);
+	const char *param = refusals[why].param;
+
+	return call_fail(c, refusals[why].err, param || !names ? param : names->plan,
+	    refusals[why].message);
 }
 
 void

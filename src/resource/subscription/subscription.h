@@ -24,8 +24,14 @@ enum {
 	MEMBER_REFUSED,
 };
 
+/* How a call names the fields that select a plan and a price; and its words for a missing plan. */
+struct selection {
+	const char *plan, *interval, *no_plan;
+};
+
 struct subscription {
 	struct life life;                  /* first: billing/ledger.h has its columns */
+	const struct selection *names;     /* of a request */
 	struct str  customer;              /* of a request: either id */
 	struct str  plan, plan_code, interval, price, start;
 	struct str  reason;
@@ -102,8 +108,8 @@ enum err subscription_offered(struct write *w, size_t step, const struct subscri
 /* Adds the step that writes what happened. */
 void subscription_save(struct write *w, const struct life *l, const struct deed *d);
 
-/* Ends a call that was refused. */
-enum err subscription_refuse(struct call *c, enum refusal why);
+/* Ends a call that was refused; names may be NULL where no plan is selected. */
+enum err subscription_refuse(struct call *c, enum refusal why, const struct selection *names);
 
 /* Adds a fault if it was given and is no address. */
 void subscription_check_url(struct call *c, struct str url);

@@ -152,6 +152,7 @@ def test_the_price_is_found_by_interval_by_id_or_by_default(shop):
 def test_what_is_not_there_is_named(shop, db):
     customer, plan = shop.customer(), shop.plan(("monthly", 2900))
     other, unpriced, deleted = shop.plan(("weekly", 1)), shop.plan(), shop.plan(("monthly", 1), grouped=False)
+    codes = {one: shop.client.get(f"/plans/{one}").data["code"] for one in (plan, unpriced, deleted)}
     shop.client.call("DELETE", f"/plans/{deleted}").ok()
     foreign = shop.client.get(f"/plans/{other}").data["prices"][0]["id"]
     with nothing_written(db):
@@ -165,10 +166,20 @@ def test_what_is_not_there_is_named(shop, db):
             ({"priceId": "x"}, "price_not_found", 404, "priceId"),
             ({"priceId": foreign}, "price_not_found", 404, "priceId"),
             ({"planId": unpriced}, "no_prices_configured", 409, "planId"),
+            ({"planId": None, "planCode": codes[unpriced]}, "no_prices_configured", 409, "planCode"),
             ({"planId": deleted}, "plan_unavailable", 409, "planId"),
+            ({"planId": None, "planCode": codes[deleted]}, "plan_unavailable", 409, "planCode"),
         ):
             error = shop.client.post("/subscriptions", {"customerId": customer["id"], "planId": plan, **body}, idem=uid("k")).error(code, status)
             assert error["param"] == param, body
+        # planId comes first, and takes no code.
+        for body, param, message in (
+            ({"planId": codes[plan]}, "planId", "There is no plan with this id; a plan's code belongs in planCode."),
+            ({"planId": codes[plan], "planCode": codes[plan]}, "planId", "There is no plan with this id; a plan's code belongs in planCode."),
+            ({"planCode": plan}, "planCode", "There is no plan with this code."),
+        ):
+            error = shop.client.post("/subscriptions", {"customerId": customer["id"], **body}).error("plan_not_found", 404)
+            assert (error["param"], error["message"]) == (param, message)
 
 
 def test_bad_values_of_a_create_are_named(shop, db):
@@ -432,11 +443,15 @@ def test_by_invoice_a_change_is_done_at_once_and_a_surplus_is_kept(by_invoice):
 def test_changes_are_refused(shop, db):
     plan, other = shop.plan(("monthly", 1000), ("yearly", 9000)), shop.plan(("monthly", 1000), grouped=False)
     pending, active = shop.subscribe(shop.customer(), plan).ok(201).data, shop.active(plan)
+    code = shop.client.get(f"/plans/{plan}").data["code"]
     with nothing_written(db):
-        for verb, key in (("change-plan", "newPlanId"), ("preview-change", "planId")):
-            shop.call(active, verb, {key: other}).error("plans_not_in_same_group", 400)
-            shop.call(active, verb, {key: plan}).error("no_change_requested", 400)
-            shop.call(active, verb, {key: "pln_" + "0" * 22}).error("plan_not_found", 404)
+        for verb, key, interval in (("change-plan", "newPlanId", "newBillingInterval"), ("preview-change", "planId", "billingInterval")):
+            assert shop.call(active, verb, {key: other}).error("plans_not_in_same_group", 400)["param"] == key
+            assert shop.call(active, verb, {key: plan}).error("no_change_requested", 400)["param"] == key
+            assert shop.call(active, verb, {interval: "weekly"}).error("price_not_found", 404)["param"] == interval
+            for missing in ("pln_" + "0" * 22, code):
+                error = shop.call(active, verb, {key: missing}).error("plan_not_found", 404)
+                assert (error["param"], error["message"]) == (key, "There is no plan with this id.")
             shop.call(pending, verb, {key: plan}).error("subscription_not_active", 409)
             shop.call(active, verb, {}).invalid(key)
     shop.call(active, "cancel").ok()
