@@ -22,7 +22,7 @@ route_labels(size_t number, char *out, size_t size)
 	const struct route *route = route_at(number);
 
 	if (route)
-		snprintf(out, size, "route=\"/%s\",method=\"%s\"", route->pattern,
+		snprintf(out, size, "route=\"/%s\",method=\"%s\"", route_text(route),
 		    method_names[route->method]);
 	else
 		snprintf(out, size, "route=\"none\",method=\"none\"");

@@ -58,7 +58,7 @@ view_route(uint32_t number, char *out, size_t size)
 	const struct route *route = route_at(number);
 
 	if (route)
-		snprintf(out, size, "%s /%s", method_names[route->method], route->pattern);
+		snprintf(out, size, "%s /%s", method_names[route->method], route_text(route));
 	else
 		snprintf(out, size, "none");
 }

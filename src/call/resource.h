@@ -54,6 +54,13 @@ struct route {
 	handler_fn  *handle;
 };
 
+/* The pattern without the slash that a page's begins with. */
+static inline const char *
+route_text(const struct route *r)
+{
+	return r->pattern + (r->pattern[0] == '/');
+}
+
 /* A unique constraint of its tables that a request can break, and the problem if it does. */
 struct constraint {
 	const char *name;    /* PostgreSQL's */

@@ -5,6 +5,7 @@
 #include "billing/behind.h"
 #include "billing/ledger.h"
 #include "billing/money.h"
+#include "billing/settle.h"
 #include "call/write.h"
 #include "http/html.h"
 #include "site/site.h"
@@ -259,47 +260,58 @@ struct asked {
 	bool                   did;
 };
 
-/* Steps. */
-enum { STEP_LOCK, STEP_LOOK, STEP_INVOICE };
+/* Steps of what is done with a trial. */
+enum { STEP_LOCK, STEP_LOOK };
 
-static enum refusal
-decide(struct write *w, const struct asked *asked, struct life *l, struct deed *d)
+/* By then it may have begun, or be over. */
+static bool
+decide_trial(struct write *w, const struct asked *asked)
 {
-	bool           declines = asked->deed == DEED_DECLINE;
-	struct settled settled;
-	struct row     row;
+	struct call *c = w->call;
+	struct life *l = ARENA_NEW(c->arena, struct life, 1);
+	struct deed *d = ARENA_NEW(c->arena, struct deed, 1);
+	struct row   row;
+	enum refusal why;
 
-	if (is_trial(asked->checkout))
-		return declines ? life_cancel(l, true, STR_NONE, d) : life_confirm(l, d);
-	row = write_row(w, STEP_INVOICE, 0);
-	if (!ledger_read_settled(&row, l, &settled))
-		return REFUSE_SETTLED;
-	return declines ? life_void(l, &settled, d) : life_paid(l, &settled, d);
+	if (write_rows(w, STEP_LOOK) == 0)
+		return false;
+	row = write_row(w, STEP_LOOK, 0);
+	ledger_read(&row, c->arena, &c->tenant.environment, l);
+	if (!life_is_at_checkout(l))
+		return false;
+	why = asked->deed == DEED_DECLINE ? life_cancel(l, true, STR_NONE, d) : life_confirm(l, d);
+	if (why == REFUSE_NOTHING)
+		ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
+	return why == REFUSE_NOTHING;
 }
 
 /* What another click has done meanwhile is not done again. */
 static enum err
 make_done(struct write *w, void *what)
 {
-	struct asked *asked = what;
-	struct call  *c = w->call;
-	struct life  *l = ARENA_NEW(c->arena, struct life, 1);
-	struct deed  *d = ARENA_NEW(c->arena, struct deed, 1);
-	struct row    row;
-	enum err      e;
+	struct asked      *asked = what;
+	struct settlement *s = ARENA_NEW(w->call->arena, struct settlement, 1);
+	enum settle        came;
 
-	asked->did = false;
-	if (write_rows(w, STEP_LOOK) == 0
-	    || (!is_trial(asked->checkout) && write_rows(w, STEP_INVOICE) == 0))
+	if (is_trial(asked->checkout)) { /* before it begins, nothing is due */
+		asked->did = decide_trial(w, asked);
 		return ERR_OK;
-	row = write_row(w, STEP_LOOK, 0);
-	ledger_read(&row, c->arena, &c->tenant.environment, l);
-	if ((e = behind_check(w, l)) != ERR_OK)
-		return e;
-	asked->did = life_is_at_checkout(l) && decide(w, asked, l, d) == REFUSE_NOTHING;
-	if (asked->did)
-		ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
-	return ERR_OK;
+	}
+	came = settle_decide(&w->tx, w->first, &w->call->tenant.environment,
+	    asked->deed == DEED_PAY, s);
+	asked->did = came == SETTLE_DONE;
+	return came == SETTLE_BEHIND ? behind_check(w, &s->life) : ERR_OK;
+}
+
+static void
+ask_trial(struct write *w, const struct id *subscription)
+{
+	struct bind *b;
+
+	bind_id(write_step(w, SQL_BILLING_LOCK), subscription);
+	b = write_step(w, SQL_BILLING_LOOK);
+	bind_id(b, subscription);
+	bind_null(b);
 }
 
 static enum err
@@ -308,18 +320,14 @@ run(struct call *c, struct asked *asked)
 	static const struct answers answers = { .make = make_done };
 	const struct checkout      *k = asked->checkout;
 	struct write                w;
-	struct bind                *b;
 
 	write_begin(&w, c);
 	w.careful = true;  /* what is written follows from what is read */
 	w.tx.again = true; /* a second run finds what the first one did */
-	bind_id(write_step(&w, is_trial(k) ? SQL_BILLING_LOCK : SQL_BILLING_LOCK_OF),
-	    is_trial(k) ? &k->subscription : &k->invoice);
-	b = write_step(&w, SQL_BILLING_LOOK);
-	bind_id(b, is_trial(k) ? &k->subscription : NULL);
-	bind_id(b, is_trial(k) ? NULL : &k->invoice);
-	if (!is_trial(k))
-		bind_id(write_step(&w, SQL_INVOICE_OUTSTANDING), &k->invoice);
+	if (is_trial(k))
+		ask_trial(&w, &k->subscription);
+	else
+		settle_ask(&w.tx, &c->tenant.environment, &k->invoice);
 	return behind_run(&w, &answers, asked);
 }
 

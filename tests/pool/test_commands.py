@@ -346,6 +346,7 @@ BILLING = [
     ("invoice_line", "invoice_id, position, description, quantity, unit_amount, amount", "gen_random_uuid(), 1, 'd', 1, 1, 1"),
     ("invoice_counter", "last", "1"),
     ("customer_credit", "customer_id, balance", "gen_random_uuid(), 1"),
+    ("billing_failure", "subscription_id, due_at, tries, try_at", "gen_random_uuid(), now(), 1, now()"),
     ("test_clock_run", "id, started_at, target_at, estimated", "gen_random_uuid(), now(), now() + interval '1 day', 0"),
     ("test_clock_item", "run_id, position, subscription_id, what, due_at, done", "gen_random_uuid(), 1, gen_random_uuid(), 'renew', now(), true"),
 ]

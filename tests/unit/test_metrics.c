@@ -108,6 +108,7 @@ counters_of_all_places_are_added_up_also_of_empty_ones(void **state)
 	text = metrics(s);
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"4xx\"} 3");
 	assert_line(text, "clientele_requests_total{route=\"/customers/{id}\",method=\"GET\",code=\"2xx\"} 0");
+	assert_line(text, "clientele_requests_total{route=\"/invoices/{token}\",method=\"GET\",code=\"2xx\"} 0");
 	assert_line(text, "clientele_requests_total{route=\"none\",method=\"none\",code=\"4xx\"} 1");
 	assert_line(text, "clientele_requests_slow_total 2");
 	assert_line(text, "clientele_connections_accepted_total 2");
