@@ -398,6 +398,21 @@ conn_read(struct conn *c, struct request *req)
 
 /* ---- writing */
 
+static void
+read_to_end(struct conn *c)
+{
+	char    nobody[STEP_BYTES / 4];
+	ssize_t n;
+
+	/* The poller tells of changes alone, so all that is there is read; end_ms bounds it. */
+	do
+		n = recv(c->peer.fd, nobody, sizeof(nobody), MSG_DONTWAIT);
+	while (n > 0 && clock_mono_ms() < c->end_ms);
+	c->deadline_ms = clock_mono_ms() + SILENT_MS;
+	if (n == 0 || (n == -1 && errno != EAGAIN) || c->deadline_ms > c->end_ms)
+		conn_close(c);
+}
+
 /* The answer is out. */
 static void
 finish(struct conn *c)
@@ -417,7 +432,7 @@ finish(struct conn *c)
 	}
 	c->state = CONN_ENDING;
 	c->end_ms = clock_mono_ms() + c->fcgi->timeout_ms;
-	c->deadline_ms = clock_mono_ms() + SILENT_MS;
+	read_to_end(c); /* no event tells of a peer that has left before */
 }
 
 /* How many bytes were taken; -1: the connection ends here. */
@@ -463,21 +478,6 @@ conn_answer(struct conn *c, const struct response *res, bool keep)
 		c->state = CONN_WRITING;
 		c->deadline_ms = clock_mono_ms() + c->fcgi->timeout_ms;
 	}
-}
-
-static void
-read_to_end(struct conn *c)
-{
-	char    nobody[STEP_BYTES / 4];
-	ssize_t n;
-
-	/* The poller tells of changes alone, so all that is there is read; end_ms bounds it. */
-	do
-		n = recv(c->peer.fd, nobody, sizeof(nobody), MSG_DONTWAIT);
-	while (n > 0 && clock_mono_ms() < c->end_ms);
-	c->deadline_ms = clock_mono_ms() + SILENT_MS;
-	if (n == 0 || (n == -1 && errno != EAGAIN) || c->deadline_ms > c->end_ms)
-		conn_close(c);
 }
 
 void

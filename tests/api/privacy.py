@@ -37,13 +37,15 @@ REPLACED = re.compile(rb'["\\\x00-\x1f\x7f]+')
 
 
 def vocabulary():
-    """Words that are our own: members, paths, codes, statements; the log has some of them."""
+    """Words that are our own: members, paths, codes, statements, keys of the configuration; the log has some of them."""
     words = set(re.findall(r"[\w.-]+", json.dumps([list(document.document()["paths"]), document.document()["x-errors"]])))
     document.walk(document.document()["components"]["schemas"], lambda node: words.update(
         node["properties"] if isinstance(node.get("properties"), dict) else ()))
     for path in (ROOT / "sql" / "query").glob("*.sql"):
         for name in re.findall(r"(?m)^-- name: (\w+)", path.read_text()):
             words.update(name.split("_"))
+    for name in re.findall(r"(?m)^#?(\w+) =", (ROOT / "conf" / "clientele.conf").read_text()):
+        words.update((name, *name.split("_")))
     return {word.encode() for word in words}
 
 

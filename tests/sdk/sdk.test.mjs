@@ -471,7 +471,7 @@ test("a customer subscribes, pays, changes the plan and cancels", async () => {
 		assert.equal(later.scheduled, true);
 		assert.match(later.scheduledFor, times);
 		assert.equal((await subscriptions.list({ customerId: customer.id })).data[0].scheduledPlanChange.newPlanId, small.id);
-		isAPIError(await fails(subscriptions.changePlan({ id: made.id, newPlanId: large.id, newBillingInterval: "weekly" })), 404, "price_not_found", "not_found_error", "billingInterval");
+		isAPIError(await fails(subscriptions.changePlan({ id: made.id, newPlanId: large.id, newBillingInterval: "weekly" })), 404, "price_not_found", "not_found_error", "newBillingInterval");
 	}
 
 	const canceled = (await subscriptions.cancel(ofSubscription(made.id, { reason: "too dear" }))).data;

@@ -38,6 +38,7 @@ UNSENT = {
     **{name: "the command line's" for name in ("api_key_end", "api_key_find", "api_key_get", "api_key_limit", "api_key_list_all",
                                                "environment_living_keys")},
     **{name: "of a sandbox alone: tests/api/test_clock" for name in STATEMENTS if name.startswith("test_clock_")},
+    **{name: "the pages' for people, whose address says which environment it is: tests/api/site" for name in STATEMENTS if name.startswith("site_")},
     "billing_claim_of": "the clerk's: tests/app/test_billing.c",
     "billing_claim_one": "where a deadline is due: tests/app/test_billing.c",
     "billing_recovered": "where a deadline has failed: tests/app/test_billing.c",
