@@ -365,6 +365,12 @@ hear_notice(void *lane, const PGresult *notice)
 }
 
 void
+lane_listen(struct lane *l)
+{
+	PQsetNoticeReceiver(l->conn, hear_notice, l);
+}
+
+void
 lane_settle(struct lane *l, bool quietly)
 {
 	if (!l->conn) {
@@ -380,7 +386,7 @@ lane_settle(struct lane *l, bool quietly)
 	l->next_try_ms = 0;
 	l->logged[0] = '\0';
 	l->unreplicated = false;
-	PQsetNoticeReceiver(l->conn, hear_notice, l);
+	lane_listen(l);
 }
 
 /* ---- one call for many transactions */

@@ -60,6 +60,9 @@ void lane_attempt(struct lane *l);
 /* What follows from an attempt: the back-off and, unless quietly, the log. */
 void lane_settle(struct lane *l, bool quietly);
 
+/* Hears PostgreSQL's notices. Again when the lane has moved: the connection knows its address. */
+void lane_listen(struct lane *l);
+
 /* Connected, and between two transactions. */
 bool lane_is_usable(const struct lane *l);
 

@@ -1177,10 +1177,12 @@ lanes_adopt(struct lanes *l, struct db *db)
 	free(db->lane);
 	db->lane = NULL;
 	db->lanes = l;
-	if (s->lane.conn)
-		open_seat(s);
-	else
+	if (!s->lane.conn) {
 		note_change(l);
+		return;
+	}
+	lane_listen(&s->lane);
+	open_seat(s);
 }
 
 void
