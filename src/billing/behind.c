@@ -13,7 +13,7 @@ behind_check(struct write *w, const struct life *l)
 	w->first_advance = &l->id;
 	return call_fail(w->call, ERR_UNAVAILABLE, NULL,
 	    "Something that was due before this has not been carried out yet. "
-	    "Nothing was done; try again.");
+	    "The change was not made; try again.");
 }
 
 /* False: the problem says why it is still behind. */
