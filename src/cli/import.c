@@ -1,0 +1,678 @@
+/* clientele import: customers from a file. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "cli/listing.h"
+#include "cli/progress.h"
+#include "resource/customer/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	/* Of a transaction: measured, see doc/performance.md. */
+	CHUNK_LINES = 4000,
+	CHUNK_BYTES = 2 * 1024 * 1024,
+	NAMES_SLOTS = 4 * CHUNK_LINES, /* of a set with room to spare */
+	BLOCK_BYTES = 64 * 1024,
+	AGAIN_MAX = 10,
+};
+
+/* Lines that are written together. One chunk is read while the other is written. */
+struct chunk {
+	struct arena        arena;
+	struct import_line *lines;
+	size_t              count;
+	int64_t             bytes, line; /* of the file, behind its last line */
+	enum sheet_next     next;        /* what follows; SHEET_RECORD: more lines */
+	const struct str  **names;       /* a set of their external ids */
+};
+
+struct importing {
+	struct owner                   *owner;
+	const struct owner_environment *place;
+	struct import_rules             rules;
+	struct import_reader            reader;
+	struct sheet                    sheet;
+	struct chunk                    chunks[2];
+	bool                            dry;
+	const char                     *path; /* of the file, for sentences */
+	int                             fd;
+	char                            results_path[PATH_MAX];
+	int                             results_fd;
+	/* The import: what is known of it, and how far it has got. */
+	struct id                       id;
+	unsigned char                   digest[HASH_BYTES];
+	int64_t                         lines, count[IMPORT__RESULTS];
+	int64_t                         bytes, result_bytes;
+	struct progress                 progress;
+	/* Of the chunk that is written. */
+	struct chunk                   *chunk;
+	struct arena                    arena;
+	struct buf                      results;
+	int64_t                         counted[IMPORT__RESULTS];
+	size_t                          step;
+	bool                            overtaken; /* somebody else goes on with this import */
+	bool                            again;
+	int                             error; /* errno of the file of results */
+};
+
+/* ---- the file */
+
+static int
+unreadable(const struct importing *im)
+{
+	return cmd_fail(EXIT_DATA, "\"%s\" cannot be read: %s.", im->path, strerror(errno));
+}
+
+/* Standard input is kept in a file without a name: it is read three times. */
+static int
+spool(struct importing *im)
+{
+	char    block[BLOCK_BYTES];
+	FILE   *file = tmpfile();
+	ssize_t n;
+
+	if (!file)
+		return cmd_fail(EXIT_OS, "there is no room for standard input: %s.",
+		    strerror(errno));
+	im->fd = dup(fileno(file));
+	while ((n = read(STDIN_FILENO, block, sizeof(block))) > 0)
+		if (fwrite(block, 1, (size_t)n, file) != (size_t)n)
+			break;
+	if (n != 0 || fclose(file) != 0 || im->fd == -1)
+		return cmd_fail(EXIT_OS, "standard input cannot be kept: %s.", strerror(errno));
+	return 0;
+}
+
+static int
+open_file(struct importing *im, const char *path)
+{
+	struct stat st;
+
+	im->path = path;
+	if (strcmp(path, "-") == 0)
+		return spool(im);
+	im->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (im->fd == -1 || fstat(im->fd, &st) == -1)
+		return unreadable(im);
+	return S_ISREG(st.st_mode) ? 0
+	    : cmd_fail(EXIT_DATA, "\"%s\" is not a file; \"-\" is standard input.", path);
+}
+
+static bool
+ends_in(struct str path, struct str suffix)
+{
+	return path.len > suffix.len
+	    && str_eq_nocase((struct str) { path.ptr + path.len - suffix.len, suffix.len }, suffix);
+}
+
+/* As it is said, named, or begins. */
+static enum sheet_format
+format_of(const struct importing *im, struct str said)
+{
+	struct str path = str_of(im->path);
+	char       head[64];
+	ssize_t    n = pread(im->fd, head, sizeof(head), 0);
+	struct str begins = { head, n > 0 ? (size_t)n : 0 };
+
+	if (said.ptr)
+		return str_is(said, "csv") ? SHEET_CSV : SHEET_NDJSON;
+	if (ends_in(path, STR(".csv")))
+		return SHEET_CSV;
+	if (ends_in(path, STR(".ndjson")) || ends_in(path, STR(".jsonl")))
+		return SHEET_NDJSON;
+	begins = str_trim(begins);
+	return begins.len && begins.ptr[0] == '{' ? SHEET_NDJSON : SHEET_CSV;
+}
+
+static int
+refused(const struct importing *im, enum sheet_next next)
+{
+	return next == SHEET_FAILED ? unreadable(im)
+	    : cmd_fail(EXIT_DATA, "\"%s\": %s; nothing was imported.", im->path, im->sheet.why);
+}
+
+/* A hash of the rules and the file: which import this is. */
+static bool
+digest(struct importing *im)
+{
+	char       *block = must_alloc(BLOCK_BYTES);
+	struct str  parts[2] = { STR("") };
+	int64_t     at = 0;
+	ssize_t     n;
+	char        rules[3] = { (char)im->rules.conflict, im->rules.created_at,
+		       (char)im->sheet.format };
+
+	parts[1] = (struct str) { rules, sizeof(rules) };
+	hash_parts(parts, 2, im->digest);
+	parts[0] = (struct str) { (const char *)im->digest, HASH_BYTES };
+	while ((n = pread(im->fd, block, BLOCK_BYTES, at)) > 0) {
+		parts[1] = (struct str) { block, (size_t)n };
+		hash_parts(parts, 2, im->digest);
+		at += n;
+	}
+	free(block);
+	return n == 0;
+}
+
+/* Reads all of it once, so that a file that cannot be imported as a whole is refused before. */
+static int
+survey(struct importing *im)
+{
+	struct arena    scratch;
+	struct record   record;
+	enum sheet_next next = SHEET_RECORD;
+	const char     *why;
+
+	if (im->sheet.format == SHEET_CSV) {
+		next = sheet_next(&im->sheet, &im->owner->arena, &record);
+		if (next == SHEET_END)
+			return cmd_fail(EXIT_DATA, "\"%s\" has no line of names.", im->path);
+		if (next == SHEET_RECORD
+		    && !import_read_names(&im->reader, &im->owner->arena, &record, &why))
+			return cmd_fail(EXIT_DATA, "\"%s\": %s; nothing was imported.", im->path,
+			    why);
+	}
+	im->chunks[0].bytes = im->chunks[1].bytes = im->sheet.bytes;
+	im->chunks[0].line = im->chunks[1].line = im->sheet.line;
+	arena_init(&scratch);
+	for (; next == SHEET_RECORD; im->lines++) {
+		arena_reset(&scratch);
+		next = sheet_next(&im->sheet, &scratch, &record);
+	}
+	im->lines--;
+	arena_fini(&scratch);
+	if (next != SHEET_END)
+		return refused(im, next);
+	return digest(im) ? 0 : unreadable(im);
+}
+
+/* ---- what is known of it */
+
+/* Adds what an earlier run has done. */
+static void
+take_state(struct importing *im, const struct row *row)
+{
+	im->id = row_id(row, COL_IMPORT_ID);
+	im->count[IMPORT_CREATED] = row_i64(row, COL_IMPORT_CREATED);
+	im->count[IMPORT_EXISTING] = row_i64(row, COL_IMPORT_EXISTING);
+	im->count[IMPORT_UPDATED] = row_i64(row, COL_IMPORT_UPDATED);
+	im->count[IMPORT_FAILED] = row_i64(row, COL_IMPORT_FAILED);
+	im->bytes = row_i64(row, COL_IMPORT_BYTES);
+	im->result_bytes = row_i64(row, COL_IMPORT_RESULT_BYTES);
+	im->chunks[0].line = row_i64(row, COL_IMPORT_LINE);
+}
+
+static void
+begin_tx(struct importing *im, struct tx *tx)
+{
+	arena_reset(&im->arena);
+	tx_init(tx, im->owner->db, &im->arena);
+	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &im->place->id);
+}
+
+static struct bind *
+add_step(struct importing *im, struct tx *tx, enum sql_id statement)
+{
+	return owner_step(tx, statement, im->place);
+}
+
+static struct str
+digest_view(const struct importing *im)
+{
+	return (struct str) { (const char *)im->digest, HASH_BYTES };
+}
+
+static int
+begin_anew(struct importing *im, bool forget)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	im->id = id_new();
+	im->bytes = im->chunks[0].bytes;
+	begin_tx(im, &tx);
+	if (forget)
+		bind_text(add_step(im, &tx, SQL_IMPORT_FORGET), digest_view(im));
+	b = add_step(im, &tx, SQL_IMPORT_BEGIN);
+	bind_id(b, &im->id);
+	bind_text(b, digest_view(im));
+	bind_i64(b, im->lines);
+	bind_i64(b, im->bytes);
+	bind_i64(b, im->chunks[0].line);
+	return owner_run(&tx);
+}
+
+/* *done: the same file was imported before, by the same rules. */
+static int
+find_or_begin(struct importing *im, bool again, bool *done)
+{
+	struct tx  tx;
+	struct row row;
+	int        code;
+	bool       known;
+
+	begin_tx(im, &tx);
+	tx.reads = true;
+	bind_text(add_step(im, &tx, SQL_IMPORT_FIND), digest_view(im));
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	known = tx_rows(&tx, 1) > 0;
+	row = known ? tx_row(&tx, 1, 0) : (struct row) { 0 };
+	*done = known && !row_is_null(&row, COL_IMPORT_ENDED_AT);
+	if (!known || (*done && again)) {
+		*done = false;
+		return begin_anew(im, known);
+	}
+	take_state(im, &row);
+	if (!*done)
+		cmd_say("going on with the import of this file, of which %jd of %jd lines are "
+		    "done.", (intmax_t)row_i64(&row, COL_IMPORT_READ), (intmax_t)im->lines);
+	return 0;
+}
+
+/* ---- the file of results */
+
+static int
+open_results(struct importing *im, struct str said)
+{
+	struct stat file, results;
+	const char *path = im->results_path;
+
+	if (said.ptr)
+		snprintf(im->results_path, PATH_MAX, "%.*s", STR_ARGS(said));
+	else if (strcmp(im->path, "-") == 0)
+		snprintf(im->results_path, PATH_MAX, "import.results");
+	else
+		snprintf(im->results_path, PATH_MAX, "%s.results", im->path);
+	im->results_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (im->results_fd == -1)
+		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", path,
+		    strerror(errno));
+	if (fstat(im->fd, &file) == 0 && fstat(im->results_fd, &results) == 0
+	    && file.st_dev == results.st_dev && file.st_ino == results.st_ino)
+		return cmd_fail(EXIT_USAGE, "--results must be another file.");
+	return 0;
+}
+
+/* What a run that was killed wrote behind the last line that counts goes away. */
+static int
+cut_results(struct importing *im)
+{
+	struct stat st;
+
+	if (fstat(im->results_fd, &st) == 0 && st.st_size < im->result_bytes)
+		cmd_say("\"%s\" lacks results of the run before.", im->results_path);
+	return ftruncate(im->results_fd, im->result_bytes) == 0 ? 0
+	    : cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", im->results_path,
+		strerror(errno));
+}
+
+static bool
+write_results(struct importing *im)
+{
+	struct str rest = buf_view(&im->results);
+	int64_t    at = im->result_bytes;
+
+	while (rest.len) {
+		ssize_t n = pwrite(im->results_fd, rest.ptr, rest.len, at);
+
+		if (n == -1 && errno != EINTR) {
+			im->error = errno;
+			return false;
+		}
+		n = n == -1 ? 0 : n;
+		rest = (struct str) { rest.ptr + n, rest.len - (size_t)n };
+		at += n;
+	}
+	return true;
+}
+
+/* ---- reading a chunk */
+
+static bool
+has_name(struct chunk *chunk, const struct str *name)
+{
+	unsigned char hash[HASH_BYTES];
+	size_t        slot;
+
+	hash_parts(name, 1, hash);
+	memcpy(&slot, hash, sizeof(slot));
+	for (slot %= NAMES_SLOTS; chunk->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
+		if (str_eq(*chunk->names[slot], *name))
+			return true;
+	chunk->names[slot] = name;
+	return false;
+}
+
+/* Up to a line with an external id that the chunk has already: that one begins the next. */
+static void
+fill(struct importing *im, struct chunk *chunk)
+{
+	struct sheet *s = &im->sheet;
+	int64_t       begins = s->bytes;
+
+	arena_reset(&chunk->arena);
+	im->reader.call.arena = &chunk->arena;
+	chunk->lines = ARENA_NEW(&chunk->arena, struct import_line, CHUNK_LINES);
+	chunk->names = ARENA_NEW(&chunk->arena, const struct str *, NAMES_SLOTS);
+	chunk->next = SHEET_RECORD;
+	for (chunk->count = 0; chunk->count < CHUNK_LINES; chunk->count++) {
+		struct import_line *line = &chunk->lines[chunk->count];
+		const struct str   *name = &line->customer.external_id;
+		int64_t             bytes = s->bytes, before = s->line;
+		struct record       record;
+
+		if (bytes - begins > CHUNK_BYTES)
+			break;
+		chunk->next = sheet_next(s, &chunk->arena, &record);
+		if (chunk->next != SHEET_RECORD)
+			break;
+		import_read(&im->reader, &record, line);
+		if (line->broken || !name->ptr || !has_name(chunk, name))
+			continue;
+		if (!sheet_seek(s, bytes, before))
+			chunk->next = SHEET_FAILED;
+		break;
+	}
+	chunk->bytes = s->bytes;
+	chunk->line = s->line;
+}
+
+/* ---- writing it */
+
+static bool
+tell_lines(struct importing *im)
+{
+	struct chunk *chunk = im->chunk;
+
+	memset(im->counted, 0, sizeof(im->counted));
+	buf_reset(&im->results, SIZE_MAX / 2);
+	for (size_t i = 0; i < chunk->count; i++) {
+		im->counted[chunk->lines[i].result]++;
+		import_tell(&im->results, &chunk->lines[i]);
+	}
+	return write_results(im);
+}
+
+/* Within the transaction, so that no line is done without its result, and none twice. */
+static bool
+decide(struct tx *tx, void *with)
+{
+	struct importing *im = with;
+	struct chunk     *chunk = im->chunk;
+	struct row        hold = tx_row(tx, 1, 0);
+	struct bind      *b;
+
+	im->overtaken = !row_bool(&hold, COL_IMPORT_HOLD_HOLDS);
+	im->again = !im->overtaken && !import_written(tx, im->step, &im->rules, chunk->lines,
+	    chunk->count, false);
+	if (im->overtaken || im->again || !tell_lines(im))
+		return false;
+	b = add_step(im, tx, SQL_IMPORT_ADVANCE);
+	bind_id(b, &im->id);
+	bind_i64(b, chunk->bytes);
+	bind_i64(b, chunk->line);
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		bind_i64(b, im->counted[i]);
+	bind_i64(b, im->result_bytes + (int64_t)im->results.len);
+	bind_bool(b, chunk->next == SHEET_END);
+	return true;
+}
+
+static void
+count(struct importing *im)
+{
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		im->count[i] += im->counted[i];
+	im->bytes = im->chunk->bytes;
+	im->result_bytes += (int64_t)im->results.len;
+}
+
+static int
+stopped(const struct importing *im)
+{
+	if (im->overtaken)
+		return cmd_fail(EXIT_BUSY, "another process imports this file.");
+	if (im->error)
+		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s. The same command goes "
+		    "on from here.", im->results_path, strerror(im->error));
+	return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The same "
+	    "command goes on from here.");
+}
+
+static int
+write_once(struct importing *im)
+{
+	struct chunk  *chunk = im->chunk;
+	struct tx      tx;
+	struct bind   *b;
+	enum db_status status;
+
+	begin_tx(im, &tx);
+	b = add_step(im, &tx, SQL_IMPORT_HOLD);
+	bind_id(b, &im->id);
+	bind_i64(b, im->bytes);
+	im->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, false);
+	tx.then = decide;
+	tx.with = im;
+	status = tx_run(&tx);
+	if (status == DB_OK)
+		return 0;
+	if (tx.outcome == TX_UNKNOWN || status == DB_GONE)
+		cmd_say("the same command goes on where this one ended.");
+	return owner_failed(&tx, status);
+}
+
+static int
+write_chunk(struct importing *im)
+{
+	int code;
+
+	for (int times = 0; times < AGAIN_MAX; times++) {
+		im->again = false;
+		if ((code = write_once(im)) != 0)
+			return code;
+		if (im->again)
+			continue;
+		if (im->overtaken || im->error)
+			break;
+		count(im);
+		return 0;
+	}
+	return stopped(im);
+}
+
+/* What would be done, as far as the customers that there are now say. */
+static int
+try_chunk(struct importing *im)
+{
+	struct chunk *chunk = im->chunk;
+	struct tx     tx;
+	int           code;
+
+	begin_tx(im, &tx);
+	tx.reads = true;
+	im->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, true);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	if (!import_written(&tx, im->step, &im->rules, chunk->lines, chunk->count, true)
+	    || !tell_lines(im))
+		return stopped(im);
+	count(im);
+	return 0;
+}
+
+/* ---- all of it */
+
+struct filling {
+	struct importing *im;
+	struct chunk     *chunk;
+};
+
+static void *
+fill_aside(void *what)
+{
+	struct filling *f = what;
+
+	fill(f->im, f->chunk);
+	return NULL;
+}
+
+static void
+tell_progress(struct importing *im)
+{
+	int64_t done = 0;
+	char    more[120];
+
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		done += im->count[i];
+	snprintf(more, sizeof(more), "created %jd, existing %jd, updated %jd, failed %jd",
+	    (intmax_t)im->count[IMPORT_CREATED], (intmax_t)im->count[IMPORT_EXISTING],
+	    (intmax_t)im->count[IMPORT_UPDATED], (intmax_t)im->count[IMPORT_FAILED]);
+	progress_tell(&im->progress, done, more);
+}
+
+/* While a chunk is written, the next one is read. */
+static int
+write_all(struct importing *im)
+{
+	int code = 0;
+
+	fill(im, &im->chunks[0]);
+	for (int n = 0; code == 0; n = !n) {
+		struct filling f = { im, &im->chunks[!n] };
+		bool           more = im->chunks[n].next == SHEET_RECORD;
+		pthread_t      thread;
+		bool           aside = more && pthread_create(&thread, NULL, fill_aside, &f) == 0;
+
+		im->chunk = &im->chunks[n];
+		if (im->chunk->next == SHEET_FAILED || im->chunk->next == SHEET_REFUSED)
+			return refused(im, im->chunk->next);
+		code = im->dry ? try_chunk(im) : write_chunk(im);
+		if (aside)
+			pthread_join(thread, NULL);
+		else if (more)
+			fill(im, f.chunk);
+		tell_progress(im);
+		if (!more)
+			break;
+	}
+	progress_end(&im->progress);
+	return code;
+}
+
+static void
+print_counts(struct cmd_context *ctx, struct importing *im)
+{
+	static const char *const columns[] = { "lines", "created", "existing", "updated", "failed",
+		"results" };
+	struct owner  *o = ctx->owner;
+	struct listing listing;
+	struct str    *cells;
+
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing.raw = (1u << 5) - 1;
+	cells = listing_row(&listing);
+	cells[0] = owner_number(o, im->lines);
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		cells[1 + i] = owner_number(o, im->count[i]);
+	cells[5] = str_of(im->results_path);
+	listing_print(&listing, ctx->json);
+}
+
+static int
+import(struct cmd_context *ctx, struct importing *im)
+{
+	bool done = false;
+	int  code = survey(im);
+
+	if (code == 0)
+		code = open_results(im, ctx->option[OPTION_RESULTS]);
+	if (code == 0 && !im->dry)
+		code = find_or_begin(im, ctx->option[OPTION_AGAIN].ptr, &done);
+	if (done)
+		cmd_say("this file was imported before, by the same rules; --again does it once "
+		    "more.");
+	if (code == 0 && !done) {
+		if (im->dry)
+			im->bytes = im->chunks[0].bytes;
+		if (!sheet_seek(&im->sheet, im->bytes, im->chunks[0].line))
+			return unreadable(im);
+		code = cut_results(im);
+		progress_begin(&im->progress, 0, im->lines);
+		for (size_t i = 0; i < IMPORT__RESULTS; i++)
+			im->progress.from += im->count[i];
+		if (code == 0)
+			code = write_all(im);
+	}
+	if (code != 0)
+		return code;
+	print_counts(ctx, im);
+	return im->count[IMPORT_FAILED] == 0 ? 0 : cmd_fail(EXIT_DATA,
+	    "%jd of %jd lines failed; \"%s\" says why.", (intmax_t)im->count[IMPORT_FAILED],
+	    (intmax_t)im->lines, im->results_path);
+}
+
+static void
+read_rules(const struct cmd_context *ctx, struct import_rules *rules)
+{
+	static const char *const words[] = {
+#define CONFLICT(name, word) [IMPORT_##name] = word,
+		IMPORT_CONFLICTS(CONFLICT)
+#undef CONFLICT
+	};
+
+	for (size_t i = 0; i < COUNTOF(words); i++)
+		if (str_is(ctx->option[OPTION_ON_CONFLICT], words[i]))
+			rules->conflict = (enum import_conflict)i;
+	rules->created_at = ctx->option[OPTION_CREATED_AT].ptr;
+}
+
+int
+cmd_import_customers(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	struct importing         *im = must_alloc(sizeof(*im));
+	struct owner_environment *found;
+	size_t                    count;
+	int                       code;
+
+	im->owner = ctx->owner;
+	im->fd = im->results_fd = -1;
+	im->dry = ctx->option[OPTION_DRY_RUN].ptr;
+	read_rules(ctx, &im->rules);
+	code = owner_environments(im->owner, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV],
+	    &found, &count);
+	if (code == 0)
+		code = open_file(im, argv[1]);
+	if (code == 0) {
+		im->place = &found[0];
+		for (int i = 0; i < 2; i++)
+			arena_init(&im->chunks[i].arena);
+		arena_init(&im->arena);
+		buf_init(&im->results, SIZE_MAX / 2);
+		import_reader_init(&im->reader, &ctx->conf, &im->rules);
+		(void)lseek(im->fd, 0, SEEK_SET);
+		sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
+		code = import(ctx, im);
+		sheet_fini(&im->sheet);
+		import_reader_fini(&im->reader);
+		buf_fini(&im->results);
+		arena_fini(&im->arena);
+		for (int i = 0; i < 2; i++)
+			arena_fini(&im->chunks[i].arena);
+	}
+	if (im->results_fd != -1)
+		close(im->results_fd);
+	if (im->fd != -1)
+		close(im->fd);
+	free(im);
+	return code;
+}
