@@ -239,7 +239,6 @@ WITH made AS (
                    unnest($10::boolean[]) AS is_active, unnest($11::uuid[]) AS address_id,
                    unnest($12::timestamptz[]) AS created_at,
                    unnest($13::timestamptz[]) AS updated_at) i
-     WHERE current_setting('app.import', true) = 'on'
      ORDER BY i.external_id COLLATE "C"
     ON CONFLICT (environment_id, external_id) DO NOTHING
     RETURNING id
@@ -268,8 +267,7 @@ WITH changed AS (
                   $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
            AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
                  is_active, given, nth)
-     WHERE current_setting('app.import', true) = 'on'
-       AND c.environment_id = $1::uuid AND c.external_id = i.external_id AND c.id <> i.id
+     WHERE c.environment_id = $1::uuid AND c.external_id = i.external_id AND c.id <> i.id
        AND (i.given & 2 <> 0 AND i.email <> c.email
             OR i.given & 4 <> 0 AND i.full_name IS DISTINCT FROM c.full_name
             OR i.given & 8 <> 0 AND i.tax_document IS DISTINCT FROM c.tax_document

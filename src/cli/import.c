@@ -16,22 +16,50 @@
 #include <unistd.h>
 
 enum {
-	/* Of a transaction: measured, see doc/performance.md. */
-	CHUNK_LINES = 4000,
+	/* Of a transaction: measured. */
+	CHUNK_LINES = 3000,
 	CHUNK_BYTES = 2 * 1024 * 1024,
-	NAMES_SLOTS = 4 * CHUNK_LINES, /* of a set with room to spare */
+	WRITERS = 2,
+	NAMES_SLOTS = 4 * WRITERS * CHUNK_LINES, /* of a set with room to spare */
 	BLOCK_BYTES = 64 * 1024,
 	AGAIN_MAX = 10,
 };
 
-/* Lines that are written together. One chunk is read while the other is written. */
+/* Lines that are written together. */
 struct chunk {
 	struct arena        arena;
 	struct import_line *lines;
 	size_t              count;
 	int64_t             bytes, line; /* of the file, behind its last line */
 	enum sheet_next     next;        /* what follows; SHEET_RECORD: more lines */
-	const struct str  **names;       /* a set of their external ids */
+};
+
+/* Chunks that are written at the same time; no external id is in two lines of them. */
+struct round {
+	struct chunk       chunk[WRITERS];
+	struct arena       arena;
+	const struct str **names; /* the set of their external ids */
+};
+
+enum outcome { RUNNING, WRITTEN, NOT_WRITTEN };
+
+/* A transaction of a chunk, on a connection and in a thread of its own. */
+struct writer {
+	struct importing *im;
+	struct db        *db;
+	struct chunk     *chunk;
+	struct writer    *before; /* who must have written before this commits; NULL: nobody */
+	pthread_t         thread;
+	struct arena      arena;
+	struct tx         tx;
+	enum db_status    status;
+	struct buf        results;
+	int64_t           counted[IMPORT__RESULTS];
+	int64_t           from, results_from; /* where the chunk and its results begin */
+	size_t            step;
+	bool              again; /* a customer who was in the way is gone */
+	int               error; /* errno of the file of results */
+	enum outcome      outcome; /* by im->lock */
 };
 
 struct importing {
@@ -40,7 +68,10 @@ struct importing {
 	struct import_rules             rules;
 	struct import_reader            reader;
 	struct sheet                    sheet;
-	struct chunk                    chunks[2];
+	struct round                    rounds[2]; /* one is read while the other is written */
+	struct writer                   writers[WRITERS];
+	pthread_mutex_t                 lock;
+	pthread_cond_t                  written;
 	bool                            dry;
 	const char                     *path; /* of the file, for sentences */
 	int                             fd;
@@ -50,17 +81,9 @@ struct importing {
 	struct id                       id;
 	unsigned char                   digest[HASH_BYTES];
 	int64_t                         lines, count[IMPORT__RESULTS];
-	int64_t                         bytes, result_bytes;
-	struct progress                 progress;
-	/* Of the chunk that is written. */
-	struct chunk                   *chunk;
+	int64_t                         bytes, line, result_bytes;
 	struct arena                    arena;
-	struct buf                      results;
-	int64_t                         counted[IMPORT__RESULTS];
-	size_t                          step;
-	bool                            overtaken; /* somebody else goes on with this import */
-	bool                            again;
-	int                             error; /* errno of the file of results */
+	struct progress                 progress;
 };
 
 /* ---- the file */
@@ -180,8 +203,8 @@ survey(struct importing *im)
 			return cmd_fail(EXIT_DATA, "\"%s\": %s; nothing was imported.", im->path,
 			    why);
 	}
-	im->chunks[0].bytes = im->chunks[1].bytes = im->sheet.bytes;
-	im->chunks[0].line = im->chunks[1].line = im->sheet.line;
+	im->bytes = im->sheet.bytes;
+	im->line = im->sheet.line;
 	arena_init(&scratch);
 	for (; next == SHEET_RECORD; im->lines++) {
 		arena_reset(&scratch);
@@ -207,7 +230,7 @@ take_state(struct importing *im, const struct row *row)
 	im->count[IMPORT_FAILED] = row_i64(row, COL_IMPORT_FAILED);
 	im->bytes = row_i64(row, COL_IMPORT_BYTES);
 	im->result_bytes = row_i64(row, COL_IMPORT_RESULT_BYTES);
-	im->chunks[0].line = row_i64(row, COL_IMPORT_LINE);
+	im->line = row_i64(row, COL_IMPORT_LINE);
 }
 
 static void
@@ -237,7 +260,6 @@ begin_anew(struct importing *im, bool forget)
 	struct bind *b;
 
 	im->id = id_new();
-	im->bytes = im->chunks[0].bytes;
 	begin_tx(im, &tx);
 	if (forget)
 		bind_text(add_step(im, &tx, SQL_IMPORT_FORGET), digest_view(im));
@@ -246,7 +268,7 @@ begin_anew(struct importing *im, bool forget)
 	bind_text(b, digest_view(im));
 	bind_i64(b, im->lines);
 	bind_i64(b, im->bytes);
-	bind_i64(b, im->chunks[0].line);
+	bind_i64(b, im->line);
 	return owner_run(&tx);
 }
 
@@ -316,16 +338,16 @@ cut_results(struct importing *im)
 }
 
 static bool
-write_results(struct importing *im)
+write_results(struct writer *w)
 {
-	struct str rest = buf_view(&im->results);
-	int64_t    at = im->result_bytes;
+	struct str rest = buf_view(&w->results);
+	int64_t    at = w->results_from;
 
 	while (rest.len) {
-		ssize_t n = pwrite(im->results_fd, rest.ptr, rest.len, at);
+		ssize_t n = pwrite(w->im->results_fd, rest.ptr, rest.len, at);
 
 		if (n == -1 && errno != EINTR) {
-			im->error = errno;
+			w->error = errno;
 			return false;
 		}
 		n = n == -1 ? 0 : n;
@@ -335,26 +357,26 @@ write_results(struct importing *im)
 	return true;
 }
 
-/* ---- reading a chunk */
+/* ---- reading a round */
 
 static bool
-has_name(struct chunk *chunk, const struct str *name)
+has_name(struct round *round, const struct str *name)
 {
 	unsigned char hash[HASH_BYTES];
 	size_t        slot;
 
 	hash_parts(name, 1, hash);
 	memcpy(&slot, hash, sizeof(slot));
-	for (slot %= NAMES_SLOTS; chunk->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
-		if (str_eq(*chunk->names[slot], *name))
+	for (slot %= NAMES_SLOTS; round->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
+		if (str_eq(*round->names[slot], *name))
 			return true;
-	chunk->names[slot] = name;
+	round->names[slot] = name;
 	return false;
 }
 
-/* Up to a line with an external id that the chunk has already: that one begins the next. */
+/* Up to a line with an external id that the round has already: that one begins the next round. */
 static void
-fill(struct importing *im, struct chunk *chunk)
+fill_chunk(struct importing *im, struct round *round, struct chunk *chunk)
 {
 	struct sheet *s = &im->sheet;
 	int64_t       begins = s->bytes;
@@ -362,8 +384,6 @@ fill(struct importing *im, struct chunk *chunk)
 	arena_reset(&chunk->arena);
 	im->reader.call.arena = &chunk->arena;
 	chunk->lines = ARENA_NEW(&chunk->arena, struct import_line, CHUNK_LINES);
-	chunk->names = ARENA_NEW(&chunk->arena, const struct str *, NAMES_SLOTS);
-	chunk->next = SHEET_RECORD;
 	for (chunk->count = 0; chunk->count < CHUNK_LINES; chunk->count++) {
 		struct import_line *line = &chunk->lines[chunk->count];
 		const struct str   *name = &line->customer.external_id;
@@ -376,7 +396,7 @@ fill(struct importing *im, struct chunk *chunk)
 		if (chunk->next != SHEET_RECORD)
 			break;
 		import_read(&im->reader, &record, line);
-		if (line->broken || !name->ptr || !has_name(chunk, name))
+		if (line->broken || !name->ptr || !has_name(round, name))
 			continue;
 		if (!sheet_seek(s, bytes, before))
 			chunk->next = SHEET_FAILED;
@@ -386,127 +406,221 @@ fill(struct importing *im, struct chunk *chunk)
 	chunk->line = s->line;
 }
 
+/* When one chunk ends early, by a repeated name or the file's end, the next has no lines. */
+static void
+fill(struct importing *im, struct round *round)
+{
+	const struct chunk *before = NULL;
+
+	arena_reset(&round->arena);
+	round->names = ARENA_NEW(&round->arena, const struct str *, NAMES_SLOTS);
+	for (int i = 0; i < WRITERS; i++) {
+		struct chunk *chunk = &round->chunk[i];
+
+		chunk->count = 0;
+		chunk->next = before ? before->next : SHEET_RECORD;
+		if (chunk->next == SHEET_RECORD)
+			fill_chunk(im, round, chunk);
+		before = chunk;
+	}
+}
+
+static enum sheet_next
+what_follows(const struct round *round)
+{
+	return round->chunk[WRITERS - 1].next;
+}
+
 /* ---- writing it */
 
-static bool
-tell_lines(struct importing *im)
+static void
+tell_lines(struct writer *w)
 {
-	struct chunk *chunk = im->chunk;
+	const struct chunk *chunk = w->chunk;
 
-	memset(im->counted, 0, sizeof(im->counted));
-	buf_reset(&im->results, SIZE_MAX / 2);
+	memset(w->counted, 0, sizeof(w->counted));
+	buf_reset(&w->results, SIZE_MAX / 2);
 	for (size_t i = 0; i < chunk->count; i++) {
-		im->counted[chunk->lines[i].result]++;
-		import_tell(&im->results, &chunk->lines[i]);
+		w->counted[chunk->lines[i].result]++;
+		import_tell(&w->results, &chunk->lines[i]);
 	}
-	return write_results(im);
+}
+
+/*
+ * Waits for who writes the lines before these: they are inserted at the same time, but done in
+ * their order. The two have no external id in common, so neither waits for a row of the other.
+ */
+static bool
+takes_turn(struct writer *w)
+{
+	const struct writer *before = w->before;
+	enum outcome         outcome = WRITTEN;
+
+	if (!before)
+		return true;
+	pthread_mutex_lock(&w->im->lock);
+	while ((outcome = before->outcome) == RUNNING)
+		pthread_cond_wait(&w->im->written, &w->im->lock);
+	pthread_mutex_unlock(&w->im->lock);
+	w->from = before->chunk->bytes;
+	w->results_from = before->results_from + (int64_t)before->results.len;
+	return outcome == WRITTEN;
 }
 
 /* Within the transaction, so that no line is done without its result, and none twice. */
 static bool
 decide(struct tx *tx, void *with)
 {
-	struct importing *im = with;
-	struct chunk     *chunk = im->chunk;
-	struct row        hold = tx_row(tx, 1, 0);
+	struct writer    *w = with;
+	struct importing *im = w->im;
+	struct chunk     *chunk = w->chunk;
 	struct bind      *b;
 
-	im->overtaken = !row_bool(&hold, COL_IMPORT_HOLD_HOLDS);
-	im->again = !im->overtaken && !import_written(tx, im->step, &im->rules, chunk->lines,
-	    chunk->count, false);
-	if (im->overtaken || im->again || !tell_lines(im))
+	w->again = !import_written(tx, w->step, &im->rules, chunk->lines, chunk->count, false);
+	if (w->again)
+		return false;
+	tell_lines(w);
+	if (!takes_turn(w) || !write_results(w))
 		return false;
 	b = add_step(im, tx, SQL_IMPORT_ADVANCE);
 	bind_id(b, &im->id);
+	bind_i64(b, w->from);
 	bind_i64(b, chunk->bytes);
 	bind_i64(b, chunk->line);
 	for (size_t i = 0; i < IMPORT__RESULTS; i++)
-		bind_i64(b, im->counted[i]);
-	bind_i64(b, im->result_bytes + (int64_t)im->results.len);
+		bind_i64(b, w->counted[i]);
+	bind_i64(b, w->results_from + (int64_t)w->results.len);
 	bind_bool(b, chunk->next == SHEET_END);
 	return true;
 }
 
+static void *
+write_chunk(void *with)
+{
+	struct writer    *w = with;
+	struct importing *im = w->im;
+	struct chunk     *chunk = w->chunk;
+
+	w->again = false;
+	w->error = 0;
+	arena_reset(&w->arena);
+	tx_init(&w->tx, w->db, &w->arena);
+	bind_id(tx_step(&w->tx, SQL_ENVIRONMENT_ENTER), &im->place->id);
+	(void)tx_step(&w->tx, SQL_UNHURRIED);
+	w->step = import_write(&w->tx, &im->place->id, &im->rules, chunk->lines, chunk->count,
+	    false);
+	w->tx.then = decide;
+	w->tx.with = w;
+	w->status = tx_run(&w->tx);
+	pthread_mutex_lock(&im->lock);
+	w->outcome = w->status == DB_OK && w->tx.outcome == TX_DONE ? WRITTEN : NOT_WRITTEN;
+	pthread_cond_broadcast(&im->written);
+	pthread_mutex_unlock(&im->lock);
+	return NULL;
+}
+
 static void
-count(struct importing *im)
+count(struct importing *im, const struct writer *w)
 {
 	for (size_t i = 0; i < IMPORT__RESULTS; i++)
-		im->count[i] += im->counted[i];
-	im->bytes = im->chunk->bytes;
-	im->result_bytes += (int64_t)im->results.len;
+		im->count[i] += w->counted[i];
+	im->bytes = w->chunk->bytes;
+	im->line = w->chunk->line;
+	im->result_bytes += (int64_t)w->results.len;
 }
 
 static int
-stopped(const struct importing *im)
+stopped(const struct importing *im, const struct writer *w)
 {
-	if (im->overtaken)
-		return cmd_fail(EXIT_BUSY, "another process imports this file.");
-	if (im->error)
+	if (w->error)
 		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s. The same command goes "
-		    "on from here.", im->results_path, strerror(im->error));
-	return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The same "
-	    "command goes on from here.");
+		    "on from here.", im->results_path, strerror(w->error));
+	if (w->status == DB_OK)
+		return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The same "
+		    "command goes on from here.");
+	if (tx_failed_at(&w->tx, SQL_MARK_OVERTAKEN))
+		return cmd_fail(EXIT_BUSY, "another process imports this file.");
+	cmd_say("the same command goes on where this one ended.");
+	return owner_failed(&w->tx, w->status);
 }
 
-static int
-write_once(struct importing *im)
+/* Whether it is to be written once more, alone. */
+static bool
+may_be_again(const struct writer *w)
 {
-	struct chunk  *chunk = im->chunk;
-	struct tx      tx;
-	struct bind   *b;
-	enum db_status status;
-
-	begin_tx(im, &tx);
-	b = add_step(im, &tx, SQL_IMPORT_HOLD);
-	bind_id(b, &im->id);
-	bind_i64(b, im->bytes);
-	im->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, false);
-	tx.then = decide;
-	tx.with = im;
-	status = tx_run(&tx);
-	if (status == DB_OK)
-		return 0;
-	if (tx.outcome == TX_UNKNOWN || status == DB_GONE)
-		cmd_say("the same command goes on where this one ended.");
-	return owner_failed(&tx, status);
+	return w->again || (w->status == DB_OK && !w->error) || w->status == DB_LOCKED;
 }
 
+/* Those of the first writer first; what was not written is tried again by itself. */
 static int
-write_chunk(struct importing *im)
+settle(struct importing *im, struct writer *w)
 {
-	int code;
-
-	for (int times = 0; times < AGAIN_MAX; times++) {
-		im->again = false;
-		if ((code = write_once(im)) != 0)
-			return code;
-		if (im->again)
-			continue;
-		if (im->overtaken || im->error)
-			break;
-		count(im);
-		return 0;
+	for (int times = 0; w->outcome != WRITTEN; times++) {
+		if (times == AGAIN_MAX || !may_be_again(w))
+			return stopped(im, w);
+		w->before = NULL;
+		w->from = im->bytes;
+		w->results_from = im->result_bytes;
+		write_chunk(w);
 	}
-	return stopped(im);
+	count(im, w);
+	return 0;
+}
+
+static int
+write_round(struct importing *im, struct round *round)
+{
+	int code = 0;
+
+	for (int i = 0; i < WRITERS; i++) {
+		struct writer *w = &im->writers[i];
+
+		w->chunk = &round->chunk[i];
+		w->before = i ? w - 1 : NULL;
+		w->from = im->bytes;
+		w->results_from = im->result_bytes;
+		w->outcome = RUNNING;
+	}
+	for (int i = 1; i < WRITERS; i++)
+		if (round->chunk[i].count && pthread_create(&im->writers[i].thread, NULL,
+			write_chunk, &im->writers[i]) != 0)
+			out_of_memory();
+	write_chunk(&im->writers[0]);
+	for (int i = 1; i < WRITERS; i++)
+		if (round->chunk[i].count)
+			pthread_join(im->writers[i].thread, NULL);
+	for (int i = 0; i < WRITERS && code == 0; i++)
+		if (i == 0 || round->chunk[i].count)
+			code = settle(im, &im->writers[i]);
+	return code;
 }
 
 /* What would be done, as far as the customers that there are now say. */
 static int
-try_chunk(struct importing *im)
+try_round(struct importing *im, struct round *round)
 {
-	struct chunk *chunk = im->chunk;
-	struct tx     tx;
-	int           code;
+	struct writer *w = &im->writers[0];
+	int            code;
 
-	begin_tx(im, &tx);
-	tx.reads = true;
-	im->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, true);
-	if ((code = owner_run(&tx)) != 0)
-		return code;
-	if (!import_written(&tx, im->step, &im->rules, chunk->lines, chunk->count, true)
-	    || !tell_lines(im))
-		return stopped(im);
-	count(im);
+	for (int i = 0; i < WRITERS; i++) {
+		struct tx tx;
+
+		w->chunk = &round->chunk[i];
+		begin_tx(im, &tx);
+		tx.reads = true;
+		w->step = import_write(&tx, &im->place->id, &im->rules, w->chunk->lines,
+		    w->chunk->count, true);
+		if ((code = owner_run(&tx)) != 0)
+			return code;
+		w->error = 0;
+		w->results_from = im->result_bytes;
+		if (import_written(&tx, w->step, &im->rules, w->chunk->lines, w->chunk->count,
+			true))
+			tell_lines(w);
+		if (!write_results(w))
+			return stopped(im, w);
+		count(im, w);
+	}
 	return 0;
 }
 
@@ -514,7 +628,7 @@ try_chunk(struct importing *im)
 
 struct filling {
 	struct importing *im;
-	struct chunk     *chunk;
+	struct round     *round;
 };
 
 static void *
@@ -522,7 +636,7 @@ fill_aside(void *what)
 {
 	struct filling *f = what;
 
-	fill(f->im, f->chunk);
+	fill(f->im, f->round);
 	return NULL;
 }
 
@@ -540,27 +654,27 @@ tell_progress(struct importing *im)
 	progress_tell(&im->progress, done, more);
 }
 
-/* While a chunk is written, the next one is read. */
+/* While a round is written, the next one is read. */
 static int
 write_all(struct importing *im)
 {
 	int code = 0;
 
-	fill(im, &im->chunks[0]);
+	fill(im, &im->rounds[0]);
 	for (int n = 0; code == 0; n = !n) {
-		struct filling f = { im, &im->chunks[!n] };
-		bool           more = im->chunks[n].next == SHEET_RECORD;
+		struct round  *round = &im->rounds[n];
+		struct filling f = { im, &im->rounds[!n] };
+		bool           more = what_follows(round) == SHEET_RECORD;
 		pthread_t      thread;
 		bool           aside = more && pthread_create(&thread, NULL, fill_aside, &f) == 0;
 
-		im->chunk = &im->chunks[n];
-		if (im->chunk->next == SHEET_FAILED || im->chunk->next == SHEET_REFUSED)
-			return refused(im, im->chunk->next);
-		code = im->dry ? try_chunk(im) : write_chunk(im);
+		if (!more && what_follows(round) != SHEET_END)
+			return refused(im, what_follows(round));
+		code = im->dry ? try_round(im, round) : write_round(im, round);
 		if (aside)
 			pthread_join(thread, NULL);
 		else if (more)
-			fill(im, f.chunk);
+			fill(im, f.round);
 		tell_progress(im);
 		if (!more)
 			break;
@@ -602,9 +716,7 @@ import(struct cmd_context *ctx, struct importing *im)
 		cmd_say("this file was imported before, by the same rules; --again does it once "
 		    "more.");
 	if (code == 0 && !done) {
-		if (im->dry)
-			im->bytes = im->chunks[0].bytes;
-		if (!sheet_seek(&im->sheet, im->bytes, im->chunks[0].line))
+		if (!sheet_seek(&im->sheet, im->bytes, im->line))
 			return unreadable(im);
 		code = cut_results(im);
 		progress_begin(&im->progress, 0, im->lines);
@@ -636,6 +748,53 @@ read_rules(const struct cmd_context *ctx, struct import_rules *rules)
 	rules->created_at = ctx->option[OPTION_CREATED_AT].ptr;
 }
 
+static void
+begin(struct importing *im, const struct cmd_context *ctx)
+{
+	arena_init(&im->arena);
+	pthread_mutex_init(&im->lock, NULL);
+	pthread_cond_init(&im->written, NULL);
+	for (int i = 0; i < WRITERS; i++) {
+		struct writer *w = &im->writers[i];
+
+		w->im = im;
+		w->db = i == 0 ? im->owner->db : db_new(&ctx->conf, DB_OWNER);
+		arena_init(&w->arena);
+		buf_init(&w->results, SIZE_MAX / 2);
+	}
+	for (int n = 0; n < 2; n++) {
+		arena_init(&im->rounds[n].arena);
+		for (int i = 0; i < WRITERS; i++)
+			arena_init(&im->rounds[n].chunk[i].arena);
+	}
+	import_reader_init(&im->reader, &ctx->conf, &im->rules);
+	(void)lseek(im->fd, 0, SEEK_SET);
+	sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
+}
+
+static void
+end(struct importing *im)
+{
+	sheet_fini(&im->sheet);
+	import_reader_fini(&im->reader);
+	for (int n = 0; n < 2; n++) {
+		arena_fini(&im->rounds[n].arena);
+		for (int i = 0; i < WRITERS; i++)
+			arena_fini(&im->rounds[n].chunk[i].arena);
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		struct writer *w = &im->writers[i];
+
+		if (i > 0)
+			db_free(w->db);
+		arena_fini(&w->arena);
+		buf_fini(&w->results);
+	}
+	pthread_cond_destroy(&im->written);
+	pthread_mutex_destroy(&im->lock);
+	arena_fini(&im->arena);
+}
+
 int
 cmd_import_customers(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
@@ -654,20 +813,9 @@ cmd_import_customers(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		code = open_file(im, argv[1]);
 	if (code == 0) {
 		im->place = &found[0];
-		for (int i = 0; i < 2; i++)
-			arena_init(&im->chunks[i].arena);
-		arena_init(&im->arena);
-		buf_init(&im->results, SIZE_MAX / 2);
-		import_reader_init(&im->reader, &ctx->conf, &im->rules);
-		(void)lseek(im->fd, 0, SEEK_SET);
-		sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
+		begin(im, ctx);
 		code = import(ctx, im);
-		sheet_fini(&im->sheet);
-		import_reader_fini(&im->reader);
-		buf_fini(&im->results);
-		arena_fini(&im->arena);
-		for (int i = 0; i < 2; i++)
-			arena_fini(&im->chunks[i].arena);
+		end(im);
 	}
 	if (im->results_fd != -1)
 		close(im->results_fd);
