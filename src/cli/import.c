@@ -362,11 +362,10 @@ write_results(struct writer *w)
 static bool
 has_name(struct round *round, const struct str *name)
 {
-	unsigned char hash[HASH_BYTES];
-	size_t        slot;
+	size_t slot = name->len;
 
-	hash_parts(name, 1, hash);
-	memcpy(&slot, hash, sizeof(slot));
+	for (size_t i = 0; i < name->len; i++)
+		slot = slot * 31 + (unsigned char)name->ptr[i];
 	for (slot %= NAMES_SLOTS; round->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
 		if (str_eq(*round->names[slot], *name))
 			return true;
@@ -536,8 +535,8 @@ stopped(const struct importing *im, const struct writer *w)
 		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s. The same command goes "
 		    "on from here.", im->results_path, strerror(w->error));
 	if (w->status == DB_OK)
-		return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The same "
-		    "command goes on from here.");
+		return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The "
+		    "same command goes on from here.");
 	if (tx_failed_at(&w->tx, SQL_MARK_OVERTAKEN))
 		return cmd_fail(EXIT_BUSY, "another process imports this file.");
 	cmd_say("the same command goes on where this one ended.");

@@ -89,9 +89,9 @@ void import_read(struct import_reader *r, const struct record *record, struct im
 
 /*
  * Adds the steps that write those of the lines that are not broken, of which no two have the same
- * external id. With 'dry' nothing is written. Returns the first of the steps. When they have been answered, import_written() tells
- * each line what has become of it. False: a customer who was in the way is gone; it is to be undone
- * and done again.
+ * external id. With 'dry' nothing is written. Returns the first of the steps. When they have been
+ * answered, import_written() tells each line what has become of it. False: a customer who was in
+ * the way is gone; it is to be undone and done again.
  */
 size_t import_write(struct tx *tx, const struct id *environment, const struct import_rules *rules,
     struct import_line *lines, size_t count, bool dry);
