@@ -118,7 +118,7 @@ take_cell(void *text, size_t len, void *with)
 {
 	struct sheet *s = with;
 
-	if (s->count < (s->names ? s->names : SHEET_CELLS_MAX))
+	if (s->arena && s->count < (s->names ? s->names : SHEET_CELLS_MAX))
 		s->cells[s->count] = text
 		    ? arena_str(s->arena, (struct str) { len ? text : "", len }) : STR_NONE;
 	s->count++;
@@ -183,7 +183,8 @@ next_row(struct sheet *s, struct arena *a, struct record *out)
 	enum sheet_next next;
 
 	s->arena = a;
-	s->cells = ARENA_NEW(a, struct str, s->names ? s->names : SHEET_CELLS_MAX);
+	if (a)
+		s->cells = ARENA_NEW(a, struct str, s->names ? s->names : SHEET_CELLS_MAX);
 	s->count = s->rows = 0;
 	next = parse_row(s, &out->line);
 	if (next != SHEET_RECORD)
@@ -196,7 +197,7 @@ next_row(struct sheet *s, struct arena *a, struct record *out)
 	if (s->count != s->names)
 		return refuse(s, "line %jd has %zu cells, and the line of names has %zu",
 		    (intmax_t)out->line, s->count, s->names);
-	out->cells = s->cells;
+	out->cells = a ? s->cells : NULL;
 	out->count = s->count;
 	return SHEET_RECORD;
 }
@@ -240,7 +241,7 @@ sheet_next(struct sheet *s, struct arena *a, struct record *out)
 		line = without_end(line);
 	} while (str_trim(line).len == 0);
 	out->line = s->line;
-	out->text = arena_str(a, line);
+	out->text = a ? arena_str(a, line) : STR_NONE;
 	return SHEET_RECORD;
 }
 

@@ -57,7 +57,8 @@ void sheet_fini(struct sheet *s);
 enum sheet_next { SHEET_RECORD, SHEET_END, SHEET_REFUSED, SHEET_FAILED };
 
 /*
- * The next record, which lives in the arena; of CSV the first one are the names. SHEET_REFUSED: why
+ * The next record, which lives in the arena; of CSV the first one are the names. With NULL for the
+ * arena the record is only judged, and *out has nothing but its line. SHEET_REFUSED: why
  * has a sentence about the file. SHEET_FAILED: it cannot be read, errno says why.
  */
 enum sheet_next sheet_next(struct sheet *s, struct arena *a, struct record *out) MUSTCHECK;

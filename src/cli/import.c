@@ -189,7 +189,6 @@ digest(struct importing *im)
 static int
 survey(struct importing *im)
 {
-	struct arena    scratch;
 	struct record   record;
 	enum sheet_next next = SHEET_RECORD;
 	const char     *why;
@@ -205,13 +204,9 @@ survey(struct importing *im)
 	}
 	im->bytes = im->sheet.bytes;
 	im->line = im->sheet.line;
-	arena_init(&scratch);
-	for (; next == SHEET_RECORD; im->lines++) {
-		arena_reset(&scratch);
-		next = sheet_next(&im->sheet, &scratch, &record);
-	}
+	for (; next == SHEET_RECORD; im->lines++)
+		next = sheet_next(&im->sheet, NULL, &record);
 	im->lines--;
-	arena_fini(&scratch);
 	if (next != SHEET_END)
 		return refused(im, next);
 	return digest(im) ? 0 : unreadable(im);
