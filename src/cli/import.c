@@ -20,7 +20,8 @@ enum {
 	CHUNK_LINES = 3000,
 	CHUNK_BYTES = 2 * 1024 * 1024,
 	WRITERS = 2,
-	NAMES_SLOTS = 4 * WRITERS * CHUNK_LINES, /* of a set with room to spare */
+	CHUNKS = WRITERS + 2, /* those that are written, the next one, and one that is read */
+	NAMES_SLOTS = 4 * CHUNK_LINES, /* of a set with room to spare */
 	BLOCK_BYTES = 64 * 1024,
 	AGAIN_MAX = 10,
 };
@@ -32,24 +33,15 @@ struct chunk {
 	size_t              count;
 	int64_t             bytes, line; /* of the file, behind its last line */
 	enum sheet_next     next;        /* what follows; SHEET_RECORD: more lines */
+	const struct str  **names;       /* a set of their external ids */
 };
 
-/* Chunks that are written at the same time; no external id is in two lines of them. */
-struct round {
-	struct chunk       chunk[WRITERS];
-	struct arena       arena;
-	const struct str **names; /* the set of their external ids */
-};
-
-enum outcome { RUNNING, WRITTEN, NOT_WRITTEN };
-
-/* A transaction of a chunk, on a connection and in a thread of its own. */
+/* Who writes chunks, one after the other, on a connection of its own. */
 struct writer {
 	struct importing *im;
 	struct db        *db;
 	struct chunk     *chunk;
-	struct writer    *before; /* who must have written before this commits; NULL: nobody */
-	pthread_t         thread;
+	int64_t           number; /* of the chunk, in the file */
 	struct arena      arena;
 	struct tx         tx;
 	enum db_status    status;
@@ -59,7 +51,6 @@ struct writer {
 	size_t            step;
 	bool              again; /* a customer who was in the way is gone */
 	int               error; /* errno of the file of results */
-	enum outcome      outcome; /* by im->lock */
 };
 
 struct importing {
@@ -68,10 +59,14 @@ struct importing {
 	struct import_rules             rules;
 	struct import_reader            reader;
 	struct sheet                    sheet;
-	struct round                    rounds[2]; /* one is read while the other is written */
+	struct chunk                    chunks[CHUNKS]; /* number n is in n % CHUNKS */
 	struct writer                   writers[WRITERS];
+	/* By the lock: how many chunks are read, given to a writer, and written in their order. */
 	pthread_mutex_t                 lock;
-	pthread_cond_t                  written;
+	pthread_cond_t                  changed;
+	int64_t                         read, taken, written;
+	enum sheet_next                 next;   /* after those that are read */
+	struct writer                  *failed; /* NULL: nobody; the others stop */
 	bool                            dry;
 	const char                     *path; /* of the file, for sentences */
 	int                             fd;
@@ -352,25 +347,28 @@ write_results(struct writer *w)
 	return true;
 }
 
-/* ---- reading a round */
+/* ---- reading a chunk */
 
-static bool
-has_name(struct round *round, const struct str *name)
+/* Where the name is in the set, or would be. */
+static const struct str **
+slot_of(const struct chunk *chunk, const struct str *name)
 {
 	size_t slot = name->len;
 
 	for (size_t i = 0; i < name->len; i++)
 		slot = slot * 31 + (unsigned char)name->ptr[i];
-	for (slot %= NAMES_SLOTS; round->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
-		if (str_eq(*round->names[slot], *name))
-			return true;
-	round->names[slot] = name;
-	return false;
+	for (slot %= NAMES_SLOTS; chunk->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
+		if (str_eq(*chunk->names[slot], *name))
+			break;
+	return &chunk->names[slot];
 }
 
-/* Up to a line with an external id that the round has already: that one begins the next round. */
+/*
+ * Up to a line with an external id that this chunk has, or the one before, which may still be
+ * written then: that line begins the next chunk. So this one may have no lines.
+ */
 static void
-fill_chunk(struct importing *im, struct round *round, struct chunk *chunk)
+fill(struct importing *im, struct chunk *chunk, const struct chunk *before)
 {
 	struct sheet *s = &im->sheet;
 	int64_t       begins = s->bytes;
@@ -378,10 +376,12 @@ fill_chunk(struct importing *im, struct round *round, struct chunk *chunk)
 	arena_reset(&chunk->arena);
 	im->reader.call.arena = &chunk->arena;
 	chunk->lines = ARENA_NEW(&chunk->arena, struct import_line, CHUNK_LINES);
+	chunk->names = ARENA_NEW(&chunk->arena, const struct str *, NAMES_SLOTS);
+	chunk->next = SHEET_RECORD;
 	for (chunk->count = 0; chunk->count < CHUNK_LINES; chunk->count++) {
 		struct import_line *line = &chunk->lines[chunk->count];
-		const struct str   *name = &line->customer.external_id;
-		int64_t             bytes = s->bytes, before = s->line;
+		const struct str   *name = &line->customer.external_id, **slot;
+		int64_t             bytes = s->bytes, lines = s->line;
 		struct record       record;
 
 		if (bytes - begins > CHUNK_BYTES)
@@ -390,39 +390,55 @@ fill_chunk(struct importing *im, struct round *round, struct chunk *chunk)
 		if (chunk->next != SHEET_RECORD)
 			break;
 		import_read(&im->reader, &record, line);
-		if (line->broken || !name->ptr || !has_name(round, name))
+		if (line->broken || !name->ptr)
 			continue;
-		if (!sheet_seek(s, bytes, before))
-			chunk->next = SHEET_FAILED;
-		break;
+		slot = slot_of(chunk, name);
+		if (*slot || (before && *slot_of(before, name))) {
+			if (!sheet_seek(s, bytes, lines))
+				chunk->next = SHEET_FAILED;
+			break;
+		}
+		*slot = name;
 	}
 	chunk->bytes = s->bytes;
 	chunk->line = s->line;
 }
 
-/* When one chunk ends early, by a repeated name or the file's end, the next has no lines. */
-static void
-fill(struct importing *im, struct round *round)
+static struct chunk *
+chunk_of(struct importing *im, int64_t number)
 {
-	const struct chunk *before = NULL;
-
-	arena_reset(&round->arena);
-	round->names = ARENA_NEW(&round->arena, const struct str *, NAMES_SLOTS);
-	for (int i = 0; i < WRITERS; i++) {
-		struct chunk *chunk = &round->chunk[i];
-
-		chunk->count = 0;
-		chunk->next = before ? before->next : SHEET_RECORD;
-		if (chunk->next == SHEET_RECORD)
-			fill_chunk(im, round, chunk);
-		before = chunk;
-	}
+	return &im->chunks[number % CHUNKS];
 }
 
-static enum sheet_next
-what_follows(const struct round *round)
+/* A thread: reads until the end, as far ahead as there is room. */
+static void *
+read_all(void *with)
 {
-	return round->chunk[WRITERS - 1].next;
+	struct importing *im = with;
+	struct chunk     *before = NULL;
+	bool              goes_on = true;
+
+	for (int64_t n = 0; goes_on; n++) {
+		struct chunk *chunk = chunk_of(im, n);
+
+		pthread_mutex_lock(&im->lock);
+		while (n - im->written >= CHUNKS && !im->failed)
+			pthread_cond_wait(&im->changed, &im->lock);
+		goes_on = !im->failed;
+		pthread_mutex_unlock(&im->lock);
+		if (!goes_on)
+			break;
+		fill(im, chunk, before);
+		goes_on = chunk->next == SHEET_RECORD;
+		before = chunk;
+		pthread_mutex_lock(&im->lock);
+		/* What was read before a refusal is no end of the file. */
+		im->read += goes_on || chunk->next == SHEET_END;
+		im->next = chunk->next;
+		pthread_cond_broadcast(&im->changed);
+		pthread_mutex_unlock(&im->lock);
+	}
+	return NULL;
 }
 
 /* ---- writing it */
@@ -441,24 +457,23 @@ tell_lines(struct writer *w)
 }
 
 /*
- * Waits for who writes the lines before these: they are inserted at the same time, but done in
- * their order. The two have no external id in common, so neither waits for a row of the other.
+ * Waits until all lines before these are done: chunks are inserted at the same time, but committed
+ * in their order. They have no external id in common, so neither waits for a row of the other.
  */
 static bool
 takes_turn(struct writer *w)
 {
-	const struct writer *before = w->before;
-	enum outcome         outcome = WRITTEN;
+	struct importing *im = w->im;
+	bool              mine;
 
-	if (!before)
-		return true;
-	pthread_mutex_lock(&w->im->lock);
-	while ((outcome = before->outcome) == RUNNING)
-		pthread_cond_wait(&w->im->written, &w->im->lock);
-	pthread_mutex_unlock(&w->im->lock);
-	w->from = before->chunk->bytes;
-	w->results_from = before->results_from + (int64_t)before->results.len;
-	return outcome == WRITTEN;
+	pthread_mutex_lock(&im->lock);
+	while (im->written < w->number && !im->failed)
+		pthread_cond_wait(&im->changed, &im->lock);
+	mine = !im->failed;
+	w->from = im->bytes;
+	w->results_from = im->result_bytes;
+	pthread_mutex_unlock(&im->lock);
+	return mine;
 }
 
 /* Within the transaction, so that no line is done without its result, and none twice. */
@@ -488,10 +503,9 @@ decide(struct tx *tx, void *with)
 	return true;
 }
 
-static void *
-write_chunk(void *with)
+static bool
+write_once(struct writer *w)
 {
-	struct writer    *w = with;
 	struct importing *im = w->im;
 	struct chunk     *chunk = w->chunk;
 
@@ -506,11 +520,7 @@ write_chunk(void *with)
 	w->tx.then = decide;
 	w->tx.with = w;
 	w->status = tx_run(&w->tx);
-	pthread_mutex_lock(&im->lock);
-	w->outcome = w->status == DB_OK && w->tx.outcome == TX_DONE ? WRITTEN : NOT_WRITTEN;
-	pthread_cond_broadcast(&im->written);
-	pthread_mutex_unlock(&im->lock);
-	return NULL;
+	return w->status == DB_OK && w->tx.outcome == TX_DONE;
 }
 
 static void
@@ -521,6 +531,33 @@ count(struct importing *im, const struct writer *w)
 	im->bytes = w->chunk->bytes;
 	im->line = w->chunk->line;
 	im->result_bytes += (int64_t)w->results.len;
+}
+
+/* Another transaction was in the way, and may be gone. */
+static bool
+may_be_again(const struct writer *w)
+{
+	return w->again || w->status == DB_LOCKED;
+}
+
+/* A chunk without lines only waits: no more than WRITERS chunks are ahead of what is done. */
+static bool
+write_chunk(struct writer *w)
+{
+	bool nothing = w->chunk->count == 0 && w->chunk->next != SHEET_END;
+
+	if (nothing) {
+		memset(w->counted, 0, sizeof(w->counted));
+		buf_reset(&w->results, 0);
+		return takes_turn(w);
+	}
+	for (int times = 0; times < AGAIN_MAX; times++) {
+		if (write_once(w))
+			return true;
+		if (!may_be_again(w))
+			break;
+	}
+	return false;
 }
 
 static int
@@ -538,101 +575,30 @@ stopped(const struct importing *im, const struct writer *w)
 	return owner_failed(&w->tx, w->status);
 }
 
-/* Whether it is to be written once more, alone. */
-static bool
-may_be_again(const struct writer *w)
-{
-	return w->again || (w->status == DB_OK && !w->error) || w->status == DB_LOCKED;
-}
-
-/* Those of the first writer first; what was not written is tried again by itself. */
+/* What would be done, as far as the customers that there are now say. */
 static int
-settle(struct importing *im, struct writer *w)
+try_chunk(struct importing *im, struct chunk *chunk)
 {
-	for (int times = 0; w->outcome != WRITTEN; times++) {
-		if (times == AGAIN_MAX || !may_be_again(w))
-			return stopped(im, w);
-		w->before = NULL;
-		w->from = im->bytes;
-		w->results_from = im->result_bytes;
-		write_chunk(w);
-	}
+	struct writer *w = &im->writers[0];
+	struct tx      tx;
+	int            code;
+
+	w->chunk = chunk;
+	begin_tx(im, &tx);
+	tx.reads = true;
+	w->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, true);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	w->results_from = im->result_bytes;
+	if (import_written(&tx, w->step, &im->rules, chunk->lines, chunk->count, true))
+		tell_lines(w);
+	if (!write_results(w))
+		return stopped(im, w);
 	count(im, w);
 	return 0;
 }
 
-static int
-write_round(struct importing *im, struct round *round)
-{
-	int code = 0;
-
-	for (int i = 0; i < WRITERS; i++) {
-		struct writer *w = &im->writers[i];
-
-		w->chunk = &round->chunk[i];
-		w->before = i ? w - 1 : NULL;
-		w->from = im->bytes;
-		w->results_from = im->result_bytes;
-		w->outcome = RUNNING;
-	}
-	for (int i = 1; i < WRITERS; i++)
-		if (round->chunk[i].count && pthread_create(&im->writers[i].thread, NULL,
-			write_chunk, &im->writers[i]) != 0)
-			out_of_memory();
-	write_chunk(&im->writers[0]);
-	for (int i = 1; i < WRITERS; i++)
-		if (round->chunk[i].count)
-			pthread_join(im->writers[i].thread, NULL);
-	for (int i = 0; i < WRITERS && code == 0; i++)
-		if (i == 0 || round->chunk[i].count)
-			code = settle(im, &im->writers[i]);
-	return code;
-}
-
-/* What would be done, as far as the customers that there are now say. */
-static int
-try_round(struct importing *im, struct round *round)
-{
-	struct writer *w = &im->writers[0];
-	int            code;
-
-	for (int i = 0; i < WRITERS; i++) {
-		struct tx tx;
-
-		w->chunk = &round->chunk[i];
-		begin_tx(im, &tx);
-		tx.reads = true;
-		w->step = import_write(&tx, &im->place->id, &im->rules, w->chunk->lines,
-		    w->chunk->count, true);
-		if ((code = owner_run(&tx)) != 0)
-			return code;
-		w->error = 0;
-		w->results_from = im->result_bytes;
-		if (import_written(&tx, w->step, &im->rules, w->chunk->lines, w->chunk->count,
-			true))
-			tell_lines(w);
-		if (!write_results(w))
-			return stopped(im, w);
-		count(im, w);
-	}
-	return 0;
-}
-
 /* ---- all of it */
-
-struct filling {
-	struct importing *im;
-	struct round     *round;
-};
-
-static void *
-fill_aside(void *what)
-{
-	struct filling *f = what;
-
-	fill(f->im, f->round);
-	return NULL;
-}
 
 static void
 tell_progress(struct importing *im)
@@ -648,33 +614,85 @@ tell_progress(struct importing *im)
 	progress_tell(&im->progress, done, more);
 }
 
-/* While a round is written, the next one is read. */
+static int
+try_all(struct importing *im)
+{
+	struct chunk *chunk = &im->chunks[0];
+	int           code = 0;
+
+	do {
+		fill(im, chunk, NULL);
+		if (chunk->next != SHEET_RECORD && chunk->next != SHEET_END)
+			return refused(im, chunk->next);
+		code = try_chunk(im, chunk);
+		tell_progress(im);
+	} while (code == 0 && chunk->next == SHEET_RECORD);
+	return code;
+}
+
+/* The next chunk; false: there is none, and none will come. */
+static bool
+take_chunk(struct writer *w)
+{
+	struct importing *im = w->im;
+	bool              taken;
+
+	pthread_mutex_lock(&im->lock);
+	while (im->taken == im->read && im->next == SHEET_RECORD && !im->failed)
+		pthread_cond_wait(&im->changed, &im->lock);
+	taken = im->taken < im->read && !im->failed;
+	if (taken) {
+		w->number = im->taken++;
+		w->chunk = chunk_of(im, w->number);
+	}
+	pthread_mutex_unlock(&im->lock);
+	return taken;
+}
+
+/* A thread, but for the first writer, who tells of all. */
+static void *
+write_some(void *with)
+{
+	struct writer    *w = with;
+	struct importing *im = w->im;
+
+	while (take_chunk(w)) {
+		bool good = write_chunk(w);
+
+		pthread_mutex_lock(&im->lock);
+		if (good) {
+			count(im, w);
+			im->written++;
+		} else if (!im->failed)
+			im->failed = w;
+		if (w == im->writers)
+			tell_progress(im);
+		pthread_cond_broadcast(&im->changed);
+		pthread_mutex_unlock(&im->lock);
+	}
+	return NULL;
+}
+
 static int
 write_all(struct importing *im)
 {
-	int code = 0;
+	pthread_t reader, others[WRITERS];
 
-	fill(im, &im->rounds[0]);
-	for (int n = 0; code == 0; n = !n) {
-		struct round  *round = &im->rounds[n];
-		struct filling f = { im, &im->rounds[!n] };
-		bool           more = what_follows(round) == SHEET_RECORD;
-		pthread_t      thread;
-		bool           aside = more && pthread_create(&thread, NULL, fill_aside, &f) == 0;
-
-		if (!more && what_follows(round) != SHEET_END)
-			return refused(im, what_follows(round));
-		code = im->dry ? try_round(im, round) : write_round(im, round);
-		if (aside)
-			pthread_join(thread, NULL);
-		else if (more)
-			fill(im, f.round);
-		tell_progress(im);
-		if (!more)
-			break;
-	}
+	im->next = SHEET_RECORD;
+	if (pthread_create(&reader, NULL, read_all, im) != 0)
+		out_of_memory();
+	for (int i = 1; i < WRITERS; i++)
+		if (pthread_create(&others[i], NULL, write_some, &im->writers[i]) != 0)
+			out_of_memory();
+	write_some(&im->writers[0]);
+	for (int i = 1; i < WRITERS; i++)
+		pthread_join(others[i], NULL);
+	pthread_join(reader, NULL);
+	tell_progress(im);
 	progress_end(&im->progress);
-	return code;
+	if (im->failed)
+		return stopped(im, im->failed);
+	return im->next == SHEET_END ? 0 : refused(im, im->next);
 }
 
 static void
@@ -717,7 +735,7 @@ import(struct cmd_context *ctx, struct importing *im)
 		for (size_t i = 0; i < IMPORT__RESULTS; i++)
 			im->progress.from += im->count[i];
 		if (code == 0)
-			code = write_all(im);
+			code = im->dry ? try_all(im) : write_all(im);
 	}
 	if (code != 0)
 		return code;
@@ -747,7 +765,7 @@ begin(struct importing *im, const struct cmd_context *ctx)
 {
 	arena_init(&im->arena);
 	pthread_mutex_init(&im->lock, NULL);
-	pthread_cond_init(&im->written, NULL);
+	pthread_cond_init(&im->changed, NULL);
 	for (int i = 0; i < WRITERS; i++) {
 		struct writer *w = &im->writers[i];
 
@@ -756,11 +774,8 @@ begin(struct importing *im, const struct cmd_context *ctx)
 		arena_init(&w->arena);
 		buf_init(&w->results, SIZE_MAX / 2);
 	}
-	for (int n = 0; n < 2; n++) {
-		arena_init(&im->rounds[n].arena);
-		for (int i = 0; i < WRITERS; i++)
-			arena_init(&im->rounds[n].chunk[i].arena);
-	}
+	for (int i = 0; i < CHUNKS; i++)
+		arena_init(&im->chunks[i].arena);
 	import_reader_init(&im->reader, &ctx->conf, &im->rules);
 	(void)lseek(im->fd, 0, SEEK_SET);
 	sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
@@ -771,11 +786,8 @@ end(struct importing *im)
 {
 	sheet_fini(&im->sheet);
 	import_reader_fini(&im->reader);
-	for (int n = 0; n < 2; n++) {
-		arena_fini(&im->rounds[n].arena);
-		for (int i = 0; i < WRITERS; i++)
-			arena_fini(&im->rounds[n].chunk[i].arena);
-	}
+	for (int i = 0; i < CHUNKS; i++)
+		arena_fini(&im->chunks[i].arena);
 	for (int i = 0; i < WRITERS; i++) {
 		struct writer *w = &im->writers[i];
 
@@ -784,7 +796,7 @@ end(struct importing *im)
 		arena_fini(&w->arena);
 		buf_fini(&w->results);
 	}
-	pthread_cond_destroy(&im->written);
+	pthread_cond_destroy(&im->changed);
 	pthread_mutex_destroy(&im->lock);
 	arena_fini(&im->arena);
 }

@@ -270,6 +270,10 @@ def test_lines_with_one_external_id_are_done_in_their_order(db, org):
     file = File(db, "same.csv", "externalId,email\n" + "".join(f"same,{n}@example.com\n" for n in range(1, 5)))
     assert file.run(org, "--on-conflict", "update") == (0, counts(4, created=1, updated=3))
     assert [row["email"] for row in exported(db, org)] == ["4@example.com"]
+    apart = File(db, "apart.csv", "externalId,email\n" + "".join(f"x{n % 3500},{n}@example.com\n" for n in range(10500)))
+    assert apart.run(org, "--on-conflict", "update") == (0, counts(10500, created=3500, updated=7000))
+    assert [row["email"] for row in exported(db, org)[1:]] == [f"{n}@example.com" for n in range(7000, 10500)]
+    assert [row["line"] for row in apart.results()] == list(range(2, 10502))
 
 
 def test_times_of_the_file_are_kept_on_request_and_order_the_list(db, org):
