@@ -391,7 +391,7 @@ a_request_has_one_line_with_its_fields(void **state UNUSED)
 	struct conf    conf = { .request_log = 1, .slow_request_ms = 1000 };
 	struct request req = { .method = METHOD_GET };
 	struct facts   facts = {
-		.request_id = STR("req_1"), .route = 4, .key = STR("ck_live_AbCd"), .error = ERR_NOT_FOUND,
+		.request_id = STR("req_1"), .route = 3, .key = STR("ck_live_AbCd"), .error = ERR_NOT_FOUND,
 		.queue_us = -1, .db_us = 1500, .db_trips = 1, .statements = { { 3 } }, .replayed = true,
 	};
 	struct response res;
