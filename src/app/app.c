@@ -259,7 +259,8 @@ handle(struct app *app, struct call *c)
 		return e;
 	if (c->req->refused)
 		return unavailable(c);
-	if (!(c->route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
+	if (!c->operator && !(c->route->flags & ROUTE_PUBLIC)
+	    && (e = api_key_check(c, app->keys)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
@@ -302,9 +303,10 @@ log_failure(const struct call *c, enum err e)
 	    err_info(e)->code, p->log[0] ? p->log : p->message);
 }
 
-void
-app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
-    struct facts *facts)
+/* operator: who makes the call; NULL: whoever its API key says. */
+static void
+answer(struct app *app, struct db *db, const struct tenant *operator, const struct request *req,
+    struct response *res, struct facts *facts)
 {
 	struct call c = {
 		.arena = req->arena,
@@ -316,6 +318,7 @@ app_handle(struct app *app, struct db *db, const struct request *req, struct res
 		.share = app->share,
 		.recent = &app->recent,
 		.facts = facts,
+		.operator = operator,
 		.version = V_CURRENT,
 	};
 	struct str id = request_id(req);
@@ -325,6 +328,8 @@ app_handle(struct app *app, struct db *db, const struct request *req, struct res
 		.route = STATS_NO_ROUTE,
 		.queue_us = req->queue_us,
 	};
+	if (operator)
+		c.tenant = *operator;
 	db_watch(db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
@@ -336,6 +341,20 @@ app_handle(struct app *app, struct db *db, const struct request *req, struct res
 		share_end(app->share, req->hand);
 	note_database(app, db, facts);
 	log_failure(&c, facts->error);
+}
+
+void
+app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
+    struct facts *facts)
+{
+	answer(app, db, NULL, req, res, facts);
+}
+
+void
+app_operate(struct app *app, struct db *db, const struct tenant *tenant,
+    const struct request *req, struct response *res, struct facts *facts)
+{
+	answer(app, db, tenant, req, res, facts);
 }
 
 /* ---- between requests ---- */
