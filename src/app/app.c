@@ -1,5 +1,6 @@
 /* The whole API as one function from request to response. */
 #include "app/app.h"
+#include "app/cors.h"
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
@@ -250,6 +251,8 @@ handle(struct app *app, struct call *c)
 	const char *blame, *why;
 	enum err    e;
 
+	if (cors_is_preflight(c))
+		return cors_preflight(c);
 	e = query_split(c->arena, router_base(c), &c->path, &c->query, &blame, &why)
 	    ? router_find(c) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
@@ -336,6 +339,7 @@ answer(struct app *app, struct db *db, const struct tenant *operator, const stru
 	join_trace(req, res, &facts->trace);
 	facts->error = reply_render(&c, handle(app, &c));
 	legacy_headers(&c);
+	cors_headers(&c);
 	db_watch(db, NULL);
 	if (app->share)
 		share_end(app->share, req->hand);
