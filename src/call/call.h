@@ -88,6 +88,7 @@ struct call {
 	const struct route    *route;
 	struct str             api_key; /* that the call is made with, once it was found valid */
 	struct tenant          tenant;
+	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */
 	enum version           version;
 	struct str             base;        /* of the path: "/api/v1", "/api", ... */
 	bool                   legacy_path; /* the path has no version in it */

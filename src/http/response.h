@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { RESPONSE_HEADERS_MAX = 16 };
+enum { RESPONSE_HEADERS_MAX = 24 };
 
 /* What the body is. */
 enum response_kind {

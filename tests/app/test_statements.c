@@ -581,7 +581,6 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_INVOICE_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_INVOICE_LIST_SUBSCRIPTION, "NULL, NULL, 1, NULL, NULL, NULL, NULL", "(subscription_id = " },
 		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
-		{ SQL_OPERATOR_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		/* What the clerk looks for, each second and each time that something is due. */
