@@ -4,7 +4,7 @@
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
-\set customer_columns :customer_columns ', c.created_at, c.updated_at'
+\set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at'
 -- After the columns of a customer: the live subscription with its plan, a row in a cell, or NULL.
 \set live ', CASE WHEN l.id IS NOT NULL THEN ARRAY[ROW(l.id, l.status, l.plan_id, l.plan_code'
 \set live :live ', l.plan_name, l.period_end, l.cancels)] END AS live'
@@ -20,6 +20,7 @@
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
 \set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
+\set kept '($8::boolean IS NULL OR (c.archived_at IS NOT NULL) = $8)'
 
 -- name: customer_get
 -- out: :customer_columns live
@@ -37,7 +38,26 @@ SELECT :customer_columns:live
 
 -- name: customer_list
 -- out: :customer_columns
--- One page, newest first. $1 environment, $2 id of the last row before the page, $3 rows.
+-- One page, newest first, without those that are archived. $1 environment, $2 id of the last row
+-- before the page, $3 rows.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.archived_at IS NULL
+ ORDER BY c.id DESC
+ LIMIT $3::bigint;
+
+-- name: customer_list_archived
+-- out: :customer_columns
+-- The same of those that are.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.archived_at IS NOT NULL
+ ORDER BY c.id DESC
+ LIMIT $3::bigint;
+
+-- name: customer_list_all
+-- out: :customer_columns
+-- The same of all.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
@@ -47,25 +67,25 @@ SELECT :customer_columns
 -- name: customer_list_filtered
 -- out: :customer_columns ended
 -- The same with filters that no index serves: $4 active or not, $5 part of the e-mail address, name
--- or external id, and $6 the whole e-mail address, if there is one of these; NULL is no filter. So
--- that a page has a bound, it looks at no more than $7 rows. The last one of these is always
--- returned: ended says whether it matches, and is NULL for others.
+-- or external id, $6 the whole e-mail address, if there is one of these, and $8 archived or not;
+-- NULL is no filter. So that a page has a bound, it looks at no more than $7 rows. The last one of
+-- these is always returned: ended says whether it matches, and is NULL for others.
 SELECT :customer_columns
-     , CASE WHEN c.nth = $7::bigint THEN (:matches) IS TRUE END AS ended
+     , CASE WHEN c.nth = $7::bigint THEN (:matches AND :kept) IS TRUE END AS ended
   FROM (SELECT :customer_columns
              , row_number() OVER (ORDER BY c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
          ORDER BY c.id DESC
          LIMIT $7::bigint) c
- WHERE c.nth = $7 OR (:matches)
+ WHERE c.nth = $7 OR (:matches AND :kept)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
 -- name: customer_list_external
 -- out: :customer_columns
 -- The same for one external id, which the index finds, or for either id, as customer_find has it:
--- $7 public id or NULL, $8 external id. $9 an external id that it must have, too, or NULL.
+-- $7 public id or NULL, $9 external id. $10 an external id that it must have, too, or NULL.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
@@ -73,17 +93,19 @@ SELECT :customer_columns
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.id = $7::uuid),
            (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $8::text)))
-   AND ($9::text IS NULL OR c.external_id = $9)
+             WHERE p.environment_id = $1 AND p.external_id = $9::text)))
+   AND ($10::text IS NULL OR c.external_id = $10) AND :kept
  LIMIT $3::bigint;
 
 -- name: customer_list_email
 -- out: :customer_columns
 -- One page of the customers with one e-mail address, which the index finds. Many can have the same,
--- so it takes no other filter: that could walk over all of them. $4 e-mail address.
+-- so it takes no other filter that could walk over all of them. $4 e-mail address, $5 archived or
+-- not, or NULL.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.email = $4::text COLLATE "C"
+   AND ($5::boolean IS NULL OR (c.archived_at IS NOT NULL) = $5)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
@@ -206,3 +228,64 @@ SELECT :customer_columns
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+
+-- name: customer_lock
+-- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
+-- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
+-- id or NULL, $3 external id; a public id wins.
+SELECT set_config('app.customer', c.id::text, true)
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR UPDATE OF c;
+
+-- name: customer_archive
+-- out: :customer_columns
+-- The customer who was locked is archived, also if it was before. No row: it has a subscription
+-- that is not canceled, and nothing was written. updated_at stays: a restored customer is the same
+-- as before. $1 environment, $2 time.
+WITH changed AS (
+    UPDATE customer c
+       SET archived_at = $2::timestamptz
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
+       AND c.archived_at IS NULL
+       AND NOT EXISTS (SELECT FROM subscription s
+                        WHERE s.environment_id = $1 AND s.customer_id = c.id
+                          AND s.status <> 'canceled')
+    RETURNING :customer_columns
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.archived', c.id FROM changed c
+)
+SELECT :customer_columns
+  FROM changed c
+ UNION ALL
+SELECT :customer_columns
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
+   AND c.archived_at IS NOT NULL;
+
+-- name: customer_restore
+-- out: :customer_columns
+-- The customer who was locked is not archived any more. $1 environment.
+WITH changed AS (
+    UPDATE customer c
+       SET archived_at = NULL
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
+       AND c.archived_at IS NOT NULL
+    RETURNING :customer_columns
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.restored', c.id FROM changed c
+)
+SELECT :customer_columns
+  FROM changed c
+ UNION ALL
+SELECT :customer_columns
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
+   AND c.archived_at IS NULL;

@@ -104,6 +104,7 @@ enum field_show {
 	SHOW_BOOL,
 	SHOW_INT,          /* int64_t */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
+	SHOW_TIME_IF_ANY,  /* the same; with 0 there is no such member */
 	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
 	SHOW_OBJECT,       /* the resource's name */
 	SHOW_LIVEMODE,     /* of the call's tenant */

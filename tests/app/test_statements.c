@@ -565,7 +565,9 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		const char *parameters, *condition;
 	} plans[] = {
 		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
-		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email = " },
+		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL, NULL", "(email = " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST_PUBLIC, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },

@@ -585,7 +585,7 @@ add_customer(PGresult *r, const struct fields *f, const bool *ended)
 		cell_text(f->email), cell_text(f->name[0] ? f->name : NULL), { NULL, 0 }, { NULL, 0 },
 		cell_text("UTC"), cell_text(f->metadata ? f->metadata : "{}"), cell_bool(f->active),
 		cell_i64(created, (f->created_ms - POSTGRES_EPOCH_MS) * 1000),
-		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000),
+		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000), { NULL, 0 },
 		ended ? cell_bool(*ended) : (struct cell) { NULL, 0 },
 	};
 

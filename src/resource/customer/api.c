@@ -1,6 +1,7 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/life.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
 
@@ -95,6 +96,19 @@ read_is_active(struct call *c, struct str value, void *into)
 	page_flag(c, "isActive", value, &f->active);
 }
 
+static void
+read_archived(struct call *c, struct str value, void *into)
+{
+	struct customer_filter *f = into;
+
+	if (str_is(value, "all"))
+		f->kept = CUSTOMER_EITHER;
+	else if (str_is(value, "true"))
+		f->kept = CUSTOMER_ARCHIVED;
+	else if (!str_is(value, "false"))
+		call_field(c, "archived", "must be true, false or all");
+}
+
 static const struct list_filter filters[] = {
 	{ "externalId",   read_external_id, V_FIRST,  V_ENDLESS },
 	{ "customerId",   read_customer_id, V_FIRST,  V_2026_06_07 },
@@ -102,6 +116,7 @@ static const struct list_filter filters[] = {
 	{ "billingEmail", read_email,       V_FIRST,  V_ENDLESS },
 	{ "search",       read_search,      V_FIRST,  V_2026_06_07 },
 	{ "isActive",     read_is_active,   V_LEGACY, V_2026_05_12 },
+	{ "archived",     read_archived,    V_2026_08_27, V_ENDLESS },
 };
 
 static enum err
@@ -129,6 +144,8 @@ static const struct route routes[] = {
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
+	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
+	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
 };
 
 static const struct constraint constraints[] = {

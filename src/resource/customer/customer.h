@@ -60,6 +60,7 @@ struct customer {
 		bool       cancels;
 	} live;                  /* the subscription, where one customer was read */
 	int64_t    created_ms, updated_ms;
+	int64_t    archived_ms;  /* 0: it is not */
 	unsigned   given;        /* by a request: a bit for each member */
 	bool       existing;     /* after a create: the customer was there before */
 };
@@ -70,6 +71,7 @@ enum customer_view {
 	CUSTOMER_DETAILED = 2, /* the answer to a GET of one customer */
 	CUSTOMER_BRIEF = 4,    /* an element of a batch's answer */
 	CUSTOMER_ALL = 7,
+	CUSTOMER_ERASED = 8,   /* what is left to say when it was erased */
 };
 
 extern const struct fields customer_fields;

@@ -82,15 +82,29 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 	return e;
 }
 
+static void
+bind_kept(struct bind *b, enum customer_kept kept)
+{
+	if (kept == CUSTOMER_EITHER)
+		bind_null(b);
+	else
+		bind_bool(b, kept == CUSTOMER_ARCHIVED);
+}
+
 enum err
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
+	static const enum sql_id plain[CUSTOMER_KEPT__COUNT] = {
+		[CUSTOMER_LISTED] = SQL_CUSTOMER_LIST,
+		[CUSTOMER_ARCHIVED] = SQL_CUSTOMER_LIST_ARCHIVED,
+		[CUSTOMER_EITHER] = SQL_CUSTOMER_LIST_ALL,
+	};
 	struct str   either = filter->customer_id.ptr ? filter->customer_id : filter->external_id;
 	bool         one = either.ptr, mail = filter->email.ptr;
 	bool         searched = filter->by_active || filter->search.ptr;
 	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
 	    : searched ? SQL_CUSTOMER_LIST_FILTERED
-	    : mail ? SQL_CUSTOMER_LIST_EMAIL : SQL_CUSTOMER_LIST;
+	    : mail ? SQL_CUSTOMER_LIST_EMAIL : plain[filter->kept];
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 	struct id    id;
 
@@ -105,12 +119,16 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 		bind_text(b, filter->email);
 	if (one) {
 		bind_id(b, id_parse(customer_fields.prefix, filter->customer_id, &id) ? &id : NULL);
+		bind_kept(b, filter->kept);
 		bind_text(b, either);
 		bind_text(b, filter->customer_id.ptr ? filter->external_id : STR_NONE);
 	} else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
+		bind_kept(b, filter->kept);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
 		db_slow(c->db);
+	} else if (mail) {
+		bind_kept(b, filter->kept);
 	}
 	return ERR_OK;
 }

@@ -18,7 +18,11 @@
  */
 enum err customer_find(struct call *c, struct str ref, struct customer *out);
 
+/* Which customers a list has. */
+enum customer_kept { CUSTOMER_LISTED, CUSTOMER_ARCHIVED, CUSTOMER_EITHER, CUSTOMER_KEPT__COUNT };
+
 struct customer_filter {
+	enum customer_kept kept;
 	bool        by_active, active;
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
