@@ -289,3 +289,16 @@ SELECT :customer_columns
   FROM customer c
  WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
    AND c.archived_at IS NULL;
+
+-- name: customer_export
+-- out: :customer_columns address_id until
+-- Oldest first. $1 environment, $2 id of the last one before these, $3 id of the last one of all,
+-- or NULL: the newest that there is now. It is returned as until. $4 rows, or NULL: all.
+SELECT :customer_columns, c.address_id, b.until
+  FROM (SELECT coalesce($3::uuid, (SELECT n.id FROM customer n
+                                    WHERE n.environment_id = $1::uuid
+                                    ORDER BY n.id DESC
+                                    LIMIT 1)) AS until) b
+  JOIN customer c ON c.environment_id = $1::uuid AND c.id > $2::uuid AND c.id <= b.until
+ ORDER BY c.id
+ LIMIT $4::bigint;

@@ -267,7 +267,7 @@ handle(struct app *app, struct call *c)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since)
+	if (c->version < c->route->since && !router_find_earlier(c))
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
 	if (c->req->header[HEADER_PREFER].ptr) {

@@ -89,6 +89,14 @@ static const struct kind {
 		STR("\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "),
 		STR("\r\nCache-Control: no-store\r\n"),
 	},
+	[RESPONSE_NDJSON] = {
+		STR("\r\nContent-Type: application/x-ndjson\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_CSV] = {
+		STR("\r\nContent-Type: text/csv; charset=utf-8\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
 };
 
 static void

@@ -21,6 +21,8 @@ enum response_kind {
 	RESPONSE_JSON,
 	RESPONSE_TEXT, /* for people, the same for all of them: it may be cached */
 	RESPONSE_HTML, /* for people */
+	RESPONSE_NDJSON, /* a value of JSON a line */
+	RESPONSE_CSV,
 	RESPONSE__COUNT
 };
 
@@ -33,7 +35,7 @@ struct response {
 		const char *name;
 		struct str  value;
 	} header[RESPONSE_HEADERS_MAX];
-	struct buf body; /* never empty after app_handle() */
+	struct buf body; /* after app_handle() empty only where there is no line to tell */
 };
 
 void response_init(struct response *res);

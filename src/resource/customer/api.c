@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "resource/customer/batch.h"
 #include "resource/customer/life.h"
+#include "resource/customer/file.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
 
@@ -141,6 +142,8 @@ static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
 	{ METHOD_POST,  "customers/batch", ROUTE_WRITES,                 V_FIRST, customer_batch },
+	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
+	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },

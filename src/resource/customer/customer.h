@@ -20,6 +20,7 @@ enum {
 	CUSTOMER_ADDRESS_MAX_CHARS = 200,
 	CUSTOMER_BATCH_MAX = 100,
 	CUSTOMER_SEARCH_MAX_CHARS = 200,
+	CUSTOMER_EXPORT_MAX = 500, /* of a page; with 16 KiB of metadata each they are 8 MiB */
 	/*
 	 * Customers that a page looks at for filters that no index serves; the next page goes on
 	 * from there. At 6 us each it has an end after a third of a second.
