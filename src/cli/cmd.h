@@ -154,6 +154,7 @@ cmd_fn cmd_org_delete;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
 cmd_fn cmd_org_rename;
+cmd_fn cmd_key_check;
 cmd_fn cmd_key_create;
 cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;

@@ -145,6 +145,11 @@ const struct cmd cmd_table[] = {
 	    "Give an organization another name",
 	    "Keys and customers stay as they are.",
 	    "clientele org rename acme acme-europe" },
+	{ "key check", "FILE|-", OPTION(JSON), 0, CMD_NOTHING, cmd_key_check,
+	    "Tell which texts in a file are API keys",
+	    "By their form and checksum, without a database. With - it reads standard input. The "
+	    "exit code is 67 when there is none.",
+	    "git log -p | clientele key check -" },
 	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
 	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
 	    "Make an API key and print it",
