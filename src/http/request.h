@@ -38,7 +38,10 @@ enum method method_find(struct str name);
 	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
 	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT") \
-	HEADER(PREFER,          "Prefer",          "HTTP_PREFER")
+	HEADER(PREFER,          "Prefer",          "HTTP_PREFER") \
+	HEADER(IF_MATCH,        "If-Match",        "HTTP_IF_MATCH") \
+	HEADER(IF_NONE_MATCH,   "If-None-Match",   "HTTP_IF_NONE_MATCH") \
+	HEADER(CONTENT_TYPE,    "Content-Type",    "HTTP_CONTENT_TYPE")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,

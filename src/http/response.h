@@ -21,6 +21,7 @@ enum response_kind {
 	RESPONSE_JSON,
 	RESPONSE_TEXT, /* for people, the same for all of them: it may be cached */
 	RESPONSE_HTML, /* for people */
+	RESPONSE_NONE, /* there is none: a 304 */
 	RESPONSE__COUNT
 };
 
@@ -33,7 +34,7 @@ struct response {
 		const char *name;
 		struct str  value;
 	} header[RESPONSE_HEADERS_MAX];
-	struct buf body; /* never empty after app_handle() */
+	struct buf body; /* empty after app_handle() only with RESPONSE_NONE */
 };
 
 void response_init(struct response *res);
