@@ -11,6 +11,7 @@
 #include "call/idem.h"
 #include "call/ignored.h"
 #include "call/reply.h"
+#include "call/revision.h"
 
 #include <stdlib.h>
 
@@ -220,12 +221,14 @@ unavailable(struct call *c)
 	return ERR_UNAVAILABLE;
 }
 
-/* What a write's handler needs done before: reads the body and the idempotency key. */
+/* What a write's handler needs done before: reads conditions, body and idempotency key. */
 static enum err
 begin_write(struct call *c)
 {
+	enum err e = c->route->flags & ROUTE_REVISED ? revision_begin(c) : ERR_OK;
+
 	body_read(c);
-	return idem_begin(c);
+	return e != ERR_OK ? e : idem_begin(c);
 }
 
 static enum err

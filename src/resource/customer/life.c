@@ -10,7 +10,7 @@ begin(struct write *w, struct call *c)
 {
 	write_begin(w, c);
 	w->tx.again = true; /* what was done before is not done twice */
-	stored_bind_ref(write_step(w, SQL_CUSTOMER_LOCK), &customer_fields, c->param[0]);
+	stored_bind_ref(write_step(w, SQL_CUSTOMER_SEIZE), &customer_fields, c->param[0]);
 }
 
 static enum err
