@@ -78,11 +78,11 @@
 \set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
 
 -- name: billing_customer
--- out: id timezone now_at currency collection net_days grace_days stopped
+-- out: id timezone now_at currency collection net_days grace_days stopped archived
 -- Locks the customer for whom a subscription is made, and says how the environment bills.
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
 SELECT c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
-       set_config('app.customer', c.id::text, true)
+       c.archived_at IS NOT NULL AS archived, set_config('app.customer', c.id::text, true)
   FROM customer c CROSS JOIN :terms
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(

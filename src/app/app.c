@@ -11,6 +11,7 @@
 #include "call/idem.h"
 #include "call/ignored.h"
 #include "call/reply.h"
+#include "call/revision.h"
 
 #include <stdlib.h>
 
@@ -220,12 +221,14 @@ unavailable(struct call *c)
 	return ERR_UNAVAILABLE;
 }
 
-/* What a write's handler needs done before: reads the body and the idempotency key. */
+/* What a write's handler needs done before: reads conditions, body and idempotency key. */
 static enum err
 begin_write(struct call *c)
 {
+	enum err e = c->route->flags & ROUTE_REVISED ? revision_begin(c) : ERR_OK;
+
 	body_read(c);
-	return idem_begin(c);
+	return e != ERR_OK ? e : idem_begin(c);
 }
 
 static enum err
@@ -267,7 +270,7 @@ handle(struct app *app, struct call *c)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since)
+	if (c->version < c->route->since && !router_find_earlier(c))
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
 	if (c->req->header[HEADER_PREFER].ptr) {

@@ -158,6 +158,19 @@ is_secret(struct str segment)
 	return !memchr(segment.ptr, '_', segment.len);
 }
 
+bool
+router_find_earlier(struct call *c)
+{
+	for (uint32_t i = c->facts->route + 1; i < rules_count; i++) {
+		const struct route *route = rules[i].route;
+
+		if (!rules[i].site && route->method == c->route->method
+		    && route->since <= c->version && matches(&rules[i], &c->path, c->param))
+			return found(c, i) == ERR_OK;
+	}
+	return false;
+}
+
 /* Among pages or calls: the first that fits, or rules_count; *allowed: methods of those that do. */
 static uint32_t
 find_rule(struct call *c, bool site, enum method method, unsigned *allowed)

@@ -18,6 +18,7 @@
 #include "call/share.h"
 #include "conf/conf.h"
 #include "db/tx.h"
+#include "http/etag.h"
 #include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
@@ -101,7 +102,9 @@ struct call {
 	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
 	unsigned               applied;  /* which of that the answer does */
 	struct ignored        *ignored;  /* NULL: nothing was */
-	struct id              located;  /* what Location names, and its id as text, or absent */
+	struct etags          *match;    /* If-Match of a ROUTE_REVISED; NULL: it was not sent */
+	bool                   merges;   /* the body of one is a merge patch (call/merge.h) */
+	struct id              located;  /* what Location or ETag names, its id as text or absent */
 	struct str             located_text;
 
 	struct json_object *reply;    /* owned; what the handler answers */

@@ -46,6 +46,11 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 bool
 page_knows(const struct call *c, struct str name)
 {
+	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
+
+	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
+		if (str_is(name, of_files[i]))
+			return true;
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
 		return false;
 	for (size_t i = 0; i < c->resource->filters_count; i++) {

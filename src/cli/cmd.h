@@ -39,6 +39,8 @@ enum cmd_option {
 	OPTION_NO_WAIT,
 	OPTION_JSON,
 	OPTION_CSV,
+	OPTION_FORMAT,
+	OPTION_NEUTRALISE,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,
 	OPTION_HELP,
@@ -152,6 +154,7 @@ cmd_fn cmd_org_delete;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
 cmd_fn cmd_org_rename;
+cmd_fn cmd_key_check;
 cmd_fn cmd_key_create;
 cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;
@@ -162,6 +165,7 @@ cmd_fn cmd_customer_create;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
 cmd_fn cmd_customer_update;
+cmd_fn cmd_export_customers;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;
 cmd_fn cmd_subscription_list;

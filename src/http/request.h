@@ -43,7 +43,10 @@ enum method method_find(struct str name);
 	HEADER(ACCEPT,          "Accept",          "HTTP_ACCEPT") \
 	HEADER(ORIGIN,          "Origin",          "HTTP_ORIGIN") \
 	HEADER(CORS_METHOD,     "Access-Control-Request-Method", \
-	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD") \
+	HEADER(IF_MATCH,        "If-Match",        "HTTP_IF_MATCH") \
+	HEADER(IF_NONE_MATCH,   "If-None-Match",   "HTTP_IF_NONE_MATCH") \
+	HEADER(CONTENT_TYPE,    "Content-Type",    "HTTP_CONTENT_TYPE")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,

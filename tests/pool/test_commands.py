@@ -5,12 +5,13 @@ import json
 import os
 import re
 import subprocess
+import zlib
 
 import pytest
 
 from stack import ROOT, wait_until
 
-USAGE, DATA, UNKNOWN, UNAVAILABLE, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 74, 75, 78
+USAGE, DATA, UNKNOWN, UNAVAILABLE, OS, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 71, 74, 75, 78
 KEY_ID = "key_0OhYaHWYVtnTmWVC3jkfZN"
 
 
@@ -41,8 +42,8 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["key", "delete", "x"], 'key has no command "delete"; it has create, limit, list, revoke and rotate.'),
     (["customer", "delete"], 'customer has no command "delete"; it has count, create, get, list and update.'),
+    (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
@@ -147,6 +148,8 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
         done = place.run(place.bin, *words, "--database-url=", "--database-owner-url=", check=False)  # so none gets any further
         if name in ("completion", "help", "version"):
             assert done.returncode == 0
+        elif name == "key check":
+            assert sentence(done, UNKNOWN) == "there is no API key in it."
         else:
             assert done.returncode == CONFIG and "No such file" in done.stderr or "must not be empty" in done.stderr, done
 
@@ -156,7 +159,7 @@ def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
     assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
     group = place.run(place.bin, "help", "key").stdout
     assert place.run(place.bin, "key", "-h").stdout == group
-    assert all(f"  key {name} " in group for name in ("create", "limit", "list", "revoke", "rotate"))
+    assert all(f"  key {name} " in group for name in ("check", "create", "limit", "list", "revoke", "rotate"))
 
 
 def test_version_needs_no_configuration(place):
@@ -450,7 +453,7 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     old = make_key(db, "rotating", "--name", "billing", "--limit", "7/s", "--expires-days", "30")
     done = owner(db, "key", "rotate", old, "--overlap", "2h")
     text, new = done.stdout.strip(), re.search(r"its id is (key_\w+)\.", done.stderr).group(1)
-    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} keeps working for 7200 s." in done.stderr
+    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{46}", text) and f"{old} keeps working for 7200 s." in done.stderr
     rows = keys(db, "rotating")
     assert (rows[new]["name"], rows[new]["limit"], rows[new]["state"]) == ("billing", "7/s burst 7", "active")
     assert rows[new]["prefix"] == text[:12]
@@ -468,6 +471,50 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     endless = make_key(db, "rotating")
     made = json.loads(owner(db, "key", "rotate", endless, "--json").stdout)[0]["id"]
     assert milliseconds(db, made)[1] is None
+
+
+# ---------------------------------------------------------------- keys that got out
+
+# The form and the checksum are what doc/operations.md tells scanners; computed here without the program.
+FORM = re.compile(r"\bck_(live|sandbox)_[0-9A-Za-z]{46}\b")
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_real(key):
+    number, text = zlib.crc32(key[:-6].encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        text = DIGITS[digit] + text
+    return bool(FORM.fullmatch(key)) and key[-6:] == text
+
+
+def test_a_scanner_tells_a_key_from_a_random_text(db, place, tmp_path):
+    owner(db, "org", "create", "leaking")
+    keys = [owner(db, "key", "create", "--org", "leaking", "--env", env).stdout.strip() for env in ("live", "sandbox")]
+    assert all(map(is_real, keys))
+    wrong = keys[0][:-1] + ("0" if keys[0][-1] != "0" else "1")
+    old = "ck_live_" + "a" * 40
+    assert not is_real(wrong)
+    text = f'\xff\x00 COMMET_API_KEY="{keys[0]}"\n\n// {wrong}\n{old},{keys[1]}\n{keys[0]}0 x{keys[0]} {keys[0]}_ ck_live_{"z" * 100000}'
+
+    def check(*arguments, text):
+        return subprocess.run([place.bin, "key", "check", *arguments], input=text.encode("latin-1"), capture_output=True, check=False)
+
+    done = check("-", "--json", text=text)
+    assert done.returncode == 0 and json.loads(done.stdout) == [
+        {"line": 1, "prefix": keys[0][:12], "verdict": "key"}, {"line": 3, "prefix": keys[0][:12], "verdict": "wrong checksum"},
+        {"line": 4, "prefix": old[:12], "verdict": "without checksum"}, {"line": 4, "prefix": keys[1][:15], "verdict": "key"}]
+    assert not any(key[16:].encode() in done.stdout + done.stderr for key in keys)
+    # No key at all, and none that can be one.
+    for nothing in ("", "ck_live_\n", wrong):
+        done = check("-", text=nothing)
+        assert (done.returncode, done.stderr) == (UNKNOWN, b"clientele: there is no API key in it.\n")
+    path = tmp_path / "file"
+    path.write_text(keys[1])
+    path.chmod(0o644)
+    assert check(path, text="").stdout.split() == [b"line", b"prefix", b"verdict", b"1", keys[1][:15].encode(), b"key"]
+    assert sentence(place.run(place.bin, "key", "check", "/nonexistent", check=False), UNKNOWN) == "/nonexistent: No such file or directory"
+    assert sentence(place.run(place.bin, "key", "check", "/", check=False), OS) == "/: Is a directory"
 
 
 # ---------------------------------------------------------------- customers

@@ -112,9 +112,12 @@ make_created(struct write *w, void *what)
 	if (write_rows(w, STEP_CUSTOMER) == 0)
 		return call_fail(c, ERR_CUSTOMER_NOT_FOUND, "customerId",
 		    "There is no customer with this id.");
+	row = write_row(w, STEP_CUSTOMER, 0);
+	if (row_bool(&row, COL_BILLING_CUSTOMER_ARCHIVED))
+		return call_fail(c, ERR_CUSTOMER_ARCHIVED, "customerId",
+		    "The customer is archived. Restore it first.");
 	if ((e = subscription_offered(w, STEP_CREATE_OFFER, s, NULL, &offer)) != ERR_OK)
 		return e;
-	row = write_row(w, STEP_CUSTOMER, 0);
 	s->life.arena = c->arena;
 	s->life.environment = c->tenant.environment;
 	ledger_read_terms(&row, &s->life.terms);
