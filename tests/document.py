@@ -197,7 +197,7 @@ PATHS = sorted(((path, path.split("/")) for path in document()["paths"]), key=la
 
 def operation_of(version, method, target, slashes=True):
     """(path of the document, method of the document), or None for what the version does not have."""
-    sent = [unquote(part) for part in re.sub(r"^/(api/v1|api|v1)(?=/|$)", "", target.split("?")[0]).split("/")]
+    sent = [unquote(part) for part in (re.sub(r"^/(api/v1|api|v1)(?=/|$)", "", target.split("?")[0]) or "/").split("/")]
     method = {"HEAD": "get"}.get(method, method.lower())
     for path, parts in PATHS:
         if len(parts) == len(sent) and all(a == b or a[:1] == "{" for a, b in zip(parts, sent)):

@@ -14,7 +14,7 @@ static const struct str sent = STR(HEADER_LIST(HEADER)
 
 /* And what it may read, besides what every script may; tests/api/test_cors.py compares it. */
 static const struct str read_too = STR("Allow, Clientele-Ignored, Clientele-Result, "
-    "Clientele-Warning, Deprecation, Idempotent-Replayed, Link, Location, Preference-Applied, "
+    "Clientele-Warning, Deprecation, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, "
     "RateLimit, RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-Id, "
     "traceresponse");
 

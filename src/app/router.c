@@ -35,7 +35,7 @@ split(const struct route *route, const struct resource *resource)
 	struct rule rule = { .route = route, .resource = resource };
 
 	rule.site = route->pattern[0] == '/';
-	for (struct str rest = str_of(route_text(route)); rest.ptr;) {
+	for (struct str rest = str_of(route_text(route)); rest.len;) {
 		struct str segment = str_cut(&rest, '/');
 
 		assert(rule.count < PATH_SEGMENTS_MAX);

@@ -40,6 +40,7 @@ enum method method_find(struct str name);
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
 	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT") \
 	HEADER(PREFER,          "Prefer",          "HTTP_PREFER") \
+	HEADER(ACCEPT,          "Accept",          "HTTP_ACCEPT") \
 	HEADER(ORIGIN,          "Origin",          "HTTP_ORIGIN") \
 	HEADER(CORS_METHOD,     "Access-Control-Request-Method", \
 	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD") \
