@@ -276,6 +276,49 @@ some_deadlines_share_a_commit(void **state UNUSED)
 	    "WHERE environment_id = @ AND period_index > 1) i WHERE coalesce(later, true)");
 }
 
+/* A session of the serving role that PostgreSQL works for: it waits for what conn has locked. */
+static PGconn *
+busy_session(const char *application)
+{
+	PGconn     *busy = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
+	const char *there = arena_fmt(&test_kept, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'",
+	    PQbackendPID(busy)).ptr;
+
+	PQclear(PQexec(busy, arena_fmt(&test_kept, "SET application_name = '%s'", application).ptr));
+	assert_true(PQsendQuery(busy, "SELECT pg_advisory_xact_lock(20261126)"));
+	while (strcmp(ask(ACME_LIVE, there), "1") != 0)
+		;
+	return busy;
+}
+
+/* Two clerks that gave way to each other would do together what one does. */
+static void
+a_clerk_gives_way_to_requests_and_not_to_other_clerks(void **state UNUSED)
+{
+	static const struct {
+		const char *application;
+		int64_t     others;
+	} sessions[] = { { "clientele clerk", 0 }, { "clientele", 1 }, { "clientele", 2 }, { "clientele clerk", 4 } };
+	PGconn         *busy[COUNTOF(sessions)];
+	struct advanced one;
+	const char     *plan;
+
+	stand_at(ACME_LIVE, "NULL", "");
+	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+	for (size_t i = 0; i < COUNTOF(sessions); i++)
+		subscribe(ACME_LIVE, plan, "UTC");
+	ask(ACME_LIVE, EACH_DUE);
+	ask(ACME_LIVE, "SELECT pg_advisory_lock(20261126)");
+	for (size_t i = 0; i < COUNTOF(sessions); i++) {
+		busy[i] = busy_session(sessions[i].application);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+		assert_int_equal(one.others, sessions[i].others);
+	}
+	ask(ACME_LIVE, "SELECT pg_advisory_unlock(20261126)");
+	for (size_t i = 0; i < COUNTOF(sessions); i++)
+		PQfinish(busy[i]);
+}
+
 static void
 nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state UNUSED)
 {
@@ -655,6 +698,7 @@ main(void)
 		cmocka_unit_test(a_draft_begins_on_its_date),
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
 		cmocka_unit_test(some_deadlines_share_a_commit),
+		cmocka_unit_test(a_clerk_gives_way_to_requests_and_not_to_other_clerks),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
 		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
 		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),
