@@ -31,7 +31,7 @@ enum route_flags {
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
-	ROUTE_REVISED = 128, /* changes a row that has a revision: If-Match and merge patches */
+	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
 };
 
 /*
