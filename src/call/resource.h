@@ -36,8 +36,8 @@ enum route_flags {
 };
 
 /*
- * A filter of a list, or an option of a write. In other versions than its own it is a parameter that nobody knows. read puts
- * the value into what the resource keeps its filters in.
+ * A filter of a list, or an option of a write. In other versions than its own it is a parameter
+ * that nobody knows. read puts the value into what the resource keeps its filters in.
  */
 struct list_filter {
 	const char  *name;
