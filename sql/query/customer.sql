@@ -182,6 +182,14 @@ SELECT :customer_columns
    -- was lost.
    AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
 
+-- name: customer_known
+-- out: :customer_columns
+-- Those that have one of these external ids: who would exist for customer_create_many. $1
+-- environment, $2 external ids.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.external_id = ANY ($2::text[]);
+
 -- name: customer_update
 -- out: :customer_columns met
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given

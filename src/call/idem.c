@@ -15,7 +15,11 @@ static struct str
 manner(struct call *c)
 {
 	struct str each = c->prefer & PREFER_EACH ? STR("return=each") : STR("");
+	struct str query = c->req->uri;
 
+	str_cut(&query, '?');
+	if (c->route->flags & ROUTE_OPTIONS && query.len)
+		each = arena_fmt(c->arena, "%.*s?%.*s", STR_ARGS(each), STR_ARGS(query));
 	if (!c->match && !c->merges)
 		return each; /* as in records that are older than the others */
 	return arena_fmt(c->arena, "%.*s\n%s\n%.*s", STR_ARGS(each), c->merges ? "merge" : "",

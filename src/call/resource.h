@@ -31,12 +31,13 @@ enum route_flags {
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
+	ROUTE_OPTIONS = 512, /* a write that takes the options of its resource in the query */
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
 };
 
 /*
- * A filter of a list. In other versions than its own it is a parameter that nobody knows. read puts
- * the value into what the resource keeps its filters in.
+ * A filter of a list, or an option of a write. In other versions than its own it is a parameter
+ * that nobody knows. read puts the value into what the resource keeps its filters in.
  */
 struct list_filter {
 	const char  *name;
@@ -79,6 +80,8 @@ struct resource {
 	size_t                    constraints_count;
 	const struct list_filter *filters;
 	size_t                    filters_count;
+	const struct list_filter *options;
+	size_t                    options_count;
 };
 
 #endif

@@ -249,6 +249,19 @@ def check_filters(resource, paths):
                      names - {"limit", "cursor"})
 
 
+def check_options(resource):
+    taken = {pattern: method.lower() for method, pattern, flags, _ in resource.routes if "ROUTE_OPTIONS" in flags}
+    if bool(resource.options) != bool(taken):
+        bad.append(f"{resource.name}: has options and no route that takes them, or the other way")
+    for pattern, method in taken.items():
+        for version in versions():
+            operation = at_version(version)["paths"].get(f"/{pattern}", {}).get(method)
+            if operation:
+                names = {resolved(part, DOCUMENT)["name"] for part in operation.get("parameters", ())
+                         if resolved(part, DOCUMENT)["in"] == "query"}
+                same(f"{version}, options of {pattern}", {name for name, since, until in resource.options if has(version, since, until)}, names)
+
+
 # ---- limits
 
 
@@ -303,6 +316,7 @@ def check_resource(resource):
         return  # descriptors.py says so
     check_routes(resource, file["paths"])
     check_filters(resource, file["paths"])
+    check_options(resource)
     shown = 0
     for name, schema in file["components"].get("schemas", {}).items():
         if "x-takes" in schema:

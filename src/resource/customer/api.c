@@ -150,7 +150,7 @@ list(struct call *c)
 static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES,                 V_FIRST, customer_batch },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_OPTIONS, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
 	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
@@ -176,4 +176,6 @@ const struct resource customer_resource = {
 	.constraints_count = COUNTOF(constraints),
 	.filters = filters,
 	.filters_count = COUNTOF(filters),
+	.options = customer_batch_options,
+	.options_count = CUSTOMER_BATCH_OPTIONS,
 };

@@ -310,6 +310,31 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 	return write_run(&w, &answers, &creations);
 }
 
+enum err
+customer_look_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with)
+{
+	struct tx tx;
+	enum err  e;
+
+	member_bind_all(call_read(c, &tx, SQL_CUSTOMER_KNOWN), &created[CREATED_EXTERNAL_ID],
+	    customers, sizeof(*customers), count);
+	if ((e = call_read_run(c, &tx)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < tx_rows(&tx, READ_STEP); i++) {
+		struct row row = tx_row(&tx, READ_STEP, i);
+		struct str external_id = row_text(&row, COL_CUSTOMER_EXTERNAL_ID);
+
+		for (size_t k = 0; k < count; k++) {
+			if (!str_eq(customers[k].external_id, external_id))
+				continue;
+			stored_read(&row, &customer_fields, &customers[k]);
+			customers[k].existing = true;
+		}
+	}
+	return reply(c, with);
+}
+
 /* ---- updating ---- */
 
 /* What is given of it that an update can change: bits as $4 of customer_update has them. */

@@ -50,6 +50,13 @@ enum err customer_create_many(struct call *c, struct customer *customers, size_t
     enum err (*reply)(struct call *c, void *with), void *with);
 
 /*
+ * What customer_create_many() would answer with, without a write: those that exist are replaced by
+ * what is stored.
+ */
+enum err customer_look_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with);
+
+/*
  * Sets the members that 'change' gives, in the customer with this ref (as customer_find() has it),
  * and replies with it. One that gives what is there already changes nothing.
  * ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE, ERR_PRECONDITION.
