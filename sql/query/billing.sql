@@ -266,6 +266,17 @@ SELECT :offer_columns
                 THEN (SELECT s.plan_id FROM subscription s
                        WHERE s.environment_id = $1 AND s.id = $6) END));
 
+-- What an event keeps of the subscription as it is now, and of the invoice that is new or settled.
+\set state 'json_strip_nulls(json_build_object(''status'', $7::text, ''planId'', $4::uuid'
+\set state :state ', ''priceId'', $5::uuid, ''billingInterval'', $8::text'
+\set state :state ', ''periodStart'', $15::timestamptz, ''periodEnd'', $16::timestamptz'
+\set state :state ', ''trialEndsAt'', $18::timestamptz, ''endDate'', $20::timestamptz'
+\set state :state ', ''cancelAskedAt'', $23::timestamptz, ''cancelReason'', $24::text'
+\set state :state ', ''cancelAt'', $25::timestamptz, ''nextKind'', $27::text'
+\set state :state ', ''nextPlanId'', $28::uuid, ''nextPriceId'', $29::uuid'
+\set state :state ', ''nextAt'', $30::timestamptz, ''checkoutToken'', $32::text'
+\set state :state ', ''invoiceStatus'', coalesce($40::text, $57::text)))'
+
 -- name: billing_save
 -- All that a change writes. $1 environment, $2 to $38 the subscription as it is now; $39 to $55 a
 -- new invoice, if its id is not NULL, with the texts and amounts of its lines; $56 the invoice that
@@ -358,9 +369,9 @@ WITH saved AS (
            unnest($54::text[], $55::bigint[])
                WITH ORDINALITY AS l (description, amount, position)
 ), told AS (
-    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data,
+    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data, state,
                        created_at)
-    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, $64
+    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, (SELECT :state), $64
       FROM saved,
            unnest($61::text[], $62::uuid[], $63::json[])
                WITH ORDINALITY AS e (type, invoice_id, data, position)
