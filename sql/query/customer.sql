@@ -2,6 +2,8 @@
 
 \set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
+\set forget :forget ', customers AS (DELETE FROM customer WHERE environment_id = $1'
+\set forget :forget ' AND id = (SELECT it.id FROM it))'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at'
@@ -131,15 +133,16 @@ SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made F
 -- name: customer_taken
 -- out: :customer_columns
 -- After customer_create: the customer that has the external id. It is a statement of its own,
--- because only a new snapshot sees a row that another transaction has just committed.
--- $1 environment, $2 external id.
+-- because only a new snapshot sees a row that another transaction has just committed. Nobody can
+-- erase this one before the answer is kept. $1 environment, $2 external id.
 SELECT :customer_columns
      -- As in idempotency_look: the answer is what another transaction wrote.
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
   FROM customer c
  WHERE :first_time AND current_setting('app.expected', true) = 'false'
-   AND c.environment_id = $1::uuid AND c.external_id = $2::text;
+   AND c.environment_id = $1::uuid AND c.external_id = $2::text
+   FOR KEY SHARE OF c;
 
 -- name: customer_create_many
 -- out: ids
@@ -170,8 +173,8 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 -- out: :customer_columns
 -- After customer_create_many: the customers that existed. It is a statement of its own, because
 -- only a new snapshot sees a row that another transaction has just committed. It reads nothing if
--- all were made or if the request is a repeated one. $1 environment, $2 number of customers sent,
--- $3 their external ids, $4 the ids meant for them.
+-- all were made or if the request is a repeated one. It locks as customer_taken does. $1
+-- environment, $2 number of customers sent, $3 their external ids, $4 the ids meant for them.
 SELECT :customer_columns
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
@@ -180,7 +183,9 @@ SELECT :customer_columns
    AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[])
    -- If nothing was made, those meant for it too: the same transaction ran before, and its outcome
    -- was lost.
-   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
+   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0')
+ ORDER BY c.external_id
+   FOR KEY SHARE OF c;
 
 -- name: customer_update
 -- out: :customer_columns
@@ -219,7 +224,8 @@ SELECT :customer_columns
 
 -- name: customer_find
 -- out: :customer_columns
--- By either id, as customer_update finds it. $1 environment, $2 public id or NULL, $3 external id.
+-- By either id, as customer_update finds it; locked as in customer_taken. $1 environment, $2 public
+-- id or NULL, $3 external id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
@@ -227,13 +233,15 @@ SELECT :customer_columns
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
            (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR KEY SHARE OF c;
 
 -- name: customer_lock
+-- out: id
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
 -- id or NULL, $3 external id; a public id wins.
-SELECT set_config('app.customer', c.id::text, true)
+SELECT c.id, set_config('app.customer', c.id::text, true)
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
@@ -289,3 +297,19 @@ SELECT :customer_columns
   FROM customer c
  WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
    AND c.archived_at IS NULL;
+
+-- name: customer_erase
+-- Erases the customer who was locked, with all that says who it was: each file adds to :forget what
+-- goes of its tables; it.id is the customer, it.texts what is known of the person. $1 environment,
+-- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
+-- kept (0: not at all).
+WITH it AS MATERIALIZED (
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id] AS texts
+      FROM customer c
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = $2::uuid
+) :forget
+, reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1, 'customer.erased', it.id FROM it
+)
+SELECT it.id FROM it;

@@ -71,7 +71,7 @@ def check_routes(resource, paths):
                 names = [p.get("$ref", "") for p in operation.get("parameters", [])]
                 described[f"{method.upper()} {path}"] = (
                     operation.get("x-since", versions()[0]), "#/components/parameters/IdempotencyKey" in names,
-                    operation.get("security") == [], DOCUMENT["paths"][path].get("x-slashes", False))
+                    operation.get("security") == [], operation.get("x-slashes", DOCUMENT["paths"][path].get("x-slashes", False)))
     same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key, slashes)", table, described)
 
 

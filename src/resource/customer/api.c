@@ -1,5 +1,6 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
+#include "call/idem.h"
 #include "resource/customer/batch.h"
 #include "resource/customer/life.h"
 #include "resource/customer/store.h"
@@ -15,6 +16,7 @@ reply_created(struct call *c, const struct customer *customer)
 	if (!customer->existing)
 		field_location(c, &customer_fields, customer);
 	warn_of_id(c, customer->external_id);
+	idem_about(c, &customer->id, 1);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -144,6 +146,8 @@ static const struct route routes[] = {
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
+	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
+	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
 	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
 };

@@ -2,6 +2,7 @@
 #include "resource/customer/batch.h"
 #include "base/sort.h"
 #include "call/body.h"
+#include "call/idem.h"
 #include "call/ignored.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
@@ -305,6 +306,16 @@ warn_of_ids(struct call *c, const struct batch *batch)
 		i++;
 }
 
+static void
+tell_whom(struct call *c, const struct batch *batch)
+{
+	struct id *ids = ARENA_NEW(c->arena, struct id, batch->stored + 1);
+
+	for (size_t i = 0; i < batch->stored; i++)
+		ids[i] = batch->customers[i].id;
+	idem_about(c, ids, batch->stored);
+}
+
 static enum err
 reply_batch(struct call *c, void *with)
 {
@@ -312,6 +323,7 @@ reply_batch(struct call *c, void *with)
 	struct json_object *body, *successful, *failed;
 
 	warn_of_ids(c, batch);
+	tell_whom(c, batch);
 	if (batch->each)
 		return reply_each(c, batch);
 	body = jwrite_object();

@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "call/idem.h"
 #include "db/cell.h"
 #include "resource/customer/warn.h"
 
@@ -309,11 +310,25 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 
 /* ---- updating ---- */
 
+enum err
+customer_returned(struct write *w, size_t step)
+{
+	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
+	struct row row;
+
+	if (write_rows(w, step) > 0) {
+		row = write_row(w, step, 0);
+		*id = row_id(&row, COL_CUSTOMER_ID);
+		idem_about(w->call, id, 1);
+	}
+	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
+}
+
 static enum err
 make_updated(struct write *w, void *what)
 {
 	const struct str *external_id = what;
-	enum err          e = stored_returned(w, 0, 200, &customer_fields, CUSTOMER_PLAIN);
+	enum err          e = customer_returned(w, 0);
 
 	if (e == ERR_OK)
 		warn_of_id(w->call, *external_id);

@@ -55,4 +55,7 @@ enum err customer_create_many(struct call *c, struct customer *customers, size_t
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
 
+/* As stored_returned() with status 200; the kept answer tells about this customer. */
+enum err customer_returned(struct write *w, size_t step);
+
 #endif
