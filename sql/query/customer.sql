@@ -313,3 +313,70 @@ WITH it AS MATERIALIZED (
     SELECT $1, 'customer.erased', it.id FROM it
 )
 SELECT it.id FROM it;
+
+-- name: customer_export
+-- out: :customer_columns live address_id subscriptions invoices credit events requests
+-- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
+-- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,
+-- $2 public id or NULL, $3 external id; a public id wins.
+SELECT :customer_columns:live
+     , c.address_id::text,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('sub_', s.id), 'planId', app_ref('pln_', s.plan_id),
+                    'planName', p.name, 'name', s.name, 'status', s.status,
+                    'billingInterval', s.step, 'basePrice', s.base_price,
+                    'metadata', s.metadata, 'timezone', s.zone,
+                    'startDate', app_iso(s.start_date), 'trialEndsAt', app_iso(s.trial_ends_at),
+                    'currentPeriodStart', app_iso(s.period_start),
+                    'currentPeriodEnd', app_iso(s.period_end), 'endDate', app_iso(s.end_date),
+                    'cancellationAskedAt', app_iso(s.cancel_asked_at),
+                    'cancellationReason', s.cancel_reason, 'successUrl', s.success_url,
+                    'createdAt', app_iso(s.created_at), 'updatedAt', app_iso(s.updated_at))
+                    ORDER BY s.id)
+                   FROM subscription s
+                   JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id
+                  WHERE s.environment_id = $1 AND s.customer_id = c.id), '[]') AS subscriptions,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('inv_', i.id),
+                    'subscriptionId', app_ref('sub_', i.subscription_id),
+                    'invoiceNumber', 'INV-' || repeat('0', 6 - length(i.number::text)) || i.number,
+                    'invoiceType', i.invoice_type, 'status', i.status, 'currency', i.currency,
+                    'subtotal', i.subtotal, 'creditApplied', i.credit_applied, 'total', i.total,
+                    'planName', i.plan_name, 'periodStart', app_iso(i.period_start),
+                    'periodEnd', app_iso(i.period_end), 'issueDate', app_iso(i.issue_date),
+                    'dueDate', app_iso(i.due_date), 'paidAt', app_iso(i.paid_at),
+                    'lineItems', (SELECT json_agg(json_build_object(
+                                     'description', l.description, 'quantity', l.quantity,
+                                     'unitAmount', l.unit_amount, 'amount', l.amount)
+                                     ORDER BY l.position)
+                                    FROM invoice_line l
+                                   WHERE l.environment_id = $1 AND l.invoice_id = i.id))
+                    ORDER BY i.id)
+                   FROM invoice i
+                  WHERE i.environment_id = $1 AND i.customer_id = c.id), '[]') AS invoices,
+       coalesce((SELECT k.balance FROM customer_credit k
+                  WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
+       coalesce((SELECT json_agg(json_build_object(
+                    'type', e.type, 'createdAt', app_iso(e.created_at),
+                    'subscriptionId', app_ref('sub_', e.subscription_id),
+                    'invoiceId', app_ref('inv_', e.invoice_id), 'data', e.data) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id, x.data
+                           FROM event x
+                          WHERE x.environment_id = $1 AND x.customer_id = c.id
+                          ORDER BY x.id DESC
+                          LIMIT $4::bigint) e), '[]') AS events,
+       coalesce((SELECT json_agg(json_build_object(
+                    'idempotencyKey', k.key, 'status', k.status,
+                    'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
+                   FROM idempotency_key k
+                  WHERE k.environment_id = $1
+                    AND (k.about = c.id
+                         OR (k.about_many IS NOT NULL AND c.id = ANY (k.about_many)))), '[]')
+           AS requests
+  FROM customer c:live_from
+ WHERE c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));

@@ -48,10 +48,10 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
-_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read so");
 
-static enum err
-find(struct call *c, struct tx *tx, struct customer *out)
+enum err
+customer_read_found(struct call *c, struct tx *tx, struct customer *out)
 {
 	enum err          e = stored_find(c, &customer_fields, tx, out);
 	const struct row *live;
@@ -74,11 +74,11 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = find(c, &tx, out);
+		e = customer_read_found(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = find(c, &tx, out);
+		e = customer_read_found(c, &tx, out);
 	}
 	return e;
 }

@@ -18,6 +18,9 @@
  */
 enum err customer_find(struct call *c, struct str ref, struct customer *out);
 
+/* Runs a transaction whose statement has the columns of customer_get first; the same errors. */
+enum err customer_read_found(struct call *c, struct tx *tx, struct customer *out);
+
 /* Which customers a list has. */
 enum customer_kept { CUSTOMER_LISTED, CUSTOMER_ARCHIVED, CUSTOMER_EITHER, CUSTOMER_KEPT__COUNT };
 

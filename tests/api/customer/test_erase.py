@@ -1,4 +1,4 @@
-"""DELETE /customers/{id}. That no byte is left: tests/security/test_erase.py."""
+"""DELETE /customers/{id}. That no byte is left: tests/security/test_erasure.py."""
 
 import itertools
 import secrets
