@@ -314,7 +314,7 @@ WITH it AS MATERIALIZED (
 )
 SELECT it.id FROM it;
 
--- name: customer_export
+-- name: customer_held
 -- out: :customer_columns live address_id subscriptions invoices credit events requests
 -- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
 -- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,

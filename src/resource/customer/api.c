@@ -149,7 +149,7 @@ static const struct route routes[] = {
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
 	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
 	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
-	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_export },
+	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_held },
 	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
 };

@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "resource/customer/store.h"
 
-#define FIELD_STRUCT struct customer_export
+#define FIELD_STRUCT struct customer_held
 
-struct customer_export {
+struct customer_held {
 	struct id  id;
 	unsigned   given;
 	int64_t    made_ms;
@@ -37,7 +37,7 @@ static const struct fields export_fields = {
 	.object = "customer_export",
 	.out = fields_out,
 	.out_count = COUNTOF(fields_out),
-	.size = sizeof(struct customer_export),
+	.size = sizeof(struct customer_held),
 };
 
 /* What a GET answers, as text. */
@@ -56,34 +56,34 @@ as_text(struct call *c, const struct customer *customer)
 	return text;
 }
 
-_Static_assert(COL_CUSTOMER_EXPORT_LIVE == COL_CUSTOMER_GET_LIVE, "customer_read_found() reads it");
+_Static_assert(COL_CUSTOMER_HELD_LIVE == COL_CUSTOMER_GET_LIVE, "customer_read_found() reads it");
 
 enum err
-customer_export(struct call *c)
+customer_held(struct call *c)
 {
-	struct customer_export *e = ARENA_NEW(c->arena, struct customer_export, 1);
+	struct customer_held *e = ARENA_NEW(c->arena, struct customer_held, 1);
 	struct customer         customer;
 	struct tx               tx;
 	struct row              row;
-	struct bind            *b = call_read(c, &tx, SQL_CUSTOMER_EXPORT);
+	struct bind            *b = call_read(c, &tx, SQL_CUSTOMER_HELD);
 	enum err                err;
 
 	db_slow(c->db);
 	stored_bind_ref(b, &customer_fields, c->param[0]);
-	bind_i64(b, CUSTOMER_EXPORT_EVENTS);
+	bind_i64(b, CUSTOMER_HELD_EVENTS);
 	if ((err = customer_read_found(c, &tx, &customer)) != ERR_OK)
 		return err;
 	row = tx_row(&tx, READ_STEP, 0);
-	*e = (struct customer_export) {
+	*e = (struct customer_held) {
 		.made_ms = clock_wall_ms(),
 		.customer = as_text(c, &customer),
-		.address_id = row_text(&row, COL_CUSTOMER_EXPORT_ADDRESS_ID),
+		.address_id = row_text(&row, COL_CUSTOMER_HELD_ADDRESS_ID),
 		.is_active = customer.is_active,
-		.subscriptions = row_text(&row, COL_CUSTOMER_EXPORT_SUBSCRIPTIONS),
-		.invoices = row_text(&row, COL_CUSTOMER_EXPORT_INVOICES),
-		.credit = row_i64(&row, COL_CUSTOMER_EXPORT_CREDIT),
-		.events = row_text(&row, COL_CUSTOMER_EXPORT_EVENTS),
-		.requests = row_text(&row, COL_CUSTOMER_EXPORT_REQUESTS),
+		.subscriptions = row_text(&row, COL_CUSTOMER_HELD_SUBSCRIPTIONS),
+		.invoices = row_text(&row, COL_CUSTOMER_HELD_INVOICES),
+		.credit = row_i64(&row, COL_CUSTOMER_HELD_CREDIT),
+		.events = row_text(&row, COL_CUSTOMER_HELD_EVENTS),
+		.requests = row_text(&row, COL_CUSTOMER_HELD_REQUESTS),
 	};
 	return field_reply(c, 200, &export_fields, e, EXPORTED);
 }

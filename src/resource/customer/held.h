@@ -11,8 +11,8 @@
  * The newest events alone: with 150 bytes each they leave room for the rest of an answer, and a
  * customer with a change a day needs 27 years for as many.
  */
-enum { CUSTOMER_EXPORT_EVENTS = 10000 };
+enum { CUSTOMER_HELD_EVENTS = 10000 };
 
-enum err customer_export(struct call *c);
+enum err customer_held(struct call *c);
 
 #endif
