@@ -163,6 +163,7 @@ struct fields {
 	/* If not NULL, fills those members of a row that was read which have no column. */
 	void                  (*derive)(void *what);
 	size_t                  id_at;    /* offsetof() */
+	size_t                  revision_at; /* of an int64_t (call/revision.h); 0: there is none */
 	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
 

@@ -20,6 +20,7 @@ enum {
 	CUSTOMER_ADDRESS_MAX_CHARS = 200,
 	CUSTOMER_BATCH_MAX = 100,
 	CUSTOMER_SEARCH_MAX_CHARS = 200,
+	CUSTOMER_EXPORT_MAX = 500, /* of a page; with 16 KiB of metadata each they are 8 MiB */
 	/*
 	 * Customers that a page looks at for filters that no index serves; the next page goes on
 	 * from there. At 6 us each it has an end after a third of a second.
@@ -59,8 +60,10 @@ struct customer {
 		int64_t    period_end_ms;
 		bool       cancels;
 	} live;                  /* the subscription, where one customer was read */
+	struct str beside;       /* all that is read of it: what the answer shows beside the row */
 	int64_t    created_ms, updated_ms;
 	int64_t    archived_ms;  /* 0: it is not */
+	int64_t    revision;
 	unsigned   given;        /* by a request: a bit for each member */
 	bool       existing;     /* after a create: the customer was there before */
 };

@@ -9,6 +9,7 @@ const struct customer customer_defaults = {
 	.timezone = { "UTC", 3 },
 	.metadata = { "{}", 2 },
 	.is_active = true,
+	.revision = 1,
 };
 
 /* ---- what comes in ---- */
@@ -185,6 +186,7 @@ static const struct member columns[] = {
 	[COL_CUSTOMER_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
 	[COL_CUSTOMER_UPDATED_AT] = FIELD_KEPT(TIME, updated_ms),
 	[COL_CUSTOMER_ARCHIVED_AT] = FIELD_KEPT(TIME, archived_ms),
+	[COL_CUSTOMER_REVISION] = FIELD_KEPT(I64, revision),
 };
 
 _Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
@@ -195,5 +197,6 @@ const struct fields customer_fields = {
 	.missing = ERR_CUSTOMER_NOT_FOUND,
 	.missing_message = "There is no customer with this id.",
 	.parts = parts,
+	.revision_at = offsetof(struct customer, revision),
 	FIELD_TABLES,
 };

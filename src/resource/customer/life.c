@@ -11,7 +11,7 @@ begin(struct write *w, struct call *c)
 {
 	write_begin(w, c);
 	w->tx.again = true; /* what was done before is not done twice */
-	stored_bind_ref(write_step(w, SQL_CUSTOMER_LOCK), &customer_fields, c->param[0]);
+	stored_bind_ref(write_step(w, SQL_CUSTOMER_SEIZE), &customer_fields, c->param[0]);
 }
 
 static enum err
@@ -82,7 +82,7 @@ make_erased(struct write *w, void *what UNUSED)
 	if (write_rows(w, STEP_LOCK) == 0)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, STEP_LOCK, 0);
-	gone->id = row_id(&row, COL_CUSTOMER_LOCK_ID);
+	gone->id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
 	if (write_rows(w, STEP_LIVE) > 0) {
 		row = write_row(w, STEP_LIVE, 0);
 		if (!end_subscription(w, &row))

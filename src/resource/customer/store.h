@@ -54,11 +54,15 @@ enum err customer_create_many(struct call *c, struct customer *customers, size_t
 
 /*
  * Sets the members that 'change' gives, in the customer with this ref (as customer_find() has it),
- * and replies with it. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE.
+ * and replies with it. One that gives what is there already changes nothing.
+ * ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE, ERR_PRECONDITION.
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
 
 /* As stored_returned() with status 200; the kept answer tells about this customer. */
 enum err customer_returned(struct write *w, size_t step);
+
+/* The same with the body as a merge patch, which is read once the customer is known and locked. */
+enum err customer_merge(struct call *c, struct str ref);
 
 #endif

@@ -39,7 +39,7 @@ CREATE POLICY housekeeping_deletes ON invoice_party FOR DELETE
 GRANT SELECT, INSERT, DELETE ON invoice_party TO clientele_serve;
 
 -- The serving role deletes a customer, and changes a record of an answer, only where the
--- transaction has noted that customer (customer_lock): whatever a statement says, one is all that
+-- transaction has noted that customer (customer_seize): whatever a statement says, one is all that
 -- it can take.
 CREATE FUNCTION app_customer() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
