@@ -116,7 +116,7 @@ def errors_of(operation):
     if "x-since" in operation:
         found["404"] = ["endpoint_not_available"]
     if writes:
-        found["409"] = ["idempotency_in_progress", "idempotency_key_mismatch"]
+        found["409"] = ["idempotency_in_progress", "idempotency_key_mismatch", "idempotency_answer_erased"]
     if body:
         found["413"] = ["request_too_large"]
     return found

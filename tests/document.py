@@ -205,7 +205,7 @@ def operation_of(version, method, target, slashes=True):
                 return path, method
     for path, parts in PATHS:
         item = at_version(version)["paths"].get(path, {})
-        if slashes and item.get("x-slashes") and method in item and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
+        if slashes and item.get("x-slashes") and method in item and item[method].get("x-slashes", True) and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
             return path, method
     return None
 

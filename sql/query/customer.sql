@@ -2,6 +2,8 @@
 
 \set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
+\set forget :forget ', customers AS (DELETE FROM customer WHERE environment_id = $1'
+\set forget :forget ' AND id = (SELECT it.id FROM it))'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at, c.revision'
@@ -131,15 +133,16 @@ SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made F
 -- name: customer_taken
 -- out: :customer_columns
 -- After customer_create: the customer that has the external id. It is a statement of its own,
--- because only a new snapshot sees a row that another transaction has just committed.
--- $1 environment, $2 external id.
+-- because only a new snapshot sees a row that another transaction has just committed. Nobody can
+-- erase this one before the answer is kept. $1 environment, $2 external id.
 SELECT :customer_columns
      -- As in idempotency_look: the answer is what another transaction wrote.
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
   FROM customer c
  WHERE :first_time AND current_setting('app.expected', true) = 'false'
-   AND c.environment_id = $1::uuid AND c.external_id = $2::text;
+   AND c.environment_id = $1::uuid AND c.external_id = $2::text
+   FOR KEY SHARE OF c;
 
 -- name: customer_create_many
 -- out: ids
@@ -170,8 +173,8 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 -- out: :customer_columns
 -- After customer_create_many: the customers that existed. It is a statement of its own, because
 -- only a new snapshot sees a row that another transaction has just committed. It reads nothing if
--- all were made or if the request is a repeated one. $1 environment, $2 number of customers sent,
--- $3 their external ids, $4 the ids meant for them.
+-- all were made or if the request is a repeated one. It locks as customer_taken does. $1
+-- environment, $2 number of customers sent, $3 their external ids, $4 the ids meant for them.
 SELECT :customer_columns
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
@@ -180,7 +183,9 @@ SELECT :customer_columns
    AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[])
    -- If nothing was made, those meant for it too: the same transaction ran before, and its outcome
    -- was lost.
-   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
+   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0')
+ ORDER BY c.external_id
+   FOR KEY SHARE OF c;
 
 -- name: customer_known
 -- out: :customer_columns
@@ -267,7 +272,8 @@ SELECT :customer_columns
 
 -- name: customer_find
 -- out: :customer_columns
--- By either id, as customer_update finds it. $1 environment, $2 public id or NULL, $3 external id.
+-- By either id, as customer_update finds it; locked as in customer_taken. $1 environment, $2 public
+-- id or NULL, $3 external id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
@@ -275,13 +281,15 @@ SELECT :customer_columns
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
            (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR KEY SHARE OF c;
 
 -- name: customer_seize
+-- out: id
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
 -- id or NULL, $3 external id; a public id wins.
-SELECT set_config('app.customer', c.id::text, true)
+SELECT c.id, set_config('app.customer', c.id::text, true)
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
@@ -337,6 +345,89 @@ SELECT :customer_columns
   FROM customer c
  WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
    AND c.archived_at IS NULL;
+
+-- name: customer_erase
+-- Erases the customer who was locked, with all that says who it was: each file adds to :forget what
+-- goes of its tables; it.id is the customer, it.texts what is known of the person. $1 environment,
+-- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
+-- kept (0: not at all).
+WITH it AS MATERIALIZED (
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id] AS texts
+      FROM customer c
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = $2::uuid
+) :forget
+, reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1, 'customer.erased', it.id FROM it
+)
+SELECT it.id FROM it;
+
+-- name: customer_held
+-- out: :customer_columns live address_id subscriptions invoices credit events requests
+-- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
+-- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,
+-- $2 public id or NULL, $3 external id; a public id wins.
+SELECT :customer_columns:live
+     , c.address_id::text,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('sub_', s.id), 'planId', app_ref('pln_', s.plan_id),
+                    'planName', p.name, 'name', s.name, 'status', s.status,
+                    'billingInterval', s.step, 'basePrice', s.base_price,
+                    'metadata', s.metadata, 'timezone', s.zone,
+                    'startDate', app_iso(s.start_date), 'trialEndsAt', app_iso(s.trial_ends_at),
+                    'currentPeriodStart', app_iso(s.period_start),
+                    'currentPeriodEnd', app_iso(s.period_end), 'endDate', app_iso(s.end_date),
+                    'cancellationAskedAt', app_iso(s.cancel_asked_at),
+                    'cancellationReason', s.cancel_reason, 'successUrl', s.success_url,
+                    'createdAt', app_iso(s.created_at), 'updatedAt', app_iso(s.updated_at))
+                    ORDER BY s.id)
+                   FROM subscription s
+                   JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id
+                  WHERE s.environment_id = $1 AND s.customer_id = c.id), '[]') AS subscriptions,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('inv_', i.id),
+                    'subscriptionId', app_ref('sub_', i.subscription_id),
+                    'invoiceNumber', 'INV-' || repeat('0', 6 - length(i.number::text)) || i.number,
+                    'invoiceType', i.invoice_type, 'status', i.status, 'currency', i.currency,
+                    'subtotal', i.subtotal, 'creditApplied', i.credit_applied, 'total', i.total,
+                    'planName', i.plan_name, 'periodStart', app_iso(i.period_start),
+                    'periodEnd', app_iso(i.period_end), 'issueDate', app_iso(i.issue_date),
+                    'dueDate', app_iso(i.due_date), 'paidAt', app_iso(i.paid_at),
+                    'lineItems', (SELECT json_agg(json_build_object(
+                                     'description', l.description, 'quantity', l.quantity,
+                                     'unitAmount', l.unit_amount, 'amount', l.amount)
+                                     ORDER BY l.position)
+                                    FROM invoice_line l
+                                   WHERE l.environment_id = $1 AND l.invoice_id = i.id))
+                    ORDER BY i.id)
+                   FROM invoice i
+                  WHERE i.environment_id = $1 AND i.customer_id = c.id), '[]') AS invoices,
+       coalesce((SELECT k.balance FROM customer_credit k
+                  WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
+       coalesce((SELECT json_agg(json_build_object(
+                    'type', e.type, 'createdAt', app_iso(e.created_at),
+                    'subscriptionId', app_ref('sub_', e.subscription_id),
+                    'invoiceId', app_ref('inv_', e.invoice_id), 'data', e.data) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id, x.data
+                           FROM event x
+                          WHERE x.environment_id = $1 AND x.customer_id = c.id
+                          ORDER BY x.id DESC
+                          LIMIT $4::bigint) e), '[]') AS events,
+       coalesce((SELECT json_agg(json_build_object(
+                    'idempotencyKey', k.key, 'status', k.status,
+                    'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
+                   FROM idempotency_key k
+                  WHERE k.environment_id = $1
+                    AND (k.about = c.id
+                         OR (k.about_many IS NOT NULL AND c.id = ANY (k.about_many)))), '[]')
+           AS requests
+  FROM customer c:live_from
+ WHERE c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: customer_export
 -- out: :customer_columns address_id until

@@ -71,6 +71,8 @@ struct idem {
 	struct id     maker;  /* drawn for this call; a record that it writes has this mark */
 	int64_t       lock;   /* number of the key's advisory lock */
 	bool          looked; /* the database has said whether there is a record */
+	const struct id *about; /* idem_about() */
+	size_t        about_count;
 };
 
 enum { PATH_PARAMETERS_MAX = 4 };

@@ -593,7 +593,7 @@ def test_its_own_value_is_no_conflict(live, resource, method):
 
 @EVERY
 def test_other_methods_are_refused_and_the_allowed_ones_named(live, db, resource):
-    paths = {resource.path: {"GET", "HEAD", "POST"}, f"{resource.path}/x": set(resource.one) | ({"HEAD"} if "GET" in resource.one else set())}
+    paths = {resource.path: {"GET", "HEAD", "POST"}, f"{resource.path}/x": {*resource.one, *resource.newest} | ({"HEAD"} if "GET" in resource.one else set())}
     paths |= {path.format("x", "y"): {method} for path, method in resource.nested.items()}
     body = resource.body(live)
     with nothing_written(db):

@@ -1,8 +1,10 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
+#include "call/idem.h"
 #include "call/reply.h"
 #include "call/revision.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/held.h"
 #include "resource/customer/life.h"
 #include "resource/customer/file.h"
 #include "resource/customer/store.h"
@@ -19,6 +21,7 @@ reply_created(struct call *c, const struct customer *customer)
 		field_location(c, &customer_fields, customer);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
 	warn_of_id(c, customer->external_id);
+	idem_about(c, &customer->id, 1);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -154,6 +157,9 @@ static const struct route routes[] = {
 	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
 	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
+	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
+	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
+	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_held },
 	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,

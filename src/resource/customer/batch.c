@@ -2,6 +2,7 @@
 #include "resource/customer/batch.h"
 #include "base/sort.h"
 #include "call/body.h"
+#include "call/idem.h"
 #include "call/ignored.h"
 #include "call/page.h"
 #include "call/reply.h"
@@ -347,6 +348,16 @@ warn_of_ids(struct call *c, const struct batch *batch)
 		i++;
 }
 
+static void
+tell_whom(struct call *c, const struct batch *batch)
+{
+	struct id *ids = ARENA_NEW(c->arena, struct id, batch->stored + 1);
+
+	for (size_t i = 0; i < batch->stored; i++)
+		ids[i] = batch->customers[i].id;
+	idem_about(c, ids, batch->stored);
+}
+
 static enum err
 reply_batch(struct call *c, void *with)
 {
@@ -354,6 +365,7 @@ reply_batch(struct call *c, void *with)
 	struct json_object *body, *successful, *failed;
 
 	warn_of_ids(c, batch);
+	tell_whom(c, batch);
 	if (batch->each || batch->trial)
 		return reply_each(c, batch);
 	body = jwrite_object();

@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "call/idem.h"
 #include "call/merge.h"
 #include "call/revision.h"
 #include "db/cell.h"
@@ -49,10 +50,10 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
-_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read so");
 
-static enum err
-find(struct call *c, struct tx *tx, struct customer *out)
+enum err
+customer_read_found(struct call *c, struct tx *tx, struct customer *out)
 {
 	enum err          e = stored_find(c, &customer_fields, tx, out);
 	const struct row *live;
@@ -76,11 +77,11 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = find(c, &tx, out);
+		e = customer_read_found(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = find(c, &tx, out);
+		e = customer_read_found(c, &tx, out);
 	}
 	return e;
 }
@@ -337,6 +338,20 @@ customer_look_many(struct call *c, struct customer *customers, size_t count,
 
 /* ---- updating ---- */
 
+enum err
+customer_returned(struct write *w, size_t step)
+{
+	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
+	struct row row;
+
+	if (write_rows(w, step) > 0) {
+		row = write_row(w, step, 0);
+		*id = row_id(&row, COL_CUSTOMER_ID);
+		idem_about(w->call, id, 1);
+	}
+	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
+}
+
 /* What is given of it that an update can change: bits as $4 of customer_update has them. */
 static unsigned
 given(const struct customer *change)
@@ -361,6 +376,10 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 static enum err
 reply_updated(struct call *c, const struct customer *customer)
 {
+	struct id *id = ARENA_NEW(c->arena, struct id, 1);
+
+	*id = customer->id;
+	idem_about(c, id, 1);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
 }

@@ -5,3 +5,7 @@
 ALTER TABLE event ADD COLUMN state json;
 COMMENT ON COLUMN event.state IS
     'of an event of a subscription: how that was when its change was done; ids in it are uuids';
+-- A reason to cancel may name a person, so an erase empties it: of the customer who was noted.
+CREATE POLICY noted ON event AS RESTRICTIVE FOR UPDATE TO clientele_serve
+    USING (customer_id = app_customer());
+GRANT SELECT (state), UPDATE (state) ON event TO clientele_serve;
