@@ -2,6 +2,7 @@
 
 \set erase :erase ', api_keys AS (DELETE FROM api_key WHERE environment_id = $1)'
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
+\set api_key_columns :api_key_columns ', k.permissions, k.allowed_addresses'
 
 -- name: api_key_turn
 -- Before api_key_create, so that its count still holds at the commit: keys of one environment are
@@ -13,7 +14,8 @@ SELECT WHERE pg_advisory_xact_lock(1, hashtext($1::uuid::text)) IS NOT NULL;
 -- One new key, unless there are too many that work. made: it was made; live: how many there were.
 -- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time when it expires or NULL,
 -- $8 rate limit or NULL, $9 the key whose limit it shares or NULL, $10 the key that makes it or
--- NULL: it must work now, and not end before the new one; $11 how many keys there may be.
+-- NULL: it must work now, and not end before the new one; $11 how many keys there may be, $12
+-- permissions or NULL, $13 addresses or NULL.
 WITH alive AS (
     SELECT (SELECT count(*) FROM api_key k
              WHERE k.environment_id = $1::uuid AND k.revoked_at IS NULL AND k.expires_at > now())
@@ -21,9 +23,9 @@ WITH alive AS (
              WHERE k.environment_id = $1 AND k.revoked_at IS NULL AND k.expires_at IS NULL) AS n
 ), made AS (
     INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit,
-                         limit_of)
+                         limit_of, permissions, allowed_addresses)
     SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz,
-           $8::text, $9::uuid
+           $8::text, $9::uuid, $12::json, $13::json
       FROM alive
      WHERE :first_time AND alive.n < $11::bigint
        AND ($10::uuid IS NULL

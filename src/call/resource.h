@@ -22,6 +22,10 @@ struct call;
 
 typedef enum err handler_fn(struct call *c);
 
+/*
+ * A restricted API key needs a permission for every call that is not public: to read the resource
+ * for a GET, to write it for any other method (auth/permit.h), unless a flag says otherwise.
+ */
 enum route_flags {
 	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
 	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
@@ -30,6 +34,8 @@ enum route_flags {
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
+	ROUTE_ASKS = 128, /* changes nothing, though it is no GET: it needs to read only */
+	ROUTE_ALL = 256, /* no permission is enough but all of them */
 };
 
 /*

@@ -1,5 +1,8 @@
 /* clientele key: API keys. */
+#include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/origin.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/name.h"
 #include "base/rate.h"
@@ -36,6 +39,34 @@ read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 	return false;
 }
 
+/* Reads --permissions and --allow. */
+static int
+read_restrictions(const struct cmd_context *ctx, struct str *permissions, struct str *addresses)
+{
+	struct arena  *a = &ctx->owner->arena;
+	struct str     given = ctx->option[OPTION_PERMISSIONS], rest = ctx->option[OPTION_ALLOW];
+	struct str     fault, one;
+	struct origins o = { 0 };
+	const char    *why;
+	uint64_t       set;
+
+	router_init(); /* which knows what there is to be permitted */
+	if (given.ptr && !permit_parse(given, &set, &fault))
+		return cmd_usage("--permissions must be none, or such as customer:read,"
+		    "customer:write (there is no write without read), not \"%.*s\"; there are %s.",
+		    STR_ARGS(fault), permit_names(a).ptr);
+	if (given.ptr)
+		*permissions = permit_json(a, set);
+	while (rest.ptr) {
+		one = str_trim(str_cut(&rest, ','));
+		if ((why = origins_add(a, &o, one)))
+			return cmd_usage("--allow %s, not \"%.*s\".", why, STR_ARGS(one));
+	}
+	if (ctx->option[OPTION_ALLOW].ptr)
+		*addresses = origins_json(a, &o);
+	return 0;
+}
+
 static int
 unknown_key(const char *id)
 {
@@ -51,6 +82,7 @@ struct new_key {
 	struct id                id;
 	struct api_key           key;
 	struct str               name, limit;
+	struct str               permissions, addresses; /* JSON; absent: all, and from anywhere */
 	struct id                family;     /* whose limit it shares; nil: its own */
 	int64_t                  expires_ms; /* 0: never */
 	int64_t                  most;       /* that there may be in the environment */
@@ -62,7 +94,7 @@ static void
 make_key(struct new_key *k)
 {
 	k->id = id_new();
-	api_key_make(k->in.livemode, &k->key);
+	api_key_make(k->permissions.ptr != NULL, k->in.livemode, &k->key);
 }
 
 static void
@@ -88,6 +120,8 @@ bind_key(struct tx *tx, const struct new_key *k, int64_t now_ms)
 		bind_id(b, &k->family);
 	bind_null(b); /* no key makes it */
 	bind_i64(b, k->most);
+	bind_text(b, k->permissions);
+	bind_text(b, k->addresses);
 }
 
 static void
@@ -197,6 +231,8 @@ cmd_key_create(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 		return cmd_fail(EXIT_DATA, "--name %s.", fault);
 	if (given[OPTION_LIMIT].ptr && !read_limit(given[OPTION_LIMIT], rate, &k.limit))
 		return EXIT_USAGE;
+	if ((code = read_restrictions(ctx, &k.permissions, &k.addresses)) != 0)
+		return code;
 	code = owner_environments(k.o, given[OPTION_ORG], given[OPTION_ENV], &found, &count);
 	if (code)
 		return code;
@@ -248,6 +284,8 @@ list_environment(struct owner *o, const struct owner_environment *e, struct list
 		cells[7] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
 		cells[8] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
 		cells[9] = row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT);
+		cells[10] = row_text(&row, COL_API_KEY_PERMISSIONS);
+		cells[11] = row_text(&row, COL_API_KEY_ALLOWED_ADDRESSES);
 	}
 	return 0;
 }
@@ -256,7 +294,8 @@ int
 cmd_key_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
 	static const char *const columns[] = { "id", "organization", "environment", "prefix",
-		"name", "state", "expires", "revoked", "lastUsed", "limit" };
+		"name", "state", "expires", "revoked", "lastUsed", "limit", "permissions",
+		"allowedAddresses" };
 	struct owner             *o = ctx->owner;
 	struct owner_environment *found;
 	struct listing            listing;
@@ -264,6 +303,7 @@ cmd_key_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 	int code = owner_environments(o, ctx->option[OPTION_ORG], STR_NONE, &found, &count);
 
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing.raw = 3U << 10; /* permissions and addresses */
 	for (size_t e = 0; e < count && code == 0; e++)
 		code = list_environment(o, &found[e], &listing);
 	if (code == 0)
@@ -383,6 +423,8 @@ find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t no
 		k->in = found[e];
 		k->name = row_text(&row, COL_API_KEY_NAME);
 		k->limit = row_text(&row, COL_API_KEY_FIND_RATE_LIMIT);
+		k->permissions = row_text(&row, COL_API_KEY_PERMISSIONS);
+		k->addresses = row_text(&row, COL_API_KEY_ALLOWED_ADDRESSES);
 		k->family = row_id(&row, COL_API_KEY_FIND_FAMILY);
 		if (!row_is_null(&row, COL_API_KEY_EXPIRES_AT))
 			k->expires_ms = now_ms + row_time(&row, COL_API_KEY_EXPIRES_AT)

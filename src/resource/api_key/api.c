@@ -1,5 +1,7 @@
 /* The API key calls (contract section 7), and the resource's descriptor. */
 #include "auth/api_key.h"
+#include "auth/origin.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "call/stored.h"
 
@@ -9,13 +11,14 @@ struct shown_key {
 	struct id  id;
 	struct str name, prefix;
 	struct str secret; /* the key itself, shown only when it is created */
+	struct str permissions, addresses; /* JSON; absent: all, and from anywhere */
 	int64_t    created_ms, expires_ms, last_used_ms; /* 0: never */
 	bool       deleted;
 	int64_t    days;   /* from the request */
 	unsigned   given;  /* by the request: a bit for each member */
 };
 
-enum { MEMBER_NAME, MEMBER_DAYS };
+enum { MEMBER_NAME, MEMBER_DAYS, MEMBER_PERMISSIONS, MEMBER_ADDRESSES };
 
 /* Where a field is shown. */
 enum { LISTED = 1, CREATED = 2, DELETED = 4 };
@@ -27,6 +30,10 @@ static const struct field_in fields_in[] = {
 	    API_KEY_NAME_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
 	{ "expiresInDays", FIELD_IN(DAYS, days), FIELD_INT, 0,
 	    API_KEY_DAYS_MAX, V_FIRST, V_ENDLESS, NULL },
+	{ "permissions", FIELD_IN(PERMISSIONS, permissions), FIELD_METADATA, 0,
+	    0, V_2026_08_27, V_ENDLESS, NULL },
+	{ "allowedAddresses", FIELD_IN(ADDRESSES, addresses), FIELD_STRINGS, FIELD_NOT_EMPTY,
+	    API_KEY_ADDRESSES_MAX, V_2026_08_27, V_ENDLESS, NULL },
 };
 
 static const struct field_out fields_out[] = {
@@ -39,6 +46,10 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("expiresAt", TIME, expires_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("lastUsedAt", TIME, last_used_ms), LISTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), LISTED | CREATED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("permissions", JSON, permissions), LISTED | CREATED, V_2026_08_27, V_ENDLESS,
+	    NULL },
+	{ FIELD_OUT("allowedAddresses", JSON, addresses), LISTED | CREATED, V_2026_08_27,
+	    V_ENDLESS, NULL },
 	{ FIELD_OUT("deleted", BOOL, deleted), DELETED, V_FIRST, V_ENDLESS, NULL },
 };
 
@@ -49,6 +60,8 @@ static const struct member columns[] = {
 	[COL_API_KEY_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
 	[COL_API_KEY_EXPIRES_AT] = FIELD_KEPT(TIME, expires_ms),
 	[COL_API_KEY_LAST_USED_AT] = FIELD_KEPT(TIME, last_used_ms),
+	[COL_API_KEY_PERMISSIONS] = FIELD_KEPT(JSON, permissions),
+	[COL_API_KEY_ALLOWED_ADDRESSES] = FIELD_KEPT(JSON, addresses),
 };
 
 _Static_assert(COUNTOF(columns) == COL_API_KEY__COUNT, "a column without a member");
@@ -58,7 +71,8 @@ static const struct fields fields = {
 	.prefix = API_KEY_ID_PREFIX,
 	.missing = ERR_API_KEY_NOT_FOUND,
 	.missing_message = "There is no API key with this id.",
-	.unknown = "is not supported: an API key has all rights in its environment",
+	.unknown = "is not supported: what narrows an API key is permissions and allowedAddresses, "
+		   "from version 2026-08-27 on",
 	FIELD_TABLES,
 };
 
@@ -126,6 +140,65 @@ end_with_maker(struct call *c, struct shown_key *made)
 	return call_fields_done(c);
 }
 
+/* ---- what a key may do, and from where: never more than the one that makes it */
+
+/* The member of the body that was given. */
+static const struct jnode *
+sent(struct call *c, const char *name)
+{
+	const struct jdoc *doc = &c->body.doc;
+
+	return jread_member(doc, doc->nodes, str_of(name));
+}
+
+static enum err
+limit_permissions(struct call *c, struct shown_key *made)
+{
+	static const char name[] = "permissions";
+	uint64_t          set = PERMIT_ALL, missing;
+
+	if (made->given & 1U << MEMBER_PERMISSIONS) {
+		set = permit_read(c, name, &c->body.doc, sent(c, name));
+		made->permissions = permit_json(c->arena, set);
+	}
+	missing = set & ~c->tenant.permissions;
+	if (c->problem.details || !missing)
+		return call_fields_done(c);
+	if (set == PERMIT_ALL)
+		return call_fail(c, ERR_FORBIDDEN, name,
+		    "The API key of this call is restricted, so permissions must be given.");
+	return permit_refuse(c, name, missing);
+}
+
+static enum err
+limit_addresses(struct call *c, struct shown_key *made)
+{
+	static const char     name[] = "allowedAddresses";
+	const struct origins *own = c->tenant.origins;
+	struct origins        o = { 0 };
+	const struct jnode   *n;
+	size_t                i = 0;
+
+	if (!(made->given & 1U << MEMBER_ADDRESSES)) {
+		if (own)
+			made->addresses = origins_json(c->arena, own);
+		return ERR_OK;
+	}
+	for (n = jread_first(&c->body.doc, sent(c, name)); n; n = jread_next(&c->body.doc, n)) {
+		const char *fault
+		    = origins_add(c->arena, &o, jread_string(c->arena, &c->body.doc, n));
+
+		if (fault)
+			call_field(c, arena_fmt(c->arena, "%s.%zu", name, i).ptr, fault);
+		i++;
+	}
+	if (!c->problem.details && own && !origins_within(&o, own))
+		return call_fail(c, ERR_FORBIDDEN, name,
+		    "The API key of this call may not be used from all of these addresses.");
+	made->addresses = origins_json(c->arena, &o);
+	return call_fields_done(c);
+}
+
 static enum err
 create(struct call *c)
 {
@@ -140,7 +213,10 @@ create(struct call *c)
 	made->days = API_KEY_DAYS_DEFAULT;
 	if ((e = field_read_body(c, &fields, FIELD_CREATE, made)) != ERR_OK)
 		return e;
-	api_key_make(c->tenant.livemode, key);
+	if ((e = limit_permissions(c, made)) != ERR_OK
+	    || (e = limit_addresses(c, made)) != ERR_OK)
+		return e;
+	api_key_make(made->permissions.ptr != NULL, c->tenant.livemode, key);
 	made->id = id_new();
 	made->secret = str_of(key->text);
 	made->prefix = str_of(key->prefix);
@@ -161,6 +237,8 @@ create(struct call *c)
 	bind_id(b, &c->tenant.family);
 	bind_id(b, &c->tenant.key);
 	bind_i64(b, c->conf->keys_max);
+	bind_text(b, made->permissions);
+	bind_text(b, made->addresses);
 	return write_run(&w, &answers, made);
 }
 
@@ -195,7 +273,7 @@ static const struct route routes[] = {
 	{ METHOD_GET,    "api-keys",      ROUTE_LIST,                  V_2026_05_25, list },
 	{ METHOD_POST,   "api-keys",      ROUTE_WRITES | ROUTE_SECRET, V_2026_05_25, create },
 	{ METHOD_GET,    "api-keys/{id}", 0,                           V_2026_05_25, get },
-	{ METHOD_DELETE, "api-keys/{id}", 0,                           V_2026_05_25, delete },
+	{ METHOD_DELETE, "api-keys/{id}", ROUTE_ALL,                   V_2026_05_25, delete },
 };
 
 extern const struct resource api_key_resource;
