@@ -192,7 +192,7 @@ read_key(struct call *c, struct str *key)
 	if (sent.len && bearer.ptr && !str_eq(sent, bearer))
 		return call_fail(c, ERR_VALIDATION, header_names[HEADER_AUTHORIZATION],
 		    "This header and x-api-key have different API keys; send one of them.");
-	return well_formed(*key) ? ERR_OK : unauthorized(c, invalid);
+	return ERR_OK;
 }
 
 /* A copy: an entry may have another key's before the request has ended. */
@@ -220,10 +220,11 @@ static enum err
 find_holder(struct call *c, struct api_key_cache *cache, struct str key,
     const unsigned char hash[SHA256_BYTES], int64_t now_ns, bool *looked_up)
 {
-	struct entry  *entry = &cache->slot[hash[0] % CACHE_SLOTS];
-	struct tx      tx;
-	enum db_status status;
-	bool           found;
+	struct entry     *entry = &cache->slot[hash[0] % CACHE_SLOTS];
+	enum api_key_kind kind;
+	struct tx         tx;
+	enum db_status    status;
+	bool              found;
 
 	*looked_up = !(entry->until_ns > now_ns && hash_equal(entry->hash, hash, SHA256_BYTES));
 	if (!*looked_up) {
@@ -233,8 +234,9 @@ find_holder(struct call *c, struct api_key_cache *cache, struct str key,
 			    ARENA_NEW(c->arena, struct origins, 1));
 		return ERR_OK;
 	}
-	/* Here and not before: what is in the cache needs no look at its checksum. */
-	if (api_key_judge(key) == API_KEY_WRONG)
+	/* Here and not before: what is in the cache needs no look at its form and checksum. */
+	kind = api_key_judge(key);
+	if (kind == API_KEY_NONE || kind == API_KEY_WRONG)
 		return unauthorized(c, invalid);
 	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found);
 	if (status != DB_OK)

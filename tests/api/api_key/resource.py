@@ -15,7 +15,7 @@ class Permissions(Field):
         self.bad += [({resource: actions}, f"{name}.{shown}") for resource, shown, actions in (
             ("customer", "customer", "read"), ("customer", "customer", {}), ("customer", "customer", [1]), ("customer", "customer", ["delete"]),
             ("customer", "customer", ["read", None]), ("customer", "customer", ["write"]), ("customers", "customers", []), ("usage", "usage", ["read"]),
-            ("<b>", "?b?", []), ("openapi", "openapi", ["read"]), ("site", "site", ["read"]))]
+            ("<b>", "?b?", []))]
 
 
 class Addresses(Field):
