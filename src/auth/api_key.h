@@ -27,6 +27,10 @@ enum {
 	API_KEY_DAYS_MAX = 3650,
 	API_KEY_DAYS_DEFAULT = 365,
 
+	/* How long a key goes on beside its successor. */
+	API_KEY_GRACE_HOURS_MAX = 720,
+	API_KEY_GRACE_HOURS_DEFAULT = 24,
+
 	API_KEY_ADDRESSES_MAX = 16, /* and networks, from which it may be used */
 };
 

@@ -20,7 +20,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "what it may do: customer:read,customer:write, or none (everything)" },
 	[OPTION_ALLOW] = { "allow", 0, KIND_TEXT, "LIST", 0, 0,
 	    "addresses and networks from which it may be used, with commas (all)" },
-	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, 30 * 24 * HOUR,
+	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, API_KEY_GRACE_HOURS_MAX * HOUR,
 	    "how long the old key keeps working (24h)" },
 	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "how many to list (25)" },
 	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,

@@ -454,9 +454,13 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     assert expires - created == 30 * 86400 * 1000
     _, expires, now = milliseconds(db, old)
     assert 7200 * 1000 - 60000 < expires - now <= 7200 * 1000
-    # An end is never put off, and without an overlap it is at once.
-    owner(db, "key", "rotate", old, "--overlap", "24h")
+    # Once: its successor is the one to rotate. An end is never put off, and without an overlap it is at once.
+    assert sentence(owner(db, "key", "rotate", old, "--overlap", "24h"), DATA) == f"{old} was rotated before; rotate its successor, {new}."
     assert milliseconds(db, old)[1] == expires
+    ending = make_key(db, "rotating", "--expires-days", "1")
+    expires = milliseconds(db, ending)[1]
+    owner(db, "key", "rotate", ending, "--overlap", "48h")
+    assert milliseconds(db, ending)[1] == expires
     assert owner(db, "key", "rotate", new, "--overlap", "0").returncode == 0
     assert keys(db, "rotating")[new]["state"] == "expired"
     # What has ended has no successor.
