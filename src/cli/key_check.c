@@ -22,7 +22,7 @@ struct finder {
 	bool           found; /* one that may be a key */
 };
 
-/* A word has ended. The key itself is not told: the output may be kept somewhere. */
+/* A word has ended. The key itself is not printed: the output may be kept somewhere. */
 static void
 end_word(struct finder *f)
 {

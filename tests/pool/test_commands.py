@@ -42,8 +42,8 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has count, create, get, list and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has count, get and list.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
@@ -65,6 +65,14 @@ WRONG = [
     (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
     (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
      '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
+    (["customer", "list", "--org", "a", "--env", "live", "--csv", "--json"], "give --json or --csv, not both."),
+    (["customer", "list", "--org", "a", "--env", "live", "email"], '"email" is not FILTER=VALUE.'),
+    (["customer", "list", "--org", "a", "--env", "live", "cursor=cur_x"], "the parts of a list are chosen by --first and --after."),
+    (["customer", "create", "--org", "a", "--env", "live"],
+     "FIELD=VALUE is missing: clientele customer create FIELD=VALUE... --org NAME --env live|sandbox [--json]"),
+    (["customer", "create", "--org", "a", "--env", "live", "=x"], '"=x" is not FIELD=VALUE.'),
+    (["customer", "create", "--org", "a", "--env", "live", "email=a@b.co", "email:=1"], "email is given twice."),
+    (["customer", "update", "--org", "a", "--env", "live", "x", "-", "email=a@b.co"], '"-" is not FIELD=VALUE.'),
     (["plan", "list", "--org", "a", "--env", "live", "--after", "x"], '--after must be a plan\'s id (pln_ and 22 characters), not "x".'),
     ([*PLAN], "give either --prices or --free."),
     ([*PLAN, "--free", "--prices", "monthly=1"], "give either --prices or --free."),
@@ -581,6 +589,68 @@ def test_an_operator_sees_customers(db, place):
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
     assert len(one.splitlines()) == 13 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
+
+
+def test_an_operator_writes_customers_as_the_api_does(db):
+    owner(db, "org", "create", "writing")
+    of_it = ["--org", "writing", "--env", "live"]
+
+    def made(*words, **more):
+        done = owner(db, "customer", *words[:1], *of_it, "--json", *words[1:], **more)
+        assert done.returncode == 0, done
+        (row,) = json.loads(done.stdout)
+        return row, done.stderr
+
+    ada, said = made("create", "email=ada@b.co", "externalId=a/1", "fullName=Ada = \u00e9", 'metadata:={"n": [1, 2.50]}')
+    assert said == "" and ada["metadata"] == {"n": [1, 2.50]} and ada["fullName"] == "Ada = \u00e9" and ada["timezone"] == "UTC"
+    again, said = made("create", "email=other@b.co", "externalId=a/1")
+    assert again == ada and said == "clientele: a customer with this externalId is there already, and was left as it is.\n"
+    changed, _ = made("update", "a/1", "fullName=", "email=ada2@b.co")
+    assert {**ada, "fullName": None, "email": "ada2@b.co", "updatedAt": changed["updatedAt"]} == changed
+    assert made("update", ada["id"], "-", input='{"timezone": "Asia/Tokyo"}')[0]["timezone"] == "Asia/Tokyo"
+    others = [made("create", f"email=b{n}@b.co", f'fullName={n}, "x"')[0]["id"] for n in range(3)]
+
+    # The same events as over HTTP, and nothing for what changed nothing.
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT type, count(*) FROM event WHERE environment_id = ANY (%s::uuid[]) GROUP BY 1 ORDER BY 1",
+                       (environments_of(db, "writing"),))
+        assert cursor.fetchall() == [("customer.created", 4), ("customer.updated", 2)]
+
+    def refused(code, *words, **more):
+        return sentence(owner(db, "customer", *words[:1], *of_it, *words[1:], **more), code)
+
+    assert refused(DATA, "create", "email=x", "fullName=" + "x" * 201) == \
+        "email must be an e-mail address; fullName must have at most 200 characters."
+    assert refused(DATA, "create", "email=a@b.co", "nick=x") == "nick is not known here."
+    assert refused(DATA, "create", "email=a@b.co", "metadata:={a}").startswith("metadata is not valid JSON at byte 1: ")
+    assert refused(DATA, "create", "-", input="{") == "The body is not valid JSON at byte 1: an unexpected end."
+    assert refused(DATA, "create", "-", input=json.dumps({"email": "x" * 3_000_000})) == "The body is too large."
+    assert refused(UNKNOWN, "update", "nobody", "email=a@b.co") == "There is no customer with this id."
+    assert refused(DATA, "update", others[0], "externalId=a/1") == "Another customer has this external id."
+
+    def listed(*words):
+        return [row["id"] for row in json.loads(owner(db, "customer", "list", *of_it, "--json", *words).stdout)]
+
+    assert listed() == [*reversed(others), ada["id"]]
+    assert listed("--first", "3", "--after", others[2]) == [others[1], others[0], ada["id"]]
+    assert listed("externalId=a/1") == listed("email=ada2@b.co") == [ada["id"]] and listed("email=&b") == []
+    assert sentence(owner(db, "customer", "list", *of_it, "mail=x"), DATA) == "mail is not known here."
+    rows = owner(db, "customer", "list", *of_it, "--csv", "--first", "2").stdout
+    shown = {row["id"]: row for row in json.loads(owner(db, "customer", "list", *of_it, "--json").stdout)}
+    assert rows == "id,externalId,email,fullName,createdAt\n" + "".join(
+        f'{id},,b{n}@b.co,"{n}, ""x""",{shown[id]["createdAt"]}\n' for n, id in ((2, others[2]), (1, others[1])))
+
+
+def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):
+    owner(db, "org", "create", "long")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) SELECT e.id, "
+                       "lpad(to_hex(n), 32, '0')::uuid, 'a@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(1, 230) n, environment e "
+                       "JOIN organization o ON o.id = e.organization_id WHERE o.name = 'long' AND e.livemode")
+    every = ["customer", "list", "--org", "long", "--env", "live", "--json", "--first"]
+    rows = json.loads(owner(db, *every, "1000").stdout)
+    assert len({row["id"] for row in rows}) == len(rows) == 230
+    assert json.loads(owner(db, *every, "205", "email=a@b.co").stdout) == rows[:205]
 
 
 # ---------------------------------------------------------------- plans

@@ -88,8 +88,6 @@ static const struct kind {
 	{ "update refused, with key", ACME_LIVE, CREATE, { "PATCH", "/api/v1/customers/@", "{\"externalId\":\"taken\"}", true }, 409 },
 	{ "API key create", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" }, 201, .loose = true },
 	{ "API key create with key", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}", true }, 201 },
-	{ "API key rotate with key", ACME_LIVE, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" },
-	    { "POST", "/api/v1/api-keys/@/rotate", "{\"graceHours\":1}", true }, 201 },
 	{ "API key list", OTHER_LIVE, { 0 }, { "GET", "/api/v1/api-keys" }, 200 },
 	{ "API key delete", ACME_LIVE, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" }, { "DELETE", "/api/v1/api-keys/@" }, 200,
 	    .loose = true },
@@ -472,7 +470,6 @@ state(const struct kind *k, char out[STATE_BYTES])
 	    " (SELECT count(*) FROM idempotency_key WHERE environment_id = $2::uuid AND key = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND revoked_at IS NOT NULL),"
-	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND successor IS NOT NULL),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND is_free),"
 	    " (SELECT count(*) FROM plan WHERE environment_id = $2::uuid AND code = $1 AND deleted_at IS NOT NULL),"
@@ -732,8 +729,12 @@ fail_and_count(const struct kind *k, enum condition condition, unsigned at, unsi
 		if (i == 0)
 			first = before;
 	}
-	for (int i = 0; i < LEAKS; i++) /* meanwhile it sees who has left */
+	/* Meanwhile it sees who has left; where it may not know, it gives them a moment (fcgi/conn.c). */
+	for (int i = 0; i < LEAKS || (i < RETRIES_MAX && has_grown(first, held(), LEAKS)); i++) {
 		repeat(&kinds[0], &kinds[0].sending);
+		if (i >= LEAKS)
+			nap(RETRY_PAUSE_MS);
+	}
 	if (has_grown(first, held(), LEAKS))
 		wrong("%s%s, call %u: %s lost each time", k->name, conditions[condition], at,
 		    traced ? "a descriptor is" : "memory or a descriptor is");
