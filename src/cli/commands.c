@@ -16,7 +16,11 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "days until the key stops working (never)" },
 	[OPTION_LIMIT] = { "limit", 0, KIND_TEXT, "RATE", 0, 0,
 	    "a rate limit of its own: 100/s, 1000/m burst 50, off (as configured)" },
-	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, 30 * 24 * HOUR,
+	[OPTION_PERMISSIONS] = { "permissions", 0, KIND_TEXT, "LIST", 0, 0,
+	    "what it may do: customer:read,customer:write, or none (everything)" },
+	[OPTION_ALLOW] = { "allow", 0, KIND_TEXT, "LIST", 0, 0,
+	    "addresses and networks from which it may be used, with commas (all)" },
+	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, API_KEY_GRACE_HOURS_MAX * HOUR,
 	    "how long the old key keeps working (24h)" },
 	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "how many to list (25)" },
 	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,
@@ -151,7 +155,8 @@ const struct cmd cmd_table[] = {
 	    "exit code is 67 when there is none.",
 	    "git log -p | clientele key check -" },
 	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
-	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
+	    | OPTION(LIMIT) | OPTION(PERMISSIONS) | OPTION(ALLOW) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
 	    "Make an API key and print it",
 	    "It is shown this once: the database keeps only its hash. When standard output does "
 	    "not take it, no key is made.",
@@ -170,7 +175,7 @@ const struct cmd cmd_table[] = {
 	    "clientele key revoke key_0OhYaHWYVtnTmWVC3jkfZN" },
 	{ "key rotate", "ID", OPTION(OVERLAP) | OPTION(JSON), 0, CMD_OWNER, cmd_key_rotate,
 	    "Replace an API key, with an overlap",
-	    "The new key has the name, the limit and the lifetime of the old one, and is shown "
+	    "The new key has the name, the limits and the lifetime of the old one, and is shown "
 	    "this once. Both work until the overlap is over.",
 	    "clientele key rotate key_0OhYaHWYVtnTmWVC3jkfZN --overlap 24h" },
 	{ "customer count", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_customer_count,

@@ -277,7 +277,7 @@ def check_error(reply):
     assert isinstance(error["message"], str) and error["message"].strip()
     assert error["param"] is None or (isinstance(error["param"], str) and error["param"])
     if isinstance(error["details"], dict):
-        assert error["type"] == "conflict_error" and error["details"], repr(reply)
+        assert (error["type"] == "conflict_error" or error["code"] == "forbidden") and error["details"], repr(reply)
     elif error["details"] is not None:
         assert isinstance(error["details"], list) and error["details"], repr(reply)
         for entry in error["details"]:
