@@ -2,8 +2,6 @@
 #include "call/page.h"
 #include "base/limits.h"
 
-#define CURSOR_PREFIX STR("cur_")
-
 void
 page_read(struct call *c, struct page *page)
 {
@@ -20,16 +18,29 @@ page_read(struct call *c, struct page *page)
 			call_field(c, "limit", "must be a number from 1 to 100");
 	}
 	if (call_parameter(c, "cursor", &value) && value.ptr
-	    && !id_parse(CURSOR_PREFIX, value, &page->after))
+	    && !id_parse(PAGE_CURSOR_PREFIX, value, &page->after))
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
+}
+
+/* What the call's route may take of its resource. */
+static const struct list_filter *
+rows_of(const struct call *c, size_t *count)
+{
+	bool options = c->route->flags & ROUTE_OPTIONS;
+
+	*count = options ? c->resource->options_count : c->resource->filters_count;
+	return options ? c->resource->options : c->resource->filters;
 }
 
 void
 page_filter(struct call *c, void *into)
 {
-	for (size_t i = 0; i < c->resource->filters_count; i++) {
-		const struct list_filter *filter = &c->resource->filters[i];
-		struct str           value;
+	size_t                    count;
+	const struct list_filter *rows = rows_of(c, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct list_filter *filter = &rows[i];
+		struct str                value;
 
 		if (version_has(c->version, filter->since, filter->until)
 		    && call_parameter(c, filter->name, &value) && value.ptr)
@@ -49,14 +60,17 @@ bool
 page_knows(const struct call *c, struct str name)
 {
 	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
+	const struct list_filter *rows;
+	size_t                    count;
 
 	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
 		if (str_is(name, of_files[i]))
 			return true;
-	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
+	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
 		return false;
-	for (size_t i = 0; i < c->resource->filters_count; i++) {
-		const struct list_filter *filter = &c->resource->filters[i];
+	rows = rows_of(c, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct list_filter *filter = &rows[i];
 
 		if (version_has(c->version, filter->since, filter->until)
 		    && str_is(name, filter->name))
@@ -68,5 +82,5 @@ page_knows(const struct call *c, struct str name)
 struct str
 page_cursor(struct call *c, const struct id *last)
 {
-	return id_prefixed(CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+	return id_prefixed(PAGE_CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
 }

@@ -16,7 +16,11 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "days until the key stops working (never)" },
 	[OPTION_LIMIT] = { "limit", 0, KIND_TEXT, "RATE", 0, 0,
 	    "a rate limit of its own: 100/s, 1000/m burst 50, off (as configured)" },
-	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, 30 * 24 * HOUR,
+	[OPTION_PERMISSIONS] = { "permissions", 0, KIND_TEXT, "LIST", 0, 0,
+	    "what it may do: customer:read,customer:write, or none (everything)" },
+	[OPTION_ALLOW] = { "allow", 0, KIND_TEXT, "LIST", 0, 0,
+	    "addresses and networks from which it may be used, with commas (all)" },
+	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, API_KEY_GRACE_HOURS_MAX * HOUR,
 	    "how long the old key keeps working (24h)" },
 	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "how many to list (25)" },
 	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,
@@ -48,6 +52,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "for a lock that another transaction holds (5m)" },
 	[OPTION_NO_WAIT] = { "no-wait", 0, KIND_SWITCH, NULL, 0, 0, "only ask for it" },
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
+	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
 	[OPTION_FORMAT] = { "format", 0, KIND_CHOICE, "ndjson|csv", 0, 0,
 	    "what the lines are (export: ndjson; import: by the file's name, or how it begins)" },
 	[OPTION_NEUTRALISE] = { "neutralise", 0, KIND_SWITCH, NULL, 0, 0,
@@ -70,7 +75,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 const struct cmd_group cmd_groups[] = {
 	{ "org", "Organizations and their API versions" },
 	{ "key", "API keys" },
-	{ "customer", "Customers, to look at" },
+	{ "customer", "Customers" },
 	{ "export", "Files of what there is" },
 	{ "import", "Files of what there is to be" },
 	{ "plan", "Plans and their prices" },
@@ -153,8 +158,14 @@ const struct cmd cmd_table[] = {
 	    "Give an organization another name",
 	    "Keys and customers stay as they are.",
 	    "clientele org rename acme acme-europe" },
+	{ "key check", "FILE|-", OPTION(JSON), 0, CMD_NOTHING, cmd_key_check,
+	    "Tell which texts in a file are API keys",
+	    "By their form and checksum, without a database. With - it reads standard input. The "
+	    "exit code is 67 when there is none.",
+	    "git log -p | clientele key check -" },
 	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
-	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
+	    | OPTION(LIMIT) | OPTION(PERMISSIONS) | OPTION(ALLOW) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
 	    "Make an API key and print it",
 	    "It is shown this once: the database keeps only its hash. When standard output does "
 	    "not take it, no key is made.",
@@ -173,24 +184,38 @@ const struct cmd cmd_table[] = {
 	    "clientele key revoke key_0OhYaHWYVtnTmWVC3jkfZN" },
 	{ "key rotate", "ID", OPTION(OVERLAP) | OPTION(JSON), 0, CMD_OWNER, cmd_key_rotate,
 	    "Replace an API key, with an overlap",
-	    "The new key has the name, the limit and the lifetime of the old one, and is shown "
+	    "The new key has the name, the limits and the lifetime of the old one, and is shown "
 	    "this once. Both work until the overlap is over.",
 	    "clientele key rotate key_0OhYaHWYVtnTmWVC3jkfZN --overlap 24h" },
 	{ "customer count", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_customer_count,
 	    "Count the customers of each environment",
 	    "psql counts none, even as the owner: row-level security applies to it too.",
 	    "clientele customer count" },
+	{ "customer create", "FIELD=VALUE...", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_create,
+	    "Make a customer",
+	    "Fields and rules are those of the API. FIELD=VALUE is a text, FIELD:=VALUE is JSON. A "
+	    "- instead of them reads one JSON object from standard input, which keeps it out of "
+	    "the list of processes. The customer with the same externalId is left as it is.",
+	    "clientele customer create --org acme --env live email=ada@example.com" },
 	{ "customer get", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON), 0, CMD_OWNER,
 	    cmd_customer_get,
 	    "Show a customer",
 	    "ID is the API's (cus_...) or a client's own, which can name one customer in each "
 	    "environment.",
 	    "clientele customer get --org acme --env live user_42" },
-	{ "customer list", "", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST) | OPTION(AFTER)
-	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_list,
+	{ "customer list", "[FILTER=VALUE...]", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST)
+	    | OPTION(AFTER) | OPTION(JSON) | OPTION(CSV), OPTION(ORG) | OPTION(ENV), CMD_OWNER,
+	    cmd_customer_list,
 	    "List customers, newest first",
-	    "",
+	    "Filters are those of the API's list, such as email and externalId.",
 	    "clientele customer list --org acme --env live --first 100" },
+	{ "customer update", "ID FIELD=VALUE...", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_update,
+	    "Change fields of a customer",
+	    "ID is the API's (cus_...) or a client's own. Fields are given as to customer create; "
+	    "an empty VALUE clears one that may be absent, and the others stay as they are.",
+	    "clientele customer update --org acme --env live user_42 fullName='Ada King'" },
 	{ "export customers", "", OPTION(ORG) | OPTION(ENV) | OPTION(FORMAT) | OPTION(NEUTRALISE),
 	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_export_customers,
 	    "Write all customers to standard output, oldest first",

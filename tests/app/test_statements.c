@@ -187,7 +187,7 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 	make_targets();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb", &targets[0]);
+	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbbnn", &targets[0]);
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
@@ -235,6 +235,7 @@ static const struct {
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
 	{ SQL_CLERK_ENTER_ALONE, "touches no table" },
 	{ SQL_CLERK_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_CLERK_RETAIN, "is for all environments; tells how many: test_results.c" },
 	{ SQL_BILLING_ENTER, "touches no table" },
 	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
@@ -567,14 +568,17 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		const char *parameters, *condition;
 	} plans[] = {
 		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
-		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email = " },
+		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL, NULL", "(email = " },
 		{ SQL_CUSTOMER_EXPORT, "NULL, NULL, NULL, 1", "(id > " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST_PUBLIC, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		{ SQL_PLAN_GROUP_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_GROUP_GET, "NULL, NULL", "(plan_group_id = " },
-		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE_EITHER, "NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_SUBSCRIPTION_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_SUBSCRIPTION_LIST_STATUS, "NULL, NULL, 1, NULL", "(status = " },
 		{ SQL_SUBSCRIPTION_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
@@ -584,7 +588,6 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_INVOICE_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_INVOICE_LIST_SUBSCRIPTION, "NULL, NULL, 1, NULL, NULL, NULL, NULL", "(subscription_id = " },
 		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
-		{ SQL_OPERATOR_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		/* What the clerk looks for, each second and each time that something is due. */

@@ -1,6 +1,11 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
+#include "call/idem.h"
+#include "call/reply.h"
+#include "call/revision.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/held.h"
+#include "resource/customer/life.h"
 #include "resource/customer/file.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
@@ -14,7 +19,9 @@ reply_created(struct call *c, const struct customer *customer)
 	response_header(c->res, "Clientele-Result", result);
 	if (!customer->existing)
 		field_location(c, &customer_fields, customer);
+	revision_tag(c, &customer_fields, customer, STR_NONE);
 	warn_of_id(c, customer->external_id);
+	idem_about(c, &customer->id, 1);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -35,6 +42,9 @@ get(struct call *c)
 
 	if (e != ERR_OK)
 		return e;
+	revision_tag(c, &customer_fields, customer, customer->beside);
+	if (revision_is_known(c))
+		return reply_not_modified(c);
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_DETAILED);
 }
 
@@ -42,8 +52,11 @@ static enum err
 update(struct call *c)
 {
 	struct customer change = customer_defaults;
-	enum err        e = field_read_body(c, &customer_fields, FIELD_UPDATE, &change);
+	enum err        e;
 
+	if (c->merges)
+		return customer_merge(c, c->param[0]);
+	e = field_read_body(c, &customer_fields, FIELD_UPDATE, &change);
 	return e != ERR_OK ? e : customer_update(c, c->param[0], &change);
 }
 
@@ -96,6 +109,19 @@ read_is_active(struct call *c, struct str value, void *into)
 	page_flag(c, "isActive", value, &f->active);
 }
 
+static void
+read_archived(struct call *c, struct str value, void *into)
+{
+	struct customer_filter *f = into;
+
+	if (str_is(value, "all"))
+		f->kept = CUSTOMER_EITHER;
+	else if (str_is(value, "true"))
+		f->kept = CUSTOMER_ARCHIVED;
+	else if (!str_is(value, "false"))
+		call_field(c, "archived", "must be true, false or all");
+}
+
 static const struct list_filter filters[] = {
 	{ "externalId",   read_external_id, V_FIRST,  V_ENDLESS },
 	{ "customerId",   read_customer_id, V_FIRST,  V_2026_06_07 },
@@ -103,6 +129,7 @@ static const struct list_filter filters[] = {
 	{ "billingEmail", read_email,       V_FIRST,  V_ENDLESS },
 	{ "search",       read_search,      V_FIRST,  V_2026_06_07 },
 	{ "isActive",     read_is_active,   V_LEGACY, V_2026_05_12 },
+	{ "archived",     read_archived,    V_2026_08_27, V_ENDLESS },
 };
 
 static enum err
@@ -126,12 +153,19 @@ list(struct call *c)
 static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES,                 V_FIRST, customer_batch },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_OPTIONS, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
 	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
-	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
-	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
+	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
+	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
+	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_held },
+	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
+	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
+	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
+	    V_FIRST, update },
+	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
+	    V_FIRST, update },
 };
 
 static const struct constraint constraints[] = {
@@ -148,4 +182,6 @@ const struct resource customer_resource = {
 	.constraints_count = COUNTOF(constraints),
 	.filters = filters,
 	.filters_count = COUNTOF(filters),
+	.options = customer_batch_options,
+	.options_count = CUSTOMER_BATCH_OPTIONS,
 };
