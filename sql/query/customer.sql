@@ -441,3 +441,77 @@ SELECT :customer_columns, c.address_id, b.until
   JOIN customer c ON c.environment_id = $1::uuid AND c.id > $2::uuid AND c.id <= b.until
  ORDER BY c.id
  LIMIT $4::bigint;
+
+-- name: customer_import
+-- out: made
+-- Lines of a file as new customers with their events, but those whose external id is taken; returns
+-- how many. $1 environment, $2 ids, $3 external ids, $4 emails, $5 full names, $6 tax documents, $7
+-- addresses, $8 timezones, $9 metadata, $10 active, $11 address ids, $12 times, $13 of the last
+-- change. Locked in the order of customer_create_many. (Arrays side by side in a SELECT cost a
+-- quarter of what they do in FROM, which keeps each of them in a store of its own.)
+WITH made AS (
+    INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
+                          timezone, metadata, is_active, address_id, created_at, updated_at)
+    SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
+           i.timezone, i.metadata, i.is_active, i.address_id, i.created_at, i.updated_at
+      FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS external_id,
+                   unnest($4::text[]) AS email, unnest($5::text[]) AS full_name,
+                   unnest($6::text[]) AS tax_document, unnest($7::json[]) AS address,
+                   unnest($8::text[]) AS timezone, unnest($9::json[]) AS metadata,
+                   unnest($10::boolean[]) AS is_active, unnest($11::uuid[]) AS address_id,
+                   unnest($12::timestamptz[]) AS created_at,
+                   unnest($13::timestamptz[]) AS updated_at) i
+     ORDER BY i.external_id COLLATE "C"
+    ON CONFLICT (environment_id, external_id) DO NOTHING
+    RETURNING id
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.created', made.id FROM made
+)
+SELECT count(*) AS made, set_config('app.made', count(*)::text, true) FROM made;
+
+-- name: customer_import_update
+-- out: nth
+-- After customer_import: sets what those lines give whose external id others have. Returns which
+-- lines changed something, in their order. $1 environment, $2 time, $3 to $11 are $2 to $10 of
+-- customer_import, $12 what each line gives, as $4 of customer_update.
+WITH changed AS (
+    UPDATE customer c
+       SET email        = CASE WHEN i.given & 2 <> 0 THEN i.email ELSE c.email END,
+           full_name    = CASE WHEN i.given & 4 <> 0 THEN i.full_name ELSE c.full_name END,
+           tax_document = CASE WHEN i.given & 8 <> 0 THEN i.tax_document ELSE c.tax_document END,
+           address      = CASE WHEN i.given & 16 <> 0 THEN i.address ELSE c.address END,
+           timezone     = CASE WHEN i.given & 32 <> 0 THEN i.timezone ELSE c.timezone END,
+           metadata     = CASE WHEN i.given & 64 <> 0 THEN i.metadata ELSE c.metadata END,
+           is_active    = CASE WHEN i.given & 128 <> 0 THEN i.is_active ELSE c.is_active END,
+           updated_at   = greatest(c.updated_at, $2::timestamptz)
+      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
+                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
+           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
+                 is_active, given, nth)
+     WHERE c.environment_id = $1::uuid AND c.external_id = i.external_id AND c.id <> i.id
+       AND (i.given & 2 <> 0 AND i.email <> c.email
+            OR i.given & 4 <> 0 AND i.full_name IS DISTINCT FROM c.full_name
+            OR i.given & 8 <> 0 AND i.tax_document IS DISTINCT FROM c.tax_document
+            OR i.given & 16 <> 0 AND i.address::text IS DISTINCT FROM c.address::text
+            OR i.given & 32 <> 0 AND i.timezone <> c.timezone
+            OR i.given & 64 <> 0 AND i.metadata::text <> c.metadata::text
+            OR i.given & 128 <> 0 AND i.is_active <> c.is_active)
+    RETURNING c.id, i.nth
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.updated', changed.id FROM changed
+)
+SELECT changed.nth FROM changed ORDER BY changed.nth;
+
+-- name: customer_import_taken
+-- out: nth id
+-- After customer_import, or instead of it: who has the external ids of lines, in their order. It
+-- reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
+-- number.
+SELECT i.nth, c.id
+  FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS i (id, external_id, nth)
+  JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
+                 AND c.id <> i.id
+ WHERE coalesce(nullif(current_setting('app.made', true), ''), '0')::bigint < $4::bigint
+ ORDER BY i.nth;
