@@ -447,8 +447,8 @@ SELECT :customer_columns, c.address_id, b.until
 -- Lines of a file as new customers with their events, but those whose external id is taken; returns
 -- how many. $1 environment, $2 ids, $3 external ids, $4 emails, $5 full names, $6 tax documents, $7
 -- addresses, $8 timezones, $9 metadata, $10 active, $11 address ids, $12 times, $13 of the last
--- change, $14 of archiving. Locked in the order of customer_create_many. (Arrays side by side in a SELECT cost a
--- quarter of what they do in FROM, which keeps each of them in a store of its own.)
+-- change, $14 of archiving. Locked in the order of customer_create_many. (Arrays side by side in a
+-- SELECT cost a quarter of what they do in FROM, which keeps each of them in a store of its own.)
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
                           timezone, metadata, is_active, address_id, created_at, updated_at,
