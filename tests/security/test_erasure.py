@@ -98,10 +98,23 @@ def cluster(place):
     cluster.stop("immediate")
 
 
-def test_no_byte_is_left_of_an_erased_customer(cluster, place):
-    database = cluster.database("erase")
-    service = Service(database, workers=1, retain_invoices="0").start()
-    p = Caller(service, database.organization("Erase Ltd").key("live"))
+@pytest.fixture
+def serve(cluster):
+    """A function: a service of a new database of that name."""
+    begun = []
+
+    def begin(name, **options):
+        begun.append(Service(cluster.database(name), workers=1, **options).start())
+        return begun[-1]
+
+    yield begin
+    for service in begun:
+        service.stop()
+
+
+def test_no_byte_is_left_of_an_erased_customer(cluster, place, serve):
+    service = serve("erase", retain_invoices="0")
+    p = Caller(service, service.database.organization("Erase Ltd").key("live"))
     made, second, neighbour, subscription, invoice = live_through(p)
     cluster.psql("-c", "ANALYZE", "-c", "CHECKPOINT", database="erase")
     # The search finds each of them where it is.
@@ -139,10 +152,9 @@ def test_no_byte_is_left_of_an_erased_customer(cluster, place):
     assert in_files(cluster) == set()
 
 
-def test_what_was_printed_on_invoices_is_kept_as_long_as_the_configuration_says_and_nowhere_else(cluster):
-    database = cluster.database("retain")
-    service = Service(database, workers=1).start()
-    p = Caller(service, database.organization("Retain Ltd").key("live"))
+def test_what_was_printed_on_invoices_is_kept_as_long_as_the_configuration_says_and_nowhere_else(cluster, serve):
+    service = serve("retain")
+    p = Caller(service, service.database.organization("Retain Ltd").key("live"))
     made, second, _, _, invoice = live_through(p)
     token = rows(cluster, "retain", "SELECT token FROM invoice")[0][0]
 
@@ -168,14 +180,12 @@ def test_what_was_printed_on_invoices_is_kept_as_long_as_the_configuration_says_
     wait_until(lambda: rows(cluster, "retain", "SELECT count(*) FROM invoice_party") == [(0,)], what="the clerk")
     assert page().status == 404
     assert json.loads(p.ask("GET", "/invoices/" + invoice["id"]).body)["total"] == 2900
-    service.stop()
 
 
-def test_one_statement_can_take_one_customer_and_only_one_that_was_noted(cluster):
+def test_one_statement_can_take_one_customer_and_only_one_that_was_noted(cluster, serve):
     """By the serving role, inside of an environment: whatever a defect makes of a statement."""
-    database = cluster.database("noted")
-    service = Service(database, workers=1).start()
-    p = Caller(service, database.organization("Noted Ltd").key("live"))
+    service = serve("noted")
+    p = Caller(service, service.database.organization("Noted Ltd").key("live"))
     first, _ = (p.post("/customers", {"email": f"{name}@noted.example"}, name)["id"] for name in ("one", "two"))
     (environment, noted), = rows(cluster, "noted", "SELECT environment_id, id FROM customer WHERE email = 'one@noted.example'")
     with contextlib.closing(cluster.connect("noted", "clientele_serve")) as db, db.cursor() as cursor:
@@ -187,7 +197,6 @@ def test_one_statement_can_take_one_customer_and_only_one_that_was_noted(cluster
             assert cursor.rowcount == deleted
             cursor.execute("ROLLBACK")
     p.ask("GET", "/customers/" + first)
-    service.stop()
 
 
 def test_the_records_about_a_customer_are_found_by_their_indexes(cluster):
