@@ -45,7 +45,10 @@ print_option(const struct cmd_option_info *o)
 	if (o->value)
 		snprintf(left + len, sizeof(left) - (size_t)len,
 		    o->kind == KIND_MAYBE || o->kind == KIND_PERIOD ? "[=%s]" : " %s", o->value);
-	printf("%-*s", OPTION_WIDTH, left);
+	if (strlen(left) < OPTION_WIDTH)
+		printf("%-*s", OPTION_WIDTH, left);
+	else
+		printf("%s\n%*s", left, OPTION_WIDTH, "");
 	print_wrapped(o->sentence, OPTION_WIDTH, OPTION_WIDTH);
 }
 
