@@ -79,11 +79,13 @@ SELECT :customer_columns
 
 -- name: customer_list_email
 -- out: :customer_columns
--- One page of the customers with one e-mail address, which the index finds. Many can have the same,
--- so it takes no other filter: that could walk over all of them. $4 e-mail address.
+-- One page of the customers with one e-mail address, which the index finds in any case of its
+-- letters. Many can have the same, so it takes no other filter: that could walk over all of them.
+-- $4 e-mail address.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.email = $4::text COLLATE "C"
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
+   AND c.email_key = (SELECT lower($4::text)) COLLATE "C" AND c.email = $4
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
