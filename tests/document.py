@@ -95,7 +95,10 @@ def at_version(version):
                 del item[method]
                 continue
             operation.pop("x-since", None)
-            operation.setdefault("parameters", []).extend(
+            operation["parameters"] = [part for part in operation.get("parameters", []) if exists(version, part, "x-")]
+            for part in operation["parameters"]:
+                part.pop("x-since", None)
+            operation["parameters"].extend(
                 entry["parameter"] for entry in operation.pop("x-earlier-parameters", []) if exists(version, entry))
     made["paths"] = {path: item for path, item in made["paths"].items() if any(method in item for method in METHODS)}
     made["info"]["version"] = version

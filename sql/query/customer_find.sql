@@ -186,8 +186,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $13::bigint THEN (:fits) IS TRUE END
 -- out: :customer_columns key many
 -- The page of those that an index finds for one of the filters, if these are fewer than $13; else
 -- one row that says many, and is empty otherwise, as it is when there are none. $15 names that
--- index: search, email, status, plan or id, which is of $16, an external id. $17 is the order; ''
--- is that of the plain list.
+-- index: search, email, status, plan or id, which is of $16, an external id. $17 is the order;
+-- newest is that of the plain list.
 WITH found AS MATERIALIZED (
     (SELECT s.id FROM customer_search(:words, $9::text[], $10::text[], $13::bigint) s (id)
       WHERE $15::text = 'search')
@@ -219,7 +219,7 @@ WITH found AS MATERIALIZED (
                CASE $17 WHEN 'email' THEN c.email_key WHEN 'fullName' THEN c.name_key END,
                CASE $17 WHEN 'createdAt' THEN c.created_at WHEN 'updatedAt' THEN c.updated_at END,
                CASE $17 WHEN '-createdAt' THEN c.created_at END DESC,
-               CASE WHEN $17 NOT IN ('', '-createdAt') THEN c.id END,
+               CASE WHEN $17 NOT IN ('newest', '-createdAt') THEN c.id END,
                c.id DESC) AS nth
       FROM found f JOIN customer c ON c.environment_id = $1 AND c.id = f.id
      WHERE NOT (SELECT many FROM counted) AND (:fits)
@@ -245,8 +245,8 @@ SELECT :customer_columns, c.key, n.many
 -- name: customer_count
 -- out: rows whole
 -- How many fit: $2 at most, and whole says whether these are all. $14 names the index that finds
--- them: one of customer_find_among, of which $3 are read at most, or created, updated or none of
--- them. Without one, and where search finds $3, no more than $13 are looked at. $15 is an external
+-- them: one of customer_find_among, of which $3 are read at most, or created, updated, or
+-- none. Without one, and where search finds $3, no more than $13 are looked at. $15 is an external
 -- id.
 WITH found AS MATERIALIZED (
     (SELECT s.id FROM customer_search(:words, $9::text[], $10::text[], $3::bigint) s (id)
@@ -282,7 +282,7 @@ WITH found AS MATERIALIZED (
       ORDER BY c.updated_at
       LIMIT $3)
 ), counted AS MATERIALIZED (
-    SELECT count(*) >= $3 AS many, $14 = '' OR $14 = 'search' AND count(*) >= $3 AS walks FROM found
+    SELECT count(*) >= $3 AS many, $14 = 'none' OR $14 = 'search' AND count(*) >= $3 AS walks FROM found
 )
 SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
   FROM (SELECT (SELECT count(*)

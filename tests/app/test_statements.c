@@ -476,7 +476,7 @@ nobody_is_found_among_those_of_another_environment(void **state UNUSED)
 		bind_all(b, "em1nnnnnnnnn1n", customer);
 		bind_text(b, STR("id"));
 		bind_text(b, str_of(customer->text));
-		bind_text(b, STR(""));
+		bind_text(b, STR("newest"));
 		b = tx_step(&tx, SQL_CUSTOMER_COUNT);
 		bind_all(b, "e11nnnnnnnnn1", customer);
 		bind_text(b, STR("id"));

@@ -508,7 +508,8 @@ find_add_count(struct call *c, const struct find *f)
 	bind_i64(b, d == &by_search ? FIND_AMONG : f->count_max + 1);
 	bind_filters(b, f, f->count_max == FIND_COUNT_MAX ? CUSTOMER_LOOKED_AT : f->count_max);
 	bind_text(b, d ? str_of(d->name) : f->timed[FIND_UPDATED_AFTER] ? STR("updated")
-	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created") : STR(""));
+	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created")
+	    : STR("none"));
 	bind_text(b, f->external_id);
 	if ((e = call_read_run(c, &tx)) != ERR_OK)
 		return e;

@@ -32,9 +32,9 @@ enum {
 	FIND_COUNT_EXACT_MAX = 1000000,
 };
 
-/* ORDER(name, as it is asked for); the first one is that of the plain list. */
+/* ORDER(name, as it is asked for); the first one, which is not, is that of the plain list. */
 #define FIND_ORDERS(ORDER) \
-	ORDER(NEWEST,       "") \
+	ORDER(NEWEST,       "newest") \
 	ORDER(CREATED,      "createdAt") \
 	ORDER(CREATED_LAST, "-createdAt") \
 	ORDER(UPDATED,      "updatedAt") \
