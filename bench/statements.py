@@ -97,11 +97,11 @@ BATCHED = (
 )
 
 
-# One field, as wrk.lua sends it: bit 4 is the full name.
+# One field, as wrk.lua sends it: bit 4 is the full name, another one each time.
 UPDATE = (
     look(":environment", ":key")
-    + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":full_name",
-                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time")
+    + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":key::text",
+                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time", "NULL", "NULL")
     + put(":environment", ":key", ":answer")
 )
 # As NUMBER, but beside the number of the customer.

@@ -125,7 +125,7 @@ def errors_of(operation):
 # ---------------------------------------------------------------- operations
 
 def media(what, document):
-    """x-json: a schema, with its examples; x-list: a page of that schema, with x-counted perhaps with a count."""
+    """x-json: a schema, with its examples; x-list: a page of that schema, with x-counted perhaps with a count; x-merge: one of merge patches."""
     components = document["components"]
     if "x-list" in what:
         item = what.pop("x-list")
@@ -153,6 +153,10 @@ def media(what, document):
         shown = what.pop("x-examples", [name])
         what["content"] = {"application/json": {
             "schema": ref("schemas", name), "examples": {example: ref("examples", example) for example in shown}}}
+    if "x-merge" in what:
+        name = what.pop("x-merge")
+        what["content"]["application/merge-patch+json"] = {"schema": ref("schemas", name),
+                                                           "examples": {name: ref("examples", name)}}
 
 
 def complete_success(operation, status, what, document):

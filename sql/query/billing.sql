@@ -27,26 +27,28 @@
 \set life_columns :life_columns ', s.cancel_early, s.next_kind, s.next_plan_id, s.next_price_id'
 \set life_columns :life_columns ', s.next_at, s.next_invoice_id, s.checkout_token, s.success_url'
 \set life_columns :life_columns ', s.clocked, s.due_at, s.due_what, s.created_at, s.updated_at'
-\set life_columns :life_columns ', p.plan_name, p.plan_model, n.next_name, r.next_step'
+\set life_columns :life_columns ', p.plan_name, p.plan_model, d.next_name, d.next_step'
 \set life_columns :life_columns ', t.now_at, d.day, d.asked'
 
+-- A statement opens all tables that it joins, before it has seen a row, so the change that waits,
+-- if there is one, is looked up by functions.
 \set life_from 'subscription s JOIN (SELECT x.environment_id, x.id, x.name AS plan_name'
 \set life_from :life_from ', x.consumption_model AS plan_model, x.is_free AS plan_free'
 \set life_from :life_from ', x.plan_group_id AS group_id'
 \set life_from :life_from ', x.sort_order AS plan_order FROM plan x) p'
 \set life_from :life_from ' ON p.environment_id = s.environment_id AND p.id = s.plan_id'
-\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id, x.name AS next_name'
-\set life_from :life_from ', x.is_free AS next_free, x.plan_group_id AS next_group'
-\set life_from :life_from ', x.sort_order AS next_order FROM plan x) n'
-\set life_from :life_from ' ON n.environment_id = s.environment_id AND n.id = s.next_plan_id'
-\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id'
-\set life_from :life_from ', x.billing_interval AS next_step'
-\set life_from :life_from ', x.price AS next_amount FROM plan_price x) r'
-\set life_from :life_from ' ON r.environment_id = s.environment_id AND r.id = s.next_price_id'
 \set life_from :life_from ' CROSS JOIN LATERAL (SELECT extract(day FROM billing_local('
 \set life_from :life_from 'coalesce(s.anchor, s.start_date), s.zone))::bigint AS day'
+\set life_from :life_from ', CASE WHEN s.next_plan_id IS NOT NULL THEN billing_plan_name('
+\set life_from :life_from 's.environment_id, s.next_plan_id) END AS next_name'
+\set life_from :life_from ', CASE WHEN s.next_price_id IS NOT NULL THEN billing_price_step('
+\set life_from :life_from 's.environment_id, s.next_price_id) END AS next_step'
 \set life_from :life_from ', CASE WHEN s.checkout_token IS NOT NULL THEN billing_asked('
 \set life_from :life_from 's.environment_id, s.id, s.status, s.next_invoice_id) END AS asked) d'
+
+-- The time of the environment.
+\set today '(SELECT coalesce((SELECT b.test_clock FROM billing_setting b'
+\set today :today ' WHERE b.environment_id = $1), date_trunc(''milliseconds'', now())) AS now_at) t'
 
 -- How the environment bills, in one row; now_at is its time. Without $1 it is the environment that
 -- billing_claim has entered.
@@ -63,7 +65,8 @@
 
 -- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
 -- whether it has failed before, how many there are, and others: the sessions of this role that
--- PostgreSQL is working for at this moment, beside this one. Then it notes the rows.
+-- PostgreSQL is working for at this moment, as often as there are clerks among them. Clerks give
+-- way to requests, and not to each other. Then it notes the rows.
 \set has_failed 'EXISTS (SELECT FROM billing_failure f'
 \set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
 \set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
@@ -71,25 +74,62 @@
 \set claimed :claimed ' WHERE f.environment_id = s.environment_id'
 \set claimed :claimed ' AND f.subscription_id = s.id) AS failed'
 \set claimed :claimed ', cardinality(s.ids)::bigint AS deadlines'
-\set claimed :claimed ', (SELECT count(*) FROM pg_stat_get_activity(NULL) a'
-\set claimed :claimed ' WHERE a.state = ''active'' AND a.pid <> pg_backend_pid()) AS others'
+\set claimed :claimed ', (SELECT count(*) FILTER (WHERE a.pid <> pg_backend_pid()'
+\set claimed :claimed ' AND a.application_name <> ''clientele clerk'')'
+\set claimed :claimed ' * greatest(1, count(*) FILTER ('
+\set claimed :claimed 'WHERE a.application_name = ''clientele clerk''))'
+\set claimed :claimed ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'') AS others'
 \set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
 \set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
 \set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
 
--- name: billing_customer
--- out: id timezone now_at currency collection net_days grace_days stopped
--- Locks the customer for whom a subscription is made, and says how the environment bills.
--- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
-SELECT c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
+-- A plan p and one of its prices r, to be selected at the time t, for a customer in z.zone. gone:
+-- the plan was deleted; priced: it has a price; end_at: of a period that begins now, and day the
+-- day of the month on which it does, or on which z.begins lies.
+\set offer_columns 'o.plan_id, o.plan_name, o.plan_model, o.is_free, o.group_id, o.sort_order'
+\set offer_columns :offer_columns ', o.gone, o.priced, o.price_id, o.step, o.amount, o.trial_days'
+\set offer_columns :offer_columns ', o.end_at, o.day'
+\set offered '(SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model'
+\set offered :offered ', p.is_free, p.plan_group_id AS group_id, p.sort_order'
+\set offered :offered ', p.deleted_at IS NOT NULL AS gone, EXISTS (SELECT FROM plan_price x'
+\set offered :offered ' WHERE x.environment_id = $1 AND x.plan_id = p.id'
+\set offered :offered ' AND x.deleted_at IS NULL) AS priced, r.id AS price_id'
+\set offered :offered ', r.billing_interval AS step, coalesce(r.price, 0) AS amount'
+\set offered :offered ', coalesce(r.trial_days, 0) AS trial_days'
+\set offered :offered ', billing_period_end(t.now_at, z.zone, r.billing_interval, 1) AS end_at'
+\set offered :offered ', extract(day FROM billing_local(coalesce(z.begins, t.now_at)'
+\set offered :offered ', z.zone))::bigint AS day) o'
+
+-- name: billing_order
+-- out: :offer_columns id timezone now_at currency collection net_days grace_days stopped archived
+-- Locks the customer for whom a subscription is made, and says how the environment bills, and what
+-- the plan and the price are, if they are found. One statement for all that needs no new snapshot:
+-- each table costs whenever a statement names it. $1 environment, $2 public id or NULL, $3 external
+-- id; a public id wins. $4 plan, or NULL: $5 its code. The price is $6, or that for the interval
+-- $7, or without both the default one. $8 when the subscription begins, or NULL: now.
+SELECT :offer_columns, c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days,
+       t.grace_days, t.stopped, c.archived_at IS NOT NULL AS archived,
        set_config('app.customer', c.id::text, true)
   FROM customer c CROSS JOIN :terms
+ CROSS JOIN LATERAL (SELECT c.timezone AS zone, $8::timestamptz AS begins) z
+  LEFT JOIN plan p
+    ON p.environment_id = $1
+   AND p.id = (SELECT coalesce($4::uuid,
+           (SELECT x.id FROM plan x WHERE x.environment_id = $1 AND x.code = $5::text)))
+  LEFT JOIN LATERAL (
+       SELECT x.* FROM plan_price x
+        WHERE x.environment_id = $1 AND x.plan_id = p.id AND x.deleted_at IS NULL
+          AND NOT p.is_free
+          AND ($6::uuid IS NULL OR x.id = $6) AND ($7::text IS NULL OR x.billing_interval = $7)
+        ORDER BY x.is_default DESC
+        LIMIT 1) r ON true
+ CROSS JOIN LATERAL :offered
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+           (SELECT x.id FROM customer x
+             WHERE x.environment_id = $1 AND x.id = $2::uuid),
+           (SELECT x.id FROM customer x
+             WHERE x.environment_id = $1 AND x.external_id = $3::text)))
    FOR NO KEY UPDATE OF c;
 
 -- name: billing_payer
@@ -105,14 +145,20 @@ SELECT c.id
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: billing_live
--- out: :life_columns
--- The live subscription of the customer who was locked, and locks it, too: it may just be paid.
--- $1 environment.
-SELECT :life_columns
-  FROM :life_from CROSS JOIN :terms
- WHERE :first_time AND s.environment_id = $1
-   AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
-   FOR UPDATE OF s;
+-- out: :life_columns credit
+-- The live subscription of the customer who was locked, or NULLs, and the customer's credit. It
+-- locks the subscription, too: it may just be paid. $1 environment.
+WITH live AS (
+    SELECT :life_columns
+      FROM :life_from CROSS JOIN :today
+     WHERE :first_time AND s.environment_id = $1::uuid
+       AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
+       FOR UPDATE OF s
+)
+SELECT live.*, coalesce((SELECT k.balance FROM customer_credit k
+                          WHERE k.environment_id = $1
+                            AND k.customer_id = (SELECT :noted_customer)), 0) AS credit
+  FROM (SELECT) one LEFT JOIN live ON true;
 
 -- name: billing_lock
 -- Locks a subscription that is to be changed. $1 environment, $2 id.
@@ -165,10 +211,12 @@ SELECT :life_columns
        p.plan_free, p.group_id, p.plan_order,
        billing_period_end(z.at, z.zone, s.step, 1) AS plan_end,
        extract(day FROM billing_local(z.at, z.zone))::bigint AS plan_day,
-       coalesce(r.next_amount, 0) AS next_amount, coalesce(n.next_free, false) AS next_free,
-       n.next_group, coalesce(n.next_order, 0) AS next_order,
-       billing_period_end(z.at, z.zone, r.next_step, 1) AS next_end
+       coalesce(r.price, 0) AS next_amount, coalesce(n.is_free, false) AS next_free,
+       n.plan_group_id AS next_group, coalesce(n.sort_order, 0) AS next_order,
+       billing_period_end(z.at, z.zone, d.next_step, 1) AS next_end
   FROM :life_from CROSS JOIN :terms
+  LEFT JOIN plan n ON n.environment_id = s.environment_id AND n.id = s.next_plan_id
+  LEFT JOIN plan_price r ON r.environment_id = s.environment_id AND r.id = s.next_price_id
   JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
  CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN c.timezone ELSE s.zone END AS zone,
                             CASE WHEN $2::uuid IS NULL AND $3::uuid IS NULL
@@ -188,33 +236,19 @@ SELECT :life_columns
  ORDER BY s.due_at, s.id;
 
 -- name: billing_offer
--- out: plan_id plan_name plan_model is_free group_id sort_order gone priced price_id step amount
--- out: trial_days end_at day credit
--- A plan and one of its prices, to be selected. $1 environment, $2 plan or NULL, $3 its code or
--- NULL; without both it is the plan of the subscription $6, if there is one. The price is $4, or
--- that for the interval $5, or without both that for the interval of the subscription, or the
--- default one. gone: the plan was deleted; priced: it has a price; end_at: of a period that begins
--- now, for the customer who is noted, and day the day of the month on which it does, or $7; credit:
--- that customer's.
-SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model, p.is_free,
-       p.plan_group_id AS group_id, p.sort_order, p.deleted_at IS NOT NULL AS gone,
-       EXISTS (SELECT FROM plan_price x
-                WHERE x.environment_id = $1 AND x.plan_id = p.id
-                  AND x.deleted_at IS NULL) AS priced,
-       r.id AS price_id, r.billing_interval AS step, coalesce(r.price, 0) AS amount,
-       coalesce(r.trial_days, 0) AS trial_days,
-       billing_period_end(t.now_at, z.zone, r.billing_interval, 1) AS end_at,
-       extract(day FROM billing_local(coalesce($7::timestamptz, t.now_at), z.zone))::bigint AS day,
-       coalesce((SELECT k.balance FROM customer_credit k
-                  WHERE k.environment_id = $1 AND k.customer_id = (SELECT :noted_customer)), 0)
-           AS credit
-  FROM plan p CROSS JOIN :terms
+-- out: :offer_columns
+-- A plan and one of its prices, to be selected for the subscription $6. $1 environment, $2 plan or
+-- NULL, $3 its code or NULL; without both it is the plan that it has. The price is $4, or that for
+-- the interval $5, or without both that for the interval that it has, or the default one.
+SELECT :offer_columns
+  FROM plan p CROSS JOIN :today
  CROSS JOIN (SELECT coalesce((SELECT s.zone FROM subscription s
                                WHERE s.environment_id = $1 AND s.id = $6::uuid
                                  AND s.anchor IS NOT NULL),
                              (SELECT c.timezone FROM customer c
                                WHERE c.environment_id = $1
-                                 AND c.id = (SELECT :noted_customer))) AS zone) z
+                                 AND c.id = (SELECT :noted_customer))) AS zone,
+                    NULL::timestamptz AS begins) z
   LEFT JOIN LATERAL (
        SELECT x.* FROM plan_price x
         WHERE x.environment_id = $1 AND x.plan_id = p.id AND x.deleted_at IS NULL
@@ -224,7 +258,8 @@ SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model, 
                  (SELECT s.step FROM subscription s
                    WHERE s.environment_id = $1 AND s.id = $6) DESC, x.is_default DESC
         LIMIT 1) r ON true
- WHERE :first_time AND p.environment_id = $1
+ CROSS JOIN LATERAL :offered
+ WHERE :first_time AND p.environment_id = $1::uuid
    AND p.id = (SELECT coalesce($2::uuid,
            (SELECT x.id FROM plan x WHERE x.environment_id = $1 AND x.code = $3::text),
            CASE WHEN $3 IS NULL

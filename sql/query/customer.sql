@@ -4,7 +4,7 @@
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
-\set customer_columns :customer_columns ', c.created_at, c.updated_at'
+\set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at, c.revision'
 -- After the columns of a customer: the live subscription with its plan, a row in a cell, or NULL.
 \set live ', CASE WHEN l.id IS NOT NULL THEN ARRAY[ROW(l.id, l.status, l.plan_id, l.plan_code'
 \set live :live ', l.plan_name, l.period_end, l.cancels)] END AS live'
@@ -20,6 +20,7 @@
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
 \set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
+\set kept '($8::boolean IS NULL OR (c.archived_at IS NOT NULL) = $8)'
 
 -- name: customer_get
 -- out: :customer_columns live
@@ -37,7 +38,26 @@ SELECT :customer_columns:live
 
 -- name: customer_list
 -- out: :customer_columns
--- One page, newest first. $1 environment, $2 id of the last row before the page, $3 rows.
+-- One page, newest first, without those that are archived. $1 environment, $2 id of the last row
+-- before the page, $3 rows.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.archived_at IS NULL
+ ORDER BY c.id DESC
+ LIMIT $3::bigint;
+
+-- name: customer_list_archived
+-- out: :customer_columns
+-- The same of those that are.
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.archived_at IS NOT NULL
+ ORDER BY c.id DESC
+ LIMIT $3::bigint;
+
+-- name: customer_list_all
+-- out: :customer_columns
+-- The same of all.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
@@ -47,25 +67,25 @@ SELECT :customer_columns
 -- name: customer_list_filtered
 -- out: :customer_columns ended
 -- The same with filters that no index serves: $4 active or not, $5 part of the e-mail address, name
--- or external id, and $6 the whole e-mail address, if there is one of these; NULL is no filter. So
--- that a page has a bound, it looks at no more than $7 rows. The last one of these is always
--- returned: ended says whether it matches, and is NULL for others.
+-- or external id, $6 the whole e-mail address, if there is one of these, and $8 archived or not;
+-- NULL is no filter. So that a page has a bound, it looks at no more than $7 rows. The last one of
+-- these is always returned: ended says whether it matches, and is NULL for others.
 SELECT :customer_columns
-     , CASE WHEN c.nth = $7::bigint THEN (:matches) IS TRUE END AS ended
+     , CASE WHEN c.nth = $7::bigint THEN (:matches AND :kept) IS TRUE END AS ended
   FROM (SELECT :customer_columns
              , row_number() OVER (ORDER BY c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
          ORDER BY c.id DESC
          LIMIT $7::bigint) c
- WHERE c.nth = $7 OR (:matches)
+ WHERE c.nth = $7 OR (:matches AND :kept)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
 -- name: customer_list_external
 -- out: :customer_columns
 -- The same for one external id, which the index finds, or for either id, as customer_find has it:
--- $7 public id or NULL, $8 external id. $9 an external id that it must have, too, or NULL.
+-- $7 public id or NULL, $9 external id. $10 an external id that it must have, too, or NULL.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
@@ -73,19 +93,21 @@ SELECT :customer_columns
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.id = $7::uuid),
            (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $8::text)))
-   AND ($9::text IS NULL OR c.external_id = $9)
+             WHERE p.environment_id = $1 AND p.external_id = $9::text)))
+   AND ($10::text IS NULL OR c.external_id = $10) AND :kept
  LIMIT $3::bigint;
 
 -- name: customer_list_email
 -- out: :customer_columns
 -- One page of the customers with one e-mail address, which the index finds in any case of its
--- letters. Many can have the same, so it takes no other filter: that could walk over all of them.
--- $4 e-mail address.
+-- letters. Many can have the same,
+-- so it takes no other filter that could walk over all of them. $4 e-mail address, $5 archived or
+-- not, or NULL.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
    AND c.email_key = (SELECT lower($4::text)) COLLATE "C" AND c.email = $4
+   AND ($5::boolean IS NULL OR (c.archived_at IS NOT NULL) = $5)
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
@@ -163,25 +185,31 @@ SELECT :customer_columns
    AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
 
 -- name: customer_update
--- out: :customer_columns
+-- out: :customer_columns met
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
--- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time. No row: there
--- is no such customer, and nothing was written.
-WITH changed AS (
-    UPDATE customer c
-       SET external_id  = CASE WHEN $4::bigint & 1 <> 0 THEN $5::text ELSE c.external_id END,
-           email        = CASE WHEN $4 & 2 <> 0 THEN $6::text ELSE c.email END,
-           full_name    = CASE WHEN $4 & 4 <> 0 THEN $7::text ELSE c.full_name END,
-           tax_document = CASE WHEN $4 & 8 <> 0 THEN $8::text ELSE c.tax_document END,
-           address      = CASE WHEN $4 & 16 <> 0 THEN $9::json ELSE c.address END,
-           timezone     = CASE WHEN $4 & 32 <> 0 THEN $10::text ELSE c.timezone END,
-           metadata     = CASE WHEN $4 & 64 <> 0 THEN $11::json ELSE c.metadata END,
-           is_active    = CASE WHEN $4 & 128 <> 0 THEN $12::boolean ELSE c.is_active END,
-           -- Requests at the same moment and hosts a moment apart do not set it back; what lies
-           -- further ahead is of a clock that was wrong.
-           updated_at   = CASE WHEN c.updated_at > $13::timestamptz
-                                AND c.updated_at < $13 + interval '5 s'
-                               THEN c.updated_at ELSE $13 END
+-- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time, $14 and $15 the
+-- ids and revisions of which the customer must have a pair, or NULL. No row: there is no such
+-- customer, and nothing was written. met is false: it has none of the pairs, and nothing was
+-- written. Nor is anything if the given values are those that it has.
+WITH found AS (
+    SELECT :customer_columns
+         , $14::uuid[] IS NULL
+               OR (c.id, c.revision) IN (SELECT m.id, m.revision
+                                           FROM unnest($14, $15::bigint[]) m (id, revision))
+           AS met
+         , CASE WHEN $4::bigint & 1 <> 0 AND c.external_id IS DISTINCT FROM $5::text
+                THEN 1 ELSE 0 END
+           + CASE WHEN $4 & 2 <> 0 AND c.email <> $6::text THEN 2 ELSE 0 END
+           + CASE WHEN $4 & 4 <> 0 AND c.full_name IS DISTINCT FROM $7::text THEN 4 ELSE 0 END
+           + CASE WHEN $4 & 8 <> 0 AND c.tax_document IS DISTINCT FROM $8::text
+                  THEN 8 ELSE 0 END
+           + CASE WHEN $4 & 16 <> 0 AND c.address::text IS DISTINCT FROM $9::json::text
+                  THEN 16 ELSE 0 END
+           + CASE WHEN $4 & 32 <> 0 AND c.timezone <> $10::text THEN 32 ELSE 0 END
+           + CASE WHEN $4 & 64 <> 0 AND c.metadata::text <> $11::json::text THEN 64 ELSE 0 END
+           + CASE WHEN $4 & 128 <> 0 AND c.is_active <> $12::boolean THEN 128 ELSE 0 END
+           AS differs
+      FROM customer c
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
        AND c.id = (SELECT coalesce(
@@ -189,13 +217,47 @@ WITH changed AS (
                  WHERE p.environment_id = $1 AND p.id = $2::uuid),
                (SELECT p.id FROM customer p
                  WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+       FOR NO KEY UPDATE OF c
+), changed AS (
+    UPDATE customer c
+       SET external_id  = CASE WHEN f.differs & 1 <> 0 THEN $5 ELSE c.external_id END,
+           email        = CASE WHEN f.differs & 2 <> 0 THEN $6 ELSE c.email END,
+           full_name    = CASE WHEN f.differs & 4 <> 0 THEN $7 ELSE c.full_name END,
+           tax_document = CASE WHEN f.differs & 8 <> 0 THEN $8 ELSE c.tax_document END,
+           address      = CASE WHEN f.differs & 16 <> 0 THEN $9 ELSE c.address END,
+           timezone     = CASE WHEN f.differs & 32 <> 0 THEN $10 ELSE c.timezone END,
+           metadata     = CASE WHEN f.differs & 64 <> 0 THEN $11 ELSE c.metadata END,
+           is_active    = CASE WHEN f.differs & 128 <> 0 THEN $12 ELSE c.is_active END,
+           -- Requests at the same moment and hosts a moment apart do not set it back; what lies
+           -- further ahead is of a clock that was wrong.
+           updated_at   = CASE WHEN c.updated_at > $13::timestamptz
+                                AND c.updated_at < $13 + interval '5 s'
+                               THEN c.updated_at ELSE $13 END,
+           revision     = c.revision + 1
+      FROM found f
+     WHERE f.met AND f.differs <> 0 AND c.environment_id = $1 AND c.id = f.id
     RETURNING :customer_columns
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id)
     SELECT $1::uuid, 'customer.updated', c.id FROM changed c
 )
+SELECT :customer_columns, true AS met FROM changed c
+UNION ALL
+SELECT :customer_columns, c.met FROM found c WHERE NOT c.met OR c.differs = 0;
+
+-- name: customer_lock
+-- out: :customer_columns
+-- Before a change that depends on what is there. $1 environment, $2 public id or NULL, $3 external
+-- id; a public id wins.
 SELECT :customer_columns
-  FROM changed c;
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR NO KEY UPDATE OF c;
 
 -- name: customer_find
 -- out: :customer_columns
@@ -208,3 +270,77 @@ SELECT :customer_columns
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
            (SELECT p.id FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+
+-- name: customer_seize
+-- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
+-- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
+-- id or NULL, $3 external id; a public id wins.
+SELECT set_config('app.customer', c.id::text, true)
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR UPDATE OF c;
+
+-- name: customer_archive
+-- out: :customer_columns
+-- The customer who was locked is archived, also if it was before. No row: it has a subscription
+-- that is not canceled, and nothing was written. updated_at stays: a restored customer is the same
+-- as before. $1 environment, $2 time.
+WITH changed AS (
+    UPDATE customer c
+       SET archived_at = $2::timestamptz, revision = c.revision + 1
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
+       AND c.archived_at IS NULL
+       AND NOT EXISTS (SELECT FROM subscription s
+                        WHERE s.environment_id = $1 AND s.customer_id = c.id
+                          AND s.status <> 'canceled')
+    RETURNING :customer_columns
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.archived', c.id FROM changed c
+)
+SELECT :customer_columns
+  FROM changed c
+ UNION ALL
+SELECT :customer_columns
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
+   AND c.archived_at IS NOT NULL;
+
+-- name: customer_restore
+-- out: :customer_columns
+-- The customer who was locked is not archived any more. $1 environment.
+WITH changed AS (
+    UPDATE customer c
+       SET archived_at = NULL, revision = c.revision + 1
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
+       AND c.archived_at IS NOT NULL
+    RETURNING :customer_columns
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.restored', c.id FROM changed c
+)
+SELECT :customer_columns
+  FROM changed c
+ UNION ALL
+SELECT :customer_columns
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
+   AND c.archived_at IS NULL;
+
+-- name: customer_export
+-- out: :customer_columns address_id until
+-- Oldest first. $1 environment, $2 id of the last one before these, $3 id of the last one of all,
+-- or NULL: the newest that there is now. It is returned as until. $4 rows, or NULL: all.
+SELECT :customer_columns, c.address_id, b.until
+  FROM (SELECT coalesce($3::uuid, (SELECT n.id FROM customer n
+                                    WHERE n.environment_id = $1::uuid
+                                    ORDER BY n.id DESC
+                                    LIMIT 1)) AS until) b
+  JOIN customer c ON c.environment_id = $1::uuid AND c.id > $2::uuid AND c.id <= b.until
+ ORDER BY c.id
+ LIMIT $4::bigint;

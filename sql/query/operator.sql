@@ -12,15 +12,6 @@ SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND (c.id = $2::uuid OR c.external_id = $3::text);
 
--- name: operator_customer_list
--- out: id external_id email full_name is_active created_at
--- Newest first. $1 environment, $2 id of the last row of an earlier list, $3 rows.
-SELECT c.id, c.external_id, c.email, c.full_name, c.is_active, c.created_at
-  FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
- ORDER BY c.id DESC
- LIMIT $3::bigint;
-
 -- name: operator_plan_list
 -- out: id code name is_public is_free prices created_at
 -- Newest first, without deleted ones. The default price is the first one. $1 environment, $2 id of

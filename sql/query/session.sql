@@ -115,3 +115,7 @@ SELECT pg_advisory_xact_lock(n.number)
 -- what another one has noted about its own record does not hold for it. $1 environment.
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
          AND set_config('app.replay', 'off', true) IS NOT NULL;
+
+-- name: unhurried
+-- This transaction's statements may take as long as their result is read.
+SELECT set_config('statement_timeout', '0', true);

@@ -35,7 +35,7 @@ split(const struct route *route, const struct resource *resource)
 	struct rule rule = { .route = route, .resource = resource };
 
 	rule.site = route->pattern[0] == '/';
-	for (struct str rest = str_of(route_text(route)); rest.ptr;) {
+	for (struct str rest = str_of(route_text(route)); rest.len;) {
 		struct str segment = str_cut(&rest, '/');
 
 		assert(rule.count < PATH_SEGMENTS_MAX);
@@ -156,6 +156,19 @@ static bool
 is_secret(struct str segment)
 {
 	return !memchr(segment.ptr, '_', segment.len);
+}
+
+bool
+router_find_earlier(struct call *c)
+{
+	for (uint32_t i = c->facts->route + 1; i < rules_count; i++) {
+		const struct route *route = rules[i].route;
+
+		if (!rules[i].site && route->method == c->route->method
+		    && route->since <= c->version && matches(&rules[i], &c->path, c->param))
+			return found(c, i) == ERR_OK;
+	}
+	return false;
 }
 
 /* Among pages or calls: the first that fits, or rules_count; *allowed: methods of those that do. */

@@ -48,33 +48,55 @@ api_key_cache_free(struct api_key_cache *cache)
 	free(cache);
 }
 
+/* The bytes of its prefix, or 0: it has none. */
+static size_t
+head_of(struct str key)
+{
+	for (size_t live = 0; live < COUNTOF(key_prefixes); live++)
+		if (str_starts(key, key_prefixes[live]))
+			return key_prefixes[live].len;
+	return 0;
+}
+
 static bool
 well_formed(struct str key)
 {
-	for (size_t live = 0; live < COUNTOF(key_prefixes); live++) {
-		size_t head = key_prefixes[live].len;
+	size_t head = head_of(key), digits = key.len - head;
 
-		if (!str_starts(key, key_prefixes[live]) || key.len != head + API_KEY_DIGITS)
-			continue;
-		for (size_t i = head; i < key.len; i++) {
-			if (!str_is_alnum(key.ptr[i]))
-				return false;
-		}
-		return true;
-	}
-	return false;
+	if (!head || (digits != API_KEY_DIGITS && digits != API_KEY_DIGITS + API_KEY_CHECK_DIGITS))
+		return false;
+	for (size_t i = head; i < key.len; i++)
+		if (!str_is_alnum(key.ptr[i]))
+			return false;
+	return true;
+}
+
+static void
+put_checksum(struct str text, char out[API_KEY_CHECK_DIGITS])
+{
+	id_number_text(hash_crc32(text), API_KEY_CHECK_DIGITS, out);
+}
+
+enum api_key_kind
+api_key_judge(struct str text)
+{
+	struct str before = { text.ptr, text.len - API_KEY_CHECK_DIGITS };
+	char       sum[API_KEY_CHECK_DIGITS];
+
+	if (!well_formed(text))
+		return API_KEY_NONE;
+	if (text.len == head_of(text) + API_KEY_DIGITS)
+		return API_KEY_UNCHECKED;
+	put_checksum(before, sum);
+	return memcmp(sum, text.ptr + before.len, sizeof(sum)) == 0 ? API_KEY_RIGHT : API_KEY_WRONG;
 }
 
 struct str
 api_key_prefix(struct str key)
 {
-	for (size_t live = 0; live < COUNTOF(key_prefixes); live++) {
-		size_t head = key_prefixes[live].len;
+	size_t head = head_of(key);
 
-		if (str_starts(key, key_prefixes[live]))
-			return (struct str) { key.ptr, head + API_KEY_PREFIX_DIGITS };
-	}
-	return STR_NONE;
+	return head ? (struct str) { key.ptr, head + API_KEY_PREFIX_DIGITS } : STR_NONE;
 }
 
 static void
@@ -156,8 +178,8 @@ read_key(struct call *c, struct str *key)
 
 /* Fills c->tenant. *looked_up: from the database, not from the cache. */
 static enum err
-find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES],
-    int64_t now_ns, bool *looked_up)
+find_holder(struct call *c, struct api_key_cache *cache, struct str key,
+    const unsigned char hash[SHA256_BYTES], int64_t now_ns, bool *looked_up)
 {
 	struct entry  *entry = &cache->slot[hash[0] % CACHE_SLOTS];
 	struct tx      tx;
@@ -169,6 +191,9 @@ find_holder(struct call *c, struct api_key_cache *cache, const unsigned char has
 		c->tenant = entry->tenant;
 		return ERR_OK;
 	}
+	/* Here and not before: what is in the cache needs no look at its checksum. */
+	if (api_key_judge(key) == API_KEY_WRONG)
+		return unauthorized(c, invalid);
 	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found);
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
@@ -199,7 +224,7 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	 * nothing. It was refused before, so it was valid.
 	 */
 	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK
-	    && (e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
+	    && (e = find_holder(c, cache, key, hash, now_ns, &looked_up)) == ERR_OK) {
 		c->facts->organization = c->tenant.organization;
 		c->api_key = key;
 		e = limit_take(c, hash, looked_up, now_ns, &bucket);
@@ -243,6 +268,7 @@ finish(bool livemode, const char digits[API_KEY_DIGITS], struct api_key *out)
 	*out = (struct api_key) { .text = "" };
 	memcpy(out->text, head.ptr, head.len);
 	memcpy(out->text + head.len, digits, API_KEY_DIGITS);
+	put_checksum(str_of(out->text), out->text + head.len + API_KEY_DIGITS);
 	memcpy(out->prefix, out->text, head.len + API_KEY_PREFIX_DIGITS);
 	hash_sha256(str_of(out->text), out->hash);
 }

@@ -6,6 +6,10 @@
  *            so a revoked key stops working everywhere within that time. Unknown keys are
  *            not remembered: each costs its sender a round trip and us no memory.
  * Timing     Keys are compared as hashes and in constant time.
+ * Text       ck_live_ or ck_sandbox_, random digits, and a checksum: the CRC-32 (zlib's) of all
+ *            that stands before it. So whoever finds a text can tell without us whether it is a
+ *            key, and a key with a slip in it does not cost the database anything. Keys of
+ *            before have no checksum, and are shorter by it.
  */
 #ifndef AUTH_API_KEY_H
 #define AUTH_API_KEY_H
@@ -14,6 +18,7 @@
 
 enum {
 	API_KEY_DIGITS = 40, /* base 62: 238 bits of randomness; the contract asks for 192 */
+	API_KEY_CHECK_DIGITS = 6, /* base 62 */
 	API_KEY_TEXT_MAX_BYTES = 64,
 	API_KEY_PREFIX_DIGITS = 4, /* of the 40, shown to people: the others still have 214 bits */
 
@@ -46,6 +51,16 @@ void api_key_confirm(struct call *c, struct api_key_cache *cache);
 
 /* The part of a well-formed key that people are shown: a view of it. */
 struct str api_key_prefix(struct str key);
+
+enum api_key_kind {
+	API_KEY_NONE,      /* not of the form of a key */
+	API_KEY_UNCHECKED, /* of the form that keys had before: nobody can tell */
+	API_KEY_WRONG,     /* with a checksum that does not fit: it is none, and never was */
+	API_KEY_RIGHT,
+};
+
+/* What a text looks like; whether there is such a key, and whether it works, is another matter. */
+enum api_key_kind api_key_judge(struct str text);
 
 struct api_key {
 	char          text[API_KEY_TEXT_MAX_BYTES];   /* the secret */

@@ -18,6 +18,7 @@
 #include "call/share.h"
 #include "conf/conf.h"
 #include "db/tx.h"
+#include "http/etag.h"
 #include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
@@ -88,6 +89,7 @@ struct call {
 	const struct route    *route;
 	struct str             api_key; /* that the call is made with, once it was found valid */
 	struct tenant          tenant;
+	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */
 	enum version           version;
 	struct str             base;        /* of the path: "/api/v1", "/api", ... */
 	bool                   legacy_path; /* the path has no version in it */
@@ -100,7 +102,9 @@ struct call {
 	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
 	unsigned               applied;  /* which of that the answer does */
 	struct ignored        *ignored;  /* NULL: nothing was */
-	struct id              located;  /* what Location names, and its id as text, or absent */
+	struct etags          *match;    /* If-Match of a ROUTE_REVISED; NULL: it was not sent */
+	bool                   merges;   /* the body of one is a merge patch (call/merge.h) */
+	struct id              located;  /* what Location or ETag names, its id as text or absent */
 	struct str             located_text;
 
 	struct json_object *reply;    /* owned; what the handler answers */

@@ -600,6 +600,13 @@ write_part(struct printbuf *out, struct call *c, const struct fields *part, cons
 	jout_close(out);
 }
 
+static bool
+is_left_out(const struct field_out *row, const void *what)
+{
+	return row->show == SHOW_TIME_IF_ANY
+	    && *(const int64_t *)(const void *)((const char *)what + row->at) == 0;
+}
+
 static void
 write_value(struct printbuf *out, struct call *c, const struct fields *f,
     const struct field_out *row, const void *what)
@@ -620,6 +627,7 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		write_int(out, *(const int64_t *)at);
 		break;
 	case SHOW_TIME:
+	case SHOW_TIME_IF_ANY:
 		write_time(out, *(const int64_t *)at);
 		break;
 	case SHOW_ID:
@@ -675,7 +683,8 @@ field_write_members(struct printbuf *out, struct call *c, const struct fields *f
 	for (size_t i = 0; i < f->out_count; i++) {
 		const struct field_out *row = &f->out[i];
 
-		if (!(row->views & view) || !version_has(c->version, row->since, row->until))
+		if (!(row->views & view) || !version_has(c->version, row->since, row->until)
+		    || is_left_out(row, what))
 			continue;
 		jout_key(out, row->key);
 		write_value(out, c, f, row, what);

@@ -104,6 +104,7 @@ enum field_show {
 	SHOW_BOOL,
 	SHOW_INT,          /* int64_t */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
+	SHOW_TIME_IF_ANY,  /* the same; with 0 there is no such member */
 	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
 	SHOW_OBJECT,       /* the resource's name */
 	SHOW_LIVEMODE,     /* of the call's tenant */
@@ -162,6 +163,7 @@ struct fields {
 	/* If not NULL, fills those members of a row that was read which have no column. */
 	void                  (*derive)(void *what);
 	size_t                  id_at;    /* offsetof() */
+	size_t                  revision_at; /* of an int64_t (call/revision.h); 0: there is none */
 	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
 

@@ -10,6 +10,18 @@ enum { LOOK_STEP = 1 };
 
 static const char header_name[] = "Idempotency-Key";
 
+/* What decides, beside the body, what is done and how it is answered. */
+static struct str
+manner(struct call *c)
+{
+	struct str each = c->prefer & PREFER_EACH ? STR("return=each") : STR("");
+
+	if (!c->match && !c->merges)
+		return each; /* as in records that are older than the others */
+	return arena_fmt(c->arena, "%.*s\n%s\n%.*s", STR_ARGS(each), c->merges ? "merge" : "",
+	    STR_ARGS(c->match ? c->req->header[HEADER_IF_MATCH] : STR("")));
+}
+
 /*
  * Hashes what a repeated request must have in common with the first one, but for the version, which
  * is_same_version() compares.
@@ -24,8 +36,7 @@ hash_request(struct call *c)
 		/* Another key of the environment could not open the answer: it gets a mismatch. */
 		c->route->flags & ROUTE_SECRET ? c->api_key : STR(""),
 		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
-		/* What decides what is done and how it is answered. */
-		c->prefer & PREFER_EACH ? STR("return=each") : STR(""),
+		manner(c),
 	};
 
 	hash_parts(parts, COUNTOF(parts), c->idem.hash);

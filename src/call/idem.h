@@ -3,8 +3,9 @@
  *
  * Holds      The answer itself, byte for byte: status, headers that the handler added, body,
  *            and the version that it was made for; and a hash of the request: method, path,
- *            and the body as canonical JSON. It knows nothing of any resource, and a repeated
- *            request is answered from it alone, whatever has been configured or released since.
+ *            the body as canonical JSON, and the headers that change what is meant. It knows
+ *            nothing of any resource, and a repeated request is answered from it alone,
+ *            whatever has been configured or released since.
  * Size       About that of the answer.
  * Written    By the last statement of the write's own transaction (call/write.h), so that a
  *            crash leaves both or neither.

@@ -2,8 +2,6 @@
 #include "call/page.h"
 #include "base/limits.h"
 
-#define CURSOR_PREFIX STR("cur_")
-
 void
 page_read_limit(struct call *c, struct page *page)
 {
@@ -28,7 +26,7 @@ page_read(struct call *c, struct page *page)
 
 	page_read_limit(c, page);
 	if (call_parameter(c, "cursor", &value) && value.ptr
-	    && !id_parse(CURSOR_PREFIX, value, &page->after))
+	    && !id_parse(PAGE_CURSOR_PREFIX, value, &page->after))
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
 }
 
@@ -87,6 +85,11 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 bool
 page_knows(const struct call *c, struct str name)
 {
+	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
+
+	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
+		if (str_is(name, of_files[i]))
+			return true;
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
 		return false;
 	for (size_t i = 0; i < c->resource->filters_count; i++) {
@@ -108,5 +111,5 @@ page_knows(const struct call *c, struct str name)
 struct str
 page_cursor(struct call *c, const struct id *last)
 {
-	return id_prefixed(CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+	return id_prefixed(PAGE_CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
 }

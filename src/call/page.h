@@ -9,6 +9,9 @@
 
 #include "call/call.h"
 
+/* Before the digits of the id. */
+#define PAGE_CURSOR_PREFIX STR("cur_")
+
 struct page {
 	struct id after; /* last row before the page; all ones for the first page */
 	size_t    limit; /* rows */

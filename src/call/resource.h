@@ -29,7 +29,9 @@ enum route_flags {
 	ROUTE_LIST = 8,   /* takes limit, cursor and the filters of its resource */
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
+	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
+	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
 };
 
 /*

@@ -38,6 +38,9 @@ enum cmd_option {
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
 	OPTION_JSON,
+	OPTION_CSV,
+	OPTION_FORMAT,
+	OPTION_NEUTRALISE,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,
 	OPTION_HELP,
@@ -151,14 +154,18 @@ cmd_fn cmd_org_delete;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
 cmd_fn cmd_org_rename;
+cmd_fn cmd_key_check;
 cmd_fn cmd_key_create;
 cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;
 cmd_fn cmd_key_revoke;
 cmd_fn cmd_key_rotate;
 cmd_fn cmd_customer_count;
+cmd_fn cmd_customer_create;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
+cmd_fn cmd_customer_update;
+cmd_fn cmd_export_customers;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;
 cmd_fn cmd_subscription_list;

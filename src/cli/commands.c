@@ -48,6 +48,11 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "for a lock that another transaction holds (5m)" },
 	[OPTION_NO_WAIT] = { "no-wait", 0, KIND_SWITCH, NULL, 0, 0, "only ask for it" },
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
+	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
+	[OPTION_FORMAT] = { "format", 0, KIND_CHOICE, "ndjson|csv", 0, 0,
+	    "how the lines are written (ndjson)" },
+	[OPTION_NEUTRALISE] = { "neutralise", 0, KIND_SWITCH, NULL, 0, 0,
+	    "with csv: an apostrophe before text that a spreadsheet would compute" },
 	[OPTION_CONFIG] = { "config", 'c', KIND_TEXT, "FILE", 0, 0,
 	    "read this configuration (" SYSCONFDIR "/clientele.conf)" },
 	[OPTION_VERSION] = { "version", 'V', KIND_SWITCH, NULL, 0, 0,
@@ -58,7 +63,8 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 const struct cmd_group cmd_groups[] = {
 	{ "org", "Organizations and their API versions" },
 	{ "key", "API keys" },
-	{ "customer", "Customers, to look at" },
+	{ "customer", "Customers" },
+	{ "export", "Files of what there is" },
 	{ "plan", "Plans and their prices" },
 	{ "subscription", "Subscriptions, to look at" },
 	{ "invoice", "Invoices and their payment" },
@@ -139,6 +145,11 @@ const struct cmd cmd_table[] = {
 	    "Give an organization another name",
 	    "Keys and customers stay as they are.",
 	    "clientele org rename acme acme-europe" },
+	{ "key check", "FILE|-", OPTION(JSON), 0, CMD_NOTHING, cmd_key_check,
+	    "Tell which texts in a file are API keys",
+	    "By their form and checksum, without a database. With - it reads standard input. The "
+	    "exit code is 67 when there is none.",
+	    "git log -p | clientele key check -" },
 	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
 	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
 	    "Make an API key and print it",
@@ -166,17 +177,36 @@ const struct cmd cmd_table[] = {
 	    "Count the customers of each environment",
 	    "psql counts none, even as the owner: row-level security applies to it too.",
 	    "clientele customer count" },
+	{ "customer create", "FIELD=VALUE...", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_create,
+	    "Make a customer",
+	    "Fields and rules are those of the API. FIELD=VALUE is a text, FIELD:=VALUE is JSON. A "
+	    "- instead of them reads one JSON object from standard input, which keeps it out of "
+	    "the list of processes. The customer with the same externalId is left as it is.",
+	    "clientele customer create --org acme --env live email=ada@example.com" },
 	{ "customer get", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON), 0, CMD_OWNER,
 	    cmd_customer_get,
 	    "Show a customer",
 	    "ID is the API's (cus_...) or a client's own, which can name one customer in each "
 	    "environment.",
 	    "clientele customer get --org acme --env live user_42" },
-	{ "customer list", "", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST) | OPTION(AFTER)
-	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_list,
+	{ "customer list", "[FILTER=VALUE...]", OPTION(ORG) | OPTION(ENV) | OPTION(FIRST)
+	    | OPTION(AFTER) | OPTION(JSON) | OPTION(CSV), OPTION(ORG) | OPTION(ENV), CMD_OWNER,
+	    cmd_customer_list,
 	    "List customers, newest first",
-	    "",
+	    "Filters are those of the API's list, such as email and externalId.",
 	    "clientele customer list --org acme --env live --first 100" },
+	{ "customer update", "ID FIELD=VALUE...", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_update,
+	    "Change fields of a customer",
+	    "ID is the API's (cus_...) or a client's own. Fields are given as to customer create; "
+	    "an empty VALUE clears one that may be absent, and the others stay as they are.",
+	    "clientele customer update --org acme --env live user_42 fullName='Ada King'" },
+	{ "export customers", "", OPTION(ORG) | OPTION(ENV) | OPTION(FORMAT) | OPTION(NEUTRALISE),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_export_customers,
+	    "Write all customers to standard output, oldest first",
+	    "All of them as they are at one moment, however many there are.",
+	    "clientele export customers --org acme --env live --format csv > customers.csv" },
 	{ "plan create", "CODE", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(PRICES)
 	    | OPTION(TRIAL_DAYS) | OPTION(FREE) | OPTION(PUBLIC) | OPTION(JSON),
 	    OPTION(ORG) | OPTION(ENV) | OPTION(NAME), CMD_OWNER, cmd_plan_create,

@@ -120,6 +120,9 @@ const struct key keys[] = {
 	    "Where clients reach the service, as in https://api.example.com, without a slash "
 	    "at the end: doc_url in error answers leads to the service's page about the error "
 	    "below it; empty leaves doc_url a path." },
+	{ "cors_origins", "", TYPE_ORIGINS, KEY_RELOAD, 0, 4096, AT(cors_origins),
+	    "Origins of web pages whose scripts may call the API and read its answers, as in "
+	    "https://app.example.com, with commas between them; empty means none." },
 	{ "checkout_url_template", "", TYPE_TEXT, KEY_RELOAD, 0, 2048, AT(checkout_url_template),
 	    "Where customers pay, if not on the service's own page: a URL with {subscription}, "
 	    "{invoice}, {amount}, {currency}, {success_url} and {sig} where these are to stand." },

@@ -89,6 +89,15 @@ static const struct kind {
 		STR("\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "),
 		STR("\r\nCache-Control: no-store\r\n"),
 	},
+	[RESPONSE_NDJSON] = {
+		STR("\r\nContent-Type: application/x-ndjson\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_CSV] = {
+		STR("\r\nContent-Type: text/csv; charset=utf-8\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_NONE] = { STR_NONE, STR("\r\nCache-Control: no-store\r\n") },
 };
 
 static void
@@ -102,8 +111,10 @@ make_head(struct buf *head, const struct response *res, size_t headers)
 	buf_str(head, str_num(room, (uint64_t)res->status));
 	buf_str(head, STR(" "));
 	buf_str(head, str_of(reason(res->status)));
-	buf_str(head, kind->type);
-	buf_str(head, str_num(room, res->body.len));
+	if (kind->type.ptr) {
+		buf_str(head, kind->type);
+		buf_str(head, str_num(room, res->body.len));
+	}
 	buf_str(head, kind->caching);
 	for (size_t i = 0; i < headers; i++)
 		add_header(head, res->header[i].name, res->header[i].value);

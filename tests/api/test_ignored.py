@@ -215,7 +215,7 @@ def test_an_email_is_found_through_an_index(database):
         cursor.execute("SET LOCAL ROLE clientele_serve; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan;"
                        "SELECT set_config('app.environment', md5('1'), true)")
         cursor.execute("PREPARE q (uuid, uuid, bigint, text) AS " + query.replace(":customer_columns", "c.id"))
-        cursor.execute("EXPLAIN EXECUTE q (md5('1')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff', 26, 'user7@example.com')")
+        cursor.execute("EXPLAIN EXECUTE q (md5('1')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff', 26, 'user7@example.com', false)")
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("ROLLBACK")
     connection.close()

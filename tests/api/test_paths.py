@@ -271,7 +271,7 @@ def test_an_overlong_header_of_ours_is_refused(live, name):
 # ---------------------------------------------------------------- routes and methods
 
 UNKNOWN = [
-    "/", "/api", "/api/v1", "/v1", "/api/v2/customers", "/api/v1/customer", "/api/v1/customersx", "/api/v1/Customers",
+    "/api/v2", "/api/v2/customers", "/api/v1/customer", "/api/v1/customersx", "/api/v1/Customers",
     "/API/v1/customers", "/api/V1/customers",
     "/api/v1/api/v1/customers", "/api/api/customers", "/v1/v1/customers",
     "/index.html", "/favicon.ico", "/robots.txt", "/.git/config", "/api/v1/customers.json", "/api/v1/admin", "/status",

@@ -159,6 +159,7 @@ send_request(const struct sent *s)
 		{ HEADER_PREFER, s->prefer },
 		{ HEADER_AUTHORIZATION, s->authorization },
 		{ HEADER_TRACEPARENT, s->trace },
+		{ HEADER_IF_MATCH, s->match },
 	};
 
 	arena_reset(&test_arena);

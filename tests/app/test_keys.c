@@ -83,6 +83,7 @@ what_is_no_key_costs_the_database_nothing(void **state UNUSED)
 	const char *keys[] = {
 		"", "ck_live_", arena_fmt(&test_kept, "%sx", good).ptr, arena_fmt(&test_kept, "%.*s", (int)len - 1, good).ptr,
 		arena_fmt(&test_kept, "%.*s-", (int)len - 1, good).ptr, arena_fmt(&test_kept, "ck_live_-%s", good + strlen("ck_live_") + 1).ptr,
+		arena_fmt(&test_kept, "ck_sandbox_%s", good + strlen("ck_live_")).ptr,
 		arena_fmt(&test_kept, "Ck_live_%s", good + strlen("ck_live_")).ptr, arena_fmt(&test_kept, "ck_test_%s", good + strlen("ck_live_")).ptr,
 	};
 
@@ -91,13 +92,57 @@ what_is_no_key_costs_the_database_nothing(void **state UNUSED)
 		assert_int_equal(test_facts.db_trips, 0);
 		assert_null(test_facts.key.ptr);
 	}
-	/* Of another environment's kind, and of a good form: it is asked for, and is none. */
-	assert_int_equal(list_with(arena_fmt(&test_kept, "ck_sandbox_%s", good + strlen("ck_live_")).ptr), 401);
+	/* Of a good form, and without a checksum: it is asked for, and is none. */
+	assert_int_equal(list_with(arena_fmt(&test_kept, "%.*s", (int)len - API_KEY_CHECK_DIGITS, good).ptr), 401);
 	assert_true(test_facts.db_trips > 0);
 	assert_null(test_facts.key.ptr);
 	assert_int_equal(list_with(good), 200);
 	assert_true(str_eq(test_facts.key, (struct str) { good, strlen("ck_live_") + API_KEY_PREFIX_DIGITS }));
 	assert_false(id_is_nil(&test_facts.organization));
+}
+
+/* Each slip is found, whichever it is: this is what the checksum is for. */
+static void
+a_key_with_a_slip_is_seen_to_be_none(void **state UNUSED)
+{
+	for (int live = 0; live < 2; live++) {
+		struct api_key key, wrong;
+		size_t         head = strlen(live ? "ck_live_" : "ck_sandbox_"), len;
+
+		api_key_make(live, &key);
+		len = strlen(key.text);
+		assert_int_equal(len, head + API_KEY_DIGITS + API_KEY_CHECK_DIGITS);
+		assert_int_equal(api_key_judge(str_of(key.text)), API_KEY_RIGHT);
+		for (size_t i = head; i < len; i++) {
+			wrong = key;
+			wrong.text[i] = key.text[i] == 'a' ? 'b' : 'a';
+			assert_int_equal(api_key_judge(str_of(wrong.text)), API_KEY_WRONG);
+			assert_int_equal(list_with(arena_str(&test_kept, str_of(wrong.text)).ptr), 401);
+			assert_int_equal(test_facts.db_trips, 0);
+			wrong.text[i] = '_';
+			assert_int_equal(api_key_judge(str_of(wrong.text)), API_KEY_NONE);
+			assert_int_equal(api_key_judge((struct str) { key.text, i }),
+			    i == head + API_KEY_DIGITS ? API_KEY_UNCHECKED : API_KEY_NONE);
+		}
+	}
+	assert_int_equal(api_key_judge(STR("ck_live_0123456789abcdefghijABCDEFGHIJklmnopqrst4NhyV8")), API_KEY_RIGHT);
+	assert_int_equal(api_key_judge(STR("")), API_KEY_NONE);
+}
+
+/* Keys of before the checksum. */
+static void
+a_key_without_a_checksum_works_as_before(void **state UNUSED)
+{
+	static const char text[] = "ck_live_0123456789abcdefghijABCDEFGHIJold0000000";
+	unsigned char     hash[SHA256_BYTES];
+	char              hex[2 * SHA256_BYTES];
+	struct id         id = id_new();
+
+	hash_sha256(str_of(text), hash);
+	str_put_hex(hex, hash, SHA256_BYTES);
+	execute(arena_fmt(&test_kept, "INSERT INTO api_key (environment_id, id, hash, name, prefix) VALUES ('%s', '%s', '\\x%.*s', 'old', 'ck_live_0123')",
+	    uuid(&test_environment[ACME_LIVE]), uuid(&id), (int)sizeof(hex), hex).ptr);
+	assert_int_equal(list_with(text), 200);
 }
 
 static void
@@ -339,7 +384,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			}
 			key = kept(at("apiKey"));
 			id = kept(at("id"));
-			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + 1);
+			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + API_KEY_CHECK_DIGITS + 1);
 			assert_true(str_starts(key, (struct str) { at("prefix").ptr, at("prefix").len - 1 }));
 			assert_int_equal(at("prefix").len, strlen(prefix) + API_KEY_PREFIX_DIGITS + 1);
 			assert_true(str_starts(id, STR("\"key_")) && !at("lastUsedAt").ptr && !at("deleted").ptr);
@@ -556,6 +601,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_key_costs_the_database_nothing),
+		cmocka_unit_test(a_key_with_a_slip_is_seen_to_be_none),
+		cmocka_unit_test(a_key_without_a_checksum_works_as_before),
 		cmocka_unit_test(a_key_works_until_it_ends),
 		cmocka_unit_test(a_key_that_was_found_is_not_looked_up_at_once),
 		cmocka_unit_test(keys_in_one_place_are_not_mixed_up),

@@ -66,8 +66,10 @@ put_names(struct buf *out, const char *text)
 static void
 put_rows(struct buf *out, const char *line, PGresult *res)
 {
-	if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
-		fail_msg("%s: %s", line, PQerrorMessage(conn));
+	if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK) {
+		PQclear(PQexec(conn, "ROLLBACK")); /* or the tests behind it wait for its locks */
+		fail_msg("%s: %s", line, PQresultErrorMessage(res));
+	}
 	for (int row = 0; row < PQntuples(res); row++) {
 		buf_fmt(out, "\t%s", PQnfields(res) ? "" : "()"); /* some statements have no columns */
 		for (int i = 0; i < PQnfields(res); i++) {

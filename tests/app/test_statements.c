@@ -15,7 +15,7 @@
  *	APART(id, why)           is tried in neither way; why says where else, or why not
  *
  * parameters: a letter each. e the target's environment, i the target, I the second one, x the target's text, n NULL,
- * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id, q a low one; p the target of the TARGET before, P an array of
+ * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id, l a low one; p the target of the TARGET before, P an array of
  * it, T an array of the target's text, N one of a number. In a TARGET's path '@' stands for the id of the one before; so
  * does '<' in its body, and '>' for that of the one before that.
  */
@@ -51,7 +51,7 @@ static const char *key;
 static void
 bind_all(struct bind *b, const char *parameters, const struct target *target)
 {
-	static struct id high, low;
+	static struct id high;
 	struct str       parent = { (const char *)target->parent[0].b, ID_BYTES }, text = str_of(target->text);
 	const struct str one = { "\0\0\0\0\0\0\0\1", 8 };
 
@@ -66,7 +66,7 @@ bind_all(struct bind *b, const char *parameters, const struct target *target)
 		case 'N': bind_array(b, BIND_I64, &one, 1); break;
 		case 'T': bind_array(b, BIND_TEXT, &text, 1); break;
 		case 'm': bind_id(b, &high); break;
-		case 'q': bind_id(b, &low); break;
+		case 'l': bind_id(b, &(struct id) { 0 }); break;
 		case 'x': bind_text(b, str_of(target->text)); break;
 		case 'k': bind_text(b, str_of(key)); break;
 		case 't': bind_text(b, STR("hacked@b.co")); break;
@@ -240,6 +240,7 @@ static const struct {
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
 	{ SQL_BILLING_SET_ASIDE, "tells how many deadlines of all environments have failed, and since when" },
 	{ SQL_SESSION_BEGIN, "touches no table" },
+	{ SQL_UNHURRIED, "touches no table" },
 	{ SQL_ROLE_CHECK, "looks at the role" },
 	{ SQL_SCHEMA_VERSION, "looks at the schema" },
 	{ SQL_CONNECTION_ROOM, "looks at the server" },
@@ -473,12 +474,12 @@ nobody_is_found_among_those_of_another_environment(void **state UNUSED)
 		tx_init(&tx, test_serve, &test_kept);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
 		b = tx_step(&tx, SQL_CUSTOMER_FIND_AMONG);
-		bind_all(b, "em1nnnnnnnnn1n", customer);
+		bind_all(b, "em1nnnnnnnnnn1n", customer);
 		bind_text(b, STR("id"));
 		bind_text(b, str_of(customer->text));
 		bind_text(b, STR("newest"));
 		b = tx_step(&tx, SQL_CUSTOMER_COUNT);
-		bind_all(b, "e11nnnnnnnnn1", customer);
+		bind_all(b, "e11nnnnnnnnnn1", customer);
 		bind_text(b, STR("id"));
 		bind_text(b, str_of(customer->text));
 		if (tx_run(&tx) != DB_OK)
@@ -598,12 +599,12 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		enum sql_id id;
 		const char *parameters, *condition;
 	} plans[] = {
-/* $4 to $13 of the statements that find customers. */
-#define FILTERS ", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1"
+/* $4 to $14 of the statements that find customers. */
+#define FILTERS ", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1"
 		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
-		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email_key = " },
-		{ SQL_CUSTOMER_LIST_FILTERED, "NULL, NULL, 1, NULL, NULL, NULL, NULL", "(id < " },
-		{ SQL_CUSTOMER_LIST_EXTERNAL, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL", "(external_id = " },
+		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL, NULL", "(email_key = " },
+		{ SQL_CUSTOMER_LIST_FILTERED, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL", "(id < " },
+		{ SQL_CUSTOMER_LIST_EXTERNAL, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_FIND_NEWEST, "NULL, NULL, 1" FILTERS, "(id < " },
 		{ SQL_CUSTOMER_FIND_NEWEST, "NULL, NULL, 1" FILTERS, "(customer_id = c.id)" },
 		{ SQL_CUSTOMER_FIND_EMAIL, "NULL, NULL, 1" FILTERS, "(email_key = " },
@@ -619,12 +620,16 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(id = f.id)" },
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
+		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_EXPORT, "NULL, NULL, NULL, 1", "(id > " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST_PUBLIC, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		{ SQL_PLAN_GROUP_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_GROUP_GET, "NULL, NULL", "(plan_group_id = " },
-		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE_EITHER, "NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_SUBSCRIPTION_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_SUBSCRIPTION_LIST_STATUS, "NULL, NULL, 1, NULL", "(status = " },
 		{ SQL_SUBSCRIPTION_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
@@ -634,7 +639,6 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_INVOICE_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_INVOICE_LIST_SUBSCRIPTION, "NULL, NULL, 1, NULL, NULL, NULL, NULL", "(subscription_id = " },
 		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
-		{ SQL_OPERATOR_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		/* What the clerk looks for, each second and each time that something is due. */

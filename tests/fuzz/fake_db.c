@@ -259,6 +259,7 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_GET_EXTERNAL:
 	case SQL_CUSTOMER_UPDATE:
 	case SQL_CUSTOMER_FIND:
+	case SQL_CUSTOMER_LOCK:
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
 	case SQL_IDEMPOTENCY_LOOK:

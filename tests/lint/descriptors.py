@@ -186,7 +186,7 @@ def resources():
 @functools.lru_cache(None)
 def others():
     """What has routes and is no folder of src/resource."""
-    return {"openapi": Resource("openapi", [Path("src/app/openapi.c")]), "errors": Resource("errors", [Path("src/app/errors.c")]),
+    return {**{name: Resource(name, [Path(f"src/app/{name}.c")]) for name in ("about", "openapi", "errors")},
             "site": Resource("site", [Path("src/site/site.c")])}
 
 

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import subprocess
+import zlib
 
 import pytest
 
 from stack import ROOT, wait_until
 
-USAGE, DATA, UNKNOWN, UNAVAILABLE, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 74, 75, 78
+USAGE, DATA, UNKNOWN, UNAVAILABLE, OS, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 71, 74, 75, 78
 KEY_ID = "key_0OhYaHWYVtnTmWVC3jkfZN"
 
 
@@ -41,8 +42,8 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["key", "delete", "x"], 'key has no command "delete"; it has create, limit, list, revoke and rotate.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has count, get and list.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has count, create, get, list and update.'),
+    (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
@@ -64,6 +65,14 @@ WRONG = [
     (["completion", "fish"], 'completion takes bash or zsh, not "fish".'),
     (["customer", "list", "--org", "a", "--env", "live", "--after", "x"],
      '--after must be a customer\'s id (cus_ and 22 characters), not "x".'),
+    (["customer", "list", "--org", "a", "--env", "live", "--csv", "--json"], "give --json or --csv, not both."),
+    (["customer", "list", "--org", "a", "--env", "live", "email"], '"email" is not FILTER=VALUE.'),
+    (["customer", "list", "--org", "a", "--env", "live", "cursor=cur_x"], "the parts of a list are chosen by --first and --after."),
+    (["customer", "create", "--org", "a", "--env", "live"],
+     "FIELD=VALUE is missing: clientele customer create FIELD=VALUE... --org NAME --env live|sandbox [--json]"),
+    (["customer", "create", "--org", "a", "--env", "live", "=x"], '"=x" is not FIELD=VALUE.'),
+    (["customer", "create", "--org", "a", "--env", "live", "email=a@b.co", "email:=1"], "email is given twice."),
+    (["customer", "update", "--org", "a", "--env", "live", "x", "-", "email=a@b.co"], '"-" is not FIELD=VALUE.'),
     (["plan", "list", "--org", "a", "--env", "live", "--after", "x"], '--after must be a plan\'s id (pln_ and 22 characters), not "x".'),
     ([*PLAN], "give either --prices or --free."),
     ([*PLAN, "--free", "--prices", "monthly=1"], "give either --prices or --free."),
@@ -139,6 +148,8 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
         done = place.run(place.bin, *words, "--database-url=", "--database-owner-url=", check=False)  # so none gets any further
         if name in ("completion", "help", "version"):
             assert done.returncode == 0
+        elif name == "key check":
+            assert sentence(done, UNKNOWN) == "there is no API key in it."
         else:
             assert done.returncode == CONFIG and "No such file" in done.stderr or "must not be empty" in done.stderr, done
 
@@ -148,7 +159,7 @@ def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
     assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
     group = place.run(place.bin, "help", "key").stdout
     assert place.run(place.bin, "key", "-h").stdout == group
-    assert all(f"  key {name} " in group for name in ("create", "limit", "list", "revoke", "rotate"))
+    assert all(f"  key {name} " in group for name in ("check", "create", "limit", "list", "revoke", "rotate"))
 
 
 def test_version_needs_no_configuration(place):
@@ -442,7 +453,7 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     old = make_key(db, "rotating", "--name", "billing", "--limit", "7/s", "--expires-days", "30")
     done = owner(db, "key", "rotate", old, "--overlap", "2h")
     text, new = done.stdout.strip(), re.search(r"its id is (key_\w+)\.", done.stderr).group(1)
-    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} keeps working for 7200 s." in done.stderr
+    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{46}", text) and f"{old} keeps working for 7200 s." in done.stderr
     rows = keys(db, "rotating")
     assert (rows[new]["name"], rows[new]["limit"], rows[new]["state"]) == ("billing", "7/s burst 7", "active")
     assert rows[new]["prefix"] == text[:12]
@@ -460,6 +471,50 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     endless = make_key(db, "rotating")
     made = json.loads(owner(db, "key", "rotate", endless, "--json").stdout)[0]["id"]
     assert milliseconds(db, made)[1] is None
+
+
+# ---------------------------------------------------------------- keys that got out
+
+# The form and the checksum are what doc/operations.md tells scanners; computed here without the program.
+FORM = re.compile(r"\bck_(live|sandbox)_[0-9A-Za-z]{46}\b")
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_real(key):
+    number, text = zlib.crc32(key[:-6].encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        text = DIGITS[digit] + text
+    return bool(FORM.fullmatch(key)) and key[-6:] == text
+
+
+def test_a_scanner_tells_a_key_from_a_random_text(db, place, tmp_path):
+    owner(db, "org", "create", "leaking")
+    keys = [owner(db, "key", "create", "--org", "leaking", "--env", env).stdout.strip() for env in ("live", "sandbox")]
+    assert all(map(is_real, keys))
+    wrong = keys[0][:-1] + ("0" if keys[0][-1] != "0" else "1")
+    old = "ck_live_" + "a" * 40
+    assert not is_real(wrong)
+    text = f'\xff\x00 COMMET_API_KEY="{keys[0]}"\n\n// {wrong}\n{old},{keys[1]}\n{keys[0]}0 x{keys[0]} {keys[0]}_ ck_live_{"z" * 100000}'
+
+    def check(*arguments, text):
+        return subprocess.run([place.bin, "key", "check", *arguments], input=text.encode("latin-1"), capture_output=True, check=False)
+
+    done = check("-", "--json", text=text)
+    assert done.returncode == 0 and json.loads(done.stdout) == [
+        {"line": 1, "prefix": keys[0][:12], "verdict": "key"}, {"line": 3, "prefix": keys[0][:12], "verdict": "wrong checksum"},
+        {"line": 4, "prefix": old[:12], "verdict": "without checksum"}, {"line": 4, "prefix": keys[1][:15], "verdict": "key"}]
+    assert not any(key[16:].encode() in done.stdout + done.stderr for key in keys)
+    # No key at all, and none that can be one.
+    for nothing in ("", "ck_live_\n", wrong):
+        done = check("-", text=nothing)
+        assert (done.returncode, done.stderr) == (UNKNOWN, b"clientele: there is no API key in it.\n")
+    path = tmp_path / "file"
+    path.write_text(keys[1])
+    path.chmod(0o644)
+    assert check(path, text="").stdout.split() == [b"line", b"prefix", b"verdict", b"1", keys[1][:15].encode(), b"key"]
+    assert sentence(place.run(place.bin, "key", "check", "/nonexistent", check=False), UNKNOWN) == "/nonexistent: No such file or directory"
+    assert sentence(place.run(place.bin, "key", "check", "/", check=False), OS) == "/: Is a directory"
 
 
 # ---------------------------------------------------------------- customers
@@ -494,6 +549,68 @@ def test_an_operator_sees_customers(db, place):
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
     assert len(one.splitlines()) == 13 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
+
+
+def test_an_operator_writes_customers_as_the_api_does(db):
+    owner(db, "org", "create", "writing")
+    of_it = ["--org", "writing", "--env", "live"]
+
+    def made(*words, **more):
+        done = owner(db, "customer", *words[:1], *of_it, "--json", *words[1:], **more)
+        assert done.returncode == 0, done
+        (row,) = json.loads(done.stdout)
+        return row, done.stderr
+
+    ada, said = made("create", "email=ada@b.co", "externalId=a/1", "fullName=Ada = \u00e9", 'metadata:={"n": [1, 2.50]}')
+    assert said == "" and ada["metadata"] == {"n": [1, 2.50]} and ada["fullName"] == "Ada = \u00e9" and ada["timezone"] == "UTC"
+    again, said = made("create", "email=other@b.co", "externalId=a/1")
+    assert again == ada and said == "clientele: a customer with this externalId is there already, and was left as it is.\n"
+    changed, _ = made("update", "a/1", "fullName=", "email=ada2@b.co")
+    assert {**ada, "fullName": None, "email": "ada2@b.co", "updatedAt": changed["updatedAt"]} == changed
+    assert made("update", ada["id"], "-", input='{"timezone": "Asia/Tokyo"}')[0]["timezone"] == "Asia/Tokyo"
+    others = [made("create", f"email=b{n}@b.co", f'fullName={n}, "x"')[0]["id"] for n in range(3)]
+
+    # The same events as over HTTP, and nothing for what changed nothing.
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT type, count(*) FROM event WHERE environment_id = ANY (%s::uuid[]) GROUP BY 1 ORDER BY 1",
+                       (environments_of(db, "writing"),))
+        assert cursor.fetchall() == [("customer.created", 4), ("customer.updated", 2)]
+
+    def refused(code, *words, **more):
+        return sentence(owner(db, "customer", *words[:1], *of_it, *words[1:], **more), code)
+
+    assert refused(DATA, "create", "email=x", "fullName=" + "x" * 201) == \
+        "email must be an e-mail address; fullName must have at most 200 characters."
+    assert refused(DATA, "create", "email=a@b.co", "nick=x") == "nick is not known here."
+    assert refused(DATA, "create", "email=a@b.co", "metadata:={a}").startswith("metadata is not valid JSON at byte 1: ")
+    assert refused(DATA, "create", "-", input="{") == "The body is not valid JSON at byte 1: an unexpected end."
+    assert refused(DATA, "create", "-", input=json.dumps({"email": "x" * 3_000_000})) == "The body is too large."
+    assert refused(UNKNOWN, "update", "nobody", "email=a@b.co") == "There is no customer with this id."
+    assert refused(DATA, "update", others[0], "externalId=a/1") == "Another customer has this external id."
+
+    def listed(*words):
+        return [row["id"] for row in json.loads(owner(db, "customer", "list", *of_it, "--json", *words).stdout)]
+
+    assert listed() == [*reversed(others), ada["id"]]
+    assert listed("--first", "3", "--after", others[2]) == [others[1], others[0], ada["id"]]
+    assert listed("externalId=a/1") == listed("email=ada2@b.co") == [ada["id"]] and listed("email=&b") == []
+    assert sentence(owner(db, "customer", "list", *of_it, "mail=x"), DATA) == "mail is not known here."
+    rows = owner(db, "customer", "list", *of_it, "--csv", "--first", "2").stdout
+    shown = {row["id"]: row for row in json.loads(owner(db, "customer", "list", *of_it, "--json").stdout)}
+    assert rows == "id,externalId,email,fullName,createdAt\n" + "".join(
+        f'{id},,b{n}@b.co,"{n}, ""x""",{shown[id]["createdAt"]}\n' for n, id in ((2, others[2]), (1, others[1])))
+
+
+def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):
+    owner(db, "org", "create", "long")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) SELECT e.id, "
+                       "lpad(to_hex(n), 32, '0')::uuid, 'a@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(1, 230) n, environment e "
+                       "JOIN organization o ON o.id = e.organization_id WHERE o.name = 'long' AND e.livemode")
+    every = ["customer", "list", "--org", "long", "--env", "live", "--json", "--first"]
+    rows = json.loads(owner(db, *every, "1000").stdout)
+    assert len({row["id"] for row in rows}) == len(rows) == 230
+    assert json.loads(owner(db, *every, "205", "email=a@b.co").stdout) == rows[:205]
 
 
 # ---------------------------------------------------------------- plans

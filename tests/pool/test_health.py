@@ -188,7 +188,8 @@ class Clients:
 
     def __init__(self, pool, many):
         self.pool, self.ended, self.answers, self.wrong = pool, threading.Event(), 0, []
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(many)]
+        self.each = [0] * many
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(many)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -200,16 +201,22 @@ class Clients:
         for thread in self.threads:
             thread.join()
 
-    def run(self):
+    def run(self, i):
         while not self.ended.is_set():
             _, answer = self.pool.create()
             self.answers += 1
+            self.each[i] += 1
             if answer.status != 201:
                 self.wrong.append((answer.status, answer.body))
 
     def wait_for(self, more):
         before = self.answers
         wait_until(lambda: self.answers >= before + more or self.wrong, 60, f"{more} answers")
+
+    def wait_for_all(self):
+        """What each had asked is answered: no request is hit by two blows."""
+        before = list(self.each)
+        wait_until(lambda: all(now > then for now, then in zip(self.each, before)) or self.wrong, 60, "an answer for each")
 
 
 def serving_backends(own):
@@ -231,6 +238,7 @@ def test_workers_without_room_leave_the_requests_to_the_others(stand, own, worke
             end_backends(own)
             if running:
                 clients.wait_for(100)
+                clients.wait_for_all()
         if not running:
             stack.enter_context(clients)
         clients.wait_for(1000)

@@ -160,7 +160,7 @@ struct fields {
 	char      external_id[DATABASE_TEXT], email[DATABASE_TEXT], name[DATABASE_TEXT];
 	bool      has_external_id, active;
 	char     *metadata;
-	int64_t   created_ms, updated_ms;
+	int64_t   created_ms, updated_ms, revision;
 };
 
 static struct customer_row {
@@ -577,16 +577,17 @@ who_takes(const struct backend *b, int tenant, struct str external)
 }
 
 static void
-add_customer(PGresult *r, const struct fields *f, const bool *ended)
+add_customer(PGresult *r, const struct fields *f, const bool *last)
 {
-	char        created[8], updated[8];
+	char        created[8], updated[8], revision[8];
 	struct cell cells[] = {
 		cell_id(&f->id), cell_text(f->has_external_id ? f->external_id : NULL),
 		cell_text(f->email), cell_text(f->name[0] ? f->name : NULL), { NULL, 0 }, { NULL, 0 },
 		cell_text("UTC"), cell_text(f->metadata ? f->metadata : "{}"), cell_bool(f->active),
 		cell_i64(created, (f->created_ms - POSTGRES_EPOCH_MS) * 1000),
-		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000),
-		ended ? cell_bool(*ended) : (struct cell) { NULL, 0 },
+		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000), { NULL, 0 },
+		cell_i64(revision, f->revision),
+		last ? cell_bool(*last) : (struct cell) { NULL, 0 },
 	};
 
 	add_row(r, COUNTOF(cells), cells);
@@ -615,6 +616,7 @@ fill(struct fields *f, const struct cell v[10], int64_t ms)
 	f->metadata = strndup(v[8].at, (size_t)v[8].len);
 	f->active = v[9].at[0];
 	f->created_ms = f->updated_ms = ms;
+	f->revision = 1;
 }
 
 /* As ON CONFLICT DO NOTHING does. */
@@ -757,6 +759,7 @@ run_update(struct run *r)
 {
 	int                  tenant = tenant_of(r->m);
 	struct customer_row *c = find_id(r->b, tenant, r->m->value[1].at);
+	const bool           met = true;
 	int64_t              given;
 	struct fields       *f;
 
@@ -797,7 +800,8 @@ run_update(struct run *r)
 	if (given & 4)
 		put_text(f->name, text_of(r->m, 6));
 	f->updated_ms = number_at(r->m, 12) / 1000 + POSTGRES_EPOCH_MS;
-	add_customer(r->result, f, NULL);
+	f->revision++;
+	add_customer(r->result, f, &met);
 	return DONE;
 }
 

@@ -729,8 +729,12 @@ fail_and_count(const struct kind *k, enum condition condition, unsigned at, unsi
 		if (i == 0)
 			first = before;
 	}
-	for (int i = 0; i < LEAKS; i++) /* meanwhile it sees who has left */
+	/* Meanwhile it sees who has left; where it may not know, it gives them a moment (fcgi/conn.c). */
+	for (int i = 0; i < LEAKS || (i < RETRIES_MAX && has_grown(first, held(), LEAKS)); i++) {
 		repeat(&kinds[0], &kinds[0].sending);
+		if (i >= LEAKS)
+			nap(RETRY_PAUSE_MS);
+	}
 	if (has_grown(first, held(), LEAKS))
 		wrong("%s%s, call %u: %s lost each time", k->name, conditions[condition], at,
 		    traced ? "a descriptor is" : "memory or a descriptor is");

@@ -355,6 +355,8 @@ tracer_bury(struct tracer *t, int signal, int *status)
 		closedir(dir);
 	let_go(t->pid, t->pid);
 	kill(t->pid, signal);
+	/* A thread that began meanwhile has a SIGSTOP of the tracer's own beside that of let_go(). */
+	kill(t->pid, SIGCONT);
 	/* Those that ended meanwhile, too. */
 	while ((tid = waitpid(-1, status, __WALL)) != t->pid || WIFSTOPPED(*status)) {
 		if (tid == -1 && errno != EINTR)

@@ -598,6 +598,28 @@ hash_parts_are_told_apart(void **state UNUSED)
 }
 
 static void
+crc_is_that_of_zlib(void **state UNUSED)
+{
+	assert_int_equal(hash_crc32(STR("")), 0);
+	assert_int_equal(hash_crc32(STR("123456789")), 0xCBF43926);
+}
+
+static void
+numbers_have_the_digits_of_ids(void **state UNUSED)
+{
+	static const struct {
+		uint64_t    n;
+		const char *text;
+	} cases[] = { { 0, "000000" }, { 61, "00000z" }, { 62, "000010" }, { 0xFFFFFFFF, "4gfFC3" }, { UINT64_MAX, "16AHYF" } };
+	char text[6];
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		id_number_text(cases[i].n, sizeof(text), text);
+		assert_memory_equal(text, cases[i].text, sizeof(text));
+	}
+}
+
+static void
 random_text_uses_the_whole_alphabet(void **state UNUSED)
 {
 	char text[48];
@@ -685,6 +707,8 @@ main(void)
 		cmocka_unit_test(ids_have_one_spelling),
 		cmocka_unit_test(a_pidfile_is_not_taken_from_a_living_process),
 		cmocka_unit_test(hash_parts_are_told_apart),
+		cmocka_unit_test(crc_is_that_of_zlib),
+		cmocka_unit_test(numbers_have_the_digits_of_ids),
 		cmocka_unit_test(random_text_uses_the_whole_alphabet),
 		cmocka_unit_test(errors_have_a_code_of_their_own),
 		cmocka_unit_test(sort_is_stable_for_any_number_of_elements),

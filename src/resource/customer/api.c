@@ -1,6 +1,10 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
+#include "call/reply.h"
+#include "call/revision.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/life.h"
+#include "resource/customer/file.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
 
@@ -13,6 +17,7 @@ reply_created(struct call *c, const struct customer *customer)
 	response_header(c->res, "Clientele-Result", result);
 	if (!customer->existing)
 		field_location(c, &customer_fields, customer);
+	revision_tag(c, &customer_fields, customer, STR_NONE);
 	warn_of_id(c, customer->external_id);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
@@ -34,6 +39,9 @@ get(struct call *c)
 
 	if (e != ERR_OK)
 		return e;
+	revision_tag(c, &customer_fields, customer, customer->beside);
+	if (revision_is_known(c))
+		return reply_not_modified(c);
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_DETAILED);
 }
 
@@ -41,8 +49,11 @@ static enum err
 update(struct call *c)
 {
 	struct customer change = customer_defaults;
-	enum err        e = field_read_body(c, &customer_fields, FIELD_UPDATE, &change);
+	enum err        e;
 
+	if (c->merges)
+		return customer_merge(c, c->param[0]);
+	e = field_read_body(c, &customer_fields, FIELD_UPDATE, &change);
 	return e != ERR_OK ? e : customer_update(c, c->param[0], &change);
 }
 
@@ -95,6 +106,19 @@ read_is_active(struct call *c, struct str value, void *into)
 	page_flag(c, "isActive", value, &f->active);
 }
 
+static void
+read_archived(struct call *c, struct str value, void *into)
+{
+	struct customer_filter *f = into;
+
+	if (str_is(value, "all"))
+		f->kept = CUSTOMER_EITHER;
+	else if (str_is(value, "true"))
+		f->kept = CUSTOMER_ARCHIVED;
+	else if (!str_is(value, "false"))
+		call_field(c, "archived", "must be true, false or all");
+}
+
 /* In upper or lower case. */
 static void
 read_any_email(struct call *c, struct str value, void *into)
@@ -134,6 +158,7 @@ static const struct list_filter filters[] = {
 	{ "billingEmail",  read_any_email,      V_2026_08_27, V_ENDLESS },
 	{ "search",        read_search,         V_FIRST,      V_2026_06_07 },
 	{ "isActive",      read_is_active,      V_LEGACY,     V_2026_05_12 },
+	{ "archived",      read_archived,       V_2026_08_27, V_ENDLESS },
 	{ "createdAfter",  read_created_after,  V_2026_08_27, V_ENDLESS },
 	{ "createdBefore", read_created_before, V_2026_08_27, V_ENDLESS },
 	{ "updatedAfter",  read_updated_after,  V_2026_08_27, V_ENDLESS },
@@ -151,12 +176,17 @@ static const struct keyed_filter keyed[] = {
 static enum err
 list(struct call *c)
 {
+	static const bool  no = false, yes = true;
+	static const bool *const archived[CUSTOMER_KEPT__COUNT] = {
+		[CUSTOMER_LISTED] = &no, [CUSTOMER_ARCHIVED] = &yes, [CUSTOMER_EITHER] = NULL,
+	};
 	struct customer_filter filter = { .by_active = false };
 	struct tx              tx;
 	enum err               e;
 
 	page_filter(c, &filter);
 	filter.find.external_id = filter.external_id;
+	filter.find.archived = archived[filter.kept];
 	if (filter.find.asked) {
 		e = find_page(c, &filter.find);
 	} else {
@@ -176,9 +206,15 @@ static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
 	{ METHOD_POST,  "customers/batch", ROUTE_WRITES,                 V_FIRST, customer_batch },
+	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
+	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
-	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
-	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES, V_FIRST, update },
+	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
+	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
+	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
+	    V_FIRST, update },
+	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
+	    V_FIRST, update },
 };
 
 static const struct constraint constraints[] = {

@@ -9,6 +9,7 @@ const struct customer customer_defaults = {
 	.timezone = { "UTC", 3 },
 	.metadata = { "{}", 2 },
 	.is_active = true,
+	.revision = 1,
 };
 
 /* ---- what comes in ---- */
@@ -165,6 +166,7 @@ static const struct field_out fields_out[] = {
 	{ FIELD_PART("subscription", PART_LIVE), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("archivedAt", TIME_IF_ANY, archived_ms), WIDE, V_2026_08_27, V_ENDLESS, NULL },
 };
 
 /* ---- what is kept ---- */
@@ -181,6 +183,8 @@ static const struct member columns[] = {
 	[COL_CUSTOMER_IS_ACTIVE] = FIELD_KEPT(BOOL, is_active),
 	[COL_CUSTOMER_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
 	[COL_CUSTOMER_UPDATED_AT] = FIELD_KEPT(TIME, updated_ms),
+	[COL_CUSTOMER_ARCHIVED_AT] = FIELD_KEPT(TIME, archived_ms),
+	[COL_CUSTOMER_REVISION] = FIELD_KEPT(I64, revision),
 };
 
 _Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
@@ -191,5 +195,6 @@ const struct fields customer_fields = {
 	.missing = ERR_CUSTOMER_NOT_FOUND,
 	.missing_message = "There is no customer with this id.",
 	.parts = parts,
+	.revision_at = offsetof(struct customer, revision),
 	FIELD_TABLES,
 };

@@ -143,8 +143,6 @@ find_metadata(struct call *c, struct str key, struct str value, struct find *f)
 
 /* ---- cursors ---- */
 
-#define CURSOR_PREFIX STR("cur_")
-
 /* The end of the year 9999. */
 #define TIME_MAX_MS INT64_C(253402300799999)
 
@@ -182,14 +180,14 @@ cursor(struct call *c, const struct id *id, struct str key)
 {
 	size_t   size = HEAD_BYTES + key.len;
 	char    *bytes = ARENA_NEW(c->arena, char, size);
-	char    *text = ARENA_NEW(c->arena, char, CURSOR_PREFIX.len + 2 * size), *end;
+	char    *text = ARENA_NEW(c->arena, char, PAGE_CURSOR_PREFIX.len + 2 * size), *end;
 	uint64_t all = mark(c);
 
 	memcpy(bytes, &all, MARK_BYTES);
 	memcpy(bytes + MARK_BYTES, id->b, ID_BYTES);
 	if (key.len)
 		memcpy(bytes + HEAD_BYTES, key.ptr, key.len);
-	end = str_put_hex(str_put(text, CURSOR_PREFIX), bytes, size);
+	end = str_put_hex(str_put(text, PAGE_CURSOR_PREFIX), bytes, size);
 	return (struct str) { text, (size_t)(end - text) };
 }
 
@@ -232,10 +230,10 @@ read_cursor(struct call *c, struct str text, enum find_order order, struct place
 	uint64_t   all = mark(c);
 	struct str bytes;
 
-	if (!str_starts(text, CURSOR_PREFIX))
+	if (!str_starts(text, PAGE_CURSOR_PREFIX))
 		return false;
-	text.ptr += CURSOR_PREFIX.len;
-	text.len -= CURSOR_PREFIX.len;
+	text.ptr += PAGE_CURSOR_PREFIX.len;
+	text.len -= PAGE_CURSOR_PREFIX.len;
 	bytes = unhex(c, text);
 	if (!bytes.ptr || bytes.len < HEAD_BYTES
 	    || bytes.len > HEAD_BYTES + KEY_MAX_BYTES
@@ -307,7 +305,7 @@ bind_texts(struct bind *b, const struct str *texts, size_t count)
 		bind_null(b);
 }
 
-/* $4 to $12, and $13: how many rows are looked at. */
+/* $4 to $13, and $14: how many rows are looked at. */
 static void
 bind_filters(struct bind *b, const struct find *f, int64_t look)
 {
@@ -322,6 +320,10 @@ bind_filters(struct bind *b, const struct find *f, int64_t look)
 	bind_texts(b, f->value, f->members);
 	bind_text(b, f->status);
 	bind_text(b, f->plan);
+	if (f->archived)
+		bind_bool(b, *f->archived);
+	else
+		bind_null(b);
 	bind_i64(b, look);
 }
 

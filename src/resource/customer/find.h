@@ -57,6 +57,7 @@ struct find {
 	struct str      email;   /* or absent, like all that follow */
 	struct str      status, plan;
 	struct str      external_id;
+	const bool     *archived; /* NULL: both */
 	bool            timed[FIND_TIME__COUNT];
 	int64_t         time_ms[FIND_TIME__COUNT];
 	struct str      word[FIND_WORDS_MAX];   /* as LIKE patterns */

@@ -1,6 +1,8 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "call/merge.h"
+#include "call/revision.h"
 #include "db/cell.h"
 #include "resource/customer/warn.h"
 
@@ -59,7 +61,8 @@ find(struct call *c, struct tx *tx, struct customer *out)
 	if (e != ERR_OK)
 		return e;
 	row = tx_row(tx, READ_STEP, 0);
-	if (cell_rows(row_text(&row, COL_CUSTOMER_GET_LIVE), c->arena, &live) > 0)
+	out->beside = row_text(&row, COL_CUSTOMER_GET_LIVE);
+	if (cell_rows(out->beside, c->arena, &live) > 0)
 		member_read(live, live_members, COUNTOF(live_members), out);
 	return ERR_OK;
 }
@@ -82,15 +85,29 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 	return e;
 }
 
+static void
+bind_kept(struct bind *b, enum customer_kept kept)
+{
+	if (kept == CUSTOMER_EITHER)
+		bind_null(b);
+	else
+		bind_bool(b, kept == CUSTOMER_ARCHIVED);
+}
+
 enum err
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
+	static const enum sql_id plain[CUSTOMER_KEPT__COUNT] = {
+		[CUSTOMER_LISTED] = SQL_CUSTOMER_LIST,
+		[CUSTOMER_ARCHIVED] = SQL_CUSTOMER_LIST_ARCHIVED,
+		[CUSTOMER_EITHER] = SQL_CUSTOMER_LIST_ALL,
+	};
 	struct str   either = filter->customer_id.ptr ? filter->customer_id : filter->external_id;
 	bool         one = either.ptr, mail = filter->email.ptr;
 	bool         searched = filter->by_active || filter->search.ptr;
 	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
 	    : searched ? SQL_CUSTOMER_LIST_FILTERED
-	    : mail ? SQL_CUSTOMER_LIST_EMAIL : SQL_CUSTOMER_LIST;
+	    : mail ? SQL_CUSTOMER_LIST_EMAIL : plain[filter->kept];
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 	struct id    id;
 
@@ -105,12 +122,16 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 		bind_text(b, filter->email);
 	if (one) {
 		bind_id(b, id_parse(customer_fields.prefix, filter->customer_id, &id) ? &id : NULL);
+		bind_kept(b, filter->kept);
 		bind_text(b, either);
 		bind_text(b, filter->customer_id.ptr ? filter->external_id : STR_NONE);
 	} else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
+		bind_kept(b, filter->kept);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
 		db_slow(c->db);
+	} else if (mail) {
+		bind_kept(b, filter->kept);
 	}
 	return ERR_OK;
 }
@@ -291,36 +312,137 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 
 /* ---- updating ---- */
 
+/* What is given of it that an update can change: bits as $4 of customer_update has them. */
+static unsigned
+given(const struct customer *change)
+{
+	return change->given & ((1u << COUNTOF(updated)) - 1);
+}
+
+/* Adds the step that changes what is given. */
+static void
+add_update(struct write *w, struct str ref, const struct customer *change, int64_t now_ms)
+{
+	struct bind *b = write_step(w, SQL_CUSTOMER_UPDATE);
+
+	stored_bind_ref(b, &customer_fields, ref);
+	bind_i64(b, given(change));
+	for (size_t i = 0; i < COUNTOF(updated); i++)
+		member_bind(b, &updated[i], change);
+	bind_time(b, now_ms);
+	revision_bind(b, w->call, &customer_fields);
+}
+
+static enum err
+reply_updated(struct call *c, const struct customer *customer)
+{
+	revision_tag(c, &customer_fields, customer, STR_NONE);
+	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
+}
+
 static enum err
 make_updated(struct write *w, void *what)
 {
-	const struct str *external_id = what;
-	enum err          e = stored_returned(w, 0, 200, &customer_fields, CUSTOMER_PLAIN);
+	const struct customer *change = what;
+	struct customer       *customer = ARENA_NEW(w->call->arena, struct customer, 1);
+	struct row             row;
 
-	if (e == ERR_OK)
-		warn_of_id(w->call, *external_id);
-	return e;
+	if (write_rows(w, 0) == 0)
+		return stored_missing(w->call, &customer_fields);
+	row = write_row(w, 0, 0);
+	stored_read(&row, &customer_fields, customer);
+	if (given(change) ? !row_bool(&row, COL_CUSTOMER_UPDATE_MET)
+			  : !revision_matches(w->call, &customer_fields, customer))
+		return revision_refuse(w->call);
+	warn_of_id(w->call, change->external_id);
+	return reply_updated(w->call, customer);
 }
 
 enum err
 customer_update(struct call *c, struct str ref, const struct customer *change)
 {
 	static const struct answers answers = { .make = make_updated };
-	const unsigned   given = change->given & ((1u << COUNTOF(updated)) - 1);
-	struct str       external_id = change->external_id;
-	struct write     w;
-	struct bind     *b;
+	struct customer             meant = *change;
+	struct write                w;
 
 	write_begin(&w, c);
 	w.groups = true;
 	w.order = ref;
-	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
-	stored_bind_ref(b, &customer_fields, ref);
-	if (given) {
-		bind_i64(b, given);
-		for (size_t i = 0; i < COUNTOF(updated); i++)
-			member_bind(b, &updated[i], change);
-		bind_time(b, clock_wall_ms());
+	if (given(change))
+		add_update(&w, ref, change, clock_wall_ms());
+	else
+		stored_bind_ref(write_step(&w, SQL_CUSTOMER_FIND), &customer_fields, ref);
+	return write_run(&w, &answers, &meant);
+}
+
+struct patch {
+	struct str ref;
+	int64_t    now_ms;
+};
+
+/* The customer as customer_update would leave it: the row is locked, so nothing comes between. */
+static void
+apply(const struct customer *change, int64_t now_ms, struct customer *customer)
+{
+	bool differs = false;
+
+	for (size_t i = 0; i < COUNTOF(updated); i++) {
+		void       *to = (char *)customer + updated[i].at;
+		const void *from = (const char *)change + updated[i].at;
+		size_t      size = updated[i].type == BIND_BOOL ? sizeof(bool) : sizeof(struct str);
+		bool        same = updated[i].type == BIND_BOOL
+		    ? *(bool *)to == *(const bool *)from
+		    : !((struct str *)to)->ptr == !((const struct str *)from)->ptr
+			&& str_eq(*(struct str *)to, *(const struct str *)from);
+
+		if (!(change->given & 1u << i) || same)
+			continue;
+		memcpy(to, from, size);
+		differs = true;
 	}
-	return write_run(&w, &answers, &external_id);
+	if (!differs)
+		return;
+	customer->revision++;
+	/* As in customer_update. */
+	if (customer->updated_ms <= now_ms || customer->updated_ms >= now_ms + 5000)
+		customer->updated_ms = now_ms;
+}
+
+/* Runs before the commit: it reads the patch by what is there, and adds the step that writes. */
+static enum err
+make_merged(struct write *w, void *what)
+{
+	const struct patch *patch = what;
+	struct call        *c = w->call;
+	struct customer    *customer = ARENA_NEW(c->arena, struct customer, 1);
+	struct customer    *change = ARENA_NEW(c->arena, struct customer, 1);
+	struct row          row;
+	enum err            e;
+
+	if (write_rows(w, 0) == 0)
+		return stored_missing(c, &customer_fields);
+	row = write_row(w, 0, 0);
+	stored_read(&row, &customer_fields, customer);
+	if (!revision_matches(c, &customer_fields, customer))
+		return revision_refuse(c);
+	*change = customer_defaults;
+	if ((e = merge_read_body(c, &customer_fields, customer, change)) != ERR_OK)
+		return e;
+	add_update(w, patch->ref, change, patch->now_ms);
+	apply(change, patch->now_ms, customer);
+	warn_of_id(c, change->external_id);
+	return reply_updated(c, customer);
+}
+
+enum err
+customer_merge(struct call *c, struct str ref)
+{
+	static const struct answers answers = { .make = make_merged };
+	struct patch                patch = { ref, clock_wall_ms() };
+	struct write                w;
+
+	write_begin(&w, c);
+	w.careful = true;
+	stored_bind_ref(write_step(&w, SQL_CUSTOMER_LOCK), &customer_fields, ref);
+	return write_run(&w, &answers, &patch);
 }

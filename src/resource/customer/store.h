@@ -19,7 +19,11 @@
  */
 enum err customer_find(struct call *c, struct str ref, struct customer *out);
 
+/* Which customers a list has. */
+enum customer_kept { CUSTOMER_LISTED, CUSTOMER_ARCHIVED, CUSTOMER_EITHER, CUSTOMER_KEPT__COUNT };
+
 struct customer_filter {
+	enum customer_kept kept;
 	bool        by_active, active;
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
@@ -49,8 +53,12 @@ enum err customer_create_many(struct call *c, struct customer *customers, size_t
 
 /*
  * Sets the members that 'change' gives, in the customer with this ref (as customer_find() has it),
- * and replies with it. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE.
+ * and replies with it. One that gives what is there already changes nothing.
+ * ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE, ERR_PRECONDITION.
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
+
+/* The same with the body as a merge patch, which is read once the customer is known and locked. */
+enum err customer_merge(struct call *c, struct str ref);
 
 #endif

@@ -198,8 +198,12 @@ static const struct fields *const preview_fields = &(const struct fields) {
 static void
 ask(struct write *w, struct call *c, const struct subscription *asked)
 {
+	struct bind *b;
+
 	subscription_lock(w, c);
-	subscription_offer(w, asked, stored_id(c, &subscription_fields, 0), 0);
+	b = write_step(w, SQL_BILLING_OFFER);
+	subscription_bind_wanted(b, asked);
+	bind_id(b, stored_id(c, &subscription_fields, 0));
 }
 
 /* What was found: the subscription, and what is asked for. */

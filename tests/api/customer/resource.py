@@ -11,7 +11,8 @@ RESOURCE = Resource(
     prefix="cus_",
     table="customer",
     grants={"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in (
-        "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at")},
+        "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at", "archived_at",
+        "revision")},
     body=lambda client: {"email": mail()},
     fields=[
         Text("fullName", 200),
