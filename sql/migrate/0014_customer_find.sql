@@ -14,15 +14,24 @@ COMMENT ON COLUMN customer.email_key IS 'email as it is compared';
 COMMENT ON COLUMN customer.name_key IS
     'full_name as it is sorted; who has no name comes last, behind any other character';
 
+-- The conditions of these indexes always hold. They keep them from all statements but those that
+-- repeat the condition: while a table is small, any index that begins with the environment looks as
+-- good to PostgreSQL as the right one, and such a plan is kept.
 DROP INDEX customer_email;
-CREATE INDEX customer_email_key ON customer (environment_id, email_key, id);
-CREATE INDEX customer_name_key ON customer (environment_id, name_key, id);
-CREATE INDEX customer_created ON customer (environment_id, created_at, id);
-CREATE INDEX customer_updated ON customer (environment_id, updated_at, id);
+CREATE INDEX customer_email_key ON customer (environment_id, email_key, id)
+    WHERE email_key >= '';
+CREATE INDEX customer_name_key ON customer (environment_id, name_key, id)
+    WHERE name_key >= '';
+CREATE INDEX customer_created ON customer (environment_id, created_at, id)
+    WHERE created_at >= '-infinity';
+CREATE INDEX customer_updated ON customer (environment_id, updated_at, id)
+    WHERE updated_at >= '-infinity';
 
 -- Customers by the state or the plan of a subscription, in the order of their list.
-CREATE INDEX subscription_status_customer ON subscription (environment_id, status, customer_id);
-CREATE INDEX subscription_plan_customer ON subscription (environment_id, plan_id, customer_id);
+CREATE INDEX subscription_status_customer ON subscription (environment_id, status, customer_id)
+    WHERE status >= '';
+CREATE INDEX subscription_plan_customer ON subscription (environment_id, plan_id, customer_id)
+    WHERE plan_id >= '00000000-0000-0000-0000-000000000000';
 
 -- The index for parts of a text and for metadata. Its first part is the environment, in a spelling
 -- that no other index has, so that there is no other way to read by these conditions. It is one

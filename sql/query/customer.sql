@@ -106,7 +106,8 @@ SELECT :customer_columns
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
-   AND c.email_key = (SELECT lower($4::text)) COLLATE "C" AND c.email = $4
+   AND c.email_key = (SELECT lower($4::text)) COLLATE "C" AND c.email_key >= ''
+   AND c.email = $4
    AND ($5::boolean IS NULL OR (c.archived_at IS NOT NULL) = $5)
  ORDER BY c.id DESC
  LIMIT $3::bigint;

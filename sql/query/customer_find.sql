@@ -2,6 +2,8 @@
 -- has, and looks at a bounded number of rows; what few rows fit is found by an index of its own,
 -- and sorted.
 --
+-- OFFSET 0 keeps the planner from reading all rows of the environment for a hash.
+--
 -- The parameters are the same everywhere. $1 environment, $2 id of the row before the page, or the
 -- lowest or the highest one, $3 rows. Filters, each of which may be NULL: $4 e-mail address, in
 -- upper or lower case; $5 and $6 created after and before; $7 updated after; $8 words as LIKE
@@ -44,7 +46,6 @@
 \set fits :fits ' AND ($11 IS NULL AND s.status <> ''canceled'' OR s.status = $11)'
 \set fits :fits ' AND ($12 IS NULL OR s.plan_id = (SELECT p.id FROM plan p'
 \set fits :fits ' WHERE p.environment_id = $1 AND p.code = $12 COLLATE "C"))'
--- Without OFFSET it could be a hash of all subscriptions.
 \set fits :fits ' OFFSET 0))'
 
 -- name: customer_find_newest
@@ -66,7 +67,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
 SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END AS ended
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.id DESC) AS nth
           FROM customer c
-         WHERE c.environment_id = $1::uuid AND c.email_key = :mail AND c.id < $2::uuid
+         WHERE c.environment_id = $1::uuid AND c.email_key = :mail
+           AND c.email_key >= '' AND c.id < $2::uuid
          ORDER BY c.id DESC
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -80,12 +82,15 @@ SELECT :customer_columns, CASE WHEN f.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT d.customer_id, row_number() OVER (ORDER BY d.customer_id DESC) AS nth
           FROM (SELECT DISTINCT s.customer_id
                   FROM subscription s
-                 WHERE s.environment_id = $1::uuid AND s.status = $11::text COLLATE "C"
+                 WHERE s.environment_id = $1::uuid AND s.status >= ''
+                   AND s.status = $11::text COLLATE "C"
                    AND s.customer_id < $2::uuid
                  ORDER BY s.customer_id DESC
                  LIMIT $14) d
          ORDER BY d.customer_id DESC) f
-  JOIN customer c ON c.environment_id = $1 AND c.id = f.customer_id
+  CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c
  WHERE f.nth = $14 OR (:fits)
  ORDER BY f.customer_id DESC
  LIMIT $3::bigint;
@@ -98,11 +103,14 @@ SELECT :customer_columns, CASE WHEN f.nth = $14::bigint THEN (:fits) IS TRUE END
           FROM (SELECT DISTINCT s.customer_id
                   FROM subscription s
                  WHERE s.environment_id = $1::uuid AND s.plan_id = :plan_of
+                   AND s.plan_id >= '00000000-0000-0000-0000-000000000000'
                    AND s.customer_id < $2::uuid
                  ORDER BY s.customer_id DESC
                  LIMIT $14) d
          ORDER BY d.customer_id DESC) f
-  JOIN customer c ON c.environment_id = $1 AND c.id = f.customer_id
+  CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c
  WHERE f.nth = $14 OR (:fits)
  ORDER BY f.customer_id DESC
  LIMIT $3::bigint;
@@ -115,6 +123,7 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
           FROM customer c
          WHERE c.environment_id = $1::uuid
            AND (c.created_at, c.id) > (:lowest, $2::uuid)
+           AND c.created_at >= '-infinity'
            AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
            AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at, c.id
@@ -132,6 +141,7 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
           FROM customer c
          WHERE c.environment_id = $1::uuid
            AND (c.created_at, c.id) < (:highest, $2::uuid)
+           AND c.created_at >= '-infinity'
            AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
            AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at DESC, c.id DESC
@@ -148,6 +158,7 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
           FROM customer c
          WHERE c.environment_id = $1::uuid
            AND (c.updated_at, c.id) > (:lowest, $2::uuid)
+           AND c.updated_at >= '-infinity'
            AND c.updated_at > (SELECT coalesce($7::timestamptz, '-infinity'))
          ORDER BY c.updated_at, c.id
          LIMIT $14) c
@@ -162,7 +173,7 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.email_key, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.email_key, c.id) > (:least, $2::uuid)
+           AND (c.email_key, c.id) > (:least, $2::uuid) AND c.email_key >= ''
          ORDER BY c.email_key, c.id
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -176,7 +187,7 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.name_key, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.name_key, c.id) > (:least, $2::uuid)
+           AND (c.name_key, c.id) > (:least, $2::uuid) AND c.name_key >= ''
          ORDER BY c.name_key, c.id
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -195,15 +206,18 @@ WITH found AS MATERIALIZED (
     UNION ALL
     (SELECT c.id FROM customer c
       WHERE $16 = 'email' AND c.environment_id = $1::uuid AND c.email_key = :mail
+        AND c.email_key >= ''
       LIMIT $14)
     UNION ALL
     (SELECT DISTINCT s.customer_id FROM subscription s
-      WHERE $16 = 'status' AND s.environment_id = $1 AND s.status = $11::text COLLATE "C"
+      WHERE $16 = 'status' AND s.environment_id = $1 AND s.status >= ''
+        AND s.status = $11::text COLLATE "C"
       ORDER BY s.customer_id
       LIMIT $14)
     UNION ALL
     (SELECT DISTINCT s.customer_id FROM subscription s
       WHERE $16 = 'plan' AND s.environment_id = $1 AND s.plan_id = :plan_of
+        AND s.plan_id >= '00000000-0000-0000-0000-000000000000'
       ORDER BY s.customer_id
       LIMIT $14)
     UNION ALL
@@ -222,7 +236,10 @@ WITH found AS MATERIALIZED (
                CASE $18 WHEN '-createdAt' THEN c.created_at END DESC,
                CASE WHEN $18 NOT IN ('newest', '-createdAt') THEN c.id END,
                c.id DESC) AS nth
-      FROM found f JOIN customer c ON c.environment_id = $1 AND c.id = f.id
+      FROM found f
+      CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                           WHERE c.environment_id = $1 AND c.id = f.id
+                          OFFSET 0) c
      WHERE NOT (SELECT many FROM counted) AND (:fits)
        AND CASE $18
            WHEN 'createdAt'
@@ -255,15 +272,18 @@ WITH found AS MATERIALIZED (
     UNION ALL
     (SELECT c.id FROM customer c
       WHERE $15 = 'email' AND c.environment_id = $1::uuid AND c.email_key = :mail
+        AND c.email_key >= ''
       LIMIT $3)
     UNION ALL
     (SELECT DISTINCT s.customer_id FROM subscription s
-      WHERE $15 = 'status' AND s.environment_id = $1 AND s.status = $11::text COLLATE "C"
+      WHERE $15 = 'status' AND s.environment_id = $1 AND s.status >= ''
+        AND s.status = $11::text COLLATE "C"
       ORDER BY s.customer_id
       LIMIT $3)
     UNION ALL
     (SELECT DISTINCT s.customer_id FROM subscription s
       WHERE $15 = 'plan' AND s.environment_id = $1 AND s.plan_id = :plan_of
+        AND s.plan_id >= '00000000-0000-0000-0000-000000000000'
       ORDER BY s.customer_id
       LIMIT $3)
     UNION ALL
@@ -272,6 +292,7 @@ WITH found AS MATERIALIZED (
     UNION ALL
     (SELECT c.id FROM customer c
       WHERE $15 = 'created' AND c.environment_id = $1
+        AND c.created_at >= '-infinity'
         AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
         AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
       ORDER BY c.created_at
@@ -279,15 +300,21 @@ WITH found AS MATERIALIZED (
     UNION ALL
     (SELECT c.id FROM customer c
       WHERE $15 = 'updated' AND c.environment_id = $1
+        AND c.updated_at >= '-infinity'
         AND c.updated_at > (SELECT coalesce($7::timestamptz, '-infinity'))
       ORDER BY c.updated_at
       LIMIT $3)
 ), counted AS MATERIALIZED (
-    SELECT count(*) >= $3 AS many, $15 = 'none' OR $15 = 'search' AND count(*) >= $3 AS walks FROM found
+    SELECT count(*) >= $3 AS many
+         , $15 = 'none' OR $15 = 'search' AND count(*) >= $3 AS walks
+      FROM found
 )
 SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
   FROM (SELECT (SELECT count(*)
-                  FROM found f JOIN customer c ON c.environment_id = $1 AND c.id = f.id
+                  FROM found f
+      CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                           WHERE c.environment_id = $1 AND c.id = f.id
+                          OFFSET 0) c
                  WHERE :fits) AS rows
              , (SELECT NOT many FROM counted) AS whole
          WHERE NOT (SELECT walks FROM counted)
