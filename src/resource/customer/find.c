@@ -90,7 +90,7 @@ find_q(struct call *c, struct str value, struct find *f)
 	while (value.len) {
 		struct str word = str_cut(&value, ' ');
 
-		if (word.len && f->words == FIND_WORDS_MAX) {
+		if (word.len && f->words == FIND_WORDS) {
 			call_field(c, "q", "must have at most 8 words");
 			return;
 		}
@@ -126,7 +126,7 @@ find_count(struct call *c, struct str value, struct find *f)
 
 	if (!exact && !str_is(value, "capped"))
 		call_field(c, "count", "must be exact or capped");
-	f->count_max = exact ? FIND_COUNT_EXACT_MAX : FIND_COUNT_MAX;
+	f->count_max = exact ? FIND_COUNTED_EXACTLY : FIND_COUNTED;
 }
 
 void
@@ -508,7 +508,7 @@ find_add_count(struct call *c, const struct find *f)
 	b = call_read(c, &tx, SQL_CUSTOMER_COUNT);
 	bind_i64(b, f->count_max);
 	bind_i64(b, d == &by_search ? FIND_AMONG : f->count_max + 1);
-	bind_filters(b, f, f->count_max == FIND_COUNT_MAX ? CUSTOMER_LOOKED_AT : f->count_max);
+	bind_filters(b, f, f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max);
 	bind_text(b, d ? str_of(d->name) : f->timed[FIND_UPDATED_AFTER] ? STR("updated")
 	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created")
 	    : STR("none"));

@@ -18,7 +18,7 @@
 
 enum {
 	FIND_Q_MAX_CHARS = 200,
-	FIND_WORDS_MAX = 8,
+	FIND_WORDS = 8,
 	FIND_MEMBERS_MAX = 8,
 	/* Rows of the order that are looked at before the index is asked: 2 us each. */
 	FIND_FIRST_LOOK = 1000,
@@ -27,9 +27,9 @@ enum {
 	 * walking over 6,500.
 	 */
 	FIND_AMONG = 4000,
-	FIND_COUNT_MAX = 10000,
+	FIND_COUNTED = 10000,
 	/* An exact count ends here, after a second or two. */
-	FIND_COUNT_EXACT_MAX = 1000000,
+	FIND_COUNTED_EXACTLY = 1000000,
 };
 
 /* ORDER(name, as it is asked for); the first one, which is not, is that of the plain list. */
@@ -60,7 +60,7 @@ struct find {
 	const bool     *archived; /* NULL: both */
 	bool            timed[FIND_TIME__COUNT];
 	int64_t         time_ms[FIND_TIME__COUNT];
-	struct str      word[FIND_WORDS_MAX];   /* as LIKE patterns */
+	struct str      word[FIND_WORDS];   /* as LIKE patterns */
 	size_t          words;
 	struct str      key[FIND_MEMBERS_MAX], value[FIND_MEMBERS_MAX]; /* of metadata */
 	size_t          members;
