@@ -484,7 +484,8 @@ find_page(struct call *c, struct find *f)
 		return e;
 	array = jwrite_array();
 	for (size_t i = 0; i < found.count; i++)
-		jwrite_push(array, field_write(c, &customer_fields, &found.rows[i], CUSTOMER_PLAIN));
+		jwrite_push(array,
+		    field_write(c, &customer_fields, &found.rows[i], CUSTOMER_PLAIN));
 	return reply_list(c, array, found.next);
 }
 
