@@ -126,7 +126,7 @@ def errors_of(operation):
 # ---------------------------------------------------------------- operations
 
 def media(what, document):
-    """x-json: a schema, with its examples; x-list: a page of that schema; x-merge: one of merge patches."""
+    """x-json: a schema, with its examples; x-list: a page of that schema, with x-counted perhaps with a count; x-merge: one of merge patches."""
     components = document["components"]
     if "x-list" in what:
         item = what.pop("x-list")
@@ -142,6 +142,8 @@ def media(what, document):
             "x-earlier-properties": {"success": {"until": bare, "schema": {"const": True}},
                                      "has_more": {"until": bare, "schema": {"type": "boolean"}},
                                      "next_cursor": {"until": bare, "schema": ref("schemas", "NextCursor")}}}
+        if "x-counted" in what:
+            components["schemas"][name]["properties"]["count"] = ref("schemas", "Count") | {"x-since": what.pop("x-counted")}
         example = components["examples"][item]["value"]
         components["examples"][name] = {"value": {
             "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example["id"].split("_")[1]}}

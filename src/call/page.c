@@ -3,7 +3,7 @@
 #include "base/limits.h"
 
 void
-page_read(struct call *c, struct page *page)
+page_read_limit(struct call *c, struct page *page)
 {
 	struct str value;
 	int64_t    limit;
@@ -17,6 +17,14 @@ page_read(struct call *c, struct page *page)
 		else
 			call_field(c, "limit", "must be a number from 1 to 100");
 	}
+}
+
+void
+page_read(struct call *c, struct page *page)
+{
+	struct str value;
+
+	page_read_limit(c, page);
 	if (call_parameter(c, "cursor", &value) && value.ptr
 	    && !id_parse(PAGE_CURSOR_PREFIX, value, &page->after))
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
@@ -32,6 +40,38 @@ rows_of(const struct call *c, size_t *count)
 	return options ? c->resource->options : c->resource->filters;
 }
 
+/* Those with a key; options have none. */
+static size_t
+keyed_of(const struct call *c)
+{
+	return c->route->flags & ROUTE_OPTIONS ? 0 : c->resource->keyed_count;
+}
+
+/* Whether a parameter is "name[key]". */
+static bool
+has_key(const struct keyed_filter *filter, struct str name)
+{
+	struct str head = str_of(filter->name);
+
+	return str_starts(name, head) && name.len > head.len + 2 && name.ptr[head.len] == '['
+	    && name.ptr[name.len - 1] == ']';
+}
+
+static void
+read_keys(struct call *c, const struct keyed_filter *filter, void *into)
+{
+	size_t head = strlen(filter->name) + 1;
+
+	for (size_t i = 0; i < c->query.count; i++) {
+		struct str name = c->query.parameter[i].name, value;
+
+		if (has_key(filter, name)
+		    && call_parameter(c, arena_str(c->arena, name).ptr, &value))
+			filter->read(c, (struct str) { name.ptr + head, name.len - head - 1 },
+			    value, into);
+	}
+}
+
 void
 page_filter(struct call *c, void *into)
 {
@@ -45,6 +85,12 @@ page_filter(struct call *c, void *into)
 		if (version_has(c->version, filter->since, filter->until)
 		    && call_parameter(c, filter->name, &value) && value.ptr)
 			filter->read(c, value, into);
+	}
+	for (size_t i = 0; i < keyed_of(c); i++) {
+		const struct keyed_filter *filter = &c->resource->keyed[i];
+
+		if (version_has(c->version, filter->since, filter->until))
+			read_keys(c, filter, into);
 	}
 }
 
@@ -74,6 +120,12 @@ page_knows(const struct call *c, struct str name)
 
 		if (version_has(c->version, filter->since, filter->until)
 		    && str_is(name, filter->name))
+			return true;
+	}
+	for (size_t i = 0; i < keyed_of(c); i++) {
+		const struct keyed_filter *filter = &c->resource->keyed[i];
+
+		if (version_has(c->version, filter->since, filter->until) && has_key(filter, name))
 			return true;
 	}
 	return c->route->flags & ROUTE_LIST && (str_is(name, "limit") || str_is(name, "cursor"));

@@ -25,6 +25,9 @@ struct page {
 /* Adds broken parameters to the call's problem. */
 void page_read(struct call *c, struct page *page);
 
+/* The limit alone, for a list that has cursors of its own. */
+void page_read_limit(struct call *c, struct page *page);
+
 /*
  * Reads the filters of the call's resource that its version has, or with ROUTE_OPTIONS the options
  * of its writes, each by its function into what is given. Adds broken ones to the call's problem.

@@ -51,6 +51,13 @@ struct list_filter {
 	enum version since, until;
 };
 
+/* A filter whose parameters are name[key]; read is called for each of them. */
+struct keyed_filter {
+	const char  *name;
+	void       (*read)(struct call *c, struct str key, struct str value, void *into);
+	enum version since, until;
+};
+
 struct route {
 	enum method  method;  /* GET serves HEAD too */
 	/*
@@ -88,6 +95,8 @@ struct resource {
 	size_t                    filters_count;
 	const struct list_filter *options;
 	size_t                    options_count;
+	const struct keyed_filter *keyed;
+	size_t                    keyed_count;
 };
 
 #endif

@@ -16,7 +16,7 @@ def ignored(reply):
     return value and value.split(", ")
 
 
-QUERIES = [("page=2", ["page"]), ("page=2&sort=email&page=3", ["page", "sort"]), ("Limit=1", ["Limit"]), ("limit=1", None),
+QUERIES = [("page=2", ["page"]), ("page=2&order=email&page=3", ["page", "order"]), ("Limit=1", ["Limit"]), ("limit=1", None),
            ("limit[]=1", ["limit[]"]), ("offset", ["offset"]), ("=1", ["?"]), ("&&", None), ("a%20b=1", ["a?b"]),
            ("%F0%9F%98%80=1", ["????"]), ("%3Cscript%3E=1", ["?script?"]), ("a%2Cb=1", ["a?b"]), ("x" * 100 + "=1", ["x" * 40]),
            ("search=a", ["search"]), ("isActive=true&limit=1", ["isActive"]),
@@ -173,9 +173,9 @@ def twins(new_org):
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS[:-1])
 @pytest.mark.parametrize("name", ["email", "billingEmail"])
-def test_the_email_filter_is_exact(twins, version, name):
+def test_the_email_filter_is_exact_before_lists_could_be_sorted(twins, version, name):
     client = twins.at(version)
     rows, following = client.get(f"/customers?{name}=twin@example.com").page()
     assert [row["id"] for row in rows] == twins.mine[::-1] and following is None
@@ -194,7 +194,7 @@ def test_the_email_filter_goes_with_the_others(twins):
 
 
 def test_two_spellings_of_the_email_filter_must_agree(twins):
-    assert len(twins.walk("email=twin@example.com&billingEmail=twin@example.com")) == 5
+    assert len(twins.walk("email=twin@example.com&billingEmail=twin@example.com")) == 6
     twins.get("/customers?email=a@b.co&billingEmail=b@b.co").invalid("email")
     twins.get("/customers?email=a@b.co&email=a@b.co").invalid("email")
 
@@ -219,6 +219,6 @@ def test_an_email_is_found_through_an_index(database):
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("ROLLBACK")
     connection.close()
-    assert "customer_email" in plan and "Sort" not in plan, plan
+    assert "customer_email_key" in plan and "Sort" not in plan, plan
     (condition,) = [line for line in plan.splitlines() if "Index Cond" in line]
-    assert "email = " in condition and "id < " in condition, plan
+    assert "email_key = " in condition and "id < " in condition, plan

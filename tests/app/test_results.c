@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define ID_HEAD "00000000-0000-7000-8000-00000000"
-enum { ID_TAIL_DIGITS = 4, FILE_MAX_BYTES = 256 * 1024, VALUES_MAX = 16 };
+enum { ID_TAIL_DIGITS = 4, FILE_MAX_BYTES = 256 * 1024, VALUES_MAX = 20 };
 
 static PGconn     *conn;
 static const char *now; /* the transaction's */

@@ -270,12 +270,24 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_LOCK:
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
+	case SQL_CUSTOMER_FIND_AMONG:
+	case SQL_CUSTOMER_COUNT:
+		return 1;
 	case SQL_IDEMPOTENCY_LOOK:
 		fake.replay = next() & 1;
 		return 1;
 	case SQL_CUSTOMER_LIST:
 	case SQL_CUSTOMER_LIST_FILTERED:
 	case SQL_CUSTOMER_LIST_EXTERNAL:
+	case SQL_CUSTOMER_FIND_NEWEST:
+	case SQL_CUSTOMER_FIND_EMAIL:
+	case SQL_CUSTOMER_FIND_STATUS:
+	case SQL_CUSTOMER_FIND_PLAN:
+	case SQL_CUSTOMER_FIND_BY_CREATED:
+	case SQL_CUSTOMER_FIND_BY_CREATED_LAST:
+	case SQL_CUSTOMER_FIND_BY_UPDATED:
+	case SQL_CUSTOMER_FIND_BY_EMAIL:
+	case SQL_CUSTOMER_FIND_BY_NAME:
 	case SQL_API_KEY_LIST:
 		return choose_rows(1, number(b->value[2] + 4)); /* LIMIT $3 */
 	case SQL_CUSTOMER_CREATE:

@@ -25,9 +25,11 @@ def behind(new_database):
     with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
         for kind in ("TABLE", "FUNCTION"):
             cursor.execute(f"DROP {kind} IF EXISTS " + ", ".join(re.findall(rf"(?m)^CREATE {kind} (\w+)", later)) + " CASCADE")
+        cursor.execute("ALTER TABLE customer DROP COLUMN email_key, DROP COLUMN name_key; DROP EXTENSION pg_trgm, btree_gin CASCADE; "
+                       "DROP INDEX customer_created, customer_updated")
         cursor.execute("ALTER TABLE event DROP COLUMN subscription_id, DROP COLUMN invoice_id, DROP COLUMN data")
-        cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit, DROP COLUMN limit_of; DROP INDEX api_key_not_revoked, api_key_live, "
-                       "customer_email; DELETE FROM schema_migration WHERE version > 1")
+        cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit, DROP COLUMN limit_of; DROP INDEX api_key_not_revoked, api_key_live; "
+                       "DELETE FROM schema_migration WHERE version > 1")
     return database
 
 

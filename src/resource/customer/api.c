@@ -122,30 +122,85 @@ read_archived(struct call *c, struct str value, void *into)
 		call_field(c, "archived", "must be true, false or all");
 }
 
+/* In upper or lower case. */
+static void
+read_any_email(struct call *c, struct str value, void *into)
+{
+	read_email(c, value, into);
+	find_email(&((struct customer_filter *)into)->find, value);
+}
+
+#define FIND_FILTER(what) \
+	static void \
+	read_##what(struct call *c, struct str value, void *into) \
+	{ \
+		find_##what(c, value, &((struct customer_filter *)into)->find); \
+	}
+
+FIND_FILTER(created_after)
+FIND_FILTER(created_before)
+FIND_FILTER(updated_after)
+FIND_FILTER(status)
+FIND_FILTER(plan)
+FIND_FILTER(q)
+FIND_FILTER(sort)
+FIND_FILTER(count)
+
+static void
+read_metadata(struct call *c, struct str key, struct str value, void *into)
+{
+	find_metadata(c, key, value, &((struct customer_filter *)into)->find);
+}
+
 static const struct list_filter filters[] = {
-	{ "externalId",   read_external_id, V_FIRST,  V_ENDLESS },
-	{ "customerId",   read_customer_id, V_FIRST,  V_2026_06_07 },
-	{ "email",        read_email,       V_FIRST,  V_ENDLESS },
-	{ "billingEmail", read_email,       V_FIRST,  V_ENDLESS },
-	{ "search",       read_search,      V_FIRST,  V_2026_06_07 },
-	{ "isActive",     read_is_active,   V_LEGACY, V_2026_05_12 },
-	{ "archived",     read_archived,    V_2026_08_27, V_ENDLESS },
+	{ "externalId",    read_external_id,    V_FIRST,      V_ENDLESS },
+	{ "customerId",    read_customer_id,    V_FIRST,      V_2026_06_07 },
+	{ "email",         read_email,          V_FIRST,      V_2026_08_27 },
+	{ "billingEmail",  read_email,          V_FIRST,      V_2026_08_27 },
+	{ "email",         read_any_email,      V_2026_08_27, V_ENDLESS },
+	{ "billingEmail",  read_any_email,      V_2026_08_27, V_ENDLESS },
+	{ "search",        read_search,         V_FIRST,      V_2026_06_07 },
+	{ "isActive",      read_is_active,      V_LEGACY,     V_2026_05_12 },
+	{ "archived",      read_archived,       V_2026_08_27, V_ENDLESS },
+	{ "createdAfter",  read_created_after,  V_2026_08_27, V_ENDLESS },
+	{ "createdBefore", read_created_before, V_2026_08_27, V_ENDLESS },
+	{ "updatedAfter",  read_updated_after,  V_2026_08_27, V_ENDLESS },
+	{ "subscriptionStatus", read_status,    V_2026_08_27, V_ENDLESS },
+	{ "planCode",      read_plan,           V_2026_08_27, V_ENDLESS },
+	{ "q",             read_q,              V_2026_08_27, V_ENDLESS },
+	{ "sort",          read_sort,           V_2026_08_27, V_ENDLESS },
+	{ "count",         read_count,          V_2026_08_27, V_ENDLESS },
+};
+
+static const struct keyed_filter keyed[] = {
+	{ "metadata", read_metadata, V_2026_08_27, V_ENDLESS },
 };
 
 static enum err
 list(struct call *c)
 {
+	static const bool  no = false, yes = true;
+	static const bool *const archived[CUSTOMER_KEPT__COUNT] = {
+		[CUSTOMER_LISTED] = &no, [CUSTOMER_ARCHIVED] = &yes, [CUSTOMER_EITHER] = NULL,
+	};
 	struct customer_filter filter = { .by_active = false };
 	struct tx              tx;
 	enum err               e;
 
-	page_read(c, &filter.page);
 	page_filter(c, &filter);
-	if ((e = call_fields_done(c)) != ERR_OK)
-		return e;
-	if ((e = customer_list(c, &filter, &tx)) != ERR_OK)
-		return e;
-	return stored_page(c, &customer_fields, &tx, &filter.page, CUSTOMER_PLAIN);
+	filter.find.external_id = filter.external_id;
+	filter.find.archived = archived[filter.kept];
+	if (filter.find.asked) {
+		e = find_page(c, &filter.find);
+	} else {
+		page_read(c, &filter.page);
+		if ((e = call_fields_done(c)) != ERR_OK)
+			return e;
+		if ((e = customer_list(c, &filter, &tx)) != ERR_OK)
+			return e;
+		e = stored_page(c, &customer_fields, &tx, &filter.page, CUSTOMER_PLAIN);
+	}
+	return e != ERR_OK ? e : find_add_count(c, &filter.find);
 }
 
 /* ---- the descriptor ---- */
@@ -184,4 +239,6 @@ const struct resource customer_resource = {
 	.filters_count = COUNTOF(filters),
 	.options = customer_batch_options,
 	.options_count = CUSTOMER_BATCH_OPTIONS,
+	.keyed = keyed,
+	.keyed_count = COUNTOF(keyed),
 };

@@ -11,6 +11,7 @@
 
 #include "call/stored.h"
 #include "resource/customer/customer.h"
+#include "resource/customer/find.h"
 
 /*
  * Finds a customer by ref: a public id or an external id. If it is both, of two customers, the
@@ -31,6 +32,7 @@ struct customer_filter {
 	struct str  external_id; /* or absent */
 	struct str  email;       /* or absent */
 	struct str  customer_id; /* or absent: either id, of which a public one counts */
+	struct find find;
 	struct page page;
 };
 
