@@ -113,18 +113,20 @@ SELECT :customer_columns
 -- out: made
 -- One new customer with its event, unless its external id is taken.
 -- $1 environment, $2 time, $3 id, $4 external id, $5 email, $6 full name, $7 tax document,
--- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active.
+-- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active, $13 digest of the event.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
-                          address_id, timezone, metadata, is_active, created_at, updated_at)
+                          address_id, timezone, metadata, is_active, created_at, updated_at,
+                          history)
     SELECT $1::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::json, $9::uuid,
-           $10::text, $11::json, $12::boolean, $2::timestamptz, $2
+           $10::text, $11::json, $12::boolean, $2::timestamptz, $2,
+           $13::bytea
      WHERE :first_time
     ON CONFLICT (environment_id, external_id) DO NOTHING
-    RETURNING id
+    RETURNING id, history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.created', made.id FROM made
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.created', made.id, $2, made.history FROM made
 )
 SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made FROM made;
 
@@ -143,26 +145,28 @@ SELECT :customer_columns
 
 -- name: customer_create_many
 -- out: ids
--- Several new customers with their events; returns the ids of those that were made. $3 to $12 are
+-- Several new customers with their events; returns the ids of those that were made. $3 to $13 are
 -- those of customer_create, as arrays of equal length (which would cost 13 % more for one row).
 -- Rows are locked in the order of their external ids, the same in every request, so batches cannot
 -- deadlock.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
-                          address_id, timezone, metadata, is_active, created_at, updated_at)
+                          address_id, timezone, metadata, is_active, created_at, updated_at,
+                          history)
     SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
-           i.address_id, i.timezone, i.metadata, i.is_active, $2::timestamptz, $2
+           i.address_id, i.timezone, i.metadata, i.is_active, $2::timestamptz, $2,
+           i.history
       FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
-                  $9::uuid[], $10::text[], $11::json[], $12::boolean[])
+                  $9::uuid[], $10::text[], $11::json[], $12::boolean[], $13::bytea[])
            AS i (id, external_id, email, full_name, tax_document, address, address_id, timezone,
-                 metadata, is_active)
+                 metadata, is_active, history)
      WHERE :first_time
      ORDER BY i.external_id COLLATE "C"
     ON CONFLICT (environment_id, external_id) DO NOTHING
-    RETURNING id
+    RETURNING id, history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.created', made.id FROM made
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.created', made.id, $2, made.history FROM made
 )
 SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) FROM made;
 
@@ -186,9 +190,9 @@ SELECT :customer_columns
 -- out: :customer_columns met
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
 -- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time, $14 and $15 the
--- ids and revisions of which the customer must have a pair, or NULL. No row: there is no such
--- customer, and nothing was written. met is false: it has none of the pairs, and nothing was
--- written. Nor is anything if the given values are those that it has.
+-- ids and revisions of which the customer must have a pair, or NULL; $16 salt of the event. No row:
+-- there is no such customer. met is false: it has none of the pairs. In both cases nothing was
+-- written; nor is anything if the given values are those that it has.
 WITH found AS (
     SELECT :customer_columns
          , $14::uuid[] IS NULL
@@ -207,6 +211,11 @@ WITH found AS (
            + CASE WHEN $4 & 64 <> 0 AND c.metadata::text <> $11::json::text THEN 64 ELSE 0 END
            + CASE WHEN $4 & 128 <> 0 AND c.is_active <> $12::boolean THEN 128 ELSE 0 END
            AS differs
+           -- A later one than before, so that each change has a time of its own. Requests at the
+           -- same moment and hosts a moment apart do not set it back; what lies further ahead is of
+           -- a clock that was wrong.
+         , CASE WHEN c.updated_at >= $13::timestamptz AND c.updated_at < $13 + interval '5 s'
+                THEN c.updated_at + interval '1 ms' ELSE $13 END AS changed_at
       FROM customer c
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
@@ -216,6 +225,14 @@ WITH found AS (
                (SELECT p.id FROM customer p
                  WHERE p.environment_id = $1 AND p.external_id = $3::text)))
        FOR NO KEY UPDATE OF c
+), told AS (
+    SELECT f.id, customer_change(f.differs, f.external_id, $5, f.email, $6, f.full_name, $7,
+                                 f.tax_document, $8, f.address, $9, f.timezone, $10, f.metadata,
+                                 $11, f.is_active, $12) AS content
+      FROM found f
+     WHERE f.met AND f.differs <> 0
+), sealed AS (
+    SELECT t.id, t.content, history_seal($16::bytea, t.content) AS seal FROM told t
 ), changed AS (
     UPDATE customer c
        SET external_id  = CASE WHEN f.differs & 1 <> 0 THEN $5 ELSE c.external_id END,
@@ -226,18 +243,18 @@ WITH found AS (
            timezone     = CASE WHEN f.differs & 32 <> 0 THEN $10 ELSE c.timezone END,
            metadata     = CASE WHEN f.differs & 64 <> 0 THEN $11 ELSE c.metadata END,
            is_active    = CASE WHEN f.differs & 128 <> 0 THEN $12 ELSE c.is_active END,
-           -- Requests at the same moment and hosts a moment apart do not set it back; what lies
-           -- further ahead is of a clock that was wrong.
-           updated_at   = CASE WHEN c.updated_at > $13::timestamptz
-                                AND c.updated_at < $13 + interval '5 s'
-                               THEN c.updated_at ELSE $13 END,
-           revision     = c.revision + 1
-      FROM found f
-     WHERE f.met AND f.differs <> 0 AND c.environment_id = $1 AND c.id = f.id
-    RETURNING :customer_columns
+           updated_at   = f.changed_at,
+           revision     = c.revision + 1,
+           history      = history_digest(c.history, c.id, 'customer.updated', f.changed_at,
+                                         app_source(), s.seal)
+      FROM found f JOIN sealed s ON s.id = f.id
+     WHERE c.environment_id = $1 AND c.id = f.id
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.updated', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1::uuid, 'customer.updated', c.id, c.updated_at, s.content::json, $16, s.seal,
+           c.history
+      FROM changed c JOIN sealed s ON s.id = c.id
 )
 SELECT :customer_columns, true AS met FROM changed c
 UNION ALL
@@ -290,16 +307,17 @@ SELECT set_config('app.customer', c.id::text, true)
 -- as before. $1 environment, $2 time.
 WITH changed AS (
     UPDATE customer c
-       SET archived_at = $2::timestamptz, revision = c.revision + 1
+       SET archived_at = $2::timestamptz, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.archived', $2, app_source(), NULL)
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
        AND c.archived_at IS NULL
        AND NOT EXISTS (SELECT FROM subscription s
                         WHERE s.environment_id = $1 AND s.customer_id = c.id
                           AND s.status <> 'canceled')
-    RETURNING :customer_columns
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.archived', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.archived', c.id, $2, c.history FROM changed c
 )
 SELECT :customer_columns
   FROM changed c
@@ -314,13 +332,16 @@ SELECT :customer_columns
 -- The customer who was locked is not archived any more. $1 environment.
 WITH changed AS (
     UPDATE customer c
-       SET archived_at = NULL, revision = c.revision + 1
+       SET archived_at = NULL, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.restored',
+                                    date_trunc('milliseconds', now()), app_source(), NULL)
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
        AND c.archived_at IS NOT NULL
-    RETURNING :customer_columns
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.restored', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.restored', c.id, date_trunc('milliseconds', now()), c.history
+      FROM changed c
 )
 SELECT :customer_columns
   FROM changed c
@@ -342,3 +363,90 @@ SELECT :customer_columns, c.address_id, b.until
   JOIN customer c ON c.environment_id = $1::uuid AND c.id > $2::uuid AND c.id <= b.until
  ORDER BY c.id
  LIMIT $4::bigint;
+
+-- name: customer_as_of
+-- out: :customer_columns known
+-- The customer as it was at a time: as it is now, with the changes after that time undone. It looks
+-- at all of these. known is false when one of them does not say what was before: it is older than
+-- the history, or its content was erased. $1 environment, $2 public id or NULL, $3 external id, as
+-- customer_find has them; $4 time.
+WITH found AS (
+    SELECT :customer_columns
+      FROM customer c
+     WHERE c.environment_id = $1::uuid
+       AND c.id = (SELECT coalesce(
+               (SELECT p.id FROM customer p
+                 WHERE p.environment_id = $1 AND p.id = $2::uuid),
+               (SELECT p.id FROM customer p
+                 WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+), changes AS MATERIALIZED (
+    SELECT e.id, e.created_at, e.data
+      FROM event e
+     WHERE e.environment_id = $1 AND e.customer_id = (SELECT f.id FROM found f)
+       AND (e.type = 'customer.updated' OR e.seal IS NOT NULL)
+), undone AS MATERIALIZED (
+    SELECT DISTINCT ON (b.key) b.key, b.value
+      FROM changes l, json_each(l.data->'before') b
+     WHERE l.created_at > $4::timestamptz
+     ORDER BY b.key, l.id
+)
+SELECT c.id
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'externalId'),
+                to_json(c.external_id)) #>> '{}' AS external_id
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'email'),
+                to_json(c.email)) #>> '{}' AS email
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'fullName'),
+                to_json(c.full_name)) #>> '{}' AS full_name
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'taxDocument'),
+                to_json(c.tax_document)) #>> '{}' AS tax_document
+     , nullif(coalesce((SELECT u.value FROM undone u WHERE u.key = 'address'),
+                       c.address)::text, 'null')::json AS address
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'timezone'),
+                to_json(c.timezone)) #>> '{}' AS timezone
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'metadata'), c.metadata) AS metadata
+     , (coalesce((SELECT u.value FROM undone u WHERE u.key = 'isActive'),
+                 to_json(c.is_active)) #>> '{}')::boolean AS is_active
+     , c.created_at
+     , CASE WHEN EXISTS (SELECT FROM changes l WHERE l.created_at > $4)
+            THEN coalesce((SELECT max(l.created_at) FROM changes l WHERE l.created_at <= $4),
+                          c.created_at)
+            ELSE c.updated_at END AS updated_at
+     , (SELECT CASE WHEN e.type = 'customer.archived' THEN e.created_at END
+          FROM event e
+         WHERE e.environment_id = $1 AND e.customer_id = c.id AND e.created_at <= $4
+           AND e.type IN ('customer.archived', 'customer.restored')
+         ORDER BY e.id DESC
+         LIMIT 1) AS archived_at
+     , c.revision
+     , NOT EXISTS (SELECT FROM changes l WHERE l.created_at > $4 AND l.data IS NULL) AS known
+  FROM found c;
+
+-- name: customer_history
+-- out: id type created_at actor actor_name request before after subscription_id invoice_id data
+-- out: erased
+-- One page of what happened to a customer, newest first. An event's number stands in the last half
+-- of an id. $1 environment, $2 id of the last row before the page, $3 rows, $4 public id or NULL,
+-- $5 external id.
+SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
+       split_part(e.source, ' ', 1) AS actor, k.name AS actor_name,
+       nullif(split_part(e.source, ' ', 2), '') AS request,
+       CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END AS before,
+       CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,
+       e.subscription_id, e.invoice_id,
+       CASE WHEN e.seal IS NULL THEN e.data END AS data,
+       e.seal IS NOT NULL AND e.data IS NULL AS erased
+  FROM event e
+  LEFT JOIN api_key k
+    ON k.environment_id = $1
+   AND k.id = CASE WHEN length(split_part(e.source, ' ', 1)) = 36
+                   THEN split_part(e.source, ' ', 1)::uuid END
+ WHERE e.environment_id = $1::uuid
+   AND e.customer_id = (SELECT coalesce(
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $4::uuid),
+           (SELECT p.id FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $5::text)))
+   AND e.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
+                      & 9223372036854775807)
+ ORDER BY e.id DESC
+ LIMIT $3::bigint;

@@ -43,6 +43,12 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 		call_field(c, name, "must be true, false, 1 or 0");
 }
 
+static bool
+is_of_pages(struct str name)
+{
+	return str_is(name, "limit") || str_is(name, "cursor");
+}
+
 bool
 page_knows(const struct call *c, struct str name)
 {
@@ -51,8 +57,10 @@ page_knows(const struct call *c, struct str name)
 	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
 		if (str_is(name, of_files[i]))
 			return true;
+	if (c->route->flags & ROUTE_AS_OF)
+		return c->version >= V_2026_08_27 && str_is(name, "asOf");
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
-		return false;
+		return c->route->flags & ROUTE_EVENTS && is_of_pages(name);
 	for (size_t i = 0; i < c->resource->filters_count; i++) {
 		const struct list_filter *filter = &c->resource->filters[i];
 
@@ -60,7 +68,7 @@ page_knows(const struct call *c, struct str name)
 		    && str_is(name, filter->name))
 			return true;
 	}
-	return c->route->flags & ROUTE_LIST && (str_is(name, "limit") || str_is(name, "cursor"));
+	return c->route->flags & ROUTE_LIST && is_of_pages(name);
 }
 
 struct str

@@ -32,6 +32,8 @@ enum route_flags {
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
+	ROUTE_AS_OF = 512, /* takes asOf, from 2026-08-27 on */
+	ROUTE_EVENTS = 1024, /* takes limit and cursor, and no filters of its resource */
 };
 
 /*

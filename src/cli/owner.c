@@ -155,8 +155,12 @@ owner_environments(struct owner *o, struct str name, struct str env,
 void
 owner_enter(struct owner *o, struct tx *tx, const struct owner_environment *e)
 {
+	struct bind *b;
+
 	tx_init(tx, o->db, &o->arena);
-	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &e->id);
+	b = tx_step(tx, SQL_ENVIRONMENT_ENTER_AS);
+	bind_id(b, &e->id);
+	bind_text(b, STR("command"));
 }
 
 struct bind *
