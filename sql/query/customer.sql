@@ -319,12 +319,19 @@ SELECT
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: customer_seize
--- out: id
+-- out: id met
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
--- id or NULL, $3 external id; a public id wins.
-SELECT c.id, set_config('app.customer', c.id::text, true)
+-- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update: when
+-- met is false nobody is noted, and what comes after this does nothing.
+SELECT c.id, m.met,
+       -- Once more after a wait, when it may have another outcome: so it is set in both cases.
+       set_config('app.customer', CASE WHEN m.met THEN c.id::text ELSE '' END, true)
   FROM customer c
+ CROSS JOIN LATERAL (SELECT $4::uuid[] IS NULL
+                            OR (c.id, c.revision) IN (SELECT r.id, r.revision
+                                                        FROM unnest($4, $5::bigint[])
+                                                             r (id, revision)) AS met) m
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT p.id FROM customer p

@@ -76,7 +76,7 @@ SELECT c.id, count(e.id) AS events, count(e.digest) AS chained,
                 LIMIT $3) i
           LEFT JOIN customer x ON x.environment_id = $1 AND x.id = i.id) c
   LEFT JOIN LATERAL (
-       SELECT v.id, v.digest, v.seal, v.data
+       SELECT v.id, v.type, v.digest, v.seal, v.data
             , CASE WHEN v.digest IS NULL
                    -- Not one from before there was a history: it stands behind the beginning of
                    -- the chain, or before a creation that is in it.
