@@ -126,9 +126,9 @@ SELECT :offer_columns, c.id, c.timezone, t.now_at, t.currency, t.collection, t.n
  CROSS JOIN LATERAL :offered
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT x.id FROM customer x
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
              WHERE x.environment_id = $1 AND x.id = $2::uuid),
-           (SELECT x.id FROM customer x
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
              WHERE x.environment_id = $1 AND x.external_id = $3::text)))
    FOR NO KEY UPDATE OF c;
 
@@ -139,9 +139,9 @@ SELECT c.id
   FROM customer c
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: billing_live

@@ -4,6 +4,7 @@
 #include "call/merge.h"
 #include "call/revision.h"
 #include "db/cell.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
@@ -49,7 +50,9 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
-_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE
+	&& COL_CUSTOMER_GET_MERGED_INTO == COL_CUSTOMER_GET_EXTERNAL_MERGED_INTO,
+    "both are read by find()");
 
 static enum err
 find(struct call *c, struct tx *tx, struct customer *out)
@@ -57,6 +60,7 @@ find(struct call *c, struct tx *tx, struct customer *out)
 	enum err          e = stored_find(c, &customer_fields, tx, out);
 	const struct row *live;
 	struct row        row;
+	struct id         into;
 
 	if (e != ERR_OK)
 		return e;
@@ -64,7 +68,12 @@ find(struct call *c, struct tx *tx, struct customer *out)
 	out->beside = row_text(&row, COL_CUSTOMER_GET_LIVE);
 	if (cell_rows(out->beside, c->arena, &live) > 0)
 		member_read(live, live_members, COUNTOF(live_members), out);
-	return ERR_OK;
+	if (row_is_null(&row, COL_CUSTOMER_GET_MERGED_INTO))
+		return ERR_OK;
+	into = row_id(&row, COL_CUSTOMER_GET_MERGED_INTO);
+	*out = (struct customer) { .existing = false };
+	bind_id(call_read(c, tx, SQL_CUSTOMER_GET), &into);
+	return find(c, tx, out);
 }
 
 enum err
@@ -249,7 +258,7 @@ take_existing(const struct write *w, struct customer *customer)
 		struct row row = write_row(w, 1, i);
 		struct id  meant = customer->id;
 
-		if (!str_eq(row_text(&row, COL_CUSTOMER_EXTERNAL_ID), customer->external_id))
+		if (!str_eq(row_text(&row, COL_CUSTOMER_SETTLE_ASKED), customer->external_id))
 			continue;
 		stored_read(&row, &customer_fields, customer);
 		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
@@ -334,8 +343,10 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 }
 
 static enum err
-reply_updated(struct call *c, const struct customer *customer)
+reply_updated(struct call *c, const struct customer *change, const struct customer *customer)
 {
+	if (!(change->given & 1u << MEMBER_EXTERNAL_ID))
+		alias_note(c, c->param[0], customer);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
 }
@@ -355,7 +366,7 @@ make_updated(struct write *w, void *what)
 			  : !revision_matches(w->call, &customer_fields, customer))
 		return revision_refuse(w->call);
 	warn_of_id(w->call, change->external_id);
-	return reply_updated(w->call, customer);
+	return reply_updated(w->call, change, customer);
 }
 
 enum err
@@ -431,7 +442,7 @@ make_merged(struct write *w, void *what)
 	add_update(w, patch->ref, change, patch->now_ms);
 	apply(change, patch->now_ms, customer);
 	warn_of_id(c, change->external_id);
-	return reply_updated(c, customer);
+	return reply_updated(c, change, customer);
 }
 
 enum err
