@@ -74,17 +74,17 @@ def look(environment, key):
             + with_values(SQL["idempotency_look"], environment, f"{key}::text", ":ttl"))
 
 
-def put(environment, key, answer, status="200", headers="''", beforehand="false"):
+def put(environment, key, answer, status="200", headers="''", beforehand="false", about="NULL", many="NULL"):
     """And what it ends with: the answer, kept."""
     return with_values(SQL["idempotency_put"], environment, f"{key}::text", ":hash", ":maker", ":version", "NULL", status,
-                       headers, f"convert_to({answer}, 'UTF8')", "false", beforehand)
+                       headers, f"convert_to({answer}, 'UTF8')", "false", beforehand, about, many)
 
 
 CREATE = (
     look(":environment", ":n")
     + with_values(SQL["customer_create"], ":environment", ":time", ID, ":n", ":email", ":full_name", "NULL",
                   ":address", "NULL", ":timezone", ":metadata", ":active")
-    + put(":environment", ":n", ":answer", "201", ":headers", "true")
+    + put(":environment", ":n", ":answer", "201", ":headers", "true", about=ID)
 )
 # What makes a batch unique is an environment of its own, so that its arrays can be constant text: that is
 # less work for PostgreSQL than making a hundred ids would be.
@@ -93,7 +93,7 @@ BATCHED = (
     + with_values(SQL["customer_create_many"], ID, ":time", ":ids", ":external_ids", ":emails", ":full_names",
                   ":nulls", ":addresses", ":nulls", ":timezones", ":metadatas", ":actives")
     + with_values(SQL["customer_settle"], ID, str(BATCH), ":external_ids", ":ids")
-    + put(ID, ":n", f"repeat(:item, {BATCH})")
+    + put(ID, ":n", f"repeat(:item, {BATCH})", many=":ids")
 )
 
 
@@ -102,7 +102,7 @@ UPDATE = (
     look(":environment", ":key")
     + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":key::text",
                   "NULL", "NULL", "NULL", "NULL", "NULL", ":time", "NULL", "NULL")
-    + put(":environment", ":key", ":answer")
+    + put(":environment", ":key", ":answer", about=":environment")
 )
 # As NUMBER, but beside the number of the customer.
 KEY = "\\set made :made + 1\n\\set key :base + :client_id * 100000000 + :made\n"

@@ -205,7 +205,7 @@ def operation_of(version, method, target, slashes=True):
                 return path, method
     for path, parts in PATHS:
         item = at_version(version)["paths"].get(path, {})
-        if slashes and item.get("x-slashes") and method in item and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
+        if slashes and item.get("x-slashes") and method in item and item[method].get("x-slashes", True) and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
             return path, method
     return None
 
@@ -259,6 +259,7 @@ BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is
                             r"planIds must name each plan of the group once|"
                             r"advanceDays is required, or frozenTime|frozenTime must (not be sent with|be a time of|be at most|lie after) |"
                             r"(Idempotency-Key|If-Match|Commet-Version|x-api-key|Authorization|path|query) |"
+                            r"allowedAddresses\.[0-9]+ must (have no bits behind|be an IPv4)|"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 
 

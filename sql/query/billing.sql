@@ -17,6 +17,25 @@
 \set erase :erase ', counters AS (DELETE FROM invoice_counter WHERE environment_id = $1)'
 \set erase :erase ', credits AS (DELETE FROM customer_credit WHERE environment_id = $1)'
 \set erase :erase ', failures AS (DELETE FROM billing_failure WHERE environment_id = $1)'
+\set erase :erase ', parties AS (DELETE FROM invoice_party WHERE environment_id = $1)'
+-- The rows of an erased customer stay, because money is counted by them, but no words of others.
+-- What is printed on invoices is kept of those that were to be paid and were not given up.
+\set forget :forget ', subscriptions AS (UPDATE subscription s SET metadata = ''{}'''
+\set forget :forget ', cancel_reason = NULL, success_url = NULL, checkout_token = NULL, name ='
+\set forget :forget ' (SELECT p.name FROM plan p WHERE p.environment_id = $1 AND p.id = s.plan_id)'
+\set forget :forget ' WHERE s.environment_id = $1 AND s.customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', told AS (UPDATE event e SET state = NULL WHERE e.environment_id = $1'
+\set forget :forget ' AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it)) AND e.state IS NOT NULL)'
+\set forget :forget ', credits AS (UPDATE customer_credit SET balance = 0'
+\set forget :forget ' WHERE environment_id = $1 AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', printed AS (INSERT INTO invoice_party (environment_id, invoice_id, email'
+\set forget :forget ', full_name, tax_document, address, issued_at) SELECT $1, i.id, c.email'
+\set forget :forget ', c.full_name, c.tax_document, c.address, i.issue_date FROM invoice i'
+\set forget :forget ' JOIN customer c ON c.environment_id = i.environment_id'
+\set forget :forget ' AND c.id = i.customer_id WHERE i.environment_id = $1'
+\set forget :forget ' AND i.customer_id = ANY (ARRAY(SELECT it.id FROM it)) AND $3::bigint > 0'
+\set forget :forget ' AND i.issue_date >= now() - $3 * interval ''1 ms'''
+\set forget :forget ' AND i.status IN (''outstanding'', ''paid'', ''uncollectible''))'
 
 -- A subscription as it is kept, in the order in which billing_save takes it; then what is shown.
 \set life_columns 's.id, s.customer_id, s.plan_id, s.price_id, s.name, s.status, s.step'
@@ -189,7 +208,7 @@ SELECT set_config('app.customer', s.customer_id::text, true)
 -- time, and plan_day the day of the month on which it does.
 SELECT :life_columns
      , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
-       c.timezone AS zone_now,
+       coalesce(c.timezone, s.zone) AS zone_now,
        coalesce((SELECT k.balance FROM customer_credit k
                   WHERE k.environment_id = s.environment_id
                     AND k.customer_id = s.customer_id), 0) AS credit,
@@ -217,8 +236,9 @@ SELECT :life_columns
   FROM :life_from CROSS JOIN :terms
   LEFT JOIN plan n ON n.environment_id = s.environment_id AND n.id = s.next_plan_id
   LEFT JOIN plan_price r ON r.environment_id = s.environment_id AND r.id = s.next_price_id
-  JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
- CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN c.timezone ELSE s.zone END AS zone,
+  LEFT JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
+ CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN coalesce(c.timezone, s.zone)
+                                 ELSE s.zone END AS zone,
                             CASE WHEN $2::uuid IS NULL AND $3::uuid IS NULL
                                  THEN s.due_at ELSE t.now_at END AS at) z
   LEFT JOIN LATERAL (SELECT i.id, i.due_date FROM invoice i
@@ -265,6 +285,17 @@ SELECT :offer_columns
            CASE WHEN $3 IS NULL
                 THEN (SELECT s.plan_id FROM subscription s
                        WHERE s.environment_id = $1 AND s.id = $6) END));
+
+-- What an event keeps of the subscription as it is now, and of the invoice that is new or settled.
+\set state 'json_strip_nulls(json_build_object(''status'', $7::text, ''planId'', $4::uuid'
+\set state :state ', ''priceId'', $5::uuid, ''billingInterval'', $8::text'
+\set state :state ', ''periodStart'', $15::timestamptz, ''periodEnd'', $16::timestamptz'
+\set state :state ', ''trialEndsAt'', $18::timestamptz, ''endDate'', $20::timestamptz'
+\set state :state ', ''cancelAskedAt'', $23::timestamptz, ''cancelReason'', $24::text'
+\set state :state ', ''cancelAt'', $25::timestamptz, ''nextKind'', $27::text'
+\set state :state ', ''nextPlanId'', $28::uuid, ''nextPriceId'', $29::uuid'
+\set state :state ', ''nextAt'', $30::timestamptz, ''checkoutToken'', $32::text'
+\set state :state ', ''invoiceStatus'', coalesce($40::text, $57::text)))'
 
 -- name: billing_save
 -- All that a change writes. $1 environment, $2 to $38 the subscription as it is now; $39 to $55 a
@@ -358,9 +389,9 @@ WITH saved AS (
            unnest($54::text[], $55::bigint[])
                WITH ORDINALITY AS l (description, amount, position)
 ), told AS (
-    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data,
+    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data, state,
                        created_at)
-    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, $64
+    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, (SELECT :state), $64
       FROM saved,
            unnest($61::text[], $62::uuid[], $63::json[])
                WITH ORDINALITY AS e (type, invoice_id, data, position)

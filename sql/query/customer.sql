@@ -3,6 +3,10 @@
 \set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
 \set erase :erase ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1)'
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
+\set forget :forget ', customers AS (DELETE FROM customer WHERE environment_id = $1'
+\set forget :forget ' AND id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1'
+\set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at, c.revision'
@@ -133,8 +137,8 @@ SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made F
 -- name: customer_taken
 -- out: :customer_columns
 -- After customer_create: the customer that has the external id. It is a statement of its own,
--- because only a new snapshot sees a row that another transaction has just committed.
--- $1 environment, $2 external id.
+-- because only a new snapshot sees a row that another transaction has just committed. Nobody can
+-- erase this one before the answer is kept. $1 environment, $2 external id.
 SELECT :customer_columns
      -- As in idempotency_look: the answer is what another transaction wrote.
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
@@ -143,7 +147,8 @@ SELECT :customer_columns
  WHERE :first_time AND current_setting('app.expected', true) = 'false'
    AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(p.merged_into, p.id) FROM customer p
-                WHERE p.environment_id = $1 AND p.external_id = $2::text);
+                WHERE p.environment_id = $1 AND p.external_id = $2::text)
+   FOR KEY SHARE OF c;
 
 -- name: customer_create_many
 -- out: ids
@@ -175,8 +180,8 @@ SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) F
 -- After customer_create_many: the customers that existed, each with the external id by which it was
 -- asked for, which differs where that customer was merged into this one. It is a statement of its
 -- own, because only a new snapshot sees a row that another transaction has just committed. It reads
--- nothing if all were made or if the request is a repeated one. $1 environment, $2 number of
--- customers sent, $3 their external ids, $4 the ids meant for them.
+-- nothing if all were made or if the request is a repeated one. It locks as customer_taken does. $1
+-- environment, $2 number of customers sent, $3 their external ids, $4 the ids meant for them.
 SELECT :customer_columns, p.external_id AS asked
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
@@ -188,7 +193,19 @@ SELECT :customer_columns, p.external_id AS asked
    AND p.environment_id = $1 AND p.external_id = ANY ($3::text[])
    -- If nothing was made, those meant for it too: the same transaction ran before, and its outcome
    -- was lost.
-   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0');
+   AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0')
+ ORDER BY c.external_id
+   FOR KEY SHARE OF c;
+
+-- name: customer_known
+-- out: :customer_columns asked
+-- Those that have one of these external ids: who would exist for customer_create_many. asked as in
+-- customer_settle. $1 environment, $2 external ids.
+SELECT :customer_columns, p.external_id AS asked
+  FROM customer p
+  JOIN customer c ON c.environment_id = $1::uuid
+   AND c.id = CASE WHEN p.merged_into IS NULL THEN p.id ELSE p.merged_into END
+ WHERE p.environment_id = $1 AND p.external_id = ANY ($2::text[]);
 
 -- name: customer_update
 -- out: :customer_columns met
@@ -267,7 +284,8 @@ SELECT :customer_columns
 
 -- name: customer_find
 -- out: :customer_columns
--- By either id, as customer_update finds it. $1 environment, $2 public id or NULL, $3 external id.
+-- By either id, as customer_update finds it; locked as in customer_taken. $1 environment, $2 public
+-- id or NULL, $3 external id.
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
@@ -275,13 +293,15 @@ SELECT :customer_columns
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+   FOR KEY SHARE OF c;
 
 -- name: customer_seize
+-- out: id
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
 -- id or NULL, $3 external id; a public id wins.
-SELECT set_config('app.customer', c.id::text, true)
+SELECT c.id, set_config('app.customer', c.id::text, true)
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
@@ -338,6 +358,94 @@ SELECT :customer_columns
  WHERE :first_time AND c.environment_id = $1 AND c.id = (SELECT :noted_customer)
    AND c.archived_at IS NULL;
 
+-- name: customer_erase
+-- Erases the customer who was locked and those who were merged into it, with all that says who they
+-- were: each file adds to :forget what goes of its tables; it.id is one of these customers, it.texts
+-- what is known of the person. $1 environment,
+-- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
+-- kept (0: not at all).
+WITH it AS MATERIALIZED (
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id] AS texts
+      FROM customer c
+     WHERE :first_time AND c.environment_id = $1::uuid AND c.id = $2::uuid
+     UNION ALL
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id]
+      FROM customer c
+     WHERE :first_time AND c.environment_id = $1 AND c.merged_into = $2
+) :forget
+, reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1, 'customer.erased', it.id FROM it
+)
+SELECT it.id FROM it WHERE it.id = $2;
+
+-- name: customer_held
+-- out: :customer_columns live address_id subscriptions invoices credit events requests
+-- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
+-- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,
+-- $2 public id or NULL, $3 external id; a public id wins.
+SELECT :customer_columns:live
+     , c.address_id::text,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('sub_', s.id), 'planId', app_ref('pln_', s.plan_id),
+                    'planName', p.name, 'name', s.name, 'status', s.status,
+                    'billingInterval', s.step, 'basePrice', s.base_price,
+                    'metadata', s.metadata, 'timezone', s.zone,
+                    'startDate', app_iso(s.start_date), 'trialEndsAt', app_iso(s.trial_ends_at),
+                    'currentPeriodStart', app_iso(s.period_start),
+                    'currentPeriodEnd', app_iso(s.period_end), 'endDate', app_iso(s.end_date),
+                    'cancellationAskedAt', app_iso(s.cancel_asked_at),
+                    'cancellationReason', s.cancel_reason, 'successUrl', s.success_url,
+                    'createdAt', app_iso(s.created_at), 'updatedAt', app_iso(s.updated_at))
+                    ORDER BY s.id)
+                   FROM subscription s
+                   JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id
+                  WHERE s.environment_id = $1 AND s.customer_id = c.id), '[]') AS subscriptions,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('inv_', i.id),
+                    'subscriptionId', app_ref('sub_', i.subscription_id),
+                    'invoiceNumber', 'INV-' || repeat('0', 6 - length(i.number::text)) || i.number,
+                    'invoiceType', i.invoice_type, 'status', i.status, 'currency', i.currency,
+                    'subtotal', i.subtotal, 'creditApplied', i.credit_applied, 'total', i.total,
+                    'planName', i.plan_name, 'periodStart', app_iso(i.period_start),
+                    'periodEnd', app_iso(i.period_end), 'issueDate', app_iso(i.issue_date),
+                    'dueDate', app_iso(i.due_date), 'paidAt', app_iso(i.paid_at),
+                    'lineItems', (SELECT json_agg(json_build_object(
+                                     'description', l.description, 'quantity', l.quantity,
+                                     'unitAmount', l.unit_amount, 'amount', l.amount)
+                                     ORDER BY l.position)
+                                    FROM invoice_line l
+                                   WHERE l.environment_id = $1 AND l.invoice_id = i.id))
+                    ORDER BY i.id)
+                   FROM invoice i
+                  WHERE i.environment_id = $1 AND i.customer_id = c.id), '[]') AS invoices,
+       coalesce((SELECT k.balance FROM customer_credit k
+                  WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
+       coalesce((SELECT json_agg(json_build_object(
+                    'type', e.type, 'createdAt', app_iso(e.created_at),
+                    'subscriptionId', app_ref('sub_', e.subscription_id),
+                    'invoiceId', app_ref('inv_', e.invoice_id), 'data', e.data) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id, x.data
+                           FROM event x
+                          WHERE x.environment_id = $1 AND x.customer_id = c.id
+                          ORDER BY x.id DESC
+                          LIMIT $4::bigint) e), '[]') AS events,
+       coalesce((SELECT json_agg(json_build_object(
+                    'idempotencyKey', k.key, 'status', k.status,
+                    'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
+                   FROM idempotency_key k
+                  WHERE k.environment_id = $1
+                    AND (k.about = c.id
+                         OR (k.about_many IS NOT NULL AND c.id = ANY (k.about_many)))), '[]')
+           AS requests
+  FROM customer c:live_from
+ WHERE c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+
 -- name: customer_export
 -- out: :customer_columns address_id until
 -- Oldest first. $1 environment, $2 id of the last one before these, $3 id of the last one of all,
@@ -351,6 +459,80 @@ SELECT :customer_columns, c.address_id, b.until
    AND c.merged_into IS NULL
  ORDER BY c.id
  LIMIT $4::bigint;
+
+-- name: customer_import
+-- out: made
+-- Lines of a file as new customers with their events, but those whose external id is taken; returns
+-- how many. $1 environment, $2 ids, $3 external ids, $4 emails, $5 full names, $6 tax documents, $7
+-- addresses, $8 timezones, $9 metadata, $10 active, $11 address ids, $12 times, $13 of the last
+-- change. Locked in the order of customer_create_many. (Arrays side by side in a SELECT cost a
+-- quarter of what they do in FROM, which keeps each of them in a store of its own.)
+WITH made AS (
+    INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
+                          timezone, metadata, is_active, address_id, created_at, updated_at)
+    SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
+           i.timezone, i.metadata, i.is_active, i.address_id, i.created_at, i.updated_at
+      FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS external_id,
+                   unnest($4::text[]) AS email, unnest($5::text[]) AS full_name,
+                   unnest($6::text[]) AS tax_document, unnest($7::json[]) AS address,
+                   unnest($8::text[]) AS timezone, unnest($9::json[]) AS metadata,
+                   unnest($10::boolean[]) AS is_active, unnest($11::uuid[]) AS address_id,
+                   unnest($12::timestamptz[]) AS created_at,
+                   unnest($13::timestamptz[]) AS updated_at) i
+     ORDER BY i.external_id COLLATE "C"
+    ON CONFLICT (environment_id, external_id) DO NOTHING
+    RETURNING id
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.created', made.id FROM made
+)
+SELECT count(*) AS made, set_config('app.made', count(*)::text, true) FROM made;
+
+-- name: customer_import_update
+-- out: nth
+-- After customer_import: sets what those lines give whose external id others have. Returns which
+-- lines changed something, in their order. $1 environment, $2 time, $3 to $11 are $2 to $10 of
+-- customer_import, $12 what each line gives, as $4 of customer_update.
+WITH changed AS (
+    UPDATE customer c
+       SET email        = CASE WHEN i.given & 2 <> 0 THEN i.email ELSE c.email END,
+           full_name    = CASE WHEN i.given & 4 <> 0 THEN i.full_name ELSE c.full_name END,
+           tax_document = CASE WHEN i.given & 8 <> 0 THEN i.tax_document ELSE c.tax_document END,
+           address      = CASE WHEN i.given & 16 <> 0 THEN i.address ELSE c.address END,
+           timezone     = CASE WHEN i.given & 32 <> 0 THEN i.timezone ELSE c.timezone END,
+           metadata     = CASE WHEN i.given & 64 <> 0 THEN i.metadata ELSE c.metadata END,
+           is_active    = CASE WHEN i.given & 128 <> 0 THEN i.is_active ELSE c.is_active END,
+           updated_at   = greatest(c.updated_at, $2::timestamptz)
+      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
+                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
+           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
+                 is_active, given, nth)
+     WHERE c.environment_id = $1::uuid AND c.external_id = i.external_id AND c.id <> i.id
+       AND (i.given & 2 <> 0 AND i.email <> c.email
+            OR i.given & 4 <> 0 AND i.full_name IS DISTINCT FROM c.full_name
+            OR i.given & 8 <> 0 AND i.tax_document IS DISTINCT FROM c.tax_document
+            OR i.given & 16 <> 0 AND i.address::text IS DISTINCT FROM c.address::text
+            OR i.given & 32 <> 0 AND i.timezone <> c.timezone
+            OR i.given & 64 <> 0 AND i.metadata::text <> c.metadata::text
+            OR i.given & 128 <> 0 AND i.is_active <> c.is_active)
+    RETURNING c.id, i.nth
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id)
+    SELECT $1::uuid, 'customer.updated', changed.id FROM changed
+)
+SELECT changed.nth FROM changed ORDER BY changed.nth;
+
+-- name: customer_import_taken
+-- out: nth id
+-- After customer_import, or instead of it: who has the external ids of lines, in their order. It
+-- reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
+-- number.
+SELECT i.nth, c.id
+  FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS i (id, external_id, nth)
+  JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
+                 AND c.id <> i.id
+ WHERE coalesce(nullif(current_setting('app.made', true), ''), '0')::bigint < $4::bigint
+ ORDER BY i.nth;
 
 -- Merging a customer into another one, and undoing it. Each transaction is four statements, because
 -- only a new snapshot sees what another transaction has just committed: it locks the customers, in

@@ -117,5 +117,7 @@ SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
          AND set_config('app.replay', 'off', true) IS NOT NULL;
 
 -- name: unhurried
--- This transaction's statements may take as long as their result is read.
-SELECT set_config('statement_timeout', '0', true);
+-- This transaction's statements may take as long as their result is read, and the next one may come
+-- when it comes.
+SELECT set_config('statement_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true);

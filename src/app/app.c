@@ -4,6 +4,7 @@
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -273,6 +274,10 @@ handle(struct app *app, struct call *c)
 	if (c->version < c->route->since && !router_find_earlier(c))
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
+	/* Before anything is read that could tell what there is. */
+	if (c->needs & ~c->tenant.permissions)
+		return permit_refuse(c, header_names[HEADER_API_KEY],
+		    c->needs & ~c->tenant.permissions);
 	if (c->req->header[HEADER_PREFER].ptr) {
 		c->prefer = prefer_parse(c->req->header[HEADER_PREFER]);
 		c->applied = c->prefer & PREFER_STRICT;

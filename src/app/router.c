@@ -2,6 +2,7 @@
 #include "app/router.h"
 #include "app/endpoints.h"
 #include "app/resources.h"
+#include "auth/permit.h"
 #include "shm/stats.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@ struct rule {
 	const struct route    *route;
 	const struct resource *resource;
 	bool                   site; /* a page at the root of the site */
+	uint64_t               needs;
 	size_t                 count, params;
 	struct str             segment[PATH_SEGMENTS_MAX];
 };
@@ -35,6 +37,7 @@ split(const struct route *route, const struct resource *resource)
 	struct rule rule = { .route = route, .resource = resource };
 
 	rule.site = route->pattern[0] == '/';
+	rule.needs = permit_needs(resource->name, route);
 	for (struct str rest = str_of(route_text(route)); rest.len;) {
 		struct str segment = str_cut(&rest, '/');
 
@@ -112,6 +115,7 @@ found(struct call *c, uint32_t i)
 {
 	c->route = rules[i].route;
 	c->resource = rules[i].resource;
+	c->needs = rules[i].needs;
 	c->facts->route = i;
 	return ERR_OK;
 }

@@ -28,6 +28,7 @@
 #include "shm/buckets.h"
 
 struct json_object;
+struct origins;
 
 /* The API key that the call is made with, and its owner. */
 struct tenant {
@@ -39,6 +40,8 @@ struct tenant {
 	struct rate  rate;     /* with own_rate */
 	struct id    family;   /* the key whose rate it shares, or its own id */
 	int64_t      expires_ms; /* wall clock; 0: never */
+	uint64_t     permissions; /* of the key (auth/permit.h) */
+	const struct origins *origins; /* from where (auth/origin.h); NULL: from anywhere */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */
@@ -71,6 +74,8 @@ struct idem {
 	struct id     maker;  /* drawn for this call; a record that it writes has this mark */
 	int64_t       lock;   /* number of the key's advisory lock */
 	bool          looked; /* the database has said whether there is a record */
+	const struct id *about; /* idem_about() */
+	size_t        about_count;
 };
 
 enum { PATH_PARAMETERS_MAX = 4 };
@@ -87,6 +92,7 @@ struct call {
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;
+	uint64_t               needs;   /* the permissions that the route does */
 	struct str             api_key; /* that the call is made with, once it was found valid */
 	struct tenant          tenant;
 	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */

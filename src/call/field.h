@@ -30,6 +30,7 @@ enum field_type {
 	FIELD_UUID,     /* struct str of its 16 bytes */
 	FIELD_OBJECT,   /* struct str: JSON of the known members, in the order of the row's list */
 	FIELD_METADATA, /* struct str: JSON as it came */
+	FIELD_STRINGS,  /* struct str: the same, an array of at most max strings */
 	FIELD_BOOL,     /* bool */
 	FIELD_INT,      /* int64_t, 1 to max */
 	FIELD_COUNT,    /* int64_t, 0 to max */

@@ -15,7 +15,11 @@ static struct str
 manner(struct call *c)
 {
 	struct str each = c->prefer & PREFER_EACH ? STR("return=each") : STR("");
+	struct str query = c->req->uri;
 
+	str_cut(&query, '?');
+	if (c->route->flags & ROUTE_OPTIONS && query.len)
+		each = arena_fmt(c->arena, "%.*s?%.*s", STR_ARGS(each), STR_ARGS(query));
 	if (!c->match && !c->merges)
 		return each; /* as in records that are older than the others */
 	return arena_fmt(c->arena, "%.*s\n%s\n%.*s", STR_ARGS(each), c->merges ? "merge" : "",
@@ -148,6 +152,21 @@ restore_headers(struct call *c, struct str text)
 	}
 }
 
+static void
+bind_about(struct bind *b, struct call *c)
+{
+	size_t      count = c->idem.about_count;
+	struct str *cells = ARENA_NEW(c->arena, struct str, count + 1);
+
+	for (size_t i = 0; i < count; i++)
+		cells[i] = (struct str) { (const char *)c->idem.about[i].b, ID_BYTES };
+	bind_id(b, count == 1 ? c->idem.about : NULL);
+	if (count > 1)
+		bind_array(b, BIND_UUID, cells, count);
+	else
+		bind_null(b);
+}
+
 void
 idem_keep(struct call *c, struct tx *tx, bool expected)
 {
@@ -168,6 +187,7 @@ idem_keep(struct call *c, struct tx *tx, bool expected)
 	bind_text(b, answer);
 	bind_bool(b, sealed);
 	bind_bool(b, expected);
+	bind_about(b, c);
 }
 
 /*
@@ -210,6 +230,9 @@ idem_replay(struct call *c, const struct tx *tx)
 	struct str answer = row_text(&row, COL_IDEMPOTENCY_LOOK_ANSWER);
 	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
 
+	if (row_i64(&row, COL_IDEMPOTENCY_LOOK_STATUS) == 0)
+		return call_fail(c, ERR_IDEM_ERASED, header_name,
+		    "What this request was answered with has been erased. Nothing was done.");
 	reply_forget(c); /* the answer made beforehand, or by a run whose outcome was lost */
 	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
 	    || !is_same_version(c, &row))

@@ -35,6 +35,17 @@ void idem_enter(struct call *c, struct tx *tx);
 bool idem_found(struct call *c, const struct tx *tx);
 
 /*
+ * Says what the answer tells about, before it is kept: when one of these is erased, the answer is
+ * too. The ids must live as long as the call; those of an earlier answer are forgotten.
+ */
+static inline void
+idem_about(struct call *c, const struct id *ids, size_t count)
+{
+	c->idem.about = ids;
+	c->idem.about_count = count;
+}
+
+/*
  * Adds the step that keeps the response as it is now. expected: it keeps nothing if a statement
  * before it has set app.expected to false (sql/query/idempotency.sql).
  */
@@ -42,7 +53,8 @@ void idem_keep(struct call *c, struct tx *tx, bool expected);
 
 /*
  * After idem_found(): fills the response from the record, and returns the error in it or ERR_OK.
- * ERR_IDEM_MISMATCH if the key was used for a different request, ERR_IDEM_UNAVAILABLE if the answer
+ * ERR_IDEM_ERASED if what it tells about was erased, ERR_IDEM_MISMATCH if the key was used for a
+ * different request, ERR_IDEM_UNAVAILABLE if the answer
  * cannot be unsealed.
  */
 enum err idem_replay(struct call *c, const struct tx *tx);

@@ -22,12 +22,25 @@ page_read(struct call *c, struct page *page)
 		call_field(c, "cursor", "must be the nextCursor of a previous page");
 }
 
+/* What the call's route may take of its resource. */
+static const struct list_filter *
+rows_of(const struct call *c, size_t *count)
+{
+	bool options = c->route->flags & ROUTE_OPTIONS;
+
+	*count = options ? c->resource->options_count : c->resource->filters_count;
+	return options ? c->resource->options : c->resource->filters;
+}
+
 void
 page_filter(struct call *c, void *into)
 {
-	for (size_t i = 0; i < c->resource->filters_count; i++) {
-		const struct list_filter *filter = &c->resource->filters[i];
-		struct str           value;
+	size_t                    count;
+	const struct list_filter *rows = rows_of(c, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct list_filter *filter = &rows[i];
+		struct str                value;
 
 		if (version_has(c->version, filter->since, filter->until)
 		    && call_parameter(c, filter->name, &value) && value.ptr)
@@ -47,14 +60,17 @@ bool
 page_knows(const struct call *c, struct str name)
 {
 	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
+	const struct list_filter *rows;
+	size_t                    count;
 
 	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
 		if (str_is(name, of_files[i]))
 			return true;
-	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED)))
+	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
 		return false;
-	for (size_t i = 0; i < c->resource->filters_count; i++) {
-		const struct list_filter *filter = &c->resource->filters[i];
+	rows = rows_of(c, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct list_filter *filter = &rows[i];
 
 		if (version_has(c->version, filter->since, filter->until)
 		    && str_is(name, filter->name))

@@ -26,8 +26,8 @@ struct page {
 void page_read(struct call *c, struct page *page);
 
 /*
- * Reads the filters of the call's resource that its version has, each by its function into what is
- * given. Adds broken ones to the call's problem.
+ * Reads the filters of the call's resource that its version has, or with ROUTE_OPTIONS the options
+ * of its writes, each by its function into what is given. Adds broken ones to the call's problem.
  */
 void page_filter(struct call *c, void *into);
 

@@ -20,6 +20,8 @@ enum cmd_option {
 	OPTION_NAME,
 	OPTION_EXPIRES_DAYS,
 	OPTION_LIMIT,
+	OPTION_PERMISSIONS,
+	OPTION_ALLOW,
 	OPTION_OVERLAP,
 	OPTION_FIRST,
 	OPTION_AFTER,
@@ -41,6 +43,10 @@ enum cmd_option {
 	OPTION_CSV,
 	OPTION_FORMAT,
 	OPTION_NEUTRALISE,
+	OPTION_ON_CONFLICT,
+	OPTION_CREATED_AT,
+	OPTION_RESULTS,
+	OPTION_AGAIN,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,
 	OPTION_HELP,
@@ -166,6 +172,7 @@ cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
 cmd_fn cmd_customer_update;
 cmd_fn cmd_export_customers;
+cmd_fn cmd_import_customers;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;
 cmd_fn cmd_subscription_list;

@@ -16,7 +16,11 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "days until the key stops working (never)" },
 	[OPTION_LIMIT] = { "limit", 0, KIND_TEXT, "RATE", 0, 0,
 	    "a rate limit of its own: 100/s, 1000/m burst 50, off (as configured)" },
-	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, 30 * 24 * HOUR,
+	[OPTION_PERMISSIONS] = { "permissions", 0, KIND_TEXT, "LIST", 0, 0,
+	    "what it may do: customer:read,customer:write, or none (everything)" },
+	[OPTION_ALLOW] = { "allow", 0, KIND_TEXT, "LIST", 0, 0,
+	    "addresses and networks from which it may be used, with commas (all)" },
+	[OPTION_OVERLAP] = { "overlap", 0, KIND_TIME, "TIME", 0, API_KEY_GRACE_HOURS_MAX * HOUR,
 	    "how long the old key keeps working (24h)" },
 	[OPTION_FIRST] = { "first", 0, KIND_NUMBER, "N", 1, FIRST_MAX, "how many to list (25)" },
 	[OPTION_AFTER] = { "after", 0, KIND_TEXT, "ID", 0, 0,
@@ -42,7 +46,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	[OPTION_STATUS] = { "status", 0, KIND_SWITCH, NULL, 0, 0,
 	    "list all migrations and when they were applied; change nothing" },
 	[OPTION_DRY_RUN] = { "dry-run", 0, KIND_SWITCH, NULL, 0, 0,
-	    "list what would be applied; change nothing" },
+	    "say what would be done; change nothing" },
 	[OPTION_WAIT] = { "wait", 0, KIND_PERIOD, "TIME", 0, 24 * HOUR,
 	    "how long to wait: for what was asked to be done (2m; the default at a terminal), or "
 	    "for a lock that another transaction holds (5m)" },
@@ -50,9 +54,17 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
 	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
 	[OPTION_FORMAT] = { "format", 0, KIND_CHOICE, "ndjson|csv", 0, 0,
-	    "how the lines are written (ndjson)" },
+	    "what the lines are (export: ndjson; import: by the file's name, or how it begins)" },
 	[OPTION_NEUTRALISE] = { "neutralise", 0, KIND_SWITCH, NULL, 0, 0,
 	    "with csv: an apostrophe before text that a spreadsheet would compute" },
+	[OPTION_ON_CONFLICT] = { "on-conflict", 0, KIND_CHOICE, "skip|update|fail", 0, 0,
+	    "what becomes of a line whose external id a customer has (skip)" },
+	[OPTION_CREATED_AT] = { "created-at", 0, KIND_SWITCH, NULL, 0, 0,
+	    "keep createdAt and updatedAt of the lines (now)" },
+	[OPTION_RESULTS] = { "results", 0, KIND_TEXT, "PATH", 0, 0,
+	    "where a line for each line is written (FILE.results)" },
+	[OPTION_AGAIN] = { "again", 0, KIND_SWITCH, NULL, 0, 0,
+	    "import a file once more that was imported before" },
 	[OPTION_CONFIG] = { "config", 'c', KIND_TEXT, "FILE", 0, 0,
 	    "read this configuration (" SYSCONFDIR "/clientele.conf)" },
 	[OPTION_VERSION] = { "version", 'V', KIND_SWITCH, NULL, 0, 0,
@@ -65,6 +77,7 @@ const struct cmd_group cmd_groups[] = {
 	{ "key", "API keys" },
 	{ "customer", "Customers" },
 	{ "export", "Files of what there is" },
+	{ "import", "Files of what there is to be" },
 	{ "plan", "Plans and their prices" },
 	{ "subscription", "Subscriptions, to look at" },
 	{ "invoice", "Invoices and their payment" },
@@ -151,7 +164,8 @@ const struct cmd cmd_table[] = {
 	    "exit code is 67 when there is none.",
 	    "git log -p | clientele key check -" },
 	{ "key create", "", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(EXPIRES_DAYS)
-	    | OPTION(LIMIT) | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
+	    | OPTION(LIMIT) | OPTION(PERMISSIONS) | OPTION(ALLOW) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_key_create,
 	    "Make an API key and print it",
 	    "It is shown this once: the database keeps only its hash. When standard output does "
 	    "not take it, no key is made.",
@@ -170,7 +184,7 @@ const struct cmd cmd_table[] = {
 	    "clientele key revoke key_0OhYaHWYVtnTmWVC3jkfZN" },
 	{ "key rotate", "ID", OPTION(OVERLAP) | OPTION(JSON), 0, CMD_OWNER, cmd_key_rotate,
 	    "Replace an API key, with an overlap",
-	    "The new key has the name, the limit and the lifetime of the old one, and is shown "
+	    "The new key has the name, the limits and the lifetime of the old one, and is shown "
 	    "this once. Both work until the overlap is over.",
 	    "clientele key rotate key_0OhYaHWYVtnTmWVC3jkfZN --overlap 24h" },
 	{ "customer count", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_customer_count,
@@ -207,6 +221,13 @@ const struct cmd cmd_table[] = {
 	    "Write all customers to standard output, oldest first",
 	    "All of them as they are at one moment, however many there are.",
 	    "clientele export customers --org acme --env live --format csv > customers.csv" },
+	{ "import customers", "FILE", OPTION(ORG) | OPTION(ENV) | OPTION(FORMAT) | OPTION(DRY_RUN)
+	    | OPTION(ON_CONFLICT) | OPTION(CREATED_AT) | OPTION(RESULTS) | OPTION(AGAIN)
+	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_import_customers,
+	    "Make customers of the lines of a file, CSV or NDJSON",
+	    "FILE may be -, standard input. A line that is wrong is told in the results, and the "
+	    "rest goes on. When it was killed, the same command goes on where it ended.",
+	    "clientele import customers customers.csv --org acme --env live" },
 	{ "plan create", "CODE", OPTION(ORG) | OPTION(ENV) | OPTION(NAME) | OPTION(PRICES)
 	    | OPTION(TRIAL_DAYS) | OPTION(FREE) | OPTION(PUBLIC) | OPTION(JSON),
 	    OPTION(ORG) | OPTION(ENV) | OPTION(NAME), CMD_OWNER, cmd_plan_create,

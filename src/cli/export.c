@@ -21,7 +21,9 @@ struct exporting {
 static bool
 flush(struct exporting *e)
 {
-	e->refused = fwrite(e->out.ptr, 1, e->out.len, stdout) != e->out.len;
+	struct str text = buf_view(&e->out);
+
+	e->refused = fwrite(text.ptr, 1, text.len, stdout) != text.len;
 	buf_reset(&e->out, WRITE_BYTES * 2);
 	return !e->refused;
 }

@@ -61,6 +61,7 @@ struct request {
 	struct arena *arena;
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */
+	struct str    address;                   /* the client's, or absent: REMOTE_ADDR */
 	struct str    body;                      /* complete; empty when there is none */
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */

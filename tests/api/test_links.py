@@ -152,7 +152,7 @@ def test_what_is_not_there_has_no_successor(live, base, path, deprecated):
 def test_a_link_that_would_be_too_long_is_left_out(live):
     reply = raw_get(live, b"/api/customers?x=1&" + b"y" * 2000, )
     assert reply.header("Link") == '</api/v1/customers>; rel="successor-version"'
-    reply = live.on("/api").call("DELETE", "/customers/" + "%C3%A4" * 600)
+    reply = live.on("/api").post("/customers/" + "%C3%A4" * 600)
     assert reply.error("method_not_allowed", 405) and reply.header("Link") is None and reply.header("Deprecation") == "true"
 
 

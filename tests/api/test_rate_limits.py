@@ -107,7 +107,7 @@ def test_what_counts_as_one(limited):
     assert left(client.get("/customers", headers={"Commet-Version": "nonsense"})) == 5
     # What is decided before the key is looked at is nobody's.
     assert seen(client.get("/nothing")) is None
-    assert seen(client.call("DELETE", "/customers/x")) is None
+    assert seen(client.post("/customers/x")) is None
     assert seen(client.get("/openapi.json")) is None
     assert seen(client.with_key("nonsense").get("/customers")) is None
     assert seen(raw_get(client, b"/api/v1/customers", b"X-Api-Key: " + client.key.encode())) is None

@@ -180,6 +180,34 @@ a_scheduled_cancellation_takes_effect_with_the_period(void **state UNUSED)
 	EXPECT(ACME_SANDBOX, "1 outstanding", "SELECT concat_ws(' ', count(*), min(status)) FROM invoice WHERE environment_id = @");
 }
 
+#define TOLD(parts) "SELECT string_agg(concat_ws(' ', type, " parts "), ', ' ORDER BY id) FROM event " \
+	"WHERE environment_id = @ AND subscription_id IS NOT NULL AND type <> 'customer.state_changed'"
+
+/* Who is told of it later, when it is another one, is told how it was. */
+static void
+an_event_keeps_how_the_subscription_was(void **state UNUSED)
+{
+	const char *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", "");
+	id = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "monthly", "\"price\":2900"), "UTC");
+	post(ACME_SANDBOX, fmt("/api/v1/subscriptions/%s/cancel", id), 200, "{\"reason\":\"too \\\"dear\\\"\"}");
+	post(ACME_SANDBOX, fmt("/api/v1/subscriptions/%s/uncancel", id), 200, "{}");
+	advance_until(ACME_SANDBOX, UNTIL);
+	EXPECT(ACME_SANDBOX,
+	    "subscription.created active outstanding, invoice.created active outstanding, subscription.activated active outstanding, "
+	    "subscription.updated active, subscription.cancellation_scheduled active, subscription.cancellation_revoked active, "
+	    "invoice.overdue past_due, subscription.past_due past_due, subscription.canceled canceled uncollectible",
+	    TOLD("state->>'status', state->>'invoiceStatus'"));
+	EXPECT(ACME_SANDBOX, "too \"dear\" 2026-04-01T00:00:00+00:00 2026-04-01T00:00:00+00:00 2026-03-01T00:00:00+00:00",
+	    "SELECT concat_ws(' ', state->>'cancelReason', state->>'cancelAt', state->>'endDate', state->>'cancelAskedAt') FROM event "
+	    "WHERE environment_id = @ AND type = 'subscription.cancellation_scheduled'");
+	EXPECT(ACME_SANDBOX, "9", "SELECT count(*) FROM event e JOIN plan_price r ON r.environment_id = e.environment_id WHERE e.environment_id = @ "
+	    "AND e.type <> 'customer.state_changed' AND e.state->>'planId' = r.plan_id::text AND e.state->>'priceId' = r.id::text "
+	    "AND e.state->>'billingInterval' = 'monthly' AND e.state->>'periodEnd' = '2026-04-01T00:00:00+00:00'");
+	EXPECT(ACME_SANDBOX, "0", "SELECT count(*) FROM event WHERE environment_id = @ AND (state IS NULL) <> (subscription_id IS NULL)");
+}
+
 static void
 a_draft_begins_on_its_date(void **state UNUSED)
 {
@@ -695,6 +723,7 @@ main(void)
 		cmocka_unit_test(what_is_not_paid_is_past_due_and_then_over),
 		cmocka_unit_test(a_trial_is_noticed_converted_and_billed),
 		cmocka_unit_test(a_scheduled_cancellation_takes_effect_with_the_period),
+		cmocka_unit_test(an_event_keeps_how_the_subscription_was),
 		cmocka_unit_test(a_draft_begins_on_its_date),
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
 		cmocka_unit_test(some_deadlines_share_a_commit),

@@ -195,7 +195,7 @@ settings_end_with_the_transaction(void **state UNUSED)
 		"idempotency_look {e1} | none | 1000", "session_begin 7000 | 3000 | true | 0",
 		"customer_create {e1} | 2026-03-01Z | {c1} | ~ | a@b.co | ~ | ~ | ~ | ~ | UTC | {} | true",
 		"customer_create_many {e1} | 2026-03-01Z | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}",
-		"api_key_create {e1} | {k1} | ~ | n | p | 2026-02-01Z | ~ | ~ | ~ | ~ | 0",
+		"api_key_create {e1} | {k1} | ~ | n | p | 2026-02-01Z | ~ | ~ | ~ | ~ | 0 | ~ | ~",
 	};
 	static const char settings[] = "SELECT concat_ws(' ', current_setting('app.key_hash', true), current_setting('app.environment', true),"
 	    " current_setting('app.housekeeping', true), current_setting('app.expected', true), current_setting('app.made', true),"

@@ -187,7 +187,7 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 	make_targets();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb", &targets[0]);
+	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbbnn", &targets[0]);
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
@@ -235,6 +235,7 @@ static const struct {
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
 	{ SQL_CLERK_ENTER_ALONE, "touches no table" },
 	{ SQL_CLERK_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_CLERK_RETAIN, "is for all environments; tells how many: test_results.c" },
 	{ SQL_BILLING_ENTER, "touches no table" },
 	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },

@@ -32,6 +32,7 @@ static struct {
 	size_t              ids_count;
 	bool                made_none;
 	struct str          answer;        /* of the record that was read last */
+	struct str          permissions, addresses; /* of the API key */
 } fake;
 
 /* An answer that is kept for a 409. */
@@ -61,6 +62,13 @@ fake_db_begin(struct arena *a, struct str script)
 	memset(&fake, 0, sizeof(fake));
 	fake.arena = a;
 	fake.script = script;
+}
+
+void
+fake_db_restrict(struct str permissions, struct str addresses)
+{
+	fake.permissions = permissions;
+	fake.addresses = addresses;
 }
 
 struct fake_db_seen
@@ -532,6 +540,10 @@ key_text(int column)
 
 	if (column == COL_KEY_FIND_API_VERSION)
 		return choose(pins, COUNTOF(pins));
+	if (column == COL_KEY_FIND_PERMISSIONS)
+		return fake.permissions;
+	if (column == COL_KEY_FIND_ALLOWED_ADDRESSES)
+		return fake.addresses;
 	CHECK(column == COL_KEY_FIND_RATE_LIMIT);
 	rate = choose(rates, COUNTOF(rates));
 	fake.seen.rated |= rate.ptr != NULL;
@@ -573,8 +585,9 @@ row_text(const struct row *r, int column)
 	case SQL_IDEMPOTENCY_LOOK:
 		return record_text(column);
 	case SQL_API_KEY_LIST:
-		CHECK(column == COL_API_KEY_NAME || column == COL_API_KEY_PREFIX);
-		return any_text();
+		CHECK(column == COL_API_KEY_NAME || column == COL_API_KEY_PREFIX || column == COL_API_KEY_PERMISSIONS
+		    || column == COL_API_KEY_ALLOWED_ADDRESSES);
+		return column >= COL_API_KEY_PERMISSIONS ? any_json() : any_text();
 	default:
 		if (column >= COL_CUSTOMER__COUNT)
 			return STR_NONE; /* no subscription */

@@ -106,6 +106,7 @@ class Resource:
         self.routes = [(row[0].removeprefix("METHOD_"), string(row[1]), row[2], row[3]) for row in Table(self, "routes", 5)]
         self.constraints = [(string(row[0]), row[1], string(row[2])) for row in Table(self, "constraints", 4)]
         self.filters = [(string(row[0]), row[2], row[3]) for row in Table(self, "filters", 4)]
+        self.options = [(string(row[0]), row[2], row[3]) for row in Table(self, r"\w*options", 4)]
         self.errors = errors_of(path for path in files if path.name == "errors.def")
         # What the folder shows, the resource first; a file has the tables of one.
         texts = [code(path.read_text()) for path in files if path.suffix == ".c"]

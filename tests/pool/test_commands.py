@@ -49,7 +49,7 @@ WRONG = [
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
     (["key", "create", "--org", "acme"], "--env is missing: clientele key create --org NAME --env live|sandbox [--name TEXT] "
-                                         "[--expires-days N] [--limit RATE] [--json]"),
+                                         "[--expires-days N] [--limit RATE] [--permissions LIST] [--allow LIST] [--json]"),
     (["key", "revoke", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
     (["key", "rotate", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
     (["key", "limit", "nosuch", "off"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
@@ -294,7 +294,8 @@ def test_the_list_says_which_keys_work(db):
         cursor.execute("UPDATE api_key SET expires_at = now() - interval '1 s' WHERE id = %s::uuid", (uuid_of(expired),))
     assert {name: row["state"] for name, row in keys(db, "states").items()} == {active: "active", expired: "expired", revoked: "revoked"}
     table = owner(db, "key", "list", "--org", "states").stdout.splitlines()
-    assert table[0].split() == ["id", "organization", "environment", "prefix", "name", "state", "expires", "revoked", "lastUsed", "limit"]
+    assert table[0].split() == ["id", "organization", "environment", "prefix", "name", "state", "expires", "revoked", "lastUsed", "limit", "permissions",
+                                "allowedAddresses"]
 
 
 def uuid_of(text):
@@ -461,9 +462,13 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     assert expires - created == 30 * 86400 * 1000
     _, expires, now = milliseconds(db, old)
     assert 7200 * 1000 - 60000 < expires - now <= 7200 * 1000
-    # An end is never put off, and without an overlap it is at once.
-    owner(db, "key", "rotate", old, "--overlap", "24h")
+    # Once: its successor is the one to rotate. An end is never put off, and without an overlap it is at once.
+    assert sentence(owner(db, "key", "rotate", old, "--overlap", "24h"), DATA) == f"{old} was rotated before; rotate its successor, {new}."
     assert milliseconds(db, old)[1] == expires
+    ending = make_key(db, "rotating", "--expires-days", "1")
+    expires = milliseconds(db, ending)[1]
+    owner(db, "key", "rotate", ending, "--overlap", "48h")
+    assert milliseconds(db, ending)[1] == expires
     assert owner(db, "key", "rotate", new, "--overlap", "0").returncode == 0
     assert keys(db, "rotating")[new]["state"] == "expired"
     # What has ended has no successor.
@@ -473,10 +478,45 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     assert milliseconds(db, made)[1] is None
 
 
+# ---------------------------------------------------------------- keys that may do less
+
+
+def test_an_operator_makes_a_restricted_key(db):
+    owner(db, "org", "create", "narrow")
+    made = owner(db, "key", "create", "--org", "narrow", "--env", "sandbox", "--permissions", "plan:read, customer:read,customer:write",
+                 "--allow", "203.0.113.0/24, 2001:DB8::/32,192.0.2.7", "--expires-days", "9")
+    assert re.fullmatch(r"rk_sandbox_\w{46}\n", made.stdout)
+    nothing = make_key(db, "narrow", "--permissions", "none")
+    everything = make_key(db, "narrow")
+    rows = keys(db, "narrow")
+    (narrow,) = [row for row in rows.values() if row["environment"] == "sandbox"]
+    assert (narrow["permissions"], narrow["allowedAddresses"]) == ({"customer": ["read", "write"], "plan": ["read"]},
+                                                                   ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7/32"])
+    assert (rows[nothing]["permissions"], rows[nothing]["allowedAddresses"], rows[nothing]["prefix"][:8]) == ({}, None, "rk_live_")
+    assert (rows[everything]["permissions"], rows[everything]["prefix"][:8]) == (None, "ck_live_")
+    # A successor has the same, and is no more than that.
+    successor = json.loads(owner(db, "key", "rotate", narrow["id"], "--json").stdout)[0]
+    assert successor["key"].startswith("rk_sandbox_")
+    after = keys(db, "narrow")[successor["id"]]
+    assert {name: after[name] for name in ("permissions", "allowedAddresses", "name")} == {name: narrow[name] for name in ("permissions", "allowedAddresses", "name")}
+
+
+@pytest.mark.parametrize("option, value, said", [
+    ("--permissions", "customers:read", 'not "customers:read"; there are customer, api_key, '), ("--permissions", "", 'not ""; there are'),
+    ("--permissions", "customer", 'not "customer"; there are'), ("--permissions", "customer:read,plan:delete", 'not "plan:delete"; there are'),
+    ("--permissions", "plan:read,customer:write", 'not "customer"; there are'), ("--permissions", "all", 'not "all"; there are'),
+    ("--allow", "", 'such as 203.0.113.0/24, not "".'), ("--allow", "example.com", 'such as 203.0.113.0/24, not "example.com".'),
+    ("--allow", "203.0.113.7/24", '--allow must have no bits behind its length: the network is 203.0.113.0/24, not "203.0.113.7/24".'),
+    ("--allow", ",".join(["::1"] * 17), "--allow must have at most 16 addresses and networks")])
+def test_a_restriction_that_cannot_be_read_makes_no_key(db, option, value, said):
+    done = owner(db, "key", "create", "--org", "nosuch", "--env", "live", option, value)
+    assert said in sentence(done, USAGE)
+
+
 # ---------------------------------------------------------------- keys that got out
 
 # The form and the checksum are what doc/operations.md tells scanners; computed here without the program.
-FORM = re.compile(r"\bck_(live|sandbox)_[0-9A-Za-z]{46}\b")
+FORM = re.compile(r"\b[cr]k_(live|sandbox)_[0-9A-Za-z]{46}\b")
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 

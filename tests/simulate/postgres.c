@@ -895,7 +895,7 @@ run_key_find(struct run *r)
 {
 	for (int i = 0; i < TENANTS; i++) {
 		unsigned char hash[SHA256_BYTES];
-		struct cell   row[9];
+		struct cell   row[11];
 
 		hash_sha256(str_of(tenants[i].api_key), hash);
 		if (r->m->value[0].len != SHA256_BYTES || memcmp(hash, r->m->value[0].at, SHA256_BYTES) != 0)
@@ -908,8 +908,8 @@ run_key_find(struct run *r)
 		row[5] = cell_bool(key_used_us[i] == 0 || world.now_us - key_used_us[i] > 60 * SECOND);
 		row[6] = (struct cell) { NULL, 0 };
 		row[7] = cell_id(&tenants[i].key);
-		row[8] = (struct cell) { NULL, 0 };
-		add_row(r->result, 9, row);
+		row[8] = row[9] = row[10] = (struct cell) { NULL, 0 };
+		add_row(r->result, 11, row);
 	}
 	return DONE;
 }

@@ -1,9 +1,11 @@
 /* The customer calls (contract section 3), and the resource's descriptor. */
 #include "base/utf8.h"
+#include "call/idem.h"
 #include "call/reply.h"
 #include "call/revision.h"
 #include "resource/customer/alias.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/held.h"
 #include "resource/customer/life.h"
 #include "resource/customer/file.h"
 #include "resource/customer/store.h"
@@ -20,6 +22,7 @@ reply_created(struct call *c, const struct customer *customer)
 		field_location(c, &customer_fields, customer);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
 	warn_of_id(c, customer->external_id);
+	idem_about(c, &customer->id, 1);
 	return field_reply(c, status, &customer_fields, customer, CUSTOMER_PLAIN);
 }
 
@@ -152,10 +155,13 @@ list(struct call *c)
 static const struct route routes[] = {
 	{ METHOD_POST,  "customers",       ROUTE_WRITES,                 V_FIRST, create },
 	{ METHOD_GET,   "customers",       ROUTE_LIST,                   V_FIRST, list },
-	{ METHOD_POST,  "customers/batch", ROUTE_WRITES,                 V_FIRST, customer_batch },
+	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_OPTIONS, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
 	    customer_export },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
+	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
+	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
+	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_held },
 	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
 	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES, V_2026_08_27, alias_merge },
@@ -180,4 +186,6 @@ const struct resource customer_resource = {
 	.constraints_count = COUNTOF(constraints),
 	.filters = filters,
 	.filters_count = COUNTOF(filters),
+	.options = customer_batch_options,
+	.options_count = CUSTOMER_BATCH_OPTIONS,
 };

@@ -154,11 +154,13 @@ static const struct fields *const parts[PART__COUNT] = {
 };
 
 #define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
+#define OWNED (WIDE | CUSTOMER_ERASED)
 
 static const struct field_out fields_out[] = {
-	{ FIELD_OUT("id", ID, id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
-	{ FIELD_OURS("object", OBJECT), WIDE, V_2026_05_25, V_ENDLESS, NULL },
-	{ FIELD_OURS("livemode", LIVEMODE), WIDE, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OUT("id", ID, id), CUSTOMER_ALL | CUSTOMER_ERASED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("deleted", TRUE), CUSTOMER_ERASED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("object", OBJECT), OWNED, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OURS("livemode", LIVEMODE), OWNED, V_2026_05_25, V_ENDLESS, NULL },
 	{ FIELD_OURS("organizationId", ORGANIZATION), WIDE, V_FIRST, V_2026_06_07, NULL },
 	{ FIELD_OUT("externalId", TEXT, external_id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("fullName", TEXT, full_name), WIDE, V_FIRST, V_ENDLESS, NULL },

@@ -1,9 +1,10 @@
 /* How a customer leaves and comes back. */
 #include "resource/customer/life.h"
 #include "base/clock.h"
+#include "billing/ledger.h"
 #include "resource/customer/store.h"
 
-enum { STEP_LOCK, STEP_CHANGE };
+enum { STEP_LOCK, STEP_CHANGE, STEP_LIVE = STEP_CHANGE };
 
 static void
 begin(struct write *w, struct call *c)
@@ -22,7 +23,7 @@ make_changed(struct write *w, void *what UNUSED)
 		return call_fail(w->call, ERR_CONFLICT, "id",
 		    "The customer has a subscription. Cancel it at once, or wait until it is "
 		    "over.");
-	return stored_returned(w, STEP_CHANGE, 200, &customer_fields, CUSTOMER_PLAIN);
+	return customer_returned(w, STEP_CHANGE);
 }
 
 static const struct answers changed = { .make = make_changed };
@@ -45,4 +46,64 @@ customer_restore(struct call *c)
 	begin(&w, c);
 	(void)write_step(&w, SQL_CUSTOMER_RESTORE);
 	return write_run(&w, &changed, NULL);
+}
+
+/* ---- erasing ---- */
+
+/*
+ * What was due before and has not been carried out yet is not waited for: whatever that would ask
+ * to be paid would be void now.
+ */
+static bool
+end_subscription(struct write *w, const struct row *live)
+{
+	struct call *c = w->call;
+	struct life *l = ARENA_NEW(c->arena, struct life, 1);
+	struct deed *d = ARENA_NEW(c->arena, struct deed, 1);
+
+	member_read(live, life_columns, COL_LIFE__COUNT, l);
+	l->arena = c->arena;
+	l->environment = c->tenant.environment;
+	l->terms.clocked = l->clocked;
+	if (life_cancel(l, true, STR_NONE, d) != REFUSE_NOTHING)
+		return false;
+	ledger_save(tx_step(&w->tx, SQL_BILLING_SAVE), l, d);
+	return true;
+}
+
+static enum err
+make_erased(struct write *w, void *what UNUSED)
+{
+	struct call     *c = w->call;
+	struct customer *gone = ARENA_NEW(c->arena, struct customer, 1);
+	struct bind     *b;
+	struct row       row;
+
+	if (write_rows(w, STEP_LOCK) == 0)
+		return stored_missing(c, &customer_fields);
+	row = write_row(w, STEP_LOCK, 0);
+	gone->id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	if (write_rows(w, STEP_LIVE) > 0) {
+		row = write_row(w, STEP_LIVE, 0);
+		if (!end_subscription(w, &row))
+			return call_fail(c, ERR_CONFLICT, "id",
+			    "The customer has a subscription that cannot be canceled.");
+	}
+	b = write_step(w, SQL_CUSTOMER_ERASE);
+	bind_id(b, &gone->id);
+	bind_i64(b, c->conf->retain_invoices_ms);
+	return field_reply(c, 200, &customer_fields, gone, CUSTOMER_ERASED);
+}
+
+enum err
+customer_erase(struct call *c)
+{
+	static const struct answers erased = { .make = make_erased };
+	struct write w;
+
+	begin(&w, c);
+	w.tx.again = c->idem.key.ptr; /* or it would not be found any more */
+	w.careful = true;             /* what is written follows from what is read */
+	(void)write_step(&w, SQL_BILLING_LIVE);
+	return write_run(&w, &erased, NULL);
 }

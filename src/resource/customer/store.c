@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "call/idem.h"
 #include "call/merge.h"
 #include "call/revision.h"
 #include "db/cell.h"
@@ -52,15 +53,14 @@ static const struct member live_members[] = {
 
 _Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE
 	&& COL_CUSTOMER_GET_MERGED_INTO == COL_CUSTOMER_GET_EXTERNAL_MERGED_INTO,
-    "both are read by find()");
+    "both are read so");
 
-static enum err
-find(struct call *c, struct tx *tx, struct customer *out)
+enum err
+customer_read_found(struct call *c, struct tx *tx, struct customer *out)
 {
 	enum err          e = stored_find(c, &customer_fields, tx, out);
 	const struct row *live;
 	struct row        row;
-	struct id         into;
 
 	if (e != ERR_OK)
 		return e;
@@ -68,12 +68,26 @@ find(struct call *c, struct tx *tx, struct customer *out)
 	out->beside = row_text(&row, COL_CUSTOMER_GET_LIVE);
 	if (cell_rows(out->beside, c->arena, &live) > 0)
 		member_read(live, live_members, COUNTOF(live_members), out);
+	return ERR_OK;
+}
+
+/* The customer that the transaction finds, or the one whom its ids lead to. */
+static enum err
+follow(struct call *c, struct tx *tx, struct customer *out)
+{
+	enum err   e = customer_read_found(c, tx, out);
+	struct row row;
+	struct id  into;
+
+	if (e != ERR_OK)
+		return e;
+	row = tx_row(tx, READ_STEP, 0);
 	if (row_is_null(&row, COL_CUSTOMER_GET_MERGED_INTO))
 		return ERR_OK;
 	into = row_id(&row, COL_CUSTOMER_GET_MERGED_INTO);
 	*out = (struct customer) { .existing = false };
 	bind_id(call_read(c, tx, SQL_CUSTOMER_GET), &into);
-	return find(c, tx, out);
+	return customer_read_found(c, tx, out);
 }
 
 enum err
@@ -85,11 +99,11 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = find(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = find(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	return e;
 }
@@ -319,7 +333,46 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 	return write_run(&w, &answers, &creations);
 }
 
+enum err
+customer_look_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with)
+{
+	struct tx tx;
+	enum err  e;
+
+	member_bind_all(call_read(c, &tx, SQL_CUSTOMER_KNOWN), &created[CREATED_EXTERNAL_ID],
+	    customers, sizeof(*customers), count);
+	if ((e = call_read_run(c, &tx)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < tx_rows(&tx, READ_STEP); i++) {
+		struct row row = tx_row(&tx, READ_STEP, i);
+		struct str external_id = row_text(&row, COL_CUSTOMER_KNOWN_ASKED);
+
+		for (size_t k = 0; k < count; k++) {
+			if (!str_eq(customers[k].external_id, external_id))
+				continue;
+			stored_read(&row, &customer_fields, &customers[k]);
+			customers[k].existing = true;
+		}
+	}
+	return reply(c, with);
+}
+
 /* ---- updating ---- */
+
+enum err
+customer_returned(struct write *w, size_t step)
+{
+	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
+	struct row row;
+
+	if (write_rows(w, step) > 0) {
+		row = write_row(w, step, 0);
+		*id = row_id(&row, COL_CUSTOMER_ID);
+		idem_about(w->call, id, 1);
+	}
+	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
+}
 
 /* What is given of it that an update can change: bits as $4 of customer_update has them. */
 static unsigned
@@ -345,8 +398,12 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 static enum err
 reply_updated(struct call *c, const struct customer *change, const struct customer *customer)
 {
+	struct id *id = ARENA_NEW(c->arena, struct id, 1);
+
 	if (!(change->given & 1u << MEMBER_EXTERNAL_ID))
 		alias_note(c, c->param[0], customer);
+	*id = customer->id;
+	idem_about(c, id, 1);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
 }

@@ -376,7 +376,7 @@ static const struct route routes[] = {
 	{ METHOD_POST, "subscriptions/{id}/uncancel",       ROUTE_WRITES, V_FIRST, uncancel },
 	{ METHOD_POST, "subscriptions/{id}/change-plan",    ROUTE_WRITES, V_FIRST,
 	    subscription_change },
-	{ METHOD_POST, "subscriptions/{id}/preview-change", ROUTE_WRITES, V_FIRST,
+	{ METHOD_POST, "subscriptions/{id}/preview-change", ROUTE_WRITES | ROUTE_ASKS, V_FIRST,
 	    subscription_preview },
 };
 

@@ -1,5 +1,6 @@
 /* Changing the plan or interval of a subscription, and what that would cost. */
 #include "resource/subscription/subscription.h"
+#include "call/idem.h"
 
 /* ---- what comes in ---- */
 
@@ -252,6 +253,7 @@ make_changed(struct write *w, void *what)
 	made->outcome = o->name;
 	made->invoice = d->bill.id;
 	made->at_ms = l->next_ms;
+	idem_about(c, &l->customer_id, 1);
 	return field_reply(c, 200, &plan_change_fields, made, o->view);
 }
 

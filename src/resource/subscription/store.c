@@ -1,10 +1,12 @@
 /* What the calls share that change a subscription. */
 #include "resource/subscription/subscription.h"
+#include "call/idem.h"
 
 enum err
 subscription_reply(struct call *c, int status, struct subscription *s, unsigned view)
 {
 	subscription_fields.derive(s);
+	idem_about(c, &s->life.customer_id, 1);
 	return field_reply(c, status, &subscription_fields, s, view);
 }
 

@@ -13,6 +13,8 @@ CREATE INDEX customer_merged ON customer (environment_id, merged_into)
 DROP INDEX customer_archived;
 CREATE INDEX customer_archived ON customer (environment_id, id)
     WHERE archived_at IS NOT NULL AND merged_into IS NULL;
+-- Who was merged is erased together with the one whom its ids lead to.
+ALTER POLICY noted ON customer USING (id = app_customer() OR merged_into = app_customer());
 GRANT UPDATE (merged_into) ON customer TO clientele_serve;
 GRANT UPDATE (customer_id) ON invoice TO clientele_serve;
 
