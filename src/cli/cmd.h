@@ -54,7 +54,7 @@ enum cmd_option {
 };
 
 /* The set of one option. */
-#define CMD_OPTION(name) (1u << OPTION_##name)
+#define CMD_OPTION(name) (UINT64_C(1) << OPTION_##name)
 
 /* What is done before the command runs. */
 enum cmd_needs {
@@ -89,8 +89,8 @@ typedef int cmd_fn(struct cmd_context *ctx, int argc, char **argv);
 struct cmd {
 	const char    *name;     /* one word, or a group and a word: "org create" */
 	const char    *args;     /* its words, see args.h */
-	unsigned       takes;    /* CMD_OPTION()s, without those of every command */
-	unsigned       wants;    /* those of them that must be given */
+	uint64_t       takes;    /* CMD_OPTION()s, without those of every command */
+	uint64_t       wants;    /* those of them that must be given */
 	enum cmd_needs needs;
 	cmd_fn        *run;
 	const char    *sentence; /* what it does, for a list of commands */
@@ -129,7 +129,7 @@ extern const size_t                 cmd_count;
 extern const struct cmd_option_info cmd_options[OPTION__COUNT];
 
 /* Those that every command takes. */
-enum { CMD_OPTIONS_OF_ALL = CMD_OPTION(CONFIG) | CMD_OPTION(VERSION) | CMD_OPTION(HELP) };
+#define CMD_OPTIONS_OF_ALL (CMD_OPTION(CONFIG) | CMD_OPTION(VERSION) | CMD_OPTION(HELP))
 
 /* Reads file, environment and flags into out, which must not be initialised; false: nothing is. */
 bool cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err) MUSTCHECK;

@@ -50,10 +50,10 @@ print_option(const struct cmd_option_info *o)
 }
 
 static void
-print_options(unsigned set)
+print_options(uint64_t set)
 {
 	for (size_t o = 0; o < OPTION__COUNT; o++)
-		if (set & 1u << o)
+		if (set & UINT64_C(1) << o)
 			print_option(&cmd_options[o]);
 }
 
