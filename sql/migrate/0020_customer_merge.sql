@@ -15,6 +15,16 @@ CREATE INDEX customer_archived ON customer (environment_id, id)
     WHERE archived_at IS NOT NULL AND merged_into IS NULL;
 -- Who was merged is erased together with the one whom its ids lead to.
 ALTER POLICY noted ON customer USING (id = app_customer() OR merged_into = app_customer());
+ALTER POLICY noted ON idempotency_key USING (about = app_customer()
+    OR app_customer() = ANY (about_many)
+    OR EXISTS (SELECT FROM customer c
+                WHERE c.environment_id = idempotency_key.environment_id
+                  AND c.merged_into = app_customer()
+                  AND (c.id = idempotency_key.about OR c.id = ANY (idempotency_key.about_many))));
+ALTER POLICY noted ON event USING (customer_id = app_customer()
+    OR customer_id IN (SELECT c.id FROM customer c
+                        WHERE c.environment_id = event.environment_id
+                          AND c.merged_into = app_customer()));
 GRANT UPDATE (merged_into) ON customer TO clientele_serve;
 GRANT UPDATE (customer_id) ON invoice TO clientele_serve;
 

@@ -229,3 +229,20 @@ def test_many_at_once_leave_one_order(shop, db):
         # Nobody who was merged has anything, and everybody leads to somebody who was not.
         assert scalar(db, "SELECT count(*) FROM customer c JOIN subscription s ON s.customer_id = c.id WHERE c.merged_into IS NOT NULL") == 0
         assert scalar(db, "SELECT count(*) FROM customer c JOIN customer d ON d.id = c.merged_into WHERE d.merged_into IS NOT NULL") == 0
+
+
+def test_who_was_merged_is_erased_together_with_who_stays(shop, db):
+    secret = f"secret{_run}"
+    into, gone = customer(shop), shop.create(externalId=uid(secret), email=f"{secret}@example.com", fullName=secret)
+    subscription = subscribe(shop, gone)
+    shop.post(f"/subscriptions/{subscription['id']}/cancel", {"immediate": True, "reason": secret}).ok()
+    merge(shop, into, gone).ok()
+    shop.call("DELETE", "/customers/" + gone["externalId"]).ok()
+    for one in (into, gone):
+        shop.get("/customers/" + one["id"]).error("customer_not_found", 404)
+    with db.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'environment_id' AND table_schema = 'public'")
+        for table, in cursor.fetchall():
+            assert scalar(db, f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s", f"%{secret}%") == 0, table
+    # The external id is free at once.
+    assert shop.post("/customers", {"email": mail(), "externalId": gone["externalId"]}).ok(201).json["id"] not in (into["id"], gone["id"])
