@@ -465,20 +465,23 @@ SELECT :customer_columns, c.address_id, b.until
 -- Lines of a file as new customers with their events, but those whose external id is taken; returns
 -- how many. $1 environment, $2 ids, $3 external ids, $4 emails, $5 full names, $6 tax documents, $7
 -- addresses, $8 timezones, $9 metadata, $10 active, $11 address ids, $12 times, $13 of the last
--- change. Locked in the order of customer_create_many. (Arrays side by side in a SELECT cost a
--- quarter of what they do in FROM, which keeps each of them in a store of its own.)
+-- change, $14 of archiving. Locked in the order of customer_create_many. (Arrays side by side in a
+-- SELECT cost a quarter of what they do in FROM, which keeps each of them in a store of its own.)
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
-                          timezone, metadata, is_active, address_id, created_at, updated_at)
+                          timezone, metadata, is_active, address_id, created_at, updated_at,
+                          archived_at)
     SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
-           i.timezone, i.metadata, i.is_active, i.address_id, i.created_at, i.updated_at
+           i.timezone, i.metadata, i.is_active, i.address_id, i.created_at, i.updated_at,
+           i.archived_at
       FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS external_id,
                    unnest($4::text[]) AS email, unnest($5::text[]) AS full_name,
                    unnest($6::text[]) AS tax_document, unnest($7::json[]) AS address,
                    unnest($8::text[]) AS timezone, unnest($9::json[]) AS metadata,
                    unnest($10::boolean[]) AS is_active, unnest($11::uuid[]) AS address_id,
                    unnest($12::timestamptz[]) AS created_at,
-                   unnest($13::timestamptz[]) AS updated_at) i
+                   unnest($13::timestamptz[]) AS updated_at,
+                   unnest($14::timestamptz[]) AS archived_at) i
      ORDER BY i.external_id COLLATE "C"
     ON CONFLICT (environment_id, external_id) DO NOTHING
     RETURNING id
@@ -502,7 +505,8 @@ WITH changed AS (
            timezone     = CASE WHEN i.given & 32 <> 0 THEN i.timezone ELSE c.timezone END,
            metadata     = CASE WHEN i.given & 64 <> 0 THEN i.metadata ELSE c.metadata END,
            is_active    = CASE WHEN i.given & 128 <> 0 THEN i.is_active ELSE c.is_active END,
-           updated_at   = greatest(c.updated_at, $2::timestamptz)
+           updated_at   = greatest(c.updated_at, $2::timestamptz),
+           revision     = c.revision + 1
       FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
                   $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
            AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,

@@ -41,6 +41,8 @@ add_text(struct buf *out, struct str s, bool neutral)
 static struct str
 iso(int64_t ms, char out[CLOCK_ISO_BYTES + 1])
 {
+	if (ms == 0)
+		return STR_NONE;
 	clock_iso(ms, out);
 	return (struct str) { out, CLOCK_ISO_BYTES };
 }

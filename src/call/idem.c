@@ -230,10 +230,10 @@ idem_replay(struct call *c, const struct tx *tx)
 	struct str answer = row_text(&row, COL_IDEMPOTENCY_LOOK_ANSWER);
 	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
 
+	reply_forget(c); /* the answer made beforehand, or by a run whose outcome was lost */
 	if (row_i64(&row, COL_IDEMPOTENCY_LOOK_STATUS) == 0)
 		return call_fail(c, ERR_IDEM_ERASED, header_name,
 		    "What this request was answered with has been erased. Nothing was done.");
-	reply_forget(c); /* the answer made beforehand, or by a run whose outcome was lost */
 	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
 	    || !is_same_version(c, &row))
 		return call_fail(c, ERR_IDEM_MISMATCH, header_name,

@@ -27,7 +27,7 @@ static struct {
 static void
 begin(void)
 {
-	static char docs[] = "https://docs.test";
+	static char docs[] = "https://docs.test", origins[] = "https://app.example";
 
 	log_nowhere();
 	arena_init(&fuzzed.arena);
@@ -35,6 +35,7 @@ begin(void)
 	fuzzed.buckets = buckets_new();
 	fuzzed.conf = (struct conf) {
 		.public_url = docs,
+		.cors_origins = origins,
 		.statement_timeout_ms = 1000,
 		.lock_timeout_ms = 1000,
 		.request_timeout_ms = 1000,

@@ -373,6 +373,8 @@ def fill(db, org):
             cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) "
                            "SELECT %s, gen_random_uuid(), 'a@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(1, 3)", (environment,))
             cursor.execute("INSERT INTO event (environment_id, type, customer_id) VALUES (%s, 'x', gen_random_uuid())", (environment,))
+            cursor.execute("INSERT INTO import (environment_id, id, digest, lines, bytes, line) "
+                           "VALUES (%s, gen_random_uuid(), sha256('x'), 1, 1, 1)", (environment,))
             cursor.execute("INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed) "
                            "VALUES (%s, 'k', '', gen_random_uuid(), 'x', 200, '', '', false)", (environment,))
             cursor.execute("WITH g AS (INSERT INTO plan_group (environment_id, id, name, is_public, created_at, updated_at) "

@@ -23,7 +23,7 @@ import data  # noqa: E402
 _numbers = itertools.count(1)
 
 EXPORT = ["export", "customers", "--org", "Moving", "--env", "live"]
-COLUMNS = "id,externalId,email,fullName,taxDocument,address,addressId,timezone,metadata,isActive,createdAt,updatedAt"
+COLUMNS = "id,externalId,email,fullName,taxDocument,address,addressId,timezone,metadata,isActive,createdAt,updatedAt,archivedAt"
 FILL = """INSERT INTO customer (environment_id, id, external_id, email, full_name, timezone, metadata, is_active, created_at, updated_at)
           SELECT environment.id, lpad(to_hex(n), 32, '0')::uuid, 'user_' || n, 'a@example.com', 'Before', 'UTC', %s, true, now(), now()
             FROM environment JOIN organization o ON o.id = organization_id, generate_series(1, %s) n
@@ -145,7 +145,8 @@ def hostile():
     for number, text in enumerate(texts):
         yield {"externalId": f"h-{number}", "email": f"h{number}@example.com", "fullName": text, "taxDocument": text[:100] if number % 2 else None,
                "address": address if number % 3 else None, "timezone": "Asia/Tokyo", "metadata": {text: [text, None, 1.50, ""]},
-               "isActive": bool(number % 5), "createdAt": "2024-02-29T12:00:00.123Z", "updatedAt": "2025-01-01T00:00:00.000Z"}
+               "isActive": bool(number % 5), "createdAt": "2024-02-29T12:00:00.123Z", "updatedAt": "2025-01-01T00:00:00.000Z",
+               "archivedAt": "2025-01-01T00:00:00.000Z" if number % 7 == 0 else None}
 
 
 def test_a_round_trip_through_both_formats_gives_the_identical_set(db, org):

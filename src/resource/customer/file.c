@@ -40,6 +40,7 @@ static const struct field_out columns[] = {
 	FILE_OUT("isActive", BOOL, is_active),
 	FILE_OUT("createdAt", TIME, created_ms),
 	FILE_OUT("updatedAt", TIME, updated_ms),
+	FILE_OUT("archivedAt", TIME, archived_ms),
 };
 
 const struct fields customer_file_fields = {

@@ -32,6 +32,7 @@ enum column_kind {
 	COLUMN_ACTIVE,
 	COLUMN_CREATED,
 	COLUMN_UPDATED,
+	COLUMN_ARCHIVED,
 	COLUMN_SHOWN,   /* the API shows it, and takes it from nobody */
 };
 
@@ -51,6 +52,7 @@ static const struct {
 	{ "isActive", COLUMN_ACTIVE },
 	{ "createdAt", COLUMN_CREATED },
 	{ "updatedAt", COLUMN_UPDATED },
+	{ "archivedAt", COLUMN_ARCHIVED },
 	{ "object", COLUMN_SHOWN },
 	{ "livemode", COLUMN_SHOWN },
 	{ "documentType", COLUMN_SHOWN },
@@ -172,7 +174,7 @@ fail(struct import_line *line, enum err code, const char *param, const char *mes
 /* ---- what only a file has */
 
 struct extras {
-	struct str active, created, updated; /* absent: not given */
+	struct str active, created, updated, archived; /* absent: not given */
 };
 
 static struct str *
@@ -180,7 +182,8 @@ extra_of(struct extras *e, enum column_kind kind)
 {
 	return kind == COLUMN_ACTIVE ? &e->active
 	    : kind == COLUMN_CREATED ? &e->created
-	    : kind == COLUMN_UPDATED ? &e->updated : NULL;
+	    : kind == COLUMN_UPDATED ? &e->updated
+	    : kind == COLUMN_ARCHIVED ? &e->archived : NULL;
 }
 
 static bool
@@ -229,6 +232,7 @@ read_extras(const struct import_reader *r, const struct extras *e, struct import
 		if (!customer->is_active && !str_is(e->active, "false"))
 			fail(line, ERR_VALIDATION, "isActive", not_active);
 	}
+	read_time(line, "archivedAt", e->archived, &customer->archived_ms);
 	customer->created_ms = clock_wall_ms();
 	if (r->rules.created_at)
 		read_time(line, "createdAt", e->created, &customer->created_ms);
@@ -457,7 +461,7 @@ import_reader_fini(struct import_reader *r)
 
 /* ---- writing */
 
-/* $2 to $13 of customer_import, and from $3 on those of customer_import_update. */
+/* $2 to $14 of customer_import, and from $3 on those of customer_import_update. */
 static const struct member written[] = {
 	FIELD_KEPT(UUID, id),
 	FIELD_KEPT(TEXT, external_id),
@@ -471,6 +475,7 @@ static const struct member written[] = {
 	{ BIND_UUID, offsetof(struct customer, address_id), true },
 	FIELD_KEPT(TIME, created_ms),
 	FIELD_KEPT(TIME, updated_ms),
+	FIELD_KEPT(TIME, archived_ms),
 };
 
 /* So many of them has customer_import_taken, and customer_import_update. */

@@ -4,8 +4,8 @@
  *
  * Rules      Those of a create in the current version, by the same reader; members that it does
  *            not know are refused. Besides, a line may have what an export writes: isActive,
- *            createdAt, updatedAt, an id of the API (which names nobody here), and what else the
- *            API shows. A column "address.city" is the member of an address, "metadata.x" one of
+ *            createdAt, updatedAt, archivedAt, an id of the API (which names nobody here), and
+ *            what else the API shows. A column "address.city" is the member of an address, "metadata.x" one of
  *            the metadata.
  * Null       An absent cell, or null, is not given.
  * Events     As the API writes them: customer.created, customer.updated.

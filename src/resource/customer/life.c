@@ -83,12 +83,10 @@ make_erased(struct write *w, void *what UNUSED)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, STEP_LOCK, 0);
 	gone->id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
-	if (write_rows(w, STEP_LIVE) > 0) {
-		row = write_row(w, STEP_LIVE, 0);
-		if (!end_subscription(w, &row))
-			return call_fail(c, ERR_CONFLICT, "id",
-			    "The customer has a subscription that cannot be canceled.");
-	}
+	row = write_row(w, STEP_LIVE, 0);
+	if (!row_is_null(&row, COL_LIFE_ID) && !end_subscription(w, &row))
+		return call_fail(c, ERR_CONFLICT, "id",
+		    "The customer has a subscription that cannot be canceled.");
 	b = write_step(w, SQL_CUSTOMER_ERASE);
 	bind_id(b, &gone->id);
 	bind_i64(b, c->conf->retain_invoices_ms);

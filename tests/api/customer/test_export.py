@@ -13,7 +13,7 @@ from helpers import CURRENT, DATED, LEGACY, mail, uid
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data"))
 import data  # noqa: E402
 
-COLUMNS = "id,externalId,email,fullName,taxDocument,address,addressId,timezone,metadata,isActive,createdAt,updatedAt"
+COLUMNS = "id,externalId,email,fullName,taxDocument,address,addressId,timezone,metadata,isActive,createdAt,updatedAt,archivedAt"
 TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 NEXT = "Clientele-Next-Cursor"
 
@@ -71,7 +71,7 @@ def test_all_that_is_kept_is_in_a_line(client):
     assert list(row) == COLUMNS.split(",")
     assert row == {"id": made["id"], "externalId": sent["id"], "email": sent["email"], "fullName": "A, B", "taxDocument": None, "address": address,
                    "addressId": place, "timezone": "Asia/Tokyo", "metadata": {"a": [1, "x"]}, "isActive": True, "createdAt": made["createdAt"],
-                   "updatedAt": made["updatedAt"]}
+                   "updatedAt": made["updatedAt"], "archivedAt": None}
 
 
 def test_csv_tells_null_from_empty_and_only_its_first_page_has_names(client, database):
