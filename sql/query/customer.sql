@@ -360,8 +360,8 @@ SELECT :customer_columns
 
 -- name: customer_erase
 -- Erases the customer who was locked and those who were merged into it, with all that says who they
--- were: each file adds to :forget what goes of its tables; it.id is one of these customers, it.texts
--- what is known of the person. $1 environment,
+-- were: each file adds to :forget what goes of its tables; it.id is one of these customers,
+-- it.texts what is known of the person. $1 environment,
 -- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
 -- kept (0: not at all).
 WITH it AS MATERIALIZED (
