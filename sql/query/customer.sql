@@ -559,8 +559,8 @@ SELECT i.nth, c.id
 
 \set kept_columns 'c.environment_id, c.id, c.external_id, c.email, c.full_name, c.tax_document'
 \set kept_columns :kept_columns ', c.address, c.timezone, c.metadata, c.is_active, c.created_at'
-\set kept_columns :kept_columns ', c.updated_at, c.archived_at, c.revision, c.merged_into, c.email_key'
-\set kept_columns :kept_columns ', c.name_key'
+\set kept_columns :kept_columns ', c.updated_at, c.archived_at, c.revision, c.merged_into'
+\set kept_columns :kept_columns ', c.email_key, c.name_key'
 \set mail '(SELECT lower($4::text)) COLLATE "C"'
 \set lowest '(SELECT coalesce(timestamptz ''epoch'' + $15::text::bigint * interval ''1 ms'''
 \set lowest :lowest ', ''-infinity''))'
