@@ -23,17 +23,20 @@
 \set forget :forget ', subscriptions AS (UPDATE subscription s SET metadata = ''{}'''
 \set forget :forget ', cancel_reason = NULL, success_url = NULL, checkout_token = NULL, name ='
 \set forget :forget ' (SELECT p.name FROM plan p WHERE p.environment_id = $1 AND p.id = s.plan_id)'
-\set forget :forget ' WHERE s.environment_id = $1 AND s.customer_id = (SELECT it.id FROM it))'
+\set forget :forget ' WHERE s.environment_id = $1'
+\set forget :forget ' AND s.customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', told AS (UPDATE event e SET state = NULL WHERE e.environment_id = $1'
-\set forget :forget ' AND e.customer_id = (SELECT it.id FROM it) AND e.state IS NOT NULL)'
+\set forget :forget ' AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it))'
+\set forget :forget ' AND e.state IS NOT NULL)'
 \set forget :forget ', credits AS (UPDATE customer_credit SET balance = 0'
-\set forget :forget ' WHERE environment_id = $1 AND customer_id = (SELECT it.id FROM it))'
+\set forget :forget ' WHERE environment_id = $1'
+\set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', printed AS (INSERT INTO invoice_party (environment_id, invoice_id, email'
 \set forget :forget ', full_name, tax_document, address, issued_at) SELECT $1, i.id, c.email'
 \set forget :forget ', c.full_name, c.tax_document, c.address, i.issue_date FROM invoice i'
 \set forget :forget ' JOIN customer c ON c.environment_id = i.environment_id'
 \set forget :forget ' AND c.id = i.customer_id WHERE i.environment_id = $1'
-\set forget :forget ' AND i.customer_id = (SELECT it.id FROM it) AND $3::bigint > 0'
+\set forget :forget ' AND i.customer_id = ANY (ARRAY(SELECT it.id FROM it)) AND $3::bigint > 0'
 \set forget :forget ' AND i.issue_date >= now() - $3 * interval ''1 ms'''
 \set forget :forget ' AND i.status IN (''outstanding'', ''paid'', ''uncollectible''))'
 
@@ -145,9 +148,9 @@ SELECT :offer_columns, c.id, c.timezone, t.now_at, t.currency, t.collection, t.n
  CROSS JOIN LATERAL :offered
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT x.id FROM customer x
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
              WHERE x.environment_id = $1 AND x.id = $2::uuid),
-           (SELECT x.id FROM customer x
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
              WHERE x.environment_id = $1 AND x.external_id = $3::text)))
    FOR NO KEY UPDATE OF c;
 
@@ -158,9 +161,9 @@ SELECT c.id
   FROM customer c
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: billing_live

@@ -1,11 +1,14 @@
 -- Customers. Every statement names the environment, although row-level security would suffice.
 
 \set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
+\set erase :erase ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1)'
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
 \set forget :forget ', customers AS (DELETE FROM customer WHERE environment_id = $1'
-\set forget :forget ' AND id = (SELECT it.id FROM it))'
+\set forget :forget ' AND id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1'
+\set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', histories AS (UPDATE event e SET data = NULL, salt = NULL'
-\set forget :forget ' WHERE e.environment_id = $1 AND e.customer_id = (SELECT it.id FROM it)'
+\set forget :forget ' WHERE e.environment_id = $1 AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it))'
 \set forget :forget ' AND e.seal IS NOT NULL)'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
@@ -20,24 +23,26 @@
 \set live_from :live_from ' JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id'
 \set live_from :live_from ' WHERE s.status <> ''canceled'') l'
 \set live_from :live_from ' ON l.environment_id = c.environment_id AND l.customer_id = c.id'
+-- What an event says beside before and after.
+\set told 'CASE WHEN e.seal IS NULL OR e.type <> ''customer.updated'' THEN e.data END'
 \set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL'
 \set matches :matches ' OR position(lower($5) IN lower(c.email)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.external_id COLLATE "default")) > 0)'
 \set matches :matches ' AND ($6::text IS NULL OR c.email = $6)'
-\set kept '($8::boolean IS NULL OR (c.archived_at IS NOT NULL) = $8)'
+\set kept '($8::boolean IS NULL OR (c.archived_at IS NOT NULL) = $8) AND c.merged_into IS NULL'
 
 -- name: customer_get
--- out: :customer_columns live
--- By public id. $1 environment, $2 id.
-SELECT :customer_columns:live
+-- out: :customer_columns live merged_into
+-- By public id; merged_into is to whom it leads, or NULL. $1 environment, $2 id.
+SELECT :customer_columns:live, c.merged_into
   FROM customer c:live_from
  WHERE c.environment_id = $1::uuid AND c.id = $2::uuid;
 
 -- name: customer_get_external
--- out: :customer_columns live
+-- out: :customer_columns live merged_into
 -- By external id, the caller's own. $1 environment, $2 external id.
-SELECT :customer_columns:live
+SELECT :customer_columns:live, c.merged_into
   FROM customer c:live_from
  WHERE c.environment_id = $1::uuid AND c.external_id = $2::text;
 
@@ -57,15 +62,16 @@ SELECT :customer_columns
 SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.archived_at IS NOT NULL
+   AND c.merged_into IS NULL
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
 -- name: customer_list_all
 -- out: :customer_columns
--- The same of all.
+-- The same of all, but for those that were merged into another one.
 SELECT :customer_columns
   FROM customer c
- WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
+ WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND c.merged_into IS NULL
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
@@ -77,7 +83,7 @@ SELECT :customer_columns
 -- these is always returned: ended says whether it matches, and is NULL for others.
 SELECT :customer_columns
      , CASE WHEN c.nth = $7::bigint THEN (:matches AND :kept) IS TRUE END AS ended
-  FROM (SELECT :customer_columns
+  FROM (SELECT :customer_columns, c.merged_into
              , row_number() OVER (ORDER BY c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
@@ -95,9 +101,9 @@ SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid AND :matches
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $7::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $9::text)))
    AND ($10::text IS NULL OR c.external_id = $10) AND :kept
  LIMIT $3::bigint;
@@ -113,7 +119,7 @@ SELECT :customer_columns
  WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
    AND c.email_key = (SELECT lower($4::text)) COLLATE "C" AND c.email_key >= ''
    AND c.email = $4
-   AND ($5::boolean IS NULL OR (c.archived_at IS NOT NULL) = $5)
+   AND ($5::boolean IS NULL OR (c.archived_at IS NOT NULL) = $5) AND c.merged_into IS NULL
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
@@ -149,7 +155,9 @@ SELECT :customer_columns
             THEN pg_logical_emit_message(true, 'clientele', '') END
   FROM customer c
  WHERE :first_time AND current_setting('app.expected', true) = 'false'
-   AND c.environment_id = $1::uuid AND c.external_id = $2::text
+   AND c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                WHERE p.environment_id = $1 AND p.external_id = $2::text)
    FOR KEY SHARE OF c;
 
 -- name: customer_create_many
@@ -180,17 +188,21 @@ WITH made AS (
 SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) FROM made;
 
 -- name: customer_settle
--- out: :customer_columns
--- After customer_create_many: the customers that existed. It is a statement of its own, because
--- only a new snapshot sees a row that another transaction has just committed. It reads nothing if
--- all were made or if the request is a repeated one. It locks as customer_taken does. $1
+-- out: :customer_columns asked
+-- After customer_create_many: the customers that existed, each with the external id by which it was
+-- asked for, which differs where that customer was merged into this one. It is a statement of its
+-- own, because only a new snapshot sees a row that another transaction has just committed. It reads
+-- nothing if all were made or if the request is a repeated one. It locks as customer_taken does. $1
 -- environment, $2 number of customers sent, $3 their external ids, $4 the ids meant for them.
-SELECT :customer_columns
+SELECT :customer_columns, p.external_id AS asked
      , CASE WHEN current_setting('synchronous_standby_names') <> ''
             THEN pg_logical_emit_message(true, 'clientele', '') END
-  FROM customer c
+  FROM customer p
+  JOIN customer c ON c.environment_id = $1::uuid
+   -- No COALESCE: row-level security would keep it from being an index condition.
+   AND c.id = CASE WHEN p.merged_into IS NULL THEN p.id ELSE p.merged_into END
  WHERE :first_time AND current_setting('app.made')::bigint < $2::bigint
-   AND c.environment_id = $1::uuid AND c.external_id = ANY ($3::text[])
+   AND p.environment_id = $1 AND p.external_id = ANY ($3::text[])
    -- If nothing was made, those meant for it too: the same transaction ran before, and its outcome
    -- was lost.
    AND (c.id <> ALL ($4::uuid[]) OR current_setting('app.made') = '0')
@@ -198,12 +210,14 @@ SELECT :customer_columns
    FOR KEY SHARE OF c;
 
 -- name: customer_known
--- out: :customer_columns
--- Those that have one of these external ids: who would exist for customer_create_many. $1
--- environment, $2 external ids.
-SELECT :customer_columns
-  FROM customer c
- WHERE c.environment_id = $1::uuid AND c.external_id = ANY ($2::text[]);
+-- out: :customer_columns asked
+-- Those that have one of these external ids: who would exist for customer_create_many. asked as in
+-- customer_settle. $1 environment, $2 external ids.
+SELECT :customer_columns, p.external_id AS asked
+  FROM customer p
+  JOIN customer c ON c.environment_id = $1::uuid
+   AND c.id = CASE WHEN p.merged_into IS NULL THEN p.id ELSE p.merged_into END
+ WHERE p.environment_id = $1 AND p.external_id = ANY ($2::text[]);
 
 -- name: customer_update
 -- out: :customer_columns met
@@ -239,9 +253,9 @@ WITH found AS (
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
        AND c.id = (SELECT coalesce(
-               (SELECT p.id FROM customer p
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
                  WHERE p.environment_id = $1 AND p.id = $2::uuid),
-               (SELECT p.id FROM customer p
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
                  WHERE p.environment_id = $1 AND p.external_id = $3::text)))
        FOR NO KEY UPDATE OF c
 ), told AS (
@@ -287,9 +301,9 @@ SELECT :customer_columns
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)))
    FOR NO KEY UPDATE OF c;
 
@@ -301,9 +315,9 @@ SELECT :customer_columns
   FROM customer c
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)))
    FOR KEY SHARE OF c;
 
@@ -313,9 +327,9 @@ SELECT
   FROM customer c
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: customer_seize
@@ -334,9 +348,9 @@ SELECT c.id, m.met,
                                                              r (id, revision)) AS met) m
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)))
    FOR UPDATE OF c;
 
@@ -392,8 +406,9 @@ SELECT :customer_columns
    AND c.archived_at IS NULL;
 
 -- name: customer_erase
--- Erases the customer who was locked, with all that says who it was: each file adds to :forget what
--- goes of its tables; it.id is the customer, it.texts what is known of the person. $1 environment,
+-- Erases the customer who was locked and those who were merged into it, with all that says who they
+-- were: each file adds to :forget what goes of its tables; it.id is one of these customers,
+-- it.texts what is known of the person. $1 environment,
 -- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
 -- kept (0: not at all).
 WITH it AS MATERIALIZED (
@@ -401,6 +416,11 @@ WITH it AS MATERIALIZED (
            date_trunc('milliseconds', now()) AS at
       FROM customer c
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = $2::uuid
+     UNION ALL
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id], c.history,
+           date_trunc('milliseconds', now())
+      FROM customer c
+     WHERE :first_time AND c.environment_id = $1 AND c.merged_into = $2
 ) :forget
 , reported AS (
     INSERT INTO event (environment_id, type, customer_id, created_at, digest)
@@ -408,7 +428,7 @@ WITH it AS MATERIALIZED (
            history_digest(it.history, it.id, 'customer.erased', it.at, app_source(), NULL)
       FROM it
 )
-SELECT it.id FROM it;
+SELECT it.id FROM it WHERE it.id = $2;
 
 -- name: customer_held
 -- out: :customer_columns live address_id subscriptions invoices credit events requests
@@ -461,7 +481,7 @@ SELECT :customer_columns:live
                     'requestId', nullif(split_part(e.source, ' ', 2), ''),
                     'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
                     'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
-                    'data', CASE WHEN e.seal IS NULL THEN e.data END) ORDER BY e.id)
+                    'data', :told) ORDER BY e.id)
                    FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id,
                                 x.data, x.seal, x.source, split_part(x.source, ' ', 1) AS actor
                            FROM event x
@@ -479,9 +499,9 @@ SELECT :customer_columns:live
   FROM customer c:live_from
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: customer_export
@@ -494,11 +514,12 @@ SELECT :customer_columns, c.address_id, b.until
                                     ORDER BY n.id DESC
                                     LIMIT 1)) AS until) b
   JOIN customer c ON c.environment_id = $1::uuid AND c.id > $2::uuid AND c.id <= b.until
+   AND c.merged_into IS NULL
  ORDER BY c.id
  LIMIT $4::bigint;
 
 -- name: customer_as_of
--- out: :customer_columns known
+-- out: :customer_columns external_id_now known
 -- The customer as it was at a time: as it is now, with the changes after that time undone. It looks
 -- at all of these. known is false when one of them does not say what was before: it is older than
 -- the history, or its content was erased. $1 environment, $2 public id or NULL, $3 external id, as
@@ -508,15 +529,15 @@ WITH found AS (
       FROM customer c
      WHERE c.environment_id = $1::uuid
        AND c.id = (SELECT coalesce(
-               (SELECT p.id FROM customer p
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
                  WHERE p.environment_id = $1 AND p.id = $2::uuid),
-               (SELECT p.id FROM customer p
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
                  WHERE p.environment_id = $1 AND p.external_id = $3::text)))
 ), changes AS MATERIALIZED (
     SELECT e.id, e.created_at, e.data
       FROM event e
      WHERE e.environment_id = $1 AND e.customer_id = (SELECT f.id FROM found f)
-       AND (e.type = 'customer.updated' OR e.seal IS NOT NULL)
+       AND e.type = 'customer.updated'
 ), undone AS MATERIALIZED (
     SELECT DISTINCT ON (b.key) b.key, b.value
       FROM changes l, json_each(l.data->'before') b
@@ -547,7 +568,7 @@ SELECT c.id
      , CASE WHEN m.type IS NULL THEN CASE WHEN c.archived_at <= $4 THEN c.archived_at END
             WHEN m.type = 'customer.archived' AND m.created_at <= $4 THEN m.created_at
             END AS archived_at
-     , c.revision
+     , c.revision, c.external_id AS external_id_now
      -- One that is restored after that time, and whom no event had archived, came so from a file.
      , NOT EXISTS (SELECT FROM changes l WHERE l.created_at > $4 AND l.data IS NULL)
        AND (m.type IS DISTINCT FROM 'customer.restored' OR m.created_at <= $4) AS known
@@ -573,7 +594,7 @@ SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END AS before,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,
        e.subscription_id, e.invoice_id,
-       CASE WHEN e.seal IS NULL THEN e.data END AS data,
+       :told AS data,
        e.seal IS NOT NULL AND e.data IS NULL AS erased
   FROM event e
   LEFT JOIN api_key k
@@ -582,9 +603,9 @@ SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
                    THEN split_part(e.source, ' ', 1)::uuid END
  WHERE e.environment_id = $1::uuid
    AND e.customer_id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $4::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $5::text)))
    AND e.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
                       & 9223372036854775807)
@@ -725,7 +746,8 @@ SELECT i.nth, c.id
 
 \set kept_columns 'c.environment_id, c.id, c.external_id, c.email, c.full_name, c.tax_document'
 \set kept_columns :kept_columns ', c.address, c.timezone, c.metadata, c.is_active, c.created_at'
-\set kept_columns :kept_columns ', c.updated_at, c.archived_at, c.revision, c.email_key, c.name_key'
+\set kept_columns :kept_columns ', c.updated_at, c.archived_at, c.revision, c.merged_into'
+\set kept_columns :kept_columns ', c.email_key, c.name_key'
 \set mail '(SELECT lower($4::text)) COLLATE "C"'
 \set lowest '(SELECT coalesce(timestamptz ''epoch'' + $15::text::bigint * interval ''1 ms'''
 \set lowest :lowest ', ''-infinity''))'
@@ -739,6 +761,7 @@ SELECT i.nth, c.id
 \set updated_key '(extract(epoch FROM c.updated_at) * 1000)::bigint::text'
 \set fits '($4::text IS NULL OR c.email_key = (SELECT lower($4)) COLLATE "C")'
 \set fits :fits ' AND ($13::boolean IS NULL OR (c.archived_at IS NOT NULL) = $13)'
+\set fits :fits ' AND c.merged_into IS NULL'
 \set fits :fits ' AND ($5::timestamptz IS NULL OR c.created_at > $5)'
 \set fits :fits ' AND ($6::timestamptz IS NULL OR c.created_at < $6)'
 \set fits :fits ' AND ($7::timestamptz IS NULL OR c.updated_at > $7)'
@@ -1043,3 +1066,230 @@ SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
                          ORDER BY c.id
                          LIMIT $14) t)
          WHERE (SELECT walks FROM counted)) n;
+
+-- Merging a customer into another one, and undoing it. Each transaction is four statements, because
+-- only a new snapshot sees what another transaction has just committed: it locks the customers, in
+-- the order of their ids; it locks the subscriptions that move, likewise; it looks, and notes both
+-- customers where there is something to do; and it does that. Whoever makes or changes a
+-- subscription locks in the same order (sql/query/billing.sql).
+--
+-- $2 public id or NULL, $3 external id: to whom they lead. $4, $5: whose they are.
+\set into '(SELECT coalesce((SELECT coalesce(p.merged_into, p.id) FROM customer p'
+\set into :into ' WHERE p.environment_id = $1 AND p.id = $2::uuid)'
+\set into :into ', (SELECT coalesce(p.merged_into, p.id) FROM customer p'
+\set into :into ' WHERE p.environment_id = $1 AND p.external_id = $3::text)))'
+\set from '(SELECT coalesce((SELECT p.id FROM customer p'
+\set from :from ' WHERE p.environment_id = $1 AND p.id = $4::uuid)'
+\set from :from ', (SELECT p.id FROM customer p'
+\set from :from ' WHERE p.environment_id = $1 AND p.external_id = $5::text)))'
+\set noted_into '(SELECT nullif(current_setting(''app.merge_into'', true), '''')::uuid)'
+\set noted_from '(SELECT nullif(current_setting(''app.merge_from'', true), '''')::uuid)'
+
+-- name: customer_merge_lock
+-- Locks both customers, and those that were merged into the one who is merged now. $1 environment,
+-- $2 and $3 the one who stays, $4 and $5 the one who is merged: public id or NULL, external id.
+SELECT c.id
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = ANY (ARRAY(SELECT :into UNION SELECT :from
+                         UNION SELECT o.id FROM customer o
+                                WHERE o.environment_id = $1 AND o.merged_into = :from))
+ ORDER BY c.id
+   FOR UPDATE OF c;
+
+-- name: customer_merge_hold
+-- Locks the subscriptions of both. Parameters as before.
+SELECT s.id
+  FROM subscription s
+ WHERE :first_time AND s.environment_id = $1::uuid AND s.customer_id = ANY (ARRAY[:into, :from])
+ ORDER BY s.id
+   FOR UPDATE OF s;
+
+-- name: customer_merge_look
+-- out: into_id from_id merged_into archived into_live from_live
+-- One row: the two customers, NULL where there is none; into whom the second was merged before;
+-- whether the first is archived; and their live subscriptions. Parameters as before.
+SELECT i.id AS into_id, f.id AS from_id, f.merged_into, i.archived_at IS NOT NULL AS archived,
+       n.id AS into_live, m.id AS from_live,
+       set_config('app.merge_into', i.id::text, true),
+       set_config('app.merge_from',
+                  CASE WHEN i.id <> f.id AND f.merged_into IS NULL AND i.archived_at IS NULL
+                        AND (n.id IS NULL OR m.id IS NULL)
+                       THEN f.id::text ELSE '' END, true)
+  FROM (VALUES (1)) one
+  LEFT JOIN customer i ON i.environment_id = $1::uuid AND i.id = :into
+  LEFT JOIN customer f ON f.environment_id = $1 AND f.id = :from
+  LEFT JOIN subscription n ON n.environment_id = $1 AND n.customer_id = i.id
+                          AND n.status <> 'canceled'
+  LEFT JOIN subscription m ON m.environment_id = $1 AND m.customer_id = f.id
+                          AND m.status <> 'canceled'
+ WHERE :first_time;
+
+-- name: customer_merge
+-- out: :customer_columns
+-- Moves subscriptions, invoices and credit from the one who was noted to the other, and answers
+-- with that one; just that where nobody was noted. $1 environment, $2 time.
+WITH moved AS (
+    UPDATE subscription s SET customer_id = :noted_into
+     WHERE s.environment_id = $1::uuid AND s.customer_id = :noted_from
+    RETURNING s.id
+), billed AS (
+    UPDATE invoice i SET customer_id = :noted_into
+     WHERE i.environment_id = $1 AND i.customer_id = :noted_from
+), credit AS (
+    SELECT k.balance FROM customer_credit k
+     WHERE k.environment_id = $1 AND k.customer_id = :noted_from AND k.balance > 0
+       FOR UPDATE
+), spent AS (
+    UPDATE customer_credit k SET balance = 0
+      FROM credit
+     WHERE k.environment_id = $1 AND k.customer_id = :noted_from
+), gained AS (
+    INSERT INTO customer_credit AS k (environment_id, customer_id, balance)
+    SELECT $1, :noted_into, credit.balance FROM credit
+    ON CONFLICT (environment_id, customer_id) DO UPDATE SET balance = k.balance + excluded.balance
+), others AS (
+    UPDATE customer c SET merged_into = :noted_into
+     WHERE c.environment_id = $1 AND c.merged_into = :noted_from
+    RETURNING c.id
+), gone AS (
+    UPDATE customer c
+       SET merged_into = :noted_into, archived_at = coalesce(c.archived_at, $2::timestamptz)
+     WHERE c.environment_id = $1 AND c.id = :noted_from
+    RETURNING c.id
+), kept AS (
+    INSERT INTO customer_merge (environment_id, customer_id, into_id, merged_at, archived_at,
+                                credit, subscriptions, others)
+    SELECT $1, f.id, :noted_into, $2, f.archived_at,
+           coalesce((SELECT credit.balance FROM credit), 0),
+           ARRAY(SELECT moved.id FROM moved ORDER BY 1),
+           ARRAY(SELECT others.id FROM others ORDER BY 1)
+      FROM customer f
+     WHERE f.environment_id = $1 AND f.id = :noted_from
+), told AS (
+    SELECT uuid_send(gen_random_uuid()) AS salt, json_build_object('from', gone.id)::text AS content
+      FROM gone
+), noted AS (
+    UPDATE customer c
+       SET history = history_digest(c.history, c.id, 'customer.merged', $2, app_source(),
+                                    history_seal(t.salt, t.content))
+      FROM told t
+     WHERE c.environment_id = $1 AND c.id = :noted_into
+    RETURNING c.id, c.history
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1, 'customer.merged', c.id, $2, t.content::json, t.salt,
+           history_seal(t.salt, t.content), c.history
+      FROM noted c, told t
+)
+SELECT :customer_columns
+  FROM customer c
+ WHERE c.environment_id = $1 AND c.id = :noted_into;
+
+-- name: customer_unmerge_lock
+-- Locks the customer who was merged, the one to whom its ids lead, and those that had been merged
+-- into it before. $1 environment, $2 and $3 as $4 and $5 above.
+SELECT c.id
+  FROM customer c
+ WHERE :first_time AND c.environment_id = $1::uuid
+   AND c.id = ANY (ARRAY(
+           SELECT u.id
+             FROM customer p
+             LEFT JOIN customer_merge m ON m.environment_id = $1 AND m.customer_id = p.id,
+                  unnest(m.others || ARRAY[p.id, p.merged_into]) u (id)
+            WHERE p.environment_id = $1
+              AND p.id = (SELECT coalesce(
+                      (SELECT q.id FROM customer q
+                        WHERE q.environment_id = $1 AND q.id = $2::uuid),
+                      (SELECT q.id FROM customer q
+                        WHERE q.environment_id = $1 AND q.external_id = $3::text)))))
+ ORDER BY c.id
+   FOR UPDATE OF c;
+
+-- name: customer_unmerge_hold
+-- Locks the subscriptions that were moved. Parameters as before.
+SELECT s.id
+  FROM subscription s
+ WHERE :first_time AND s.environment_id = $1::uuid
+   AND s.id = ANY (ARRAY(
+           SELECT u.id
+             FROM customer_merge m, unnest(m.subscriptions) u (id)
+            WHERE m.environment_id = $1
+              AND m.customer_id = (SELECT coalesce(
+                      (SELECT q.id FROM customer q
+                        WHERE q.environment_id = $1 AND q.id = $2::uuid),
+                      (SELECT q.id FROM customer q
+                        WHERE q.environment_id = $1 AND q.external_id = $3::text)))))
+ ORDER BY s.id
+   FOR UPDATE OF s;
+
+-- name: customer_unmerge_look
+-- out: late
+-- No row: there is no such customer. late: merged more than 30 days ago; NULL: it was not merged.
+-- Parameters as before, and $4 time.
+SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late,
+       set_config('app.merge_into', CASE WHEN m.merged_at >= $4 - interval '30 days'
+                                         THEN c.merged_into::text ELSE '' END, true),
+       set_config('app.merge_from', CASE WHEN m.merged_at >= $4 - interval '30 days'
+                                         THEN c.id::text ELSE '' END, true)
+  FROM customer c
+  LEFT JOIN customer_merge m ON m.environment_id = $1::uuid AND m.customer_id = c.id
+ WHERE :first_time AND c.environment_id = $1
+   AND c.id = (SELECT coalesce(
+           (SELECT q.id FROM customer q
+             WHERE q.environment_id = $1 AND q.id = $2::uuid),
+           (SELECT q.id FROM customer q
+             WHERE q.environment_id = $1 AND q.external_id = $3::text)));
+
+-- name: customer_unmerge
+-- out: :customer_columns
+-- Moves back what was moved for the one who was noted, with the invoices that came since, and as
+-- much of the credit as is left; answers with that customer. $1 environment.
+WITH m AS (
+    DELETE FROM customer_merge m
+     WHERE m.environment_id = $1::uuid AND m.customer_id = :noted_from
+    RETURNING m.archived_at, m.credit, m.subscriptions, m.others
+), moved AS (
+    UPDATE subscription s SET customer_id = :noted_from
+     WHERE s.environment_id = $1 AND s.customer_id = :noted_into
+       AND s.id = ANY ((SELECT m.subscriptions FROM m)::uuid[])
+), billed AS (
+    UPDATE invoice i SET customer_id = :noted_from
+     WHERE i.environment_id = $1 AND i.customer_id = :noted_into
+       AND i.subscription_id = ANY ((SELECT m.subscriptions FROM m)::uuid[])
+), back AS (
+    SELECT least(k.balance, m.credit) AS amount
+      FROM m
+      JOIN customer_credit k ON k.environment_id = $1 AND k.customer_id = :noted_into
+       FOR UPDATE OF k
+), spent AS (
+    UPDATE customer_credit k SET balance = k.balance - back.amount
+      FROM back
+     WHERE k.environment_id = $1 AND k.customer_id = :noted_into AND back.amount > 0
+), gained AS (
+    INSERT INTO customer_credit AS k (environment_id, customer_id, balance)
+    SELECT $1, :noted_from, back.amount FROM back WHERE back.amount > 0
+    ON CONFLICT (environment_id, customer_id) DO UPDATE SET balance = k.balance + excluded.balance
+), others AS (
+    UPDATE customer c SET merged_into = :noted_from
+     WHERE c.environment_id = $1 AND c.merged_into = :noted_into
+       AND c.id = ANY ((SELECT m.others FROM m)::uuid[])
+), told AS (
+    SELECT uuid_send(gen_random_uuid()) AS salt, date_trunc('milliseconds', now()) AS at,
+           json_build_object('from', :noted_into)::text AS content
+), found AS (
+    UPDATE customer c
+       SET merged_into = NULL, archived_at = m.archived_at, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.unmerged', t.at, app_source(),
+                                    history_seal(t.salt, t.content))
+      FROM m, told t
+     WHERE c.environment_id = $1 AND c.id = :noted_from
+    RETURNING :customer_columns, c.history
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1, 'customer.unmerged', c.id, t.at, t.content::json, t.salt,
+           history_seal(t.salt, t.content), c.history
+      FROM found c, told t
+)
+SELECT :customer_columns
+  FROM found c;

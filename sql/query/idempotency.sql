@@ -16,9 +16,9 @@
 \set forget :forget ' WHERE position(lower(t) IN lower(k.key)) > 0)'
 \set forget :forget ' THEN ''erased '' || gen_random_uuid() ELSE k.key END, request_hash = '''''
 \set forget :forget ', status = 0, headers = '''', answer = '''', sealed = false'
-\set forget :forget ' WHERE k.environment_id = $1 AND (k.about = (SELECT it.id FROM it)'
+\set forget :forget ' WHERE k.environment_id = $1 AND (k.about = ANY (ARRAY(SELECT it.id FROM it))'
 \set forget :forget ' OR (k.about_many IS NOT NULL'
-\set forget :forget ' AND (SELECT it.id FROM it) = ANY (k.about_many))))'
+\set forget :forget ' AND EXISTS (SELECT FROM it WHERE it.id = ANY (k.about_many)))))'
 \set first_time 'current_setting(''app.replay'', true) IS DISTINCT FROM ''on'''
 
 -- name: idempotency_look

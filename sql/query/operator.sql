@@ -3,12 +3,14 @@
 -- name: operator_customer_count
 -- out: customers
 -- $1 environment.
-SELECT count(*)::bigint AS customers FROM customer c WHERE c.environment_id = $1::uuid;
+SELECT count(*)::bigint AS customers
+  FROM customer c
+ WHERE c.environment_id = $1::uuid AND c.merged_into IS NULL;
 
 -- name: operator_customer_get
--- out: :customer_columns
+-- out: :customer_columns merged_into
 -- By public id or by the caller's own. $1 environment, $2 id or NULL, $3 external id or NULL.
-SELECT :customer_columns
+SELECT :customer_columns, c.merged_into
   FROM customer c
  WHERE c.environment_id = $1::uuid AND (c.id = $2::uuid OR c.external_id = $3::text);
 

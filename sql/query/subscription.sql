@@ -24,7 +24,7 @@ SELECT :subscription_columns
 SELECT :subscription_columns
   FROM :life_from CROSS JOIN :today
  WHERE s.environment_id = $1::uuid AND s.status <> 'canceled'
-   AND s.customer_id = (SELECT c.id FROM customer c
+   AND s.customer_id = (SELECT coalesce(c.merged_into, c.id) FROM customer c
                          WHERE c.environment_id = $1 AND c.external_id = $2::text);
 
 -- name: subscription_active_either
@@ -34,9 +34,9 @@ SELECT :subscription_columns
   FROM :life_from CROSS JOIN :today
  WHERE s.environment_id = $1::uuid AND s.status <> 'canceled'
    AND s.customer_id = (SELECT coalesce(
-           (SELECT c.id FROM customer c
+           (SELECT coalesce(c.merged_into, c.id) FROM customer c
              WHERE c.environment_id = $1 AND c.id = $2::uuid),
-           (SELECT c.id FROM customer c
+           (SELECT coalesce(c.merged_into, c.id) FROM customer c
              WHERE c.environment_id = $1 AND c.external_id = $3::text)));
 
 -- name: subscription_list
@@ -65,9 +65,9 @@ SELECT :subscription_columns
  WHERE s.environment_id = $1::uuid AND s.id < $2::uuid
    AND ($4::text IS NULL OR s.status = $4)
    AND s.customer_id = (SELECT coalesce(
-           (SELECT c.id FROM customer c
+           (SELECT coalesce(c.merged_into, c.id) FROM customer c
              WHERE c.environment_id = $1 AND c.id = $5::uuid),
-           (SELECT c.id FROM customer c
+           (SELECT coalesce(c.merged_into, c.id) FROM customer c
              WHERE c.environment_id = $1 AND c.external_id = $6::text)))
  ORDER BY s.id DESC
  LIMIT $3::bigint;

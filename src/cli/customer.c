@@ -35,6 +35,7 @@ cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	static const struct listing_column columns[] = {
 		LISTING_PLACE,
 		LISTING_REF("id", STR("cus_"), COL_CUSTOMER_ID),
+		LISTING_REF("mergedInto", STR("cus_"), COL_OPERATOR_CUSTOMER_GET_MERGED_INTO),
 		LISTING_CELL("externalId", TEXT, COL_CUSTOMER_EXTERNAL_ID),
 		LISTING_CELL("email", TEXT, COL_CUSTOMER_EMAIL),
 		LISTING_CELL("fullName", TEXT, COL_CUSTOMER_FULL_NAME),

@@ -537,7 +537,7 @@ customer_text(const struct row *r, int column)
 	    || column == COL_CUSTOMER_METADATA; /* NOT NULL in sql/migrate */
 
 	/* Rows of a create are those that were in its way. */
-	if (column == COL_CUSTOMER_EXTERNAL_ID && r->result->id == SQL_CUSTOMER_SETTLE)
+	if (column == COL_CUSTOMER_SETTLE_ASKED && r->result->id == SQL_CUSTOMER_SETTLE)
 		return fake.externals[r->n];
 	if (!given && next() & 1)
 		return STR_NONE;
@@ -650,9 +650,12 @@ row_time(const struct row *r UNUSED, int column UNUSED)
 }
 
 bool
-row_is_null(const struct row *r UNUSED, int column UNUSED)
+row_is_null(const struct row *r, int column)
 {
-	return next() & 1;
+	bool get = r->result->id == SQL_CUSTOMER_GET || r->result->id == SQL_CUSTOMER_GET_EXTERNAL;
+
+	/* Nobody was merged. */
+	return (get && column == COL_CUSTOMER_GET_MERGED_INTO) || (next() & 1);
 }
 
 size_t

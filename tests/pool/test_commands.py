@@ -591,7 +591,7 @@ def test_an_operator_sees_customers(db, place):
     found = json.loads(owner(db, "customer", "get", "own 1", "--json").stdout)
     assert [(row["environment"], row["externalId"], row["metadata"]) for row in found] == [("live", "own 1", {"a": 1}), ("sandbox", "own 1", {"a": 1})]
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
-    assert len(one.splitlines()) == 13 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
+    assert len(one.splitlines()) == 14 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
 
 

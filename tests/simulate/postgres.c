@@ -577,7 +577,7 @@ who_takes(const struct backend *b, int tenant, struct str external)
 }
 
 static void
-add_customer(PGresult *r, const struct fields *f, const bool *last)
+add_customer(PGresult *r, const struct fields *f, struct cell last)
 {
 	char        created[8], updated[8], revision[8];
 	struct cell cells[] = {
@@ -587,7 +587,7 @@ add_customer(PGresult *r, const struct fields *f, const bool *last)
 		cell_i64(created, (f->created_ms - POSTGRES_EPOCH_MS) * 1000),
 		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000), { NULL, 0 },
 		cell_i64(revision, f->revision),
-		last ? cell_bool(*last) : (struct cell) { NULL, 0 },
+		last, { NULL, 0 },
 	};
 
 	add_row(r, COUNTOF(cells), cells);
@@ -749,7 +749,7 @@ run_settle(struct run *r)
 		for (size_t k = 0; c && k < n; k++)
 			meant |= memcmp(seen(r->b, c)->id.b, ids[k].at, ID_BYTES) == 0;
 		if (c && (!meant || r->b->made == 0))
-			add_customer(r->result, seen(r->b, c), NULL);
+			add_customer(r->result, seen(r->b, c), externals[i]);
 	}
 	return DONE;
 }
@@ -768,7 +768,7 @@ run_update(struct run *r)
 	if (!c || r->b->replay)
 		return DONE;
 	if (r->m->id == SQL_CUSTOMER_FIND) {
-		add_customer(r->result, seen(r->b, c), NULL);
+		add_customer(r->result, seen(r->b, c), (struct cell) { NULL, 0 });
 		return DONE;
 	}
 	if (c->owner && c->owner != r->b) {
@@ -801,7 +801,7 @@ run_update(struct run *r)
 		put_text(f->name, text_of(r->m, 6));
 	f->updated_ms = number_at(r->m, 12) / 1000 + POSTGRES_EPOCH_MS;
 	f->revision++;
-	add_customer(r->result, f, &met);
+	add_customer(r->result, f, cell_bool(met));
 	return DONE;
 }
 
@@ -831,7 +831,7 @@ run_list(struct run *r)
 	}
 	qsort(rows, n, sizeof(rows[0]), newest_first);
 	for (size_t i = 0; i < n && i < most; i++)
-		add_customer(r->result, rows[i], NULL);
+		add_customer(r->result, rows[i], (struct cell) { NULL, 0 });
 	return DONE;
 }
 
@@ -975,7 +975,7 @@ run_get(struct run *r)
 	if (r->m->id == SQL_CUSTOMER_TAKEN && (r->b->replay || r->b->expected))
 		return DONE;
 	if (c)
-		add_customer(r->result, seen(r->b, c), NULL);
+		add_customer(r->result, seen(r->b, c), (struct cell) { NULL, 0 });
 	return DONE;
 }
 

@@ -3,6 +3,7 @@
 #include "call/idem.h"
 #include "call/reply.h"
 #include "call/revision.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/batch.h"
 #include "resource/customer/held.h"
 #include "resource/customer/life.h"
@@ -47,6 +48,7 @@ get(struct call *c)
 		return customer_as_of(c, as_of);
 	if ((e = customer_find(c, c->param[0], customer)) != ERR_OK)
 		return e;
+	alias_note(c, c->param[0], customer);
 	revision_tag(c, &customer_fields, customer, customer->beside);
 	if (revision_is_known(c))
 		return reply_not_modified(c);
@@ -226,6 +228,8 @@ static const struct route routes[] = {
 	    customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
 	    customer_restore },
+	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES, V_2026_08_27, alias_merge },
+	{ METHOD_POST,  "customers/{id}/unmerge", ROUTE_WRITES, V_2026_08_27, alias_unmerge },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
 	    V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,

@@ -1,5 +1,6 @@
 /* The fields of a customer: what each version takes and shows. */
 #include "base/limits.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/country.h"
 #include "resource/customer/customer.h"
 
@@ -77,6 +78,12 @@ static const struct field_in fields_in[] = {
 	    0, V_FIRST, V_ENDLESS, NULL },
 	{ "isActive", FIELD_IN(IS_ACTIVE, is_active), FIELD_BOOL, 0,
 	    0, V_LEGACY, V_2026_05_12, NULL },
+};
+
+static const struct field_in merge_in[] = {
+	{ "from", 0, offsetof(struct alias_asked, from), FIELD_TEXT,
+	    FIELD_NOT_EMPTY | FIELD_IDENTIFIES, CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_2026_08_27,
+	    V_ENDLESS, NULL },
 };
 
 /* ---- what goes out ---- */
@@ -200,4 +207,11 @@ const struct fields customer_fields = {
 	.parts = parts,
 	.revision_at = offsetof(struct customer, revision),
 	FIELD_TABLES,
+};
+
+const struct fields alias_fields = {
+	.in = merge_in,
+	.in_count = COUNTOF(merge_in),
+	.size = sizeof(struct alias_asked),
+	.given_at = offsetof(struct alias_asked, given),
 };

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "call/stored.h"
 #include "db/db.h"
-#include "resource/customer/customer.h"
+#include "resource/customer/alias.h"
 
 struct event {
 	struct id  id;           /* its last half is the number of the event */
@@ -178,5 +178,9 @@ customer_as_of(struct call *c, struct str text)
 	if (!row_bool(&row, COL_CUSTOMER_AS_OF_KNOWN))
 		return call_fail(c, ERR_HISTORY_NOT_KEPT, "asOf",
 		    "What the customer was at that time is not kept.");
+	alias_note(c, c->param[0], &(struct customer) {
+		.id = customer->id,
+		.external_id = row_text(&row, COL_CUSTOMER_AS_OF_EXTERNAL_ID_NOW),
+	});
 	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PAST);
 }

@@ -6,6 +6,7 @@
 #include "call/merge.h"
 #include "call/revision.h"
 #include "db/cell.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
@@ -54,7 +55,9 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
-_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read so");
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE
+	&& COL_CUSTOMER_GET_MERGED_INTO == COL_CUSTOMER_GET_EXTERNAL_MERGED_INTO,
+    "both are read so");
 
 enum err
 customer_read_found(struct call *c, struct tx *tx, struct customer *out)
@@ -72,6 +75,25 @@ customer_read_found(struct call *c, struct tx *tx, struct customer *out)
 	return ERR_OK;
 }
 
+/* The customer that the transaction finds, or the one whom its ids lead to. */
+static enum err
+follow(struct call *c, struct tx *tx, struct customer *out)
+{
+	enum err   e = customer_read_found(c, tx, out);
+	struct row row;
+	struct id  into;
+
+	if (e != ERR_OK)
+		return e;
+	row = tx_row(tx, READ_STEP, 0);
+	if (row_is_null(&row, COL_CUSTOMER_GET_MERGED_INTO))
+		return ERR_OK;
+	into = row_id(&row, COL_CUSTOMER_GET_MERGED_INTO);
+	*out = (struct customer) { .existing = false };
+	bind_id(call_read(c, tx, SQL_CUSTOMER_GET), &into);
+	return customer_read_found(c, tx, out);
+}
+
 enum err
 customer_find(struct call *c, struct str ref, struct customer *out)
 {
@@ -81,11 +103,11 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = customer_read_found(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = customer_read_found(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	return e;
 }
@@ -272,7 +294,7 @@ take_existing(const struct write *w, struct customer *customer)
 		struct row row = write_row(w, 1, i);
 		struct id  meant = customer->id;
 
-		if (!str_eq(row_text(&row, COL_CUSTOMER_EXTERNAL_ID), customer->external_id))
+		if (!str_eq(row_text(&row, COL_CUSTOMER_SETTLE_ASKED), customer->external_id))
 			continue;
 		stored_read(&row, &customer_fields, customer);
 		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
@@ -346,7 +368,7 @@ customer_look_many(struct call *c, struct customer *customers, size_t count,
 		return e;
 	for (size_t i = 0; i < tx_rows(&tx, READ_STEP); i++) {
 		struct row row = tx_row(&tx, READ_STEP, i);
-		struct str external_id = row_text(&row, COL_CUSTOMER_EXTERNAL_ID);
+		struct str external_id = row_text(&row, COL_CUSTOMER_KNOWN_ASKED);
 
 		for (size_t k = 0; k < count; k++) {
 			if (!str_eq(customers[k].external_id, external_id))
@@ -399,10 +421,12 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 }
 
 static enum err
-reply_updated(struct call *c, const struct customer *customer)
+reply_updated(struct call *c, const struct customer *change, const struct customer *customer)
 {
 	struct id *id = ARENA_NEW(c->arena, struct id, 1);
 
+	if (!(change->given & 1u << MEMBER_EXTERNAL_ID))
+		alias_note(c, c->param[0], customer);
 	*id = customer->id;
 	idem_about(c, id, 1);
 	revision_tag(c, &customer_fields, customer, STR_NONE);
@@ -424,7 +448,7 @@ make_updated(struct write *w, void *what)
 			  : !revision_matches(w->call, &customer_fields, customer))
 		return revision_refuse(w->call);
 	warn_of_id(w->call, change->external_id);
-	return reply_updated(w->call, customer);
+	return reply_updated(w->call, change, customer);
 }
 
 enum err
@@ -502,7 +526,7 @@ make_merged(struct write *w, void *what)
 	add_update(w, patch->ref, change, patch->now_ms);
 	apply(change, patch->now_ms, customer);
 	warn_of_id(c, change->external_id);
-	return reply_updated(c, customer);
+	return reply_updated(c, change, customer);
 }
 
 enum err
