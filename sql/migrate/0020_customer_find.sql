@@ -38,15 +38,16 @@ CREATE INDEX subscription_plan_customer ON subscription (environment_id, plan_id
 -- index and not two, and expressions instead of functions, because each costs a create more: an
 -- SQL function is planned anew for each statement.
 --
--- Of numbers in metadata PostgreSQL cannot hold those with four digits of exponent: they lose these
--- in the index, in a text too. What the index finds is looked at again.
+-- Of numbers in metadata PostgreSQL cannot hold those with four digits of exponent: they lose the
+-- exponent in the index, in a text too, but for what belongs to an escape (\ue123). What the index
+-- finds is looked at again.
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
 CREATE INDEX customer_search ON customer USING gin (
     uuid_send(environment_id),
     ((email_key || E'\n' || name_key || E'\n' || coalesce(lower(external_id COLLATE "default"), '')
       || E'\n' || coalesce(lower(tax_document), '')) COLLATE "C") gin_trgm_ops,
-    (regexp_replace(metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb) jsonb_path_ops);
+    (regexp_replace(metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb) jsonb_path_ops);
 
 -- No operator of such an index is leakproof, so the serving role cannot use it under its policy.
 -- customer_search() can: it runs as the owner, and this policy shows the owner all rows while it
@@ -80,7 +81,7 @@ DECLARE
     -- For each value two objects: it can be a text, or a number or boolean that is written so.
     m    jsonb[] := ARRAY(
              SELECT regexp_replace('{' || to_json(u.k) || ':' || o.v || '}',
-                                   '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+                                   '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                FROM (SELECT * FROM unnest(keys, vals) WITH ORDINALITY p (k, v, n)
                       ORDER BY length(p.v) DESC, p.n LIMIT 2) u,
                     LATERAL (VALUES (to_json(u.v)::text),
@@ -95,9 +96,9 @@ BEGIN
               AND (c.email_key || E'\n' || c.name_key || E'\n'
                    || coalesce(lower(c.external_id COLLATE "default"), '') || E'\n'
                    || coalesce(lower(c.tax_document), '')) COLLATE "C" LIKE w[1]
-              AND (regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+              AND (regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> m[1]
-                   OR regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+                   OR regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> m[2])
             LIMIT most;
     ELSIF w[1] IS NOT NULL THEN
@@ -116,13 +117,13 @@ BEGIN
     ELSIF m[1] IS NOT NULL THEN
         RETURN QUERY SELECT c.id FROM public.customer c
             WHERE uuid_send(c.environment_id) = here
-              AND (regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+              AND (regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> m[1]
-                   OR regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+                   OR regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> m[2])
-              AND (regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+              AND (regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> coalesce(m[3], m[1])
-                   OR regexp_replace(c.metadata::text, '[eE][-+]?[0-9]{4,}', 'e0', 'g')::jsonb
+                   OR regexp_replace(c.metadata::text, '(\\u\w{4})|e[-+]?\d{4,}', '\1', 'gi')::jsonb
                    @> coalesce(m[4], m[2]))
             LIMIT most;
     ELSE

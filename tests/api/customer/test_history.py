@@ -32,6 +32,12 @@ def as_of(client, some, time):
     return client.get(f"/customers/{escape(some)}?asOf={escape(time.replace('Z', '+00:00'))}")
 
 
+def rows(db, query, *values):
+    with db.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
+
+
 def numbers_of(db, customer, what="id"):
     with db.cursor() as cursor:
         cursor.execute(f"SELECT e.{what} FROM event e JOIN customer c ON c.id = e.customer_id WHERE c.external_id = %s ORDER BY e.id",
@@ -216,7 +222,7 @@ def chain(database, db, url):
     def verify(*more):
         arguments = ("history", "verify", "--org", organization.name, "--env", "live", *more)
         found = database.clientele(*arguments, "--json", check=False)
-        faults = [(fault["event"], fault["fault"].split(" ")[0]) for fault in json.loads(found.stdout)]
+        faults = [(fault["event"], fault["fault"].split(" ")[0]) for fault in json.loads(found.stdout or "[]")]
         return found.returncode, faults, lambda: database.clientele(*arguments, check=False).stdout
 
     it.verify = verify
@@ -317,6 +323,48 @@ def test_what_was_erased_leaves_the_chain_whole(chain, db):
     assert (code, faults) == (0, []) and "4 of the events are erased" in text()
     chain.client.patch("/customers/" + chain.customer["id"], {"fullName": "after"}).ok(200)
     assert chain.verify()[0] == 0
+
+
+def test_who_is_erased_leaves_a_chain_that_holds(chain, db):
+    other = chain.client.create(externalId=uid())
+    chain.client.call("DELETE", "/customers/" + chain.customer["id"]).ok(200)
+    (sealed,) = rows(db, "SELECT count(*), count(data), count(salt), count(seal), count(digest) FROM event WHERE id = ANY (%s)", chain.numbers)
+    assert sealed == (5, 0, 0, 4, 5)
+    code, faults, text = chain.verify()
+    assert (code, faults) == (0, []) and text().splitlines() == [
+        "2 customers, 7 events in their chains: all chains hold", "1 of the customers are erased: their chains end with that",
+        "4 of the events are erased: only the chain could be compared"]
+    code, faults, text = chain.verify("--customer", chain.customer["id"])
+    newest = scalar(db, "SELECT encode(digest, 'hex') FROM event WHERE id > %s AND type = 'customer.erased' ORDER BY id LIMIT 1", chain.numbers[4])
+    assert (code, faults) == (0, []) and text().splitlines()[-1] == "newest digest: " + newest
+    assert chain.verify("--customer", chain.customer["externalId"])[0] == 67
+    assert chain.verify("--customer", "cus_" + "0" * 21 + "1")[0] == 67
+    # A change to it is found as ever, and so is a row that was deleted without an erase.
+    execute(db, "UPDATE event SET source = 'x' WHERE id = %s", chain.numbers[2])
+    assert chain.verify()[:2] == (65, [(chain.events[2], "does")])
+    execute(db, "DELETE FROM customer WHERE external_id = %s", other["externalId"])
+    assert sorted(chain.verify()[1], key=str) == sorted([(chain.events[2], "does"), (None, "the")], key=str)
+
+
+def test_archiving_merging_and_their_undoing_are_in_the_chain(chain, db):
+    other = chain.client.create(externalId=uid())
+    for what in ("archive", "restore"):
+        chain.client.post(f"/customers/{chain.customer['id']}/{what}").ok(200)
+    time = history(chain.client, chain.customer["id"])[0][0]["createdAt"]
+    chain.client.post(f"/customers/{chain.customer['id']}/merge", {"from": other["id"]}).ok(200)
+    (merged, *_), _ = history(chain.client, other["externalId"])
+    number = scalar(db, "SELECT id::text FROM customer WHERE external_id = %s", other["externalId"])
+    assert (merged["type"], merged["data"], merged["before"], merged["erased"]) == ("customer.merged", {"from": number}, None, False)
+    assert merged["actor"]["type"] == "api_key" and merged["requestId"]
+    shown = as_of(chain.client, other["id"], time).ok(200)
+    assert shown.json["id"] == chain.customer["id"] == shown.header("Clientele-Merged")
+    assert as_of(chain.client, chain.customer["externalId"], time).header("Clientele-Merged") is None
+    assert chain.verify()[:2] == (0, [])
+    chain.client.post(f"/customers/{other['id']}/unmerge").ok(200)
+    assert [row["type"] for row in history(chain.client, other["id"])[0]] == ["customer.unmerged", "customer.created"]
+    assert chain.verify()[:2] == (0, [])
+    execute(db, "UPDATE event SET data = '{}' WHERE type = 'customer.unmerged' AND customer_id = %s", number)
+    assert [fault[1] for fault in chain.verify()[1]] == ["its"]
 
 
 def test_a_chain_begins_where_the_history_does(chain, db):
