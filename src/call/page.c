@@ -102,6 +102,12 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 		call_field(c, name, "must be true, false, 1 or 0");
 }
 
+static bool
+is_of_pages(struct str name)
+{
+	return str_is(name, "limit") || str_is(name, "cursor");
+}
+
 bool
 page_knows(const struct call *c, struct str name)
 {
@@ -112,8 +118,10 @@ page_knows(const struct call *c, struct str name)
 	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
 		if (str_is(name, of_files[i]))
 			return true;
+	if (c->route->flags & ROUTE_AS_OF)
+		return c->version >= V_2026_08_27 && str_is(name, "asOf");
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
-		return false;
+		return c->route->flags & ROUTE_EVENTS && is_of_pages(name);
 	rows = rows_of(c, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct list_filter *filter = &rows[i];
@@ -128,7 +136,7 @@ page_knows(const struct call *c, struct str name)
 		if (version_has(c->version, filter->since, filter->until) && has_key(filter, name))
 			return true;
 	}
-	return c->route->flags & ROUTE_LIST && (str_is(name, "limit") || str_is(name, "cursor"));
+	return c->route->flags & ROUTE_LIST && is_of_pages(name);
 }
 
 struct str

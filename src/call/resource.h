@@ -39,6 +39,8 @@ enum route_flags {
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
 	ROUTE_ASKS = 512, /* changes nothing, though it is no GET: it needs to read only */
 	ROUTE_ALL = 1024, /* no permission is enough but all of them */
+	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */
+	ROUTE_EVENTS = 8192, /* takes limit and cursor, and no filters of its resource */
 };
 
 /*

@@ -73,6 +73,8 @@ TEXTS = [
     '{"s":"%00%0a"}',
     '{"s":"\\\\0"}',
     '{"s":"\\\\u0000"}',
+    # what looks like a large exponent and is part of an escape
+    '{"s":"\\ue1234 \\u9e12345 \\uE00012 \\\\ue12345 \\ud83d\\ude001234","n":1e-9999}',
     '{"s":"{\\"a\\":1}"}',
     '{"s":"]]>"}',
     '{"s":"${jndi:x}"}',
