@@ -35,9 +35,9 @@ CREATE INDEX subscription_plan_customer ON subscription (environment_id, plan_id
 
 -- Metadata as the index has them. Some numbers PostgreSQL cannot hold outside of json: those lose
 -- exponents of four digits, and what is behind the first twenty of hundreds of digits. Texts stay,
--- whatever is in them. What the index finds is looked at again. In PL/pgSQL, because an SQL function
--- is planned anew for each statement; and the first expression, which costs a fortieth of the
--- second, is enough for nearly all.
+-- whatever is in them. What the index finds is looked at again. In PL/pgSQL, because an SQL
+-- function is planned anew for each statement; and the first expression, which costs a fortieth of
+-- the second, is enough for nearly all.
 CREATE FUNCTION customer_terms(metadata text) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
