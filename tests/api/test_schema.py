@@ -45,9 +45,9 @@ class Changed:
         return [name for name, in self.execute(f"""
             SELECT a.attname FROM pg_attribute a WHERE a.attrelid = '{table}'::regclass AND a.atttypid = 'text'::regtype AND a.attnum > 0
                AND NOT a.attisdropped AND a.attgenerated = '' AND NOT EXISTS (
-                   SELECT FROM pg_depend d JOIN pg_attribute g ON g.attrelid = d.objid AND g.attnum = d.objsubid
-                    WHERE d.classid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-                      AND g.attrelid = a.attrelid AND g.attgenerated <> '')
+                   SELECT FROM pg_attrdef x JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = x.oid
+                                            JOIN pg_attribute g ON g.attrelid = x.adrelid AND g.attnum = x.adnum
+                    WHERE x.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND g.attgenerated <> '')
              ORDER BY a.attnum""")]
 
     def check(self):

@@ -285,9 +285,8 @@ def test_the_number_limit_is_metadata_not_the_value(live):
 
 
 @pytest.mark.parametrize("text", [
-    '{"a":"\\ud83d\\ude000000"}', '{"a":"\\u00e90000"}', '{"n":1e9999}', '{"n":-2.5E-99999}', '{"n":0.' + "1" * 16000 + '}',
-    '{"n":' + "7" * 16000 + 'e99}', '{"n":3.' + "0" * 15000 + '1e-99}'
-], ids=range(7))
+    '{"a":"\\ud83d\\ude000000"}', '{"a":"\\u00e90000"}', '{"n":1e9999}', '{"n":-2.5E-99999}', '{"n":9e999,"m":' + "7" * 60 + 'e999}'
+], ids=range(5))
 def test_what_no_index_could_hold_comes_back_unchanged(live, text):
     """Their texts and numbers are those that a search in metadata takes apart."""
     own = uid()
