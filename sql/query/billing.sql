@@ -87,8 +87,8 @@
 
 -- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
 -- whether it has failed before, how many there are, and others: the sessions of this role in
--- this database that PostgreSQL is working for at this moment, as often as there are clerks. Clerks give
--- way to requests, and not to each other. Then it notes the rows.
+-- this database that PostgreSQL is working for at this moment, as often as there are clerks. Clerks
+-- give way to requests, and not to each other. Then it notes the rows.
 \set has_failed 'EXISTS (SELECT FROM billing_failure f'
 \set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
 \set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
