@@ -86,9 +86,9 @@
 \set noted_customer 'nullif(current_setting(''app.customer'', true), '''')::uuid'
 
 -- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
--- whether it has failed before, how many there are, and others: the sessions of this role that
--- PostgreSQL is working for at this moment, as often as there are clerks among them. Clerks give
--- way to requests, and not to each other. Then it notes the rows.
+-- whether it has failed before, how many there are, and others: the sessions of this role in
+-- this database that PostgreSQL is working for at this moment, as often as there are clerks. Clerks
+-- give way to requests, and not to each other. Then it notes the rows.
 \set has_failed 'EXISTS (SELECT FROM billing_failure f'
 \set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
 \set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
@@ -100,7 +100,8 @@
 \set claimed :claimed ' AND a.application_name <> ''clientele clerk'')'
 \set claimed :claimed ' * greatest(1, count(*) FILTER ('
 \set claimed :claimed 'WHERE a.application_name = ''clientele clerk''))'
-\set claimed :claimed ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'') AS others'
+\set claimed :claimed ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'' AND a.datid ='
+\set claimed :claimed ' (SELECT m.datid FROM pg_stat_get_activity(pg_backend_pid()) m)) AS others'
 \set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
 \set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
 \set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
