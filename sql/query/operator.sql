@@ -39,6 +39,13 @@ SELECT $1::uuid, $2::uuid, i.id, i.billing_interval, i.price, $6::bigint, i.n = 
   FROM unnest($3::uuid[], $4::text[], $5::bigint[]) WITH ORDINALITY
        AS i (id, billing_interval, price, n);
 
+-- name: operator_subscription_get
+-- out: :life_columns
+-- With what only an operator sees: what is due next. $1 environment, $2 id.
+SELECT :life_columns
+  FROM :life_from CROSS JOIN :today
+ WHERE s.environment_id = $1::uuid AND s.id = $2::uuid;
+
 -- name: operator_history_verify
 -- out: id events chained erased fault event head gone
 -- Whether the chains of customers hold (sql/migrate: history), in the order of their ids, also of

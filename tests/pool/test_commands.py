@@ -265,7 +265,7 @@ def test_tenants_text_cannot_command_a_terminal(db):
         cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
     of_it = ["--org", "hos\x1btile", "--env", "live"]
     for arguments, lines in ((["key", "list"], 1), (["org", "list"], 1), (["customer", "count"], 1), (["customer", "list", *of_it], 1),
-                             (["customer", "get", HOSTILE, *of_it], 13), (["plan", "list", *of_it], 1)):
+                             (["customer", "get", HOSTILE, *of_it], 14), (["plan", "list", *of_it], 1)):
         table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
         rows = json.loads(text)
         assert len(rows) and len(table.splitlines()) == (len(rows) + 1 if lines == 1 else lines) and text.count("\n") == 1
@@ -375,6 +375,8 @@ def fill(db, org):
             cursor.execute("INSERT INTO event (environment_id, type, customer_id) VALUES (%s, 'x', gen_random_uuid())", (environment,))
             cursor.execute("INSERT INTO invoice_party (environment_id, invoice_id, email, issued_at) "
                            "VALUES (%s, gen_random_uuid(), 'a@b.co', now())", (environment,))
+            cursor.execute("INSERT INTO customer_merge (environment_id, customer_id, into_id, merged_at, credit, subscriptions, others) "
+                           "VALUES (%s, gen_random_uuid(), gen_random_uuid(), now(), 0, '{}', '{}')", (environment,))
             cursor.execute("INSERT INTO import (environment_id, id, digest, lines, bytes, line) "
                            "VALUES (%s, gen_random_uuid(), sha256('x'), 1, 1, 1)", (environment,))
             cursor.execute("INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed) "
