@@ -102,16 +102,32 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 		call_field(c, name, "must be true, false, 1 or 0");
 }
 
+/* Of the call's route, whatever its resource has. */
+static bool
+is_own(const struct call *c, struct str name)
+{
+	static const struct {
+		unsigned    flag;
+		const char *name;
+	} own[] = {
+		{ ROUTE_FILE | ROUTE_GROUPS, "limit" }, { ROUTE_FILE | ROUTE_GROUPS, "cursor" },
+		{ ROUTE_FILE, "format" }, { ROUTE_FILE, "neutralise" }, { ROUTE_GROUPS, "by" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(own); i++)
+		if (c->route->flags & own[i].flag && str_is(name, own[i].name))
+			return true;
+	return false;
+}
+
 bool
 page_knows(const struct call *c, struct str name)
 {
-	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
 	const struct list_filter *rows;
 	size_t                    count;
 
-	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
-		if (str_is(name, of_files[i]))
-			return true;
+	if (is_own(c, name))
+		return true;
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
 		return false;
 	rows = rows_of(c, &count);
@@ -135,4 +151,34 @@ struct str
 page_cursor(struct call *c, const struct id *last)
 {
 	return id_prefixed(PAGE_CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+}
+
+struct str
+page_pack(struct call *c, struct str bytes)
+{
+	char *text = ARENA_NEW(c->arena, char, PAGE_CURSOR_PREFIX.len + 2 * bytes.len);
+	char *end = str_put_hex(str_put(text, PAGE_CURSOR_PREFIX), bytes.ptr, bytes.len);
+
+	return (struct str) { text, (size_t)(end - text) };
+}
+
+struct str
+page_unpack(struct call *c, struct str cursor)
+{
+	char *bytes = ARENA_NEW(c->arena, char, cursor.len / 2 + 1);
+
+	if (!str_starts(cursor, PAGE_CURSOR_PREFIX))
+		return STR_NONE;
+	cursor.ptr += PAGE_CURSOR_PREFIX.len;
+	cursor.len -= PAGE_CURSOR_PREFIX.len;
+	if (cursor.len % 2)
+		return STR_NONE;
+	for (size_t i = 0; i < cursor.len; i += 2) {
+		int high = str_hex_digit(cursor.ptr[i]), low = str_hex_digit(cursor.ptr[i + 1]);
+
+		if (high < 0 || low < 0)
+			return STR_NONE;
+		bytes[i / 2] = (char)(high << 4 | low);
+	}
+	return (struct str) { bytes, cursor.len / 2 };
 }
