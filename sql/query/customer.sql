@@ -7,6 +7,9 @@
 \set forget :forget ' AND id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1'
 \set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', histories AS (UPDATE event e SET data = NULL, salt = NULL'
+\set forget :forget ' WHERE e.environment_id = $1'
+\set forget :forget ' AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it)) AND e.seal IS NOT NULL)'
 \set customer_columns 'c.id, c.external_id, c.email, c.full_name, c.tax_document, c.address'
 \set customer_columns :customer_columns ', c.timezone, c.metadata, c.is_active'
 \set customer_columns :customer_columns ', c.created_at, c.updated_at, c.archived_at, c.revision'
@@ -20,6 +23,8 @@
 \set live_from :live_from ' JOIN plan p ON p.environment_id = s.environment_id AND p.id = s.plan_id'
 \set live_from :live_from ' WHERE s.status <> ''canceled'') l'
 \set live_from :live_from ' ON l.environment_id = c.environment_id AND l.customer_id = c.id'
+-- What an event says beside before and after.
+\set told 'CASE WHEN e.seal IS NULL OR e.type <> ''customer.updated'' THEN e.data END'
 \set matches '($4::boolean IS NULL OR c.is_active = $4) AND ($5::text IS NULL'
 \set matches :matches ' OR position(lower($5) IN lower(c.email)) > 0'
 \set matches :matches ' OR position(lower($5) IN lower(c.full_name)) > 0'
@@ -122,18 +127,20 @@ SELECT :customer_columns
 -- out: made
 -- One new customer with its event, unless its external id is taken.
 -- $1 environment, $2 time, $3 id, $4 external id, $5 email, $6 full name, $7 tax document,
--- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active.
+-- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active, $13 digest of the event.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
-                          address_id, timezone, metadata, is_active, created_at, updated_at)
+                          address_id, timezone, metadata, is_active, created_at, updated_at,
+                          history)
     SELECT $1::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::json, $9::uuid,
-           $10::text, $11::json, $12::boolean, $2::timestamptz, $2
+           $10::text, $11::json, $12::boolean, $2::timestamptz, $2,
+           $13::bytea
      WHERE :first_time
     ON CONFLICT (environment_id, external_id) DO NOTHING
-    RETURNING id
+    RETURNING id, history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.created', made.id FROM made
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.created', made.id, $2, made.history FROM made
 )
 SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made FROM made;
 
@@ -155,26 +162,28 @@ SELECT :customer_columns
 
 -- name: customer_create_many
 -- out: ids
--- Several new customers with their events; returns the ids of those that were made. $3 to $12 are
+-- Several new customers with their events; returns the ids of those that were made. $3 to $13 are
 -- those of customer_create, as arrays of equal length (which would cost 13 % more for one row).
 -- Rows are locked in the order of their external ids, the same in every request, so batches cannot
 -- deadlock.
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
-                          address_id, timezone, metadata, is_active, created_at, updated_at)
+                          address_id, timezone, metadata, is_active, created_at, updated_at,
+                          history)
     SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
-           i.address_id, i.timezone, i.metadata, i.is_active, $2::timestamptz, $2
+           i.address_id, i.timezone, i.metadata, i.is_active, $2::timestamptz, $2,
+           i.history
       FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
-                  $9::uuid[], $10::text[], $11::json[], $12::boolean[])
+                  $9::uuid[], $10::text[], $11::json[], $12::boolean[], $13::bytea[])
            AS i (id, external_id, email, full_name, tax_document, address, address_id, timezone,
-                 metadata, is_active)
+                 metadata, is_active, history)
      WHERE :first_time
      ORDER BY i.external_id COLLATE "C"
     ON CONFLICT (environment_id, external_id) DO NOTHING
-    RETURNING id
+    RETURNING id, history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.created', made.id FROM made
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.created', made.id, $2, made.history FROM made
 )
 SELECT array_agg(made.id) AS ids, set_config('app.made', count(*)::text, true) FROM made;
 
@@ -214,9 +223,9 @@ SELECT :customer_columns, p.external_id AS asked
 -- out: :customer_columns met
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
 -- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time, $14 and $15 the
--- ids and revisions of which the customer must have a pair, or NULL. No row: there is no such
--- customer, and nothing was written. met is false: it has none of the pairs, and nothing was
--- written. Nor is anything if the given values are those that it has.
+-- ids and revisions of which the customer must have a pair, or NULL; $16 salt of the event. No row:
+-- there is no such customer. met is false: it has none of the pairs. In both cases nothing was
+-- written; nor is anything if the given values are those that it has.
 WITH found AS (
     SELECT :customer_columns
          , $14::uuid[] IS NULL
@@ -235,6 +244,11 @@ WITH found AS (
            + CASE WHEN $4 & 64 <> 0 AND c.metadata::text <> $11::json::text THEN 64 ELSE 0 END
            + CASE WHEN $4 & 128 <> 0 AND c.is_active <> $12::boolean THEN 128 ELSE 0 END
            AS differs
+           -- A later one than before, so that each change has a time of its own. Requests at the
+           -- same moment and hosts a moment apart do not set it back; what lies further ahead is of
+           -- a clock that was wrong.
+         , CASE WHEN c.updated_at >= $13::timestamptz AND c.updated_at < $13 + interval '5 s'
+                THEN c.updated_at + interval '1 ms' ELSE $13 END AS changed_at
       FROM customer c
      WHERE :first_time AND c.environment_id = $1::uuid
        -- A subselect: row-level security keeps a bare COALESCE from being an index condition.
@@ -244,6 +258,14 @@ WITH found AS (
                (SELECT coalesce(p.merged_into, p.id) FROM customer p
                  WHERE p.environment_id = $1 AND p.external_id = $3::text)))
        FOR NO KEY UPDATE OF c
+), told AS (
+    SELECT f.id, customer_change(f.differs, f.external_id, $5, f.email, $6, f.full_name, $7,
+                                 f.tax_document, $8, f.address, $9, f.timezone, $10, f.metadata,
+                                 $11, f.is_active, $12) AS content
+      FROM found f
+     WHERE f.met AND f.differs <> 0
+), sealed AS (
+    SELECT t.id, t.content, history_seal($16::bytea, t.content) AS seal FROM told t
 ), changed AS (
     UPDATE customer c
        SET external_id  = CASE WHEN f.differs & 1 <> 0 THEN $5 ELSE c.external_id END,
@@ -254,18 +276,18 @@ WITH found AS (
            timezone     = CASE WHEN f.differs & 32 <> 0 THEN $10 ELSE c.timezone END,
            metadata     = CASE WHEN f.differs & 64 <> 0 THEN $11 ELSE c.metadata END,
            is_active    = CASE WHEN f.differs & 128 <> 0 THEN $12 ELSE c.is_active END,
-           -- Requests at the same moment and hosts a moment apart do not set it back; what lies
-           -- further ahead is of a clock that was wrong.
-           updated_at   = CASE WHEN c.updated_at > $13::timestamptz
-                                AND c.updated_at < $13 + interval '5 s'
-                               THEN c.updated_at ELSE $13 END,
-           revision     = c.revision + 1
-      FROM found f
-     WHERE f.met AND f.differs <> 0 AND c.environment_id = $1 AND c.id = f.id
-    RETURNING :customer_columns
+           updated_at   = f.changed_at,
+           revision     = c.revision + 1,
+           history      = history_digest(c.history, c.id, 'customer.updated', f.changed_at,
+                                         app_source(), s.seal)
+      FROM found f JOIN sealed s ON s.id = f.id
+     WHERE c.environment_id = $1 AND c.id = f.id
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.updated', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1::uuid, 'customer.updated', c.id, c.updated_at, s.content::json, $16, s.seal,
+           c.history
+      FROM changed c JOIN sealed s ON s.id = c.id
 )
 SELECT :customer_columns, true AS met FROM changed c
 UNION ALL
@@ -299,13 +321,31 @@ SELECT :customer_columns
              WHERE p.environment_id = $1 AND p.external_id = $3::text)))
    FOR KEY SHARE OF c;
 
+-- name: customer_there
+-- Whether there is one, for what only reads. As customer_find, without its lock.
+SELECT
+  FROM customer c
+ WHERE c.environment_id = $1::uuid
+   AND c.id = (SELECT coalesce(
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $2::uuid),
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $3::text)));
+
 -- name: customer_seize
--- out: id
+-- out: id met
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
--- id or NULL, $3 external id; a public id wins.
-SELECT c.id, set_config('app.customer', c.id::text, true)
+-- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update: when
+-- met is false nobody is noted, and what comes after this does nothing.
+SELECT c.id, m.met,
+       -- Once more after a wait, when it may have another outcome: so it is set in both cases.
+       set_config('app.customer', CASE WHEN m.met THEN c.id::text ELSE '' END, true)
   FROM customer c
+ CROSS JOIN LATERAL (SELECT $4::uuid[] IS NULL
+                            OR (c.id, c.revision) IN (SELECT r.id, r.revision
+                                                        FROM unnest($4, $5::bigint[])
+                                                             r (id, revision)) AS met) m
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
@@ -321,16 +361,17 @@ SELECT c.id, set_config('app.customer', c.id::text, true)
 -- as before. $1 environment, $2 time.
 WITH changed AS (
     UPDATE customer c
-       SET archived_at = $2::timestamptz, revision = c.revision + 1
+       SET archived_at = $2::timestamptz, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.archived', $2, app_source(), NULL)
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
        AND c.archived_at IS NULL
        AND NOT EXISTS (SELECT FROM subscription s
                         WHERE s.environment_id = $1 AND s.customer_id = c.id
                           AND s.status <> 'canceled')
-    RETURNING :customer_columns
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.archived', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.archived', c.id, $2, c.history FROM changed c
 )
 SELECT :customer_columns
   FROM changed c
@@ -345,13 +386,16 @@ SELECT :customer_columns
 -- The customer who was locked is not archived any more. $1 environment.
 WITH changed AS (
     UPDATE customer c
-       SET archived_at = NULL, revision = c.revision + 1
+       SET archived_at = NULL, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.restored',
+                                    date_trunc('milliseconds', now()), app_source(), NULL)
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = (SELECT :noted_customer)
        AND c.archived_at IS NOT NULL
-    RETURNING :customer_columns
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.restored', c.id FROM changed c
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.restored', c.id, date_trunc('milliseconds', now()), c.history
+      FROM changed c
 )
 SELECT :customer_columns
   FROM changed c
@@ -368,17 +412,21 @@ SELECT :customer_columns
 -- $2 the customer's id, $3 for how many ms after an invoice was issued what was printed on it is
 -- kept (0: not at all).
 WITH it AS MATERIALIZED (
-    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id] AS texts
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id] AS texts, c.history,
+           date_trunc('milliseconds', now()) AS at
       FROM customer c
      WHERE :first_time AND c.environment_id = $1::uuid AND c.id = $2::uuid
      UNION ALL
-    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id]
+    SELECT c.id, ARRAY[c.email, c.full_name, c.tax_document, c.external_id], c.history,
+           date_trunc('milliseconds', now())
       FROM customer c
      WHERE :first_time AND c.environment_id = $1 AND c.merged_into = $2
 ) :forget
 , reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1, 'customer.erased', it.id FROM it
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1, 'customer.erased', it.id, it.at,
+           history_digest(it.history, it.id, 'customer.erased', it.at, app_source(), NULL)
+      FROM it
 )
 SELECT it.id FROM it WHERE it.id = $2;
 
@@ -427,8 +475,15 @@ SELECT :customer_columns:live
        coalesce((SELECT json_agg(json_build_object(
                     'type', e.type, 'createdAt', app_iso(e.created_at),
                     'subscriptionId', app_ref('sub_', e.subscription_id),
-                    'invoiceId', app_ref('inv_', e.invoice_id), 'data', e.data) ORDER BY e.id)
-                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id, x.data
+                    'invoiceId', app_ref('inv_', e.invoice_id),
+                    'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
+                                  ELSE e.actor END,
+                    'requestId', nullif(split_part(e.source, ' ', 2), ''),
+                    'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
+                    'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
+                    'data', :told) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id,
+                                x.data, x.seal, x.source, split_part(x.source, ' ', 1) AS actor
                            FROM event x
                           WHERE x.environment_id = $1 AND x.customer_id = c.id
                           ORDER BY x.id DESC
@@ -463,6 +518,100 @@ SELECT :customer_columns, c.address_id, b.until
  ORDER BY c.id
  LIMIT $4::bigint;
 
+-- name: customer_as_of
+-- out: :customer_columns external_id_now known
+-- The customer as it was at a time: as it is now, with the changes after that time undone. It looks
+-- at all of these. known is false when one of them does not say what was before: it is older than
+-- the history, or its content was erased. $1 environment, $2 public id or NULL, $3 external id, as
+-- customer_find has them; $4 time.
+WITH found AS (
+    SELECT :customer_columns
+      FROM customer c
+     WHERE c.environment_id = $1::uuid
+       AND c.id = (SELECT coalesce(
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                 WHERE p.environment_id = $1 AND p.id = $2::uuid),
+               (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                 WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+), changes AS MATERIALIZED (
+    SELECT e.id, e.created_at, e.data
+      FROM event e
+     WHERE e.environment_id = $1 AND e.customer_id = (SELECT f.id FROM found f)
+       AND e.type = 'customer.updated'
+), undone AS MATERIALIZED (
+    SELECT DISTINCT ON (b.key) b.key, b.value
+      FROM changes l, json_each(l.data->'before') b
+     WHERE l.created_at > $4::timestamptz
+     ORDER BY b.key, l.id
+)
+SELECT c.id
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'externalId'),
+                to_json(c.external_id)) #>> '{}' AS external_id
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'email'),
+                to_json(c.email)) #>> '{}' AS email
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'fullName'),
+                to_json(c.full_name)) #>> '{}' AS full_name
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'taxDocument'),
+                to_json(c.tax_document)) #>> '{}' AS tax_document
+     , nullif(coalesce((SELECT u.value FROM undone u WHERE u.key = 'address'),
+                       c.address)::text, 'null')::json AS address
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'timezone'),
+                to_json(c.timezone)) #>> '{}' AS timezone
+     , coalesce((SELECT u.value FROM undone u WHERE u.key = 'metadata'), c.metadata) AS metadata
+     , (coalesce((SELECT u.value FROM undone u WHERE u.key = 'isActive'),
+                 to_json(c.is_active)) #>> '{}')::boolean AS is_active
+     , c.created_at
+     , CASE WHEN EXISTS (SELECT FROM changes l WHERE l.created_at > $4)
+            THEN coalesce((SELECT max(l.created_at) FROM changes l WHERE l.created_at <= $4),
+                          c.created_at)
+            ELSE c.updated_at END AS updated_at
+     , CASE WHEN m.type IS NULL THEN CASE WHEN c.archived_at <= $4 THEN c.archived_at END
+            WHEN m.type = 'customer.archived' AND m.created_at <= $4 THEN m.created_at
+            END AS archived_at
+     , c.revision, c.external_id AS external_id_now
+     -- One that is restored after that time, and whom no event had archived, came so from a file.
+     , NOT EXISTS (SELECT FROM changes l WHERE l.created_at > $4 AND l.data IS NULL)
+       AND (m.type IS DISTINCT FROM 'customer.restored' OR m.created_at <= $4) AS known
+  FROM found c
+  LEFT JOIN LATERAL (
+       -- The last one up to that time, or else the first one after it.
+       SELECT e.type, e.created_at
+         FROM event e
+        WHERE e.environment_id = $1 AND e.customer_id = c.id
+          AND e.type IN ('customer.archived', 'customer.restored')
+        ORDER BY e.created_at > $4, CASE WHEN e.created_at > $4 THEN e.id ELSE -e.id END
+        LIMIT 1) m ON true;
+
+-- name: customer_history
+-- out: id type created_at actor actor_name request before after subscription_id invoice_id data
+-- out: erased
+-- One page of what happened to a customer, newest first. An event's number stands in the last half
+-- of an id. $1 environment, $2 id of the last row before the page, $3 rows, $4 public id or NULL,
+-- $5 external id.
+SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
+       split_part(e.source, ' ', 1) AS actor, k.name AS actor_name,
+       nullif(split_part(e.source, ' ', 2), '') AS request,
+       CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END AS before,
+       CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,
+       e.subscription_id, e.invoice_id,
+       :told AS data,
+       e.seal IS NOT NULL AND e.data IS NULL AS erased
+  FROM event e
+  LEFT JOIN api_key k
+    ON k.environment_id = $1
+   AND k.id = CASE WHEN length(split_part(e.source, ' ', 1)) = 36
+                   THEN split_part(e.source, ' ', 1)::uuid END
+ WHERE e.environment_id = $1::uuid
+   AND e.customer_id = (SELECT coalesce(
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.id = $4::uuid),
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
+             WHERE p.environment_id = $1 AND p.external_id = $5::text)))
+   AND e.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
+                      & 9223372036854775807)
+ ORDER BY e.id DESC
+ LIMIT $3::bigint;
+
 -- name: customer_import
 -- out: made
 -- Lines of a file as new customers with their events, but those whose external id is taken; returns
@@ -473,10 +622,11 @@ SELECT :customer_columns, c.address_id, b.until
 WITH made AS (
     INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
                           timezone, metadata, is_active, address_id, created_at, updated_at,
-                          archived_at)
+                          archived_at, history)
     SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
            i.timezone, i.metadata, i.is_active, i.address_id, i.created_at, i.updated_at,
-           i.archived_at
+           i.archived_at, history_digest(NULL, i.id, 'customer.created',
+                                         date_trunc('milliseconds', now()), app_source(), NULL)
       FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS external_id,
                    unnest($4::text[]) AS email, unnest($5::text[]) AS full_name,
                    unnest($6::text[]) AS tax_document, unnest($7::json[]) AS address,
@@ -487,45 +637,82 @@ WITH made AS (
                    unnest($14::timestamptz[]) AS archived_at) i
      ORDER BY i.external_id COLLATE "C"
     ON CONFLICT (environment_id, external_id) DO NOTHING
-    RETURNING id
+    RETURNING id, history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.created', made.id FROM made
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest)
+    SELECT $1::uuid, 'customer.created', made.id, date_trunc('milliseconds', now()), made.history
+      FROM made
 )
 SELECT count(*) AS made, set_config('app.made', count(*)::text, true) FROM made;
 
 -- name: customer_import_update
 -- out: nth
--- After customer_import: sets what those lines give whose external id others have. Returns which
--- lines changed something, in their order. $1 environment, $2 time, $3 to $11 are $2 to $10 of
--- customer_import, $12 what each line gives, as $4 of customer_update.
-WITH changed AS (
-    UPDATE customer c
-       SET email        = CASE WHEN i.given & 2 <> 0 THEN i.email ELSE c.email END,
-           full_name    = CASE WHEN i.given & 4 <> 0 THEN i.full_name ELSE c.full_name END,
-           tax_document = CASE WHEN i.given & 8 <> 0 THEN i.tax_document ELSE c.tax_document END,
-           address      = CASE WHEN i.given & 16 <> 0 THEN i.address ELSE c.address END,
-           timezone     = CASE WHEN i.given & 32 <> 0 THEN i.timezone ELSE c.timezone END,
-           metadata     = CASE WHEN i.given & 64 <> 0 THEN i.metadata ELSE c.metadata END,
-           is_active    = CASE WHEN i.given & 128 <> 0 THEN i.is_active ELSE c.is_active END,
-           updated_at   = greatest(c.updated_at, $2::timestamptz),
-           revision     = c.revision + 1
+-- After customer_import: sets what those lines give whose external id others have, as
+-- customer_update does. Returns which lines changed something, in their order. $1 environment, $2
+-- time, $3 to $11 are $2 to $10 of customer_import, $12 what each line gives, as $4 of
+-- customer_update.
+WITH found AS (
+    SELECT c.id, i.nth, c.external_id,
+           c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active,
+           i.email AS new_email, i.full_name AS new_full_name, i.tax_document AS new_tax_document,
+           i.address AS new_address, i.timezone AS new_timezone, i.metadata AS new_metadata,
+           i.is_active AS new_is_active,
+           CASE WHEN i.given & 2 <> 0 AND i.email <> c.email THEN 2 ELSE 0 END
+           + CASE WHEN i.given & 4 <> 0 AND i.full_name IS DISTINCT FROM c.full_name
+                  THEN 4 ELSE 0 END
+           + CASE WHEN i.given & 8 <> 0 AND i.tax_document IS DISTINCT FROM c.tax_document
+                  THEN 8 ELSE 0 END
+           + CASE WHEN i.given & 16 <> 0 AND i.address::text IS DISTINCT FROM c.address::text
+                  THEN 16 ELSE 0 END
+           + CASE WHEN i.given & 32 <> 0 AND i.timezone <> c.timezone THEN 32 ELSE 0 END
+           + CASE WHEN i.given & 64 <> 0 AND i.metadata::text <> c.metadata::text
+                  THEN 64 ELSE 0 END
+           + CASE WHEN i.given & 128 <> 0 AND i.is_active <> c.is_active THEN 128 ELSE 0 END
+           AS differs,
+           -- Never set back: what a line says may lie ahead.
+           CASE WHEN c.updated_at >= $2::timestamptz THEN c.updated_at + interval '1 ms'
+                ELSE $2 END AS changed_at
       FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
                   $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
            AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
                  is_active, given, nth)
-     WHERE c.environment_id = $1::uuid AND c.external_id = i.external_id AND c.id <> i.id
-       AND (i.given & 2 <> 0 AND i.email <> c.email
-            OR i.given & 4 <> 0 AND i.full_name IS DISTINCT FROM c.full_name
-            OR i.given & 8 <> 0 AND i.tax_document IS DISTINCT FROM c.tax_document
-            OR i.given & 16 <> 0 AND i.address::text IS DISTINCT FROM c.address::text
-            OR i.given & 32 <> 0 AND i.timezone <> c.timezone
-            OR i.given & 64 <> 0 AND i.metadata::text <> c.metadata::text
-            OR i.given & 128 <> 0 AND i.is_active <> c.is_active)
-    RETURNING c.id, i.nth
+      JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
+                     AND c.id <> i.id
+     ORDER BY c.external_id
+       FOR NO KEY UPDATE OF c
+), told AS (
+    SELECT f.id, uuid_send(gen_random_uuid()) AS salt
+         , customer_change(f.differs, f.external_id, f.external_id, f.email, f.new_email,
+                           f.full_name, f.new_full_name, f.tax_document, f.new_tax_document,
+                           f.address, f.new_address, f.timezone, f.new_timezone, f.metadata,
+                           f.new_metadata, f.is_active, f.new_is_active) AS content
+      FROM found f
+     WHERE f.differs <> 0
+), sealed AS (
+    SELECT t.id, t.salt, t.content, history_seal(t.salt, t.content) AS seal FROM told t
+), changed AS (
+    UPDATE customer c
+       SET email        = CASE WHEN f.differs & 2 <> 0 THEN f.new_email ELSE c.email END,
+           full_name    = CASE WHEN f.differs & 4 <> 0 THEN f.new_full_name ELSE c.full_name END,
+           tax_document = CASE WHEN f.differs & 8 <> 0 THEN f.new_tax_document
+                               ELSE c.tax_document END,
+           address      = CASE WHEN f.differs & 16 <> 0 THEN f.new_address ELSE c.address END,
+           timezone     = CASE WHEN f.differs & 32 <> 0 THEN f.new_timezone ELSE c.timezone END,
+           metadata     = CASE WHEN f.differs & 64 <> 0 THEN f.new_metadata ELSE c.metadata END,
+           is_active    = CASE WHEN f.differs & 128 <> 0 THEN f.new_is_active
+                               ELSE c.is_active END,
+           updated_at   = f.changed_at,
+           revision     = c.revision + 1,
+           history      = history_digest(c.history, c.id, 'customer.updated', f.changed_at,
+                                         app_source(), s.seal)
+      FROM found f JOIN sealed s ON s.id = f.id
+     WHERE c.environment_id = $1 AND c.id = f.id
+    RETURNING c.id, c.updated_at, c.history, f.nth
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id)
-    SELECT $1::uuid, 'customer.updated', changed.id FROM changed
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1::uuid, 'customer.updated', c.id, c.updated_at, s.content::json, s.salt, s.seal,
+           c.history
+      FROM changed c JOIN sealed s ON s.id = c.id
 )
 SELECT changed.nth FROM changed ORDER BY changed.nth;
 
@@ -979,9 +1166,21 @@ WITH moved AS (
            ARRAY(SELECT others.id FROM others ORDER BY 1)
       FROM customer f
      WHERE f.environment_id = $1 AND f.id = :noted_from
+), told AS (
+    SELECT uuid_send(gen_random_uuid()) AS salt, json_build_object('from', gone.id)::text AS content
+      FROM gone
+), noted AS (
+    UPDATE customer c
+       SET history = history_digest(c.history, c.id, 'customer.merged', $2, app_source(),
+                                    history_seal(t.salt, t.content))
+      FROM told t
+     WHERE c.environment_id = $1 AND c.id = :noted_into
+    RETURNING c.id, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id, data)
-    SELECT $1, 'customer.merged', :noted_into, json_build_object('from', gone.id) FROM gone
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1, 'customer.merged', c.id, $2, t.content::json, t.salt,
+           history_seal(t.salt, t.content), c.history
+      FROM noted c, told t
 )
 SELECT :customer_columns
   FROM customer c
@@ -1075,15 +1274,22 @@ WITH m AS (
     UPDATE customer c SET merged_into = :noted_from
      WHERE c.environment_id = $1 AND c.merged_into = :noted_into
        AND c.id = ANY ((SELECT m.others FROM m)::uuid[])
+), told AS (
+    SELECT uuid_send(gen_random_uuid()) AS salt, date_trunc('milliseconds', now()) AS at,
+           json_build_object('from', :noted_into)::text AS content
 ), found AS (
     UPDATE customer c
-       SET merged_into = NULL, archived_at = m.archived_at, revision = c.revision + 1
-      FROM m
+       SET merged_into = NULL, archived_at = m.archived_at, revision = c.revision + 1,
+           history = history_digest(c.history, c.id, 'customer.unmerged', t.at, app_source(),
+                                    history_seal(t.salt, t.content))
+      FROM m, told t
      WHERE c.environment_id = $1 AND c.id = :noted_from
-    RETURNING :customer_columns
+    RETURNING :customer_columns, c.history
 ), reported AS (
-    INSERT INTO event (environment_id, type, customer_id, data)
-    SELECT $1, 'customer.unmerged', c.id, json_build_object('from', :noted_into) FROM found c
+    INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
+    SELECT $1, 'customer.unmerged', c.id, t.at, t.content::json, t.salt,
+           history_seal(t.salt, t.content), c.history
+      FROM found c, told t
 )
 SELECT :customer_columns
   FROM found c;

@@ -112,6 +112,7 @@ struct call {
 	bool                   merges;   /* the body of one is a merge patch (call/merge.h) */
 	struct id              located;  /* what Location or ETag names, its id as text or absent */
 	struct str             located_text;
+	struct str             source;      /* call_source() has made it, or absent */
 
 	struct json_object *reply;    /* owned; what the handler answers */
 	bool                rendered; /* the response has its body */
@@ -139,6 +140,9 @@ enum err call_fields_done(struct call *c);
  * call's resource if it broke one of them, else by what is known of the outcome.
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
+
+/* By whom and in which request something is written: what app_source() of sql/migrate has. */
+struct str call_source(struct call *c);
 
 /* Takes part of the tenant's share of the worker. ERR_RATE_LIMITED: the tenant has its share. */
 enum err call_takes_part(struct call *c);

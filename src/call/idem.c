@@ -95,12 +95,15 @@ idem_enter(struct call *c, struct tx *tx)
 	struct bind *b;
 
 	if (!c->idem.key.ptr) {
-		call_enter(c, tx);
+		b = tx_step(tx, SQL_ENVIRONMENT_ENTER_AS);
+		bind_id(b, &c->tenant.environment);
+		bind_text(b, call_source(c));
 		return;
 	}
 	b = tx_step(tx, SQL_ENVIRONMENT_ENTER_ALONE);
 	bind_id(b, &c->tenant.environment);
 	bind_i64(b, c->idem.lock);
+	bind_text(b, call_source(c));
 	b = tx_step(tx, SQL_IDEMPOTENCY_LOOK);
 	bind_id(b, &c->tenant.environment);
 	bind_text(b, c->idem.key);

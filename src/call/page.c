@@ -106,11 +106,12 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 static bool
 is_own(const struct call *c, struct str name)
 {
+	enum { PAGES = ROUTE_LIST | ROUTE_FILE | ROUTE_EVENTS | ROUTE_GROUPS };
 	static const struct {
 		unsigned    flag;
 		const char *name;
 	} own[] = {
-		{ ROUTE_FILE | ROUTE_GROUPS, "limit" }, { ROUTE_FILE | ROUTE_GROUPS, "cursor" },
+		{ PAGES, "limit" }, { PAGES, "cursor" },
 		{ ROUTE_FILE, "format" }, { ROUTE_FILE, "neutralise" }, { ROUTE_GROUPS, "by" },
 	};
 
@@ -128,6 +129,8 @@ page_knows(const struct call *c, struct str name)
 
 	if (is_own(c, name))
 		return true;
+	if (c->route->flags & ROUTE_AS_OF)
+		return c->version >= V_2026_08_27 && str_is(name, "asOf");
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
 		return false;
 	rows = rows_of(c, &count);
@@ -144,7 +147,7 @@ page_knows(const struct call *c, struct str name)
 		if (version_has(c->version, filter->since, filter->until) && has_key(filter, name))
 			return true;
 	}
-	return c->route->flags & ROUTE_LIST && (str_is(name, "limit") || str_is(name, "cursor"));
+	return false;
 }
 
 struct str

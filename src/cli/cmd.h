@@ -176,6 +176,7 @@ cmd_fn cmd_customer_list;
 cmd_fn cmd_customer_restore;
 cmd_fn cmd_customer_update;
 cmd_fn cmd_export_customers;
+cmd_fn cmd_history_verify;
 cmd_fn cmd_import_customers;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;

@@ -79,6 +79,7 @@ const struct cmd_group cmd_groups[] = {
 	{ "customer", "Customers" },
 	{ "export", "Files of what there is" },
 	{ "import", "Files of what there is to be" },
+	{ "history", "The history of customers" },
 	{ "plan", "Plans and their prices" },
 	{ "subscription", "Subscriptions, to look at" },
 	{ "invoice", "Invoices and their payment" },
@@ -239,6 +240,11 @@ const struct cmd cmd_table[] = {
 	    "Write all customers to standard output, oldest first",
 	    "All of them as they are at one moment, however many there are.",
 	    "clientele export customers --org acme --env live --format csv > customers.csv" },
+	{ "history verify", "", OPTION(ORG) | OPTION(ENV) | OPTION(CUSTOMER) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_history_verify,
+	    "Look whether the history of customers was tampered with",
+	    "Each event covers the one before it. The exit code is 65 when one does not.",
+	    "clientele history verify --org acme --env live" },
 	{ "import customers", "FILE", OPTION(ORG) | OPTION(ENV) | OPTION(FORMAT) | OPTION(DRY_RUN)
 	    | OPTION(ON_CONFLICT) | OPTION(CREATED_AT) | OPTION(RESULTS) | OPTION(AGAIN)
 	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_import_customers,

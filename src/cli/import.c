@@ -228,7 +228,7 @@ begin_tx(struct importing *im, struct tx *tx)
 {
 	arena_reset(&im->arena);
 	tx_init(tx, im->owner->db, &im->arena);
-	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &im->place->id);
+	owner_enter_in(tx, im->place);
 }
 
 static struct bind *
@@ -513,7 +513,7 @@ write_once(struct writer *w)
 	w->error = 0;
 	arena_reset(&w->arena);
 	tx_init(&w->tx, w->db, &w->arena);
-	bind_id(tx_step(&w->tx, SQL_ENVIRONMENT_ENTER), &im->place->id);
+	owner_enter_in(&w->tx, im->place);
 	(void)tx_step(&w->tx, SQL_UNHURRIED);
 	w->step = import_write(&w->tx, &im->place->id, &im->rules, chunk->lines, chunk->count,
 	    false);

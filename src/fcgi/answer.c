@@ -60,17 +60,22 @@ reason(int status)
 }
 
 static void
-add_header(struct buf *head, const char *name, struct str value)
+add_header(struct buf *head, const char *name_text, struct str value)
 {
+	struct str name = str_of(name_text);
+	size_t     size = name.len + value.len + 2 * strlen(": ");
+	char      *end;
+
 	/* Nobody should have put such a value in; it must not split the response. */
 	if (str_has_control(value)) {
-		log_error("response header %s left out: control character", name);
+		log_error("response header %s left out: control character", name_text);
 		return;
 	}
-	buf_str(head, str_of(name));
-	buf_add(head, ": ", 2);
-	buf_str(head, value);
-	buf_add(head, "\r\n", 2);
+	if (!(end = buf_room(head, size)))
+		return;
+	end = str_put(str_put(end, name), STR(": "));
+	str_put(str_put(end, value), STR("\r\n"));
+	head->len += size;
 }
 
 /* Content-Type and Cache-Control, before and behind Content-Length. */

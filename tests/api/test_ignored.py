@@ -59,11 +59,11 @@ CALLS = [("GET", "/customers/{id}", None), ("PATCH", "/customers/{id}", {}), ("P
 
 @pytest.mark.parametrize("method, path, body", CALLS)
 def test_every_call_names_them_and_can_refuse_them(live, db, method, path, body):
-    path = path.format(id=live.create()["id"]) + "?limit=0&dry_run=true"
-    names = ["dry_run"] if path.startswith("/api-keys?") and method == "GET" else ["limit", "dry_run"]
+    path = path.format(id=live.create()["id"]) + "?limit=0&wet_run=true"
+    names = ["wet_run"] if path.startswith("/api-keys?") and method == "GET" else ["limit", "wet_run"]
     with nothing_written(db):
-        live.call(method, path, body, headers=STRICT, idem=uid("k") if body is not None else None).invalid("limit", "dry_run") \
-            if len(names) == 2 else live.call(method, path.replace("limit=0", "limit=1"), headers=STRICT).invalid("dry_run")
+        live.call(method, path, body, headers=STRICT, idem=uid("k") if body is not None else None).invalid("limit", "wet_run") \
+            if len(names) == 2 else live.call(method, path.replace("limit=0", "limit=1"), headers=STRICT).invalid("wet_run")
     reply = live.call(method, path if len(names) == 2 else path.replace("limit=0", "limit=1"), body)
     assert reply.status < 300 or reply.status == 404
     assert ignored(reply) == names

@@ -191,10 +191,10 @@ static void
 settings_end_with_the_transaction(void **state UNUSED)
 {
 	static const char *const statements[] = {
-		"key_holder \\x01", "environment_enter {e1}", "environment_enter_alone {e1} | 1", "clerk_enter_alone 1",
+		"key_holder \\x01", "environment_enter {e1}", "environment_enter_alone {e1} | 1 | service", "clerk_enter_alone 1",
 		"idempotency_look {e1} | none | 1000", "session_begin 7000 | 3000 | true | 0",
-		"customer_create {e1} | 2026-03-01Z | {c1} | ~ | a@b.co | ~ | ~ | ~ | ~ | UTC | {} | true",
-		"customer_create_many {e1} | 2026-03-01Z | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}",
+		"customer_create {e1} | 2026-03-01Z | {c1} | ~ | a@b.co | ~ | ~ | ~ | ~ | UTC | {} | true | ~",
+		"customer_create_many {e1} | 2026-03-01Z | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}",
 		"api_key_create {e1} | {k1} | ~ | n | p | 2026-02-01Z | ~ | ~ | ~ | ~ | 0 | ~ | ~",
 	};
 	static const char settings[] = "SELECT concat_ws(' ', current_setting('app.key_hash', true), current_setting('app.environment', true),"

@@ -246,6 +246,7 @@ static const struct {
 	{ SQL_SCHEMA_VERSION, "looks at the schema" },
 	{ SQL_CONNECTION_ROOM, "looks at the server" },
 	{ SQL_ENVIRONMENT_ENTER, "is what enters" },
+	{ SQL_ENVIRONMENT_ENTER_AS, "is what enters" },
 	{ SQL_ENVIRONMENT_ENTER_ALONE, "is what enters" },
 	{ SQL_GROUP_LOCK, "touches no table" },
 	{ SQL_GROUP_ENTER, "is what enters" },
@@ -397,6 +398,7 @@ bind_one_customer(struct bind *b, const struct id *id)
 	bind_array(b, BIND_TEXT, &mail, 1);
 	bind_array(b, BIND_JSON, &json, 1);
 	bind_array(b, BIND_BOOL, &yes, 1);
+	bind_array(b, BIND_BYTES, &none, 1);
 }
 
 /* A look for what is in the way of a create sees its own environment alone, even if it names another one. */
@@ -423,7 +425,7 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 		bind_id(b, &test_environment[ACME_LIVE]);
 		bind_all(b, "z", customer);
 		bind_id(b, &id);
-		bind_all(b, "xtnnnntjb", customer);
+		bind_all(b, "xtnnnntjbn", customer);
 		bind_all(tx_step(&tx, SQL_CUSTOMER_TAKEN), "ex", customer);
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);

@@ -145,7 +145,8 @@ read_array(struct str a, struct str *out, size_t most)
 
 	CHECK(a.len >= 12 && number(a.ptr) <= 1);
 	type = number(a.ptr + 8);
-	CHECK(type == BIND_BOOL || type == BIND_TEXT || type == BIND_JSON || type == BIND_UUID);
+	CHECK(type == BIND_BOOL || type == BIND_BYTES || type == BIND_TEXT || type == BIND_JSON || type == BIND_UUID
+	    || type == BIND_TIME || type == BIND_I64);
 	if (number(a.ptr) == 0)
 		return 0;
 	count = number(a.ptr + 12);
@@ -163,8 +164,8 @@ read_array(struct str a, struct str *out, size_t most)
 			at += len;
 			if (type == BIND_TEXT || type == BIND_JSON)
 				check_text(cell, type == BIND_JSON);
-			else
-				CHECK(len == (type == BIND_BOOL ? 1 : ID_BYTES));
+			else if (type != BIND_BYTES)
+				CHECK(len == (type == BIND_BOOL ? 1 : type == BIND_UUID ? ID_BYTES : 8));
 		} else
 			CHECK(number(a.ptr + 4) == 1);
 		if (i < most)
@@ -267,6 +268,7 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_GET_EXTERNAL:
 	case SQL_CUSTOMER_UPDATE:
 	case SQL_CUSTOMER_FIND:
+	case SQL_CUSTOMER_THERE:
 	case SQL_CUSTOMER_LOCK:
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);

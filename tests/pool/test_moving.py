@@ -267,6 +267,21 @@ def test_who_has_the_external_id_already_decides_by_the_rule(db, org):
     assert skip.run(org) == (0, counts(3, existing=3)) and exported(db, org) == rows
 
 
+def test_what_is_imported_is_in_the_history_of_the_customer(db, org):
+    File(db, "made.csv", "externalId,email,fullName\nu1,a@example.com,Ann\nu2,b@example.com,Bob\n").run(org)
+    File(db, "set.csv", 'externalId,fullName,email,metadata.a\nu1,"Ann ""A""",a@example.com,1\nu2,Bob,b@example.com,\n').run(org, "--on-conflict", "update")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT c.external_id, e.type, e.source, e.data, e.created_at = c.updated_at, length(e.salt) FROM event e JOIN customer c"
+                       " ON c.id = e.customer_id JOIN environment v ON v.id = e.environment_id JOIN organization o ON o.id = v.organization_id"
+                       " WHERE o.name = %s ORDER BY c.external_id, e.id", (org,))
+        (made, changed, other) = cursor.fetchall()
+    assert made[:4] == ("u1", "customer.created", "command", None) and other[:4] == ("u2", "customer.created", "command", None)
+    assert changed == ("u1", "customer.updated", "command", {"before": {"fullName": "Ann", "metadata": {}},
+                                                             "after": {"fullName": 'Ann "A"', "metadata": {"a": "1"}}}, True, 16)
+    found = owner(db, "history", "verify", *words(org))
+    assert (found.returncode, found.stdout) == (0, "2 customers, 3 events in their chains: all chains hold\n")
+
+
 def test_lines_with_one_external_id_are_done_in_their_order(db, org):
     file = File(db, "same.csv", "externalId,email\n" + "".join(f"same,{n}@example.com\n" for n in range(1, 5)))
     assert file.run(org, "--on-conflict", "update") == (0, counts(4, created=1, updated=3))

@@ -15,11 +15,15 @@ GRANTS = {
     "environment": {"SELECT"},
     "schema_migration": {"SELECT"},
     "event": {"INSERT"} | {f"SELECT.{name}" for name in (
-        "environment_id", "id", "type", "customer_id", "created_at", "subscription_id", "invoice_id", "data")},
+        "environment_id", "id", "type", "customer_id", "created_at", "subscription_id", "invoice_id", "data", "state", "source",
+        "seal")} | {f"UPDATE.{name}" for name in ("data", "state", "salt")},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
         "key", "request_hash", "status", "headers", "answer", "sealed")},
     # Of no resource that is made: what was printed on invoices of customers who were erased.
     "invoice_party": {"SELECT", "INSERT", "DELETE"},
+    # Of no resource that is made: what a merge did, and how far an import has got, which the owner writes.
+    "customer_merge": {"SELECT", "INSERT", "DELETE"},
+    "import": {"SELECT", "INSERT"},
     # Of no resource that is made: deadlines that failed.
     "billing_failure": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("due_at", "tries", "try_at")},
     # Of no resource that is made: what a test clock has done.

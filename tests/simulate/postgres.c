@@ -1004,6 +1004,7 @@ static const struct statement {
 	[SQL_ROLE_CHECK] = { run_role_check, ROWS, 100, 2000 },
 	[SQL_SCHEMA_VERSION] = { run_schema, ROWS, 30, 100 },
 	[SQL_ENVIRONMENT_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
+	[SQL_ENVIRONMENT_ENTER_AS] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_ENVIRONMENT_ENTER_ALONE] = { run_enter, ROWS | WAITS | ENTERS, 5, 20 },
 	[SQL_GROUP_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_GROUP_LOCK] = { run_group_lock, ROWS | WAITS, 5, 20 },

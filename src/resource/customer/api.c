@@ -9,6 +9,7 @@
 #include "resource/customer/held.h"
 #include "resource/customer/life.h"
 #include "resource/customer/file.h"
+#include "resource/customer/history.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
 
@@ -40,9 +41,13 @@ static enum err
 get(struct call *c)
 {
 	struct customer *customer = ARENA_NEW(c->arena, struct customer, 1);
-	enum err         e = customer_find(c, c->param[0], customer);
+	struct str       as_of = STR_NONE;
+	enum err         e;
 
-	if (e != ERR_OK)
+	if (c->query.count && c->version >= V_2026_08_27
+	    && (!call_parameter(c, "asOf", &as_of) || as_of.ptr))
+		return customer_as_of(c, as_of);
+	if ((e = customer_find(c, c->param[0], customer)) != ERR_OK)
 		return e;
 	alias_note(c, c->param[0], customer);
 	revision_tag(c, &customer_fields, customer, customer->beside);
@@ -216,12 +221,16 @@ static const struct route routes[] = {
 	    customer_export },
 	{ METHOD_GET,   "customers/duplicates", ROUTE_GROUPS,        V_2026_08_27,
 	    customer_duplicates },
-	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES,                V_FIRST, get },
+	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES | ROUTE_AS_OF,  V_FIRST, get },
 	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
-	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES, V_2026_08_27, customer_erase },
+	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
+	    customer_erase },
 	{ METHOD_GET,   "customers/{id}/export",  0,            V_2026_08_27, customer_held },
-	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES, V_2026_08_27, customer_archive },
-	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES, V_2026_08_27, customer_restore },
+	{ METHOD_GET,   "customers/{id}/history", ROUTE_EVENTS, V_2026_08_27, customer_history },
+	{ METHOD_POST,  "customers/{id}/archive", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
+	    customer_archive },
+	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
+	    customer_restore },
 	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES, V_2026_08_27, alias_merge },
 	{ METHOD_POST,  "customers/{id}/unmerge", ROUTE_WRITES, V_2026_08_27, alias_unmerge },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,

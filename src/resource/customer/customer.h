@@ -51,6 +51,7 @@ struct customer {
 	struct str timezone;
 	struct str metadata;     /* JSON as it came */
 	bool       is_active;
+	struct str history;      /* of a new one: the digest of its event */
 	struct str address_id;   /* 16 bytes, from a request, or absent; it is not read back */
 	struct live {
 		struct id  id;       /* nil: there is none */
@@ -73,8 +74,9 @@ enum customer_view {
 	CUSTOMER_PLAIN = 1,
 	CUSTOMER_DETAILED = 2, /* the answer to a GET of one customer */
 	CUSTOMER_BRIEF = 4,    /* an element of a batch's answer */
-	CUSTOMER_ALL = 7,
 	CUSTOMER_ERASED = 8,   /* what is left to say when it was erased */
+	CUSTOMER_PAST = 16,    /* one as it was: without what the history does not have */
+	CUSTOMER_ALL = 23,     /* but of one that was erased */
 };
 
 extern const struct fields customer_fields;

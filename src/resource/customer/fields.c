@@ -153,7 +153,7 @@ static const struct fields *const parts[PART__COUNT] = {
 	},
 };
 
-#define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
+#define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED | CUSTOMER_PAST)
 #define OWNED (WIDE | CUSTOMER_ERASED)
 
 static const struct field_out fields_out[] = {
@@ -168,7 +168,8 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("email", TEXT, email), CUSTOMER_ALL, V_2026_06_07, V_ENDLESS, NULL },
 	{ FIELD_OUT("taxDocument", TEXT, tax_document), WIDE, V_2026_06_23, V_ENDLESS, NULL },
 	{ FIELD_OURS("documentType", MADE), WIDE, V_2026_06_23, V_ENDLESS, document_type },
-	{ FIELD_OUT("address", JSON, address), CUSTOMER_DETAILED, V_2026_07_24, V_ENDLESS, NULL },
+	{ FIELD_OUT("address", JSON, address), CUSTOMER_DETAILED | CUSTOMER_PAST,
+	    V_2026_07_24, V_ENDLESS, NULL },
 	{ FIELD_OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },

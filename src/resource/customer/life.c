@@ -2,6 +2,7 @@
 #include "resource/customer/life.h"
 #include "base/clock.h"
 #include "billing/ledger.h"
+#include "call/revision.h"
 #include "resource/customer/store.h"
 
 enum { STEP_LOCK, STEP_CHANGE, STEP_LIVE = STEP_CHANGE };
@@ -9,16 +10,37 @@ enum { STEP_LOCK, STEP_CHANGE, STEP_LIVE = STEP_CHANGE };
 static void
 begin(struct write *w, struct call *c)
 {
+	struct bind *b;
+
 	write_begin(w, c);
-	w->tx.again = true; /* what was done before is not done twice */
-	stored_bind_ref(write_step(w, SQL_CUSTOMER_SEIZE), &customer_fields, c->param[0]);
+	/* What was done before is not done twice; but it is another state than If-Match names. */
+	w->tx.again |= !c->match;
+	b = write_step(w, SQL_CUSTOMER_SEIZE);
+	stored_bind_ref(b, &customer_fields, c->param[0]);
+	revision_bind(b, c, &customer_fields);
+}
+
+/* Whether the customer is there, and is what If-Match names; *id is filled in. */
+static enum err
+look(struct write *w, struct id *id)
+{
+	struct row row;
+
+	if (write_rows(w, STEP_LOCK) == 0)
+		return stored_missing(w->call, &customer_fields);
+	row = write_row(w, STEP_LOCK, 0);
+	*id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	return row_bool(&row, COL_CUSTOMER_SEIZE_MET) ? ERR_OK : revision_refuse(w->call);
 }
 
 static enum err
 make_changed(struct write *w, void *what UNUSED)
 {
-	if (write_rows(w, STEP_LOCK) == 0)
-		return stored_missing(w->call, &customer_fields);
+	struct id id;
+	enum err  e = look(w, &id);
+
+	if (e != ERR_OK)
+		return e;
 	if (write_rows(w, STEP_CHANGE) == 0)
 		return call_fail(w->call, ERR_CONFLICT, "id",
 		    "The customer has a subscription. Cancel it at once, or wait until it is "
@@ -78,11 +100,10 @@ make_erased(struct write *w, void *what UNUSED)
 	struct customer *gone = ARENA_NEW(c->arena, struct customer, 1);
 	struct bind     *b;
 	struct row       row;
+	enum err         e = look(w, &gone->id);
 
-	if (write_rows(w, STEP_LOCK) == 0)
-		return stored_missing(c, &customer_fields);
-	row = write_row(w, STEP_LOCK, 0);
-	gone->id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	if (e != ERR_OK)
+		return e;
 	row = write_row(w, STEP_LIVE, 0);
 	if (!row_is_null(&row, COL_LIFE_ID) && !end_subscription(w, &row))
 		return call_fail(c, ERR_CONFLICT, "id",

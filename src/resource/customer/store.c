@@ -1,6 +1,7 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "call/idem.h"
 #include "call/merge.h"
 #include "call/revision.h"
@@ -10,7 +11,7 @@
 
 #define FIELD_STRUCT struct customer
 
-/* $3 to $12 of customer_create and customer_create_many. */
+/* $3 to $13 of customer_create and customer_create_many. */
 static const struct member created[] = {
 	FIELD_KEPT(UUID, id),
 	FIELD_KEPT(TEXT, external_id),
@@ -22,7 +23,10 @@ static const struct member created[] = {
 	FIELD_KEPT(TEXT, timezone),
 	FIELD_KEPT(JSON, metadata),
 	FIELD_KEPT(BOOL, is_active),
+	FIELD_KEPT(BYTES, history),
 };
+
+enum { SALT_BYTES = 16 }; /* of what an event says (sql/migrate: history_seal) */
 
 enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* the first rows of created */
 
@@ -161,14 +165,32 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 
 /* ---- creating ---- */
 
-/* Gives all customers of a request ids, and the same time. */
+/* What history_digest() of sql/migrate makes of the first event of a customer. */
+static struct str
+first_digest(struct call *c, const struct id *id, int64_t now_ms)
+{
+	struct str     type = STR("customer.created\n"), source = call_source(c);
+	size_t         size = ID_BYTES + 8 + type.len + source.len + 1;
+	unsigned char *digest = ARENA_NEW(c->arena, unsigned char, SHA256_BYTES);
+	char          *text = ARENA_NEW(c->arena, char, size), *end;
+
+	end = str_put(text, (struct str) { (const char *)id->b, ID_BYTES });
+	bind_put_i64(end, (now_ms - POSTGRES_EPOCH_MS) * 1000);
+	end = str_put(str_put(end + 8, type), source);
+	*end = '\n';
+	hash_sha256((struct str) { text, size }, digest);
+	return (struct str) { (const char *)digest, SHA256_BYTES };
+}
+
+/* Gives all customers of a request ids, the same time, and the digests of their first events. */
 static int64_t
-stamp(struct customer *customers, size_t count)
+stamp(struct call *c, struct customer *customers, size_t count)
 {
 	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = id_new();
+		customers[i].history = first_digest(c, &customers[i].id, now_ms);
 		customers[i].created_ms = customers[i].updated_ms = now_ms;
 		customers[i].existing = false;
 	}
@@ -241,7 +263,7 @@ customer_create(struct call *c, const struct customer *customer,
 	w.groups = true;
 	w.order = meant->external_id;
 	b = write_step(&w, SQL_CUSTOMER_CREATE);
-	bind_time(b, stamp(meant, 1));
+	bind_time(b, stamp(c, meant, 1));
 	for (size_t i = 0; i < COUNTOF(created); i++)
 		member_bind(b, &created[i], meant);
 	return write_run(&w, &answers, &creation);
@@ -323,7 +345,7 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 		named += meant[i].external_id.ptr != NULL;
 	w.tx.again |= named == count;
 	b = write_step(&w, SQL_CUSTOMER_CREATE_MANY);
-	bind_time(b, stamp(meant, count));
+	bind_time(b, stamp(c, meant, count));
 	for (size_t i = 0; i < COUNTOF(created); i++)
 		member_bind_all(b, &created[i], meant, sizeof(*meant), count);
 	b = write_step(&w, SQL_CUSTOMER_SETTLE);
@@ -386,6 +408,7 @@ static void
 add_update(struct write *w, struct str ref, const struct customer *change, int64_t now_ms)
 {
 	struct bind *b = write_step(w, SQL_CUSTOMER_UPDATE);
+	char        *salt = ARENA_NEW(w->call->arena, char, SALT_BYTES);
 
 	stored_bind_ref(b, &customer_fields, ref);
 	bind_i64(b, given(change));
@@ -393,6 +416,8 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 		member_bind(b, &updated[i], change);
 	bind_time(b, now_ms);
 	revision_bind(b, w->call, &customer_fields);
+	hash_random(salt, SALT_BYTES);
+	bind_text(b, (struct str) { salt, SALT_BYTES });
 }
 
 static enum err
@@ -472,7 +497,9 @@ apply(const struct customer *change, int64_t now_ms, struct customer *customer)
 		return;
 	customer->revision++;
 	/* As in customer_update. */
-	if (customer->updated_ms <= now_ms || customer->updated_ms >= now_ms + 5000)
+	if (customer->updated_ms >= now_ms && customer->updated_ms < now_ms + 5000)
+		customer->updated_ms++;
+	else
 		customer->updated_ms = now_ms;
 }
 

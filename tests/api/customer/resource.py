@@ -12,7 +12,7 @@ RESOURCE = Resource(
     table="customer",
     grants={"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{column}" for column in (
         "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at", "archived_at",
-        "revision", "merged_into")},
+        "revision", "merged_into", "history")},
     body=lambda client: {"email": mail()},
     fields=[
         Text("fullName", 200),

@@ -366,7 +366,7 @@ def test_the_answers_of_each_item_are_repeated_byte_for_byte(live, db):
     body = {"customers": [item(), {"fullName": "No Mail"}, item(domain="x")]}
     key = uid("k")
     first = live.post("/customers/batch", body, headers=EACH, idem=key).ok(200)
-    live.patch("/customers/" + first.data["results"][0]["customer"]["id"], {"fullName": "changed"}).ok(200)
+    live.patch("/customers/" + first.data["results"][0]["customer"]["id"], {"fullName": "renamed since"}).ok(200)
     before = row_counts(db)
     for _ in range(3):
         again = live.post("/customers/batch", body, headers=EACH, idem=key)

@@ -333,3 +333,22 @@ def test_a_change_waits_for_another_one_and_then_sees_it(live, connect):
     reply, _ = in_parallel([lambda: live.patch(path, {"taxDocument": "T-2"}, headers={"If-Match": old}), release])
     reply.error("precondition_failed", 412)
     assert (live.fetch(customer["id"])["fullName"], live.fetch(customer["id"])["taxDocument"]) == ("held", "T-1")
+
+
+def test_who_was_changed_meanwhile_is_not_archived_restored_or_erased(live, db):
+    customer = live.create(externalId=uid())
+    path = "/customers/" + customer["id"]
+    old, events = tag(live.get(path).ok(200)), "SELECT count(*) FROM event WHERE customer_id = (SELECT id FROM customer WHERE external_id = %s)"
+    new = tag(live.patch(path, {"fullName": "one"}).ok(200))
+    for method, call in (("POST", "/archive"), ("POST", "/restore"), ("DELETE", "")):
+        for key in (None, uid("k")):
+            refused = live.call(method, path + call, headers={"If-Match": old}, **({"idem": key} if key else {}))
+            assert refused.error("precondition_failed", 412)["param"] == "If-Match"
+        live.call(method, path + call, headers={"If-Match": "x"}).invalid("If-Match")
+        live.call(method, "/customers/" + uid() + call, headers={"If-Match": old}).error("customer_not_found", 404)
+    assert scalar(db, events, customer["externalId"]) == 2 and not live.fetch(customer["id"]).get("archivedAt")
+    assert live.post(path + "/archive", headers={"If-Match": f"{old}, {new}"}).ok(200).json["archivedAt"]
+    live.post(path + "/restore", headers={"If-Match": new}).error("precondition_failed", 412)
+    live.post(path + "/restore", headers={"If-Match": "*"}).ok(200)
+    live.call("DELETE", path, headers={"If-Match": tag(live.get(path).ok(200))}).ok(200)
+    live.get(path).error("customer_not_found", 404)

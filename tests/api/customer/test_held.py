@@ -34,7 +34,9 @@ def test_of_a_new_customer_it_is_what_a_get_shows_and_the_event(shop):
     found = export(shop, made["id"])
     assert found == {"object": "customer_export", "livemode": True, "exportedAt": found["exportedAt"], "customer": shop.fetch(made["id"]), "addressId": None,
                      "isActive": True, "subscriptions": [], "invoices": [], "credit": 0, "requests": [], "events": [
-                         {"type": "customer.created", "createdAt": found["events"][0]["createdAt"], "subscriptionId": None, "invoiceId": None, "data": None}]}
+                         {"type": "customer.created", "createdAt": found["events"][0]["createdAt"], "subscriptionId": None, "invoiceId": None,
+                          "actor": found["events"][0]["actor"], "requestId": found["events"][0]["requestId"], "before": None, "after": None,
+                          "data": None}]}
     assert made["createdAt"] <= found["exportedAt"]
 
 
