@@ -146,7 +146,7 @@ def media(what, document):
             components["schemas"][name]["properties"]["count"] = ref("schemas", "Count") | {"x-since": what.pop("x-counted")}
         example = components["examples"][item]["value"]
         components["examples"][name] = {"value": {
-            "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example["id"].split("_")[1]}}
+            "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example.get("id", "_00616461406578616d706c652e636f6d").split("_")[1]}}
         what["x-examples"] = [name, "EmptyList"]
         document.setdefault("rows of lists", []).append(item)
     if "x-json" in what:

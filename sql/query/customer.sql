@@ -1293,3 +1293,54 @@ WITH m AS (
 )
 SELECT :customer_columns
   FROM found c;
+
+-- name: customer_duplicates_email
+-- out: :customer_columns key more next
+-- Who may be the same: those that are not archived, in groups of one e-mail address, in the order
+-- of addresses and ids. 'key' is the address; 'more': the group has more customers, or may have. $1
+-- environment, $2 the address before the page, NULL for the first one, $3 groups at most. So that a
+-- page has a bound, it looks at no more than $4 rows of the index; an address that is cut by that
+-- end is left to the next page, unless there is no other. $5 customers of a group, $6 of the page.
+-- 'next' is the address after which the next page begins, NULL: there is none. Where there are no
+-- groups it is alone in a row, which is empty otherwise.
+WITH seen AS MATERIALIZED (
+    SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
+         , row_number() OVER (ORDER BY c.email_key, c.id) AS nth
+      FROM customer c
+     WHERE c.environment_id = $1::uuid AND c.email_key >= ''
+       AND c.email_key > (SELECT coalesce($2::text, '')) COLLATE "C"
+     ORDER BY c.email_key, c.id
+     LIMIT $4::bigint
+), ended AS (
+    SELECT l.key AS at
+         , coalesce((SELECT max(s.key) FROM seen s WHERE s.key < l.key), l.key) AS whole
+      FROM seen l
+     WHERE l.nth = $4
+), found AS (
+    SELECT g.key, g.ids, g.size, row_number() OVER w AS nth
+         , sum(least(g.size, $5::bigint)) OVER w AS shown
+      FROM (SELECT s.key, array_agg(s.id ORDER BY s.id) AS ids, count(*) AS size
+              FROM seen s
+             WHERE s.listed AND (NOT EXISTS (SELECT FROM ended)
+                                 OR s.key <= (SELECT e.whole FROM ended e))
+             GROUP BY s.key
+            HAVING count(*) > 1) g
+    WINDOW w AS (ORDER BY g.key)
+), picked AS (
+    SELECT f.key, f.ids[:$5::bigint] AS ids
+         , f.size > $5 OR EXISTS (SELECT FROM ended e WHERE e.at = f.key) AS more
+      FROM found f
+     WHERE f.nth <= $3::bigint AND f.shown <= $6::bigint
+)
+SELECT :customer_columns, p.key, p.more, n.next
+  FROM (SELECT CASE WHEN (SELECT count(*) FROM found) > count(k.key) THEN max(k.key)
+                    ELSE (SELECT e.whole FROM ended e) END AS next
+          FROM picked k) n
+  LEFT JOIN (picked p
+             CROSS JOIN LATERAL unnest(p.ids) i (id)
+             CROSS JOIN LATERAL (SELECT :kept_columns
+                                   FROM customer c
+                                  WHERE c.environment_id = $1 AND c.id = i.id
+                                 OFFSET 0) c) ON true
+ WHERE p.key IS NOT NULL OR n.next IS NOT NULL
+ ORDER BY p.key, c.id;

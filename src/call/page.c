@@ -102,26 +102,37 @@ page_flag(struct call *c, const char *name, struct str value, bool *out)
 		call_field(c, name, "must be true, false, 1 or 0");
 }
 
+/* Of the call's route, whatever its resource has. */
 static bool
-is_of_pages(struct str name)
+is_own(const struct call *c, struct str name)
 {
-	return str_is(name, "limit") || str_is(name, "cursor");
+	enum { PAGES = ROUTE_LIST | ROUTE_FILE | ROUTE_EVENTS | ROUTE_GROUPS };
+	static const struct {
+		unsigned    flag;
+		const char *name;
+	} own[] = {
+		{ PAGES, "limit" }, { PAGES, "cursor" },
+		{ ROUTE_FILE, "format" }, { ROUTE_FILE, "neutralise" }, { ROUTE_GROUPS, "by" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(own); i++)
+		if (c->route->flags & own[i].flag && str_is(name, own[i].name))
+			return true;
+	return false;
 }
 
 bool
 page_knows(const struct call *c, struct str name)
 {
-	static const char *const of_files[] = { "format", "neutralise", "limit", "cursor" };
 	const struct list_filter *rows;
 	size_t                    count;
 
-	for (size_t i = 0; c->route->flags & ROUTE_FILE && i < COUNTOF(of_files); i++)
-		if (str_is(name, of_files[i]))
-			return true;
+	if (is_own(c, name))
+		return true;
 	if (c->route->flags & ROUTE_AS_OF)
 		return c->version >= V_2026_08_27 && str_is(name, "asOf");
 	if (!(c->route->flags & (ROUTE_LIST | ROUTE_FILTERED | ROUTE_OPTIONS)))
-		return c->route->flags & ROUTE_EVENTS && is_of_pages(name);
+		return false;
 	rows = rows_of(c, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct list_filter *filter = &rows[i];
@@ -136,11 +147,41 @@ page_knows(const struct call *c, struct str name)
 		if (version_has(c->version, filter->since, filter->until) && has_key(filter, name))
 			return true;
 	}
-	return c->route->flags & ROUTE_LIST && is_of_pages(name);
+	return false;
 }
 
 struct str
 page_cursor(struct call *c, const struct id *last)
 {
 	return id_prefixed(PAGE_CURSOR_PREFIX, last, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
+}
+
+struct str
+page_pack(struct call *c, struct str bytes)
+{
+	char *text = ARENA_NEW(c->arena, char, PAGE_CURSOR_PREFIX.len + 2 * bytes.len);
+	char *end = str_put_hex(str_put(text, PAGE_CURSOR_PREFIX), bytes.ptr, bytes.len);
+
+	return (struct str) { text, (size_t)(end - text) };
+}
+
+struct str
+page_unpack(struct call *c, struct str cursor)
+{
+	char *bytes = ARENA_NEW(c->arena, char, cursor.len / 2 + 1);
+
+	if (!str_starts(cursor, PAGE_CURSOR_PREFIX))
+		return STR_NONE;
+	cursor.ptr += PAGE_CURSOR_PREFIX.len;
+	cursor.len -= PAGE_CURSOR_PREFIX.len;
+	if (cursor.len % 2)
+		return STR_NONE;
+	for (size_t i = 0; i < cursor.len; i += 2) {
+		int high = str_hex_digit(cursor.ptr[i]), low = str_hex_digit(cursor.ptr[i + 1]);
+
+		if (high < 0 || low < 0)
+			return STR_NONE;
+		bytes[i / 2] = (char)(high << 4 | low);
+	}
+	return (struct str) { bytes, cursor.len / 2 };
 }

@@ -63,4 +63,8 @@ page_cut(const struct page *page, size_t *count)
 
 struct str page_cursor(struct call *c, const struct id *last);
 
+/* A cursor that has these bytes in it, and these bytes again; absent: it has none. */
+struct str page_pack(struct call *c, struct str bytes);
+struct str page_unpack(struct call *c, struct str cursor);
+
 #endif

@@ -34,6 +34,7 @@ enum route_flags {
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
+	ROUTE_GROUPS = 16384, /* takes by, limit and cursor, and answers groups of rows */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 	ROUTE_OPTIONS = 2048, /* a write that takes the options of its resource in the query */
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */

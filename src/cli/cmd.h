@@ -39,6 +39,7 @@ enum cmd_option {
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
+	OPTION_YES,
 	OPTION_JSON,
 	OPTION_CSV,
 	OPTION_FORMAT,
@@ -166,10 +167,13 @@ cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;
 cmd_fn cmd_key_revoke;
 cmd_fn cmd_key_rotate;
+cmd_fn cmd_customer_archive;
 cmd_fn cmd_customer_count;
 cmd_fn cmd_customer_create;
+cmd_fn cmd_customer_erase;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
+cmd_fn cmd_customer_restore;
 cmd_fn cmd_customer_update;
 cmd_fn cmd_export_customers;
 cmd_fn cmd_history_verify;

@@ -51,6 +51,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "how long to wait: for what was asked to be done (2m; the default at a terminal), or "
 	    "for a lock that another transaction holds (5m)" },
 	[OPTION_NO_WAIT] = { "no-wait", 0, KIND_SWITCH, NULL, 0, 0, "only ask for it" },
+	[OPTION_YES] = { "yes", 0, KIND_SWITCH, NULL, 0, 0, "do it without asking" },
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
 	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
 	[OPTION_FORMAT] = { "format", 0, KIND_CHOICE, "ndjson|csv", 0, 0,
@@ -188,6 +189,12 @@ const struct cmd cmd_table[] = {
 	    "The new key has the name, the limits and the lifetime of the old one, and is shown "
 	    "this once. Both work until the overlap is over.",
 	    "clientele key rotate key_0OhYaHWYVtnTmWVC3jkfZN --overlap 24h" },
+	{ "customer archive", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_archive,
+	    "Take a customer out of use, and out of lists",
+	    "ID is the API's (cus_...) or a client's own. All else stays, and customer restore "
+	    "brings it back. A subscription must be over before.",
+	    "clientele customer archive --org acme --env live user_42" },
 	{ "customer count", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_customer_count,
 	    "Count the customers of each environment",
 	    "psql counts none, even as the owner: row-level security applies to it too.",
@@ -199,6 +206,12 @@ const struct cmd cmd_table[] = {
 	    "- instead of them reads one JSON object from standard input, which keeps it out of "
 	    "the list of processes. The customer with the same externalId is left as it is.",
 	    "clientele customer create --org acme --env live email=ada@example.com" },
+	{ "customer erase", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(YES) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_erase,
+	    "Erase a customer, and what is held of it",
+	    "Its id must be typed once more, unless --yes is given. A subscription is canceled. "
+	    "Invoices stay as long as retain_invoices says. It cannot be undone.",
+	    "clientele customer erase --org acme --env live user_42" },
 	{ "customer get", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON), 0, CMD_OWNER,
 	    cmd_customer_get,
 	    "Show a customer",
@@ -211,6 +224,11 @@ const struct cmd cmd_table[] = {
 	    "List customers, newest first",
 	    "Filters are those of the API's list, such as email and externalId.",
 	    "clientele customer list --org acme --env live --first 100" },
+	{ "customer restore", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
+	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_restore,
+	    "Put a customer back into use that was archived",
+	    "ID is the API's (cus_...) or a client's own. It is as it was before.",
+	    "clientele customer restore --org acme --env live user_42" },
 	{ "customer update", "ID FIELD=VALUE...", OPTION(ORG) | OPTION(ENV) | OPTION(JSON),
 	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_update,
 	    "Change fields of a customer",

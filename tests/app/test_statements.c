@@ -620,6 +620,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(email_key = " },
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
+		{ SQL_CUSTOMER_DUPLICATES_EMAIL, "NULL, NULL, 1, 1, 1, 1", "(email_key > " },
 		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
 		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
 		{ SQL_CUSTOMER_EXPORT, "NULL, NULL, NULL, 1", "(id > " },

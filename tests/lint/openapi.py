@@ -241,8 +241,8 @@ def check_shows(resource, name, view):
 
 
 def check_filters(resource, paths):
-    unfiltered = {"/" + pattern for _, pattern, flags, _ in resource.routes if "ROUTE_EVENTS" in flags}
-    lists = [path for path in paths if path not in unfiltered and any("#/components/parameters/Cursor" == p.get("$ref")
+    filtered = {f"/{pattern}" for _, pattern, flags, _ in resource.routes if "ROUTE_LIST" in flags}
+    lists = [path for path in paths if path in filtered and any("#/components/parameters/Cursor" == p.get("$ref")
                                            for p in DOCUMENT["paths"][path].get("get", {}).get("parameters", []))]
     if resource.filters and not lists:
         bad.append(f"{resource.name}: has filters, but no list in the document")

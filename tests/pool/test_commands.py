@@ -42,7 +42,7 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has count, create, get, list and update.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, erase, get, list, restore and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
@@ -358,6 +358,7 @@ BILLING = [
     ("invoice_line", "invoice_id, position, description, quantity, unit_amount, amount", "gen_random_uuid(), 1, 'd', 1, 1, 1"),
     ("invoice_counter", "last", "1"),
     ("customer_credit", "customer_id, balance", "gen_random_uuid(), 1"),
+    ("customer_merge", "customer_id, into_id, merged_at, credit, subscriptions, others", "gen_random_uuid(), gen_random_uuid(), now(), 0, '{}', '{}'"),
     ("billing_failure", "subscription_id, due_at, tries, try_at", "gen_random_uuid(), now(), 1, now()"),
     ("test_clock_run", "id, started_at, target_at, estimated", "gen_random_uuid(), now(), now() + interval '1 day', 0"),
     ("test_clock_item", "run_id, position, subscription_id, what, due_at, done", "gen_random_uuid(), 1, gen_random_uuid(), 'renew', now(), true"),
@@ -645,6 +646,45 @@ def test_an_operator_writes_customers_as_the_api_does(db):
     shown = {row["id"]: row for row in json.loads(owner(db, "customer", "list", *of_it, "--json").stdout)}
     assert rows == "id,externalId,email,fullName,createdAt\n" + "".join(
         f'{id},,b{n}@b.co,"{n}, ""x""",{shown[id]["createdAt"]}\n' for n, id in ((2, others[2]), (1, others[1])))
+
+
+def test_an_operator_archives_restores_and_erases_customers_as_the_api_does(db):
+    owner(db, "org", "create", "leaving customers")
+    of_it = ["--org", "leaving customers", "--env", "live"]
+    own = "a/1 \u00e9?"
+
+    def done(verb, id, *options, **more):
+        return owner(db, "customer", verb, *of_it, "--json", *options, "--", id, **more)
+
+    def one(*words, **more):
+        (row,) = json.loads(done(*words, **more).stdout)
+        return row
+
+    (ada,) = json.loads(owner(db, "customer", "create", *of_it, "--json", "email=ada@b.co", f"externalId={own}").stdout)
+    listed = ["customer", "list", *of_it, "--json"]
+    archived = one("archive", own)
+    assert archived["id"] == ada["id"] and archived["archivedAt"] and json.loads(owner(db, *listed).stdout) == []
+    assert one("archive", ada["id"]) == archived
+    assert one("restore", own) == {**archived, "archivedAt": None}
+    assert [row["id"] for row in json.loads(owner(db, *listed).stdout)] == [ada["id"]]
+
+    asks = f'clientele: to erase this customer for good, type "{own}" once more.\n'
+    for typed in ("", "\n", "y\n", own[:-1] + "\n", own + "x\n", f"{own}\u0020\n", ada["id"] + "\n"):
+        refused = done("erase", own, input=typed)
+        assert (refused.returncode, refused.stdout) == (DATA, "")
+        assert refused.stderr == asks + f'clientele: "{own}" was not typed, and nothing was erased; --yes erases it without asking.\n'
+    assert [row["id"] for row in json.loads(owner(db, *listed).stdout)] == [ada["id"]]
+    erased = done("erase", own, input=own + "\n")
+    assert (erased.returncode, erased.stderr, json.loads(erased.stdout)) == (0, asks, [{"id": ada["id"], "deleted": True}])
+    (other,) = json.loads(owner(db, "customer", "create", *of_it, "--json", "email=b@b.co").stdout)
+    assert one("erase", other["id"], "--yes") == {"id": other["id"], "deleted": True}
+    assert json.loads(owner(db, *listed, "archived=all").stdout) == []
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT type FROM event WHERE environment_id = ANY (%s::uuid[]) ORDER BY 1", (environments_of(db, "leaving customers"),))
+        assert [row[0] for row in cursor.fetchall()].count("customer.erased") == 2
+    for verb, *options in (["archive"], ["restore"], ["erase", "--yes"]):
+        assert sentence(done(verb, own, *options), UNKNOWN) == "There is no customer with this id."
+    assert sentence(owner(db, "customer", "erase", "x", "--org", "nosuch", "--env", "live"), UNKNOWN)
 
 
 def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):

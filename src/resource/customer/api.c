@@ -5,6 +5,7 @@
 #include "call/revision.h"
 #include "resource/customer/alias.h"
 #include "resource/customer/batch.h"
+#include "resource/customer/duplicates.h"
 #include "resource/customer/held.h"
 #include "resource/customer/life.h"
 #include "resource/customer/file.h"
@@ -218,6 +219,8 @@ static const struct route routes[] = {
 	{ METHOD_POST,  "customers/batch", ROUTE_WRITES | ROUTE_OPTIONS, V_FIRST, customer_batch },
 	{ METHOD_GET,   "customers/export", ROUTE_FILE,              V_2026_08_27,
 	    customer_export },
+	{ METHOD_GET,   "customers/duplicates", ROUTE_GROUPS,        V_2026_08_27,
+	    customer_duplicates },
 	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES | ROUTE_AS_OF,  V_FIRST, get },
 	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
 	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,

@@ -180,33 +180,13 @@ cursor(struct call *c, const struct id *id, struct str key)
 {
 	size_t   size = HEAD_BYTES + key.len;
 	char    *bytes = ARENA_NEW(c->arena, char, size);
-	char    *text = ARENA_NEW(c->arena, char, PAGE_CURSOR_PREFIX.len + 2 * size), *end;
 	uint64_t all = mark(c);
 
 	memcpy(bytes, &all, MARK_BYTES);
 	memcpy(bytes + MARK_BYTES, id->b, ID_BYTES);
 	if (key.len)
 		memcpy(bytes + HEAD_BYTES, key.ptr, key.len);
-	end = str_put_hex(str_put(text, PAGE_CURSOR_PREFIX), bytes, size);
-	return (struct str) { text, (size_t)(end - text) };
-}
-
-/* The bytes that hexadecimal digits stand for; absent when they are something else. */
-static struct str
-unhex(struct call *c, struct str text)
-{
-	char *bytes = ARENA_NEW(c->arena, char, text.len / 2 + 1);
-
-	if (text.len % 2)
-		return STR_NONE;
-	for (size_t i = 0; i < text.len; i += 2) {
-		int high = str_hex_digit(text.ptr[i]), low = str_hex_digit(text.ptr[i + 1]);
-
-		if (high < 0 || low < 0)
-			return STR_NONE;
-		bytes[i / 2] = (char)(high << 4 | low);
-	}
-	return (struct str) { bytes, text.len / 2 };
+	return page_pack(c, (struct str) { bytes, size });
 }
 
 /* Whether a key is one that rows in this order can have; PostgreSQL must be able to read it. */
@@ -228,13 +208,8 @@ static bool
 read_cursor(struct call *c, struct str text, enum find_order order, struct place *at)
 {
 	uint64_t   all = mark(c);
-	struct str bytes;
+	struct str bytes = page_unpack(c, text);
 
-	if (!str_starts(text, PAGE_CURSOR_PREFIX))
-		return false;
-	text.ptr += PAGE_CURSOR_PREFIX.len;
-	text.len -= PAGE_CURSOR_PREFIX.len;
-	bytes = unhex(c, text);
 	if (!bytes.ptr || bytes.len < HEAD_BYTES
 	    || bytes.len > HEAD_BYTES + KEY_MAX_BYTES
 	    || memcmp(bytes.ptr, &all, MARK_BYTES) != 0)
