@@ -278,6 +278,15 @@ end_sending(struct db *db, bool sync)
 	return sync ? PQpipelineSync(db->lane->conn) == 1 : PQsendFlushRequest(db->lane->conn) == 1;
 }
 
+/* If not all of it was sent, nobody sends more: a Sync would have half of this member done. */
+static bool
+sent_whole(struct db *db, bool sent)
+{
+	if (!sent)
+		lanes_break(db);
+	return sent;
+}
+
 /* What follows from what was read; good: all members have read theirs without an error. */
 static bool
 exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
@@ -295,7 +304,7 @@ exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
 		}
 		db->meter.trips++;
 	}
-	return send_steps(db, tx, first, false) && end_sending(db, true)
+	return sent_whole(db, send_steps(db, tx, first, false) && end_sending(db, true))
 	    && read_answers(db, tx, first, run);
 }
 
@@ -311,8 +320,8 @@ exchange_in_group(struct db *db, struct tx *tx, struct run *run)
 
 	db->meter.trips++;
 	run->synced = !more; /* or by another member */
-	ok = (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
-	    && send_steps(db, tx, 0, false) && end_sending(db, !more)
+	ok = sent_whole(db, (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
+		&& send_steps(db, tx, 0, false) && end_sending(db, !more))
 	    && (!locks || read_locks(db, prepares, &unlocked)) && read_answers(db, tx, 0, run);
 	if (more) {
 		bool met = lanes_group_meet(db, ok && !run->failed && !unlocked, !ok);
