@@ -1559,7 +1559,7 @@ PQsendQueryParams(PGconn *c, const char *text UNUSED, int n UNUSED, const Oid *t
 static bool
 cannot_send(const PGconn *c)
 {
-	return c->status != CONNECTION_OK || fault(1);
+	return c->status != CONNECTION_OK || fault(20);
 }
 
 int
