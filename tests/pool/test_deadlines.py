@@ -68,8 +68,11 @@ class Billing:
                     ("customer", "id", "c", "'id', c, 'external_id', 'm' || n"),
                     ("invoice", "subscription_id", "s", "'id', i, 'customer_id', c, 'subscription_id', made.s, 'number', number + n, 'token', i"),
                     ("subscription", "id", "s", "'id', made.s, 'customer_id', c")):
-                cursor.execute(f"INSERT INTO {table} SELECT (json_populate_record(t, json_build_object({row}))).* FROM {table} t, made "
-                               f"WHERE t.{which} = (SELECT {of} FROM first)")
+                cursor.execute("SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+                               "AND NOT attisdropped AND attgenerated = ''", (table,))
+                columns = cursor.fetchone()[0]
+                cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM (SELECT (json_populate_record(t, json_build_object({row}))).* "
+                               f"FROM {table} t, made WHERE t.{which} = (SELECT {of} FROM first)) made")
             cursor.execute("UPDATE invoice_counter SET last = last + %s", (count,))
             db.commit()
 
