@@ -313,13 +313,13 @@ def test_a_run_whose_clerk_is_killed_leaves_the_same_as_an_undisturbed_one(sandb
         while not run_is_over(p):
             pid = clerk_of(p, pid)
             before = clock(p)["latestRun"]["completedDeadlineCount"]
-            wait_until(lambda: run_is_over(p) or clock(p)["latestRun"]["completedDeadlineCount"] > before + random.randrange(200),
+            wait_until(lambda: run_is_over(p) or clock(p)["latestRun"]["completedDeadlineCount"] > before + random.randrange(80),
                        what="some work")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
             p.signal(signal.SIGHUP)  # the next one follows at once
-        assert kills >= 5
+        assert kills >= 3  # how many fit in depends on the machine
 
     undisturbed = run(lambda: None)
     assert run(kill) == undisturbed
