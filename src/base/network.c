@@ -56,7 +56,9 @@ mask(const struct network *n, unsigned i)
 {
 	unsigned whole = n->bits / 8;
 
-	return i < whole ? 0xff : i > whole ? 0 : (unsigned char)(0xff00U >> n->bits % 8);
+	unsigned bits = i < whole ? 0xff : i > whole ? 0 : 0xff00U >> n->bits % 8;
+
+	return (unsigned char)(bits & 0xff);
 }
 
 struct str
