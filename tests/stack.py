@@ -358,7 +358,7 @@ class Front:
         "apache": ("apache.conf", [(r"Listen 8080", "Listen 127.0.0.1:{port}"), (r"\*:8080", "127.0.0.1:{port}"),
                                    (r"unix:[^|]+", "unix:{backend}")]),
     }
-    APACHE_MODULES = ("mpm_event", "authz_core", "env", "headers", "proxy", "proxy_fcgi", "reqtimeout")
+    APACHE_MODULES = ("mpm_event", "authz_core", "deflate", "env", "filter", "headers", "proxy", "proxy_fcgi", "reqtimeout")
 
     def __init__(self, place, kind, backend, port=None, files=None):
         """backend is the path of Clientele's socket; files the folder of configuration, by default conf/."""

@@ -1,8 +1,10 @@
 /* The whole API as one function from request to response. */
 #include "app/app.h"
+#include "app/cors.h"
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -10,6 +12,7 @@
 #include "call/idem.h"
 #include "call/ignored.h"
 #include "call/reply.h"
+#include "call/revision.h"
 
 #include <stdlib.h>
 
@@ -219,12 +222,14 @@ unavailable(struct call *c)
 	return ERR_UNAVAILABLE;
 }
 
-/* What a write's handler needs done before: reads the body and the idempotency key. */
+/* What a write's handler needs done before: reads conditions, body and idempotency key. */
 static enum err
 begin_write(struct call *c)
 {
+	enum err e = c->route->flags & ROUTE_REVISED ? revision_begin(c) : ERR_OK;
+
 	body_read(c);
-	return idem_begin(c);
+	return e != ERR_OK ? e : idem_begin(c);
 }
 
 static enum err
@@ -250,6 +255,8 @@ handle(struct app *app, struct call *c)
 	const char *blame, *why;
 	enum err    e;
 
+	if (cors_is_preflight(c))
+		return cors_preflight(c);
 	e = query_split(c->arena, router_base(c), &c->path, &c->query, &blame, &why)
 	    ? router_find(c) : call_fail(c, ERR_VALIDATION, blame, why);
 	c->version = version_guess(c);
@@ -259,13 +266,18 @@ handle(struct app *app, struct call *c)
 		return e;
 	if (c->req->refused)
 		return unavailable(c);
-	if (!(c->route->flags & ROUTE_PUBLIC) && (e = api_key_check(c, app->keys)) != ERR_OK)
+	if (!c->operator && !(c->route->flags & ROUTE_PUBLIC)
+	    && (e = api_key_check(c, app->keys)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since)
+	if (c->version < c->route->since && !router_find_earlier(c))
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
+	/* Before anything is read that could tell what there is. */
+	if (c->needs & ~c->tenant.permissions)
+		return permit_refuse(c, header_names[HEADER_API_KEY],
+		    c->needs & ~c->tenant.permissions);
 	if (c->req->header[HEADER_PREFER].ptr) {
 		c->prefer = prefer_parse(c->req->header[HEADER_PREFER]);
 		c->applied = c->prefer & PREFER_STRICT;
@@ -302,9 +314,10 @@ log_failure(const struct call *c, enum err e)
 	    err_info(e)->code, p->log[0] ? p->log : p->message);
 }
 
-void
-app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
-    struct facts *facts)
+/* operator: who makes the call; NULL: whoever its API key says. */
+static void
+answer(struct app *app, struct db *db, const struct tenant *operator, const struct request *req,
+    struct response *res, struct facts *facts)
 {
 	struct call c = {
 		.arena = req->arena,
@@ -316,6 +329,7 @@ app_handle(struct app *app, struct db *db, const struct request *req, struct res
 		.share = app->share,
 		.recent = &app->recent,
 		.facts = facts,
+		.operator = operator,
 		.version = V_CURRENT,
 	};
 	struct str id = request_id(req);
@@ -325,17 +339,34 @@ app_handle(struct app *app, struct db *db, const struct request *req, struct res
 		.route = STATS_NO_ROUTE,
 		.queue_us = req->queue_us,
 	};
+	if (operator)
+		c.tenant = *operator;
 	db_watch(db, req->peer);
 	res->head_only = req->method == METHOD_HEAD;
 	response_header(res, "X-Request-Id", id);
 	join_trace(req, res, &facts->trace);
 	facts->error = reply_render(&c, handle(app, &c));
 	legacy_headers(&c);
+	cors_headers(&c);
 	db_watch(db, NULL);
 	if (app->share)
 		share_end(app->share, req->hand);
 	note_database(app, db, facts);
 	log_failure(&c, facts->error);
+}
+
+void
+app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
+    struct facts *facts)
+{
+	answer(app, db, NULL, req, res, facts);
+}
+
+void
+app_operate(struct app *app, struct db *db, const struct tenant *tenant,
+    const struct request *req, struct response *res, struct facts *facts)
+{
+	answer(app, db, tenant, req, res, facts);
 }
 
 /* ---- between requests ---- */

@@ -20,6 +20,7 @@
 
 struct app;
 struct share;
+struct tenant;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
 struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
@@ -46,6 +47,13 @@ bool app_room(struct app *app, struct db_room *out) MUSTCHECK;
  */
 void app_handle(struct app *app, struct db *db, const struct request *req, struct response *res,
     struct facts *facts);
+
+/*
+ * The same for the operator, who needs no API key: as whoever *tenant says. db is his own
+ * connection. Nothing of it counts for a rate limit or a share.
+ */
+void app_operate(struct app *app, struct db *db, const struct tenant *tenant,
+    const struct request *req, struct response *res, struct facts *facts);
 
 /* Its connection to the database; for what is between two requests. */
 struct db *app_db(struct app *app);

@@ -88,6 +88,25 @@ str_put_hex(char *to, const void *bytes, size_t n)
 	return to;
 }
 
+char *
+str_put_escaped(char *to, struct str s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char b = (unsigned char)s.ptr[i];
+
+		if (str_is_alnum(s.ptr[i]) || memchr("-._~", b, 4)) {
+			*to++ = s.ptr[i];
+			continue;
+		}
+		*to++ = '%';
+		*to++ = hex[b >> 4];
+		*to++ = hex[b & 15];
+	}
+	return to;
+}
+
 /* A word of this byte. */
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 

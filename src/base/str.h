@@ -91,6 +91,9 @@ str_hex_digit(char c)
 /* Writes two hexadecimal digits in lower case for each byte; returns the place behind them. */
 char *str_put_hex(char *to, const void *bytes, size_t n);
 
+/* Writes it with %XX for all that a URL gives a meaning to, 3 * s.len bytes at most; likewise. */
+char *str_put_escaped(char *to, struct str s);
+
 /* ASCII letters only, as header and key names need it. */
 bool str_eq_nocase(struct str a, struct str b);
 

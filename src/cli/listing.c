@@ -143,6 +143,35 @@ listing_print(const struct listing *l, bool json)
 		print_table(l);
 }
 
+/* Quoted where it must be; an empty text is, so that it differs from an absent one. */
+static void
+print_csv_cell(const struct listing *l, struct str cell, bool last)
+{
+	struct str text = cell.ptr ? shown(l, cell) : STR("");
+	bool       quoted = text.len == 0 && cell.ptr;
+
+	for (size_t i = 0; i < text.len && !quoted; i++)
+		quoted = text.ptr[i] == ',' || text.ptr[i] == '"';
+	if (quoted)
+		putchar('"');
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '"')
+			putchar('"');
+		putchar(text.ptr[i]);
+	}
+	printf("%s%s", quoted ? "\"" : "", last ? "\r\n" : ",");
+}
+
+void
+listing_print_csv(const struct listing *l)
+{
+	for (size_t c = 0; c < l->width; c++)
+		print_csv_cell(l, str_of(l->columns[c]), c + 1 == l->width);
+	for (size_t r = 0; r < l->rows; r++)
+		for (size_t c = 0; c < l->width; c++)
+			print_csv_cell(l, l->cells[r * l->width + c], c + 1 == l->width);
+}
+
 /* ---- rows of environments ---- */
 
 static void

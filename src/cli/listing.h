@@ -29,6 +29,9 @@ struct str *listing_row(struct listing *l);
 
 void listing_print(const struct listing *l, bool json);
 
+/* As CSV (RFC 4180), with a line of names; an absent cell is empty. */
+void listing_print_csv(const struct listing *l);
+
 /* ---- rows of environments ---- */
 
 enum listing_kind {

@@ -116,10 +116,17 @@ const struct key keys[] = {
 	{ "idempotency_ttl", "24h", TYPE_MS, KEY_RELOAD, 1 * SECOND, 720 * HOUR,
 	    AT(idempotency_ttl_ms),
 	    "How long the answer to an Idempotency-Key is kept." },
+	{ "retain_invoices", "87600h", TYPE_MS, KEY_RELOAD, 0, 876000 * HOUR,
+	    AT(retain_invoices_ms),
+	    "How long after an invoice was issued the name, addresses and tax number on it are "
+	    "kept of a customer who was erased; 0 means not at all." },
 	{ "public_url", "", TYPE_URL, KEY_RELOAD, 0, 512, AT(public_url),
 	    "Where clients reach the service, as in https://api.example.com, without a slash "
 	    "at the end: doc_url in error answers leads to the service's page about the error "
 	    "below it; empty leaves doc_url a path." },
+	{ "cors_origins", "", TYPE_ORIGINS, KEY_RELOAD, 0, 4096, AT(cors_origins),
+	    "Origins of web pages whose scripts may call the API and read its answers, as in "
+	    "https://app.example.com, with commas between them; empty means none." },
 	{ "checkout_url_template", "", TYPE_TEXT, KEY_RELOAD, 0, 2048, AT(checkout_url_template),
 	    "Where customers pay, if not on the service's own page: a URL with {subscription}, "
 	    "{invoice}, {amount}, {currency}, {success_url} and {sig} where these are to stand." },

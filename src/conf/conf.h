@@ -51,7 +51,9 @@ struct conf {
 	int64_t       metadata_max_bytes;
 	int64_t       auth_cache_ttl_ms;
 	int64_t       idempotency_ttl_ms;
+	int64_t       retain_invoices_ms;
 	char         *public_url;
+	char         *cors_origins;
 	char         *checkout_url_template; /* billing/checkout.h; empty: the service's own page */
 	char         *checkout_url_secret;
 	char         *payment_instructions; /* "|" ends a line; empty: none */

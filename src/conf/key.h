@@ -20,8 +20,9 @@ enum key_type {
 	TYPE_SANDBOX,
 	TYPE_SWITCH,
 	TYPE_RATE, /* "off", or "100/s burst 200" */
-	TYPE_TEXT,
+	TYPE_TEXT, /* it and those below are texts */
 	TYPE_URL, /* http or https, no slash at the end */
+	TYPE_ORIGINS, /* "https://a.example, http://localhost:3000" */
 };
 
 enum key_flags {
@@ -51,7 +52,7 @@ const struct key *key_find(struct str name); /* NULL: there is none */
 static inline bool
 key_is_text(const struct key *k)
 {
-	return k->type == TYPE_TEXT || k->type == TYPE_URL;
+	return k->type >= TYPE_TEXT;
 }
 
 /* The member itself. The struct is ours and never const where it is made; only key_set() writes. */

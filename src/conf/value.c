@@ -159,6 +159,7 @@ parse_number(const struct key *k, struct str value, int64_t *out)
 		return true;
 	case TYPE_TEXT:
 	case TYPE_URL:
+	case TYPE_ORIGINS:
 		break;
 	}
 	return false;
@@ -179,6 +180,31 @@ is_url(struct str s)
 	return s.ptr[s.len - 1] != '/';
 }
 
+/* As browsers write it: in lower case, and nothing behind the host and its port. */
+static bool
+is_origin(struct str s)
+{
+	struct str host = s, scheme = str_cut(&host, ':');
+
+	if (!(str_is(scheme, "https") || str_is(scheme, "http")) || !str_starts(host, STR("//"))
+	    || host.len == 2)
+		return false;
+	for (size_t i = 2; i < host.len; i++)
+		if (str_is_upper(host.ptr[i]) || (!str_is_alnum(host.ptr[i])
+		    && !(host.ptr[i] && strchr(".-_:[]", host.ptr[i]))))
+			return false;
+	return true;
+}
+
+static bool
+is_origins(struct str s)
+{
+	while (s.ptr)
+		if (!is_origin(str_trim(str_cut(&s, ','))))
+			return false;
+	return true;
+}
+
 static bool
 text_fits(const struct key *k, struct str value)
 {
@@ -191,7 +217,8 @@ text_fits(const struct key *k, struct str value)
 		if (len == 0 || utf8_is_hidden(utf8_code(value.ptr + at, len)))
 			return false;
 	}
-	return k->type != TYPE_URL || value.len == 0 || is_url(value);
+	return value.len == 0 || k->type == TYPE_TEXT
+	    || (k->type == TYPE_URL ? is_url(value) : is_origins(value));
 }
 
 void
@@ -222,6 +249,8 @@ print_expected(const struct key *k, struct buf *err)
 			      "numbers",
 		[TYPE_TEXT] = "plain text",
 		[TYPE_URL] = "an http or https URL without a slash at its end",
+		[TYPE_ORIGINS] = "origins such as https://app.example.com, with commas between "
+				 "them, in lower case and without a path,",
 	};
 
 	for (int64_t i = 0; names_of(k->type) && i <= k->max; i++)

@@ -21,6 +21,8 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->outcome = TX_UNDONE;
 	tx->cut = false;
 	tx->last_undone = true;
+	tx->each = NULL;
+	tx->handed = false;
 	tx->then = NULL;
 	tx->with = NULL;
 	tx->group = false;
@@ -173,14 +175,47 @@ next_answer(struct db *db)
 	return NULL;
 }
 
+/*
+ * Hands on the rows of the last step, which the server is sending; what ends them is its answer.
+ * The time that is spent on a row is not the server's. False: no more are wanted.
+ */
+static bool
+hand_rows(struct db *db, struct tx *tx, PGresult **answer)
+{
+	bool lost = false;
+
+	if (PQsetSingleRowMode(db->lane->conn) != 1)
+		return false;
+	while ((*answer = wait_result(db, &lost))
+	    && PQresultStatus(*answer) == PGRES_SINGLE_TUPLE) {
+		struct row row = { *answer, 0, NULL };
+		bool       more = tx->each(&row, tx->with);
+
+		PQclear(*answer);
+		*answer = NULL;
+		tx->handed = true;
+		if (!more)
+			return false;
+		db->deadline_ms = clock_mono_ms() + lane_timeout_ms(db->role, db->conf);
+	}
+	return *answer && !wait_result(db, &lost) && !lost;
+}
+
 /* Reads the answers from a step on. False: the connection broke or the deadline passed. */
 static bool
 read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 {
 	for (size_t i = from; i < tx->steps; i++) {
 		for (int answers = tx->step[i].prepares ? 2 : 1; answers > 0; answers--) {
-			PGresult *res = next_answer(db);
+			bool      rows = tx->each && i + 1 == tx->steps && answers == 1;
+			PGresult *res = NULL;
 
+			if (rows && !hand_rows(db, tx, &res)) {
+				PQclear(res);
+				return false;
+			}
+			if (!rows)
+				res = next_answer(db);
 			if (!res || !take_answer(db, tx, i, res, answers == 2, run))
 				return false;
 		}
@@ -511,7 +546,7 @@ run(struct tx *tx)
 			return DB_OK;
 		if (!tx->last_undone && !tx->reads)
 			tx->outcome = TX_UNKNOWN;
-		if (verdict.status == DB_UNIQUE || !verdict.retry || runs == RUNS_MAX
+		if (verdict.status == DB_UNIQUE || !verdict.retry || tx->handed || runs == RUNS_MAX
 		    || clock_mono_ms() >= last_run_ms)
 			return verdict.status;
 		if (grouped == tx->group)

@@ -18,6 +18,7 @@ const char *const method_names[METHOD__COUNT] = {
 	[METHOD_PUT] = "PUT",
 	[METHOD_PATCH] = "PATCH",
 	[METHOD_DELETE] = "DELETE",
+	[METHOD_OPTIONS] = "OPTIONS",
 	[METHOD_OTHER] = "",
 };
 

@@ -19,6 +19,7 @@ enum method {
 	METHOD_PUT,
 	METHOD_PATCH,
 	METHOD_DELETE,
+	METHOD_OPTIONS,
 	METHOD_OTHER,
 	METHOD__COUNT
 };
@@ -38,7 +39,14 @@ enum method method_find(struct str name);
 	HEADER(IDEMPOTENCY_KEY, "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY") \
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
 	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT") \
-	HEADER(PREFER,          "Prefer",          "HTTP_PREFER")
+	HEADER(PREFER,          "Prefer",          "HTTP_PREFER") \
+	HEADER(ACCEPT,          "Accept",          "HTTP_ACCEPT") \
+	HEADER(ORIGIN,          "Origin",          "HTTP_ORIGIN") \
+	HEADER(CORS_METHOD,     "Access-Control-Request-Method", \
+	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD") \
+	HEADER(IF_MATCH,        "If-Match",        "HTTP_IF_MATCH") \
+	HEADER(IF_NONE_MATCH,   "If-None-Match",   "HTTP_IF_NONE_MATCH") \
+	HEADER(CONTENT_TYPE,    "Content-Type",    "HTTP_CONTENT_TYPE")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,
@@ -53,6 +61,7 @@ struct request {
 	struct arena *arena;
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */
+	struct str    address;                   /* the client's, or absent: REMOTE_ADDR */
 	struct str    body;                      /* complete; empty when there is none */
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */
