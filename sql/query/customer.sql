@@ -1294,23 +1294,32 @@ WITH m AS (
 SELECT :customer_columns
   FROM found c;
 
--- name: customer_duplicates_email
+-- name: customer_duplicates
 -- out: :customer_columns key more next
--- Who may be the same: those that are not archived, in groups of one e-mail address, in the order
--- of addresses and ids. 'key' is the address; 'more': the group has more customers, or may have. $1
--- environment, $2 the address before the page, NULL for the first one, $3 groups at most. So that a
--- page has a bound, it looks at no more than $4 rows of the index; an address that is cut by that
--- end is left to the next page, unless there is no other. $5 customers of a group, $6 of the page.
--- 'next' is the address after which the next page begins, NULL: there is none. Where there are no
--- groups it is alone in a row, which is empty otherwise.
+-- Who may be the same: those that are not archived, in groups of one e-mail address or tax
+-- document, in the order of these and of ids. 'key' is the one as it is compared; 'more': the group
+-- has more customers, or may have. $1 environment, $2 the key before the page, NULL for the first one, $3
+-- groups at most. So that a page has a bound, it looks at no more than $4 rows of the index; a key
+-- that is cut by that end is left to the next page, unless there is no other. $5 customers of a
+-- group, $6 of the page, $7 email or taxDocument. 'next' is the key after which the next page
+-- begins, NULL: there is none. Where there are no groups it is alone in a row, which is empty
+-- otherwise.
 WITH seen AS MATERIALIZED (
-    SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
-         , row_number() OVER (ORDER BY c.email_key, c.id) AS nth
-      FROM customer c
-     WHERE c.environment_id = $1::uuid AND c.email_key >= ''
-       AND c.email_key > (SELECT coalesce($2::text, '')) COLLATE "C"
-     ORDER BY c.email_key, c.id
-     LIMIT $4::bigint
+    (SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
+          , row_number() OVER (ORDER BY c.email_key, c.id) AS nth
+       FROM customer c
+      WHERE $7::text = 'email' AND c.environment_id = $1::uuid AND c.email_key >= ''
+        AND c.email_key > (SELECT coalesce($2::text, '')) COLLATE "C"
+      ORDER BY c.email_key, c.id
+      LIMIT $4::bigint)
+    UNION ALL
+    (SELECT c.tax_key AS key, c.id, c.archived_at IS NULL AS listed
+          , row_number() OVER (ORDER BY c.tax_key, c.id) AS nth
+       FROM customer c
+      WHERE $7 = 'taxDocument' AND c.environment_id = $1 AND c.tax_key >= ''
+        AND c.tax_key > (SELECT coalesce($2, '')) COLLATE "C"
+      ORDER BY c.tax_key, c.id
+      LIMIT $4)
 ), ended AS (
     SELECT l.key AS at
          , coalesce((SELECT max(s.key) FROM seen s WHERE s.key < l.key), l.key) AS whole

@@ -39,6 +39,7 @@ enum cmd_option {
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
+	OPTION_BY,
 	OPTION_YES,
 	OPTION_JSON,
 	OPTION_CSV,
@@ -170,6 +171,7 @@ cmd_fn cmd_key_rotate;
 cmd_fn cmd_customer_archive;
 cmd_fn cmd_customer_count;
 cmd_fn cmd_customer_create;
+cmd_fn cmd_customer_duplicates;
 cmd_fn cmd_customer_erase;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;

@@ -51,6 +51,8 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "how long to wait: for what was asked to be done (2m; the default at a terminal), or "
 	    "for a lock that another transaction holds (5m)" },
 	[OPTION_NO_WAIT] = { "no-wait", 0, KIND_SWITCH, NULL, 0, 0, "only ask for it" },
+	[OPTION_BY] = { "by", 0, KIND_CHOICE, "email|taxDocument", 0, 0,
+	    "what they have in common (email)" },
 	[OPTION_YES] = { "yes", 0, KIND_SWITCH, NULL, 0, 0, "do it without asking" },
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
 	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
@@ -206,6 +208,12 @@ const struct cmd cmd_table[] = {
 	    "- instead of them reads one JSON object from standard input, which keeps it out of "
 	    "the list of processes. The customer with the same externalId is left as it is.",
 	    "clientele customer create --org acme --env live email=ada@example.com" },
+	{ "customer duplicates", "", OPTION(ORG) | OPTION(ENV) | OPTION(BY) | OPTION(FIRST)
+	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_duplicates,
+	    "List customers who may be the same",
+	    "A line for each of them, behind what they have in common; --first counts these "
+	    "values. Case makes no difference, nor do spaces and signs in a tax document.",
+	    "clientele customer duplicates --org acme --env live --by taxDocument" },
 	{ "customer erase", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(YES) | OPTION(JSON),
 	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_erase,
 	    "Erase a customer, and what is held of it",

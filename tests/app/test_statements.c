@@ -70,6 +70,7 @@ bind_all(struct bind *b, const char *parameters, const struct target *target)
 		case 'x': bind_text(b, str_of(target->text)); break;
 		case 'k': bind_text(b, str_of(key)); break;
 		case 't': bind_text(b, STR("hacked@b.co")); break;
+		case 'd': bind_text(b, STR("email")); break;
 		case 'h': bind_text(b, STR("01234567890123456789012345678901")); break;
 		case '1': bind_i64(b, 3); break;
 		case '0': bind_i64(b, -1000000); break;
@@ -620,7 +621,8 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(email_key = " },
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
-		{ SQL_CUSTOMER_DUPLICATES_EMAIL, "NULL, NULL, 1, 1, 1, 1", "(email_key > " },
+		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(email_key > " },
+		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(tax_key > " },
 		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
 		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
 		{ SQL_CUSTOMER_EXPORT, "NULL, NULL, NULL, 1", "(id > " },

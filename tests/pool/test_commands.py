@@ -42,7 +42,7 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, erase, get, list, restore and update.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, duplicates, erase, get, list, restore and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
@@ -685,6 +685,27 @@ def test_an_operator_archives_restores_and_erases_customers_as_the_api_does(db):
     for verb, *options in (["archive"], ["restore"], ["erase", "--yes"]):
         assert sentence(done(verb, own, *options), UNKNOWN) == "There is no customer with this id."
     assert sentence(owner(db, "customer", "erase", "x", "--org", "nosuch", "--env", "live"), UNKNOWN)
+
+
+def test_an_operator_lists_customers_who_may_be_the_same(db):
+    owner(db, "org", "create", "doubles")
+    of_it = ["--org", "doubles", "--env", "live"]
+
+    def found(*options):
+        return [(row["value"], row["externalId"]) for row in json.loads(owner(db, "customer", "duplicates", *of_it, "--json", *options).stdout)]
+
+    assert found() == found("--by", "taxDocument") == []
+    for n, (email, document) in enumerate((("Ada@b.co", "X-1"), ("ada@B.co", ""), ("bob@b.co", "x1"), ("BOB@b.co", "x2"), ("c@b.co", "X 2"))):
+        owner(db, "customer", "create", *of_it, f"email={email}", f"externalId={n}", f"taxDocument={document}")
+    assert found() == found("--by", "email") == [("ada@b.co", "0"), ("ada@b.co", "1"), ("bob@b.co", "2"), ("bob@b.co", "3")]
+    assert found("--by", "taxDocument") == [("x1", "0"), ("x1", "2"), ("x2", "3"), ("x2", "4")]
+    assert found("--first", "1") == found()[:2]
+    # More groups than a page of the API has.
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) SELECT e.id, "
+                       "lpad(to_hex(n), 32, '0')::uuid, n / 2 || '@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(0, 229) n, environment e "
+                       "JOIN organization o ON o.id = e.organization_id WHERE o.name = 'doubles' AND e.livemode")
+    assert len(found("--first", "1000")) == 2 * (2 + 115) and len(found("--first", "103")) == 2 * 103
 
 
 def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):
