@@ -224,14 +224,16 @@ SELECT :customer_columns, p.external_id AS asked
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
 -- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time, $14 and $15 the
 -- ids and revisions of which the customer must have a pair, or NULL; $16 salt of the event. No row:
--- there is no such customer. met is false: it has none of the pairs. In both cases nothing was
--- written; nor is anything if the given values are those that it has.
+-- there is no such customer. met is false: it has none of the pairs; NULL: it was merged into
+-- another one while this waited for it. In these cases nothing was written; nor is anything if the
+-- given values are those that it has.
 WITH found AS (
     SELECT :customer_columns
-         , $14::uuid[] IS NULL
-               OR (c.id, c.revision) IN (SELECT m.id, m.revision
-                                           FROM unnest($14, $15::bigint[]) m (id, revision))
-           AS met
+         , CASE WHEN c.merged_into IS NULL
+                THEN $14::uuid[] IS NULL
+                     OR (c.id, c.revision) IN (SELECT m.id, m.revision
+                                                 FROM unnest($14, $15::bigint[]) m (id, revision))
+                END AS met
          , CASE WHEN $4::bigint & 1 <> 0 AND c.external_id IS DISTINCT FROM $5::text
                 THEN 1 ELSE 0 END
            + CASE WHEN $4 & 2 <> 0 AND c.email <> $6::text THEN 2 ELSE 0 END
@@ -291,13 +293,13 @@ WITH found AS (
 )
 SELECT :customer_columns, true AS met FROM changed c
 UNION ALL
-SELECT :customer_columns, c.met FROM found c WHERE NOT c.met OR c.differs = 0;
+SELECT :customer_columns, c.met FROM found c WHERE c.met IS NOT TRUE OR c.differs = 0;
 
 -- name: customer_lock
--- out: :customer_columns
--- Before a change that depends on what is there. $1 environment, $2 public id or NULL, $3 external
--- id; a public id wins.
-SELECT :customer_columns
+-- out: :customer_columns merged
+-- Before a change that depends on what is there. merged: into another one, while this waited.
+-- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
+SELECT :customer_columns, c.merged_into IS NOT NULL AS merged
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
@@ -336,16 +338,18 @@ SELECT
 -- out: id met
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
--- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update: when
--- met is false nobody is noted, and what comes after this does nothing.
+-- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update, as
+-- met is: when it is not true nobody is noted, and what comes after this does nothing.
 SELECT c.id, m.met,
        -- Once more after a wait, when it may have another outcome: so it is set in both cases.
        set_config('app.customer', CASE WHEN m.met THEN c.id::text ELSE '' END, true)
   FROM customer c
- CROSS JOIN LATERAL (SELECT $4::uuid[] IS NULL
-                            OR (c.id, c.revision) IN (SELECT r.id, r.revision
-                                                        FROM unnest($4, $5::bigint[])
-                                                             r (id, revision)) AS met) m
+ CROSS JOIN LATERAL (SELECT CASE WHEN c.merged_into IS NULL
+                                 THEN $4::uuid[] IS NULL
+                                      OR (c.id, c.revision) IN (SELECT r.id, r.revision
+                                                                  FROM unnest($4, $5::bigint[])
+                                                                       r (id, revision))
+                                 END AS met) m
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
@@ -645,14 +649,41 @@ WITH made AS (
 )
 SELECT count(*) AS made, set_config('app.made', count(*)::text, true) FROM made;
 
--- name: customer_import_update
--- out: nth
--- After customer_import: sets what those lines give whose external id others have, as
--- customer_update does. Returns which lines changed something, in their order. $1 environment, $2
--- time, $3 to $11 are $2 to $10 of customer_import, $12 what each line gives, as $4 of
--- customer_update.
-WITH found AS (
-    SELECT c.id, i.nth, c.external_id,
+-- name: customer_update_many
+-- out: nth changed
+-- After customer_create_many or customer_import: sets what those rows give whose external id a
+-- customer has, or one who was merged into it, as customer_update does. Of rows for one customer
+-- what the last one gives counts. Returns these rows, and whether their customer has changed.
+-- $1 environment, $2 time, $3 ids that are meant for new ones, $4 to $11 are $3 to $10 of
+-- customer_import, $12 what each row gives, as $4 of customer_update; external ids stay.
+WITH led AS MATERIALIZED (
+    SELECT CASE WHEN p.merged_into IS NULL THEN p.id ELSE p.merged_into END AS customer_id, i.*
+      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
+                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
+           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
+                 is_active, given, nth)
+      JOIN customer p ON p.environment_id = $1::uuid AND p.external_id = i.external_id
+                     AND p.id <> i.id
+     WHERE :first_time
+), meant AS (
+    SELECT l.customer_id, array_agg(l.nth) AS nths, bit_or(l.given) AS given
+         , (array_agg(l.email ORDER BY l.nth DESC) FILTER (WHERE l.given & 2 <> 0))[1] AS email
+         , (array_agg(l.full_name ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 4 <> 0))[1] AS full_name
+         , (array_agg(l.tax_document ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 8 <> 0))[1] AS tax_document
+         , (array_agg(l.address ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 16 <> 0))[1] AS address
+         , (array_agg(l.timezone ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 32 <> 0))[1] AS timezone
+         , (array_agg(l.metadata ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 64 <> 0))[1] AS metadata
+         , (array_agg(l.is_active ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 128 <> 0))[1] AS is_active
+      FROM led l
+     GROUP BY l.customer_id
+), found AS (
+    SELECT c.id, i.nths, c.external_id,
            c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active,
            i.email AS new_email, i.full_name AS new_full_name, i.tax_document AS new_tax_document,
            i.address AS new_address, i.timezone AS new_timezone, i.metadata AS new_metadata,
@@ -669,16 +700,14 @@ WITH found AS (
                   THEN 64 ELSE 0 END
            + CASE WHEN i.given & 128 <> 0 AND i.is_active <> c.is_active THEN 128 ELSE 0 END
            AS differs,
-           -- Never set back: what a line says may lie ahead.
+           -- Never set back: what a line of a file says may lie ahead.
            CASE WHEN c.updated_at >= $2::timestamptz THEN c.updated_at + interval '1 ms'
                 ELSE $2 END AS changed_at
-      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
-                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
-           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
-                 is_active, given, nth)
-      JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
-                     AND c.id <> i.id
-     ORDER BY c.external_id
+      FROM meant i
+      JOIN customer c ON c.environment_id = $1 AND c.id = i.customer_id
+     -- One who has just been merged is not written; whoever asked tries again.
+     WHERE c.merged_into IS NULL
+     ORDER BY c.id
        FOR NO KEY UPDATE OF c
 ), told AS (
     SELECT f.id, uuid_send(gen_random_uuid()) AS salt
@@ -707,21 +736,23 @@ WITH found AS (
                                          app_source(), s.seal)
       FROM found f JOIN sealed s ON s.id = f.id
      WHERE c.environment_id = $1 AND c.id = f.id
-    RETURNING c.id, c.updated_at, c.history, f.nth
+    RETURNING c.id, c.updated_at, c.history
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
     SELECT $1::uuid, 'customer.updated', c.id, c.updated_at, s.content::json, s.salt, s.seal,
            c.history
       FROM changed c JOIN sealed s ON s.id = c.id
 )
-SELECT changed.nth FROM changed ORDER BY changed.nth;
+SELECT n.nth, c.id IS NOT NULL AS changed
+  FROM found f LEFT JOIN changed c ON c.id = f.id, unnest(f.nths) n (nth)
+ ORDER BY n.nth;
 
 -- name: customer_import_taken
 -- out: nth id
--- After customer_import, or instead of it: who has the external ids of lines, in their order. It
--- reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
+-- After customer_import, or instead of it: whom the external ids of lines lead to, in their order.
+-- It reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
 -- number.
-SELECT i.nth, c.id
+SELECT i.nth, CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END AS id
   FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS i (id, external_id, nth)
   JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
                  AND c.id <> i.id
@@ -955,7 +986,7 @@ WITH found AS MATERIALIZED (
       ORDER BY s.customer_id
       LIMIT $14)
     UNION ALL
-    (SELECT c.id FROM customer c
+    (SELECT CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END FROM customer c
       WHERE $16 = 'id' AND c.environment_id = $1 AND c.external_id = $17::text)
 ), counted AS MATERIALIZED (
     SELECT count(*) >= $14 AS many FROM found
@@ -1021,7 +1052,7 @@ WITH found AS MATERIALIZED (
       ORDER BY s.customer_id
       LIMIT $3)
     UNION ALL
-    (SELECT c.id FROM customer c
+    (SELECT CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END FROM customer c
       WHERE $15 = 'id' AND c.environment_id = $1 AND c.external_id = $16::text)
     UNION ALL
     (SELECT c.id FROM customer c
@@ -1298,12 +1329,12 @@ SELECT :customer_columns
 -- out: :customer_columns key more next
 -- Who may be the same: those that are not archived, in groups of one e-mail address or tax
 -- document, in the order of these and of ids. 'key' is the one as it is compared; 'more': the group
--- has more customers, or may have. $1 environment, $2 the key before the page, NULL for the first one, $3
--- groups at most. So that a page has a bound, it looks at no more than $4 rows of the index; a key
--- that is cut by that end is left to the next page, unless there is no other. $5 customers of a
--- group, $6 of the page, $7 email or taxDocument. 'next' is the key after which the next page
--- begins, NULL: there is none. Where there are no groups it is alone in a row, which is empty
--- otherwise.
+-- has more customers, or may have. $1 environment, $2 the key before the page, NULL for the first
+-- one, $3 groups at most. So that a page has a bound, it looks at no more than $4 rows of the
+-- index; a key that is cut by that end is left to the next page, unless there is no other. $5
+-- customers of a group, $6 of the page, $7 email or taxDocument. 'next' is the key after which the
+-- next page begins, NULL: there is none. Where there are no groups it is alone in a row, which is
+-- empty otherwise.
 WITH seen AS MATERIALIZED (
     (SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
           , row_number() OVER (ORDER BY c.email_key, c.id) AS nth

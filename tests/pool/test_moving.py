@@ -267,6 +267,29 @@ def test_who_has_the_external_id_already_decides_by_the_rule(db, org):
     assert skip.run(org) == (0, counts(3, existing=3)) and exported(db, org) == rows
 
 
+def test_lines_for_who_was_merged_are_for_the_one_who_stays(db, org):
+    """Both external ids in one file, and in one transaction: what the later line gives counts, and the hidden row stays as it was."""
+    assert File(db, "made.csv", "externalId,email,fullName\ninto,a@example.com,Ann\ngone,b@example.com,Bob\n").run(org) == (0, counts(2, created=2))
+    into, gone = (row["id"] for row in exported(db, org))
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE customer c SET merged_into = i.id, archived_at = now() FROM customer i JOIN environment v ON v.id = i.environment_id "
+                       "JOIN organization o ON o.id = v.organization_id WHERE o.name = %s AND i.external_id = 'into' "
+                       "AND c.environment_id = i.environment_id AND c.external_id = 'gone'", (org,))
+    file = File(db, "set.csv", "externalId,email,fullName\ngone,1@example.com,One\ninto,2@example.com,\nnew,3@example.com,\n")
+    assert file.run(org, "--on-conflict", "update", "--dry-run") == (0, counts(3, created=1, updated=2))
+    assert file.run(org, "--on-conflict", "update") == (0, counts(3, created=1, updated=2))
+    assert [(row["status"], row["id"]) for row in file.results()][:2] == [("updated", into)] * 2
+    assert [(row["externalId"], row["email"], row["fullName"]) for row in exported(db, org)] == [
+        ("into", "2@example.com", "One"), ("new", "3@example.com", None)]
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT c.email, c.full_name, (SELECT count(*) FROM event e WHERE e.customer_id = c.id) FROM customer c "
+                       "JOIN environment v ON v.id = c.environment_id JOIN organization o ON o.id = v.organization_id "
+                       "WHERE o.name = %s AND c.external_id = 'gone'", (org,))
+        assert cursor.fetchall() == [("b@example.com", "Bob", 1)]
+    skip = File(db, "skip.csv", "externalId,email\ngone,4@example.com\n")
+    assert skip.run(org) == (0, counts(1, existing=1)) and skip.results()[0]["id"] == into
+
+
 def test_what_is_imported_is_in_the_history_of_the_customer(db, org):
     File(db, "made.csv", "externalId,email,fullName\nu1,a@example.com,Ann\nu2,b@example.com,Bob\n").run(org)
     File(db, "set.csv", 'externalId,fullName,email,metadata.a\nu1,"Ann ""A""",a@example.com,1\nu2,Bob,b@example.com,\n').run(org, "--on-conflict", "update")
