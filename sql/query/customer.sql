@@ -435,12 +435,22 @@ WITH it AS MATERIALIZED (
 SELECT it.id FROM it WHERE it.id = $2;
 
 -- name: customer_held
--- out: :customer_columns live address_id subscriptions invoices credit events requests
--- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
--- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,
--- $2 public id or NULL, $3 external id; a public id wins.
+-- out: :customer_columns live address_id merged subscriptions invoices credit events requests
+-- All that is held of one customer, after the columns of customer_get as JSON: who was merged into
+-- it, subscriptions, invoices, the newest $4 events, and which requests are kept for repetitions.
+-- Tokens of pages are secrets, and left out. $1 environment, $2 public id or NULL, $3 external id;
+-- a public id wins.
 SELECT :customer_columns:live
      , c.address_id::text,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('cus_', o.id), 'externalId', o.external_id, 'email', o.email,
+                    'fullName', o.full_name, 'taxDocument', o.tax_document,
+                    'address', o.address, 'addressId', o.address_id, 'timezone', o.timezone,
+                    'metadata', o.metadata, 'isActive', o.is_active,
+                    'createdAt', app_iso(o.created_at), 'updatedAt', app_iso(o.updated_at),
+                    'archivedAt', app_iso(o.archived_at)) ORDER BY o.id)
+                   FROM customer o
+                  WHERE o.environment_id = $1 AND o.merged_into = c.id), '[]') AS merged,
        coalesce((SELECT json_agg(json_build_object(
                     'id', app_ref('sub_', s.id), 'planId', app_ref('pln_', s.plan_id),
                     'planName', p.name, 'name', s.name, 'status', s.status,
@@ -478,6 +488,7 @@ SELECT :customer_columns:live
                   WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
        coalesce((SELECT json_agg(json_build_object(
                     'type', e.type, 'createdAt', app_iso(e.created_at),
+                    'customerId', app_ref('cus_', e.customer_id),
                     'subscriptionId', app_ref('sub_', e.subscription_id),
                     'invoiceId', app_ref('inv_', e.invoice_id),
                     'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
@@ -485,11 +496,19 @@ SELECT :customer_columns:live
                     'requestId', nullif(split_part(e.source, ' ', 2), ''),
                     'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
                     'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
-                    'data', :told) ORDER BY e.id)
-                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id,
-                                x.data, x.seal, x.source, split_part(x.source, ' ', 1) AS actor
+                    'data', :told,
+                    'state', e.state::jsonb - 'checkoutToken'
+                             || jsonb_strip_nulls(jsonb_build_object(
+                                'planId', app_ref('pln_', (e.state->>'planId')::uuid),
+                                'nextPlanId', app_ref('pln_', (e.state->>'nextPlanId')::uuid),
+                                'priceId', app_ref('prc_', (e.state->>'priceId')::uuid),
+                                'nextPriceId', app_ref('prc_', (e.state->>'nextPriceId')::uuid)))
+                    ) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id,
+                                x.invoice_id, x.data, x.seal, x.state, x.source,
+                                split_part(x.source, ' ', 1) AS actor
                            FROM event x
-                          WHERE x.environment_id = $1 AND x.customer_id = c.id
+                          WHERE x.environment_id = $1 AND x.customer_id = ANY (u.ids)
                           ORDER BY x.id DESC
                           LIMIT $4::bigint) e), '[]') AS events,
        coalesce((SELECT json_agg(json_build_object(
@@ -497,10 +516,13 @@ SELECT :customer_columns:live
                     'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
                    FROM idempotency_key k
                   WHERE k.environment_id = $1
-                    AND (k.about = c.id
-                         OR (k.about_many IS NOT NULL AND c.id = ANY (k.about_many)))), '[]')
+                    AND (k.about = ANY (u.ids)
+                         OR (k.about_many IS NOT NULL AND k.about_many && u.ids))), '[]')
            AS requests
   FROM customer c:live_from
+ CROSS JOIN LATERAL (SELECT array_agg(o.id) AS ids FROM customer o
+                      WHERE o.environment_id = $1::uuid
+                        AND (o.id = c.id OR o.merged_into = c.id)) u
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
