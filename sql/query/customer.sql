@@ -610,8 +610,9 @@ SELECT c.id
 
 -- name: customer_history
 -- out: id type created_at actor actor_name request before after subscription_id invoice_id data
--- out: erased
--- One page of what happened to a customer, newest first. An event's number stands in the last half
+-- out: erased customer_id
+-- One page of what happened to a customer and to those who were merged into it, newest first: of
+-- each at most a page is read. An event's number stands in the last half
 -- of an id. $1 environment, $2 id of the last row before the page, $3 rows, $4 public id or NULL,
 -- $5 external id.
 SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
@@ -621,22 +622,40 @@ SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,
        e.subscription_id, e.invoice_id,
        :told AS data,
-       e.seal IS NOT NULL AND e.data IS NULL AS erased
-  FROM event e
+       e.seal IS NOT NULL AND e.data IS NULL AS erased, e.customer_id
+  FROM customer c
+ CROSS JOIN LATERAL (
+       SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id, x.invoice_id, x.data,
+              x.seal, x.source
+         FROM event x
+        WHERE x.environment_id = $1::uuid AND x.customer_id = c.id
+          AND x.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
+                             & 9223372036854775807)
+        ORDER BY x.id DESC
+        LIMIT $3::bigint) e
   LEFT JOIN api_key k
     ON k.environment_id = $1
    AND k.id = CASE WHEN length(split_part(e.source, ' ', 1)) = 36
                    THEN split_part(e.source, ' ', 1)::uuid END
- WHERE e.environment_id = $1::uuid
-   AND e.customer_id = (SELECT coalesce(
-           (SELECT coalesce(p.merged_into, p.id) FROM customer p
-             WHERE p.environment_id = $1 AND p.id = $4::uuid),
-           (SELECT coalesce(p.merged_into, p.id) FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $5::text)))
-   AND e.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
-                      & 9223372036854775807)
+ WHERE c.environment_id = $1
+   AND c.id = ANY (ARRAY(
+           SELECT o.id
+             FROM (SELECT coalesce(
+                       (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                         WHERE p.environment_id = $1 AND p.id = $4::uuid),
+                       (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                         WHERE p.environment_id = $1 AND p.external_id = $5::text)) AS id) o
+            UNION ALL
+           SELECT m.id
+             FROM customer m
+            WHERE m.environment_id = $1
+              AND m.merged_into = (SELECT coalesce(
+                      (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                        WHERE p.environment_id = $1 AND p.id = $4),
+                      (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                        WHERE p.environment_id = $1 AND p.external_id = $5)))))
  ORDER BY e.id DESC
- LIMIT $3::bigint;
+ LIMIT $3;
 
 -- name: customer_import
 -- out: made

@@ -16,6 +16,7 @@ struct event {
 	struct id  subscription_id, invoice_id;
 	struct str data;
 	bool       erased;
+	struct id  customer_id;
 	struct id  key;          /* of the actor, if it is one */
 	unsigned   given;
 };
@@ -43,6 +44,12 @@ static struct str
 actor_id(struct call *c, const void *what)
 {
 	return prefixed(c, STR("key_"), &((const struct event *)what)->key);
+}
+
+static struct str
+customer_id(struct call *c, const void *what)
+{
+	return prefixed(c, customer_fields.prefix, &((const struct event *)what)->customer_id);
 }
 
 static struct str
@@ -95,6 +102,7 @@ static const struct field_out event_out[] = {
 	{ FIELD_OUT("requestId", TEXT, request), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("before", JSON, before), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("after", JSON, after), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("customerId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, customer_id },
 	{ FIELD_OURS("subscriptionId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, subscription_id },
 	{ FIELD_OURS("invoiceId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, invoice_id },
 	{ FIELD_OUT("data", JSON, data), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
@@ -110,6 +118,7 @@ static const struct member columns[] = {
 	[COL_CUSTOMER_HISTORY_REQUEST] = FIELD_KEPT(TEXT, request),
 	[COL_CUSTOMER_HISTORY_BEFORE] = FIELD_KEPT(JSON, before),
 	[COL_CUSTOMER_HISTORY_AFTER] = FIELD_KEPT(JSON, after),
+	[COL_CUSTOMER_HISTORY_CUSTOMER_ID] = FIELD_KEPT(UUID, customer_id),
 	[COL_CUSTOMER_HISTORY_SUBSCRIPTION_ID] = FIELD_KEPT(UUID, subscription_id),
 	[COL_CUSTOMER_HISTORY_INVOICE_ID] = FIELD_KEPT(UUID, invoice_id),
 	[COL_CUSTOMER_HISTORY_DATA] = FIELD_KEPT(JSON, data),

@@ -201,6 +201,29 @@ def test_bad_input_is_refused_and_changes_nothing(shop, other_live, db):
     assert shop.at("2026-07-31").post(path, {"from": "x"}).status in (404, 405)
 
 
+def test_the_history_of_both_is_shown_and_parts_again(shop):
+    into, gone, third = customer(shop), customer(shop), customer(shop)
+    shop.patch("/customers/" + gone["id"], {"fullName": "One"}).ok()
+    shop.patch("/customers/" + into["id"], {"fullName": "Two"}).ok()
+    merge(shop, gone, third).ok()
+    merge(shop, into, gone).ok()
+    shop.patch("/customers/" + gone["externalId"], {"fullName": "Three"}).ok()
+
+    def history(one, limit):
+        rows, cursor = shop.get(f"/customers/{one['externalId']}/history?limit={limit}").rows()
+        while cursor:
+            page, cursor = shop.get(f"/customers/{one['externalId']}/history?limit={limit}&cursor={cursor}").rows()
+            rows += page
+        return [(row["type"][len("customer."):], row["customerId"]) for row in rows]
+
+    whole = [("updated", into["id"]), ("merged", into["id"]), ("merged", gone["id"]), ("updated", into["id"]), ("updated", gone["id"]),
+             ("created", third["id"]), ("created", gone["id"]), ("created", into["id"])]
+    for one in (into, gone, third):
+        assert [history(one, limit) for limit in (100, 3, 1)] == [whole] * 3
+    shop.post(f"/customers/{gone['id']}/unmerge").ok()
+    assert {id for _, id in history(into, 100)} == {into["id"]} and {id for _, id in history(gone, 100)} == {gone["id"], third["id"]}
+
+
 class Keyed:
     """A client whose writes have an Idempotency-Key."""
 
