@@ -314,18 +314,6 @@ cmd_customer_restore(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	return keep(ctx, argv[1], "restore");
 }
 
-/* Whether the next line of standard input is this text; no id is as long as the longest line. */
-static bool
-is_typed(const char *text)
-{
-	char line[4096];
-
-	if (!fgets(line, sizeof(line), stdin))
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return strcmp(line, text) == 0;
-}
-
 int
 cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
@@ -338,7 +326,7 @@ cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		return code;
 	if (!ctx->option[OPTION_YES].ptr) {
 		cmd_say("to erase this customer for good, type \"%s\" once more.", argv[1]);
-		if (!is_typed(argv[1]))
+		if (!cmd_typed(argv[1]))
 			return cmd_fail(EXIT_DATA, "\"%s\" was not typed, and nothing was erased; "
 			    "--yes erases it without asking.", argv[1]);
 	}

@@ -256,6 +256,7 @@ static const struct {
 	{ SQL_ORG_PIN, "is the owner's; the serving role has no grant" },
 	{ SQL_ORG_RENAME, "is the owner's; the serving role has no grant" },
 	{ SQL_ORG_DELETE, "is the owner's; the serving role has no grant" },
+	{ SQL_ORG_EXPORT, "is the owner's, of all environments of one organization: tests/pool/test_moving.py" },
 	{ SQL_ENVIRONMENT_ERASE, "is the owner's; the serving role has no grant" },
 	{ SQL_ENVIRONMENT_LIVING_KEYS, "is the command line's, after entering the environment" },
 	{ SQL_ENVIRONMENT_LIST, "is the command line's, of all organizations" },

@@ -408,8 +408,8 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     leaving, staying = fill(db, "leaving"), fill(db, "staying")
     before, kept = rows_by_table(db, leaving), rows_by_table(db, staying)
 
-    def refused(*options):
-        words = sentence(owner(db, "org", "delete", "leaving", *options), DATA)
+    def refused(*options, **more):
+        words = sentence(owner(db, "org", "delete", "leaving", *options, **more), DATA)
         assert rows_by_table(db, leaving) == before
         return words
 
@@ -418,8 +418,14 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     end_keys(db, "leaving", 40)  # a request that began with it may still be running
     assert "1 keys that work or worked in the last 46 s" in refused("--customers", "6")
     end_keys(db, "leaving", 50)
-    for options in ([], ["--customers", "5"], ["--customers=0"]):
+    for options in (["--customers", "5"], ["--customers=0"], ["--customers", "5", "--yes"]):
         assert refused(*options) == '"leaving" has 6 customers; to delete all of them with it, give --customers 6.'
+    asks = 'clientele: to delete "leaving" with its 6 customers for good, type its name once more.\n'
+    for typed in ("", "\n", "y\n", "leavin\n", "leaving \n"):
+        done = owner(db, "org", "delete", "leaving", input=typed)
+        assert (done.returncode, done.stdout) == (DATA, "") and rows_by_table(db, leaving) == before
+        assert done.stderr == asks + ('clientele: "leaving" was not typed, and nothing was deleted; --customers 6, or --yes, '
+                                      "deletes it without asking.\n")
     done = owner(db, "org", "delete", "leaving", "--customers", "6", "--json")
     assert json.loads(done.stdout) == [{"name": "leaving", "customers": 6}]
     assert set(rows_by_table(db, leaving).values()) == {0} and rows_by_table(db, staying) == kept
@@ -427,6 +433,11 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     assert sentence(owner(db, "org", "delete", "leaving"), UNKNOWN) == 'there is no organization "leaving"; clientele org list shows them.'
     owner(db, "org", "create", "leaving")
     assert owner(db, "org", "delete", "leaving").stdout.splitlines() == ["name     customers", "leaving  0"]
+    for option, typed in (("--json", "leaving\n"), ("--yes", "")):
+        owner(db, "org", "create", "leaving")
+        fill(db, "leaving")
+        end_keys(db, "leaving", 50)
+        assert owner(db, "org", "delete", "leaving", option, input=typed).returncode == 0 and environments_of(db, "leaving") == []
 
 
 def test_deleting_an_organization_waits_for_a_lock_no_longer_than_lock_timeout(db):
