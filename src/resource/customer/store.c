@@ -491,13 +491,14 @@ customer_look_many(struct call *c, struct customer *customers, size_t count, boo
 enum err
 customer_returned(struct write *w, size_t step)
 {
-	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
-	struct row row;
+	struct customer *customer = ARENA_NEW(w->call->arena, struct customer, 1);
+	struct row       row;
 
 	if (write_rows(w, step) > 0) {
 		row = write_row(w, step, 0);
-		*id = row_id(&row, COL_CUSTOMER_ID);
-		idem_about(w->call, id, 1);
+		stored_read(&row, &customer_fields, customer);
+		idem_about(w->call, &customer->id, 1);
+		revision_tag(w->call, &customer_fields, customer, STR_NONE);
 	}
 	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
 }
