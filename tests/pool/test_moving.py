@@ -500,3 +500,12 @@ def test_large_lines_take_little_memory(db, org):
     done = subprocess.run([sys.executable, "-c", MEASURED, *map(str, command)], capture_output=True, text=True, env=db.place.env, **db.place.as_user)
     code, kilobytes = map(int, done.stdout.split())
     assert code == 0 and kilobytes < 64 * 1024, kilobytes
+
+
+def test_an_export_of_whatever_size_takes_little_memory(db, org):
+    run(db, FILL, json.dumps({"fill": "x" * 15000}), 5000, org)
+    for words_ in (["export", "customers", *words(org)], ["export", "customers", *words(org), "--format", "csv"], ["org", "export", org]):
+        command = [db.place.bin, "-c", "/dev/null", f"--database-owner-url={db.owner_url}", *words_]
+        done = subprocess.run([sys.executable, "-c", MEASURED, *map(str, command)], capture_output=True, text=True, env=db.place.env, **db.place.as_user)
+        code, kilobytes = map(int, done.stdout.split())
+        assert code == 0 and kilobytes < 64 * 1024, (words_, kilobytes)
