@@ -41,10 +41,10 @@ def sentence(done, code):
 PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
-    (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
+    (["org", "remove"], 'org has no command "remove"; it has create, delete, export, list, pin and rename.'),
     (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, duplicates, erase, get, list, restore and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
-    (["org"], "org needs a command: create, delete, list, pin or rename."),
+    (["org"], "org needs a command: create, delete, export, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
@@ -95,7 +95,7 @@ WRONG = [
     (["status", "--watch=0"], '--watch must be a number from 1 to 3600, not "0".'),
     (["workers", "-x"], "there is no option -x; clientele help lists them."),
     (["help", "nothing"], 'there is no command "nothing"; clientele help lists them.'),
-    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, list, pin and rename.'),
+    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, export, list, pin and rename.'),
     (["org", "create", b"a\xff"], 'an argument must be UTF-8, not "a\ufffd".'),
     # B5: what is repeated is shown.
     (["\x1b[2Jorg\n"], 'there is no command "\\u001b[2Jorg\\u000a"; clientele help lists them.'),
@@ -119,7 +119,7 @@ def test_options_stand_where_they_like_and_two_dashes_end_them(db):
 def commands(place):
     """Names of all commands, from the help."""
     lines = place.run(place.bin, "help").stdout.split("\n\n")[1].splitlines()[1:]
-    return [line[2:21].strip() for line in lines if line[2] != " "]
+    return [line[2:23].strip() for line in lines if line[2] != " "]
 
 
 def test_every_command_has_help_with_each_option_and_an_example(place):
@@ -156,6 +156,7 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
 
 def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
     everything = place.run(place.bin, "help").stdout
+    assert re.search(r"^  customer duplicates +List customers who", everything, re.M)  # the longest name
     assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
     group = place.run(place.bin, "help", "key").stdout
     assert place.run(place.bin, "key", "-h").stdout == group
