@@ -254,6 +254,15 @@ static const struct {
 	{ SQL_ENVIRONMENT_ERASE, "is the owner's; the serving role has no grant" },
 	{ SQL_ENVIRONMENT_LIVING_KEYS, "is the command line's, after entering the environment" },
 	{ SQL_ENVIRONMENT_LIST, "is the command line's, of all organizations" },
+	{ SQL_USER_ADD, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_ADD_PASSWORD, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_JOIN, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_LINK_ADD, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_LIST, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_ROLE, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_LEAVE, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_SWEEP, "is the owner's, of people who belong to no environment" },
+	{ SQL_USER_ORGANIZATION, "is the owner's, of people who belong to no environment" },
 };
 
 /* All that the other environment has in any table, as one number; the superuser sees it. */
