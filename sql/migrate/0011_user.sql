@@ -91,8 +91,8 @@ CREATE POLICY holder ON user_session FOR SELECT
     USING (hash = decode(current_setting('app.key_hash', true), 'hex'));
 
 GRANT SELECT ON user_account, user_member, user_link TO clientele_serve;
-GRANT UPDATE (password, name) ON user_account TO clientele_serve;
+GRANT UPDATE (password, totp, totp_next, totp_step, recovery) ON user_account TO clientele_serve;
 GRANT UPDATE (accepted_at) ON user_member TO clientele_serve;
 GRANT DELETE ON user_link TO clientele_serve;
 GRANT SELECT, INSERT, DELETE ON user_session TO clientele_serve;
-GRANT UPDATE (organization_id, livemode, seen_at) ON user_session TO clientele_serve;
+GRANT UPDATE (hash, organization_id, livemode, seen_at) ON user_session TO clientele_serve;

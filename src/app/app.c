@@ -4,6 +4,7 @@
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/session.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -23,6 +24,8 @@ struct app {
 	struct db            *db;
 	struct stats_slot    *stats;
 	struct api_key_cache *keys;
+	struct session_cache *sessions;
+	struct errands       *errands; /* or NULL */
 	struct share         *share; /* or NULL */
 	struct recent         recent;
 	char                  why[512]; /* app_check() */
@@ -38,6 +41,7 @@ app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *bucke
 	app->stats = stats;
 	app->db = db_new(conf, DB_SERVE);
 	app->keys = api_key_cache_new(conf->auth_cache_ttl_ms);
+	app->sessions = session_cache_new(conf->auth_cache_ttl_ms);
 	router_init();
 	return app;
 }
@@ -65,12 +69,19 @@ app_share(struct app *app, struct share *share)
 }
 
 void
+app_errands(struct app *app, struct errands *errands)
+{
+	app->errands = errands;
+}
+
+void
 app_free(struct app *app)
 {
 	if (!app)
 		return;
 	db_free(app->db);
 	api_key_cache_free(app->keys);
+	session_cache_free(app->sessions);
 	free(app);
 }
 
@@ -245,6 +256,21 @@ run_handler(struct call *c)
 	return e != ERR_OK && err_info(e)->status < 500 ? idem_recall(c, e) : e;
 }
 
+/* Whose call it is: an API key's, or a session's. */
+static enum err
+check_caller(struct app *app, struct call *c)
+{
+	enum err e;
+
+	if (session_is_sent(c))
+		return session_check(c, app->sessions);
+	e = api_key_check(c, app->keys);
+	if (e == ERR_OK && c->route->flags & ROUTE_PERSONAL)
+		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_API_KEY],
+		    "This call is for people who have signed in, not for API keys.");
+	return e;
+}
+
 static enum err
 handle(struct app *app, struct call *c)
 {
@@ -263,7 +289,7 @@ handle(struct app *app, struct call *c)
 	if (c->req->refused)
 		return unavailable(c);
 	if (!c->operator && !(c->route->flags & ROUTE_PUBLIC)
-	    && (e = api_key_check(c, app->keys)) != ERR_OK)
+	    && (e = check_caller(app, c)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
@@ -320,6 +346,7 @@ answer(struct app *app, struct db *db, const struct tenant *operator, const stru
 		.buckets = app->buckets,
 		.share = app->share,
 		.recent = &app->recent,
+		.errands = app->errands,
 		.facts = facts,
 		.operator = operator,
 		.version = V_CURRENT,

@@ -20,6 +20,7 @@
 
 struct app;
 struct share;
+struct errands;
 struct tenant;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
@@ -27,6 +28,9 @@ struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct bu
 
 /* Has requests take part of it from now on; it must outlive the app. */
 void app_share(struct app *app, struct share *share);
+
+/* The same for work that threads do (base/errand.h). */
+void        app_errands(struct app *app, struct errands *errands);
 void        app_free(struct app *app);
 
 /*

@@ -27,8 +27,9 @@
 #include "shm/buckets.h"
 
 struct json_object;
+struct errands;
 
-/* The API key that the call is made with, and its owner. */
+/* The API key or the session that the call is made with, and its owner. */
 struct tenant {
 	struct id    environment, organization, key;
 	bool         livemode;
@@ -38,6 +39,9 @@ struct tenant {
 	struct rate  rate;     /* with own_rate */
 	struct id    family;   /* the key whose rate it shares, or its own id */
 	int64_t      expires_ms; /* wall clock; 0: never */
+	/* Of a session (auth/session.h), which has no key; nil and 0 otherwise. */
+	struct id    user, session;
+	unsigned     role;     /* enum role */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */
@@ -83,10 +87,11 @@ struct call {
 	struct buckets        *buckets; /* for rate limits */
 	struct share          *share;   /* of the worker; NULL: nobody keeps one */
 	struct recent         *recent;
+	struct errands        *errands; /* of the worker; NULL: there are none (base/errand.h) */
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;
-	struct str             api_key; /* that the call is made with, once it was found valid */
+	struct str             api_key; /* or cookie of the call, once it was found valid */
 	struct tenant          tenant;
 	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */
 	enum version           version;

@@ -30,6 +30,7 @@ enum route_flags {
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
+	ROUTE_PERSONAL = 1024, /* of a user's own; for sessions alone, whatever the role */
 };
 
 /*

@@ -9,8 +9,10 @@ static const struct str names[PARSE__PARAMS] = {
 	[PARSE_URI] = STR("REQUEST_URI"),
 	[PARSE_LENGTH] = STR("CONTENT_LENGTH"),
 	[PARSE_START] = STR("REQUEST_START"),
+	[PARSE_ADDRESS] = STR("REMOTE_ADDR"),
 #define HEADER(name, wire, param) [PARSE_HEADERS + HEADER_##name] = STR(param),
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 };
 

@@ -29,7 +29,8 @@ extern const char *const method_names[METHOD__COUNT];
 enum method method_find(struct str name);
 
 /*
- * The headers that the service reads; no others are kept.
+ * The headers that the service reads; no others are kept. The first list are those that any client
+ * sends, the second those of the service's own pages.
  * HEADER(name, wire name, FastCGI parameter)
  */
 #define HEADER_LIST(HEADER) \
@@ -43,10 +44,14 @@ enum method method_find(struct str name);
 	HEADER(ORIGIN,          "Origin",          "HTTP_ORIGIN") \
 	HEADER(CORS_METHOD,     "Access-Control-Request-Method", \
 	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+#define HEADER_OWN_LIST(HEADER) \
+	HEADER(COOKIE,          "Cookie",          "HTTP_COOKIE") \
+	HEADER(CSRF,            "X-CSRF-Token",    "HTTP_X_CSRF_TOKEN")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 	HEADER__COUNT
 };
@@ -57,6 +62,7 @@ struct request {
 	struct arena *arena;
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */
+	struct str    address;                   /* the client's, or absent: REMOTE_ADDR */
 	struct str    body;                      /* complete; empty when there is none */
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */

@@ -44,7 +44,9 @@ class Changed:
         """Those whose type no policy needs."""
         return [name for name, in self.execute(f"""
             SELECT a.attname FROM pg_attribute a WHERE a.attrelid = '{table}'::regclass AND a.atttypid = 'text'::regtype AND a.attnum > 0
-               AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum""")]
+               AND NOT a.attisdropped AND a.attgenerated = ''
+               AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+             ORDER BY a.attnum""")]
 
     def check(self):
         for _ in range(2 * WORKERS):  # every worker meets it, and once more with what it has prepared anew

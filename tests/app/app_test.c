@@ -152,13 +152,15 @@ send_request(const struct sent *s)
 		enum header header;
 		const char *value;
 	} headers[] = {
-		{ HEADER_API_KEY, s->key ? s->key : test_key[s->who] },
+		{ HEADER_API_KEY, s->cookie || s->csrf ? NULL : s->key ? s->key : test_key[s->who] },
 		{ HEADER_VERSION, s->version },
 		{ HEADER_IDEMPOTENCY_KEY, s->idem },
 		{ HEADER_REQUEST_ID, s->request_id },
 		{ HEADER_PREFER, s->prefer },
 		{ HEADER_AUTHORIZATION, s->authorization },
 		{ HEADER_TRACEPARENT, s->trace },
+		{ HEADER_COOKIE, s->cookie },
+		{ HEADER_CSRF, s->csrf },
 	};
 
 	arena_reset(&test_arena);
@@ -166,6 +168,7 @@ send_request(const struct sent *s)
 	req.method = method_find(str_of(s->method));
 	req.uri = str_of(s->uri);
 	req.refused = s->refused;
+	req.address = str_of(s->address);
 	req.body_too_large = s->too_large;
 	req.peer = s->peer;
 	req.body = s->body ? str_of(s->body) : STR("");

@@ -187,7 +187,9 @@ def resources():
 def others():
     """What has routes and is no folder of src/resource."""
     return {"openapi": Resource("openapi", [Path("src/app/openapi.c")]), "errors": Resource("errors", [Path("src/app/errors.c")]),
-            "site": Resource("site", [Path("src/site/site.c")])}
+            "site": Resource("site", [Path("src/site/site.c")]),
+            "user": Resource("user", sorted(Path("src/user").glob("*.[ch]")) + [
+                Path("src/auth/account.h"), Path("src/auth/session.h"), Path("src/base/password.h")])}
 
 
 COMMON_ERRORS = errors_of([Path("src/base/err.def")])

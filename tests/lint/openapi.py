@@ -328,7 +328,13 @@ CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, un
 for other in others().values():
     # Pages for people are no part of the API.
     other.routes = [route for route in other.routes if not route[1].startswith("/")]
+    if other.name in FILES:
+        continue
     check_routes(other, [path for path in FILES["api"]["paths"] if any(f"/{pattern}" == path for _, pattern, *_ in other.routes)])
+# The tables of people who sign in are of several bodies, so only routes and limits are compared.
+user = others()["user"]
+check_routes(user, FILES["user"]["paths"])
+check_limits("user", user.constants, ())
 check_limits("api", LIMITS, LIMITS, {key: CONF[key] for key in ("body_max", "metadata_max")})
 for resource in resources().values():
     check_resource(resource)

@@ -23,10 +23,10 @@ GRANTS = {
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
         "status", "completed", "failed", "passed_at", "passed_id")},
     # People who sign in: sql/migrate, user.
-    "user_account": {"SELECT"} | {f"UPDATE.{name}" for name in ("password", "name")},
+    "user_account": {"SELECT"} | {f"UPDATE.{name}" for name in ("password", "totp", "totp_next", "totp_step", "recovery")},
     "user_member": {"SELECT", "UPDATE.accepted_at"},
     "user_link": {"SELECT", "DELETE"},
-    "user_session": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("organization_id", "livemode", "seen_at")},
+    "user_session": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("hash", "organization_id", "livemode", "seen_at")},
 } | {table: grants for resource in RESOURCES for table, grants in resource.tables.items()}
 # Those whose rows belong to an environment.
 USERS = ("user_account", "user_link", "user_member", "user_session")
