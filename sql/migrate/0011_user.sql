@@ -5,6 +5,7 @@
 -- They belong to no environment, so the rules for tenants' tables do not fit. Instead a transaction
 -- of the serving role says for whom it acts, and sees what is his:
 --   * app.user: the user himself, his memberships and sessions;
+--   * app.organization: its members, with their accounts, links and sessions there;
 --   * app.email: the account with that address, to look at its password;
 --   * app.key_hash: the session or the link whose secret somebody has shown.
 -- The owner of the tables, with whom the operator's commands connect, sees all of them.
@@ -12,6 +13,10 @@
 CREATE FUNCTION app_user() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN nullif(current_setting('app.user', true), '')::uuid;
+
+CREATE FUNCTION app_organization() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('app.organization', true), '')::uuid;
 
 CREATE TABLE user_account (
     id         uuid NOT NULL PRIMARY KEY,
@@ -82,17 +87,25 @@ CREATE POLICY operator ON user_session TO CURRENT_USER USING (true);
 
 CREATE POLICY own ON user_account USING (id = app_user());
 CREATE POLICY asked ON user_account FOR SELECT USING (email = current_setting('app.email', true));
+CREATE POLICY colleague ON user_account FOR SELECT
+    USING (id IN (SELECT m.user_id FROM user_member m
+                   WHERE m.organization_id = app_organization()));
+CREATE POLICY invited ON user_account FOR INSERT WITH CHECK (app_organization() IS NOT NULL);
 CREATE POLICY own ON user_member USING (user_id = app_user());
+CREATE POLICY organization ON user_member USING (organization_id = app_organization());
 CREATE POLICY own ON user_link USING (user_id = app_user());
+CREATE POLICY organization ON user_link USING (organization_id = app_organization());
 CREATE POLICY holder ON user_link FOR SELECT
     USING (hash = decode(current_setting('app.key_hash', true), 'hex'));
 CREATE POLICY own ON user_session USING (user_id = app_user());
+CREATE POLICY organization ON user_session USING (organization_id = app_organization());
 CREATE POLICY holder ON user_session FOR SELECT
     USING (hash = decode(current_setting('app.key_hash', true), 'hex'));
 
-GRANT SELECT ON user_account, user_member, user_link TO clientele_serve;
+GRANT SELECT, INSERT (id, email, name), DELETE ON user_account TO clientele_serve;
 GRANT UPDATE (password, totp, totp_next, totp_step, recovery) ON user_account TO clientele_serve;
-GRANT UPDATE (accepted_at) ON user_member TO clientele_serve;
-GRANT DELETE ON user_link TO clientele_serve;
+GRANT SELECT, INSERT, DELETE ON user_member TO clientele_serve;
+GRANT UPDATE (role, accepted_at) ON user_member TO clientele_serve;
+GRANT SELECT, INSERT, DELETE ON user_link TO clientele_serve;
 GRANT SELECT, INSERT, DELETE ON user_session TO clientele_serve;
 GRANT UPDATE (hash, organization_id, livemode, seen_at) ON user_session TO clientele_serve;

@@ -60,6 +60,7 @@ SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
        current_setting('transaction_isolation') <> 'read committed' AS isolation,
        concat(current_setting('app.environment', true), current_setting('app.key_hash', true),
               current_setting('app.user', true), current_setting('app.email', true),
+              current_setting('app.organization', true),
               current_setting('app.housekeeping', true), current_setting('app.clerk', true)) <> ''
            AS settings,
        cardinality(current_schemas(false)) > 1 AS schemas,

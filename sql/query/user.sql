@@ -1,4 +1,4 @@
--- People who sign in, as the operator's commands make and change them, as the owner.
+-- People who sign in, as the operator's commands and owners of organizations make and change them.
 
 -- name: user_add
 -- Unless there is one. $1 id, $2 e-mail, $3 name or NULL.
@@ -75,6 +75,63 @@ RETURNING m.user_id;
 -- name: user_sweep
 -- Accounts of nobody's members: sessions and links go with them.
 DELETE FROM user_account a WHERE NOT EXISTS (SELECT FROM user_member m WHERE m.user_id = a.id);
+
+-- ---- by an owner, of his organization
+
+-- name: user_manage
+-- Has row-level security show this transaction the members of an organization. Changes of one
+-- organization come one after the other. $1 organization.
+SELECT WHERE set_config('app.organization', $1::uuid::text, true) IS NOT NULL
+         AND pg_advisory_xact_lock(2, hashtext($1::text)) IS NOT NULL;
+
+-- name: user_members
+-- out: id email name role accepted created_at
+-- $1 organization, $2 user or NULL: all.
+SELECT a.id, a.email, a.name, m.role, m.accepted_at IS NOT NULL AS accepted, m.created_at
+  FROM user_member m
+  JOIN user_account a ON a.id = m.user_id
+ WHERE m.organization_id = $1::uuid AND ($2::uuid IS NULL OR m.user_id = $2)
+ ORDER BY a.email;
+
+-- name: user_member_role
+-- No row: he is no member, or it would leave no owner. $1 organization, $2 user, $3 role.
+UPDATE user_member m SET role = $3::text
+ WHERE m.organization_id = $1::uuid AND m.user_id = $2::uuid
+   AND ($3 = 'owner' OR m.role <> 'owner' OR m.accepted_at IS NULL
+        OR EXISTS (SELECT FROM user_member o
+                    WHERE o.organization_id = $1 AND o.role = 'owner' AND o.user_id <> $2
+                      AND o.accepted_at IS NOT NULL))
+RETURNING m.user_id;
+
+-- name: user_member_leave
+-- The same. $1 organization, $2 user.
+DELETE FROM user_member m
+ WHERE m.organization_id = $1::uuid AND m.user_id = $2::uuid
+   AND (m.role <> 'owner' OR m.accepted_at IS NULL
+        OR EXISTS (SELECT FROM user_member o
+                    WHERE o.organization_id = $1 AND o.role = 'owner' AND o.user_id <> $2
+                      AND o.accepted_at IS NOT NULL))
+RETURNING m.user_id;
+
+-- name: user_member_left
+-- After that: his sessions and links there. $1 organization, $2 user.
+WITH sessions AS (
+    DELETE FROM user_session s WHERE s.organization_id = $1::uuid AND s.user_id = $2::uuid
+)
+DELETE FROM user_link l WHERE l.organization_id = $1 AND l.user_id = $2;
+
+-- name: user_forget
+-- The account, if he is in no organization any more. After user_enter. $1 user.
+DELETE FROM user_account a
+ WHERE a.id = $1::uuid AND NOT EXISTS (SELECT FROM user_member m WHERE m.user_id = $1);
+
+-- name: user_elsewhere
+-- out: elsewhere
+-- Whether he is in other organizations, too. After user_enter. $1 organization, $2 user.
+SELECT EXISTS (SELECT FROM user_member m
+                WHERE m.user_id = $2::uuid AND m.organization_id <> $1::uuid) AS elsewhere;
+
+-- ---- by the operator
 
 -- name: user_organization
 -- out: id

@@ -120,6 +120,31 @@ SELECT s.id, s.livemode, s.organization_id AS organization, o.name AS organizati
 -- $1 session.
 DELETE FROM user_session s WHERE s.id = $1::uuid AND s.user_id = app_user() RETURNING s.id;
 
+-- ---- a second factor
+
+-- name: user_secrets
+-- out: email password totp_next
+-- $1 user.
+SELECT a.email, a.password, a.totp_next FROM user_account a WHERE a.id = $1::uuid;
+
+-- name: user_totp_offer
+-- A secret that a code must confirm before it counts. $1 user, $2 secret.
+UPDATE user_account a SET totp_next = $2::bytea WHERE a.id = $1::uuid;
+
+-- name: user_totp_confirm
+-- From now on. No row: another secret was offered meanwhile. $1 user, $2 secret, $3 step of the
+-- code, $4 hashes of the recovery codes, one behind the other.
+UPDATE user_account a
+   SET totp = a.totp_next, totp_next = NULL, totp_step = $3::bigint,
+       recovery = ARRAY(SELECT substr($4, 32 * i + 1, 32)
+                          FROM generate_series(0, length($4::bytea) / 32 - 1) i)
+ WHERE a.id = $1::uuid AND a.totp_next = $2::bytea
+RETURNING a.id;
+
+-- name: user_totp_remove
+-- $1 user.
+UPDATE user_account a SET totp = NULL, totp_next = NULL, recovery = '{}' WHERE a.id = $1::uuid;
+
 -- ---- links
 
 -- name: user_link_enter

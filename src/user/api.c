@@ -1,4 +1,5 @@
 /* People who sign in: what the calls share, their routes, and the descriptor. */
+#include "base/clock.h"
 #include "base/errand.h"
 #include "base/password.h"
 #include "call/body.h"
@@ -74,16 +75,41 @@ user_refuse(struct call *c)
 	    "The e-mail address, the password or the code is not right.");
 }
 
+/* ---- what goes out ---- */
+
+struct json_object *
+user_write_id(struct call *c, struct str prefix, const struct id *id)
+{
+	return jwrite_str(id_prefixed(prefix, id, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES)));
+}
+
+struct json_object *
+user_write_time(struct call *c, const struct row *row, int column)
+{
+	char *text = ARENA_NEW(c->arena, char, CLOCK_ISO_BYTES + 1);
+
+	clock_iso(row_time(row, column), text);
+	return jwrite_str(str_of(text));
+}
+
 /* ---- the descriptor ---- */
 
 static const struct route routes[] = {
-	{ METHOD_POST,   "session",        ROUTE_PUBLIC,   V_2026_08_27, session_sign_in },
-	{ METHOD_GET,    "session",        ROUTE_PERSONAL, V_2026_08_27, session_show },
-	{ METHOD_PATCH,  "session",        ROUTE_PERSONAL, V_2026_08_27, session_move },
-	{ METHOD_DELETE, "session",        ROUTE_PERSONAL, V_2026_08_27, session_sign_out },
-	{ METHOD_POST,   "session/accept", ROUTE_PUBLIC,   V_2026_08_27, link_accept },
-	{ METHOD_GET,    "sessions",       ROUTE_PERSONAL, V_2026_08_27, session_list },
-	{ METHOD_DELETE, "sessions/{id}",  ROUTE_PERSONAL, V_2026_08_27, session_end },
+	{ METHOD_POST,   "session",                ROUTE_PUBLIC,   V_2026_08_27, session_sign_in },
+	{ METHOD_GET,    "session",                ROUTE_PERSONAL, V_2026_08_27, session_show },
+	{ METHOD_PATCH,  "session",                ROUTE_PERSONAL, V_2026_08_27, session_move },
+	{ METHOD_DELETE, "session",                ROUTE_PERSONAL, V_2026_08_27, session_sign_out },
+	{ METHOD_POST,   "session/accept",         ROUTE_PUBLIC,   V_2026_08_27, link_accept },
+	{ METHOD_POST,   "session/factor",         ROUTE_PERSONAL, V_2026_08_27, factor_offer },
+	{ METHOD_POST,   "session/factor/confirm", ROUTE_PERSONAL, V_2026_08_27, factor_confirm },
+	{ METHOD_POST,   "session/factor/remove",  ROUTE_PERSONAL, V_2026_08_27, factor_remove },
+	{ METHOD_GET,    "sessions",               ROUTE_PERSONAL, V_2026_08_27, session_list },
+	{ METHOD_DELETE, "sessions/{id}",          ROUTE_PERSONAL, V_2026_08_27, session_end },
+	{ METHOD_GET,    "users",                  ROUTE_PERSONAL, V_2026_08_27, colleague_list },
+	{ METHOD_POST,   "users",                  ROUTE_PERSONAL, V_2026_08_27, colleague_invite },
+	{ METHOD_PATCH,  "users/{id}",             ROUTE_PERSONAL, V_2026_08_27, colleague_change },
+	{ METHOD_DELETE, "users/{id}",             ROUTE_PERSONAL, V_2026_08_27, colleague_remove },
+	{ METHOD_POST,   "users/{id}/reset",       ROUTE_PERSONAL, V_2026_08_27, colleague_reset },
 };
 
 extern const struct resource user_resource;

@@ -54,26 +54,11 @@ static const struct fields places = {
 /* ---- what goes out ---- */
 
 static struct json_object *
-write_id(struct call *c, struct str prefix, const struct id *id)
-{
-	return jwrite_str(id_prefixed(prefix, id, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES)));
-}
-
-static struct json_object *
-write_time(struct call *c, const struct row *row, int column)
-{
-	char *text = ARENA_NEW(c->arena, char, CLOCK_ISO_BYTES + 1);
-
-	clock_iso(row_time(row, column), text);
-	return jwrite_str(str_of(text));
-}
-
-static struct json_object *
 write_organization(struct call *c, const struct id *id, struct str name)
 {
 	struct json_object *o = jwrite_object();
 
-	jwrite_put(o, "id", write_id(c, ID_ORGANIZATION, id));
+	jwrite_put(o, "id", user_write_id(c, ID_ORGANIZATION, id));
 	jwrite_put(o, "name", jwrite_str(name));
 	return o;
 }
@@ -84,7 +69,7 @@ write_user(struct call *c, const struct row *row)
 	struct json_object *o = jwrite_object();
 	struct id           id = row_id(row, COL_USER_SESSION_GET_USER);
 
-	jwrite_put(o, "id", write_id(c, USER_ID_PREFIX, &id));
+	jwrite_put(o, "id", user_write_id(c, USER_ID_PREFIX, &id));
 	jwrite_put(o, "email", jwrite_str(row_text(row, COL_USER_SESSION_GET_EMAIL)));
 	jwrite_put(o, "name", jwrite_str(row_text(row, COL_USER_SESSION_GET_NAME)));
 	jwrite_put(o, "secondFactor",
@@ -133,7 +118,7 @@ reply_session(struct call *c, int status, const struct id *session, const struct
 	row = tx_row(&tx, STEP_SESSION, 0);
 	organization = row_id(&row, COL_USER_SESSION_GET_ORGANIZATION);
 	o = jwrite_object();
-	jwrite_put(o, "id", write_id(c, SESSION_ID_PREFIX, session));
+	jwrite_put(o, "id", user_write_id(c, SESSION_ID_PREFIX, session));
 	jwrite_put(o, "object", jwrite_str(STR("session")));
 	jwrite_put(o, "livemode", jwrite_bool(row_bool(&row, COL_USER_SESSION_GET_LIVEMODE)));
 	jwrite_put(o, "user", write_user(c, &row));
@@ -142,8 +127,8 @@ reply_session(struct call *c, int status, const struct id *session, const struct
 	    row_text(&row, COL_USER_SESSION_GET_ORGANIZATION_NAME)));
 	jwrite_put(o, "organizations", write_organizations(c, &tx));
 	jwrite_put(o, "csrfToken", jwrite_str(session_token(c->arena, cookie)));
-	jwrite_put(o, "createdAt", write_time(c, &row, COL_USER_SESSION_GET_CREATED_AT));
-	jwrite_put(o, "expiresAt", write_time(c, &row, COL_USER_SESSION_GET_EXPIRES_AT));
+	jwrite_put(o, "createdAt", user_write_time(c, &row, COL_USER_SESSION_GET_CREATED_AT));
+	jwrite_put(o, "expiresAt", user_write_time(c, &row, COL_USER_SESSION_GET_EXPIRES_AT));
 	return reply_one(c, status, o);
 }
 
@@ -197,9 +182,11 @@ take_code(struct call *c, struct tx *tx, const struct found *account, struct str
 
 	if (!account->totp.ptr)
 		return ERR_OK;
-	if (code.len == 0)
+	if (code.len == 0) {
+		(void)user_refuse(c);
 		return call_fail(c, ERR_SIGN_IN_FAILED, "code",
 		    "This account has a second factor: send its code, too.");
+	}
 	if (code.len == TOTP_DIGITS) {
 		if (!totp_find((const unsigned char *)account->totp.ptr, code,
 			clock_wall_ms() / 1000, account->totp_step, &step))
@@ -346,7 +333,7 @@ end_one(struct call *c, const struct id *session)
 	if (tx_rows(&tx, 1) == 0)
 		return call_fail(c, ERR_NOT_FOUND, "id", "There is no session with this id.");
 	o = jwrite_object();
-	jwrite_put(o, "id", write_id(c, SESSION_ID_PREFIX, session));
+	jwrite_put(o, "id", user_write_id(c, SESSION_ID_PREFIX, session));
 	jwrite_put(o, "object", jwrite_str(STR("session")));
 	jwrite_put(o, "deleted", jwrite_bool(true));
 	return reply_one(c, 200, o);
@@ -383,16 +370,19 @@ session_list(struct call *c)
 		struct id           in = row_id(&row, COL_USER_SESSION_LIST_ORGANIZATION);
 		struct json_object *o = jwrite_object();
 
-		jwrite_put(o, "id", write_id(c, SESSION_ID_PREFIX, &id));
+		jwrite_put(o, "id", user_write_id(c, SESSION_ID_PREFIX, &id));
 		jwrite_put(o, "object", jwrite_str(STR("session")));
 		jwrite_put(o, "livemode",
 		    jwrite_bool(row_bool(&row, COL_USER_SESSION_LIST_LIVEMODE)));
 		jwrite_put(o, "organization", write_organization(c, &in,
 		    row_text(&row, COL_USER_SESSION_LIST_ORGANIZATION_NAME)));
 		jwrite_put(o, "current", jwrite_bool(id_eq(&id, &c->tenant.session)));
-		jwrite_put(o, "createdAt", write_time(c, &row, COL_USER_SESSION_LIST_CREATED_AT));
-		jwrite_put(o, "lastUsedAt", write_time(c, &row, COL_USER_SESSION_LIST_SEEN_AT));
-		jwrite_put(o, "expiresAt", write_time(c, &row, COL_USER_SESSION_LIST_EXPIRES_AT));
+		jwrite_put(o, "createdAt",
+		    user_write_time(c, &row, COL_USER_SESSION_LIST_CREATED_AT));
+		jwrite_put(o, "lastUsedAt",
+		    user_write_time(c, &row, COL_USER_SESSION_LIST_SEEN_AT));
+		jwrite_put(o, "expiresAt",
+		    user_write_time(c, &row, COL_USER_SESSION_LIST_EXPIRES_AT));
 		jwrite_push(array, o);
 	}
 	return reply_list(c, array, STR_NONE);

@@ -44,6 +44,9 @@ enum err user_hash(struct call *c, struct str password, struct str *hash);
 /* 401, with the one sentence for everything that is wrong. */
 enum err user_refuse(struct call *c);
 
+struct json_object *user_write_id(struct call *c, struct str prefix, const struct id *id);
+struct json_object *user_write_time(struct call *c, const struct row *row, int column);
+
 /* ---- the calls */
 
 enum err session_sign_in(struct call *c);
@@ -53,5 +56,13 @@ enum err session_sign_out(struct call *c);
 enum err session_list(struct call *c);
 enum err session_end(struct call *c);
 enum err link_accept(struct call *c);
+enum err factor_offer(struct call *c);
+enum err factor_confirm(struct call *c);
+enum err factor_remove(struct call *c);
+enum err colleague_list(struct call *c);
+enum err colleague_invite(struct call *c);
+enum err colleague_change(struct call *c);
+enum err colleague_remove(struct call *c);
+enum err colleague_reset(struct call *c);
 
 #endif

@@ -23,10 +23,12 @@ GRANTS = {
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
         "status", "completed", "failed", "passed_at", "passed_id")},
     # People who sign in: sql/migrate, user.
-    "user_account": {"SELECT"} | {f"UPDATE.{name}" for name in ("password", "totp", "totp_next", "totp_step", "recovery")},
-    "user_member": {"SELECT", "UPDATE.accepted_at"},
-    "user_link": {"SELECT", "DELETE"},
-    "user_session": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("hash", "organization_id", "livemode", "seen_at")},
+    "user_account": {"SELECT", "DELETE"} | {f"INSERT.{name}" for name in ("id", "email", "name")} | {
+        f"UPDATE.{name}" for name in ("password", "totp", "totp_next", "totp_step", "recovery")},
+    "user_member": {"SELECT", "INSERT", "DELETE", "UPDATE.role", "UPDATE.accepted_at"},
+    "user_link": {"SELECT", "INSERT", "DELETE"},
+    "user_session": {"SELECT", "INSERT", "DELETE"} | {
+        f"UPDATE.{name}" for name in ("hash", "organization_id", "livemode", "seen_at")},
 } | {table: grants for resource in RESOURCES for table, grants in resource.tables.items()}
 # Those whose rows belong to an environment.
 USERS = ("user_account", "user_link", "user_member", "user_session")
@@ -92,7 +94,11 @@ def test_of_people_a_transaction_sees_those_for_whom_it_acts(ask):
         ("user_account", "own"): ["*", "public", "(id = app_user())"],
         ("user_account", "asked"): ["r", "public", "(email = current_setting('app.email'::text, true))"],
         **{(table, "own"): ["*", "public", own] for table in USERS[1:]},
+        **{(table, "organization"): ["*", "public", "(organization_id = app_organization())"] for table in USERS[1:]},
+        ("user_account", "colleague"): ["r", "public", "(id IN ( SELECT m.user_id\n   FROM user_member m\n  WHERE (m.organization_id = app_organization())))"],
         ("user_link", "holder"): list(holder), ("user_session", "holder"): list(holder)}
+    assert ask("SELECT tablename, policyname, cmd, with_check FROM pg_policies WHERE tablename = ANY (%s) AND with_check IS NOT NULL", list(USERS)) == [
+        ("user_account", "invited", "INSERT", "(app_organization() IS NOT NULL)")]
 
 
 def test_of_people_nothing_is_seen_by_a_transaction_that_acts_for_nobody(cluster):
@@ -114,6 +120,10 @@ def test_of_people_nothing_is_seen_by_a_transaction_that_acts_for_nobody(cluster
         assert seen() == [0, 0, 0, 0]
         cursor.execute("SELECT set_config('app.email', 'a@b.co', true)")
         assert seen() == [1, 0, 0, 0]
+        cursor.execute("SELECT set_config('app.email', '', true), set_config('app.organization', id::text, true) FROM organization")
+        assert seen() == [1, 1, 1, 1]
+        cursor.execute("SELECT set_config('app.organization', gen_random_uuid()::text, true)")
+        assert seen() == [0, 0, 0, 0]
         cursor.execute("ROLLBACK")
 
 

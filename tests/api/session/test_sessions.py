@@ -45,7 +45,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def acme(database):
-    return database.organization("Acme of people")
+    return database.organization("Acme of people " + uid())
 
 
 numbers = itertools.count(1)
