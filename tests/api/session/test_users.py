@@ -103,6 +103,7 @@ def test_a_reset_by_an_owner_leads_into_no_other_organization(team, url, databas
     failed(ann.call("POST", f"/users/{bob.id}/reset"), "conflict", 409, "id")
 
 
+# Recovery codes, and codes that come twice: tests/app/test_user.c. An account has ten attempts, and all of this needs ten.
 def test_a_second_factor_is_set_up_used_and_removed(team):
     ann = team("owner")
     failed(ann.call("POST", "/session/factor", {"password": "wrong"}), "sign_in_failed", 401)
@@ -115,9 +116,6 @@ def test_a_second_factor_is_set_up_used_and_removed(team):
     codes = confirmed.json["recoveryCodes"]
     assert len(set(codes)) == 10
     failed(ann.other().sign_in(status=401), "sign_in_failed", 401, "code")
-    failed(ann.other().sign_in(status=401, code=code(offered["secret"], -1)), "sign_in_failed", 401)  # not after the one that confirmed
     assert ann.other().sign_in(code=code(offered["secret"], 1))["user"]["secondFactor"] is True
-    assert ann.other().sign_in(code=codes[3])
-    failed(ann.other().sign_in(status=401, code=codes[3]), "sign_in_failed", 401)
     assert ann.call("POST", "/session/factor/remove", {"password": PASSWORD}).json["deleted"] is True
     assert ann.other().sign_in()["user"]["secondFactor"] is False
