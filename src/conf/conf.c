@@ -123,6 +123,9 @@ const struct key keys[] = {
 	{ "cors_origins", "", TYPE_ORIGINS, KEY_RELOAD, 0, 4096, AT(cors_origins),
 	    "Origins of web pages whose scripts may call the API and read its answers, as in "
 	    "https://app.example.com, with commas between them; empty means none." },
+	{ "sign_in_by_proxy", "off", TYPE_SWITCH, KEY_RELOAD, 0, 1, AT(sign_in_by_proxy),
+	    "Whether the front server may say who signs in, without password and second factor: "
+	    "by the e-mail address of a user in the FastCGI parameter CLIENTELE_USER." },
 	{ "checkout_url_template", "", TYPE_TEXT, KEY_RELOAD, 0, 2048, AT(checkout_url_template),
 	    "Where customers pay, if not on the service's own page: a URL with {subscription}, "
 	    "{invoice}, {amount}, {currency}, {success_url} and {sig} where these are to stand." },

@@ -227,6 +227,7 @@ copy_params(const struct parse_params *params, struct request *req)
 	req->method = method_find(params->value[PARSE_METHOD]);
 	req->uri = arena_str(req->arena, params->value[PARSE_URI]);
 	req->address = arena_str(req->arena, params->value[PARSE_ADDRESS]);
+	req->user = arena_str(req->arena, params->value[PARSE_USER]);
 	for (size_t i = 0; i < HEADER__COUNT; i++) {
 		req->header[i] = arena_str(req->arena, params->value[PARSE_HEADERS + i]);
 		req->header_count[i] = params->count[PARSE_HEADERS + i];

@@ -63,6 +63,8 @@ struct request {
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */
 	struct str    address;                   /* the client's, or absent: REMOTE_ADDR */
+	/* For whom the front server vouches; to be believed only if that is configured. */
+	struct str    user;
 	struct str    body;                      /* complete; empty when there is none */
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */

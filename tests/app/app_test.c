@@ -169,6 +169,7 @@ send_request(const struct sent *s)
 	req.uri = str_of(s->uri);
 	req.refused = s->refused;
 	req.address = str_of(s->address);
+	req.user = str_of(s->user);
 	req.body_too_large = s->too_large;
 	req.peer = s->peer;
 	req.body = s->body ? str_of(s->body) : STR("");

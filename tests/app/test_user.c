@@ -240,6 +240,25 @@ a_second_factor_is_asked_for_and_good_once(void **state UNUSED)
 	assert_string_equal(ask(arena_fmt(&test_kept, "SELECT cardinality(recovery) FROM user_account WHERE id = '%s'", uuid(&p.id)).ptr), "0");
 }
 
+/* Another name for the front server's word than that of a header, so no client can give it. */
+static void
+a_proxy_is_believed_if_it_is_configured(void **state UNUSED)
+{
+	struct person p = make();
+	const char   *upper = arena_fmt(&test_kept, "P%s", p.email + 1).ptr;
+
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp = '12345678901234567890' WHERE id = '%s'", uuid(&p.id)).ptr);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", "{}", .csrf = "1", .user = p.email), 400);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", SIGN_IN(p.email, ""), .csrf = "1", .user = p.email), 401);
+	test_conf.sign_in_by_proxy = 1;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .csrf = "1", .user = upper), 200);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .user = p.email, .cookie = "a=b"), 403);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .csrf = "1", .user = "nobody@nowhere.example"), 401);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .csrf = "1", .user = "nonsense"), 401);
+	assert_int_equal(sign_in(&p, ""), 401); /* without its word all is as ever */
+	test_conf.sign_in_by_proxy = 0;
+}
+
 static void
 attempts_have_a_rate_of_the_account(void **state UNUSED)
 {
@@ -286,6 +305,7 @@ main(void)
 		cmocka_unit_test(whoever_is_no_member_any_more_has_no_session),
 		cmocka_unit_test(no_statement_for_one_reaches_another),
 		cmocka_unit_test(a_second_factor_is_asked_for_and_good_once),
+		cmocka_unit_test(a_proxy_is_believed_if_it_is_configured),
 		cmocka_unit_test(attempts_have_a_rate_of_the_account),
 		cmocka_unit_test(attempts_have_a_rate_of_the_address),
 	};

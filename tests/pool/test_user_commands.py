@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+import fastcgi
+from stack import Service
 from test_commands import DATA, UNKNOWN, USAGE, owner, sentence
 
 ORG = ["--org", "People"]
@@ -129,3 +131,20 @@ def test_who_was_in_a_deleted_organization_alone_is_forgotten(db):
     assert done.returncode == 0, done
     assert query(db, "SELECT email FROM user_account WHERE email IN ('gus@example.com', 'hal@example.com')") == [("hal@example.com",)]
     assert listed(db)["People", "hal@example.com"][0] == "owner"
+
+
+def test_a_proxy_says_who_signs_in_and_a_header_does_not(db):
+    create(db, "ida@example.com")
+    service = Service(db, workers=1, sign_in_by_proxy="on").start()
+    try:
+        def sign_in(headers=(), more=()):
+            request = fastcgi.request("POST", "/api/v1/session", [("X-CSRF-Token", "1"), *headers], b"{}", more=more)
+            return fastcgi.Connection(service.socket).send(request).answer()
+
+        assert sign_in(headers=[("Clientele-User", "ida@example.com")]).status == 400
+        assert sign_in(more=[("CLIENTELE_USER", "")]).status == 400
+        answer = sign_in(more=[("CLIENTELE_USER", "ida@example.com")])
+        assert answer.status == 200 and answer.headers["Set-Cookie"].startswith("__Host-clientele=uss_")
+        assert json.loads(answer.body)["user"]["email"] == "ida@example.com"
+    finally:
+        service.stop()
