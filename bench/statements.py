@@ -70,39 +70,39 @@ DEEP = with_values(SQL["customer_list"], ":environment", ":deep", "26")
 
 def look(environment, key):
     """What a write with a key begins with."""
-    return (with_values(SQL["environment_enter_alone"], environment, key)
+    return (with_values(SQL["environment_enter_alone"], environment, key, ":source")
             + with_values(SQL["idempotency_look"], environment, f"{key}::text", ":ttl"))
 
 
-def put(environment, key, answer, status="200", headers="''", beforehand="false"):
+def put(environment, key, answer, status="200", headers="''", beforehand="false", about="NULL", many="NULL"):
     """And what it ends with: the answer, kept."""
     return with_values(SQL["idempotency_put"], environment, f"{key}::text", ":hash", ":maker", ":version", "NULL", status,
-                       headers, f"convert_to({answer}, 'UTF8')", "false", beforehand)
+                       headers, f"convert_to({answer}, 'UTF8')", "false", beforehand, about, many)
 
 
 CREATE = (
     look(":environment", ":n")
     + with_values(SQL["customer_create"], ":environment", ":time", ID, ":n", ":email", ":full_name", "NULL",
-                  ":address", "NULL", ":timezone", ":metadata", ":active")
-    + put(":environment", ":n", ":answer", "201", ":headers", "true")
+                  ":address", "NULL", ":timezone", ":metadata", ":active", ":hash")
+    + put(":environment", ":n", ":answer", "201", ":headers", "true", about=ID)
 )
 # What makes a batch unique is an environment of its own, so that its arrays can be constant text: that is
 # less work for PostgreSQL than making a hundred ids would be.
 BATCHED = (
     look(ID, ":n")
     + with_values(SQL["customer_create_many"], ID, ":time", ":ids", ":external_ids", ":emails", ":full_names",
-                  ":nulls", ":addresses", ":nulls", ":timezones", ":metadatas", ":actives")
+                  ":nulls", ":addresses", ":nulls", ":timezones", ":metadatas", ":actives", ":hashes")
     + with_values(SQL["customer_settle"], ID, str(BATCH), ":external_ids", ":ids")
-    + put(ID, ":n", f"repeat(:item, {BATCH})")
+    + put(ID, ":n", f"repeat(:item, {BATCH})", many=":ids")
 )
 
 
-# One field, as wrk.lua sends it: bit 4 is the full name.
+# One field, as wrk.lua sends it: bit 4 is the full name, another one each time.
 UPDATE = (
     look(":environment", ":key")
-    + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":full_name",
-                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time")
-    + put(":environment", ":key", ":answer")
+    + with_values(SQL["customer_update"], ":environment", "NULL", f"{FIRST_EXTERNAL_ID} + :n", ":fields", "NULL", "NULL", ":key::text",
+                  "NULL", "NULL", "NULL", "NULL", "NULL", ":time", "NULL", "NULL", ":salt")
+    + put(":environment", ":key", ":answer", about=":environment")
 )
 # As NUMBER, but beside the number of the customer.
 KEY = "\\set made :made + 1\n\\set key :base + :client_id * 100000000 + :made\n"
@@ -133,7 +133,10 @@ VARIABLES = {
     "before": "ffffffff-ffff-ffff-ffff-ffffffffffff",
     "loaded_head": ID_HEAD,
     "fields": 4,
+    "source": "019ab1c2-d3e4-7000-8000-000000000001 req_2cUjGqZVQkyOc8ASfnSqjk",
     "hash": "\\x" + "a5" * 32,
+    "hashes": array(["\\x" + "a5" * 32] * BATCH),
+    "salt": "\\x" + "a5" * 16,
     "ttl": 24 * 3600 * 1000,
     "maker": "019ab1c2-d3e4-7000-8000-000000000000",
     "version": "2026-08-27",

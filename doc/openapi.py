@@ -12,6 +12,7 @@ It is kept in the repository, so that building needs neither Python nor YAML.
 
 import json
 import re
+import re
 import sys
 from pathlib import Path
 
@@ -111,12 +112,12 @@ def errors_of(operation):
     body, writes = "requestBody" in operation, operation.get("x-writes")
     found = {"400": ["validation_error"] + ["invalid_json"] * body, "500": ["internal_error"]}
     if not is_public(operation):
-        found |= {"401": ["unauthorized"], "429": ["rate_limited"],
+        found |= {"401": ["unauthorized"], "403": ["forbidden"], "429": ["rate_limited"],
                   "503": ["service_unavailable"] + ["idempotency_unavailable"] * bool(writes)}
     if "x-since" in operation:
         found["404"] = ["endpoint_not_available"]
     if writes:
-        found["409"] = ["idempotency_in_progress", "idempotency_key_mismatch"]
+        found["409"] = ["idempotency_in_progress", "idempotency_key_mismatch", "idempotency_answer_erased"]
     if body:
         found["413"] = ["request_too_large"]
     return found
@@ -125,7 +126,7 @@ def errors_of(operation):
 # ---------------------------------------------------------------- operations
 
 def media(what, document):
-    """x-json: a schema, with its examples; x-list: a page of that schema."""
+    """x-json: a schema, with its examples; x-list: a page of that schema, with x-counted perhaps with a count; x-merge: one of merge patches."""
     components = document["components"]
     if "x-list" in what:
         item = what.pop("x-list")
@@ -141,9 +142,11 @@ def media(what, document):
             "x-earlier-properties": {"success": {"until": bare, "schema": {"const": True}},
                                      "has_more": {"until": bare, "schema": {"type": "boolean"}},
                                      "next_cursor": {"until": bare, "schema": ref("schemas", "NextCursor")}}}
+        if "x-counted" in what:
+            components["schemas"][name]["properties"]["count"] = ref("schemas", "Count") | {"x-since": what.pop("x-counted")}
         example = components["examples"][item]["value"]
         components["examples"][name] = {"value": {
-            "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example["id"].split("_")[1]}}
+            "object": "list", "data": [example], "hasMore": True, "nextCursor": "cur_" + example.get("id", "_00616461406578616d706c652e636f6d").split("_")[1]}}
         what["x-examples"] = [name, "EmptyList"]
         document.setdefault("rows of lists", []).append(item)
     if "x-json" in what:
@@ -151,6 +154,10 @@ def media(what, document):
         shown = what.pop("x-examples", [name])
         what["content"] = {"application/json": {
             "schema": ref("schemas", name), "examples": {example: ref("examples", example) for example in shown}}}
+    if "x-merge" in what:
+        name = what.pop("x-merge")
+        what["content"]["application/merge-patch+json"] = {"schema": ref("schemas", name),
+                                                           "examples": {name: ref("examples", name)}}
 
 
 def complete_success(operation, status, what, document):
@@ -187,7 +194,7 @@ def complete_errors(operation, document, errors, name):
         responses[status] = made
 
 
-def complete(operation, document, errors, name):
+def complete(method, operation, document, errors, name):
     """Adds to an operation what is the same in all of its kind."""
     for status, what in list(operation["responses"].items()):
         if isinstance(what, dict):
@@ -195,11 +202,27 @@ def complete(operation, document, errors, name):
     complete_errors(operation, document, errors, name)
     if "requestBody" in operation:
         media(operation["requestBody"], document)
+    needs = operation.pop("x-needs", "read" if method == "get" else "write")
+    if not is_public(operation):
+        operation["x-permission"] = needs if needs == "all" else f"{name}:{needs}"
     if operation.pop("x-writes", False):
         operation["parameters"] = [ref("parameters", "IdempotencyKey"), *operation.get("parameters", [])]
 
 
 # ---------------------------------------------------------------- the whole
+
+SPELLINGS = {"snake": lambda name: name, "camel": lambda name: re.sub("_(.)", lambda found: found[1].upper(), name)}
+
+
+def name_resources(document):
+    """x-resources: a property for each resource that has permissions."""
+    operations = (item[method] for item in document["paths"].values() for method in METHODS if method in item)
+    names = sorted({operation["x-permission"].split(":")[0] for operation in operations if ":" in operation.get("x-permission", "")})
+    for schema in document["components"]["schemas"].values():
+        if "x-resources" in schema:
+            spellings = [SPELLINGS[spelling] for spelling in schema.pop("x-resources")]
+            schema["properties"] = {spell(name): ref("schemas", "Actions") for name in names for spell in spellings}
+
 
 def table_of_changes(document):
     changes = document.pop("x-changes")
@@ -231,7 +254,8 @@ def join(files, marks=False):
         item["parameters"] = item.get("parameters", []) + [ref("parameters", name) for name in ("Version", "RequestId", "Traceparent", "Prefer")]
         for method in METHODS:
             if method in item:
-                complete(item[method], document, errors, owner[path])
+                complete(method, item[method], document, errors, owner[path])
+    name_resources(document)
     # What is shown only as a row of a list is in that example.
     text = json.dumps(document["paths"])
     for item in document.pop("rows of lists", []):

@@ -133,8 +133,9 @@ function finish_statement() {
 
 BEGIN {
 	# record: reads or writes the record of an idempotency key. twin: waits for no lock but that
-	# of another request with the same key.
-	marks_count = split("record twin", mark_names, " ")
+	# of another request with the same key. overtaken: fails when another process has gone
+	# further.
+	marks_count = split("record twin overtaken", mark_names, " ")
 	for (i = 1; i <= marks_count; i++)
 		marks[mark_names[i]] = 2 ^ (i - 1)
 }

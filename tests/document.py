@@ -18,7 +18,7 @@ FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
 HEADERS = {"clientele-result", "clientele-warning", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow",
-           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate"}
+           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate", "etag"}
 
 
 @functools.lru_cache(None)
@@ -95,7 +95,10 @@ def at_version(version):
                 del item[method]
                 continue
             operation.pop("x-since", None)
-            operation.setdefault("parameters", []).extend(
+            operation["parameters"] = [one for one in operation.get("parameters", []) if exists(version, one, "x-")]
+            for parameter in operation["parameters"]:
+                parameter.pop("x-since", None)
+            operation["parameters"].extend(
                 entry["parameter"] for entry in operation.pop("x-earlier-parameters", []) if exists(version, entry))
     made["paths"] = {path: item for path, item in made["paths"].items() if any(method in item for method in METHODS)}
     made["info"]["version"] = version
@@ -167,7 +170,8 @@ def reply_validator(version, path, method, status):
     if response is None:
         return None
     response = resolved(response, made)
-    schema = closed(next(iter(response["content"].values()))["schema"])
+    content = response.get("content")
+    schema = closed(next(iter(content.values()))["schema"]) if content else {"type": "null"}
     headers = {name.lower(): (header.get("required", False), jsonschema.Draft202012Validator(header["schema"]))
                for name, header in response["headers"].items()}
     return jsonschema.Draft202012Validator(schema), headers
@@ -193,7 +197,7 @@ PATHS = sorted(((path, path.split("/")) for path in document()["paths"]), key=la
 
 def operation_of(version, method, target, slashes=True):
     """(path of the document, method of the document), or None for what the version does not have."""
-    sent = [unquote(part) for part in re.sub(r"^/(api/v1|api|v1)(?=/|$)", "", target.split("?")[0]).split("/")]
+    sent = [unquote(part) for part in (re.sub(r"^/(api/v1|api|v1)(?=/|$)", "", target.split("?")[0]) or "/").split("/")]
     method = {"HEAD": "get"}.get(method, method.lower())
     for path, parts in PATHS:
         if len(parts) == len(sent) and all(a == b or a[:1] == "{" for a, b in zip(parts, sent)):
@@ -201,7 +205,7 @@ def operation_of(version, method, target, slashes=True):
                 return path, method
     for path, parts in PATHS:
         item = at_version(version)["paths"].get(path, {})
-        if slashes and item.get("x-slashes") and method in item and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
+        if slashes and item.get("x-slashes") and method in item and item[method].get("x-slashes", True) and len(sent) > len(parts) and sent[:len(parts) - 1] == parts[:-1]:
             return path, method
     return None
 
@@ -254,7 +258,8 @@ BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is
                             r"[\w.]+ must not (contain the|be blank)|"
                             r"planIds must name each plan of the group once|"
                             r"advanceDays is required, or frozenTime|frozenTime must (not be sent with|be a time of|be at most|lie after) |"
-                            r"(Idempotency-Key|Commet-Version|x-api-key|Authorization|path|query) |"
+                            r"(Idempotency-Key|If-Match|Commet-Version|x-api-key|Authorization|path|query) |"
+                            r"allowedAddresses\.[0-9]+ must (have no bits behind|be an IPv4)|"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 
 

@@ -2,6 +2,7 @@
 
 \set erase :erase ', api_keys AS (DELETE FROM api_key WHERE environment_id = $1)'
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
+\set api_key_columns :api_key_columns ', k.permissions, k.allowed_addresses'
 
 -- name: api_key_turn
 -- Before api_key_create, so that its count still holds at the commit: keys of one environment are
@@ -13,7 +14,8 @@ SELECT WHERE pg_advisory_xact_lock(1, hashtext($1::uuid::text)) IS NOT NULL;
 -- One new key, unless there are too many that work. made: it was made; live: how many there were.
 -- $1 environment, $2 id, $3 hash, $4 name, $5 prefix, $6 time, $7 time when it expires or NULL,
 -- $8 rate limit or NULL, $9 the key whose limit it shares or NULL, $10 the key that makes it or
--- NULL: it must work now, and not end before the new one; $11 how many keys there may be.
+-- NULL: it must work now, and not end before the new one; $11 how many keys there may be, $12
+-- permissions or NULL, $13 addresses or NULL.
 WITH alive AS (
     SELECT (SELECT count(*) FROM api_key k
              WHERE k.environment_id = $1::uuid AND k.revoked_at IS NULL AND k.expires_at > now())
@@ -21,9 +23,9 @@ WITH alive AS (
              WHERE k.environment_id = $1 AND k.revoked_at IS NULL AND k.expires_at IS NULL) AS n
 ), made AS (
     INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit,
-                         limit_of)
+                         limit_of, permissions, allowed_addresses)
     SELECT $1::uuid, $2::uuid, $3::bytea, $4::text, $5::text, $6::timestamptz, $7::timestamptz,
-           $8::text, $9::uuid
+           $8::text, $9::uuid, $12::json, $13::json
       FROM alive
      WHERE :first_time AND alive.n < $11::bigint
        AND ($10::uuid IS NULL
@@ -79,19 +81,56 @@ UPDATE api_key k SET rate_limit = $3::text
 RETURNING k.id;
 
 -- name: api_key_find
--- out: :api_key_columns rate_limit family
--- One that works. $1 environment, $2 key.
+-- out: :api_key_columns family
+-- One that works. family: the key whose limit it shares, or itself. $1 environment, $2 key.
 SELECT :api_key_columns
-     , k.rate_limit, coalesce(k.limit_of, k.id) AS family
+     , coalesce(k.limit_of, k.id) AS family
   FROM api_key k
  WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
    AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
 
--- name: api_key_end
--- Gives one that works an end, never a later one than it has. $1 environment, $2 key, $3 ms until
--- then: it is the database's clock that says whether a key has expired.
-UPDATE api_key k
-   SET expires_at = least(k.expires_at, now() + $3::bigint * interval '1 millisecond')
- WHERE k.environment_id = $1::uuid AND k.id = $2::uuid
-   AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-RETURNING k.id;
+-- name: api_key_rotate
+-- out: made successor live expires_at
+-- Makes a successor of a key that works, with all that this one has and as long a life, and gives
+-- this one an end, never a later one than it has. successor: the one that it had before; live: how
+-- many keys there were; no row: there is no such key here, or it does not work. $1 environment, $2
+-- key, $3 id of the successor, $4 hash, $5 prefix, $6 time, $7 ms until the old key ends: it is the
+-- database's clock that says whether one has expired, $8 the key that calls or NULL: it must work
+-- now, and the successor ends with it at the latest, $9 how many keys there may be.
+WITH alive AS (
+    SELECT (SELECT count(*) FROM api_key k
+             WHERE k.environment_id = $1::uuid AND k.revoked_at IS NULL AND k.expires_at > now())
+         + (SELECT count(*) FROM api_key k
+             WHERE k.environment_id = $1 AND k.revoked_at IS NULL AND k.expires_at IS NULL) AS n
+), old AS (
+    SELECT k.name, k.created_at, k.expires_at, k.rate_limit, coalesce(k.limit_of, k.id) AS family,
+           k.permissions, k.allowed_addresses, k.successor
+      FROM api_key k
+     WHERE k.environment_id = $1 AND k.id = $2::uuid
+       AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+       FOR UPDATE
+), caller AS (
+    SELECT k.id, k.expires_at
+      FROM api_key k
+     WHERE k.environment_id = $1 AND k.id = $8::uuid
+       AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+), made AS (
+    INSERT INTO api_key (environment_id, id, hash, name, prefix, created_at, expires_at, rate_limit,
+                         limit_of, permissions, allowed_addresses)
+    SELECT $1, $3::uuid, $4::bytea, old.name, $5::text, $6::timestamptz,
+           least($6 + (old.expires_at - old.created_at), caller.expires_at), old.rate_limit,
+           old.family, old.permissions, old.allowed_addresses
+      FROM alive, old LEFT JOIN caller ON true
+     WHERE :first_time AND old.successor IS NULL AND alive.n < $9::bigint
+       AND ($8 IS NULL OR caller.id IS NOT NULL)
+    RETURNING expires_at
+), ended AS (
+    UPDATE api_key k
+       SET expires_at = least(k.expires_at, now() + $7::bigint * interval '1 millisecond'),
+           successor = $3
+      FROM made
+     WHERE k.environment_id = $1 AND k.id = $2
+    RETURNING k.id
+)
+SELECT ended.id IS NOT NULL AS made, old.successor, alive.n AS live, made.expires_at
+  FROM alive CROSS JOIN old LEFT JOIN made ON true LEFT JOIN ended ON true;

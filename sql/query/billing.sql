@@ -17,6 +17,28 @@
 \set erase :erase ', counters AS (DELETE FROM invoice_counter WHERE environment_id = $1)'
 \set erase :erase ', credits AS (DELETE FROM customer_credit WHERE environment_id = $1)'
 \set erase :erase ', failures AS (DELETE FROM billing_failure WHERE environment_id = $1)'
+\set erase :erase ', parties AS (DELETE FROM invoice_party WHERE environment_id = $1)'
+-- The rows of an erased customer stay, because money is counted by them, but no words of others.
+-- What is printed on invoices is kept of those that were to be paid and were not given up.
+\set forget :forget ', subscriptions AS (UPDATE subscription s SET metadata = ''{}'''
+\set forget :forget ', cancel_reason = NULL, success_url = NULL, checkout_token = NULL, name ='
+\set forget :forget ' (SELECT p.name FROM plan p WHERE p.environment_id = $1 AND p.id = s.plan_id)'
+\set forget :forget ' WHERE s.environment_id = $1'
+\set forget :forget ' AND s.customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', told AS (UPDATE event e SET state = NULL WHERE e.environment_id = $1'
+\set forget :forget ' AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it))'
+\set forget :forget ' AND e.state IS NOT NULL)'
+\set forget :forget ', credits AS (UPDATE customer_credit SET balance = 0'
+\set forget :forget ' WHERE environment_id = $1'
+\set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', printed AS (INSERT INTO invoice_party (environment_id, invoice_id, email'
+\set forget :forget ', full_name, tax_document, address, issued_at) SELECT $1, i.id, c.email'
+\set forget :forget ', c.full_name, c.tax_document, c.address, i.issue_date FROM invoice i'
+\set forget :forget ' JOIN customer c ON c.environment_id = i.environment_id'
+\set forget :forget ' AND c.id = i.customer_id WHERE i.environment_id = $1'
+\set forget :forget ' AND i.customer_id = ANY (ARRAY(SELECT it.id FROM it)) AND $3::bigint > 0'
+\set forget :forget ' AND i.issue_date >= now() - $3 * interval ''1 ms'''
+\set forget :forget ' AND i.status IN (''outstanding'', ''paid'', ''uncollectible''))'
 
 -- A subscription as it is kept, in the order in which billing_save takes it; then what is shown.
 \set life_columns 's.id, s.customer_id, s.plan_id, s.price_id, s.name, s.status, s.step'
@@ -27,26 +49,28 @@
 \set life_columns :life_columns ', s.cancel_early, s.next_kind, s.next_plan_id, s.next_price_id'
 \set life_columns :life_columns ', s.next_at, s.next_invoice_id, s.checkout_token, s.success_url'
 \set life_columns :life_columns ', s.clocked, s.due_at, s.due_what, s.created_at, s.updated_at'
-\set life_columns :life_columns ', p.plan_name, p.plan_model, n.next_name, r.next_step'
+\set life_columns :life_columns ', p.plan_name, p.plan_model, d.next_name, d.next_step'
 \set life_columns :life_columns ', t.now_at, d.day, d.asked'
 
+-- A statement opens all tables that it joins, before it has seen a row, so the change that waits,
+-- if there is one, is looked up by functions.
 \set life_from 'subscription s JOIN (SELECT x.environment_id, x.id, x.name AS plan_name'
 \set life_from :life_from ', x.consumption_model AS plan_model, x.is_free AS plan_free'
 \set life_from :life_from ', x.plan_group_id AS group_id'
 \set life_from :life_from ', x.sort_order AS plan_order FROM plan x) p'
 \set life_from :life_from ' ON p.environment_id = s.environment_id AND p.id = s.plan_id'
-\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id, x.name AS next_name'
-\set life_from :life_from ', x.is_free AS next_free, x.plan_group_id AS next_group'
-\set life_from :life_from ', x.sort_order AS next_order FROM plan x) n'
-\set life_from :life_from ' ON n.environment_id = s.environment_id AND n.id = s.next_plan_id'
-\set life_from :life_from ' LEFT JOIN (SELECT x.environment_id, x.id'
-\set life_from :life_from ', x.billing_interval AS next_step'
-\set life_from :life_from ', x.price AS next_amount FROM plan_price x) r'
-\set life_from :life_from ' ON r.environment_id = s.environment_id AND r.id = s.next_price_id'
 \set life_from :life_from ' CROSS JOIN LATERAL (SELECT extract(day FROM billing_local('
 \set life_from :life_from 'coalesce(s.anchor, s.start_date), s.zone))::bigint AS day'
+\set life_from :life_from ', CASE WHEN s.next_plan_id IS NOT NULL THEN billing_plan_name('
+\set life_from :life_from 's.environment_id, s.next_plan_id) END AS next_name'
+\set life_from :life_from ', CASE WHEN s.next_price_id IS NOT NULL THEN billing_price_step('
+\set life_from :life_from 's.environment_id, s.next_price_id) END AS next_step'
 \set life_from :life_from ', CASE WHEN s.checkout_token IS NOT NULL THEN billing_asked('
 \set life_from :life_from 's.environment_id, s.id, s.status, s.next_invoice_id) END AS asked) d'
+
+-- The time of the environment.
+\set today '(SELECT coalesce((SELECT b.test_clock FROM billing_setting b'
+\set today :today ' WHERE b.environment_id = $1), date_trunc(''milliseconds'', now())) AS now_at) t'
 
 -- How the environment bills, in one row; now_at is its time. Without $1 it is the environment that
 -- billing_claim has entered.
@@ -62,8 +86,9 @@
 \set noted_customer 'nullif(current_setting(''app.customer'', true), '''')::uuid'
 
 -- What a claim tells of s, the first row that it takes, with the ids of all: when that was due,
--- whether it has failed before, how many there are, and others: the sessions of this role that
--- PostgreSQL is working for at this moment, beside this one. Then it notes the rows.
+-- whether it has failed before, how many there are, and others: the sessions of this role in
+-- this database that PostgreSQL is working for at this moment, as often as there are clerks. Clerks
+-- give way to requests, and not to each other. Then it notes the rows.
 \set has_failed 'EXISTS (SELECT FROM billing_failure f'
 \set has_failed :has_failed ' WHERE f.environment_id = x.environment_id'
 \set has_failed :has_failed ' AND f.subscription_id = x.id AND f.due_at = x.due_at)'
@@ -71,25 +96,63 @@
 \set claimed :claimed ' WHERE f.environment_id = s.environment_id'
 \set claimed :claimed ' AND f.subscription_id = s.id) AS failed'
 \set claimed :claimed ', cardinality(s.ids)::bigint AS deadlines'
-\set claimed :claimed ', (SELECT count(*) FROM pg_stat_get_activity(NULL) a'
-\set claimed :claimed ' WHERE a.state = ''active'' AND a.pid <> pg_backend_pid()) AS others'
+\set claimed :claimed ', (SELECT count(*) FILTER (WHERE a.pid <> pg_backend_pid()'
+\set claimed :claimed ' AND a.application_name <> ''clientele clerk'')'
+\set claimed :claimed ' * greatest(1, count(*) FILTER ('
+\set claimed :claimed 'WHERE a.application_name = ''clientele clerk''))'
+\set claimed :claimed ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'' AND a.datid ='
+\set claimed :claimed ' (SELECT m.datid FROM pg_stat_get_activity(pg_backend_pid()) m)) AS others'
 \set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
 \set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
 \set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
 
--- name: billing_customer
--- out: id timezone now_at currency collection net_days grace_days stopped
--- Locks the customer for whom a subscription is made, and says how the environment bills.
--- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
-SELECT c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
+-- A plan p and one of its prices r, to be selected at the time t, for a customer in z.zone. gone:
+-- the plan was deleted; priced: it has a price; end_at: of a period that begins now, and day the
+-- day of the month on which it does, or on which z.begins lies.
+\set offer_columns 'o.plan_id, o.plan_name, o.plan_model, o.is_free, o.group_id, o.sort_order'
+\set offer_columns :offer_columns ', o.gone, o.priced, o.price_id, o.step, o.amount, o.trial_days'
+\set offer_columns :offer_columns ', o.end_at, o.day'
+\set offered '(SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model'
+\set offered :offered ', p.is_free, p.plan_group_id AS group_id, p.sort_order'
+\set offered :offered ', p.deleted_at IS NOT NULL AS gone, EXISTS (SELECT FROM plan_price x'
+\set offered :offered ' WHERE x.environment_id = $1 AND x.plan_id = p.id'
+\set offered :offered ' AND x.deleted_at IS NULL) AS priced, r.id AS price_id'
+\set offered :offered ', r.billing_interval AS step, coalesce(r.price, 0) AS amount'
+\set offered :offered ', coalesce(r.trial_days, 0) AS trial_days'
+\set offered :offered ', billing_period_end(t.now_at, z.zone, r.billing_interval, 1) AS end_at'
+\set offered :offered ', extract(day FROM billing_local(coalesce(z.begins, t.now_at)'
+\set offered :offered ', z.zone))::bigint AS day) o'
+
+-- name: billing_order
+-- out: :offer_columns id timezone now_at currency collection net_days grace_days stopped archived
+-- Locks the customer for whom a subscription is made, and says how the environment bills, and what
+-- the plan and the price are, if they are found. One statement for all that needs no new snapshot:
+-- each table costs whenever a statement names it. $1 environment, $2 public id or NULL, $3 external
+-- id; a public id wins. $4 plan, or NULL: $5 its code. The price is $6, or that for the interval
+-- $7, or without both the default one. $8 when the subscription begins, or NULL: now.
+SELECT :offer_columns, c.id, c.timezone, t.now_at, t.currency, t.collection, t.net_days,
+       t.grace_days, t.stopped, c.archived_at IS NOT NULL AS archived,
        set_config('app.customer', c.id::text, true)
   FROM customer c CROSS JOIN :terms
+ CROSS JOIN LATERAL (SELECT c.timezone AS zone, $8::timestamptz AS begins) z
+  LEFT JOIN plan p
+    ON p.environment_id = $1
+   AND p.id = (SELECT coalesce($4::uuid,
+           (SELECT x.id FROM plan x WHERE x.environment_id = $1 AND x.code = $5::text)))
+  LEFT JOIN LATERAL (
+       SELECT x.* FROM plan_price x
+        WHERE x.environment_id = $1 AND x.plan_id = p.id AND x.deleted_at IS NULL
+          AND NOT p.is_free
+          AND ($6::uuid IS NULL OR x.id = $6) AND ($7::text IS NULL OR x.billing_interval = $7)
+        ORDER BY x.is_default DESC
+        LIMIT 1) r ON true
+ CROSS JOIN LATERAL :offered
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $3::text)))
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
+             WHERE x.environment_id = $1 AND x.id = $2::uuid),
+           (SELECT coalesce(x.merged_into, x.id) FROM customer x
+             WHERE x.environment_id = $1 AND x.external_id = $3::text)))
    FOR NO KEY UPDATE OF c;
 
 -- name: billing_payer
@@ -99,20 +162,26 @@ SELECT c.id
   FROM customer c
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.id = $2::uuid),
-           (SELECT p.id FROM customer p
+           (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: billing_live
--- out: :life_columns
--- The live subscription of the customer who was locked, and locks it, too: it may just be paid.
--- $1 environment.
-SELECT :life_columns
-  FROM :life_from CROSS JOIN :terms
- WHERE :first_time AND s.environment_id = $1
-   AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
-   FOR UPDATE OF s;
+-- out: :life_columns credit
+-- The live subscription of the customer who was locked, or NULLs, and the customer's credit. It
+-- locks the subscription, too: it may just be paid. $1 environment.
+WITH live AS (
+    SELECT :life_columns
+      FROM :life_from CROSS JOIN :today
+     WHERE :first_time AND s.environment_id = $1::uuid
+       AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
+       FOR UPDATE OF s
+)
+SELECT live.*, coalesce((SELECT k.balance FROM customer_credit k
+                          WHERE k.environment_id = $1
+                            AND k.customer_id = (SELECT :noted_customer)), 0) AS credit
+  FROM (SELECT) one LEFT JOIN live ON true;
 
 -- name: billing_lock
 -- Locks a subscription that is to be changed. $1 environment, $2 id.
@@ -143,7 +212,7 @@ SELECT set_config('app.customer', s.customer_id::text, true)
 -- time, and plan_day the day of the month on which it does.
 SELECT :life_columns
      , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
-       c.timezone AS zone_now,
+       coalesce(c.timezone, s.zone) AS zone_now,
        coalesce((SELECT k.balance FROM customer_credit k
                   WHERE k.environment_id = s.environment_id
                     AND k.customer_id = s.customer_id), 0) AS credit,
@@ -165,12 +234,15 @@ SELECT :life_columns
        p.plan_free, p.group_id, p.plan_order,
        billing_period_end(z.at, z.zone, s.step, 1) AS plan_end,
        extract(day FROM billing_local(z.at, z.zone))::bigint AS plan_day,
-       coalesce(r.next_amount, 0) AS next_amount, coalesce(n.next_free, false) AS next_free,
-       n.next_group, coalesce(n.next_order, 0) AS next_order,
-       billing_period_end(z.at, z.zone, r.next_step, 1) AS next_end
+       coalesce(r.price, 0) AS next_amount, coalesce(n.is_free, false) AS next_free,
+       n.plan_group_id AS next_group, coalesce(n.sort_order, 0) AS next_order,
+       billing_period_end(z.at, z.zone, d.next_step, 1) AS next_end
   FROM :life_from CROSS JOIN :terms
-  JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
- CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN c.timezone ELSE s.zone END AS zone,
+  LEFT JOIN plan n ON n.environment_id = s.environment_id AND n.id = s.next_plan_id
+  LEFT JOIN plan_price r ON r.environment_id = s.environment_id AND r.id = s.next_price_id
+  LEFT JOIN customer c ON c.environment_id = s.environment_id AND c.id = s.customer_id
+ CROSS JOIN LATERAL (SELECT CASE WHEN s.anchor IS NULL THEN coalesce(c.timezone, s.zone)
+                                 ELSE s.zone END AS zone,
                             CASE WHEN $2::uuid IS NULL AND $3::uuid IS NULL
                                  THEN s.due_at ELSE t.now_at END AS at) z
   LEFT JOIN LATERAL (SELECT i.id, i.due_date FROM invoice i
@@ -188,33 +260,19 @@ SELECT :life_columns
  ORDER BY s.due_at, s.id;
 
 -- name: billing_offer
--- out: plan_id plan_name plan_model is_free group_id sort_order gone priced price_id step amount
--- out: trial_days end_at day credit
--- A plan and one of its prices, to be selected. $1 environment, $2 plan or NULL, $3 its code or
--- NULL; without both it is the plan of the subscription $6, if there is one. The price is $4, or
--- that for the interval $5, or without both that for the interval of the subscription, or the
--- default one. gone: the plan was deleted; priced: it has a price; end_at: of a period that begins
--- now, for the customer who is noted, and day the day of the month on which it does, or $7; credit:
--- that customer's.
-SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model, p.is_free,
-       p.plan_group_id AS group_id, p.sort_order, p.deleted_at IS NOT NULL AS gone,
-       EXISTS (SELECT FROM plan_price x
-                WHERE x.environment_id = $1 AND x.plan_id = p.id
-                  AND x.deleted_at IS NULL) AS priced,
-       r.id AS price_id, r.billing_interval AS step, coalesce(r.price, 0) AS amount,
-       coalesce(r.trial_days, 0) AS trial_days,
-       billing_period_end(t.now_at, z.zone, r.billing_interval, 1) AS end_at,
-       extract(day FROM billing_local(coalesce($7::timestamptz, t.now_at), z.zone))::bigint AS day,
-       coalesce((SELECT k.balance FROM customer_credit k
-                  WHERE k.environment_id = $1 AND k.customer_id = (SELECT :noted_customer)), 0)
-           AS credit
-  FROM plan p CROSS JOIN :terms
+-- out: :offer_columns
+-- A plan and one of its prices, to be selected for the subscription $6. $1 environment, $2 plan or
+-- NULL, $3 its code or NULL; without both it is the plan that it has. The price is $4, or that for
+-- the interval $5, or without both that for the interval that it has, or the default one.
+SELECT :offer_columns
+  FROM plan p CROSS JOIN :today
  CROSS JOIN (SELECT coalesce((SELECT s.zone FROM subscription s
                                WHERE s.environment_id = $1 AND s.id = $6::uuid
                                  AND s.anchor IS NOT NULL),
                              (SELECT c.timezone FROM customer c
                                WHERE c.environment_id = $1
-                                 AND c.id = (SELECT :noted_customer))) AS zone) z
+                                 AND c.id = (SELECT :noted_customer))) AS zone,
+                    NULL::timestamptz AS begins) z
   LEFT JOIN LATERAL (
        SELECT x.* FROM plan_price x
         WHERE x.environment_id = $1 AND x.plan_id = p.id AND x.deleted_at IS NULL
@@ -224,12 +282,24 @@ SELECT p.id AS plan_id, p.name AS plan_name, p.consumption_model AS plan_model, 
                  (SELECT s.step FROM subscription s
                    WHERE s.environment_id = $1 AND s.id = $6) DESC, x.is_default DESC
         LIMIT 1) r ON true
- WHERE :first_time AND p.environment_id = $1
+ CROSS JOIN LATERAL :offered
+ WHERE :first_time AND p.environment_id = $1::uuid
    AND p.id = (SELECT coalesce($2::uuid,
            (SELECT x.id FROM plan x WHERE x.environment_id = $1 AND x.code = $3::text),
            CASE WHEN $3 IS NULL
                 THEN (SELECT s.plan_id FROM subscription s
                        WHERE s.environment_id = $1 AND s.id = $6) END));
+
+-- What an event keeps of the subscription as it is now, and of the invoice that is new or settled.
+\set state 'json_strip_nulls(json_build_object(''status'', $7::text, ''planId'', $4::uuid'
+\set state :state ', ''priceId'', $5::uuid, ''billingInterval'', $8::text'
+\set state :state ', ''periodStart'', $15::timestamptz, ''periodEnd'', $16::timestamptz'
+\set state :state ', ''trialEndsAt'', $18::timestamptz, ''endDate'', $20::timestamptz'
+\set state :state ', ''cancelAskedAt'', $23::timestamptz, ''cancelReason'', $24::text'
+\set state :state ', ''cancelAt'', $25::timestamptz, ''nextKind'', $27::text'
+\set state :state ', ''nextPlanId'', $28::uuid, ''nextPriceId'', $29::uuid'
+\set state :state ', ''nextAt'', $30::timestamptz, ''checkoutToken'', $32::text'
+\set state :state ', ''invoiceStatus'', coalesce($40::text, $57::text)))'
 
 -- name: billing_save
 -- All that a change writes. $1 environment, $2 to $38 the subscription as it is now; $39 to $55 a
@@ -323,9 +393,9 @@ WITH saved AS (
            unnest($54::text[], $55::bigint[])
                WITH ORDINALITY AS l (description, amount, position)
 ), told AS (
-    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data,
+    INSERT INTO event (environment_id, type, customer_id, subscription_id, invoice_id, data, state,
                        created_at)
-    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, $64
+    SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, (SELECT :state), $64
       FROM saved,
            unnest($61::text[], $62::uuid[], $63::json[])
                WITH ORDINALITY AS e (type, invoice_id, data, position)

@@ -31,3 +31,16 @@ SELECT count(*) AS done,
        coalesce((extract(epoch FROM max(created_at)) * 1000)::bigint,
                 CASE WHEN $3 <= extract(epoch FROM now()) * 1000 - $1 THEN $3 ELSE 0 END) AS mark
   FROM gone;
+
+-- name: clerk_retain
+-- out: done
+-- Removes at most $2 of the names on invoices that were issued more than $1 ms ago, oldest first.
+WITH gone AS (
+    DELETE FROM invoice_party p
+     WHERE p.ctid = ANY (ARRAY(SELECT o.ctid FROM invoice_party o
+                                WHERE o.issued_at < now() - $1::bigint * interval '1 millisecond'
+                                ORDER BY o.issued_at
+                                LIMIT $2::bigint))
+    RETURNING 1
+)
+SELECT count(*) AS done FROM gone;

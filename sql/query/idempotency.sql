@@ -8,6 +8,17 @@
 -- the resource that sees another outcome sets app.expected to false, and that answer is not stored.
 
 \set erase :erase ', idempotency_keys AS (DELETE FROM idempotency_key WHERE environment_id = $1)'
+-- The record stays, so that the request is not done again; but not under a key that says who it
+-- was, now or with an earlier e-mail address.
+\set forget :forget ', answers AS (UPDATE idempotency_key k'
+\set forget :forget ' SET key = CASE WHEN position(''@'' IN k.key) > 0 OR EXISTS ('
+\set forget :forget 'SELECT FROM it, unnest(it.texts) t'
+\set forget :forget ' WHERE position(lower(t) IN lower(k.key)) > 0)'
+\set forget :forget ' THEN ''erased '' || gen_random_uuid() ELSE k.key END, request_hash = '''''
+\set forget :forget ', status = 0, headers = '''', answer = '''', sealed = false'
+\set forget :forget ' WHERE k.environment_id = $1 AND (k.about = ANY (ARRAY(SELECT it.id FROM it))'
+\set forget :forget ' OR (k.about_many IS NOT NULL'
+\set forget :forget ' AND EXISTS (SELECT FROM it WHERE it.id = ANY (k.about_many)))))'
 \set first_time 'current_setting(''app.replay'', true) IS DISTINCT FROM ''on'''
 
 -- name: idempotency_look
@@ -36,10 +47,11 @@ SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END
 -- marks: record twin
 -- $1 environment, $2 key, $3 request hash, $4 maker, $5 version, $6 version asked for or NULL,
 -- $7 status, $8 headers, $9 answer, $10 sealed, $11 whether the answer was made before its outcome
--- was known.
+-- was known, $12 and $13 what it tells about: one or many, or NULL.
 INSERT INTO idempotency_key
-       (environment_id, key, request_hash, maker, version, asked, status, headers, answer, sealed)
+       (environment_id, key, request_hash, maker, version, asked, status, headers, answer, sealed,
+        about, about_many)
 SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, $8::text,
-       $9::bytea, $10::boolean
+       $9::bytea, $10::boolean, $12::uuid, $13::uuid[]
  WHERE :first_time
    AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');

@@ -16,8 +16,9 @@
 \set invoice_from :invoice_from ', ''standard''::text)'
 \set invoice_from :invoice_from ' ORDER BY l.position) FROM invoice_line l WHERE l.environment_id'
 \set invoice_from :invoice_from ' = i.environment_id AND l.invoice_id = i.id) AS lines) n'
-\set of_customer '(SELECT coalesce((SELECT c.id FROM customer c WHERE c.environment_id = $1'
-\set of_customer :of_customer ' AND c.id = $5::uuid), (SELECT c.id FROM customer c'
+\set of_customer '(SELECT coalesce((SELECT coalesce(c.merged_into, c.id) FROM customer c'
+\set of_customer :of_customer ' WHERE c.environment_id = $1 AND c.id = $5::uuid)'
+\set of_customer :of_customer ', (SELECT coalesce(c.merged_into, c.id) FROM customer c'
 \set of_customer :of_customer ' WHERE c.environment_id = $1 AND c.external_id = $6::text)))'
 
 -- name: invoice_get

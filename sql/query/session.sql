@@ -61,7 +61,8 @@ SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
        concat(current_setting('app.environment', true), current_setting('app.key_hash', true),
               current_setting('app.user', true), current_setting('app.email', true),
               current_setting('app.organization', true),
-              current_setting('app.housekeeping', true), current_setting('app.clerk', true)) <> ''
+              current_setting('app.housekeeping', true), current_setting('app.clerk', true),
+              current_setting('app.source', true)) <> ''
            AS settings,
        cardinality(current_schemas(false)) > 1 AS schemas,
        EXISTS (SELECT FROM tables t WHERE t.of_tenants AND t.usable AND NOT t.guarded) AS open,
@@ -95,11 +96,19 @@ SELECT current_setting('max_connections')::bigint AS max_connections,
 -- a column to the client would cost more than the setting itself. $1 environment.
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL;
 
+-- name: environment_enter_as
+-- The same, for what writes: its events say by whom and in which request. $2 what app_source()
+-- then is.
+SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
+         AND set_config('app.source', $2::text, true) IS NOT NULL;
+
 -- name: environment_enter_alone
 -- marks: twin
 -- The same, for a write with an idempotency key. Only one write with that key runs at a time: a
--- twin waits here, and nowhere else, until the first one has ended. $2 number of the key's lock.
+-- twin waits here, and nowhere else, until the first one has ended. $2 number of the key's lock,
+-- $3 app_source().
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
+         AND set_config('app.source', $3::text, true) IS NOT NULL
          AND pg_advisory_xact_lock($2::bigint) IS NOT NULL;
 
 -- name: group_lock
@@ -117,3 +126,9 @@ SELECT pg_advisory_xact_lock(n.number)
 -- what another one has noted about its own record does not hold for it. $1 environment.
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
          AND set_config('app.replay', 'off', true) IS NOT NULL;
+
+-- name: unhurried
+-- This transaction's statements may take as long as their result is read, and the next one may come
+-- when it comes.
+SELECT set_config('statement_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true);

@@ -1,7 +1,8 @@
 -- The pages for people (src/site). A token says whose it is, so the environment is entered before
 -- anything is looked for. What the pages change stands in billing.sql.
 --
--- Days are those where the customer is.
+-- Days are those where the customer is. An invoice of a customer who was erased shows what was kept
+-- of that (invoice_party); without that it has no page.
 
 \set site_from 'JOIN environment e ON e.id = s.environment_id'
 \set site_from :site_from ' JOIN organization o ON o.id = e.organization_id'
@@ -28,7 +29,11 @@ SELECT n.shown_number AS number, i.status, i.currency, i.subtotal, i.credit_appl
        b.payment_instructions AS instructions
   FROM :invoice_from
   JOIN subscription s ON s.environment_id = i.environment_id AND s.id = i.subscription_id
-  JOIN customer c ON c.environment_id = i.environment_id AND c.id = i.customer_id
+  JOIN LATERAL (SELECT x.email, x.full_name, x.tax_document, x.address FROM customer x
+                 WHERE x.environment_id = i.environment_id AND x.id = i.customer_id
+                 UNION ALL
+                SELECT x.email, x.full_name, x.tax_document, x.address FROM invoice_party x
+                 WHERE x.environment_id = i.environment_id AND x.invoice_id = i.id) c ON true
        :site_from
  WHERE i.environment_id = $1::uuid AND i.token = $2::text COLLATE "C";
 

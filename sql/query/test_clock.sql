@@ -82,6 +82,8 @@ WITH runs AS (
     DELETE FROM subscription x WHERE x.environment_id = $1 AND :first_time
 ), invoices AS (
     DELETE FROM invoice x WHERE x.environment_id = $1 AND :first_time
+), parties AS (
+    DELETE FROM invoice_party x WHERE x.environment_id = $1 AND :first_time
 ), lines AS (
     DELETE FROM invoice_line x WHERE x.environment_id = $1 AND :first_time
 ), credits AS (

@@ -4,6 +4,7 @@
 #include "app/legacy.h"
 #include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/permit.h"
 #include "auth/session.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -12,6 +13,7 @@
 #include "call/idem.h"
 #include "call/ignored.h"
 #include "call/reply.h"
+#include "call/revision.h"
 
 #include <stdlib.h>
 
@@ -231,12 +233,14 @@ unavailable(struct call *c)
 	return ERR_UNAVAILABLE;
 }
 
-/* What a write's handler needs done before: reads the body and the idempotency key. */
+/* What a write's handler needs done before: reads conditions, body and idempotency key. */
 static enum err
 begin_write(struct call *c)
 {
+	enum err e = c->route->flags & ROUTE_REVISED ? revision_begin(c) : ERR_OK;
+
 	body_read(c);
-	return idem_begin(c);
+	return e != ERR_OK ? e : idem_begin(c);
 }
 
 static enum err
@@ -293,9 +297,13 @@ handle(struct app *app, struct call *c)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since)
+	if (c->version < c->route->since && !router_find_earlier(c))
 		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		    "This endpoint does not exist in this API version.");
+	/* Before anything is read that could tell what there is. */
+	if (c->needs & ~c->tenant.permissions)
+		return permit_refuse(c, header_names[HEADER_API_KEY],
+		    c->needs & ~c->tenant.permissions);
 	if (c->req->header[HEADER_PREFER].ptr) {
 		c->prefer = prefer_parse(c->req->header[HEADER_PREFER]);
 		c->applied = c->prefer & PREFER_STRICT;

@@ -13,10 +13,11 @@ static const struct str sent = STR(HEADER_LIST(HEADER)
 #undef HEADER
 
 /* And what it may read, besides what every script may; tests/api/test_cors.py compares it. */
-static const struct str read_too = STR("Allow, Clientele-Ignored, Clientele-Result, "
-    "Clientele-Warning, Deprecation, Idempotent-Replayed, Link, Location, Preference-Applied, "
-    "RateLimit, RateLimit-Policy, Retry-After, Sunset, WWW-Authenticate, X-Request-Id, "
-    "traceresponse");
+static const struct str read_too = STR(
+    "Allow, Clientele-Ignored, Clientele-Merged, Clientele-Next-Cursor, Clientele-Result, "
+    "Clientele-Warning, Deprecation, ETag, Idempotent-Replayed, Link, Location, "
+    "Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Sunset, traceresponse, "
+    "WWW-Authenticate, X-Request-Id");
 
 /* As the configuration has it; absent: there is none, or it is not listed. */
 static struct str

@@ -10,6 +10,7 @@
 	RESOURCE(test_clock) \
 	RESOURCE(invoice) \
 	RESOURCE(user) \
+	RESOURCE(about) \
 	RESOURCE(openapi) \
 	RESOURCE(errors) \
 	RESOURCE(site)

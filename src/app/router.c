@@ -2,6 +2,7 @@
 #include "app/router.h"
 #include "app/endpoints.h"
 #include "app/resources.h"
+#include "auth/permit.h"
 #include "shm/stats.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@ struct rule {
 	const struct route    *route;
 	const struct resource *resource;
 	bool                   site; /* a page at the root of the site */
+	uint64_t               needs;
 	size_t                 count, params;
 	struct str             segment[PATH_SEGMENTS_MAX];
 };
@@ -35,7 +37,8 @@ split(const struct route *route, const struct resource *resource)
 	struct rule rule = { .route = route, .resource = resource };
 
 	rule.site = route->pattern[0] == '/';
-	for (struct str rest = str_of(route_text(route)); rest.ptr;) {
+	rule.needs = permit_needs(resource->name, route);
+	for (struct str rest = str_of(route_text(route)); rest.len;) {
 		struct str segment = str_cut(&rest, '/');
 
 		assert(rule.count < PATH_SEGMENTS_MAX);
@@ -112,6 +115,7 @@ found(struct call *c, uint32_t i)
 {
 	c->route = rules[i].route;
 	c->resource = rules[i].resource;
+	c->needs = rules[i].needs;
 	c->facts->route = i;
 	return ERR_OK;
 }
@@ -156,6 +160,19 @@ static bool
 is_secret(struct str segment)
 {
 	return !memchr(segment.ptr, '_', segment.len);
+}
+
+bool
+router_find_earlier(struct call *c)
+{
+	for (uint32_t i = c->facts->route + 1; i < rules_count; i++) {
+		const struct route *route = rules[i].route;
+
+		if (!rules[i].site && route->method == c->route->method
+		    && route->since <= c->version && matches(&rules[i], &c->path, c->param))
+			return found(c, i) == ERR_OK;
+	}
+	return false;
 }
 
 /* Among pages or calls: the first that fits, or rules_count; *allowed: methods of those that do. */

@@ -19,4 +19,11 @@ struct str router_base(struct call *c);
  */
 enum err router_find(struct call *c);
 
+/*
+ * After router_find(), when the call's version does not have that endpoint: the next that fits the
+ * path and that it has, such as one whose parameter is the word that is now an endpoint. False:
+ * there is none.
+ */
+bool router_find_earlier(struct call *c) MUSTCHECK;
+
 #endif

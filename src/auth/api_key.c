@@ -1,6 +1,8 @@
 /* API keys: whose call it is. */
 #include "auth/api_key.h"
 #include "auth/limit.h"
+#include "auth/origin.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -12,7 +14,16 @@
  */
 enum { CACHE_SLOTS = 256 };
 
-static const struct str key_prefixes[] = { STR("ck_sandbox_"), STR("ck_live_") }; /* by livemode */
+/* How keys begin. Restricted ones have always had a checksum. */
+static const struct form {
+	struct str prefix;
+	bool       restricted, livemode;
+} forms[] = {
+	{ STR("ck_live_"), false, true },
+	{ STR("ck_sandbox_"), false, false },
+	{ STR("rk_live_"), true, true },
+	{ STR("rk_sandbox_"), true, false },
+};
 
 /* How a key can be sent, in the words of WWW-Authenticate; a scheme a line. */
 #define CHALLENGES \
@@ -29,7 +40,7 @@ struct api_key_cache {
 	struct entry {
 		unsigned char hash[SHA256_BYTES];
 		int64_t       until_ns; /* monotonic; 0: empty */
-		struct tenant tenant;
+		struct tenant tenant;   /* its origins are owned */
 	} slot[CACHE_SLOTS];
 };
 
@@ -45,36 +56,62 @@ api_key_cache_new(int64_t ttl_ms)
 void
 api_key_cache_free(struct api_key_cache *cache)
 {
+	for (size_t i = 0; cache && i < CACHE_SLOTS; i++)
+		free((void *)(uintptr_t)cache->slot[i].tenant.origins);
 	free(cache);
+}
+
+/* NULL: it has no prefix of a key. */
+static const struct form *
+form_of(struct str key)
+{
+	for (size_t i = 0; i < COUNTOF(forms); i++)
+		if (str_starts(key, forms[i].prefix))
+			return &forms[i];
+	return NULL;
 }
 
 static bool
 well_formed(struct str key)
 {
-	for (size_t live = 0; live < COUNTOF(key_prefixes); live++) {
-		size_t head = key_prefixes[live].len;
+	const struct form *form = form_of(key);
+	size_t             head = form ? form->prefix.len : 0, digits = key.len - head;
 
-		if (!str_starts(key, key_prefixes[live]) || key.len != head + API_KEY_DIGITS)
-			continue;
-		for (size_t i = head; i < key.len; i++) {
-			if (!str_is_alnum(key.ptr[i]))
-				return false;
-		}
-		return true;
-	}
-	return false;
+	if (!form || !(digits == API_KEY_DIGITS + API_KEY_CHECK_DIGITS
+			 || (digits == API_KEY_DIGITS && !form->restricted)))
+		return false;
+	for (size_t i = head; i < key.len; i++)
+		if (!str_is_alnum(key.ptr[i]))
+			return false;
+	return true;
+}
+
+static void
+put_checksum(struct str text, char out[API_KEY_CHECK_DIGITS])
+{
+	id_number_text(hash_crc32(text), API_KEY_CHECK_DIGITS, out);
+}
+
+enum api_key_kind
+api_key_judge(struct str text)
+{
+	struct str before = { text.ptr, text.len - API_KEY_CHECK_DIGITS };
+	char       sum[API_KEY_CHECK_DIGITS];
+
+	if (!well_formed(text))
+		return API_KEY_NONE;
+	if (text.len == form_of(text)->prefix.len + API_KEY_DIGITS)
+		return API_KEY_UNCHECKED;
+	put_checksum(before, sum);
+	return memcmp(sum, text.ptr + before.len, sizeof(sum)) == 0 ? API_KEY_RIGHT : API_KEY_WRONG;
 }
 
 struct str
 api_key_prefix(struct str key)
 {
-	for (size_t live = 0; live < COUNTOF(key_prefixes); live++) {
-		size_t head = key_prefixes[live].len;
+	const struct form *form = form_of(key);
 
-		if (str_starts(key, key_prefixes[live]))
-			return (struct str) { key.ptr, head + API_KEY_PREFIX_DIGITS };
-	}
-	return STR_NONE;
+	return form ? (struct str) { key.ptr, form->prefix.len + API_KEY_PREFIX_DIGITS } : STR_NONE;
 }
 
 static void
@@ -124,6 +161,10 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 	c->tenant.family = row_id(&row, COL_KEY_FIND_FAMILY);
 	c->tenant.expires_ms = row_is_null(&row, COL_KEY_FIND_EXPIRES_AT)
 	    ? 0 : row_time(&row, COL_KEY_FIND_EXPIRES_AT);
+	c->tenant.permissions
+	    = permit_stored(c->arena, row_text(&row, COL_KEY_FIND_PERMISSIONS));
+	c->tenant.origins
+	    = origins_stored(c->arena, row_text(&row, COL_KEY_FIND_ALLOWED_ADDRESSES));
 	if (row_bool(&row, COL_KEY_FIND_UNMARKED))
 		mark_used(c);
 	return DB_OK;
@@ -151,33 +192,59 @@ read_key(struct call *c, struct str *key)
 	if (sent.len && bearer.ptr && !str_eq(sent, bearer))
 		return call_fail(c, ERR_VALIDATION, header_names[HEADER_AUTHORIZATION],
 		    "This header and x-api-key have different API keys; send one of them.");
-	return well_formed(*key) ? ERR_OK : unauthorized(c, invalid);
+	return ERR_OK;
+}
+
+/* A copy: an entry may have another key's before the request has ended. */
+static const struct origins *
+copy_origins(const struct origins *from, struct origins *to)
+{
+	return from ? memcpy(to, from, sizeof(*from)) : NULL;
+}
+
+static void
+keep(struct entry *entry, const unsigned char hash[SHA256_BYTES], const struct tenant *tenant,
+    int64_t until_ns)
+{
+	free((void *)(uintptr_t)entry->tenant.origins);
+	entry->until_ns = until_ns;
+	memcpy(entry->hash, hash, SHA256_BYTES);
+	entry->tenant = *tenant;
+	if (tenant->origins)
+		entry->tenant.origins = copy_origins(tenant->origins,
+		    must_alloc(sizeof(*tenant->origins)));
 }
 
 /* Fills c->tenant. *looked_up: from the database, not from the cache. */
 static enum err
-find_holder(struct call *c, struct api_key_cache *cache, const unsigned char hash[SHA256_BYTES],
-    int64_t now_ns, bool *looked_up)
+find_holder(struct call *c, struct api_key_cache *cache, struct str key,
+    const unsigned char hash[SHA256_BYTES], int64_t now_ns, bool *looked_up)
 {
-	struct entry  *entry = &cache->slot[hash[0] % CACHE_SLOTS];
-	struct tx      tx;
-	enum db_status status;
-	bool           found;
+	struct entry     *entry = &cache->slot[hash[0] % CACHE_SLOTS];
+	enum api_key_kind kind;
+	struct tx         tx;
+	enum db_status    status;
+	bool              found;
 
 	*looked_up = !(entry->until_ns > now_ns && hash_equal(entry->hash, hash, SHA256_BYTES));
 	if (!*looked_up) {
 		c->tenant = entry->tenant;
+		if (c->tenant.origins)
+			c->tenant.origins = copy_origins(c->tenant.origins,
+			    ARENA_NEW(c->arena, struct origins, 1));
 		return ERR_OK;
 	}
+	/* Here and not before: what is in the cache needs no look at its form and checksum. */
+	kind = api_key_judge(key);
+	if (kind == API_KEY_NONE || kind == API_KEY_WRONG)
+		return unauthorized(c, invalid);
 	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found);
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
 	if (!found)
 		return unauthorized(c, invalid);
 	/* Counted from before the query, because its answer may be that old. */
-	entry->until_ns = now_ns + cache->ttl_ns;
-	memcpy(entry->hash, hash, SHA256_BYTES);
-	entry->tenant = c->tenant;
+	keep(entry, hash, &c->tenant, now_ns + cache->ttl_ns);
 	return ERR_OK;
 }
 
@@ -199,13 +266,16 @@ api_key_check(struct call *c, struct api_key_cache *cache)
 	 * nothing. It was refused before, so it was valid.
 	 */
 	if ((e = limit_begin(c, hash, now_ns, &bucket)) == ERR_OK
-	    && (e = find_holder(c, cache, hash, now_ns, &looked_up)) == ERR_OK) {
+	    && (e = find_holder(c, cache, key, hash, now_ns, &looked_up)) == ERR_OK) {
 		c->facts->organization = c->tenant.organization;
 		c->api_key = key;
 		e = limit_take(c, hash, looked_up, now_ns, &bucket);
 	}
 	if (e == ERR_OK || e == ERR_RATE_LIMITED)
 		c->facts->key = api_key_prefix(key);
+	if (e == ERR_OK && c->tenant.origins && !origins_have(c->tenant.origins, c->req->address))
+		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_API_KEY],
+		    "This API key may not be used from this address.");
 	if (e == ERR_RATE_LIMITED && bucket.confirm) {
 		cache->confirm = true;
 		memcpy(cache->confirm_hash, hash, SHA256_BYTES);
@@ -235,23 +305,18 @@ api_key_confirm(struct call *c, struct api_key_cache *cache)
 		limit_confirm(c, kept, found, now_ns);
 }
 
-static void
-finish(bool livemode, const char digits[API_KEY_DIGITS], struct api_key *out)
-{
-	struct str head = key_prefixes[livemode];
-
-	*out = (struct api_key) { .text = "" };
-	memcpy(out->text, head.ptr, head.len);
-	memcpy(out->text + head.len, digits, API_KEY_DIGITS);
-	memcpy(out->prefix, out->text, head.len + API_KEY_PREFIX_DIGITS);
-	hash_sha256(str_of(out->text), out->hash);
-}
-
 void
-api_key_make(bool livemode, struct api_key *out)
+api_key_make(bool restricted, bool livemode, struct api_key *out)
 {
-	char digits[API_KEY_DIGITS + 1];
+	const struct form *form = forms;
+	size_t             len;
 
-	id_random_text(STR(""), API_KEY_DIGITS, digits, sizeof(digits));
-	finish(livemode, digits, out);
+	while (form->restricted != restricted || form->livemode != livemode)
+		form++;
+	*out = (struct api_key) { .text = "" };
+	id_random_text(form->prefix, API_KEY_DIGITS, out->text, sizeof(out->text));
+	len = form->prefix.len + API_KEY_DIGITS;
+	put_checksum(str_of(out->text), out->text + len);
+	memcpy(out->prefix, out->text, form->prefix.len + API_KEY_PREFIX_DIGITS);
+	hash_sha256(str_of(out->text), out->hash);
 }

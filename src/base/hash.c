@@ -131,6 +131,19 @@ hash_hmac_sha256(struct str key, struct str text, unsigned char out[SHA256_BYTES
 	OPENSSL_cleanse(block, sizeof(block));
 }
 
+uint32_t
+hash_crc32(struct str s)
+{
+	uint32_t crc = ~0U;
+
+	for (size_t i = 0; i < s.len; i++) {
+		crc ^= (unsigned char)s.ptr[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320U : 0);
+	}
+	return ~crc;
+}
+
 void
 hash_random(void *out, size_t bytes)
 {

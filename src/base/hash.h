@@ -1,6 +1,6 @@
 /*
- * SHA-256 and HMAC with it, BLAKE2b, random bytes and comparison in constant time. Only this file
- * and base/seal include OpenSSL.
+ * SHA-256 and HMAC with it, BLAKE2b, CRC-32, random bytes and comparison in constant time. Only
+ * this file and base/seal include OpenSSL.
  *
  * Errors     A failing random generator ends the process (EXIT_DEFECT), because no id or key may
  *            ever be predictable. So does lack of memory.
@@ -30,6 +30,9 @@ void hash_hmac_sha1(struct str key, struct str text, unsigned char out[SHA1_BYTE
 
 /* HMAC (RFC 2104) with SHA-256. */
 void hash_hmac_sha256(struct str key, struct str text, unsigned char out[SHA256_BYTES]);
+
+/* CRC-32 as zlib has it: against slips of the pen, not against anybody. Slow: for short texts. */
+uint32_t hash_crc32(struct str s);
 
 void hash_random(void *out, size_t bytes);
 

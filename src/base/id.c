@@ -84,6 +84,15 @@ id_text(const struct id *id, char out[ID_TEXT_BYTES])
 	}
 }
 
+void
+id_number_text(uint64_t n, size_t digits, char *out)
+{
+	while (digits > 0) {
+		out[--digits] = alphabet[n % 62];
+		n /= 62;
+	}
+}
+
 static int
 digit(char c)
 {

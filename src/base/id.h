@@ -58,4 +58,7 @@ id_is_nil(const struct id *id)
 /* prefix + bytes of randomness in base 62, NUL-terminated; out has room for size bytes. */
 void id_random_text(struct str prefix, size_t digits, char *out, size_t size);
 
+/* The last so many digits of n in base 62, with leading zeros. */
+void id_number_text(uint64_t n, size_t digits, char *out);
+
 #endif

@@ -37,12 +37,24 @@ utf8_char(const char *p, size_t n)
 	return len;
 }
 
+/* Whether the eight bytes at p are ASCII. */
+static bool
+is_ascii(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return (x & UINT64_MAX / 255 << 7) == 0;
+}
+
 bool
 utf8_valid(struct str s)
 {
-	for (size_t at = 0, n; at < s.len; at += n)
-		if ((n = utf8_char(s.ptr + at, s.len - at)) == 0)
+	for (size_t at = 0, n; at < s.len; at += n) {
+		n = s.len - at >= 8 && is_ascii(s.ptr + at) ? 8 : utf8_char(s.ptr + at, s.len - at);
+		if (n == 0)
 			return false;
+	}
 	return true;
 }
 

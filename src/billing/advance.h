@@ -35,7 +35,7 @@ struct advanced {
 	struct id environment, subscription;
 	int64_t   due_ms;
 	unsigned  count;    /* of deadlines in the transaction; the others are of the first */
-	int64_t   others;   /* sessions that PostgreSQL was busy with, beside this one */
+	int64_t   others;   /* sessions that PostgreSQL worked for, but clerks', times the clerks */
 	char      what[16]; /* empty: not known */
 	bool      barred;   /* billing_advance_run() */
 	char      log[200]; /* of ADVANCE_FAILED */

@@ -116,35 +116,37 @@ void
 ledger_read_terms(const struct row *row, struct terms *terms)
 {
 	*terms = (struct terms) {
-		.now_ms = row_time(row, COL_BILLING_CUSTOMER_NOW_AT),
-		.currency = row_text(row, COL_BILLING_CUSTOMER_CURRENCY),
-		.collection = row_text(row, COL_BILLING_CUSTOMER_COLLECTION),
-		.net_days = row_i64(row, COL_BILLING_CUSTOMER_NET_DAYS),
-		.grace_days = row_i64(row, COL_BILLING_CUSTOMER_GRACE_DAYS),
-		.clocked = row_bool(row, COL_BILLING_CUSTOMER_STOPPED),
+		.now_ms = row_time(row, COL_BILLING_ORDER_NOW_AT),
+		.currency = row_text(row, COL_BILLING_ORDER_CURRENCY),
+		.collection = row_text(row, COL_BILLING_ORDER_COLLECTION),
+		.net_days = row_i64(row, COL_BILLING_ORDER_NET_DAYS),
+		.grace_days = row_i64(row, COL_BILLING_ORDER_GRACE_DAYS),
+		.clocked = row_bool(row, COL_BILLING_ORDER_STOPPED),
 	};
 }
 
-void
+bool
 ledger_read_offer(const struct row *row, struct offer *offer)
 {
+	if (row_is_null(row, COL_OFFER_PLAN_ID))
+		return false;
 	*offer = (struct offer) {
-		.plan_id = row_id(row, COL_BILLING_OFFER_PLAN_ID),
-		.price_id = id_of(row, COL_BILLING_OFFER_PRICE_ID),
-		.name = row_text(row, COL_BILLING_OFFER_PLAN_NAME),
-		.model = row_text(row, COL_BILLING_OFFER_PLAN_MODEL),
-		.step = row_text(row, COL_BILLING_OFFER_STEP),
-		.amount = row_i64(row, COL_BILLING_OFFER_AMOUNT),
-		.is_free = row_bool(row, COL_BILLING_OFFER_IS_FREE),
-		.group = id_of(row, COL_BILLING_OFFER_GROUP_ID),
-		.order = row_i64(row, COL_BILLING_OFFER_SORT_ORDER),
-		.trial_days = row_i64(row, COL_BILLING_OFFER_TRIAL_DAYS),
-		.end_ms = time_of(row, COL_BILLING_OFFER_END_AT),
-		.day = row_i64(row, COL_BILLING_OFFER_DAY),
-		.credit = row_i64(row, COL_BILLING_OFFER_CREDIT),
-		.gone = row_bool(row, COL_BILLING_OFFER_GONE),
-		.priced = row_bool(row, COL_BILLING_OFFER_PRICED),
+		.plan_id = row_id(row, COL_OFFER_PLAN_ID),
+		.price_id = id_of(row, COL_OFFER_PRICE_ID),
+		.name = row_text(row, COL_OFFER_PLAN_NAME),
+		.model = row_text(row, COL_OFFER_PLAN_MODEL),
+		.step = row_text(row, COL_OFFER_STEP),
+		.amount = row_i64(row, COL_OFFER_AMOUNT),
+		.is_free = row_bool(row, COL_OFFER_IS_FREE),
+		.group = id_of(row, COL_OFFER_GROUP_ID),
+		.order = row_i64(row, COL_OFFER_SORT_ORDER),
+		.trial_days = row_i64(row, COL_OFFER_TRIAL_DAYS),
+		.end_ms = time_of(row, COL_OFFER_END_AT),
+		.day = row_i64(row, COL_OFFER_DAY),
+		.gone = row_bool(row, COL_OFFER_GONE),
+		.priced = row_bool(row, COL_OFFER_PRICED),
 	};
+	return true;
 }
 
 bool

@@ -20,9 +20,11 @@ enum { LIFE_KEPT = COL_LIFE_UPDATED_AT + 1 };
 void ledger_read(const struct row *row, struct arena *arena, const struct id *environment,
     struct life *l);
 
-/* Rows of billing_customer and of billing_offer. */
+/* Of a row of billing_order: how the environment bills. */
 void ledger_read_terms(const struct row *row, struct terms *terms);
-void ledger_read_offer(const struct row *row, struct offer *offer);
+
+/* Of that, or of billing_offer: a plan and its price. False: there is no such plan. */
+bool ledger_read_offer(const struct row *row, struct offer *offer) MUSTCHECK;
 
 /*
  * A row of invoice_outstanding, and the life that billing_look found for the same invoice. False:

@@ -419,7 +419,6 @@ void
 life_create(struct life *l, const struct offer *offer, struct deed *d)
 {
 	set_offer(l, offer);
-	l->credit = offer->credit;
 	l->day = offer->day;
 	l->zone = l->zone_now;
 	l->created_ms = l->updated_ms = l->terms.now_ms;

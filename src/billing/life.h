@@ -33,7 +33,6 @@ struct offer {
 	int64_t    trial_days;
 	int64_t    end_ms;   /* of a period that begins at the time of the look; 0: never */
 	int64_t    day;      /* of the month, on which that begins */
-	int64_t    credit;   /* of the customer, if it was selected for him */
 	bool       gone;     /* the plan was deleted */
 	bool       priced;   /* the plan has a price, though it need not be this one */
 };
@@ -142,7 +141,7 @@ struct change {
 
 /*
  * A new one: id, customer_id, name, metadata, zone_now, trial_days, start_ms, success_url,
- * cancel_early, arena, environment and terms are set; offer is what was selected.
+ * cancel_early, credit, arena, environment and terms are set; offer is what was selected.
  */
 void life_create(struct life *l, const struct offer *offer, struct deed *d);
 

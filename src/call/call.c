@@ -49,6 +49,26 @@ call_fields_done(struct call *c)
 	    arena_fmt(c->arena, "%s: %s", p->detail[0].field, p->detail[0].message).ptr);
 }
 
+struct str
+call_source(struct call *c)
+{
+	char *text, *end;
+
+	if (c->source.ptr)
+		return c->source;
+	text = end = ARENA_NEW(c->arena, char, ID_UUID_BYTES + 1 + c->facts->request_id.len);
+	if (id_is_nil(&c->tenant.key)) {
+		end = str_put(end, c->site ? STR("page") : STR("command"));
+	} else {
+		id_uuid(&c->tenant.key, end);
+		end += ID_UUID_BYTES;
+	}
+	*end++ = ' ';
+	end = str_put(end, c->facts->request_id);
+	c->source = (struct str) { text, (size_t)(end - text) };
+	return c->source;
+}
+
 /* ---- shares ---- */
 
 static enum err

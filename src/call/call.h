@@ -18,6 +18,7 @@
 #include "call/share.h"
 #include "conf/conf.h"
 #include "db/tx.h"
+#include "http/etag.h"
 #include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
@@ -28,6 +29,7 @@
 
 struct json_object;
 struct errands;
+struct origins;
 
 /* The API key or the session that the call is made with, and its owner. */
 struct tenant {
@@ -42,6 +44,8 @@ struct tenant {
 	/* Of a session (auth/session.h), which has no key; nil and 0 otherwise. */
 	struct id    user, session;
 	unsigned     role;     /* enum role */
+	uint64_t     permissions; /* of the key (auth/permit.h) */
+	const struct origins *origins; /* from where (auth/origin.h); NULL: from anywhere */
 };
 
 /* What is wrong, for two audiences: the client and, in log, the operator. */
@@ -74,6 +78,8 @@ struct idem {
 	struct id     maker;  /* drawn for this call; a record that it writes has this mark */
 	int64_t       lock;   /* number of the key's advisory lock */
 	bool          looked; /* the database has said whether there is a record */
+	const struct id *about; /* idem_about() */
+	size_t        about_count;
 };
 
 enum { PATH_PARAMETERS_MAX = 4 };
@@ -91,6 +97,7 @@ struct call {
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;
+	uint64_t               needs;   /* the permissions that the route does */
 	struct str             api_key; /* or cookie of the call, once it was found valid */
 	struct tenant          tenant;
 	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */
@@ -106,8 +113,11 @@ struct call {
 	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
 	unsigned               applied;  /* which of that the answer does */
 	struct ignored        *ignored;  /* NULL: nothing was */
-	struct id              located;  /* what Location names, and its id as text, or absent */
+	struct etags          *match;    /* If-Match of a ROUTE_REVISED; NULL: it was not sent */
+	bool                   merges;   /* the body of one is a merge patch (call/merge.h) */
+	struct id              located;  /* what Location or ETag names, its id as text or absent */
 	struct str             located_text;
+	struct str             source;      /* call_source() has made it, or absent */
 
 	struct json_object *reply;    /* owned; what the handler answers */
 	bool                rendered; /* the response has its body */
@@ -135,6 +145,9 @@ enum err call_fields_done(struct call *c);
  * call's resource if it broke one of them, else by what is known of the outcome.
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
+
+/* By whom and in which request something is written: what app_source() of sql/migrate has. */
+struct str call_source(struct call *c);
 
 /* Takes part of the tenant's share of the worker. ERR_RATE_LIMITED: the tenant has its share. */
 enum err call_takes_part(struct call *c);

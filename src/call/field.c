@@ -259,6 +259,22 @@ read_metadata(struct reader *r, const struct field_in *f, const struct jnode *n)
 	return n->type == JTYPE_ARRAY ? STR("{}") : jread_raw(r->doc, n);
 }
 
+static struct str
+read_strings(struct reader *r, const struct field_in *f, const struct jnode *n)
+{
+	int least = f->flags & FIELD_NOT_EMPTY ? 1 : 0;
+
+	if (n->size < (unsigned)least || n->size > f->max)
+		fault(r, f->name, arena_fmt(r->call->arena, "must have %d to %zu entries", least,
+		    f->max).ptr);
+	for (const struct jnode *v = jread_first(r->doc, n); v; v = jread_next(r->doc, v))
+		if (v->type != JTYPE_STRING) {
+			fault(r, f->name, "must be an array of strings");
+			break;
+		}
+	return jread_raw(r->doc, n);
+}
+
 /* Whether an empty value of the field means that there is none. */
 static bool
 is_cleared(const struct reader *r, const struct field_in *f)
@@ -374,6 +390,9 @@ read_value(struct reader *r, const struct field_in *f, const struct jnode *n)
 	case FIELD_METADATA:
 		*(struct str *)at = read_metadata(r, f, n);
 		break;
+	case FIELD_STRINGS:
+		*(struct str *)at = read_strings(r, f, n);
+		break;
 	case FIELD_BOOL:
 		read_bool(f, n, at);
 		break;
@@ -400,6 +419,7 @@ read_field(struct reader *r, const struct field_in *f, const struct jnode *n)
 		[FIELD_UUID] = { JTYPE_STRING, "must be a UUID" },
 		[FIELD_OBJECT] = { JTYPE_OBJECT, "must be an object" },
 		[FIELD_METADATA] = { JTYPE_OBJECT, "must be an object" },
+		[FIELD_STRINGS] = { JTYPE_ARRAY, "must be an array of strings" },
 		[FIELD_BOOL] = { JTYPE_BOOL, "must be true or false" },
 		[FIELD_INT] = { JTYPE_NUMBER, NULL }, /* read_int() has one message for all */
 		[FIELD_COUNT] = { JTYPE_NUMBER, NULL },
@@ -600,6 +620,13 @@ write_part(struct printbuf *out, struct call *c, const struct fields *part, cons
 	jout_close(out);
 }
 
+static bool
+is_left_out(const struct field_out *row, const void *what)
+{
+	return row->show == SHOW_TIME_IF_ANY
+	    && *(const int64_t *)(const void *)((const char *)what + row->at) == 0;
+}
+
 static void
 write_value(struct printbuf *out, struct call *c, const struct fields *f,
     const struct field_out *row, const void *what)
@@ -620,6 +647,7 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		write_int(out, *(const int64_t *)at);
 		break;
 	case SHOW_TIME:
+	case SHOW_TIME_IF_ANY:
 		write_time(out, *(const int64_t *)at);
 		break;
 	case SHOW_ID:
@@ -675,7 +703,8 @@ field_write_members(struct printbuf *out, struct call *c, const struct fields *f
 	for (size_t i = 0; i < f->out_count; i++) {
 		const struct field_out *row = &f->out[i];
 
-		if (!(row->views & view) || !version_has(c->version, row->since, row->until))
+		if (!(row->views & view) || !version_has(c->version, row->since, row->until)
+		    || is_left_out(row, what))
 			continue;
 		jout_key(out, row->key);
 		write_value(out, c, f, row, what);

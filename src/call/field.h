@@ -30,6 +30,7 @@ enum field_type {
 	FIELD_UUID,     /* struct str of its 16 bytes */
 	FIELD_OBJECT,   /* struct str: JSON of the known members, in the order of the row's list */
 	FIELD_METADATA, /* struct str: JSON as it came */
+	FIELD_STRINGS,  /* struct str: the same, an array of at most max strings */
 	FIELD_BOOL,     /* bool */
 	FIELD_INT,      /* int64_t, 1 to max */
 	FIELD_COUNT,    /* int64_t, 0 to max */
@@ -104,6 +105,7 @@ enum field_show {
 	SHOW_BOOL,
 	SHOW_INT,          /* int64_t */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
+	SHOW_TIME_IF_ANY,  /* the same; with 0 there is no such member */
 	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
 	SHOW_OBJECT,       /* the resource's name */
 	SHOW_LIVEMODE,     /* of the call's tenant */
@@ -162,6 +164,7 @@ struct fields {
 	/* If not NULL, fills those members of a row that was read which have no column. */
 	void                  (*derive)(void *what);
 	size_t                  id_at;    /* offsetof() */
+	size_t                  revision_at; /* of an int64_t (call/revision.h); 0: there is none */
 	size_t                  given_at; /* of an unsigned: a bit for each member that is given */
 };
 

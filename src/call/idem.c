@@ -10,6 +10,22 @@ enum { LOOK_STEP = 1 };
 
 static const char header_name[] = "Idempotency-Key";
 
+/* What decides, beside the body, what is done and how it is answered. */
+static struct str
+manner(struct call *c)
+{
+	struct str each = c->prefer & PREFER_EACH ? STR("return=each") : STR("");
+	struct str query = c->req->uri;
+
+	str_cut(&query, '?');
+	if (c->route->flags & ROUTE_OPTIONS && query.len)
+		each = arena_fmt(c->arena, "%.*s?%.*s", STR_ARGS(each), STR_ARGS(query));
+	if (!c->match && !c->merges)
+		return each; /* as in records that are older than the others */
+	return arena_fmt(c->arena, "%.*s\n%s\n%.*s", STR_ARGS(each), c->merges ? "merge" : "",
+	    STR_ARGS(c->match ? c->req->header[HEADER_IF_MATCH] : STR("")));
+}
+
 /*
  * Hashes what a repeated request must have in common with the first one, but for the version, which
  * is_same_version() compares.
@@ -24,8 +40,7 @@ hash_request(struct call *c)
 		/* Another key of the environment could not open the answer: it gets a mismatch. */
 		c->route->flags & ROUTE_SECRET ? c->api_key : STR(""),
 		c->body.valid ? jcanon_text(c->arena, &c->body.doc) : c->req->body,
-		/* What decides what is done and how it is answered. */
-		c->prefer & PREFER_EACH ? STR("return=each") : STR(""),
+		manner(c),
 	};
 
 	hash_parts(parts, COUNTOF(parts), c->idem.hash);
@@ -80,12 +95,15 @@ idem_enter(struct call *c, struct tx *tx)
 	struct bind *b;
 
 	if (!c->idem.key.ptr) {
-		call_enter(c, tx);
+		b = tx_step(tx, SQL_ENVIRONMENT_ENTER_AS);
+		bind_id(b, &c->tenant.environment);
+		bind_text(b, call_source(c));
 		return;
 	}
 	b = tx_step(tx, SQL_ENVIRONMENT_ENTER_ALONE);
 	bind_id(b, &c->tenant.environment);
 	bind_i64(b, c->idem.lock);
+	bind_text(b, call_source(c));
 	b = tx_step(tx, SQL_IDEMPOTENCY_LOOK);
 	bind_id(b, &c->tenant.environment);
 	bind_text(b, c->idem.key);
@@ -137,6 +155,21 @@ restore_headers(struct call *c, struct str text)
 	}
 }
 
+static void
+bind_about(struct bind *b, struct call *c)
+{
+	size_t      count = c->idem.about_count;
+	struct str *cells = ARENA_NEW(c->arena, struct str, count + 1);
+
+	for (size_t i = 0; i < count; i++)
+		cells[i] = (struct str) { (const char *)c->idem.about[i].b, ID_BYTES };
+	bind_id(b, count == 1 ? c->idem.about : NULL);
+	if (count > 1)
+		bind_array(b, BIND_UUID, cells, count);
+	else
+		bind_null(b);
+}
+
 void
 idem_keep(struct call *c, struct tx *tx, bool expected)
 {
@@ -157,6 +190,7 @@ idem_keep(struct call *c, struct tx *tx, bool expected)
 	bind_text(b, answer);
 	bind_bool(b, sealed);
 	bind_bool(b, expected);
+	bind_about(b, c);
 }
 
 /*
@@ -200,6 +234,9 @@ idem_replay(struct call *c, const struct tx *tx)
 	struct id  maker = row_id(&row, COL_IDEMPOTENCY_LOOK_MAKER);
 
 	reply_forget(c); /* the answer made beforehand, or by a run whose outcome was lost */
+	if (row_i64(&row, COL_IDEMPOTENCY_LOOK_STATUS) == 0)
+		return call_fail(c, ERR_IDEM_ERASED, header_name,
+		    "What this request was answered with has been erased. Nothing was done.");
 	if (hash.len != HASH_BYTES || memcmp(hash.ptr, c->idem.hash, HASH_BYTES) != 0
 	    || !is_same_version(c, &row))
 		return call_fail(c, ERR_IDEM_MISMATCH, header_name,

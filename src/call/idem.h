@@ -3,8 +3,9 @@
  *
  * Holds      The answer itself, byte for byte: status, headers that the handler added, body,
  *            and the version that it was made for; and a hash of the request: method, path,
- *            and the body as canonical JSON. It knows nothing of any resource, and a repeated
- *            request is answered from it alone, whatever has been configured or released since.
+ *            the body as canonical JSON, and the headers that change what is meant. It knows
+ *            nothing of any resource, and a repeated request is answered from it alone,
+ *            whatever has been configured or released since.
  * Size       About that of the answer.
  * Written    By the last statement of the write's own transaction (call/write.h), so that a
  *            crash leaves both or neither.
@@ -34,6 +35,17 @@ void idem_enter(struct call *c, struct tx *tx);
 bool idem_found(struct call *c, const struct tx *tx);
 
 /*
+ * Says what the answer tells about, before it is kept: when one of these is erased, the answer is
+ * too. The ids must live as long as the call; those of an earlier answer are forgotten.
+ */
+static inline void
+idem_about(struct call *c, const struct id *ids, size_t count)
+{
+	c->idem.about = ids;
+	c->idem.about_count = count;
+}
+
+/*
  * Adds the step that keeps the response as it is now. expected: it keeps nothing if a statement
  * before it has set app.expected to false (sql/query/idempotency.sql).
  */
@@ -41,7 +53,8 @@ void idem_keep(struct call *c, struct tx *tx, bool expected);
 
 /*
  * After idem_found(): fills the response from the record, and returns the error in it or ERR_OK.
- * ERR_IDEM_MISMATCH if the key was used for a different request, ERR_IDEM_UNAVAILABLE if the answer
+ * ERR_IDEM_ERASED if what it tells about was erased, ERR_IDEM_MISMATCH if the key was used for a
+ * different request, ERR_IDEM_UNAVAILABLE if the answer
  * cannot be unsealed.
  */
 enum err idem_replay(struct call *c, const struct tx *tx);

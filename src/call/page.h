@@ -25,9 +25,12 @@ struct page {
 /* Adds broken parameters to the call's problem. */
 void page_read(struct call *c, struct page *page);
 
+/* The limit alone, for a list that has cursors of its own. */
+void page_read_limit(struct call *c, struct page *page);
+
 /*
- * Reads the filters of the call's resource that its version has, each by its function into what is
- * given. Adds broken ones to the call's problem.
+ * Reads the filters of the call's resource that its version has, or with ROUTE_OPTIONS the options
+ * of its writes, each by its function into what is given. Adds broken ones to the call's problem.
  */
 void page_filter(struct call *c, void *into);
 
@@ -59,5 +62,9 @@ page_cut(const struct page *page, size_t *count)
 }
 
 struct str page_cursor(struct call *c, const struct id *last);
+
+/* A cursor that has these bytes in it, and these bytes again; absent: it has none. */
+struct str page_pack(struct call *c, struct str bytes);
+struct str page_unpack(struct call *c, struct str cursor);
 
 #endif

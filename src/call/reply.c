@@ -20,6 +20,14 @@ reply_one(struct call *c, int status, struct json_object *value)
 }
 
 enum err
+reply_not_modified(struct call *c)
+{
+	c->res->status = 304;
+	c->res->kind = RESPONSE_NONE;
+	return ERR_OK;
+}
+
+enum err
 reply_list(struct call *c, struct json_object *array, struct str next_cursor)
 {
 	bool bare = version_info(c->version)->envelope == ENVELOPE_BARE;

@@ -11,6 +11,9 @@
 
 enum err reply_one(struct call *c, int status, struct json_object *value);
 
+/* 304, with the headers that were set and no body. */
+enum err reply_not_modified(struct call *c);
+
 /* next_cursor is absent on the last page. */
 enum err reply_list(struct call *c, struct json_object *array, struct str next_cursor);
 

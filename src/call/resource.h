@@ -22,6 +22,10 @@ struct call;
 
 typedef enum err handler_fn(struct call *c);
 
+/*
+ * A restricted API key needs a permission for every call that is not public: to read the resource
+ * for a GET, to write it for any other method (auth/permit.h), unless a flag says otherwise.
+ */
 enum route_flags {
 	ROUTE_WRITES = 1, /* takes an Idempotency-Key */
 	ROUTE_PUBLIC = 2, /* needs no API key: c->tenant stays empty */
@@ -29,17 +33,32 @@ enum route_flags {
 	ROUTE_LIST = 8,   /* takes limit, cursor and the filters of its resource */
 	ROUTE_PAGE = 16,  /* text for people, the same at every path */
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
+	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
+	ROUTE_GROUPS = 16384, /* takes by, limit and cursor, and answers groups of rows */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
-	ROUTE_PERSONAL = 1024, /* of a user's own; for sessions alone, whatever the role */
+	ROUTE_OPTIONS = 2048, /* a write that takes the options of its resource in the query */
+	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
+	ROUTE_ASKS = 512, /* changes nothing, though it is no GET: it needs to read only */
+	ROUTE_ALL = 1024, /* no permission is enough but all of them */
+	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */
+	ROUTE_EVENTS = 8192, /* takes limit and cursor, and no filters of its resource */
+	ROUTE_PERSONAL = 32768, /* of a user's own; for sessions alone, whatever the role */
 };
 
 /*
- * A filter of a list. In other versions than its own it is a parameter that nobody knows. read puts
- * the value into what the resource keeps its filters in.
+ * A filter of a list, or an option of a write. In other versions than its own it is a parameter
+ * that nobody knows. read puts the value into what the resource keeps its filters in.
  */
 struct list_filter {
 	const char  *name;
 	void       (*read)(struct call *c, struct str value, void *into);
+	enum version since, until;
+};
+
+/* A filter whose parameters are name[key]; read is called for each of them. */
+struct keyed_filter {
+	const char  *name;
+	void       (*read)(struct call *c, struct str key, struct str value, void *into);
 	enum version since, until;
 };
 
@@ -78,6 +97,10 @@ struct resource {
 	size_t                    constraints_count;
 	const struct list_filter *filters;
 	size_t                    filters_count;
+	const struct list_filter *options;
+	size_t                    options_count;
+	const struct keyed_filter *keyed;
+	size_t                    keyed_count;
 };
 
 #endif

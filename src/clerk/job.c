@@ -40,6 +40,32 @@ expire(struct turn *t)
 	return true;
 }
 
+/* ---- what is printed on invoices of customers who were erased */
+
+#define RETAIN_LOCK INT64_C(7205759403792795)
+
+static bool
+retain(struct turn *t)
+{
+	struct tx    tx;
+	struct bind *b;
+	struct row   row;
+
+	tx_init(&tx, t->db, t->arena);
+	bind_i64(tx_step(&tx, SQL_CLERK_ENTER_ALONE), RETAIN_LOCK);
+	b = tx_step(&tx, SQL_CLERK_RETAIN);
+	bind_i64(b, t->conf->retain_invoices_ms);
+	bind_i64(b, EXPIRE_ROWS);
+	if (tx_run(&tx) != DB_OK) {
+		snprintf(t->log, sizeof(t->log), "%s", tx.log);
+		return false;
+	}
+	row = tx_row(&tx, 1, 0);
+	t->done = row_i64(&row, COL_CLERK_RETAIN_DONE);
+	t->full = t->done == EXPIRE_ROWS;
+	return true;
+}
+
 /* ---- deadlines of subscriptions */
 
 /* The log has a line of each that fails, once, so that somebody looks at it. */
@@ -136,4 +162,5 @@ const struct job jobs[STATS_JOB__COUNT] = {
 	[STATS_JOB_DEADLINES] = { SECOND_MS, 0, carry_out },
 	/* Somebody waits for it. */
 	[STATS_JOB_CLOCKS] = { SECOND_MS / 4, 0, run_clocks },
+	[STATS_JOB_RETAIN] = { MINUTE_MS, 100, retain },
 };

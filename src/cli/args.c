@@ -131,9 +131,9 @@ args_usage(const struct cmd *cmd, struct buf *out)
 	buf_fmt(out, "%s%s%s", cmd->name, cmd->args[0] ? " " : "", cmd->args);
 	for (int wanted = 1; wanted >= 0; wanted--)
 		for (size_t o = 0; o < OPTION__COUNT; o++) {
-			bool want = (cmd->wants & 1u << o) != 0;
+			bool want = (cmd->wants & UINT64_C(1) << o) != 0;
 
-			if (!(cmd->takes & 1u << o) || want != wanted)
+			if (!(cmd->takes & UINT64_C(1) << o) || want != wanted)
 				continue;
 			buf_fmt(out, want ? " " : " [");
 			print_option(&cmd_options[o], out);
@@ -355,9 +355,9 @@ judge_options(const struct cmd_context *ctx)
 	for (size_t o = 0; o < OPTION__COUNT; o++) {
 		bool given = ctx->option[o].ptr != NULL;
 
-		if (given && !((cmd->takes | CMD_OPTIONS_OF_ALL) & 1u << o))
+		if (given && !((cmd->takes | CMD_OPTIONS_OF_ALL) & UINT64_C(1) << o))
 			return wrong(cmd, "%s takes no --%s", cmd->name, cmd_options[o].name);
-		if (!given && cmd->wants & 1u << o)
+		if (!given && cmd->wants & UINT64_C(1) << o)
 			return wrong(cmd, "--%s is missing", cmd_options[o].name);
 	}
 	return 0;

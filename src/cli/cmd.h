@@ -20,6 +20,8 @@ enum cmd_option {
 	OPTION_NAME,
 	OPTION_EXPIRES_DAYS,
 	OPTION_LIMIT,
+	OPTION_PERMISSIONS,
+	OPTION_ALLOW,
 	OPTION_OVERLAP,
 	OPTION_FIRST,
 	OPTION_AFTER,
@@ -37,8 +39,15 @@ enum cmd_option {
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
+	OPTION_YES,
 	OPTION_JSON,
 	OPTION_CSV,
+	OPTION_FORMAT,
+	OPTION_NEUTRALISE,
+	OPTION_ON_CONFLICT,
+	OPTION_CREATED_AT,
+	OPTION_RESULTS,
+	OPTION_AGAIN,
 	OPTION_CONFIG, /* these three: of every command */
 	OPTION_VERSION,
 	OPTION_HELP,
@@ -46,7 +55,7 @@ enum cmd_option {
 };
 
 /* The set of one option. */
-#define CMD_OPTION(name) (1u << OPTION_##name)
+#define CMD_OPTION(name) (UINT64_C(1) << OPTION_##name)
 
 /* What is done before the command runs. */
 enum cmd_needs {
@@ -81,8 +90,8 @@ typedef int cmd_fn(struct cmd_context *ctx, int argc, char **argv);
 struct cmd {
 	const char    *name;     /* one word, or a group and a word: "org create" */
 	const char    *args;     /* its words, see args.h */
-	unsigned       takes;    /* CMD_OPTION()s, without those of every command */
-	unsigned       wants;    /* those of them that must be given */
+	uint64_t       takes;    /* CMD_OPTION()s, without those of every command */
+	uint64_t       wants;    /* those of them that must be given */
 	enum cmd_needs needs;
 	cmd_fn        *run;
 	const char    *sentence; /* what it does, for a list of commands */
@@ -121,7 +130,7 @@ extern const size_t                 cmd_count;
 extern const struct cmd_option_info cmd_options[OPTION__COUNT];
 
 /* Those that every command takes. */
-enum { CMD_OPTIONS_OF_ALL = CMD_OPTION(CONFIG) | CMD_OPTION(VERSION) | CMD_OPTION(HELP) };
+#define CMD_OPTIONS_OF_ALL (CMD_OPTION(CONFIG) | CMD_OPTION(VERSION) | CMD_OPTION(HELP))
 
 /* Reads file, environment and flags into out, which must not be initialised; false: nothing is. */
 bool cmd_load_conf(const struct cmd_context *ctx, struct conf *out, struct buf *err) MUSTCHECK;
@@ -152,16 +161,23 @@ cmd_fn cmd_org_delete;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
 cmd_fn cmd_org_rename;
+cmd_fn cmd_key_check;
 cmd_fn cmd_key_create;
 cmd_fn cmd_key_limit;
 cmd_fn cmd_key_list;
 cmd_fn cmd_key_revoke;
 cmd_fn cmd_key_rotate;
+cmd_fn cmd_customer_archive;
 cmd_fn cmd_customer_count;
 cmd_fn cmd_customer_create;
+cmd_fn cmd_customer_erase;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;
+cmd_fn cmd_customer_restore;
 cmd_fn cmd_customer_update;
+cmd_fn cmd_export_customers;
+cmd_fn cmd_history_verify;
+cmd_fn cmd_import_customers;
 cmd_fn cmd_plan_create;
 cmd_fn cmd_plan_list;
 cmd_fn cmd_subscription_list;

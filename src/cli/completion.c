@@ -273,7 +273,7 @@ print_options(const struct shell *sh)
 		printf("\t\t'%s') ", cmd->name);
 		begin_list(sh);
 		for (size_t o = 0; o < OPTION__COUNT; o++)
-			if ((cmd->takes | CMD_OPTIONS_OF_ALL) & 1u << o)
+			if ((cmd->takes | CMD_OPTIONS_OF_ALL) & UINT64_C(1) << o)
 				put_option(sh, &cmd_options[o]);
 		if (cmd->needs == CMD_SERVICE || cmd->needs == CMD_CHECK) {
 			printf("%s", sh->keys);
@@ -284,7 +284,7 @@ print_options(const struct shell *sh)
 	printf("\t\t*) ");
 	begin_list(sh);
 	for (size_t o = 0; o < OPTION__COUNT; o++)
-		if (CMD_OPTIONS_OF_ALL & 1u << o)
+		if (CMD_OPTIONS_OF_ALL & UINT64_C(1) << o)
 			put_option(sh, &cmd_options[o]);
 	end_list(sh);
 }

@@ -3,6 +3,9 @@
 #include "call/page.h"
 #include "cli/operate.h"
 
+#include <stdio.h>
+#include <string.h>
+
 enum { FIRST_DEFAULT = 25 };
 
 static const struct owner_noun noun = { "a", "customer", STR("cus_") };
@@ -35,6 +38,7 @@ cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	static const struct listing_column columns[] = {
 		LISTING_PLACE,
 		LISTING_REF("id", STR("cus_"), COL_CUSTOMER_ID),
+		LISTING_REF("mergedInto", STR("cus_"), COL_OPERATOR_CUSTOMER_GET_MERGED_INTO),
 		LISTING_CELL("externalId", TEXT, COL_CUSTOMER_EXTERNAL_ID),
 		LISTING_CELL("email", TEXT, COL_CUSTOMER_EMAIL),
 		LISTING_CELL("fullName", TEXT, COL_CUSTOMER_FULL_NAME),
@@ -156,29 +160,48 @@ cmd_customer_list(struct cmd_context *ctx, int argc UNUSED, char **argv)
 
 /* ---- writes ---- */
 
-/* Prints the customer that the call answers with. */
-static int
-write_one(struct cmd_context *ctx, enum method method, struct str path, char **words)
-{
-	static const char *const  columns[] = { "id", "externalId", "email", "fullName",
-		 "taxDocument", "timezone", "metadata", "createdAt", "updatedAt" };
-	struct owner             *o = ctx->owner;
-	struct owner_environment *e;
-	struct operate_answer     answer;
-	struct listing            listing;
-	struct str                body;
-	int                       code;
+struct view {
+	const char *const *columns;
+	size_t             width;
+};
 
-	if ((code = operate_body(o, words, &body)) != 0 || (code = environment(ctx, &e)) != 0
-	    || (code = operate(o, e, method, path, body, &answer)) != 0)
+#define VIEW(columns) { columns, COUNTOF(columns) }
+
+/* Makes the call, and prints those members of its answer. */
+static int
+call_one(struct cmd_context *ctx, const struct owner_environment *e, enum method method,
+    struct str path, struct str body, const struct view *view)
+{
+	struct owner         *o = ctx->owner;
+	struct operate_answer answer;
+	struct listing        listing;
+	int                   code = operate(o, e, method, path, body, &answer);
+
+	if (code != 0)
 		return code;
 	if (str_is(answer.result, "existing"))
 		cmd_say("a customer with this externalId is there already, and was left as it is.");
-	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing_init(&listing, &o->arena, view->columns, view->width);
 	listing.upright = true;
 	operate_row(&listing, &answer.doc, answer.doc.nodes);
 	listing_print(&listing, ctx->json);
 	return 0;
+}
+
+static int
+write_one(struct cmd_context *ctx, enum method method, struct str path, char **words)
+{
+	static const char *const columns[] = { "id", "externalId", "email", "fullName",
+		"taxDocument", "timezone", "metadata", "createdAt", "updatedAt" };
+	static const struct view  view = VIEW(columns);
+	struct owner_environment *e;
+	struct str                body;
+	int                       code;
+
+	if ((code = operate_body(ctx->owner, words, &body)) != 0
+	    || (code = environment(ctx, &e)) != 0)
+		return code;
+	return call_one(ctx, e, method, path, body, &view);
 }
 
 int
@@ -193,4 +216,67 @@ cmd_customer_update(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	struct str path = operate_path(ctx->owner, "customers/", str_of(argv[1]));
 
 	return write_one(ctx, METHOD_PATCH, path, argv + 2);
+}
+
+/* ---- leaving and coming back ---- */
+
+static int
+keep(struct cmd_context *ctx, const char *id, const char *action)
+{
+	static const char *const columns[] = { "id", "externalId", "email", "fullName",
+		"createdAt", "updatedAt", "archivedAt" };
+	static const struct view  view = VIEW(columns);
+	struct owner             *o = ctx->owner;
+	struct str                path = operate_path(o, "customers/", str_of(id));
+	struct owner_environment *e;
+	int                       code = environment(ctx, &e);
+
+	if (code != 0)
+		return code;
+	path = arena_fmt(&o->arena, "%.*s/%s", STR_ARGS(path), action);
+	return call_one(ctx, e, METHOD_POST, path, STR(""), &view);
+}
+
+int
+cmd_customer_archive(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	return keep(ctx, argv[1], "archive");
+}
+
+int
+cmd_customer_restore(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	return keep(ctx, argv[1], "restore");
+}
+
+/* Whether the next line of standard input is this text; no id is as long as the longest line. */
+static bool
+is_typed(const char *text)
+{
+	char line[4096];
+
+	if (!fgets(line, sizeof(line), stdin))
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return strcmp(line, text) == 0;
+}
+
+int
+cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	static const char *const  columns[] = { "id", "deleted" };
+	static const struct view  view = VIEW(columns);
+	struct owner_environment *e;
+	int                       code = environment(ctx, &e);
+
+	if (code != 0)
+		return code;
+	if (!ctx->option[OPTION_YES].ptr) {
+		cmd_say("to erase this customer for good, type \"%s\" once more.", argv[1]);
+		if (!is_typed(argv[1]))
+			return cmd_fail(EXIT_DATA, "\"%s\" was not typed, and nothing was erased; "
+			    "--yes erases it without asking.", argv[1]);
+	}
+	return call_one(ctx, e, METHOD_DELETE,
+	    operate_path(ctx->owner, "customers/", str_of(argv[1])), STR(""), &view);
 }

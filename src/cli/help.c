@@ -45,15 +45,18 @@ print_option(const struct cmd_option_info *o)
 	if (o->value)
 		snprintf(left + len, sizeof(left) - (size_t)len,
 		    o->kind == KIND_MAYBE || o->kind == KIND_PERIOD ? "[=%s]" : " %s", o->value);
-	printf("%-*s", OPTION_WIDTH, left);
+	if (strlen(left) < OPTION_WIDTH)
+		printf("%-*s", OPTION_WIDTH, left);
+	else
+		printf("%s\n%*s", left, OPTION_WIDTH, "");
 	print_wrapped(o->sentence, OPTION_WIDTH, OPTION_WIDTH);
 }
 
 static void
-print_options(unsigned set)
+print_options(uint64_t set)
 {
 	for (size_t o = 0; o < OPTION__COUNT; o++)
-		if (set & 1u << o)
+		if (set & UINT64_C(1) << o)
 			print_option(&cmd_options[o]);
 }
 

@@ -1,5 +1,8 @@
 /* clientele key: API keys. */
+#include "app/router.h"
 #include "auth/api_key.h"
+#include "auth/origin.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/name.h"
 #include "base/rate.h"
@@ -13,8 +16,6 @@
 static const struct owner_noun key_noun = { "a", "key", API_KEY_ID_PREFIX };
 
 #define DAY_MS INT64_C(86400000)
-
-enum { OVERLAP_HOURS = 24 };
 
 /* ---- what was given */
 
@@ -36,6 +37,34 @@ read_limit(struct str s, char text[RATE_TEXT_BYTES], struct str *out)
 	return false;
 }
 
+/* Reads --permissions and --allow. */
+static int
+read_restrictions(const struct cmd_context *ctx, struct str *permissions, struct str *addresses)
+{
+	struct arena  *a = &ctx->owner->arena;
+	struct str     given = ctx->option[OPTION_PERMISSIONS], rest = ctx->option[OPTION_ALLOW];
+	struct str     fault, one;
+	struct origins o = { 0 };
+	const char    *why;
+	uint64_t       set;
+
+	router_init(); /* which knows what there is to be permitted */
+	if (given.ptr && !permit_parse(given, &set, &fault))
+		return cmd_usage("--permissions must be none, or such as customer:read,"
+		    "customer:write (there is no write without read), not \"%.*s\"; there are %s.",
+		    STR_ARGS(fault), permit_names(a).ptr);
+	if (given.ptr)
+		*permissions = permit_json(a, set);
+	while (rest.ptr) {
+		one = str_trim(str_cut(&rest, ','));
+		if ((why = origins_add(a, &o, one)))
+			return cmd_usage("--allow %s, not \"%.*s\".", why, STR_ARGS(one));
+	}
+	if (ctx->option[OPTION_ALLOW].ptr)
+		*addresses = origins_json(a, &o);
+	return 0;
+}
+
 static int
 unknown_key(const char *id)
 {
@@ -51,10 +80,11 @@ struct new_key {
 	struct id                id;
 	struct api_key           key;
 	struct str               name, limit;
-	struct id                family;     /* whose limit it shares; nil: its own */
+	struct str               permissions, addresses; /* JSON; absent: all, and from anywhere */
 	int64_t                  expires_ms; /* 0: never */
 	int64_t                  most;       /* that there may be in the environment */
-	bool                     shown, lost, gone, many;
+	struct id                successor;  /* of the key that was to be rotated, if it had one */
+	bool                     restricted, shown, lost, gone, many;
 	int                      lost_errno;
 };
 
@@ -62,7 +92,7 @@ static void
 make_key(struct new_key *k)
 {
 	k->id = id_new();
-	api_key_make(k->in.livemode, &k->key);
+	api_key_make(k->restricted, k->in.livemode, &k->key);
 }
 
 static void
@@ -82,12 +112,11 @@ bind_key(struct tx *tx, const struct new_key *k, int64_t now_ms)
 	else
 		bind_null(b);
 	bind_text(b, k->limit);
-	if (id_is_nil(&k->family))
-		bind_null(b);
-	else
-		bind_id(b, &k->family);
+	bind_null(b); /* it is the first of its family */
 	bind_null(b); /* no key makes it */
 	bind_i64(b, k->most);
+	bind_text(b, k->permissions);
+	bind_text(b, k->addresses);
 }
 
 static void
@@ -108,17 +137,27 @@ print_key(const struct new_key *k)
 	listing_print(&listing, true);
 }
 
-/* The only reason against it is that there are too many. */
+/* What the last step, which makes the key, says of it. Returns whether it was made. */
 static bool
-was_made(const struct tx *tx)
+was_made(const struct tx *tx, struct new_key *k)
 {
+	size_t     last = tx->steps - 1;
 	struct row row;
-	size_t     step = 0;
+	bool       made;
 
-	while (tx->step[step].id != SQL_API_KEY_CREATE)
-		step++;
-	row = tx_row(tx, step, 0);
-	return row_bool(&row, COL_API_KEY_CREATE_MADE);
+	k->gone = tx_rows(tx, last) == 0;
+	if (k->gone)
+		return false;
+	row = tx_row(tx, last, 0);
+	if (tx->step[last].id == SQL_API_KEY_CREATE) {
+		made = row_bool(&row, COL_API_KEY_CREATE_MADE);
+	} else {
+		made = row_bool(&row, COL_API_KEY_ROTATE_MADE);
+		if (!row_is_null(&row, COL_API_KEY_ROTATE_SUCCESSOR))
+			k->successor = row_id(&row, COL_API_KEY_ROTATE_SUCCESSOR);
+	}
+	k->many = !made && id_is_nil(&k->successor);
+	return made;
 }
 
 /*
@@ -129,12 +168,10 @@ static bool
 show_key(struct tx *tx, void *with)
 {
 	struct new_key *k = with;
-	size_t          last = tx->steps - 1;
+	bool            made = was_made(tx, k);
 
-	k->gone = tx->step[last].id == SQL_API_KEY_END && tx_rows(tx, last) == 0;
-	k->many = !was_made(tx);
-	if (k->gone || k->many || k->shown)
-		return !k->gone && !k->many;
+	if (!made || k->shown)
+		return made;
 	print_key(k);
 	k->lost = !cmd_flush();
 	k->lost_errno = errno;
@@ -197,12 +234,15 @@ cmd_key_create(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 		return cmd_fail(EXIT_DATA, "--name %s.", fault);
 	if (given[OPTION_LIMIT].ptr && !read_limit(given[OPTION_LIMIT], rate, &k.limit))
 		return EXIT_USAGE;
+	if ((code = read_restrictions(ctx, &k.permissions, &k.addresses)) != 0)
+		return code;
 	code = owner_environments(k.o, given[OPTION_ORG], given[OPTION_ENV], &found, &count);
 	if (code)
 		return code;
 	k.in = found[0]; /* each organization has both */
 	k.expires_ms = days ? now_ms + days * DAY_MS : 0;
 	k.most = ctx->conf.keys_max;
+	k.restricted = k.permissions.ptr != NULL;
 	make_key(&k);
 	owner_enter(k.o, &tx, &k.in);
 	bind_key(&tx, &k, now_ms);
@@ -248,6 +288,8 @@ list_environment(struct owner *o, const struct owner_environment *e, struct list
 		cells[7] = owner_time(o, &row, COL_API_KEY_LIST_ALL_REVOKED_AT);
 		cells[8] = owner_time(o, &row, COL_API_KEY_LAST_USED_AT);
 		cells[9] = row_text(&row, COL_API_KEY_LIST_ALL_RATE_LIMIT);
+		cells[10] = row_text(&row, COL_API_KEY_PERMISSIONS);
+		cells[11] = row_text(&row, COL_API_KEY_ALLOWED_ADDRESSES);
 	}
 	return 0;
 }
@@ -256,7 +298,8 @@ int
 cmd_key_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
 	static const char *const columns[] = { "id", "organization", "environment", "prefix",
-		"name", "state", "expires", "revoked", "lastUsed", "limit" };
+		"name", "state", "expires", "revoked", "lastUsed", "limit", "permissions",
+		"allowedAddresses" };
 	struct owner             *o = ctx->owner;
 	struct owner_environment *found;
 	struct listing            listing;
@@ -264,6 +307,7 @@ cmd_key_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 	int code = owner_environments(o, ctx->option[OPTION_ORG], STR_NONE, &found, &count);
 
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing.raw = 3U << 10; /* permissions and addresses */
 	for (size_t e = 0; e < count && code == 0; e++)
 		code = list_environment(o, &found[e], &listing);
 	if (code == 0)
@@ -360,9 +404,9 @@ cmd_key_limit(struct cmd_context *ctx, int argc, char **argv)
 
 /* ---- a successor */
 
-/* Takes over what the old key has. EXIT_UNKNOWN when there is no such key, or it has ended. */
+/* Where it is, and whether it is restricted. EXIT_UNKNOWN: there is none that works. */
 static int
-find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t now_ms)
+find_old(struct new_key *k, const char *id_text, const struct id *id)
 {
 	struct owner_environment *found;
 	size_t                    count;
@@ -381,15 +425,27 @@ find_old(struct new_key *k, const char *id_text, const struct id *id, int64_t no
 			continue;
 		row = tx_row(&tx, 1, 0);
 		k->in = found[e];
-		k->name = row_text(&row, COL_API_KEY_NAME);
-		k->limit = row_text(&row, COL_API_KEY_FIND_RATE_LIMIT);
-		k->family = row_id(&row, COL_API_KEY_FIND_FAMILY);
-		if (!row_is_null(&row, COL_API_KEY_EXPIRES_AT))
-			k->expires_ms = now_ms + row_time(&row, COL_API_KEY_EXPIRES_AT)
-			    - row_time(&row, COL_API_KEY_CREATED_AT);
+		k->restricted = !row_is_null(&row, COL_API_KEY_PERMISSIONS);
 		return 0;
 	}
 	return code ? code : unknown_key(id_text);
+}
+
+static void
+bind_rotation(struct tx *tx, const struct new_key *k, const struct id *old, int64_t overlap_ms)
+{
+	struct bind *b;
+
+	(void)owner_step(tx, SQL_API_KEY_TURN, &k->in);
+	b = owner_step(tx, SQL_API_KEY_ROTATE, &k->in);
+	bind_id(b, old);
+	bind_id(b, &k->id);
+	bind_text(b, (struct str) { (const char *)k->key.hash, SHA256_BYTES });
+	bind_text(b, str_of(k->key.prefix));
+	bind_time(b, clock_wall_ms());
+	bind_i64(b, overlap_ms);
+	bind_null(b); /* no key calls */
+	bind_i64(b, k->most);
 }
 
 int
@@ -397,10 +453,8 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
 	/* Of the two keys one is to end, so their number is no matter. */
 	struct new_key k = { .o = ctx->owner, .json = ctx->json, .most = INT64_MAX };
-	int64_t        now_ms = clock_wall_ms();
-	int64_t        overlap_ms = OVERLAP_HOURS * 3600 * 1000;
+	int64_t        overlap_ms = API_KEY_GRACE_HOURS_DEFAULT * INT64_C(3600000);
 	struct id      old;
-	struct bind   *b;
 	struct tx      tx;
 	int            code;
 
@@ -408,18 +462,18 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		return code;
 	if (ctx->option[OPTION_OVERLAP].ptr)
 		overlap_ms = ctx->number[OPTION_OVERLAP];
-	if ((code = find_old(&k, argv[1], &old, now_ms)) != 0)
+	if ((code = find_old(&k, argv[1], &old)) != 0)
 		return code;
 	make_key(&k);
 	owner_enter(k.o, &tx, &k.in);
-	bind_key(&tx, &k, now_ms);
-	b = owner_step(&tx, SQL_API_KEY_END, &k.in);
-	bind_id(b, &old);
-	bind_i64(b, overlap_ms);
+	bind_rotation(&tx, &k, &old, overlap_ms);
 	if ((code = run_key(&tx, &k)) != 0)
 		return code;
 	if (k.gone)
 		return unknown_key(argv[1]);
+	if (!id_is_nil(&k.successor))
+		return cmd_fail(EXIT_DATA, "%s was rotated before; rotate its successor, %.*s.",
+		    argv[1], STR_ARGS(owner_id(k.o, API_KEY_ID_PREFIX, &k.successor)));
 	say_shown(&k);
 	if (!k.json)
 		cmd_say("%s keeps working for %jd s.", argv[1], (intmax_t)overlap_ms / 1000);

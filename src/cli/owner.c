@@ -156,7 +156,16 @@ void
 owner_enter(struct owner *o, struct tx *tx, const struct owner_environment *e)
 {
 	tx_init(tx, o->db, &o->arena);
-	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &e->id);
+	owner_enter_in(tx, e);
+}
+
+void
+owner_enter_in(struct tx *tx, const struct owner_environment *e)
+{
+	struct bind *b = tx_step(tx, SQL_ENVIRONMENT_ENTER_AS);
+
+	bind_id(b, &e->id);
+	bind_text(b, STR("command"));
 }
 
 struct bind *

@@ -62,6 +62,9 @@ struct str owner_environment_name(const struct owner_environment *e);
 /* A transaction in one environment, with that as its first step. */
 void owner_enter(struct owner *o, struct tx *tx, const struct owner_environment *e);
 
+/* The first step of a transaction that was begun otherwise. */
+void owner_enter_in(struct tx *tx, const struct owner_environment *e);
+
 /* A further step of it, whose first parameter is the environment. */
 struct bind *owner_step(struct tx *tx, enum sql_id statement, const struct owner_environment *e);
 

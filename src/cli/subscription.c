@@ -9,15 +9,15 @@ int
 cmd_subscription_list(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
 	static const struct listing_column columns[] = {
-		LISTING_REF("id", STR("sub_"), COL_LIFE_ID),
-		LISTING_REF("customerId", STR("cus_"), COL_LIFE_CUSTOMER_ID),
-		LISTING_CELL("plan", TEXT, COL_LIFE_PLAN_NAME),
-		LISTING_CELL("billingInterval", TEXT, COL_LIFE_STEP),
-		LISTING_CELL("price", NUMBER, COL_LIFE_BASE_PRICE),
-		LISTING_CELL("status", TEXT, COL_LIFE_STATUS),
-		LISTING_CELL("currentPeriodEnd", TIME, COL_LIFE_PERIOD_END),
-		LISTING_CELL("cancelAt", TIME, COL_LIFE_CANCEL_AT),
-		LISTING_CELL("createdAt", TIME, COL_LIFE_CREATED_AT),
+		LISTING_REF("id", STR("sub_"), COL_SUBSCRIPTION_ID),
+		LISTING_REF("customerId", STR("cus_"), COL_SUBSCRIPTION_CUSTOMER_ID),
+		LISTING_CELL("plan", TEXT, COL_SUBSCRIPTION_PLAN_NAME),
+		LISTING_CELL("billingInterval", TEXT, COL_SUBSCRIPTION_STEP),
+		LISTING_CELL("price", NUMBER, COL_SUBSCRIPTION_BASE_PRICE),
+		LISTING_CELL("status", TEXT, COL_SUBSCRIPTION_STATUS),
+		LISTING_CELL("currentPeriodEnd", TIME, COL_SUBSCRIPTION_PERIOD_END),
+		LISTING_CELL("cancelAt", TIME, COL_SUBSCRIPTION_CANCEL_AT),
+		LISTING_CELL("createdAt", TIME, COL_SUBSCRIPTION_CREATED_AT),
 	};
 	/* "|draft|..." */
 	static const char states[] =
@@ -70,5 +70,5 @@ cmd_subscription_show(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	};
 	static const struct listing_view view = LISTING_VIEW(columns, true);
 
-	return listing_show_id(ctx, &view, &noun, SQL_SUBSCRIPTION_GET, argv[1]);
+	return listing_show_id(ctx, &view, &noun, SQL_OPERATOR_SUBSCRIPTION_GET, argv[1]);
 }

@@ -116,6 +116,10 @@ const struct key keys[] = {
 	{ "idempotency_ttl", "24h", TYPE_MS, KEY_RELOAD, 1 * SECOND, 720 * HOUR,
 	    AT(idempotency_ttl_ms),
 	    "How long the answer to an Idempotency-Key is kept." },
+	{ "retain_invoices", "87600h", TYPE_MS, KEY_RELOAD, 0, 876000 * HOUR,
+	    AT(retain_invoices_ms),
+	    "How long after an invoice was issued the name, addresses and tax number on it are "
+	    "kept of a customer who was erased; 0 means not at all." },
 	{ "public_url", "", TYPE_URL, KEY_RELOAD, 0, 512, AT(public_url),
 	    "Where clients reach the service, as in https://api.example.com, without a slash "
 	    "at the end: doc_url in error answers leads to the service's page about the error "

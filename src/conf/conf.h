@@ -51,6 +51,7 @@ struct conf {
 	int64_t       metadata_max_bytes;
 	int64_t       auth_cache_ttl_ms;
 	int64_t       idempotency_ttl_ms;
+	int64_t       retain_invoices_ms;
 	char         *public_url;
 	char         *cors_origins;
 	int64_t       sign_in_by_proxy;   /* 0 or 1 */

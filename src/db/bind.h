@@ -36,6 +36,7 @@ void bind_null(struct bind *b);
 /* Types, with PostgreSQL's numbers for them (pg_type.oid). */
 enum bind_type {
 	BIND_BOOL = 16,
+	BIND_BYTES = 17,
 	BIND_I64 = 20,
 	BIND_TEXT = 25,
 	BIND_JSON = 114,

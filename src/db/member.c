@@ -12,6 +12,7 @@ cell_of(const struct member *m, const void *from, char eight[8])
 		return *(const struct str *)at;
 	switch (m->type) {
 	case BIND_TEXT:
+	case BIND_BYTES:
 	case BIND_JSON:
 		return *(const struct str *)at;
 	case BIND_UUID:
@@ -59,6 +60,7 @@ read_cell(const struct row *r, int column, const struct member *m, void *out)
 	}
 	switch (m->type) {
 	case BIND_TEXT:
+	case BIND_BYTES:
 	case BIND_JSON:
 		*(struct str *)at = row_text(r, column);
 		break;

@@ -7,7 +7,8 @@
  *		...
  *
  * How the struct holds each type:
- *	BIND_TEXT, BIND_JSON   struct str; absent is NULL
+ *	BIND_TEXT, BIND_JSON, BIND_BYTES
+ *                             struct str; absent is NULL
  *	BIND_UUID              struct id; the nil id is NULL. With 'view': struct str, its 16 bytes
  *	BIND_BOOL              bool
  *	BIND_I64               int64_t; NULL is read as 0

@@ -21,6 +21,8 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->outcome = TX_UNDONE;
 	tx->cut = false;
 	tx->last_undone = true;
+	tx->each = NULL;
+	tx->handed = false;
 	tx->then = NULL;
 	tx->with = NULL;
 	tx->group = false;
@@ -173,14 +175,47 @@ next_answer(struct db *db)
 	return NULL;
 }
 
+/*
+ * Hands on the rows of the last step, which the server is sending; what ends them is its answer.
+ * The time that is spent on a row is not the server's. False: no more are wanted.
+ */
+static bool
+hand_rows(struct db *db, struct tx *tx, PGresult **answer)
+{
+	bool lost = false;
+
+	if (PQsetSingleRowMode(db->lane->conn) != 1)
+		return false;
+	while ((*answer = wait_result(db, &lost))
+	    && PQresultStatus(*answer) == PGRES_SINGLE_TUPLE) {
+		struct row row = { *answer, 0, NULL };
+		bool       more = tx->each(&row, tx->with);
+
+		PQclear(*answer);
+		*answer = NULL;
+		tx->handed = true;
+		if (!more)
+			return false;
+		db->deadline_ms = clock_mono_ms() + lane_timeout_ms(db->role, db->conf);
+	}
+	return *answer && !wait_result(db, &lost) && !lost;
+}
+
 /* Reads the answers from a step on. False: the connection broke or the deadline passed. */
 static bool
 read_answers(struct db *db, struct tx *tx, size_t from, struct run *run)
 {
 	for (size_t i = from; i < tx->steps; i++) {
 		for (int answers = tx->step[i].prepares ? 2 : 1; answers > 0; answers--) {
-			PGresult *res = next_answer(db);
+			bool      rows = tx->each && i + 1 == tx->steps && answers == 1;
+			PGresult *res = NULL;
 
+			if (rows && !hand_rows(db, tx, &res)) {
+				PQclear(res);
+				return false;
+			}
+			if (!rows)
+				res = next_answer(db);
 			if (!res || !take_answer(db, tx, i, res, answers == 2, run))
 				return false;
 		}
@@ -243,6 +278,15 @@ end_sending(struct db *db, bool sync)
 	return sync ? PQpipelineSync(db->lane->conn) == 1 : PQsendFlushRequest(db->lane->conn) == 1;
 }
 
+/* If not all of it was sent, nobody sends more: a Sync would have half of this member done. */
+static bool
+sent_whole(struct db *db, bool sent)
+{
+	if (!sent)
+		lanes_break(db);
+	return sent;
+}
+
 /* What follows from what was read; good: all members have read theirs without an error. */
 static bool
 exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
@@ -260,7 +304,7 @@ exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
 		}
 		db->meter.trips++;
 	}
-	return send_steps(db, tx, first, false) && end_sending(db, true)
+	return sent_whole(db, send_steps(db, tx, first, false) && end_sending(db, true))
 	    && read_answers(db, tx, first, run);
 }
 
@@ -276,8 +320,8 @@ exchange_in_group(struct db *db, struct tx *tx, struct run *run)
 
 	db->meter.trips++;
 	run->synced = !more; /* or by another member */
-	ok = (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
-	    && send_steps(db, tx, 0, false) && end_sending(db, !more)
+	ok = sent_whole(db, (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
+		&& send_steps(db, tx, 0, false) && end_sending(db, !more))
 	    && (!locks || read_locks(db, prepares, &unlocked)) && read_answers(db, tx, 0, run);
 	if (more) {
 		bool met = lanes_group_meet(db, ok && !run->failed && !unlocked, !ok);
@@ -502,7 +546,7 @@ run(struct tx *tx)
 			return DB_OK;
 		if (!tx->last_undone && !tx->reads)
 			tx->outcome = TX_UNKNOWN;
-		if (verdict.status == DB_UNIQUE || !verdict.retry || runs == RUNS_MAX
+		if (verdict.status == DB_UNIQUE || !verdict.retry || tx->handed || runs == RUNS_MAX
 		    || clock_mono_ms() >= last_run_ms)
 			return verdict.status;
 		if (grouped == tx->group)

@@ -19,6 +19,7 @@
  *            (tx->again). A transaction that was certainly undone, for a reason that may be
  *            gone (serialization, deadlock, a stale statement), runs again too. tx_run() may be
  *            called again on the same steps.
+ * Rows       All of a step are there when the transaction has ended; tx->each takes more than fit.
  * Lifetime   Results, rows and the text of cells live as long as the arena.
  */
 #ifndef DB_TX_H
@@ -60,6 +61,14 @@ struct tx {
 	enum tx_outcome outcome;
 	bool            cut;         /* others wanted its place, and it was cancelled */
 	bool            last_undone; /* the last run certainly did nothing, whatever others did */
+	/*
+	 * Takes the rows of the last step one by one as they come, each until it returns, so that
+	 * there can be any number of them; tx_rows() of that step is 0 then. Only for a db that has
+	 * its own connection. Once it was called, the transaction does not run again. False: no
+	 * more are wanted; the connection ends, and tx_run() returns DB_GONE.
+	 */
+	bool          (*each)(const struct row *row, void *with);
+	bool            handed; /* it was called */
 	/* False: undoes the transaction; then tx_run() returns DB_OK with outcome TX_UNDONE. */
 	bool          (*then)(struct tx *tx, void *with);
 	void           *with;

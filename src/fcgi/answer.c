@@ -60,17 +60,22 @@ reason(int status)
 }
 
 static void
-add_header(struct buf *head, const char *name, struct str value)
+add_header(struct buf *head, const char *name_text, struct str value)
 {
+	struct str name = str_of(name_text);
+	size_t     size = name.len + value.len + 2 * strlen(": ");
+	char      *end;
+
 	/* Nobody should have put such a value in; it must not split the response. */
 	if (str_has_control(value)) {
-		log_error("response header %s left out: control character", name);
+		log_error("response header %s left out: control character", name_text);
 		return;
 	}
-	buf_str(head, str_of(name));
-	buf_add(head, ": ", 2);
-	buf_str(head, value);
-	buf_add(head, "\r\n", 2);
+	if (!(end = buf_room(head, size)))
+		return;
+	end = str_put(str_put(end, name), STR(": "));
+	str_put(str_put(end, value), STR("\r\n"));
+	head->len += size;
 }
 
 /* Content-Type and Cache-Control, before and behind Content-Length. */
@@ -89,6 +94,15 @@ static const struct kind {
 		STR("\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "),
 		STR("\r\nCache-Control: no-store\r\n"),
 	},
+	[RESPONSE_NDJSON] = {
+		STR("\r\nContent-Type: application/x-ndjson\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_CSV] = {
+		STR("\r\nContent-Type: text/csv; charset=utf-8\r\nContent-Length: "),
+		STR("\r\nCache-Control: no-store\r\n"),
+	},
+	[RESPONSE_NONE] = { STR_NONE, STR("\r\nCache-Control: no-store\r\n") },
 };
 
 static void
@@ -102,8 +116,10 @@ make_head(struct buf *head, const struct response *res, size_t headers)
 	buf_str(head, str_num(room, (uint64_t)res->status));
 	buf_str(head, STR(" "));
 	buf_str(head, str_of(reason(res->status)));
-	buf_str(head, kind->type);
-	buf_str(head, str_num(room, res->body.len));
+	if (kind->type.ptr) {
+		buf_str(head, kind->type);
+		buf_str(head, str_num(room, res->body.len));
+	}
 	buf_str(head, kind->caching);
 	for (size_t i = 0; i < headers; i++)
 		add_header(head, res->header[i].name, res->header[i].value);

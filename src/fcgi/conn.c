@@ -229,9 +229,14 @@ copy_params(const struct parse_params *params, struct request *req)
 	req->address = arena_str(req->arena, params->value[PARSE_ADDRESS]);
 	req->user = arena_str(req->arena, params->value[PARSE_USER]);
 	for (size_t i = 0; i < HEADER__COUNT; i++) {
+		if (!(req->header_count[i] = params->count[PARSE_HEADERS + i]))
+			continue; /* most requests have few of them */
 		req->header[i] = arena_str(req->arena, params->value[PARSE_HEADERS + i]);
-		req->header_count[i] = params->count[PARSE_HEADERS + i];
 	}
+	/* As CGI names it; nginx passes it on with the other headers. */
+	if (!params->count[PARSE_HEADERS + HEADER_CONTENT_TYPE])
+		req->header[HEADER_CONTENT_TYPE]
+		    = arena_str(req->arena, params->value[PARSE_TYPE]);
 	if (params->count[PARSE_START])
 		req->queue_us = request_waited_us(params->value[PARSE_START], clock_wall_us());
 }

@@ -9,6 +9,7 @@ static const struct str names[PARSE__PARAMS] = {
 	[PARSE_URI] = STR("REQUEST_URI"),
 	[PARSE_LENGTH] = STR("CONTENT_LENGTH"),
 	[PARSE_START] = STR("REQUEST_START"),
+	[PARSE_TYPE] = STR("CONTENT_TYPE"),
 	[PARSE_ADDRESS] = STR("REMOTE_ADDR"),
 	[PARSE_USER] = STR("CLIENTELE_USER"),
 #define HEADER(name, wire, param) [PARSE_HEADERS + HEADER_##name] = STR(param),

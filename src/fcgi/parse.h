@@ -31,6 +31,7 @@ enum parse_param {
 	PARSE_URI,
 	PARSE_LENGTH,
 	PARSE_START,
+	PARSE_TYPE,
 	PARSE_ADDRESS, /* the client's */
 	PARSE_USER, /* see struct request */
 	PARSE_HEADERS, /* as many as enum header has */

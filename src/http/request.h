@@ -41,9 +41,13 @@ enum method method_find(struct str name);
 	HEADER(REQUEST_ID,      "X-Request-Id",    "HTTP_X_REQUEST_ID") \
 	HEADER(TRACEPARENT,     "traceparent",     "HTTP_TRACEPARENT") \
 	HEADER(PREFER,          "Prefer",          "HTTP_PREFER") \
+	HEADER(ACCEPT,          "Accept",          "HTTP_ACCEPT") \
 	HEADER(ORIGIN,          "Origin",          "HTTP_ORIGIN") \
 	HEADER(CORS_METHOD,     "Access-Control-Request-Method", \
-	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD") \
+	HEADER(IF_MATCH,        "If-Match",        "HTTP_IF_MATCH") \
+	HEADER(IF_NONE_MATCH,   "If-None-Match",   "HTTP_IF_NONE_MATCH") \
+	HEADER(CONTENT_TYPE,    "Content-Type",    "HTTP_CONTENT_TYPE")
 #define HEADER_OWN_LIST(HEADER) \
 	HEADER(COOKIE,          "Cookie",          "HTTP_COOKIE") \
 	HEADER(CSRF,            "X-CSRF-Token",    "HTTP_X_CSRF_TOKEN")

@@ -21,6 +21,9 @@ enum response_kind {
 	RESPONSE_JSON,
 	RESPONSE_TEXT, /* for people, the same for all of them: it may be cached */
 	RESPONSE_HTML, /* for people */
+	RESPONSE_NDJSON, /* a value of JSON a line */
+	RESPONSE_CSV,
+	RESPONSE_NONE, /* there is none: a 304 */
 	RESPONSE__COUNT
 };
 
@@ -33,7 +36,8 @@ struct response {
 		const char *name;
 		struct str  value;
 	} header[RESPONSE_HEADERS_MAX];
-	struct buf body; /* never empty after app_handle() */
+	/* Empty after app_handle() only with RESPONSE_NONE, or where there is no line to tell. */
+	struct buf body;
 };
 
 void response_init(struct response *res);

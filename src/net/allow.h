@@ -5,18 +5,15 @@
 #define NET_ALLOW_H
 
 #include "base/buf.h"
+#include "base/network.h"
 
 #include <sys/socket.h>
 
 enum { ALLOW_NETS_MAX = 64 };
 
-/* Networks as IPv6; IPv4 is mapped. */
 struct allow {
-	size_t n;
-	struct {
-		unsigned char address[16];
-		unsigned      bits;
-	} net[ALLOW_NETS_MAX];
+	size_t         n;
+	struct network net[ALLOW_NETS_MAX];
 };
 
 /* list has the syntax of listen_allow; an empty list allows nobody. False: err has a sentence. */

@@ -149,7 +149,7 @@ listener_of(int fd)
 
 /*
  * Somebody answers there. When that is what a process left behind that has died, such as a worker
- * with a request in hand, it will end by itself.
+ * that takes what is queued, it will end by itself.
  */
 static bool
 fail_answered(const struct wanted *w, const char *path, pid_t who, struct buf *err)
@@ -161,7 +161,7 @@ fail_answered(const struct wanted *w, const char *path, pid_t who, struct buf *e
 		    w->listen_key, path, (int)who);
 	else
 		buf_fmt(err, "%s: another process answers on %s, left by a service that has "
-			     "ended; it may have a request in hand", w->listen_key, path);
+			     "ended and still has it open", w->listen_key, path);
 	errno = who == getpid() ? EEXIST : who ? EWOULDBLOCK : EADDRINUSE;
 	return false;
 }

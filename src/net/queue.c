@@ -50,6 +50,7 @@ queue_fini(struct queue *q)
 	if (q->netlink_fd != -1)
 		close(q->netlink_fd);
 	q->netlink_fd = -1;
+	q->how = QUEUE_SILENT;
 }
 
 /* 0 or an errno. */
@@ -166,7 +167,6 @@ queue_ask(struct queue *q, int64_t *length, int64_t *limit)
 	if (!atomic_exchange(&q->shared->logged_silent, 1))
 		log_info("the length of the listen queue is unknown, so nothing is refused before "
 			 "it is full: %s", strerror(error));
-	q->how = QUEUE_SILENT;
 	queue_fini(q);
 	return false;
 }

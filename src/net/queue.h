@@ -27,7 +27,7 @@ struct queue {
 };
 
 void queue_init(struct queue *q, int listen_fd, struct stats_shared *shared);
-void queue_fini(struct queue *q);
+void queue_fini(struct queue *q); /* it is silent from then on */
 
 /* From the kernel; false: it does not answer. The limit is that of listen(), one less than fits. */
 bool queue_ask(struct queue *q, int64_t *length, int64_t *limit);

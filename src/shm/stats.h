@@ -233,7 +233,8 @@ struct stats_worker {
 #define STATS_JOBS(JOB) \
 	JOB(EXPIRE, "idempotency_keys", "expired idempotency keys removed") \
 	JOB(DEADLINES, "subscription_deadlines", "deadlines of subscriptions carried out") \
-	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out")
+	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out") \
+	JOB(RETAIN, "retained_invoices", "retained names of invoices removed")
 
 enum stats_job {
 #define JOB(name, label, what) STATS_JOB_##name,

@@ -205,8 +205,10 @@ drain(struct worker *w)
 }
 
 /*
- * Gives the kept connections up. A front server may just be sending a request into one, so it ends
- * with an answer, or by the other side, or after a while.
+ * Gives the socket up: when the supervisor was killed, nobody but its workers may have it open, and
+ * as long as one has, connections come in that nobody takes, and a new supervisor cannot have the
+ * address. Then the kept connections: a front server may just be sending a request into one, so it
+ * ends with an answer, or by the other side, or after a while.
  */
 static void
 finish(struct worker *w)
@@ -214,6 +216,8 @@ finish(struct worker *w)
 	int64_t end = clock_mono_ms() + CLOSE_KEPT_MS, left;
 
 	link_stop(&w->link);
+	queue_fini(&w->queue);
+	close(w->link.listen_fd);
 	clients_leave(&w->clients);
 	while ((left = end - clock_mono_ms()) > 0 && w->clients.count)
 		turn(w, left);

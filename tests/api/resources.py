@@ -149,6 +149,7 @@ class Resource:
     fields      what comes in
     made, read  functions of a version: the members of a created one, and of one that is read (in a list: listed)
     one         the methods below path/{id}, of those that need no body or take one without members
+    newest      further ones, which the current version alone has and other tests try
     update      those of them that change it
     missing     the code for an id that is not there
     unique      the field that no two may have the same value of; unique_on: "create", "update"; value: makes one
@@ -160,12 +161,12 @@ class Resource:
     """
 
     def __init__(self, name, path, prefix, table, grants, body, fields, made, missing, one, read=None, listed=None, update=(), since=VERSIONS[0],
-                 unique=None, unique_on=(), value=uid, nested=None, nested_since=CURRENT, differs=(), more_tables=None, unknown=({"a": [1, "\u00e9/"], "b": None})):
+                 unique=None, unique_on=(), value=uid, nested=None, nested_since=CURRENT, differs=(), more_tables=None, unknown=({"a": [1, "\u00e9/"], "b": None}), newest=()):
         self.name, self.path, self.prefix, self.table, self.grants = name, path, prefix, table, grants
         self.body, self.fields, self.differs = body, fields, set(differs)
         self.made, self.read, self.listed, self.missing = made, read or made, listed or made, missing
         self.one, self.update, self.since, self.unknown = one, update, since, unknown
-        self.value = value
+        self.value, self.newest = value, newest
         self.tables = {table: grants, **(more_tables or {})}
         self.unique, self.unique_on, self.nested, self.nested_since = unique, unique_on, nested or {}, nested_since
 

@@ -16,7 +16,7 @@ def ignored(reply):
     return value and value.split(", ")
 
 
-QUERIES = [("page=2", ["page"]), ("page=2&sort=email&page=3", ["page", "sort"]), ("Limit=1", ["Limit"]), ("limit=1", None),
+QUERIES = [("page=2", ["page"]), ("page=2&order=email&page=3", ["page", "order"]), ("Limit=1", ["Limit"]), ("limit=1", None),
            ("limit[]=1", ["limit[]"]), ("offset", ["offset"]), ("=1", ["?"]), ("&&", None), ("a%20b=1", ["a?b"]),
            ("%F0%9F%98%80=1", ["????"]), ("%3Cscript%3E=1", ["?script?"]), ("a%2Cb=1", ["a?b"]), ("x" * 100 + "=1", ["x" * 40]),
            ("search=a", ["search"]), ("isActive=true&limit=1", ["isActive"]),
@@ -59,11 +59,11 @@ CALLS = [("GET", "/customers/{id}", None), ("PATCH", "/customers/{id}", {}), ("P
 
 @pytest.mark.parametrize("method, path, body", CALLS)
 def test_every_call_names_them_and_can_refuse_them(live, db, method, path, body):
-    path = path.format(id=live.create()["id"]) + "?limit=0&dry_run=true"
-    names = ["dry_run"] if path.startswith("/api-keys?") and method == "GET" else ["limit", "dry_run"]
+    path = path.format(id=live.create()["id"]) + "?limit=0&wet_run=true"
+    names = ["wet_run"] if path.startswith("/api-keys?") and method == "GET" else ["limit", "wet_run"]
     with nothing_written(db):
-        live.call(method, path, body, headers=STRICT, idem=uid("k") if body is not None else None).invalid("limit", "dry_run") \
-            if len(names) == 2 else live.call(method, path.replace("limit=0", "limit=1"), headers=STRICT).invalid("dry_run")
+        live.call(method, path, body, headers=STRICT, idem=uid("k") if body is not None else None).invalid("limit", "wet_run") \
+            if len(names) == 2 else live.call(method, path.replace("limit=0", "limit=1"), headers=STRICT).invalid("wet_run")
     reply = live.call(method, path if len(names) == 2 else path.replace("limit=0", "limit=1"), body)
     assert reply.status < 300 or reply.status == 404
     assert ignored(reply) == names
@@ -173,9 +173,9 @@ def twins(new_org):
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS[:-1])
 @pytest.mark.parametrize("name", ["email", "billingEmail"])
-def test_the_email_filter_is_exact(twins, version, name):
+def test_the_email_filter_is_exact_before_lists_could_be_sorted(twins, version, name):
     client = twins.at(version)
     rows, following = client.get(f"/customers?{name}=twin@example.com").page()
     assert [row["id"] for row in rows] == twins.mine[::-1] and following is None
@@ -194,7 +194,7 @@ def test_the_email_filter_goes_with_the_others(twins):
 
 
 def test_two_spellings_of_the_email_filter_must_agree(twins):
-    assert len(twins.walk("email=twin@example.com&billingEmail=twin@example.com")) == 5
+    assert len(twins.walk("email=twin@example.com&billingEmail=twin@example.com")) == 6
     twins.get("/customers?email=a@b.co&billingEmail=b@b.co").invalid("email")
     twins.get("/customers?email=a@b.co&email=a@b.co").invalid("email")
 
@@ -215,10 +215,10 @@ def test_an_email_is_found_through_an_index(database):
         cursor.execute("SET LOCAL ROLE clientele_serve; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan;"
                        "SELECT set_config('app.environment', md5('1'), true)")
         cursor.execute("PREPARE q (uuid, uuid, bigint, text) AS " + query.replace(":customer_columns", "c.id"))
-        cursor.execute("EXPLAIN EXECUTE q (md5('1')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff', 26, 'user7@example.com')")
+        cursor.execute("EXPLAIN EXECUTE q (md5('1')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff', 26, 'user7@example.com', false)")
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("ROLLBACK")
     connection.close()
-    assert "customer_email" in plan and "Sort" not in plan, plan
+    assert "customer_email_key" in plan and "Sort" not in plan, plan
     (condition,) = [line for line in plan.splitlines() if "Index Cond" in line]
-    assert "email = " in condition and "id < " in condition, plan
+    assert "email_key = " in condition and "id < " in condition, plan

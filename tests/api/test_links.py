@@ -139,7 +139,7 @@ def test_a_path_is_replaced_by_one_that_is_there(live, base):
 
 
 @pytest.mark.both_fronts
-@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/nothing/x/y", None), ("/offers", None), ("/", None), ("//", None), ("/customers/", None),
+@pytest.mark.parametrize("path, deprecated", [("/nothing", None), ("/nothing/x/y", None), ("/offers", None), ("//", None), ("/customers/", None),
                                               ("/customers/nobody", "true"), ("/api-keys", "true")])
 @pytest.mark.parametrize("base", ["/api", ""])
 def test_what_is_not_there_has_no_successor(live, base, path, deprecated):
@@ -152,7 +152,7 @@ def test_what_is_not_there_has_no_successor(live, base, path, deprecated):
 def test_a_link_that_would_be_too_long_is_left_out(live):
     reply = raw_get(live, b"/api/customers?x=1&" + b"y" * 2000, )
     assert reply.header("Link") == '</api/v1/customers>; rel="successor-version"'
-    reply = live.on("/api").call("DELETE", "/customers/" + "%C3%A4" * 600)
+    reply = live.on("/api").post("/customers/" + "%C3%A4" * 600)
     assert reply.error("method_not_allowed", 405) and reply.header("Link") is None and reply.header("Deprecation") == "true"
 
 
@@ -196,7 +196,7 @@ def test_a_base_url_and_a_doc_url_make_a_link_without_a_public_url_too(live):
 
 def test_the_document_has_a_page_for_each_of_its_errors(live):
     text = json.dumps(fetch(live.url + "/api/v1/openapi.json").json())
-    paths = set(re.findall(r"https://api\.example\.com(/api-reference/[^\"]+)", text))
+    paths = set(re.findall(r"https://api\.example\.com(/api-reference/[^\"{]+)\"", text))
     assert len(paths) > 10
     for path in paths:
         assert fetch(live.url + path).status_code == 200

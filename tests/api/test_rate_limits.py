@@ -107,7 +107,7 @@ def test_what_counts_as_one(limited):
     assert left(client.get("/customers", headers={"Commet-Version": "nonsense"})) == 5
     # What is decided before the key is looked at is nobody's.
     assert seen(client.get("/nothing")) is None
-    assert seen(client.call("DELETE", "/customers/x")) is None
+    assert seen(client.post("/customers/x")) is None
     assert seen(client.get("/openapi.json")) is None
     assert seen(client.with_key("nonsense").get("/customers")) is None
     assert seen(raw_get(client, b"/api/v1/customers", b"X-Api-Key: " + client.key.encode())) is None
@@ -181,8 +181,8 @@ def test_the_list_of_keys_shows_limits(limited):
     assert sorted(shown) == [("created by the operator", None)] * 2 + [("limited", "100/s burst 100")]
     assert set_limit(client, "1000/m burst 7") == f"{client.id}: 1000/m burst 7\n"
     table = key_command(client, "list", "--org", client.org.name).stdout
-    assert table.splitlines()[0].split()[-1] == "limit"
-    assert [line for line in table.splitlines() if client.id in line][0].endswith("1000/m burst 7")
+    at = table.splitlines()[0].index(" limit ") + 1
+    assert [line for line in table.splitlines() if client.id in line][0][at:].startswith("1000/m burst 7")
     assert set_limit(client, "off") == f"{client.id}: off\n"
     assert limit_of(client) == "off"
     assert set_limit(client, "default") == f"{client.id}: as configured\n"

@@ -41,10 +41,13 @@ class Changed:
             return cursor.fetchall() if cursor.description else None
 
     def text_columns(self, table):
-        """Those whose type no policy needs."""
+        """Those whose type no policy needs, and no column that PostgreSQL makes of them: a migration makes that anew."""
         return [name for name, in self.execute(f"""
             SELECT a.attname FROM pg_attribute a WHERE a.attrelid = '{table}'::regclass AND a.atttypid = 'text'::regtype AND a.attnum > 0
-               AND NOT a.attisdropped AND a.attgenerated = ''
+               AND NOT a.attisdropped AND a.attgenerated = '' AND NOT EXISTS (
+                   SELECT FROM pg_attrdef x JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = x.oid
+                                            JOIN pg_attribute g ON g.attrelid = x.adrelid AND g.attnum = x.adnum
+                    WHERE x.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND g.attgenerated <> '')
                AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
              ORDER BY a.attnum""")]
 

@@ -33,7 +33,7 @@ make_key(enum tenant_name who)
 	struct tx      tx;
 	struct bind   *b;
 
-	api_key_make(who != ACME_SANDBOX, &key);
+	api_key_make(false, who != ACME_SANDBOX, &key);
 	test_key[who] = arena_str(&test_kept, str_of(key.text)).ptr;
 	tx_init(&tx, test_owner, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[who]);
@@ -47,6 +47,8 @@ make_key(enum tenant_name who)
 	for (int i = 0; i < 4; i++)
 		bind_null(b); /* no end, no limit of its own or of a family, made by no key */
 	bind_i64(b, 1000);
+	bind_null(b); /* everything, from anywhere */
+	bind_null(b);
 	run(&tx);
 }
 
@@ -161,6 +163,7 @@ send_request(const struct sent *s)
 		{ HEADER_TRACEPARENT, s->trace },
 		{ HEADER_COOKIE, s->cookie },
 		{ HEADER_CSRF, s->csrf },
+		{ HEADER_IF_MATCH, s->match },
 	};
 
 	arena_reset(&test_arena);

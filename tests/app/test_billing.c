@@ -180,6 +180,34 @@ a_scheduled_cancellation_takes_effect_with_the_period(void **state UNUSED)
 	EXPECT(ACME_SANDBOX, "1 outstanding", "SELECT concat_ws(' ', count(*), min(status)) FROM invoice WHERE environment_id = @");
 }
 
+#define TOLD(parts) "SELECT string_agg(concat_ws(' ', type, " parts "), ', ' ORDER BY id) FROM event " \
+	"WHERE environment_id = @ AND subscription_id IS NOT NULL AND type <> 'customer.state_changed'"
+
+/* Who is told of it later, when it is another one, is told how it was. */
+static void
+an_event_keeps_how_the_subscription_was(void **state UNUSED)
+{
+	const char *id;
+
+	stand_at(ACME_SANDBOX, "'2026-03-01 00:00Z'", "");
+	id = subscribe(ACME_SANDBOX, make_plan(ACME_SANDBOX, "monthly", "\"price\":2900"), "UTC");
+	post(ACME_SANDBOX, fmt("/api/v1/subscriptions/%s/cancel", id), 200, "{\"reason\":\"too \\\"dear\\\"\"}");
+	post(ACME_SANDBOX, fmt("/api/v1/subscriptions/%s/uncancel", id), 200, "{}");
+	advance_until(ACME_SANDBOX, UNTIL);
+	EXPECT(ACME_SANDBOX,
+	    "subscription.created active outstanding, invoice.created active outstanding, subscription.activated active outstanding, "
+	    "subscription.updated active, subscription.cancellation_scheduled active, subscription.cancellation_revoked active, "
+	    "invoice.overdue past_due, subscription.past_due past_due, subscription.canceled canceled uncollectible",
+	    TOLD("state->>'status', state->>'invoiceStatus'"));
+	EXPECT(ACME_SANDBOX, "too \"dear\" 2026-04-01T00:00:00+00:00 2026-04-01T00:00:00+00:00 2026-03-01T00:00:00+00:00",
+	    "SELECT concat_ws(' ', state->>'cancelReason', state->>'cancelAt', state->>'endDate', state->>'cancelAskedAt') FROM event "
+	    "WHERE environment_id = @ AND type = 'subscription.cancellation_scheduled'");
+	EXPECT(ACME_SANDBOX, "9", "SELECT count(*) FROM event e JOIN plan_price r ON r.environment_id = e.environment_id WHERE e.environment_id = @ "
+	    "AND e.type <> 'customer.state_changed' AND e.state->>'planId' = r.plan_id::text AND e.state->>'priceId' = r.id::text "
+	    "AND e.state->>'billingInterval' = 'monthly' AND e.state->>'periodEnd' = '2026-04-01T00:00:00+00:00'");
+	EXPECT(ACME_SANDBOX, "0", "SELECT count(*) FROM event WHERE environment_id = @ AND (state IS NULL) <> (subscription_id IS NULL)");
+}
+
 static void
 a_draft_begins_on_its_date(void **state UNUSED)
 {
@@ -274,6 +302,49 @@ some_deadlines_share_a_commit(void **state UNUSED)
 	/* Numbers and dates have one order. */
 	EXPECT(ACME_LIVE, "9", "SELECT count(*) FROM (SELECT issue_date >= lag(issue_date) OVER (ORDER BY number) AS later FROM invoice "
 	    "WHERE environment_id = @ AND period_index > 1) i WHERE coalesce(later, true)");
+}
+
+/* A session of the serving role that PostgreSQL works for: it waits for what conn has locked. */
+static PGconn *
+busy_session(const char *application)
+{
+	PGconn     *busy = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
+	const char *there = arena_fmt(&test_kept, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'",
+	    PQbackendPID(busy)).ptr;
+
+	PQclear(PQexec(busy, arena_fmt(&test_kept, "SET application_name = '%s'", application).ptr));
+	assert_true(PQsendQuery(busy, "SELECT pg_advisory_xact_lock(20261126)"));
+	while (strcmp(ask(ACME_LIVE, there), "1") != 0)
+		;
+	return busy;
+}
+
+/* Two clerks that gave way to each other would do together what one does. */
+static void
+a_clerk_gives_way_to_requests_and_not_to_other_clerks(void **state UNUSED)
+{
+	static const struct {
+		const char *application;
+		int64_t     others;
+	} sessions[] = { { "clientele clerk", 0 }, { "clientele", 1 }, { "clientele", 2 }, { "clientele clerk", 4 } };
+	PGconn         *busy[COUNTOF(sessions)];
+	struct advanced one;
+	const char     *plan;
+
+	stand_at(ACME_LIVE, "NULL", "");
+	plan = make_plan(ACME_LIVE, "monthly", "\"price\":500");
+	for (size_t i = 0; i < COUNTOF(sessions); i++)
+		subscribe(ACME_LIVE, plan, "UTC");
+	ask(ACME_LIVE, EACH_DUE);
+	ask(ACME_LIVE, "SELECT pg_advisory_lock(20261126)");
+	for (size_t i = 0; i < COUNTOF(sessions); i++) {
+		busy[i] = busy_session(sessions[i].application);
+		assert_int_equal(billing_advance(test_serve, 1, &one), ADVANCE_DONE);
+		assert_int_equal(one.others, sessions[i].others);
+	}
+	ask(ACME_LIVE, "SELECT pg_advisory_unlock(20261126)");
+	for (size_t i = 0; i < COUNTOF(sessions); i++)
+		PQfinish(busy[i]);
 }
 
 static void
@@ -560,6 +631,7 @@ bind_all(struct bind *b, const char *letters)
 		case 'o': bind_text(b, STR("outstanding")); break;
 		case 't': bind_text(b, token); break;
 		case 'a': bind_text(b, STR("active")); break;
+		case 'x': bind_text(b, STR("own")); break;
 		default: bind_null(b);
 		}
 }
@@ -575,6 +647,7 @@ what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSE
 		{ SQL_INVOICE_LIST_STATUS, "em9o" }, { SQL_INVOICE_LIST_CUSTOMER, "em9ocn" }, { SQL_INVOICE_LIST_SUBSCRIPTION, "em9nnns" },
 		{ SQL_BILLING_LOCK_OF, "ei" }, { SQL_BILLING_LOOK, "eni" }, { SQL_SUBSCRIPTION_LIST_STATUS, "em9a" },
 		{ SQL_SITE_INVOICE, "et" }, { SQL_SITE_CHECKOUT, "ett" },
+		{ SQL_SUBSCRIPTION_ACTIVE, "ex" }, { SQL_SUBSCRIPTION_ACTIVE_EITHER, "ecn" },
 	};
 	struct str id;
 
@@ -584,6 +657,8 @@ what_an_invoice_is_found_by_finds_none_of_another_environment(void **state UNUSE
 	assert_true(id_parse(STR("cus_"), (struct str) { id.ptr + 1, id.len - 2 }, &owner));
 	assert_true(id_parse_uuid(str_of(ask(OTHER_LIVE, "SELECT id FROM invoice WHERE environment_id = @")), &invoice));
 	token = arena_str(&test_kept, str_of(ask(OTHER_LIVE, "SELECT token FROM invoice WHERE environment_id = @")));
+	ask(OTHER_LIVE, "UPDATE customer c SET external_id = 'own' FROM subscription s WHERE c.environment_id = @"
+	    " AND s.environment_id = c.environment_id AND s.customer_id = c.id");
 	for (size_t i = 0; i < COUNTOF(cases); i++)
 		for (int inside = 0; inside < 2; inside++) {
 			struct tx tx;
@@ -627,14 +702,16 @@ a_live_one_is_found_by_the_customer_who_was_locked(void **state UNUSED)
 	for (int inside = 0; inside < 2; inside++) {
 		struct tx    tx;
 		struct bind *b;
+		struct row   row;
 
 		tx_init(&tx, test_serve, &test_kept);
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
-		b = tx_step(&tx, SQL_BILLING_CUSTOMER);
-		bind_all(b, "ecn");
+		b = tx_step(&tx, SQL_BILLING_ORDER);
+		bind_all(b, "ecnnnnnn");
 		bind_all(tx_step(&tx, SQL_BILLING_LIVE), "e");
 		assert_int_equal(tx_run(&tx), DB_OK);
-		assert_int_equal(tx_rows(&tx, 2), inside);
+		row = tx_row(&tx, 2, 0);
+		assert_int_equal(row_is_null(&row, COL_LIFE_ID), !inside);
 	}
 }
 
@@ -646,9 +723,11 @@ main(void)
 		cmocka_unit_test(what_is_not_paid_is_past_due_and_then_over),
 		cmocka_unit_test(a_trial_is_noticed_converted_and_billed),
 		cmocka_unit_test(a_scheduled_cancellation_takes_effect_with_the_period),
+		cmocka_unit_test(an_event_keeps_how_the_subscription_was),
 		cmocka_unit_test(a_draft_begins_on_its_date),
 		cmocka_unit_test(what_somebody_else_has_locked_is_left_to_him),
 		cmocka_unit_test(some_deadlines_share_a_commit),
+		cmocka_unit_test(a_clerk_gives_way_to_requests_and_not_to_other_clerks),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
 		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
 		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),

@@ -190,6 +190,23 @@ an_update_changes_what_is_given(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "GET", uri), 404);
 }
 
+static void
+a_condition_is_sent_once(void **state UNUSED)
+{
+	const char *id = fresh("ext"), *uri = arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr, *tag;
+	struct sent s = { ACME_LIVE, "PATCH", uri, "{\"fullName\":\"F\"}" };
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\"}", id)), 201);
+	tag = kept(response_find_header(&test_response, "ETag")).ptr;
+	s.match = tag;
+	s.often[HEADER_IF_MATCH] = 2;
+	assert_int_equal(send_request(&s), 400);
+	assert_true(at_is("error.param", "\"If-Match\""));
+	s.often[HEADER_IF_MATCH] = 1;
+	assert_int_equal(send_request(&s), 200);
+	assert_int_equal(send_request(&s), 412);
+}
+
 /* How far a time in the answer is from the clock, in seconds; those of a test are of one day or of two. */
 static int64_t
 seconds_off(const char *path, int64_t wall_ms)
@@ -594,6 +611,7 @@ main(void)
 		cmocka_unit_test(tenants_do_not_see_each_other),
 		cmocka_unit_test(a_list_is_paged_to_its_end_without_gaps),
 		cmocka_unit_test(an_update_changes_what_is_given),
+		cmocka_unit_test(a_condition_is_sent_once),
 		cmocka_unit_test(times_are_right_again_after_a_clock_that_was_ahead),
 		cmocka_unit_test(a_batch_tells_what_became_of_each_item),
 		cmocka_unit_test(a_batch_answers_each_item_where_that_is_preferred),

@@ -1,5 +1,6 @@
 /* Who a key belongs to, for how long, and what the database is asked for it. */
 #include "app_test.h"
+#include "app/resources.h"
 #include "auth/api_key.h"
 #include "auth/limit.h"
 #include "call/call.h"
@@ -60,7 +61,7 @@ make(enum tenant_name who, const char *columns, const char *values)
 	struct made    made = { .id = uuid(&id) };
 	char           hex[2 * SHA256_BYTES];
 
-	api_key_make(who != ACME_SANDBOX, &key);
+	api_key_make(false, who != ACME_SANDBOX, &key);
 	str_put_hex(hex, key.hash, SHA256_BYTES);
 	memcpy(made.hash, key.hash, SHA256_BYTES);
 	made.text = arena_str(&test_kept, str_of(key.text)).ptr;
@@ -83,6 +84,7 @@ what_is_no_key_costs_the_database_nothing(void **state UNUSED)
 	const char *keys[] = {
 		"", "ck_live_", arena_fmt(&test_kept, "%sx", good).ptr, arena_fmt(&test_kept, "%.*s", (int)len - 1, good).ptr,
 		arena_fmt(&test_kept, "%.*s-", (int)len - 1, good).ptr, arena_fmt(&test_kept, "ck_live_-%s", good + strlen("ck_live_") + 1).ptr,
+		arena_fmt(&test_kept, "ck_sandbox_%s", good + strlen("ck_live_")).ptr,
 		arena_fmt(&test_kept, "Ck_live_%s", good + strlen("ck_live_")).ptr, arena_fmt(&test_kept, "ck_test_%s", good + strlen("ck_live_")).ptr,
 	};
 
@@ -91,13 +93,238 @@ what_is_no_key_costs_the_database_nothing(void **state UNUSED)
 		assert_int_equal(test_facts.db_trips, 0);
 		assert_null(test_facts.key.ptr);
 	}
-	/* Of another environment's kind, and of a good form: it is asked for, and is none. */
-	assert_int_equal(list_with(arena_fmt(&test_kept, "ck_sandbox_%s", good + strlen("ck_live_")).ptr), 401);
+	/* Of a good form, and without a checksum: it is asked for, and is none. */
+	assert_int_equal(list_with(arena_fmt(&test_kept, "%.*s", (int)len - API_KEY_CHECK_DIGITS, good).ptr), 401);
 	assert_true(test_facts.db_trips > 0);
 	assert_null(test_facts.key.ptr);
 	assert_int_equal(list_with(good), 200);
 	assert_true(str_eq(test_facts.key, (struct str) { good, strlen("ck_live_") + API_KEY_PREFIX_DIGITS }));
 	assert_false(id_is_nil(&test_facts.organization));
+}
+
+/* Each slip is found, whichever it is: this is what the checksum is for. */
+static void
+a_key_with_a_slip_is_seen_to_be_none(void **state UNUSED)
+{
+	for (int live = 0; live < 2; live++) {
+		struct api_key key, wrong;
+		size_t         head = strlen(live ? "ck_live_" : "ck_sandbox_"), len;
+
+		api_key_make(false, live, &key);
+		len = strlen(key.text);
+		assert_int_equal(len, head + API_KEY_DIGITS + API_KEY_CHECK_DIGITS);
+		assert_int_equal(api_key_judge(str_of(key.text)), API_KEY_RIGHT);
+		for (size_t i = head; i < len; i++) {
+			wrong = key;
+			wrong.text[i] = key.text[i] == 'a' ? 'b' : 'a';
+			assert_int_equal(api_key_judge(str_of(wrong.text)), API_KEY_WRONG);
+			assert_int_equal(list_with(arena_str(&test_kept, str_of(wrong.text)).ptr), 401);
+			assert_int_equal(test_facts.db_trips, 0);
+			wrong.text[i] = '_';
+			assert_int_equal(api_key_judge(str_of(wrong.text)), API_KEY_NONE);
+			assert_int_equal(api_key_judge((struct str) { key.text, i }),
+			    i == head + API_KEY_DIGITS ? API_KEY_UNCHECKED : API_KEY_NONE);
+		}
+	}
+	assert_int_equal(api_key_judge(STR("ck_live_0123456789abcdefghijABCDEFGHIJklmnopqrst4NhyV8")), API_KEY_RIGHT);
+	assert_int_equal(api_key_judge(STR("")), API_KEY_NONE);
+}
+
+/* Keys of before the checksum. */
+static void
+a_key_without_a_checksum_works_as_before(void **state UNUSED)
+{
+	static const char text[] = "ck_live_0123456789abcdefghijABCDEFGHIJold0000000";
+	unsigned char     hash[SHA256_BYTES];
+	char              hex[2 * SHA256_BYTES];
+	struct id         id = id_new();
+
+	hash_sha256(str_of(text), hash);
+	str_put_hex(hex, hash, SHA256_BYTES);
+	execute(arena_fmt(&test_kept, "INSERT INTO api_key (environment_id, id, hash, name, prefix) VALUES ('%s', '%s', '\\x%.*s', 'old', 'ck_live_0123')",
+	    uuid(&test_environment[ACME_LIVE]), uuid(&id), (int)sizeof(hex), hex).ptr);
+	assert_int_equal(list_with(text), 200);
+}
+
+/* ---- what a key may do */
+
+/* The resources of which a key may be permitted anything. */
+static size_t
+permitted(const char *names[32])
+{
+	size_t n = 0, i;
+
+	for (size_t r = 0; route_at(r); r++) {
+		if (route_at(r)->flags & ROUTE_PUBLIC)
+			continue;
+		for (i = 0; i < n && strcmp(names[i], route_owner(r)->name) != 0; i++)
+			;
+		if (i == n)
+			names[n++] = route_owner(r)->name;
+	}
+	return n;
+}
+
+/* Read and write of all resources, or of one alone; less: of that one what 'write' says is missing. */
+static const char *
+permissions(const char *but, bool write, bool one_alone)
+{
+	const char *names[32], *text = "{";
+	size_t      n = permitted(names);
+
+	for (size_t i = 0; i < n; i++) {
+		bool        it = strcmp(names[i], but) == 0;
+		const char *actions = it == one_alone ? (it && !write ? "[\"read\"]" : "[\"read\",\"write\"]")
+		    : it && write                 ? "[\"read\"]"
+						  : "[]";
+
+		text = arena_fmt(&test_kept, "%s%s\"%s\":%s", text, i ? "," : "", names[i], actions).ptr;
+	}
+	return arena_fmt(&test_kept, "%s}", text).ptr;
+}
+
+static const char *
+key_with(const char *json)
+{
+	return make(ACME_LIVE, ", permissions", arena_fmt(&test_kept, ", '%s'", json).ptr).text;
+}
+
+static const char *
+path_of(const struct route *route)
+{
+	struct str rest = str_of(route->pattern);
+	const char *path = "/api/v1";
+
+	while (rest.ptr) {
+		struct str part = str_cut(&rest, '/');
+
+		path = arena_fmt(&test_kept, "%s/%.*s", path, STR_ARGS(part.ptr[0] == '{' ? STR("x") : part)).ptr;
+	}
+	return path;
+}
+
+static bool
+is_forbidden(const char *key, const struct route *route)
+{
+	int status = SEND(ACME_LIVE, method_names[route->method], path_of(route), "{}", .key = key);
+
+	return status == 403 && at_is("code", "\"forbidden\"");
+}
+
+/* Each route with a key that has its permission alone, and with one that has all but that. */
+static void
+a_restricted_key_does_what_it_may_and_nothing_else(void **state UNUSED)
+{
+	size_t tried = 0;
+
+	for (size_t r = 0; route_at(r); r++) {
+		const struct route *route = route_at(r);
+		const char         *name = route_owner(r)->name, *its, *rest;
+		bool write = route->method != METHOD_GET && !(route->flags & ROUTE_ASKS);
+
+		if (route->flags & ROUTE_PUBLIC)
+			continue;
+		its = key_with(permissions(name, write, true));
+		rest = key_with(permissions(name, write, false));
+		if (is_forbidden(its, route) != !!(route->flags & ROUTE_ALL))
+			fail_msg("%s %s with its permission: %d", method_names[route->method], route->pattern, test_response.status);
+		if (is_forbidden(test_key[ACME_LIVE], route))
+			fail_msg("%s %s with a key that may do everything", method_names[route->method], route->pattern);
+		/* Twice: at first the key is looked up, and then nothing is. */
+		if (!is_forbidden(rest, route) || !is_forbidden(rest, route) || test_facts.db_trips != 0)
+			fail_msg("%s %s without its permission: %d, %u trips", method_names[route->method], route->pattern, test_response.status, test_facts.db_trips);
+		if (!(route->flags & ROUTE_ALL)) {
+			const char *wanted = arena_fmt(&test_kept, "\"%s:%s\"", name, write ? "write" : "read").ptr;
+
+			assert_true(at_is("details.permission", wanted) && at_is("error.details.permission", wanted));
+			assert_true(at_is("error.param", "\"x-api-key\""));
+			assert_non_null(strstr(at("message").ptr, arena_fmt(&test_kept, "%s:%s", name, write ? "write" : "read").ptr));
+		}
+		assert_true(is_forbidden(key_with("{}"), route));
+		tried++;
+	}
+	assert_true(tried > 40);
+}
+
+/* What is stored by a newer program, or by a hand, gives nothing that this one does not know. */
+static void
+permissions_that_nobody_knows_are_none(void **state UNUSED)
+{
+	static const struct {
+		const char *json;
+		int         reads, writes;
+	} cases[] = {
+		{ "{\"customer\":[\"read\"]}", 200, 403 },
+		{ "{\"customer\":[\"read\",\"write\"]}", 200, 400 },
+		{ "{\"customer\":[\"read\",\"dance\"],\"ghost\":[\"write\"]}", 200, 403 },
+		{ "{\"customer\":\"read\"}", 403, 403 },
+		{ "{\"customer\":[1,null]}", 403, 403 },
+		{ "{\"customer\":{\"read\":true}}", 403, 403 },
+		{ "{\"CUSTOMER\":[\"read\"]}", 403, 403 },
+		{ "{\"customer\":[[\"read\"]]}", 403, 403 },
+		{ "{}", 403, 403 },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		const char *key = key_with(cases[i].json);
+
+		if (list_with(key) != cases[i].reads)
+			fail_msg("%s reads: %d", cases[i].json, test_response.status);
+		if (SEND(ACME_LIVE, "POST", "/api/v1/customers", "{}", .key = key) != cases[i].writes)
+			fail_msg("%s writes: %d", cases[i].json, test_response.status);
+	}
+}
+
+/* A key that may not do a thing is not told what came of it, not even its own Idempotency-Key. */
+static void
+a_stored_answer_is_for_those_who_may(void **state UNUSED)
+{
+	const char *idem = fresh("key"), *body = "{\"email\":\"a@b.co\"}";
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body, .idem = idem), 201);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body, .idem = idem, .key = key_with("{\"customer\":[\"read\"]}")), 403);
+	assert_false(test_facts.replayed);
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", body, .idem = idem,
+			     .key = key_with("{\"customer\":[\"read\",\"write\"]}")), 201);
+	assert_true(test_facts.replayed);
+}
+
+/* ---- and from where */
+
+static void
+a_key_is_used_from_its_addresses_alone(void **state UNUSED)
+{
+	static const struct {
+		const char *list, *from;
+		bool        may;
+	} cases[] = {
+		{ "[\"192.0.2.0/24\",\"2001:db8::/32\"]", "192.0.2.255", true },
+		{ "[\"192.0.2.0/24\",\"2001:db8::/32\"]", "192.0.3.0", false },
+		{ "[\"192.0.2.0/24\",\"2001:db8::/32\"]", "2001:db8:ffff::1", true },
+		{ "[\"192.0.2.0/24\",\"2001:db8::/32\"]", "2001:db9::1", false },
+		{ "[\"192.0.2.0/24\"]", "::ffff:192.0.2.1", true },
+		{ "[\"192.0.2.1/32\"]", "192.0.2.1", true },
+		{ "[\"192.0.2.1/32\"]", "192.0.2.2", false },
+		{ "[\"192.0.2.0/24\"]", "", false },
+		{ "[\"192.0.2.0/24\"]", "unix:", false },
+		{ "[\"192.0.2.0/24\"]", "192.0.2.1, 192.0.2.2", false },
+		{ "[\"0.0.0.0/0\"]", NULL, false },
+		{ "[]", "192.0.2.1", false },
+		{ "[\"nonsense\"]", "192.0.2.1", false },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		const char *key = make(ACME_LIVE, ", allowed_addresses", arena_fmt(&test_kept, ", '%s'", cases[i].list).ptr).text;
+
+		/* Looked up, and then known. */
+		for (int n = 0; n < 2; n++) {
+			if (SEND(ACME_LIVE, "GET", LIST, .key = key, .address = cases[i].from) != (cases[i].may ? 200 : 403))
+				fail_msg("%s from %s: %d", cases[i].list, cases[i].from, test_response.status);
+			if (!cases[i].may)
+				assert_true(at_is("code", "\"forbidden\"") && at_is("message", "\"This API key may not be used from this address.\""));
+		}
+	}
+	assert_int_equal(SEND(ACME_LIVE, "GET", LIST, .address = "nonsense"), 200);
 }
 
 static void
@@ -339,7 +566,7 @@ a_key_that_is_made_is_as_it_is_told(void **state UNUSED)
 			}
 			key = kept(at("apiKey"));
 			id = kept(at("id"));
-			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + 1);
+			assert_true(str_starts(key, str_of(prefix)) && key.len == strlen(prefix) + API_KEY_DIGITS + API_KEY_CHECK_DIGITS + 1);
 			assert_true(str_starts(key, (struct str) { at("prefix").ptr, at("prefix").len - 1 }));
 			assert_int_equal(at("prefix").len, strlen(prefix) + API_KEY_PREFIX_DIGITS + 1);
 			assert_true(str_starts(id, STR("\"key_")) && !at("lastUsedAt").ptr && !at("deleted").ptr);
@@ -455,7 +682,7 @@ a_key_with_less_than_all_rights_is_not_made(void **state UNUSED)
 {
 	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":[\"read\"]}"), 400);
 	assert_true(at_is("error.param", "\"scopes\""));
-	assert_true(at_is("error.details", "[{\"field\":\"scopes\",\"message\":\"is not supported: an API key has all rights in its environment\"}]"));
+	assert_true(at_is("error.details", "[{\"field\":\"scopes\",\"message\":\"is not supported: what narrows an API key is permissions and allowedAddresses, from version 2026-08-27 on\"}]"));
 	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"name\":\"a\",\"scopes\":null}"), 201);
 	assert_true(str_is(response_find_header(&test_response, "Clientele-Ignored"), "scopes"));
 	assert_int_equal(SEND(ACME_LIVE, "POST", KEYS, "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}"), 400);
@@ -556,6 +783,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_key_costs_the_database_nothing),
+		cmocka_unit_test(a_key_with_a_slip_is_seen_to_be_none),
+		cmocka_unit_test(a_key_without_a_checksum_works_as_before),
+		cmocka_unit_test(a_restricted_key_does_what_it_may_and_nothing_else),
+		cmocka_unit_test(permissions_that_nobody_knows_are_none),
+		cmocka_unit_test(a_stored_answer_is_for_those_who_may),
+		cmocka_unit_test(a_key_is_used_from_its_addresses_alone),
 		cmocka_unit_test(a_key_works_until_it_ends),
 		cmocka_unit_test(a_key_that_was_found_is_not_looked_up_at_once),
 		cmocka_unit_test(keys_in_one_place_are_not_mixed_up),

@@ -174,7 +174,7 @@ __wrap_PQpipelineSync(PGconn *conn)
 	void (*act)(void) = instead;
 	int sent;
 
-	if (strcmp(last, "key_find") == 0 || strcmp(last, "key_used") == 0)
+	if (strcmp(last, "key_find") == 0 || strcmp(last, "key_used") == 0 || strcmp(last, "api_key_find") == 0)
 		return __real_PQpipelineSync(conn);
 	if (at_sync && interferences) {
 		interferences--;
@@ -384,6 +384,48 @@ a_secret_is_shown_once_and_again_for_the_same_request(void **state UNUSED)
 	}
 }
 
+static int
+number_of(const char *sql)
+{
+	PGresult *res = PQexec(superuser, sql);
+	int       n = atoi(PQgetvalue(res, 0, 0));
+
+	PQclear(res);
+	return n;
+}
+
+/* Wherever it is cut, there are two keys, of which one has its end, or one that has none. */
+static void
+a_rotation_is_done_whole_or_not_at_all(void **state UNUSED)
+{
+	static const enum cut places[] = { BEFORE_SYNC, AFTER_SYNC, NO_SYNC, BEFORE_FLUSH, NO_FLUSH };
+
+	for (size_t i = 0; i < COUNTOF(places); i++)
+		for (int keyed = i > 2; keyed < 2; keyed++) { /* only for a key it stops before the commit */
+			const char *name = fresh("rotated"), *key = keyed ? fresh("key") : NULL, *uri;
+			struct str  id;
+			int         status, made, ended;
+
+			assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/api-keys", arena_fmt(&test_kept, "{\"name\":\"%s\"}", name).ptr), 201);
+			id = kept(at("id"));
+			uri = arena_fmt(&test_kept, "/api/v1/api-keys/%.*s/rotate", (int)id.len - 2, id.ptr + 1).ptr;
+			cut = places[i];
+			cuts = 1;
+			status = SEND(ACME_LIVE, "POST", uri, NULL, .idem = key);
+			cut = NO_CUT;
+			assert_int_equal(cuts, 0);
+			made = number_of(arena_fmt(&test_kept, "SELECT count(*) FROM api_key WHERE name = '%s'", name).ptr) - 1;
+			ended = number_of(arena_fmt(&test_kept, "SELECT count(*) FROM api_key WHERE name = '%s' AND successor IS NOT NULL"
+			    " AND expires_at < now() + interval '25 h'", name).ptr);
+			if (made != ended || made > 1 || (status == 201 && made != 1) || (status != 201 && status != 503))
+				fail_msg("cut %d, key %d: %d, %d made, %d ended", (int)places[i], keyed, status, made, ended);
+			if (!keyed)
+				continue;
+			assert_int_equal(SEND(ACME_LIVE, "POST", uri, NULL, .idem = key), 201);
+			assert_int_equal(number_of(arena_fmt(&test_kept, "SELECT count(*) FROM api_key WHERE name = '%s'", name).ptr), 2);
+		}
+}
+
 /*
  * After a run whose outcome is unknown another one fails for certain. If it saw that there is no record of the key, the
  * first one was not done either; and if it did not get that far, or there is one, nobody knows.
@@ -567,16 +609,6 @@ a_record_that_comes_meanwhile_is_found(void **state UNUSED)
 	assert_int_equal(put_left, 0);
 	assert_true(test_facts.replayed && str_eq(first, body()));
 	assert_int_equal(count_customers(ACME_LIVE), before);
-}
-
-static int
-number_of(const char *sql)
-{
-	PGresult *res = PQexec(superuser, sql);
-	int       n = atoi(PQgetvalue(res, 0, 0));
-
-	PQclear(res);
-	return n;
 }
 
 /* The process that serves the newest connection. */
@@ -1275,6 +1307,7 @@ main(void)
 		cmocka_unit_test(what_was_lost_is_told_as_it_is),
 		cmocka_unit_test(what_takes_no_key_is_not_told_of_one),
 		cmocka_unit_test(a_secret_is_shown_once_and_again_for_the_same_request),
+		cmocka_unit_test(a_rotation_is_done_whole_or_not_at_all),
 		cmocka_unit_test(a_twin_does_not_wait_twice),
 		cmocka_unit_test(a_refusal_is_the_one_that_was_kept_first),
 		cmocka_unit_test(what_was_there_is_not_told_as_made),

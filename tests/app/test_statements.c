@@ -15,7 +15,7 @@
  *	APART(id, why)           is tried in neither way; why says where else, or why not
  *
  * parameters: a letter each. e the target's environment, i the target, I the second one, x the target's text, n NULL,
- * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id; p the target of the TARGET before, P an array of
+ * 1 number, t text, j JSON, b bool, z time, k key, h hash, m a high id, l a low one; p the target of the TARGET before, P an array of
  * it, T an array of the target's text, N one of a number. In a TARGET's path '@' stands for the id of the one before; so
  * does '<' in its body, and '>' for that of the one before that.
  */
@@ -66,6 +66,7 @@ bind_all(struct bind *b, const char *parameters, const struct target *target)
 		case 'N': bind_array(b, BIND_I64, &one, 1); break;
 		case 'T': bind_array(b, BIND_TEXT, &text, 1); break;
 		case 'm': bind_id(b, &high); break;
+		case 'l': bind_id(b, &(struct id) { 0 }); break;
 		case 'x': bind_text(b, str_of(target->text)); break;
 		case 'k': bind_text(b, str_of(key)); break;
 		case 't': bind_text(b, STR("hacked@b.co")); break;
@@ -186,7 +187,7 @@ rows_cannot_be_put_into_another_environment(void **state UNUSED)
 	make_targets();
 	tx_init(&tx, test_serve, &test_kept);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[ACME_LIVE]);
-	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbb", &targets[0]);
+	bind_all(tx_step(&tx, SQL_IDEMPOTENCY_PUT), "ekhitn1thbbnn", &targets[0]);
 	assert_int_equal(tx_run(&tx), DB_FAILED);
 	assert_non_null(strstr(tx.log, "42501"));
 }
@@ -234,15 +235,18 @@ static const struct {
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
 	{ SQL_CLERK_ENTER_ALONE, "touches no table" },
 	{ SQL_CLERK_EXPIRE, "is for all environments; tells how many, and of what age" },
+	{ SQL_CLERK_RETAIN, "is for all environments; tells how many: test_results.c" },
 	{ SQL_BILLING_ENTER, "touches no table" },
 	{ SQL_BILLING_CLAIM, "finds what is due in all environments, and enters one: test_billing.c" },
 	{ SQL_BILLING_CLAIM_OF, "the same, of one environment" },
 	{ SQL_BILLING_SET_ASIDE, "tells how many deadlines of all environments have failed, and since when" },
 	{ SQL_SESSION_BEGIN, "touches no table" },
+	{ SQL_UNHURRIED, "touches no table" },
 	{ SQL_ROLE_CHECK, "looks at the role" },
 	{ SQL_SCHEMA_VERSION, "looks at the schema" },
 	{ SQL_CONNECTION_ROOM, "looks at the server" },
 	{ SQL_ENVIRONMENT_ENTER, "is what enters" },
+	{ SQL_ENVIRONMENT_ENTER_AS, "is what enters" },
 	{ SQL_ENVIRONMENT_ENTER_ALONE, "is what enters" },
 	{ SQL_GROUP_LOCK, "touches no table" },
 	{ SQL_GROUP_ENTER, "is what enters" },
@@ -435,6 +439,7 @@ bind_one_customer(struct bind *b, const struct id *id)
 	bind_array(b, BIND_TEXT, &mail, 1);
 	bind_array(b, BIND_JSON, &json, 1);
 	bind_array(b, BIND_BOOL, &yes, 1);
+	bind_array(b, BIND_BYTES, &none, 1);
 }
 
 /* A look for what is in the way of a create sees its own environment alone, even if it names another one. */
@@ -461,7 +466,7 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 		bind_id(b, &test_environment[ACME_LIVE]);
 		bind_all(b, "z", customer);
 		bind_id(b, &id);
-		bind_all(b, "xtnnnntjb", customer);
+		bind_all(b, "xtnnnntjbn", customer);
 		bind_all(tx_step(&tx, SQL_CUSTOMER_TAKEN), "ex", customer);
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
@@ -495,6 +500,39 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 		fail_msg("%s", tx.log);
 	assert_int_equal(tx_rows(&tx, 2), 0);
 	assert_true(str_eq(before, rows_of_the_other()));
+}
+
+/* Both by an external id of the other environment, as it would be found from inside. */
+static void
+nobody_is_found_among_those_of_another_environment(void **state UNUSED)
+{
+	const struct target *customer;
+
+	make_targets();
+	customer = target_of(SQL_CUSTOMER_FIND_AMONG);
+	for (int inside = 0; inside < 2; inside++) {
+		struct tx    tx;
+		struct bind *b;
+		struct row   row;
+
+		tx_init(&tx, test_serve, &test_kept);
+		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
+		b = tx_step(&tx, SQL_CUSTOMER_FIND_AMONG);
+		bind_all(b, "em1nnnnnnnnnn1n", customer);
+		bind_text(b, STR("id"));
+		bind_text(b, str_of(customer->text));
+		bind_text(b, STR("newest"));
+		b = tx_step(&tx, SQL_CUSTOMER_COUNT);
+		bind_all(b, "e11nnnnnnnnnn1", customer);
+		bind_text(b, STR("id"));
+		bind_text(b, str_of(customer->text));
+		if (tx_run(&tx) != DB_OK)
+			fail_msg("%s", tx.log);
+		row = tx_row(&tx, 1, 0);
+		assert_int_equal(row_is_null(&row, COL_CUSTOMER_ID), !inside);
+		row = tx_row(&tx, 2, 0);
+		assert_int_equal(row_i64(&row, COL_CUSTOMER_COUNT_ROWS), inside);
+	}
 }
 
 static void
@@ -605,14 +643,35 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		enum sql_id id;
 		const char *parameters, *condition;
 	} plans[] = {
+/* $4 to $14 of the statements that find customers. */
+#define FILTERS ", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1"
 		{ SQL_CUSTOMER_LIST, "NULL, NULL, 1", "(id < " },
-		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL", "(email = " },
+		{ SQL_CUSTOMER_LIST_EMAIL, "NULL, NULL, 1, NULL, NULL", "(email_key = " },
+		{ SQL_CUSTOMER_LIST_FILTERED, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL", "(id < " },
+		{ SQL_CUSTOMER_LIST_EXTERNAL, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL", "(external_id = " },
+		{ SQL_CUSTOMER_FIND_NEWEST, "NULL, NULL, 1" FILTERS, "(id < " },
+		{ SQL_CUSTOMER_FIND_EMAIL, "NULL, NULL, 1" FILTERS, "(email_key = " },
+		{ SQL_CUSTOMER_FIND_STATUS, "NULL, NULL, 1" FILTERS, "(customer_id < " },
+		{ SQL_CUSTOMER_FIND_PLAN, "NULL, NULL, 1" FILTERS, "(customer_id < " },
+		{ SQL_CUSTOMER_FIND_BY_CREATED, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(created_at, id) > " },
+		{ SQL_CUSTOMER_FIND_BY_CREATED_LAST, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(created_at, id) < " },
+		{ SQL_CUSTOMER_FIND_BY_UPDATED, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(updated_at, id) > " },
+		{ SQL_CUSTOMER_FIND_BY_EMAIL, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(email_key, id) > " },
+		{ SQL_CUSTOMER_FIND_BY_NAME, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(name_key, id) > " },
+		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(email_key = " },
+		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
+		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
+		{ SQL_CUSTOMER_DUPLICATES_EMAIL, "NULL, NULL, 1, 1, 1, 1", "(email_key > " },
+		{ SQL_CUSTOMER_LIST_ARCHIVED, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_LIST_ALL, "NULL, NULL, 1", "(id < " },
+		{ SQL_CUSTOMER_EXPORT, "NULL, NULL, NULL, 1", "(id > " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST_PUBLIC, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
 		{ SQL_PLAN_GROUP_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_PLAN_GROUP_GET, "NULL, NULL", "(plan_group_id = " },
-		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE, "NULL, NULL", "(customer_id = " },
+		{ SQL_SUBSCRIPTION_ACTIVE_EITHER, "NULL, NULL, NULL", "(customer_id = " },
 		{ SQL_SUBSCRIPTION_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_SUBSCRIPTION_LIST_STATUS, "NULL, NULL, 1, NULL", "(status = " },
 		{ SQL_SUBSCRIPTION_LIST_CUSTOMER, "NULL, NULL, 1, NULL, NULL, NULL", "(customer_id = " },
@@ -628,6 +687,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_BILLING_CLAIM, "NULL", "(due_at <= " },
 		{ SQL_BILLING_CLAIM_OF, "NULL, NULL, NULL, NULL", "(due_at <= " },
 		{ SQL_BILLING_LOOK, "NULL, NULL, NULL", "(subscription_id = " },
+#undef FILTERS
 	};
 	PGconn *conn = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
 
@@ -643,14 +703,47 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		PQclear(PQexec(conn, arena_fmt(&test_kept, "PREPARE %s AS %s", s->name, s->text).ptr));
 		res = PQexec(conn, arena_fmt(&test_kept, "EXPLAIN EXECUTE %s(%s)", s->name, plans[i].parameters).ptr);
 		assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
-		for (int row = 0; row < PQntuples(res); row++)
-			found |= strstr(PQgetvalue(res, row, 0), "Index Cond:") && strstr(PQgetvalue(res, row, 0), plans[i].condition);
+		for (int row = 0; row < PQntuples(res); row++) {
+			const char *line = PQgetvalue(res, row, 0);
+
+			found |= strstr(line, "Index Cond:") && strstr(line, plans[i].condition);
+			if (strstr(line, "Seq Scan"))
+				fail_msg("%s reads a whole table: %s", s->name, line);
+		}
 		if (!found)
 			for (int row = 0; row < PQntuples(res); row++)
 				print_message("%s\n", PQgetvalue(res, row, 0));
 		PQclear(res);
 		if (!found)
 			fail_msg("%s has no index for %s", s->name, plans[i].condition);
+	}
+	PQfinish(conn);
+}
+
+/* What customer_search() does inside no EXPLAIN shows; the counters of a transaction do. */
+static void
+the_search_reads_its_index_and_nothing_else(void **state UNUSED)
+{
+	static const char *const calls[] = {
+		"'{%@exa%}', NULL, NULL, 9", "NULL, '{a}', '{b}', 9", "'{%@exa%,%ann%}', '{a,b}', '{b,1}', 9",
+	};
+	PGconn   *conn = PQconnectdb(getenv("CLIENTELE_TEST_SERVE_URL"));
+	PGresult *res;
+
+	for (size_t i = 0; i < COUNTOF(calls); i++) {
+		PQclear(PQexec(conn, "BEGIN; SELECT set_config('app.environment', gen_random_uuid()::text, true)"));
+		res = PQexec(conn, arena_fmt(&test_kept, "SELECT count(*) FROM customer_search(%s)", calls[i]).ptr);
+		assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+		PQclear(res);
+		res = PQexec(conn, "SELECT pg_stat_get_xact_numscans('customer'::regclass), sum(pg_stat_get_xact_numscans(indexrelid)),"
+		    " sum(pg_stat_get_xact_numscans(indexrelid)) FILTER (WHERE indexrelid = 'customer_search'::regclass)"
+		    " FROM pg_index WHERE indrelid = 'customer'::regclass");
+		assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+		assert_string_equal(PQgetvalue(res, 0, 0), "0");
+		assert_string_equal(PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
+		assert_string_not_equal(PQgetvalue(res, 0, 2), "0");
+		PQclear(res);
+		PQclear(PQexec(conn, "ROLLBACK"));
 	}
 	PQfinish(conn);
 }
@@ -663,6 +756,7 @@ main(void)
 		cmocka_unit_test(results_have_the_columns_that_are_named),
 		cmocka_unit_test(no_statement_changes_another_environment),
 		cmocka_unit_test(a_customer_in_the_way_is_never_one_of_another_environment),
+		cmocka_unit_test(nobody_is_found_among_those_of_another_environment),
 		cmocka_unit_test(no_price_is_put_into_a_plan_of_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),
 		cmocka_unit_test(rows_cannot_be_put_into_another_environment),
@@ -670,6 +764,7 @@ main(void)
 		cmocka_unit_test(the_serving_role_changes_no_limit),
 		cmocka_unit_test(an_operator_finds_a_customer_by_either_id),
 		cmocka_unit_test(a_list_is_served_by_its_index),
+		cmocka_unit_test(the_search_reads_its_index_and_nothing_else),
 		cmocka_unit_test(records_are_removed_oldest_first_and_in_steps),
 	};
 	int failed;

@@ -32,6 +32,7 @@ static struct {
 	size_t              ids_count;
 	bool                made_none;
 	struct str          answer;        /* of the record that was read last */
+	struct str          permissions, addresses; /* of the API key */
 } fake;
 
 /* An answer that is kept for a 409. */
@@ -61,6 +62,13 @@ fake_db_begin(struct arena *a, struct str script)
 	memset(&fake, 0, sizeof(fake));
 	fake.arena = a;
 	fake.script = script;
+}
+
+void
+fake_db_restrict(struct str permissions, struct str addresses)
+{
+	fake.permissions = permissions;
+	fake.addresses = addresses;
 }
 
 struct fake_db_seen
@@ -137,7 +145,8 @@ read_array(struct str a, struct str *out, size_t most)
 
 	CHECK(a.len >= 12 && number(a.ptr) <= 1);
 	type = number(a.ptr + 8);
-	CHECK(type == BIND_BOOL || type == BIND_TEXT || type == BIND_JSON || type == BIND_UUID);
+	CHECK(type == BIND_BOOL || type == BIND_BYTES || type == BIND_TEXT || type == BIND_JSON || type == BIND_UUID
+	    || type == BIND_TIME || type == BIND_I64);
 	if (number(a.ptr) == 0)
 		return 0;
 	count = number(a.ptr + 12);
@@ -155,8 +164,8 @@ read_array(struct str a, struct str *out, size_t most)
 			at += len;
 			if (type == BIND_TEXT || type == BIND_JSON)
 				check_text(cell, type == BIND_JSON);
-			else
-				CHECK(len == (type == BIND_BOOL ? 1 : ID_BYTES));
+			else if (type != BIND_BYTES)
+				CHECK(len == (type == BIND_BOOL ? 1 : type == BIND_UUID ? ID_BYTES : 8));
 		} else
 			CHECK(number(a.ptr + 4) == 1);
 		if (i < most)
@@ -259,14 +268,29 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_GET_EXTERNAL:
 	case SQL_CUSTOMER_UPDATE:
 	case SQL_CUSTOMER_FIND:
+	case SQL_CUSTOMER_THERE:
+	case SQL_CUSTOMER_LOCK:
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
+	case SQL_CUSTOMER_FIND_AMONG:
+	case SQL_CUSTOMER_COUNT:
+		return 1;
 	case SQL_IDEMPOTENCY_LOOK:
 		fake.replay = next() & 1;
 		return 1;
 	case SQL_CUSTOMER_LIST:
 	case SQL_CUSTOMER_LIST_FILTERED:
 	case SQL_CUSTOMER_LIST_EXTERNAL:
+	case SQL_CUSTOMER_DUPLICATES_EMAIL:
+	case SQL_CUSTOMER_FIND_NEWEST:
+	case SQL_CUSTOMER_FIND_EMAIL:
+	case SQL_CUSTOMER_FIND_STATUS:
+	case SQL_CUSTOMER_FIND_PLAN:
+	case SQL_CUSTOMER_FIND_BY_CREATED:
+	case SQL_CUSTOMER_FIND_BY_CREATED_LAST:
+	case SQL_CUSTOMER_FIND_BY_UPDATED:
+	case SQL_CUSTOMER_FIND_BY_EMAIL:
+	case SQL_CUSTOMER_FIND_BY_NAME:
 	case SQL_API_KEY_LIST:
 		return choose_rows(1, number(b->value[2] + 4)); /* LIMIT $3 */
 	case SQL_CUSTOMER_CREATE:
@@ -514,7 +538,7 @@ customer_text(const struct row *r, int column)
 	    || column == COL_CUSTOMER_METADATA; /* NOT NULL in sql/migrate */
 
 	/* Rows of a create are those that were in its way. */
-	if (column == COL_CUSTOMER_EXTERNAL_ID && r->result->id == SQL_CUSTOMER_SETTLE)
+	if (column == COL_CUSTOMER_SETTLE_ASKED && r->result->id == SQL_CUSTOMER_SETTLE)
 		return fake.externals[r->n];
 	if (!given && next() & 1)
 		return STR_NONE;
@@ -531,6 +555,10 @@ key_text(int column)
 
 	if (column == COL_KEY_FIND_API_VERSION)
 		return choose(pins, COUNTOF(pins));
+	if (column == COL_KEY_FIND_PERMISSIONS)
+		return fake.permissions;
+	if (column == COL_KEY_FIND_ALLOWED_ADDRESSES)
+		return fake.addresses;
 	CHECK(column == COL_KEY_FIND_RATE_LIMIT);
 	rate = choose(rates, COUNTOF(rates));
 	fake.seen.rated |= rate.ptr != NULL;
@@ -572,8 +600,9 @@ row_text(const struct row *r, int column)
 	case SQL_IDEMPOTENCY_LOOK:
 		return record_text(column);
 	case SQL_API_KEY_LIST:
-		CHECK(column == COL_API_KEY_NAME || column == COL_API_KEY_PREFIX);
-		return any_text();
+		CHECK(column == COL_API_KEY_NAME || column == COL_API_KEY_PREFIX || column == COL_API_KEY_PERMISSIONS
+		    || column == COL_API_KEY_ALLOWED_ADDRESSES);
+		return column >= COL_API_KEY_PERMISSIONS ? any_json() : any_text();
 	default:
 		if (column >= COL_CUSTOMER__COUNT)
 			return STR_NONE; /* no subscription */
@@ -622,9 +651,12 @@ row_time(const struct row *r UNUSED, int column UNUSED)
 }
 
 bool
-row_is_null(const struct row *r UNUSED, int column UNUSED)
+row_is_null(const struct row *r, int column)
 {
-	return next() & 1;
+	bool get = r->result->id == SQL_CUSTOMER_GET || r->result->id == SQL_CUSTOMER_GET_EXTERNAL;
+
+	/* Nobody was merged. */
+	return (get && column == COL_CUSTOMER_GET_MERGED_INTO) || (next() & 1);
 }
 
 size_t

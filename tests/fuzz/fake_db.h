@@ -18,6 +18,9 @@
 /* Starts over. The answers are made in a. */
 void fake_db_begin(struct arena *a, struct str script);
 
+/* What the API key may do and from where, as its columns would say; absent: all, and from anywhere. */
+void fake_db_restrict(struct str permissions, struct str addresses);
+
 /* What has happened since. */
 struct fake_db_seen {
 	bool     odd;    /* the database was not healthy, or did not say what a healthy one says */

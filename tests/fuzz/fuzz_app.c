@@ -3,6 +3,7 @@
  *
  *	METHOD URI
  *	header: value        any of those in http/request.h, also repeated; x-api-key is a valid one unless it stands here
+ *	may: JSON            what the key may do; from: JSON, from where; address: where the client is
  *	db: bytes            how the database behaves (fake_db.h)
  *
  *	body
@@ -26,7 +27,7 @@ static struct {
 static void
 begin(void)
 {
-	static char docs[] = "https://docs.test";
+	static char docs[] = "https://docs.test", origins[] = "https://app.example";
 
 	log_nowhere();
 	arena_init(&fuzzed.arena);
@@ -34,6 +35,7 @@ begin(void)
 	fuzzed.buckets = buckets_new();
 	fuzzed.conf = (struct conf) {
 		.public_url = docs,
+		.cors_origins = origins,
 		.statement_timeout_ms = 1000,
 		.lock_timeout_ms = 1000,
 		.request_timeout_ms = 1000,
@@ -51,9 +53,9 @@ line(struct str *s)
 	return str_cut(s, '\n');
 }
 
-/* Fills the request; returns the script of the database. */
+/* Fills the request, and what its key is restricted to; returns the script of the database. */
 static struct str
-parse(struct str text, struct request *req)
+parse(struct str text, struct request *req, struct str *may, struct str *from)
 {
 	struct str first = line(&text), script = STR(""), l;
 
@@ -68,6 +70,12 @@ parse(struct str text, struct request *req)
 		for (enum header h = 0; h < HEADER__COUNT; h++)
 			if (str_eq_nocase(name, str_of(header_names[h])) && req->header_count[h]++ == 0)
 				req->header[h] = arena_str(req->arena, l);
+		if (str_is(name, "address"))
+			req->address = arena_str(req->arena, l);
+		if (str_is(name, "may"))
+			*may = arena_str(req->arena, l);
+		if (str_is(name, "from"))
+			*from = arena_str(req->arena, l);
 		if (str_is(name, "too-large"))
 			req->body_too_large = true;
 	}
@@ -120,7 +128,7 @@ judge(const struct request *req, const struct response *res, const struct facts 
 		CHECK(n && n->type == JTYPE_STRING && n->len > 2 && jread_member(&doc, error, str_of(texts[i])));
 	}
 	/* What is refused as malformed or for want of a key has not come near a tenant's rows. */
-	if (res->status == 400 || res->status == 401 || res->status == 405 || res->status == 413)
+	if (res->status == 400 || res->status == 401 || res->status == 403 || res->status == 405 || res->status == 413)
 		CHECK(seen.writes == 0 || seen.odd);
 	if (res->status == 401)
 		CHECK(seen.runs <= 1);
@@ -132,13 +140,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request      req = { .queue_us = -1 };
 	struct facts        facts;
 	struct fake_db_seen seen;
+	struct str          script, may = STR_NONE, from = STR_NONE;
 
 	if (!fuzzed.app)
 		begin();
 	arena_reset(&fuzzed.arena);
 	response_reset(&fuzzed.res);
 	req.arena = &fuzzed.arena;
-	fake_db_begin(&fuzzed.arena, parse((struct str) { size ? (const char *)data : "", size }, &req));
+	script = parse((struct str) { size ? (const char *)data : "", size }, &req, &may, &from);
+	fake_db_begin(&fuzzed.arena, script);
+	fake_db_restrict(may, from);
 	app_handle(fuzzed.app, db_share(app_db(fuzzed.app), req.arena), &req, &fuzzed.res, &facts);
 	seen = fake_db_end();
 	judge(&req, &fuzzed.res, &facts, seen);

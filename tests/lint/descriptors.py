@@ -105,7 +105,8 @@ class Resource:
         self.said_name = match and match.group(1)
         self.routes = [(row[0].removeprefix("METHOD_"), string(row[1]), row[2], row[3]) for row in Table(self, "routes", 5)]
         self.constraints = [(string(row[0]), row[1], string(row[2])) for row in Table(self, "constraints", 4)]
-        self.filters = [(string(row[0]), row[2], row[3]) for row in Table(self, "filters", 4)]
+        self.options = [(string(row[0]), row[2], row[3]) for row in Table(self, r"\w*options", 4)]
+        self.filters = [(string(row[0]), row[2], row[3]) for table in ("filters", "keyed") for row in Table(self, table, 4)]
         self.errors = errors_of(path for path in files if path.name == "errors.def")
         # What the folder shows, the resource first; a file has the tables of one.
         texts = [code(path.read_text()) for path in files if path.suffix == ".c"]
@@ -186,7 +187,7 @@ def resources():
 @functools.lru_cache(None)
 def others():
     """What has routes and is no folder of src/resource."""
-    return {"openapi": Resource("openapi", [Path("src/app/openapi.c")]), "errors": Resource("errors", [Path("src/app/errors.c")]),
+    return {**{name: Resource(name, [Path(f"src/app/{name}.c")]) for name in ("about", "openapi", "errors")},
             "site": Resource("site", [Path("src/site/site.c")]),
             "user": Resource("user", sorted(Path("src/user").glob("*.[ch]")) + [
                 Path("src/auth/account.h"), Path("src/auth/session.h"), Path("src/base/password.h")])}

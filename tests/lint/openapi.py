@@ -61,7 +61,11 @@ def has(version, since, until):
 
 
 def check_routes(resource, paths):
-    table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags, "ROUTE_SLASHES" in flags)
+    def permission(method, flags):
+        return None if "ROUTE_PUBLIC" in flags else "all" if "ROUTE_ALL" in flags else \
+            f"{resource.name}:{'read' if method == 'GET' or 'ROUTE_ASKS' in flags else 'write'}"
+
+    table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags, "ROUTE_SLASHES" in flags, permission(method, flags))
              for method, pattern, flags, since in resource.routes}
     described = {}
     for path in paths:
@@ -71,8 +75,9 @@ def check_routes(resource, paths):
                 names = [p.get("$ref", "") for p in operation.get("parameters", [])]
                 described[f"{method.upper()} {path}"] = (
                     operation.get("x-since", versions()[0]), "#/components/parameters/IdempotencyKey" in names,
-                    operation.get("security") == [], DOCUMENT["paths"][path].get("x-slashes", False))
-    same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key, slashes)", table, described)
+                    operation.get("security") == [], operation.get("x-slashes", DOCUMENT["paths"][path].get("x-slashes", False)),
+                    operation.get("x-permission"))
+    same(f"{resource.name}: route (since, takes an Idempotency-Key, needs no API key, slashes, permission)", table, described)
 
 
 # ---- numbers
@@ -104,9 +109,9 @@ def facts(schema, place):
     if "const" in schema:
         kind, values = {bool: "boolean", str: "string"}[type(schema["const"])], (schema["const"],)
     kinds |= {kind} if isinstance(kind, str) else set(kind)
-    for name in ("minLength", "minimum"):
+    for name in ("minLength", "minimum", "minItems"):
         least = schema.get(name, least)
-    for name in ("maxLength", "maximum"):
+    for name in ("maxLength", "maximum", "maxItems"):
         if name in schema:
             most = schema[name]
             numbers_known.add(f"{place}/{name}")
@@ -117,7 +122,7 @@ def facts(schema, place):
 
 # ---- fields that come in
 
-JSON_TYPE = {"OBJECT": "object", "METADATA": "object", "BOOL": "boolean", "INT": "integer", "COUNT": "integer"}
+JSON_TYPE = {"OBJECT": "object", "METADATA": "object", "STRINGS": "array", "BOOL": "boolean", "INT": "integer", "COUNT": "integer"}
 
 
 def check_parts(where, field, schema, place):
@@ -195,7 +200,7 @@ def at_version_schema(name, version):
 
 # ---- fields that go out
 
-SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "ID": "string", "INT": "integer",
+SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "TIME_IF_ANY": "string", "ID": "string", "INT": "integer",
             "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string", "PART": "object", "ROWS": "array", "EMPTY": "array",
             "BOOL_OR_NULL": "boolean", "INT_OR_NULL": "integer", "TRUE": "boolean", "FALSE": "boolean", "NULL": "null"}
 
@@ -218,10 +223,11 @@ def check_shows(resource, name, view):
         schema = at_version_schema(name, version)
         there = {row.name: row for row in shape.fields_out if row.views & bits and has(version, row.since, row.until)}
         same(f"{version}, member of {name}", set(there), set(schema["properties"]))
-        same(f"{version}, member of {name} that is always there:", set(there), set(schema["required"]))
+        always = {row.name for row in there.values() if row.show != "TIME_IF_ANY"}
+        same(f"{version}, member of {name} that is always there:", always, set(schema["required"]))
         for row in there.values():
             kinds, _, _, _, values = facts(schema["properties"].get(row.name, {}), f"/components/schemas/{name}/properties/{row.name}")
-            if kinds != {SHOWN_AS[row.show]} - {"null"}:
+            if kinds != {SHOWN_AS[row.show]} - {"null"} and (row.show, kinds) != ("JSON", {"array"}):
                 bad.append(f"{version}, {name}.{row.name}: shown as {SHOWN_AS[row.show]}, {kinds} in the document")
             if row.show == "OBJECT" and shape.object not in values:
                 bad.append(f"{version}, {name}.{row.name}: is {shape.object}, {values} in the document")
@@ -235,7 +241,8 @@ def check_shows(resource, name, view):
 
 
 def check_filters(resource, paths):
-    lists = [path for path in paths if any("#/components/parameters/Cursor" == p.get("$ref")
+    filtered = {f"/{pattern}" for _, pattern, flags, _ in resource.routes if "ROUTE_LIST" in flags}
+    lists = [path for path in paths if path in filtered and any("#/components/parameters/Cursor" == p.get("$ref")
                                            for p in DOCUMENT["paths"][path].get("get", {}).get("parameters", []))]
     if resource.filters and not lists:
         bad.append(f"{resource.name}: has filters, but no list in the document")
@@ -246,6 +253,19 @@ def check_filters(resource, paths):
                 names = {resolved(part, DOCUMENT)["name"] for part in operation["parameters"] if part.get("in", "query") == "query"}
                 same(f"{version}, filter of {path}", {name for name, since, until in resource.filters if has(version, since, until)},
                      names - {"limit", "cursor"})
+
+
+def check_options(resource):
+    taken = {pattern: method.lower() for method, pattern, flags, _ in resource.routes if "ROUTE_OPTIONS" in flags}
+    if bool(resource.options) != bool(taken):
+        bad.append(f"{resource.name}: has options and no route that takes them, or the other way")
+    for pattern, method in taken.items():
+        for version in versions():
+            operation = at_version(version)["paths"].get(f"/{pattern}", {}).get(method)
+            if operation:
+                names = {resolved(part, DOCUMENT)["name"] for part in operation.get("parameters", ())
+                         if resolved(part, DOCUMENT)["in"] == "query"}
+                same(f"{version}, options of {pattern}", {name for name, since, until in resource.options if has(version, since, until)}, names)
 
 
 # ---- limits
@@ -302,6 +322,7 @@ def check_resource(resource):
         return  # descriptors.py says so
     check_routes(resource, file["paths"])
     check_filters(resource, file["paths"])
+    check_options(resource)
     shown = 0
     for name, schema in file["components"].get("schemas", {}).items():
         if "x-takes" in schema:

@@ -107,7 +107,7 @@ def follow_readme(machine):
 # ---------------------------------------------------------------- what is printed
 
 # What differs from one time to the next; a document has examples. The same example stands for the same text throughout.
-VOLATILE = (r"\b(?:cus|org|req|key|cur|pln|sub|inv)_[0-9A-Za-z]{22}\b", r"\bck_(?:live|sandbox)_[0-9A-Za-z]+",
+VOLATILE = (r"\b(?:cus|org|req|key|cur|pln|sub|inv)_[0-9A-Za-z]{22}\b", r"\b[cr]k_(?:live|sandbox)_[0-9A-Za-z]+",
             r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", r"\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b")
 FIGURE = r"\d+(?:\.\d+)?"
 

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import subprocess
+import zlib
 
 import pytest
 
 from stack import ROOT, wait_until
 
-USAGE, DATA, UNKNOWN, UNAVAILABLE, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 74, 75, 78
+USAGE, DATA, UNKNOWN, UNAVAILABLE, OS, OUTPUT, DATABASE, CONFIG = 64, 65, 67, 69, 71, 74, 75, 78
 KEY_ID = "key_0OhYaHWYVtnTmWVC3jkfZN"
 
 
@@ -41,14 +42,14 @@ PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
     (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["key", "delete", "x"], 'key has no command "delete"; it has create, limit, list, revoke and rotate.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has count, create, get, list and update.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, erase, get, list, restore and update.'),
+    (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
     (["org"], "org needs a command: create, delete, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
     (["key", "create", "--org", "acme"], "--env is missing: clientele key create --org NAME --env live|sandbox [--name TEXT] "
-                                         "[--expires-days N] [--limit RATE] [--json]"),
+                                         "[--expires-days N] [--limit RATE] [--permissions LIST] [--allow LIST] [--json]"),
     (["key", "revoke", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
     (["key", "rotate", "nosuch"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
     (["key", "limit", "nosuch", "off"], '"nosuch" is not a key id (key_ and 22 characters); clientele key list shows them.'),
@@ -147,6 +148,8 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
         done = place.run(place.bin, *words, "--database-url=", "--database-owner-url=", check=False)  # so none gets any further
         if name in ("completion", "help", "version"):
             assert done.returncode == 0
+        elif name == "key check":
+            assert sentence(done, UNKNOWN) == "there is no API key in it."
         else:
             assert done.returncode == CONFIG and "No such file" in done.stderr or "must not be empty" in done.stderr, done
 
@@ -156,7 +159,7 @@ def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
     assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
     group = place.run(place.bin, "help", "key").stdout
     assert place.run(place.bin, "key", "-h").stdout == group
-    assert all(f"  key {name} " in group for name in ("create", "limit", "list", "revoke", "rotate"))
+    assert all(f"  key {name} " in group for name in ("check", "create", "limit", "list", "revoke", "rotate"))
 
 
 def test_version_needs_no_configuration(place):
@@ -262,7 +265,7 @@ def test_tenants_text_cannot_command_a_terminal(db):
         cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
     of_it = ["--org", "hos\x1btile", "--env", "live"]
     for arguments, lines in ((["key", "list"], 1), (["org", "list"], 1), (["customer", "count"], 1), (["customer", "list", *of_it], 1),
-                             (["customer", "get", HOSTILE, *of_it], 13), (["plan", "list", *of_it], 1)):
+                             (["customer", "get", HOSTILE, *of_it], 14), (["plan", "list", *of_it], 1)):
         table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
         rows = json.loads(text)
         assert len(rows) and len(table.splitlines()) == (len(rows) + 1 if lines == 1 else lines) and text.count("\n") == 1
@@ -291,7 +294,8 @@ def test_the_list_says_which_keys_work(db):
         cursor.execute("UPDATE api_key SET expires_at = now() - interval '1 s' WHERE id = %s::uuid", (uuid_of(expired),))
     assert {name: row["state"] for name, row in keys(db, "states").items()} == {active: "active", expired: "expired", revoked: "revoked"}
     table = owner(db, "key", "list", "--org", "states").stdout.splitlines()
-    assert table[0].split() == ["id", "organization", "environment", "prefix", "name", "state", "expires", "revoked", "lastUsed", "limit"]
+    assert table[0].split() == ["id", "organization", "environment", "prefix", "name", "state", "expires", "revoked", "lastUsed", "limit", "permissions",
+                                "allowedAddresses"]
 
 
 def uuid_of(text):
@@ -354,6 +358,7 @@ BILLING = [
     ("invoice_line", "invoice_id, position, description, quantity, unit_amount, amount", "gen_random_uuid(), 1, 'd', 1, 1, 1"),
     ("invoice_counter", "last", "1"),
     ("customer_credit", "customer_id, balance", "gen_random_uuid(), 1"),
+    ("customer_merge", "customer_id, into_id, merged_at, credit, subscriptions, others", "gen_random_uuid(), gen_random_uuid(), now(), 0, '{}', '{}'"),
     ("billing_failure", "subscription_id, due_at, tries, try_at", "gen_random_uuid(), now(), 1, now()"),
     ("test_clock_run", "id, started_at, target_at, estimated", "gen_random_uuid(), now(), now() + interval '1 day', 0"),
     ("test_clock_item", "run_id, position, subscription_id, what, due_at, done", "gen_random_uuid(), 1, gen_random_uuid(), 'renew', now(), true"),
@@ -369,6 +374,12 @@ def fill(db, org):
             cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) "
                            "SELECT %s, gen_random_uuid(), 'a@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(1, 3)", (environment,))
             cursor.execute("INSERT INTO event (environment_id, type, customer_id) VALUES (%s, 'x', gen_random_uuid())", (environment,))
+            cursor.execute("INSERT INTO invoice_party (environment_id, invoice_id, email, issued_at) "
+                           "VALUES (%s, gen_random_uuid(), 'a@b.co', now())", (environment,))
+            cursor.execute("INSERT INTO customer_merge (environment_id, customer_id, into_id, merged_at, credit, subscriptions, others) "
+                           "VALUES (%s, gen_random_uuid(), gen_random_uuid(), now(), 0, '{}', '{}')", (environment,))
+            cursor.execute("INSERT INTO import (environment_id, id, digest, lines, bytes, line) "
+                           "VALUES (%s, gen_random_uuid(), sha256('x'), 1, 1, 1)", (environment,))
             cursor.execute("INSERT INTO idempotency_key (environment_id, key, request_hash, maker, version, status, headers, answer, sealed) "
                            "VALUES (%s, 'k', '', gen_random_uuid(), 'x', 200, '', '', false)", (environment,))
             cursor.execute("WITH g AS (INSERT INTO plan_group (environment_id, id, name, is_public, created_at, updated_at) "
@@ -450,7 +461,7 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     old = make_key(db, "rotating", "--name", "billing", "--limit", "7/s", "--expires-days", "30")
     done = owner(db, "key", "rotate", old, "--overlap", "2h")
     text, new = done.stdout.strip(), re.search(r"its id is (key_\w+)\.", done.stderr).group(1)
-    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{40}", text) and f"{old} keeps working for 7200 s." in done.stderr
+    assert done.returncode == 0 and re.fullmatch(r"ck_live_\w{46}", text) and f"{old} keeps working for 7200 s." in done.stderr
     rows = keys(db, "rotating")
     assert (rows[new]["name"], rows[new]["limit"], rows[new]["state"]) == ("billing", "7/s burst 7", "active")
     assert rows[new]["prefix"] == text[:12]
@@ -458,9 +469,13 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     assert expires - created == 30 * 86400 * 1000
     _, expires, now = milliseconds(db, old)
     assert 7200 * 1000 - 60000 < expires - now <= 7200 * 1000
-    # An end is never put off, and without an overlap it is at once.
-    owner(db, "key", "rotate", old, "--overlap", "24h")
+    # Once: its successor is the one to rotate. An end is never put off, and without an overlap it is at once.
+    assert sentence(owner(db, "key", "rotate", old, "--overlap", "24h"), DATA) == f"{old} was rotated before; rotate its successor, {new}."
     assert milliseconds(db, old)[1] == expires
+    ending = make_key(db, "rotating", "--expires-days", "1")
+    expires = milliseconds(db, ending)[1]
+    owner(db, "key", "rotate", ending, "--overlap", "48h")
+    assert milliseconds(db, ending)[1] == expires
     assert owner(db, "key", "rotate", new, "--overlap", "0").returncode == 0
     assert keys(db, "rotating")[new]["state"] == "expired"
     # What has ended has no successor.
@@ -468,6 +483,85 @@ def test_a_key_is_followed_by_another_with_an_overlap(db):
     endless = make_key(db, "rotating")
     made = json.loads(owner(db, "key", "rotate", endless, "--json").stdout)[0]["id"]
     assert milliseconds(db, made)[1] is None
+
+
+# ---------------------------------------------------------------- keys that may do less
+
+
+def test_an_operator_makes_a_restricted_key(db):
+    owner(db, "org", "create", "narrow")
+    made = owner(db, "key", "create", "--org", "narrow", "--env", "sandbox", "--permissions", "plan:read, customer:read,customer:write",
+                 "--allow", "203.0.113.0/24, 2001:DB8::/32,192.0.2.7", "--expires-days", "9")
+    assert re.fullmatch(r"rk_sandbox_\w{46}\n", made.stdout)
+    nothing = make_key(db, "narrow", "--permissions", "none")
+    everything = make_key(db, "narrow")
+    rows = keys(db, "narrow")
+    (narrow,) = [row for row in rows.values() if row["environment"] == "sandbox"]
+    assert (narrow["permissions"], narrow["allowedAddresses"]) == ({"customer": ["read", "write"], "plan": ["read"]},
+                                                                   ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7/32"])
+    assert (rows[nothing]["permissions"], rows[nothing]["allowedAddresses"], rows[nothing]["prefix"][:8]) == ({}, None, "rk_live_")
+    assert (rows[everything]["permissions"], rows[everything]["prefix"][:8]) == (None, "ck_live_")
+    # A successor has the same, and is no more than that.
+    successor = json.loads(owner(db, "key", "rotate", narrow["id"], "--json").stdout)[0]
+    assert successor["key"].startswith("rk_sandbox_")
+    after = keys(db, "narrow")[successor["id"]]
+    assert {name: after[name] for name in ("permissions", "allowedAddresses", "name")} == {name: narrow[name] for name in ("permissions", "allowedAddresses", "name")}
+
+
+@pytest.mark.parametrize("option, value, said", [
+    ("--permissions", "customers:read", 'not "customers:read"; there are customer, api_key, '), ("--permissions", "", 'not ""; there are'),
+    ("--permissions", "customer", 'not "customer"; there are'), ("--permissions", "customer:read,plan:delete", 'not "plan:delete"; there are'),
+    ("--permissions", "plan:read,customer:write", 'not "customer"; there are'), ("--permissions", "all", 'not "all"; there are'),
+    ("--allow", "", 'such as 203.0.113.0/24, not "".'), ("--allow", "example.com", 'such as 203.0.113.0/24, not "example.com".'),
+    ("--allow", "203.0.113.7/24", '--allow must have no bits behind its length: the network is 203.0.113.0/24, not "203.0.113.7/24".'),
+    ("--allow", ",".join(["::1"] * 17), "--allow must have at most 16 addresses and networks")])
+def test_a_restriction_that_cannot_be_read_makes_no_key(db, option, value, said):
+    done = owner(db, "key", "create", "--org", "nosuch", "--env", "live", option, value)
+    assert said in sentence(done, USAGE)
+
+
+# ---------------------------------------------------------------- keys that got out
+
+# The form and the checksum are what doc/operations.md tells scanners; computed here without the program.
+FORM = re.compile(r"\b[cr]k_(live|sandbox)_[0-9A-Za-z]{46}\b")
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_real(key):
+    number, text = zlib.crc32(key[:-6].encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        text = DIGITS[digit] + text
+    return bool(FORM.fullmatch(key)) and key[-6:] == text
+
+
+def test_a_scanner_tells_a_key_from_a_random_text(db, place, tmp_path):
+    owner(db, "org", "create", "leaking")
+    keys = [owner(db, "key", "create", "--org", "leaking", "--env", env).stdout.strip() for env in ("live", "sandbox")]
+    assert all(map(is_real, keys))
+    wrong = keys[0][:-1] + ("0" if keys[0][-1] != "0" else "1")
+    old = "ck_live_" + "a" * 40
+    assert not is_real(wrong)
+    text = f'\xff\x00 COMMET_API_KEY="{keys[0]}"\n\n// {wrong}\n{old},{keys[1]}\n{keys[0]}0 x{keys[0]} {keys[0]}_ ck_live_{"z" * 100000}'
+
+    def check(*arguments, text):
+        return subprocess.run([place.bin, "key", "check", *arguments], input=text.encode("latin-1"), capture_output=True, check=False)
+
+    done = check("-", "--json", text=text)
+    assert done.returncode == 0 and json.loads(done.stdout) == [
+        {"line": 1, "prefix": keys[0][:12], "verdict": "key"}, {"line": 3, "prefix": keys[0][:12], "verdict": "wrong checksum"},
+        {"line": 4, "prefix": old[:12], "verdict": "without checksum"}, {"line": 4, "prefix": keys[1][:15], "verdict": "key"}]
+    assert not any(key[16:].encode() in done.stdout + done.stderr for key in keys)
+    # No key at all, and none that can be one.
+    for nothing in ("", "ck_live_\n", wrong):
+        done = check("-", text=nothing)
+        assert (done.returncode, done.stderr) == (UNKNOWN, b"clientele: there is no API key in it.\n")
+    path = tmp_path / "file"
+    path.write_text(keys[1])
+    path.chmod(0o644)
+    assert check(path, text="").stdout.split() == [b"line", b"prefix", b"verdict", b"1", keys[1][:15].encode(), b"key"]
+    assert sentence(place.run(place.bin, "key", "check", "/nonexistent", check=False), UNKNOWN) == "/nonexistent: No such file or directory"
+    assert sentence(place.run(place.bin, "key", "check", "/", check=False), OS) == "/: Is a directory"
 
 
 # ---------------------------------------------------------------- customers
@@ -500,7 +594,7 @@ def test_an_operator_sees_customers(db, place):
     found = json.loads(owner(db, "customer", "get", "own 1", "--json").stdout)
     assert [(row["environment"], row["externalId"], row["metadata"]) for row in found] == [("live", "own 1", {"a": 1}), ("sandbox", "own 1", {"a": 1})]
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
-    assert len(one.splitlines()) == 13 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
+    assert len(one.splitlines()) == 14 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
 
 
@@ -552,6 +646,45 @@ def test_an_operator_writes_customers_as_the_api_does(db):
     shown = {row["id"]: row for row in json.loads(owner(db, "customer", "list", *of_it, "--json").stdout)}
     assert rows == "id,externalId,email,fullName,createdAt\n" + "".join(
         f'{id},,b{n}@b.co,"{n}, ""x""",{shown[id]["createdAt"]}\n' for n, id in ((2, others[2]), (1, others[1])))
+
+
+def test_an_operator_archives_restores_and_erases_customers_as_the_api_does(db):
+    owner(db, "org", "create", "leaving customers")
+    of_it = ["--org", "leaving customers", "--env", "live"]
+    own = "a/1 \u00e9?"
+
+    def done(verb, id, *options, **more):
+        return owner(db, "customer", verb, *of_it, "--json", *options, "--", id, **more)
+
+    def one(*words, **more):
+        (row,) = json.loads(done(*words, **more).stdout)
+        return row
+
+    (ada,) = json.loads(owner(db, "customer", "create", *of_it, "--json", "email=ada@b.co", f"externalId={own}").stdout)
+    listed = ["customer", "list", *of_it, "--json"]
+    archived = one("archive", own)
+    assert archived["id"] == ada["id"] and archived["archivedAt"] and json.loads(owner(db, *listed).stdout) == []
+    assert one("archive", ada["id"]) == archived
+    assert one("restore", own) == {**archived, "archivedAt": None}
+    assert [row["id"] for row in json.loads(owner(db, *listed).stdout)] == [ada["id"]]
+
+    asks = f'clientele: to erase this customer for good, type "{own}" once more.\n'
+    for typed in ("", "\n", "y\n", own[:-1] + "\n", own + "x\n", f"{own}\u0020\n", ada["id"] + "\n"):
+        refused = done("erase", own, input=typed)
+        assert (refused.returncode, refused.stdout) == (DATA, "")
+        assert refused.stderr == asks + f'clientele: "{own}" was not typed, and nothing was erased; --yes erases it without asking.\n'
+    assert [row["id"] for row in json.loads(owner(db, *listed).stdout)] == [ada["id"]]
+    erased = done("erase", own, input=own + "\n")
+    assert (erased.returncode, erased.stderr, json.loads(erased.stdout)) == (0, asks, [{"id": ada["id"], "deleted": True}])
+    (other,) = json.loads(owner(db, "customer", "create", *of_it, "--json", "email=b@b.co").stdout)
+    assert one("erase", other["id"], "--yes") == {"id": other["id"], "deleted": True}
+    assert json.loads(owner(db, *listed, "archived=all").stdout) == []
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT type FROM event WHERE environment_id = ANY (%s::uuid[]) ORDER BY 1", (environments_of(db, "leaving customers"),))
+        assert [row[0] for row in cursor.fetchall()].count("customer.erased") == 2
+    for verb, *options in (["archive"], ["restore"], ["erase", "--yes"]):
+        assert sentence(done(verb, own, *options), UNKNOWN) == "There is no customer with this id."
+    assert sentence(owner(db, "customer", "erase", "x", "--org", "nosuch", "--env", "live"), UNKNOWN)
 
 
 def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):

@@ -25,9 +25,15 @@ def behind(new_database):
     with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
         for kind in ("TABLE", "FUNCTION"):
             cursor.execute(f"DROP {kind} IF EXISTS " + ", ".join(re.findall(rf"(?m)^CREATE {kind} (\w+)", later)) + " CASCADE")
-        cursor.execute("ALTER TABLE event DROP COLUMN subscription_id, DROP COLUMN invoice_id, DROP COLUMN data")
-        cursor.execute("ALTER TABLE api_key DROP COLUMN rate_limit, DROP COLUMN limit_of; DROP INDEX api_key_not_revoked, api_key_live, "
-                       "customer_email; DELETE FROM schema_migration WHERE version > 1")
+        for index in re.findall(r"(?m)^CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?(\w+)", later):
+            cursor.execute(f"DROP INDEX IF EXISTS {index}")
+        for policy, table in re.findall(r"(?m)^CREATE POLICY (\w+) ON (\w+)", later):
+            if policy != "environment":
+                cursor.execute(f"DO $$ BEGIN DROP POLICY IF EXISTS {policy} ON {table}; EXCEPTION WHEN undefined_table THEN NULL; END $$")
+        for table, changes in re.findall(r"(?ms)^ALTER TABLE (\w+)(.*?);$", later):
+            for column in re.findall(r"ADD COLUMN (\w+)", changes):
+                cursor.execute(f"ALTER TABLE IF EXISTS {table} DROP COLUMN IF EXISTS {column} CASCADE")
+        cursor.execute("DROP EXTENSION pg_trgm, btree_gin CASCADE; DELETE FROM schema_migration WHERE version > 1")
     return database
 
 

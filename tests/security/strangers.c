@@ -475,10 +475,11 @@ call_subscription(enum tenant_name who, struct draft *d)
 {
 	static const char *const verbs[] = { "", "", "/cancel", "/uncancel", "/change-plan", "/change-plan", "/preview-change" };
 	unsigned                 which = below(3), verb = below(COUNTOF(verbs));
-	const char              *plan = pick(&sides[below(3) ? who : another(who)].plans);
+	bool                     theirs = below(3) == 0;
+	const char              *plan = pick(&sides[theirs ? another(who) : who].plans);
 
 	d->method = verb < 2 ? "GET" : "POST";
-	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT | BAD;
+	d->expected = which == 0 || (verb > 3 && theirs) ? MISSING : OK | MISSING | CONFLICT | BAD;
 	uri(d, "/subscriptions/%s%s", pick(&sides[which == 0 ? another(who) : who].subscriptions), verbs[verb]);
 	if (verb == 2)
 		snprintf(d->body, sizeof(d->body), "{\"reason\":\"%s\",\"immediate\":%s}", markers[who], below(2) ? "true" : "false");
@@ -593,7 +594,7 @@ static const struct kind {
 	{ "plan group list", 3, call_group_list },
 	{ "subscribe", 14, call_subscribe },
 	{ "subscription", 10, call_subscription },
-	{ "active subscription", 6, call_active },
+	{ "active subscription", 16, call_active },
 	{ "subscription list", 8, call_subscription_list },
 	{ "invoice", 8, call_invoice },
 	{ "invoice list", 10, call_invoice_list },

@@ -14,8 +14,16 @@ GRANTS = {
     "organization": {"SELECT"},
     "environment": {"SELECT"},
     "schema_migration": {"SELECT"},
-    "event": {"INSERT"},
-    "idempotency_key": {"SELECT", "INSERT", "DELETE"},
+    "event": {"INSERT"} | {f"SELECT.{name}" for name in (
+        "environment_id", "id", "type", "customer_id", "created_at", "subscription_id", "invoice_id", "data", "state", "source",
+        "seal")} | {f"UPDATE.{name}" for name in ("data", "state", "salt")},
+    "idempotency_key": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
+        "key", "request_hash", "status", "headers", "answer", "sealed")},
+    # Of no resource that is made: what was printed on invoices of customers who were erased.
+    "invoice_party": {"SELECT", "INSERT", "DELETE"},
+    # Of no resource that is made: what a merge did, and how far an import has got, which the owner writes.
+    "customer_merge": {"SELECT", "INSERT", "DELETE"},
+    "import": {"SELECT", "INSERT"},
     # Of no resource that is made: deadlines that failed.
     "billing_failure": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("due_at", "tries", "try_at")},
     # Of no resource that is made: what a test clock has done.
@@ -68,9 +76,11 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
 
 def test_other_policies_are_the_known_ones(ask):
     assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' AND NOT polrelid::regclass::text = ANY (%s) ORDER BY 1, 2", list(USERS)) == [
-        ("api_key", "holder", "r"), ("billing_failure", "clerk_sees", "r"), *[(table, "sandbox", "d") for table in SANDBOX[:1]],
+        ("api_key", "holder", "r"), ("billing_failure", "clerk_sees", "r"), ("customer", "noted", "d"), ("customer", "search", "r"),
+        *[(table, "sandbox", "d") for table in SANDBOX[:1]], ("event", "noted", "w"),
         ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
-        *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
+        ("idempotency_key", "noted", "w"), *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
+        ("invoice_party", "housekeeping_deletes", "d"), ("invoice_party", "housekeeping_sees", "r"),
         ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r"), ("subscription", "sandbox", "d"),
         ("test_clock_run", "clerk_locks", "w"), ("test_clock_run", "clerk_sees", "r")]
 
@@ -179,16 +189,50 @@ def test_the_serving_role_has_exactly_the_grants_that_it_needs(ask):
     assert held == GRANTS
 
 
-def test_no_function_runs_with_its_owners_rights(ask):
-    assert ask("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef") == []
+def test_one_function_runs_with_its_owners_rights(ask):
+    """It pins what it is looked up in, takes no environment from its caller, and only the serving role may call it."""
+    assert ask("""SELECT proname, pg_get_function_identity_arguments(oid), proowner::regrole::text, proconfig,
+                         ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) ORDER BY 1)
+                    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef""") == [
+        ("customer_search", "words text[], keys text[], vals text[], most bigint", "clientele_owner",
+         ["search_path=pg_catalog, pg_temp", "enable_seqscan=off", "enable_indexscan=off", "plan_cache_mode=force_generic_plan"],
+         ["clientele_owner", SERVE])]
+
+
+def test_the_policy_of_the_search_is_the_owners_alone(ask):
+    assert ask("SELECT roles, cmd, qual FROM pg_policies WHERE policyname = 'search'") == [
+        (["clientele_owner"], "SELECT", "app_searches()")]
+
+
+def test_the_owner_sees_one_environment_whatever_was_searched_before(cluster):
+    """The function shows its owner all rows while it runs, and no longer."""
+    for role in ("clientele_owner", SERVE):
+        with contextlib.closing(cluster.connect("catalogue", role)) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            for number in (1, 2):
+                cursor.execute("SELECT set_config('app.environment', md5('searched' || %s)::uuid::text, true)", (number,))
+                cursor.execute("""INSERT INTO customer (environment_id, id, email, full_name, timezone, metadata, is_active, created_at, updated_at)
+                                  VALUES (app_environment(), gen_random_uuid(), 'searched@example.com', 'Searched', 'UTC', '{"a": "b"}', true,
+                                          now(), now())""")
+            for environment in ("md5('searched1')", "md5('searched2')", "md5('searched3')"):
+                cursor.execute(f"SELECT set_config('app.environment', {environment}::uuid::text, true)")
+                expected = 0 if "3" in environment else 1
+                for words, keys, values in (("{%searched%}", None, None), (None, "{a}", "{b}"), ("{%searched%}", "{a}", "{b}")):
+                    cursor.execute("SELECT count(*) FROM customer_search(%s, %s, %s, 10)", (words, keys, values))
+                    assert cursor.fetchone() == (expected,), (role, environment, words, keys)
+                cursor.execute("SELECT count(*) FROM customer WHERE full_name = 'Searched'")
+                assert cursor.fetchone() == (expected,), (role, environment)
+            cursor.execute("SELECT set_config('app.environment', '', true)")
+            cursor.execute("SELECT count(*) FROM customer_search('{%searched%}', NULL, NULL, 10)")
+            assert cursor.fetchone() == (0,), role
 
 
 @pytest.mark.parametrize("statement", [
     "CREATE TABLE t ()", "CREATE TEMPORARY TABLE t ()", "CREATE SCHEMA s", "CREATE ROLE r", "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1",
     "ALTER TABLE customer DISABLE ROW LEVEL SECURITY", "ALTER TABLE customer NO FORCE ROW LEVEL SECURITY",
-    "DROP POLICY environment ON customer", "CREATE POLICY p ON customer USING (true)", "TRUNCATE customer", "DELETE FROM customer",
-    "SELECT * FROM event", "UPDATE customer SET environment_id = environment_id", "UPDATE api_key SET hash = hash",
-    "UPDATE api_key SET environment_id = environment_id", "UPDATE idempotency_key SET key = key", "UPDATE organization SET name = name",
+    "DROP POLICY environment ON customer", "CREATE POLICY p ON customer USING (true)", "TRUNCATE customer",
+    "DELETE FROM event", "UPDATE customer SET environment_id = environment_id", "UPDATE api_key SET hash = hash",
+    "UPDATE api_key SET environment_id = environment_id", "UPDATE idempotency_key SET about = about", "UPDATE organization SET name = name",
     "INSERT INTO environment SELECT", "DELETE FROM api_key", "SET ROLE clientele_owner", "SET SESSION AUTHORIZATION clientele_owner",
     "ALTER ROLE clientele_serve BYPASSRLS", "COPY customer TO PROGRAM 'cat'", "COPY customer FROM '/etc/passwd'",
     "GRANT SELECT ON customer TO PUBLIC",

@@ -160,7 +160,7 @@ struct fields {
 	char      external_id[DATABASE_TEXT], email[DATABASE_TEXT], name[DATABASE_TEXT];
 	bool      has_external_id, active;
 	char     *metadata;
-	int64_t   created_ms, updated_ms;
+	int64_t   created_ms, updated_ms, revision;
 };
 
 static struct customer_row {
@@ -577,16 +577,17 @@ who_takes(const struct backend *b, int tenant, struct str external)
 }
 
 static void
-add_customer(PGresult *r, const struct fields *f, const bool *ended)
+add_customer(PGresult *r, const struct fields *f, struct cell last)
 {
-	char        created[8], updated[8];
+	char        created[8], updated[8], revision[8];
 	struct cell cells[] = {
 		cell_id(&f->id), cell_text(f->has_external_id ? f->external_id : NULL),
 		cell_text(f->email), cell_text(f->name[0] ? f->name : NULL), { NULL, 0 }, { NULL, 0 },
 		cell_text("UTC"), cell_text(f->metadata ? f->metadata : "{}"), cell_bool(f->active),
 		cell_i64(created, (f->created_ms - POSTGRES_EPOCH_MS) * 1000),
-		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000),
-		ended ? cell_bool(*ended) : (struct cell) { NULL, 0 },
+		cell_i64(updated, (f->updated_ms - POSTGRES_EPOCH_MS) * 1000), { NULL, 0 },
+		cell_i64(revision, f->revision),
+		last, { NULL, 0 },
 	};
 
 	add_row(r, COUNTOF(cells), cells);
@@ -615,6 +616,7 @@ fill(struct fields *f, const struct cell v[10], int64_t ms)
 	f->metadata = strndup(v[8].at, (size_t)v[8].len);
 	f->active = v[9].at[0];
 	f->created_ms = f->updated_ms = ms;
+	f->revision = 1;
 }
 
 /* As ON CONFLICT DO NOTHING does. */
@@ -747,7 +749,7 @@ run_settle(struct run *r)
 		for (size_t k = 0; c && k < n; k++)
 			meant |= memcmp(seen(r->b, c)->id.b, ids[k].at, ID_BYTES) == 0;
 		if (c && (!meant || r->b->made == 0))
-			add_customer(r->result, seen(r->b, c), NULL);
+			add_customer(r->result, seen(r->b, c), externals[i]);
 	}
 	return DONE;
 }
@@ -757,6 +759,7 @@ run_update(struct run *r)
 {
 	int                  tenant = tenant_of(r->m);
 	struct customer_row *c = find_id(r->b, tenant, r->m->value[1].at);
+	const bool           met = true;
 	int64_t              given;
 	struct fields       *f;
 
@@ -765,7 +768,7 @@ run_update(struct run *r)
 	if (!c || r->b->replay)
 		return DONE;
 	if (r->m->id == SQL_CUSTOMER_FIND) {
-		add_customer(r->result, seen(r->b, c), NULL);
+		add_customer(r->result, seen(r->b, c), (struct cell) { NULL, 0 });
 		return DONE;
 	}
 	if (c->owner && c->owner != r->b) {
@@ -797,7 +800,8 @@ run_update(struct run *r)
 	if (given & 4)
 		put_text(f->name, text_of(r->m, 6));
 	f->updated_ms = number_at(r->m, 12) / 1000 + POSTGRES_EPOCH_MS;
-	add_customer(r->result, f, NULL);
+	f->revision++;
+	add_customer(r->result, f, cell_bool(met));
 	return DONE;
 }
 
@@ -827,7 +831,7 @@ run_list(struct run *r)
 	}
 	qsort(rows, n, sizeof(rows[0]), newest_first);
 	for (size_t i = 0; i < n && i < most; i++)
-		add_customer(r->result, rows[i], NULL);
+		add_customer(r->result, rows[i], (struct cell) { NULL, 0 });
 	return DONE;
 }
 
@@ -891,7 +895,7 @@ run_key_find(struct run *r)
 {
 	for (int i = 0; i < TENANTS; i++) {
 		unsigned char hash[SHA256_BYTES];
-		struct cell   row[9];
+		struct cell   row[11];
 
 		hash_sha256(str_of(tenants[i].api_key), hash);
 		if (r->m->value[0].len != SHA256_BYTES || memcmp(hash, r->m->value[0].at, SHA256_BYTES) != 0)
@@ -904,8 +908,8 @@ run_key_find(struct run *r)
 		row[5] = cell_bool(key_used_us[i] == 0 || world.now_us - key_used_us[i] > 60 * SECOND);
 		row[6] = (struct cell) { NULL, 0 };
 		row[7] = cell_id(&tenants[i].key);
-		row[8] = (struct cell) { NULL, 0 };
-		add_row(r->result, 9, row);
+		row[8] = row[9] = row[10] = (struct cell) { NULL, 0 };
+		add_row(r->result, 11, row);
 	}
 	return DONE;
 }
@@ -971,7 +975,7 @@ run_get(struct run *r)
 	if (r->m->id == SQL_CUSTOMER_TAKEN && (r->b->replay || r->b->expected))
 		return DONE;
 	if (c)
-		add_customer(r->result, seen(r->b, c), NULL);
+		add_customer(r->result, seen(r->b, c), (struct cell) { NULL, 0 });
 	return DONE;
 }
 
@@ -1000,6 +1004,7 @@ static const struct statement {
 	[SQL_ROLE_CHECK] = { run_role_check, ROWS, 100, 2000 },
 	[SQL_SCHEMA_VERSION] = { run_schema, ROWS, 30, 100 },
 	[SQL_ENVIRONMENT_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
+	[SQL_ENVIRONMENT_ENTER_AS] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_ENVIRONMENT_ENTER_ALONE] = { run_enter, ROWS | WAITS | ENTERS, 5, 20 },
 	[SQL_GROUP_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_GROUP_LOCK] = { run_group_lock, ROWS | WAITS, 5, 20 },
@@ -1554,7 +1559,7 @@ PQsendQueryParams(PGconn *c, const char *text UNUSED, int n UNUSED, const Oid *t
 static bool
 cannot_send(const PGconn *c)
 {
-	return c->status != CONNECTION_OK || fault(1);
+	return c->status != CONNECTION_OK || fault(20);
 }
 
 int

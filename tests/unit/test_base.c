@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/sort.h"
 #include "base/name.h"
+#include "base/network.h"
 #include "base/pidfile.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -598,6 +599,85 @@ hash_parts_are_told_apart(void **state UNUSED)
 }
 
 static void
+crc_is_that_of_zlib(void **state UNUSED)
+{
+	assert_int_equal(hash_crc32(STR("")), 0);
+	assert_int_equal(hash_crc32(STR("123456789")), 0xCBF43926);
+}
+
+static void
+numbers_have_the_digits_of_ids(void **state UNUSED)
+{
+	static const struct {
+		uint64_t    n;
+		const char *text;
+	} cases[] = { { 0, "000000" }, { 61, "00000z" }, { 62, "000010" }, { 0xFFFFFFFF, "4gfFC3" }, { UINT64_MAX, "16AHYF" } };
+	char text[6];
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		id_number_text(cases[i].n, sizeof(text), text);
+		assert_memory_equal(text, cases[i].text, sizeof(text));
+	}
+}
+
+static void
+networks_are_compared_and_shown(void **state UNUSED)
+{
+	static const struct {
+		const char *text, *shown; /* NULL: it is none */
+		bool        rest;
+	} cases[] = {
+		{ "203.0.113.0/24", "203.0.113.0/24", false },
+		{ "203.0.113.7/24", "203.0.113.0/24", true },
+		{ "203.0.113.7", "203.0.113.7/32", false },
+		{ "0.0.0.0/0", "0.0.0.0/0", false },
+		{ "128.0.0.0/1", "128.0.0.0/1", false },
+		{ "128.0.0.0/0", "0.0.0.0/0", true },
+		{ "::ffff:192.0.2.1", "192.0.2.1/32", false },
+		{ "::ffff:0:0/95", "::fffe:0:0/95", true },
+		{ "2001:DB8::/32", "2001:db8::/32", false },
+		{ "2001:db8::1/127", "2001:db8::/127", true },
+		{ "::/0", "::/0", false },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", false },
+		{ "", NULL, false },
+		{ "/", NULL, false },
+		{ "1.2.3.4/33", NULL, false },
+		{ "::/129", NULL, false },
+		{ "1.2.3.4/x", NULL, false },
+		{ "1.2.3", NULL, false },
+	};
+	static const struct {
+		const char *inner, *outer;
+		bool        within;
+	} pairs[] = {
+		{ "10.1.0.0/16", "10.0.0.0/8", true },
+		{ "10.0.0.0/8", "10.0.0.0/8", true },
+		{ "10.0.0.0/8", "10.1.0.0/16", false },
+		{ "11.0.0.0/16", "10.0.0.0/8", false },
+		{ "10.0.0.0/8", "::/0", true },
+		{ "::/0", "0.0.0.0/0", false },
+		{ "2001:db8::1", "2001:db8::/32", true },
+	};
+	unsigned char  address[NETWORK_ADDRESS_BYTES];
+	char           text[NETWORK_TEXT_BYTES];
+	struct network a, b;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		assert_int_equal(network_parse(str_of(cases[i].text), &a), cases[i].shown != NULL);
+		if (!cases[i].shown)
+			continue;
+		assert_string_equal(network_text(&a, text).ptr, cases[i].shown);
+		assert_int_equal(network_has_rest(&a), cases[i].rest);
+	}
+	for (size_t i = 0; i < COUNTOF(pairs); i++) {
+		assert_true(network_parse(str_of(pairs[i].inner), &a) && network_parse(str_of(pairs[i].outer), &b));
+		assert_int_equal(network_within(&a, &b), pairs[i].within);
+	}
+	assert_false(network_address(STR_NONE, address) || network_address(STR("1.2.3.4/8"), address));
+	assert_true(network_address(STR("::1"), address) && address[15] == 1);
+}
+
+static void
 random_text_uses_the_whole_alphabet(void **state UNUSED)
 {
 	char text[48];
@@ -685,6 +765,9 @@ main(void)
 		cmocka_unit_test(ids_have_one_spelling),
 		cmocka_unit_test(a_pidfile_is_not_taken_from_a_living_process),
 		cmocka_unit_test(hash_parts_are_told_apart),
+		cmocka_unit_test(crc_is_that_of_zlib),
+		cmocka_unit_test(numbers_have_the_digits_of_ids),
+		cmocka_unit_test(networks_are_compared_and_shown),
 		cmocka_unit_test(random_text_uses_the_whole_alphabet),
 		cmocka_unit_test(errors_have_a_code_of_their_own),
 		cmocka_unit_test(sort_is_stable_for_any_number_of_elements),

@@ -1,4 +1,5 @@
 /* http/: paths and queries, versions, responses, traces. */
+#include "http/etag.h"
 #include "http/prefer.h"
 #include "http/query.h"
 #include "http/request.h"
@@ -405,6 +406,76 @@ preferences_are_read_as_rfc_7240_has_them(void **state UNUSED)
 	assert_int_equal(prefer_parse(STR_NONE), 0);
 }
 
+static void
+entity_tags_are_read_as_rfc_9110_has_them(void **state UNUSED)
+{
+	static const struct {
+		const char     *header;
+		enum etags_kind kind;
+		size_t          count;
+		const char     *last;
+	} cases[] = {
+		{ NULL, ETAGS_NONE, 0, NULL },
+		{ "*", ETAGS_ANY, 0, NULL },
+		{ " * ", ETAGS_ANY, 0, NULL },
+		{ "\"a\"", ETAGS_LIST, 1, "a" },
+		{ "W/\"a\"", ETAGS_LIST, 1, "a" },
+		{ "\"\"", ETAGS_LIST, 1, "" },
+		{ "\"a\",\"b,c\"", ETAGS_LIST, 2, "b,c" },
+		{ " , \"a\" ,\t, W/\"b\" , ", ETAGS_LIST, 2, "b" },
+		{ "\"\x80\xFF!\"", ETAGS_LIST, 1, "\x80\xFF!" },
+		{ "\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\",\"12\",\"13\",\"14\",\"15\",\"16\"", ETAGS_LIST, 16, "16" },
+		{ "\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\",\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"", ETAGS_WRONG, 0, NULL },
+		{ "", ETAGS_WRONG, 0, NULL },
+		{ ",", ETAGS_WRONG, 0, NULL },
+		{ "a", ETAGS_WRONG, 0, NULL },
+		{ "\"", ETAGS_WRONG, 0, NULL },
+		{ "\"a", ETAGS_WRONG, 0, NULL },
+		{ "\"a\" \"b\"", ETAGS_WRONG, 0, NULL },
+		{ "\"a\"b", ETAGS_WRONG, 0, NULL },
+		{ "\"a b\"", ETAGS_WRONG, 0, NULL },
+		{ "\"a\x7F\"", ETAGS_WRONG, 0, NULL },
+		{ "w/\"a\"", ETAGS_WRONG, 0, NULL },
+		{ "W/", ETAGS_WRONG, 0, NULL },
+		{ "\"a\", *", ETAGS_WRONG, 0, NULL },
+	};
+	struct etags e;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		etags_parse(str_of(cases[i].header), &e);
+		if (e.kind != cases[i].kind)
+			fail_msg("%s", cases[i].header);
+		if (e.kind == ETAGS_LIST) {
+			assert_int_equal(e.count, cases[i].count);
+			assert_true(str_is(e.tag[e.count - 1], cases[i].last));
+		}
+	}
+}
+
+static void
+an_entity_tag_is_known_whatever_a_compressing_server_added(void **state UNUSED)
+{
+	static const struct {
+		const char *header;
+		bool        known;
+	} cases[] = {
+		{ "*", true },
+		{ "\"a.1.b\"", true },
+		{ "\"x\", W/\"a.1.b\"", true },
+		{ "\"a.1.b-gzip\"", true },
+		{ "\"a.1.b.c\"", false },
+		{ "\"a.1\"", false },
+		{ "\"a.1.c\"", false },
+	};
+	struct etags e;
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		etags_parse(str_of(cases[i].header), &e);
+		if (etags_have(&e, STR("\"a.1.b\"")) != cases[i].known)
+			fail_msg("%s", cases[i].header);
+	}
+}
+
 int
 main(void)
 {
@@ -424,6 +495,8 @@ main(void)
 		cmocka_unit_test(traces_go_on_with_a_span_of_their_own),
 		cmocka_unit_test(waiting_is_told_by_the_front_server),
 		cmocka_unit_test(preferences_are_read_as_rfc_7240_has_them),
+		cmocka_unit_test(entity_tags_are_read_as_rfc_9110_has_them),
+		cmocka_unit_test(an_entity_tag_is_known_whatever_a_compressing_server_added),
 	};
 	int failed;
 

@@ -2,7 +2,9 @@
 #include "resource/customer/batch.h"
 #include "base/sort.h"
 #include "call/body.h"
+#include "call/idem.h"
 #include "call/ignored.h"
+#include "call/page.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
 #include "resource/customer/store.h"
@@ -24,6 +26,35 @@ struct batch {
 	struct customer   *customers; /* to be stored: items that are valid and their own first */
 	size_t             stored;    /* how many */
 	bool               each;      /* the client wants an answer for each item */
+	bool               atomic;    /* an item that breaks a rule is a reason to refuse all */
+	bool               trial;     /* nothing is written */
+	bool               echo;      /* items that failed are shown as they were sent */
+};
+
+/* ---- options ---- */
+
+static void
+read_atomic(struct call *c, struct str value, void *into)
+{
+	page_flag(c, "atomic", value, &((struct batch *)into)->atomic);
+}
+
+static void
+read_trial(struct call *c, struct str value, void *into)
+{
+	page_flag(c, "dry_run", value, &((struct batch *)into)->trial);
+}
+
+static void
+read_echo(struct call *c, struct str value, void *into)
+{
+	page_flag(c, "echo", value, &((struct batch *)into)->echo);
+}
+
+const struct list_filter customer_batch_options[] = {
+	{ "atomic",  read_atomic, V_2026_08_27, V_ENDLESS },
+	{ "dry_run", read_trial,  V_2026_08_27, V_ENDLESS },
+	{ "echo",    read_echo,   V_2026_08_27, V_ENDLESS },
 };
 
 /* How the answer shows the stored customers, and the answer's "object". */
@@ -83,17 +114,24 @@ fold(struct call *c, struct batch *batch)
 	}
 }
 
+/* Whether an item may be anything, because "failed" need not show it. */
+static bool
+takes_anything(const struct batch *batch)
+{
+	return batch->each || batch->trial || !batch->echo;
+}
+
 static void
-read_item(struct call *c, const struct jdoc *doc, const struct jnode *n, struct item *item)
+read_item(struct call *c, const struct batch *batch, const struct jnode *n, struct item *item)
 {
 	item->node = n;
 	item->customer = customer_defaults;
 	if (n->type == JTYPE_OBJECT) {
-		field_read(c, &customer_fields, doc, n, FIELD_CREATE, &item->customer,
+		field_read(c, &customer_fields, batch->doc, n, FIELD_CREATE, &item->customer,
 		    &item->faults);
 	} else {
 		item->faults.count = 1;
-		item->faults.fault[0] = c->prefer & PREFER_EACH
+		item->faults.fault[0] = takes_anything(batch)
 		    ? (struct problem_detail) { "body", "must be a JSON object" } /* as a create */
 		    : (struct problem_detail) { NULL, "must be an object" };
 	}
@@ -159,7 +197,6 @@ read_items(struct call *c, struct batch *batch)
 	const char         *fault = array_fault(array);
 	struct item        *item;
 	bool                presentable = true;
-
 	enum err            e;
 
 	ignore_others(c, doc);
@@ -171,10 +208,11 @@ read_items(struct call *c, struct batch *batch)
 	batch->items = item = ARENA_NEW(c->arena, struct item, array->size);
 	for (const struct jnode *n = jread_first(doc, array); n; n = jread_next(doc, n), item++) {
 		item->index = (size_t)(item - batch->items);
-		read_item(c, doc, n, item);
-		presentable = presentable && (batch->each || is_presentable(doc, item));
+		read_item(c, batch, n, item);
+		presentable = presentable && (batch->atomic ? item->faults.count == 0
+		    : takes_anything(batch) || is_presentable(doc, item));
 	}
-	/* If one item cannot be in "failed", the whole request is refused. */
+	/* If one item cannot be in "failed", or must not be, the whole request is refused. */
 	for (size_t i = 0; i < batch->count && !presentable; i++)
 		report_faults(c, &batch->items[i]);
 	return call_fields_done(c);
@@ -230,7 +268,7 @@ stored_item(struct call *c, const struct batch *batch, const struct item *item)
 }
 
 static struct json_object *
-failed_item(struct call *c, const struct jdoc *doc, const struct item *item)
+failed_item(struct call *c, const struct batch *batch, const struct item *item)
 {
 	const struct problem_detail *fault = &item->faults.fault[0];
 	struct json_object          *failed = jwrite_object();
@@ -241,11 +279,12 @@ failed_item(struct call *c, const struct jdoc *doc, const struct item *item)
 	jwrite_put(failed, "error", jwrite_str(error));
 	jwrite_put(failed, "code", jwrite_str(str_of(err_info(ERR_VALIDATION)->code)));
 	jwrite_put(failed, "param", jwrite_str(str_of(fault->field)));
-	jwrite_put(failed, "data", jwrite_raw(jread_raw(doc, item->node)));
+	if (batch->echo)
+		jwrite_put(failed, "data", jwrite_raw(jread_raw(batch->doc, item->node)));
 	return failed;
 }
 
-/* ---- answering each item, as Prefer: return=each asks for ---- */
+/* ---- answering each item, as Prefer: return=each asks for, and as a trial does ---- */
 
 static struct json_object *
 refused_item(struct call *c, struct item *item)
@@ -278,6 +317,8 @@ each_item(struct call *c, const struct batch *batch, struct item *item)
 	customer = &batch->customers[item->first->stored];
 	status = customer->existing || item->first != item ? 200 : 201;
 	jwrite_put(result, "status", jwrite_int(status));
+	if (batch->trial && !customer->existing)
+		return result; /* there is none */
 	jwrite_put(result, "customer", field_write(c, &customer_fields, customer, CUSTOMER_PLAIN));
 	return result;
 }
@@ -291,6 +332,8 @@ reply_each(struct call *c, const struct batch *batch)
 		jwrite_push(results, each_item(c, batch, &batch->items[i]));
 	jwrite_put(body, "object", jwrite_str(STR("customer_batch_results")));
 	jwrite_put(body, "livemode", jwrite_bool(c->tenant.livemode));
+	if (batch->trial)
+		jwrite_put(body, "dryRun", jwrite_bool(true));
 	jwrite_put(body, "results", results);
 	return reply_one(c, 200, body);
 }
@@ -305,6 +348,16 @@ warn_of_ids(struct call *c, const struct batch *batch)
 		i++;
 }
 
+static void
+tell_whom(struct call *c, const struct batch *batch)
+{
+	struct id *ids = ARENA_NEW(c->arena, struct id, batch->stored + 1);
+
+	for (size_t i = 0; i < batch->stored; i++)
+		ids[i] = batch->customers[i].id;
+	idem_about(c, ids, batch->stored);
+}
+
 static enum err
 reply_batch(struct call *c, void *with)
 {
@@ -312,7 +365,8 @@ reply_batch(struct call *c, void *with)
 	struct json_object *body, *successful, *failed;
 
 	warn_of_ids(c, batch);
-	if (batch->each)
+	tell_whom(c, batch);
+	if (batch->each || batch->trial)
 		return reply_each(c, batch);
 	body = jwrite_object();
 	successful = jwrite_array();
@@ -321,7 +375,7 @@ reply_batch(struct call *c, void *with)
 		const struct item *item = &batch->items[i];
 
 		if (item->faults.count)
-			jwrite_push(failed, failed_item(c, batch->doc, item));
+			jwrite_push(failed, failed_item(c, batch, item));
 		else
 			jwrite_push(successful, stored_item(c, batch, item));
 	}
@@ -335,16 +389,20 @@ reply_batch(struct call *c, void *with)
 enum err
 customer_batch(struct call *c)
 {
-	struct batch batch = { .each = c->prefer & PREFER_EACH };
+	struct batch batch = { .each = c->prefer & PREFER_EACH, .echo = true };
 	enum err     e;
 
 	c->applied |= c->prefer & PREFER_EACH;
-
+	page_filter(c, &batch);
+	if ((e = call_fields_done(c)) != ERR_OK)
+		return e;
 	if ((e = body_object(c, BODY_REQUIRED, &batch.doc)) != ERR_OK)
 		return e;
 	if ((e = read_items(c, &batch)) != ERR_OK)
 		return e;
 	choose(c, &batch);
+	if (batch.trial)
+		return customer_look_many(c, batch.customers, batch.stored, reply_batch, &batch);
 	/* A batch without a valid item still uses up its idempotency key. */
 	if (batch.stored == 0 && !c->idem.key.ptr)
 		return reply_batch(c, &batch);

@@ -8,4 +8,7 @@
 
 enum err customer_batch(struct call *c);
 
+enum { CUSTOMER_BATCH_OPTIONS = 3 };
+extern const struct list_filter customer_batch_options[CUSTOMER_BATCH_OPTIONS];
+
 #endif

@@ -20,6 +20,7 @@ enum {
 	CUSTOMER_ADDRESS_MAX_CHARS = 200,
 	CUSTOMER_BATCH_MAX = 100,
 	CUSTOMER_SEARCH_MAX_CHARS = 200,
+	CUSTOMER_EXPORT_MAX = 500, /* of a page; with 16 KiB of metadata each they are 8 MiB */
 	/*
 	 * Customers that a page looks at for filters that no index serves; the next page goes on
 	 * from there. At 6 us each it has an end after a third of a second.
@@ -50,6 +51,7 @@ struct customer {
 	struct str timezone;
 	struct str metadata;     /* JSON as it came */
 	bool       is_active;
+	struct str history;      /* of a new one: the digest of its event */
 	struct str address_id;   /* 16 bytes, from a request, or absent; it is not read back */
 	struct live {
 		struct id  id;       /* nil: there is none */
@@ -59,7 +61,10 @@ struct customer {
 		int64_t    period_end_ms;
 		bool       cancels;
 	} live;                  /* the subscription, where one customer was read */
+	struct str beside;       /* all that is read of it: what the answer shows beside the row */
 	int64_t    created_ms, updated_ms;
+	int64_t    archived_ms;  /* 0: it is not */
+	int64_t    revision;
 	unsigned   given;        /* by a request: a bit for each member */
 	bool       existing;     /* after a create: the customer was there before */
 };
@@ -69,7 +74,9 @@ enum customer_view {
 	CUSTOMER_PLAIN = 1,
 	CUSTOMER_DETAILED = 2, /* the answer to a GET of one customer */
 	CUSTOMER_BRIEF = 4,    /* an element of a batch's answer */
-	CUSTOMER_ALL = 7,
+	CUSTOMER_ERASED = 8,   /* what is left to say when it was erased */
+	CUSTOMER_PAST = 16,    /* one as it was: without what the history does not have */
+	CUSTOMER_ALL = 23,     /* but of one that was erased */
 };
 
 extern const struct fields customer_fields;

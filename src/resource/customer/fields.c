@@ -1,5 +1,6 @@
 /* The fields of a customer: what each version takes and shows. */
 #include "base/limits.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/country.h"
 #include "resource/customer/customer.h"
 
@@ -9,6 +10,7 @@ const struct customer customer_defaults = {
 	.timezone = { "UTC", 3 },
 	.metadata = { "{}", 2 },
 	.is_active = true,
+	.revision = 1,
 };
 
 /* ---- what comes in ---- */
@@ -78,6 +80,12 @@ static const struct field_in fields_in[] = {
 	    0, V_LEGACY, V_2026_05_12, NULL },
 };
 
+static const struct field_in merge_in[] = {
+	{ "from", 0, offsetof(struct alias_asked, from), FIELD_TEXT,
+	    FIELD_NOT_EMPTY | FIELD_IDENTIFIES, CUSTOMER_EXTERNAL_ID_MAX_CHARS, V_2026_08_27,
+	    V_ENDLESS, NULL },
+};
+
 /* ---- what goes out ---- */
 
 static struct str
@@ -145,12 +153,14 @@ static const struct fields *const parts[PART__COUNT] = {
 	},
 };
 
-#define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED)
+#define WIDE (CUSTOMER_PLAIN | CUSTOMER_DETAILED | CUSTOMER_PAST)
+#define OWNED (WIDE | CUSTOMER_ERASED)
 
 static const struct field_out fields_out[] = {
-	{ FIELD_OUT("id", ID, id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
-	{ FIELD_OURS("object", OBJECT), WIDE, V_2026_05_25, V_ENDLESS, NULL },
-	{ FIELD_OURS("livemode", LIVEMODE), WIDE, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OUT("id", ID, id), CUSTOMER_ALL | CUSTOMER_ERASED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("deleted", TRUE), CUSTOMER_ERASED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("object", OBJECT), OWNED, V_2026_05_25, V_ENDLESS, NULL },
+	{ FIELD_OURS("livemode", LIVEMODE), OWNED, V_2026_05_25, V_ENDLESS, NULL },
 	{ FIELD_OURS("organizationId", ORGANIZATION), WIDE, V_FIRST, V_2026_06_07, NULL },
 	{ FIELD_OUT("externalId", TEXT, external_id), CUSTOMER_ALL, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("fullName", TEXT, full_name), WIDE, V_FIRST, V_ENDLESS, NULL },
@@ -158,13 +168,15 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("email", TEXT, email), CUSTOMER_ALL, V_2026_06_07, V_ENDLESS, NULL },
 	{ FIELD_OUT("taxDocument", TEXT, tax_document), WIDE, V_2026_06_23, V_ENDLESS, NULL },
 	{ FIELD_OURS("documentType", MADE), WIDE, V_2026_06_23, V_ENDLESS, document_type },
-	{ FIELD_OUT("address", JSON, address), CUSTOMER_DETAILED, V_2026_07_24, V_ENDLESS, NULL },
+	{ FIELD_OUT("address", JSON, address), CUSTOMER_DETAILED | CUSTOMER_PAST,
+	    V_2026_07_24, V_ENDLESS, NULL },
 	{ FIELD_OUT("timezone", TEXT, timezone), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("metadata", JSON, metadata), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("isActive", BOOL, is_active), WIDE, V_FIRST, V_2026_05_12, NULL },
 	{ FIELD_PART("subscription", PART_LIVE), CUSTOMER_DETAILED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("createdAt", TIME, created_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("updatedAt", TIME, updated_ms), WIDE, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("archivedAt", TIME_IF_ANY, archived_ms), WIDE, V_2026_08_27, V_ENDLESS, NULL },
 };
 
 /* ---- what is kept ---- */
@@ -181,6 +193,8 @@ static const struct member columns[] = {
 	[COL_CUSTOMER_IS_ACTIVE] = FIELD_KEPT(BOOL, is_active),
 	[COL_CUSTOMER_CREATED_AT] = FIELD_KEPT(TIME, created_ms),
 	[COL_CUSTOMER_UPDATED_AT] = FIELD_KEPT(TIME, updated_ms),
+	[COL_CUSTOMER_ARCHIVED_AT] = FIELD_KEPT(TIME, archived_ms),
+	[COL_CUSTOMER_REVISION] = FIELD_KEPT(I64, revision),
 };
 
 _Static_assert(COUNTOF(columns) == COL_CUSTOMER__COUNT, "a column without a member");
@@ -191,5 +205,13 @@ const struct fields customer_fields = {
 	.missing = ERR_CUSTOMER_NOT_FOUND,
 	.missing_message = "There is no customer with this id.",
 	.parts = parts,
+	.revision_at = offsetof(struct customer, revision),
 	FIELD_TABLES,
+};
+
+const struct fields alias_fields = {
+	.in = merge_in,
+	.in_count = COUNTOF(merge_in),
+	.size = sizeof(struct alias_asked),
+	.given_at = offsetof(struct alias_asked, given),
 };

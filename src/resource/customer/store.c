@@ -1,12 +1,17 @@
 /* Customers in PostgreSQL. */
 #include "resource/customer/store.h"
 #include "base/clock.h"
+#include "base/hash.h"
+#include "call/idem.h"
+#include "call/merge.h"
+#include "call/revision.h"
 #include "db/cell.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/warn.h"
 
 #define FIELD_STRUCT struct customer
 
-/* $3 to $12 of customer_create and customer_create_many. */
+/* $3 to $13 of customer_create and customer_create_many. */
 static const struct member created[] = {
 	FIELD_KEPT(UUID, id),
 	FIELD_KEPT(TEXT, external_id),
@@ -18,7 +23,10 @@ static const struct member created[] = {
 	FIELD_KEPT(TEXT, timezone),
 	FIELD_KEPT(JSON, metadata),
 	FIELD_KEPT(BOOL, is_active),
+	FIELD_KEPT(BYTES, history),
 };
+
+enum { SALT_BYTES = 16 }; /* of what an event says (sql/migrate: history_seal) */
 
 enum { CREATED_ID, CREATED_EXTERNAL_ID }; /* the first rows of created */
 
@@ -47,10 +55,12 @@ static const struct member live_members[] = {
 	FIELD_KEPT(BOOL, live.cancels),
 };
 
-_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE, "both are read by find()");
+_Static_assert(COL_CUSTOMER_GET_LIVE == COL_CUSTOMER_GET_EXTERNAL_LIVE
+	&& COL_CUSTOMER_GET_MERGED_INTO == COL_CUSTOMER_GET_EXTERNAL_MERGED_INTO,
+    "both are read so");
 
-static enum err
-find(struct call *c, struct tx *tx, struct customer *out)
+enum err
+customer_read_found(struct call *c, struct tx *tx, struct customer *out)
 {
 	enum err          e = stored_find(c, &customer_fields, tx, out);
 	const struct row *live;
@@ -59,9 +69,29 @@ find(struct call *c, struct tx *tx, struct customer *out)
 	if (e != ERR_OK)
 		return e;
 	row = tx_row(tx, READ_STEP, 0);
-	if (cell_rows(row_text(&row, COL_CUSTOMER_GET_LIVE), c->arena, &live) > 0)
+	out->beside = row_text(&row, COL_CUSTOMER_GET_LIVE);
+	if (cell_rows(out->beside, c->arena, &live) > 0)
 		member_read(live, live_members, COUNTOF(live_members), out);
 	return ERR_OK;
+}
+
+/* The customer that the transaction finds, or the one whom its ids lead to. */
+static enum err
+follow(struct call *c, struct tx *tx, struct customer *out)
+{
+	enum err   e = customer_read_found(c, tx, out);
+	struct row row;
+	struct id  into;
+
+	if (e != ERR_OK)
+		return e;
+	row = tx_row(tx, READ_STEP, 0);
+	if (row_is_null(&row, COL_CUSTOMER_GET_MERGED_INTO))
+		return ERR_OK;
+	into = row_id(&row, COL_CUSTOMER_GET_MERGED_INTO);
+	*out = (struct customer) { .existing = false };
+	bind_id(call_read(c, tx, SQL_CUSTOMER_GET), &into);
+	return customer_read_found(c, tx, out);
 }
 
 enum err
@@ -73,24 +103,38 @@ customer_find(struct call *c, struct str ref, struct customer *out)
 
 	if (id_parse(customer_fields.prefix, ref, &id)) {
 		bind_id(call_read(c, &tx, SQL_CUSTOMER_GET), &id);
-		e = find(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	if (e == ERR_CUSTOMER_NOT_FOUND) {
 		bind_text(call_read(c, &tx, SQL_CUSTOMER_GET_EXTERNAL), ref);
-		e = find(c, &tx, out);
+		e = follow(c, &tx, out);
 	}
 	return e;
+}
+
+static void
+bind_kept(struct bind *b, enum customer_kept kept)
+{
+	if (kept == CUSTOMER_EITHER)
+		bind_null(b);
+	else
+		bind_bool(b, kept == CUSTOMER_ARCHIVED);
 }
 
 enum err
 customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 {
+	static const enum sql_id plain[CUSTOMER_KEPT__COUNT] = {
+		[CUSTOMER_LISTED] = SQL_CUSTOMER_LIST,
+		[CUSTOMER_ARCHIVED] = SQL_CUSTOMER_LIST_ARCHIVED,
+		[CUSTOMER_EITHER] = SQL_CUSTOMER_LIST_ALL,
+	};
 	struct str   either = filter->customer_id.ptr ? filter->customer_id : filter->external_id;
 	bool         one = either.ptr, mail = filter->email.ptr;
 	bool         searched = filter->by_active || filter->search.ptr;
 	enum sql_id  statement = one ? SQL_CUSTOMER_LIST_EXTERNAL
 	    : searched ? SQL_CUSTOMER_LIST_FILTERED
-	    : mail ? SQL_CUSTOMER_LIST_EMAIL : SQL_CUSTOMER_LIST;
+	    : mail ? SQL_CUSTOMER_LIST_EMAIL : plain[filter->kept];
 	struct bind *b = stored_ask(c, tx, statement, &filter->page);
 	struct id    id;
 
@@ -105,26 +149,48 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 		bind_text(b, filter->email);
 	if (one) {
 		bind_id(b, id_parse(customer_fields.prefix, filter->customer_id, &id) ? &id : NULL);
+		bind_kept(b, filter->kept);
 		bind_text(b, either);
 		bind_text(b, filter->customer_id.ptr ? filter->external_id : STR_NONE);
 	} else if (searched) {
 		bind_i64(b, CUSTOMER_LOOKED_AT);
+		bind_kept(b, filter->kept);
 		filter->page.ended = COL_CUSTOMER_LIST_FILTERED_ENDED;
 		db_slow(c->db);
+	} else if (mail) {
+		bind_kept(b, filter->kept);
 	}
 	return ERR_OK;
 }
 
 /* ---- creating ---- */
 
-/* Gives all customers of a request ids, and the same time. */
+/* What history_digest() of sql/migrate makes of the first event of a customer. */
+static struct str
+first_digest(struct call *c, const struct id *id, int64_t now_ms)
+{
+	struct str     type = STR("customer.created\n"), source = call_source(c);
+	size_t         size = ID_BYTES + 8 + type.len + source.len + 1;
+	unsigned char *digest = ARENA_NEW(c->arena, unsigned char, SHA256_BYTES);
+	char          *text = ARENA_NEW(c->arena, char, size), *end;
+
+	end = str_put(text, (struct str) { (const char *)id->b, ID_BYTES });
+	bind_put_i64(end, (now_ms - POSTGRES_EPOCH_MS) * 1000);
+	end = str_put(str_put(end + 8, type), source);
+	*end = '\n';
+	hash_sha256((struct str) { text, size }, digest);
+	return (struct str) { (const char *)digest, SHA256_BYTES };
+}
+
+/* Gives all customers of a request ids, the same time, and the digests of their first events. */
 static int64_t
-stamp(struct customer *customers, size_t count)
+stamp(struct call *c, struct customer *customers, size_t count)
 {
 	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < count; i++) {
 		customers[i].id = id_new();
+		customers[i].history = first_digest(c, &customers[i].id, now_ms);
 		customers[i].created_ms = customers[i].updated_ms = now_ms;
 		customers[i].existing = false;
 	}
@@ -197,7 +263,7 @@ customer_create(struct call *c, const struct customer *customer,
 	w.groups = true;
 	w.order = meant->external_id;
 	b = write_step(&w, SQL_CUSTOMER_CREATE);
-	bind_time(b, stamp(meant, 1));
+	bind_time(b, stamp(c, meant, 1));
 	for (size_t i = 0; i < COUNTOF(created); i++)
 		member_bind(b, &created[i], meant);
 	return write_run(&w, &answers, &creation);
@@ -228,7 +294,7 @@ take_existing(const struct write *w, struct customer *customer)
 		struct row row = write_row(w, 1, i);
 		struct id  meant = customer->id;
 
-		if (!str_eq(row_text(&row, COL_CUSTOMER_EXTERNAL_ID), customer->external_id))
+		if (!str_eq(row_text(&row, COL_CUSTOMER_SETTLE_ASKED), customer->external_id))
 			continue;
 		stored_read(&row, &customer_fields, customer);
 		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
@@ -279,7 +345,7 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 		named += meant[i].external_id.ptr != NULL;
 	w.tx.again |= named == count;
 	b = write_step(&w, SQL_CUSTOMER_CREATE_MANY);
-	bind_time(b, stamp(meant, count));
+	bind_time(b, stamp(c, meant, count));
 	for (size_t i = 0; i < COUNTOF(created); i++)
 		member_bind_all(b, &created[i], meant, sizeof(*meant), count);
 	b = write_step(&w, SQL_CUSTOMER_SETTLE);
@@ -289,38 +355,189 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 	return write_run(&w, &answers, &creations);
 }
 
+enum err
+customer_look_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with)
+{
+	struct tx tx;
+	enum err  e;
+
+	member_bind_all(call_read(c, &tx, SQL_CUSTOMER_KNOWN), &created[CREATED_EXTERNAL_ID],
+	    customers, sizeof(*customers), count);
+	if ((e = call_read_run(c, &tx)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < tx_rows(&tx, READ_STEP); i++) {
+		struct row row = tx_row(&tx, READ_STEP, i);
+		struct str external_id = row_text(&row, COL_CUSTOMER_KNOWN_ASKED);
+
+		for (size_t k = 0; k < count; k++) {
+			if (!str_eq(customers[k].external_id, external_id))
+				continue;
+			stored_read(&row, &customer_fields, &customers[k]);
+			customers[k].existing = true;
+		}
+	}
+	return reply(c, with);
+}
+
 /* ---- updating ---- */
+
+enum err
+customer_returned(struct write *w, size_t step)
+{
+	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
+	struct row row;
+
+	if (write_rows(w, step) > 0) {
+		row = write_row(w, step, 0);
+		*id = row_id(&row, COL_CUSTOMER_ID);
+		idem_about(w->call, id, 1);
+	}
+	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
+}
+
+/* What is given of it that an update can change: bits as $4 of customer_update has them. */
+static unsigned
+given(const struct customer *change)
+{
+	return change->given & ((1u << COUNTOF(updated)) - 1);
+}
+
+/* Adds the step that changes what is given. */
+static void
+add_update(struct write *w, struct str ref, const struct customer *change, int64_t now_ms)
+{
+	struct bind *b = write_step(w, SQL_CUSTOMER_UPDATE);
+	char        *salt = ARENA_NEW(w->call->arena, char, SALT_BYTES);
+
+	stored_bind_ref(b, &customer_fields, ref);
+	bind_i64(b, given(change));
+	for (size_t i = 0; i < COUNTOF(updated); i++)
+		member_bind(b, &updated[i], change);
+	bind_time(b, now_ms);
+	revision_bind(b, w->call, &customer_fields);
+	hash_random(salt, SALT_BYTES);
+	bind_text(b, (struct str) { salt, SALT_BYTES });
+}
+
+static enum err
+reply_updated(struct call *c, const struct customer *change, const struct customer *customer)
+{
+	struct id *id = ARENA_NEW(c->arena, struct id, 1);
+
+	if (!(change->given & 1u << MEMBER_EXTERNAL_ID))
+		alias_note(c, c->param[0], customer);
+	*id = customer->id;
+	idem_about(c, id, 1);
+	revision_tag(c, &customer_fields, customer, STR_NONE);
+	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
+}
 
 static enum err
 make_updated(struct write *w, void *what)
 {
-	const struct str *external_id = what;
-	enum err          e = stored_returned(w, 0, 200, &customer_fields, CUSTOMER_PLAIN);
+	const struct customer *change = what;
+	struct customer       *customer = ARENA_NEW(w->call->arena, struct customer, 1);
+	struct row             row;
 
-	if (e == ERR_OK)
-		warn_of_id(w->call, *external_id);
-	return e;
+	if (write_rows(w, 0) == 0)
+		return stored_missing(w->call, &customer_fields);
+	row = write_row(w, 0, 0);
+	stored_read(&row, &customer_fields, customer);
+	if (given(change) ? !row_bool(&row, COL_CUSTOMER_UPDATE_MET)
+			  : !revision_matches(w->call, &customer_fields, customer))
+		return revision_refuse(w->call);
+	warn_of_id(w->call, change->external_id);
+	return reply_updated(w->call, change, customer);
 }
 
 enum err
 customer_update(struct call *c, struct str ref, const struct customer *change)
 {
 	static const struct answers answers = { .make = make_updated };
-	const unsigned   given = change->given & ((1u << COUNTOF(updated)) - 1);
-	struct str       external_id = change->external_id;
-	struct write     w;
-	struct bind     *b;
+	struct customer             meant = *change;
+	struct write                w;
 
 	write_begin(&w, c);
 	w.groups = true;
 	w.order = ref;
-	b = write_step(&w, given ? SQL_CUSTOMER_UPDATE : SQL_CUSTOMER_FIND);
-	stored_bind_ref(b, &customer_fields, ref);
-	if (given) {
-		bind_i64(b, given);
-		for (size_t i = 0; i < COUNTOF(updated); i++)
-			member_bind(b, &updated[i], change);
-		bind_time(b, clock_wall_ms());
+	if (given(change))
+		add_update(&w, ref, change, clock_wall_ms());
+	else
+		stored_bind_ref(write_step(&w, SQL_CUSTOMER_FIND), &customer_fields, ref);
+	return write_run(&w, &answers, &meant);
+}
+
+struct patch {
+	struct str ref;
+	int64_t    now_ms;
+};
+
+/* The customer as customer_update would leave it: the row is locked, so nothing comes between. */
+static void
+apply(const struct customer *change, int64_t now_ms, struct customer *customer)
+{
+	bool differs = false;
+
+	for (size_t i = 0; i < COUNTOF(updated); i++) {
+		void       *to = (char *)customer + updated[i].at;
+		const void *from = (const char *)change + updated[i].at;
+		size_t      size = updated[i].type == BIND_BOOL ? sizeof(bool) : sizeof(struct str);
+		bool        same = updated[i].type == BIND_BOOL
+		    ? *(bool *)to == *(const bool *)from
+		    : !((struct str *)to)->ptr == !((const struct str *)from)->ptr
+			&& str_eq(*(struct str *)to, *(const struct str *)from);
+
+		if (!(change->given & 1u << i) || same)
+			continue;
+		memcpy(to, from, size);
+		differs = true;
 	}
-	return write_run(&w, &answers, &external_id);
+	if (!differs)
+		return;
+	customer->revision++;
+	/* As in customer_update. */
+	if (customer->updated_ms >= now_ms && customer->updated_ms < now_ms + 5000)
+		customer->updated_ms++;
+	else
+		customer->updated_ms = now_ms;
+}
+
+/* Runs before the commit: it reads the patch by what is there, and adds the step that writes. */
+static enum err
+make_merged(struct write *w, void *what)
+{
+	const struct patch *patch = what;
+	struct call        *c = w->call;
+	struct customer    *customer = ARENA_NEW(c->arena, struct customer, 1);
+	struct customer    *change = ARENA_NEW(c->arena, struct customer, 1);
+	struct row          row;
+	enum err            e;
+
+	if (write_rows(w, 0) == 0)
+		return stored_missing(c, &customer_fields);
+	row = write_row(w, 0, 0);
+	stored_read(&row, &customer_fields, customer);
+	if (!revision_matches(c, &customer_fields, customer))
+		return revision_refuse(c);
+	*change = customer_defaults;
+	if ((e = merge_read_body(c, &customer_fields, customer, change)) != ERR_OK)
+		return e;
+	add_update(w, patch->ref, change, patch->now_ms);
+	apply(change, patch->now_ms, customer);
+	warn_of_id(c, change->external_id);
+	return reply_updated(c, change, customer);
+}
+
+enum err
+customer_merge(struct call *c, struct str ref)
+{
+	static const struct answers answers = { .make = make_merged };
+	struct patch                patch = { ref, clock_wall_ms() };
+	struct write                w;
+
+	write_begin(&w, c);
+	w.careful = true;
+	stored_bind_ref(write_step(&w, SQL_CUSTOMER_LOCK), &customer_fields, ref);
+	return write_run(&w, &answers, &patch);
 }

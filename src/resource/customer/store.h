@@ -11,6 +11,7 @@
 
 #include "call/stored.h"
 #include "resource/customer/customer.h"
+#include "resource/customer/find.h"
 
 /*
  * Finds a customer by ref: a public id or an external id. If it is both, of two customers, the
@@ -18,12 +19,20 @@
  */
 enum err customer_find(struct call *c, struct str ref, struct customer *out);
 
+/* Runs a transaction whose statement has the columns of customer_get first; the same errors. */
+enum err customer_read_found(struct call *c, struct tx *tx, struct customer *out);
+
+/* Which customers a list has. */
+enum customer_kept { CUSTOMER_LISTED, CUSTOMER_ARCHIVED, CUSTOMER_EITHER, CUSTOMER_KEPT__COUNT };
+
 struct customer_filter {
+	enum customer_kept kept;
 	bool        by_active, active;
 	struct str  search;      /* or absent */
 	struct str  external_id; /* or absent */
 	struct str  email;       /* or absent */
 	struct str  customer_id; /* or absent: either id, of which a public one counts */
+	struct find find;
 	struct page page;
 };
 
@@ -46,9 +55,23 @@ enum err customer_create_many(struct call *c, struct customer *customers, size_t
     enum err (*reply)(struct call *c, void *with), void *with);
 
 /*
+ * What customer_create_many() would answer with, without a write: those that exist are replaced by
+ * what is stored.
+ */
+enum err customer_look_many(struct call *c, struct customer *customers, size_t count,
+    enum err (*reply)(struct call *c, void *with), void *with);
+
+/*
  * Sets the members that 'change' gives, in the customer with this ref (as customer_find() has it),
- * and replies with it. ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE.
+ * and replies with it. One that gives what is there already changes nothing.
+ * ERR_CUSTOMER_NOT_FOUND, ERR_DUPLICATE, ERR_PRECONDITION.
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
+
+/* As stored_returned() with status 200; the kept answer tells about this customer. */
+enum err customer_returned(struct write *w, size_t step);
+
+/* The same with the body as a merge patch, which is read once the customer is known and locked. */
+enum err customer_merge(struct call *c, struct str ref);
 
 #endif

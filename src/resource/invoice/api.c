@@ -1,6 +1,7 @@
 /* The invoice calls, and the resource's descriptor. */
 #include "billing/behind.h"
 #include "billing/settle.h"
+#include "call/idem.h"
 #include "call/reply.h"
 #include "resource/invoice/invoice.h"
 
@@ -140,6 +141,7 @@ make_settled(struct write *w, void *what)
 		i->start_ms = d->settle_start_ms;
 		i->end_ms = d->settle_end_ms ? d->settle_end_ms : i->start_ms;
 	}
+	idem_about(c, &i->customer_id, 1);
 	return field_reply(c, 200, &invoice_fields, i, field_view(c, views));
 }
 

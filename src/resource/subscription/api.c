@@ -7,7 +7,7 @@
 /* ---- create ---- */
 
 /* Steps of a create, after which come the one that is replaced and the new one. */
-enum { STEP_CUSTOMER, STEP_CREATE_OFFER, STEP_LIVE };
+enum { STEP_ORDER, STEP_LIVE };
 
 static const struct selection by_id = { "planId", "billingInterval",
 	"There is no plan with this id; a plan's code belongs in planCode." };
@@ -49,8 +49,8 @@ set_wanted(struct subscription *s, const struct offer *offer, const struct row *
 	struct life *l = &s->life;
 	bool         custom = s->given & 1u << MEMBER_TRIAL_DAYS;
 
-	l->customer_id = row_id(customer, COL_BILLING_CUSTOMER_ID);
-	l->zone_now = row_text(customer, COL_BILLING_CUSTOMER_TIMEZONE);
+	l->customer_id = row_id(customer, COL_BILLING_ORDER_ID);
+	l->zone_now = row_text(customer, COL_BILLING_ORDER_TIMEZONE);
 	if (!l->name.ptr)
 		l->name = offer->name;
 	l->trial_days = offer->is_free || s->skip_trial ? 0
@@ -70,16 +70,15 @@ reply_created(struct call *c, struct subscription *s, bool existing)
 
 /* *existing: the live one is what is wanted. Otherwise it is replaced, if it may be. */
 static enum err
-meet_live(struct write *w, const struct subscription *wanted, struct subscription *live,
-    bool *existing)
+meet_live(struct write *w, const struct subscription *wanted, const struct row *row,
+    struct subscription *live, bool *existing)
 {
 	struct call *c = w->call;
 	struct deed *d = ARENA_NEW(c->arena, struct deed, 1);
-	struct row   row = write_row(w, STEP_LIVE, 0);
 	enum refusal why;
 	enum err     e;
 
-	member_read(&row, life_columns, COL_LIFE__COUNT, &live->life);
+	member_read(row, life_columns, COL_LIFE__COUNT, &live->life);
 	live->life.arena = c->arena;
 	live->life.environment = c->tenant.environment;
 	live->life.terms = wanted->life.terms;
@@ -109,12 +108,15 @@ make_created(struct write *w, void *what)
 	enum err             e;
 
 	*s = *(const struct subscription *)what; /* it may run again */
-	if (write_rows(w, STEP_CUSTOMER) == 0)
+	if (write_rows(w, STEP_ORDER) == 0)
 		return call_fail(c, ERR_CUSTOMER_NOT_FOUND, "customerId",
 		    "There is no customer with this id.");
-	if ((e = subscription_offered(w, STEP_CREATE_OFFER, s, NULL, &offer)) != ERR_OK)
+	row = write_row(w, STEP_ORDER, 0);
+	if (row_bool(&row, COL_BILLING_ORDER_ARCHIVED))
+		return call_fail(c, ERR_CUSTOMER_ARCHIVED, "customerId",
+		    "The customer is archived. Restore it first.");
+	if ((e = subscription_offered(w, STEP_ORDER, s, NULL, &offer)) != ERR_OK)
 		return e;
-	row = write_row(w, STEP_CUSTOMER, 0);
 	s->life.arena = c->arena;
 	s->life.environment = c->tenant.environment;
 	ledger_read_terms(&row, &s->life.terms);
@@ -123,8 +125,10 @@ make_created(struct write *w, void *what)
 		call_field(c, "startDate", "must not lie before now");
 		return call_fields_done(c);
 	}
-	if (write_rows(w, STEP_LIVE) > 0
-	    && (e = meet_live(w, s, live, &existing)) != ERR_OK)
+	row = write_row(w, STEP_LIVE, 0);
+	s->life.credit = row_i64(&row, COL_BILLING_LIVE_CREDIT);
+	if (!row_is_null(&row, COL_LIFE_ID)
+	    && (e = meet_live(w, s, &row, live, &existing)) != ERR_OK)
 		return e;
 	if (existing)
 		return reply_created(c, live, true);
@@ -147,6 +151,15 @@ lock_order(struct call *c, struct str customer)
 	return (struct str) { p, ID_BYTES + customer.len };
 }
 
+static void
+bind_customer(struct bind *b, struct str ref)
+{
+	struct id id;
+
+	bind_id(b, id_parse(CUSTOMER_PREFIX, ref, &id) ? &id : NULL);
+	bind_text(b, ref);
+}
+
 static enum err
 create(struct call *c)
 {
@@ -154,7 +167,6 @@ create(struct call *c)
 	struct subscription *s = ARENA_NEW(c->arena, struct subscription, 1);
 	struct write         w;
 	struct bind         *b;
-	struct id            id;
 	enum err             e;
 
 	s->life.metadata = STR("{}");
@@ -165,10 +177,13 @@ create(struct call *c)
 	w.careful = true; /* what is written follows from what is read */
 	w.groups = true;
 	w.order = lock_order(c, s->customer);
-	b = write_step(&w, SQL_BILLING_CUSTOMER);
-	bind_id(b, id_parse(CUSTOMER_PREFIX, s->customer, &id) ? &id : NULL);
-	bind_text(b, s->customer);
-	subscription_offer(&w, s, NULL, s->life.start_ms);
+	b = write_step(&w, SQL_BILLING_ORDER);
+	bind_customer(b, s->customer);
+	subscription_bind_wanted(b, s);
+	if (s->life.start_ms)
+		bind_time(b, s->life.start_ms);
+	else
+		bind_null(b);
 	(void)write_step(&w, SQL_BILLING_LIVE);
 	return behind_run(&w, &answers, s);
 }
@@ -284,21 +299,14 @@ static const struct list_filter filters[] = {
 	{ "status",     read_status,   V_FIRST,  V_ENDLESS },
 };
 
-static void
-bind_customer(struct bind *b, struct str ref)
-{
-	struct id id;
-
-	bind_id(b, id_parse(CUSTOMER_PREFIX, ref, &id) ? &id : NULL);
-	bind_text(b, ref);
-}
-
 static enum err
 active(struct call *c)
 {
 	struct subscription *s = ARENA_NEW(c->arena, struct subscription, 1);
 	struct filter        filter = { .status = STR_NONE };
 	struct tx            tx;
+	struct bind         *b;
+	struct id            id;
 	struct row           row;
 	enum err             e;
 
@@ -307,7 +315,13 @@ active(struct call *c)
 		call_field(c, "customerId", "is required");
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
-	bind_customer(call_read(c, &tx, SQL_SUBSCRIPTION_ACTIVE), filter.customer);
+	if (id_parse(CUSTOMER_PREFIX, filter.customer, &id)) {
+		b = call_read(c, &tx, SQL_SUBSCRIPTION_ACTIVE_EITHER);
+		bind_id(b, &id);
+	} else {
+		b = call_read(c, &tx, SQL_SUBSCRIPTION_ACTIVE);
+	}
+	bind_text(b, filter.customer);
 	if ((e = call_read_run(c, &tx)) != ERR_OK)
 		return e;
 	if (tx_rows(&tx, READ_STEP) == 0)
@@ -362,7 +376,7 @@ static const struct route routes[] = {
 	{ METHOD_POST, "subscriptions/{id}/uncancel",       ROUTE_WRITES, V_FIRST, uncancel },
 	{ METHOD_POST, "subscriptions/{id}/change-plan",    ROUTE_WRITES, V_FIRST,
 	    subscription_change },
-	{ METHOD_POST, "subscriptions/{id}/preview-change", ROUTE_WRITES, V_FIRST,
+	{ METHOD_POST, "subscriptions/{id}/preview-change", ROUTE_WRITES | ROUTE_ASKS, V_FIRST,
 	    subscription_preview },
 };
 

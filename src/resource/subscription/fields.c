@@ -277,7 +277,42 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("updatedAt", TIME, life.updated_ms), BOTH, V_FIRST, V_ENDLESS, NULL },
 };
 
-_Static_assert(offsetof(struct subscription, life) == 0, "the columns of struct life serve for it");
+#define SHOWN(type, member) FIELD_KEPT(type, life.member)
+
+static const struct member columns[COL_SUBSCRIPTION__COUNT] = {
+	[COL_SUBSCRIPTION_ID] = SHOWN(UUID, id),
+	[COL_SUBSCRIPTION_CUSTOMER_ID] = SHOWN(UUID, customer_id),
+	[COL_SUBSCRIPTION_PLAN_ID] = SHOWN(UUID, plan_id),
+	[COL_SUBSCRIPTION_PRICE_ID] = SHOWN(UUID, price_id),
+	[COL_SUBSCRIPTION_NAME] = SHOWN(TEXT, name),
+	[COL_SUBSCRIPTION_STATUS] = SHOWN(TEXT, status),
+	[COL_SUBSCRIPTION_STEP] = SHOWN(TEXT, step),
+	[COL_SUBSCRIPTION_BASE_PRICE] = SHOWN(I64, base_price),
+	[COL_SUBSCRIPTION_METADATA] = SHOWN(JSON, metadata),
+	[COL_SUBSCRIPTION_PERIOD_START] = SHOWN(TIME, period_start_ms),
+	[COL_SUBSCRIPTION_PERIOD_END] = SHOWN(TIME, period_end_ms),
+	[COL_SUBSCRIPTION_TRIAL_ENDS_AT] = SHOWN(TIME, trial_ends_ms),
+	[COL_SUBSCRIPTION_START_DATE] = SHOWN(TIME, start_ms),
+	[COL_SUBSCRIPTION_END_DATE] = SHOWN(TIME, end_ms),
+	[COL_SUBSCRIPTION_CANCEL_ASKED_AT] = SHOWN(TIME, cancel_asked_ms),
+	[COL_SUBSCRIPTION_CANCEL_REASON] = SHOWN(TEXT, cancel_reason),
+	[COL_SUBSCRIPTION_CANCEL_AT] = SHOWN(TIME, cancel_ms),
+	[COL_SUBSCRIPTION_CANCEL_EARLY] = SHOWN(BOOL, cancel_early),
+	[COL_SUBSCRIPTION_NEXT_KIND] = SHOWN(TEXT, next_kind),
+	[COL_SUBSCRIPTION_NEXT_PLAN_ID] = SHOWN(UUID, next_plan_id),
+	[COL_SUBSCRIPTION_NEXT_AT] = SHOWN(TIME, next_ms),
+	[COL_SUBSCRIPTION_CHECKOUT_TOKEN] = SHOWN(TEXT, checkout_token),
+	[COL_SUBSCRIPTION_SUCCESS_URL] = SHOWN(TEXT, success_url),
+	[COL_SUBSCRIPTION_CREATED_AT] = SHOWN(TIME, created_ms),
+	[COL_SUBSCRIPTION_UPDATED_AT] = SHOWN(TIME, updated_ms),
+	[COL_SUBSCRIPTION_PLAN_NAME] = SHOWN(TEXT, plan.name),
+	[COL_SUBSCRIPTION_PLAN_MODEL] = SHOWN(TEXT, plan.model),
+	[COL_SUBSCRIPTION_NEXT_NAME] = SHOWN(TEXT, next.name),
+	[COL_SUBSCRIPTION_NEXT_STEP] = SHOWN(TEXT, next.step),
+	[COL_SUBSCRIPTION_NOW_AT] = SHOWN(TIME, terms.now_ms),
+	[COL_SUBSCRIPTION_DAY] = SHOWN(I64, day),
+	[COL_SUBSCRIPTION_ASKED] = SHOWN(TEXT, asked),
+};
 
 const struct fields subscription_fields = {
 	.object = "subscription",
@@ -286,7 +321,7 @@ const struct fields subscription_fields = {
 	.missing_message = "There is no subscription with this id.",
 	.in = fields_in, .in_count = COUNTOF(fields_in),
 	.out = fields_out, .out_count = COUNTOF(fields_out),
-	.columns = life_columns, .columns_count = COL_LIFE__COUNT,
+	.columns = columns, .columns_count = COUNTOF(columns),
 	.parts = parts,
 	.derive = derive,
 	.size = sizeof(struct subscription),

@@ -1,5 +1,6 @@
 /* Changing the plan or interval of a subscription, and what that would cost. */
 #include "resource/subscription/subscription.h"
+#include "call/idem.h"
 
 /* ---- what comes in ---- */
 
@@ -198,8 +199,12 @@ static const struct fields *const preview_fields = &(const struct fields) {
 static void
 ask(struct write *w, struct call *c, const struct subscription *asked)
 {
+	struct bind *b;
+
 	subscription_lock(w, c);
-	subscription_offer(w, asked, stored_id(c, &subscription_fields, 0), 0);
+	b = write_step(w, SQL_BILLING_OFFER);
+	subscription_bind_wanted(b, asked);
+	bind_id(b, stored_id(c, &subscription_fields, 0));
 }
 
 /* What was found: the subscription, and what is asked for. */
@@ -248,6 +253,7 @@ make_changed(struct write *w, void *what)
 	made->outcome = o->name;
 	made->invoice = d->bill.id;
 	made->at_ms = l->next_ms;
+	idem_about(c, &l->customer_id, 1);
 	return field_reply(c, 200, &plan_change_fields, made, o->view);
 }
 

@@ -1,10 +1,12 @@
 /* What the calls share that change a subscription. */
 #include "resource/subscription/subscription.h"
+#include "call/idem.h"
 
 enum err
 subscription_reply(struct call *c, int status, struct subscription *s, unsigned view)
 {
 	subscription_fields.derive(s);
+	idem_about(c, &s->life.customer_id, 1);
 	return field_reply(c, status, &subscription_fields, s, view);
 }
 
@@ -36,22 +38,15 @@ subscription_look(struct write *w, struct life *l)
 }
 
 void
-subscription_offer(struct write *w, const struct subscription *s, const struct id *id,
-    int64_t start_ms)
+subscription_bind_wanted(struct bind *b, const struct subscription *s)
 {
-	struct bind *b = write_step(w, SQL_BILLING_OFFER);
-	struct id    plan, price;
-	struct str   none = STR(""); /* finds nothing: an id that is none */
+	struct id  plan, price;
+	struct str none = STR(""); /* finds nothing: an id that is none */
 
 	bind_id(b, s->plan.ptr && id_parse(PLAN_PREFIX, s->plan, &plan) ? &plan : NULL);
 	bind_text(b, s->plan.ptr ? none : s->plan_code);
 	bind_id(b, s->price.ptr && id_parse(PRICE_PREFIX, s->price, &price) ? &price : NULL);
 	bind_text(b, s->interval);
-	bind_id(b, id);
-	if (start_ms)
-		bind_time(b, start_ms);
-	else
-		bind_null(b);
 }
 
 enum err
@@ -63,10 +58,10 @@ subscription_offered(struct write *w, size_t step, const struct subscription *s,
 	struct id               price;
 	struct row              row;
 
-	if (write_rows(w, step) == 0)
+	if (write_rows(w, step) > 0)
+		row = write_row(w, step, 0);
+	if (write_rows(w, step) == 0 || !ledger_read_offer(&row, offer))
 		return call_fail(c, ERR_PLAN_NOT_FOUND, names->plan, names->no_plan);
-	row = write_row(w, step, 0);
-	ledger_read_offer(&row, offer);
 	if (offer->gone && !(has && id_eq(&offer->plan_id, has)))
 		return call_fail(c, ERR_PLAN_UNAVAILABLE, names->plan,
 		    "The plan was deleted and can no longer be selected.");

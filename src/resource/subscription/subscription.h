@@ -31,7 +31,7 @@ struct selection {
 };
 
 struct subscription {
-	struct life life;                  /* first: billing/ledger.h has its columns */
+	struct life life;                  /* first: billing/ledger.h has the columns of a change */
 	const struct selection *names;     /* of a request */
 	struct str  customer;              /* of a request: either id */
 	struct str  plan, plan_code, interval, price, start;
@@ -95,15 +95,11 @@ void subscription_lock(struct write *w, struct call *c);
  */
 enum err subscription_look(struct write *w, struct life *l);
 
-/*
- * The step billing_offer: the plan and price that *s asks for. id NULL: for a new subscription,
- * which may begin at start_ms (0: now).
- */
-void subscription_offer(struct write *w, const struct subscription *s, const struct id *id,
-    int64_t start_ms);
+/* Four parameters of billing_order and billing_offer: the plan and price that *s asks for. */
+void subscription_bind_wanted(struct bind *b, const struct subscription *s);
 
 /*
- * In 'make': what it found, as that step. It fails if there is no such plan or price, or if the
+ * In 'make': what that step found. It fails if there is no such plan or price, or if the
  * plan was deleted and is not the one that it has already (NULL: none).
  */
 enum err subscription_offered(struct write *w, size_t step, const struct subscription *s,

@@ -13,6 +13,7 @@ WITHOUT = [version for version in VERSIONS if not at_least(version, "2026-05-25"
 
 LISTED = {"id", "name", "prefix", "expiresAt", "lastUsedAt", "createdAt", "object", "livemode"}
 CREATED = {"id", "name", "apiKey", "prefix", "expiresAt", "createdAt", "object", "livemode"}
+NARROWED = {"permissions", "allowedAddresses"}  # from 2026-08-27 on
 DELETED = {"id", "deleted", "object", "livemode"}
 
 
@@ -24,7 +25,7 @@ def moment(text):
 def make(client, **more):
     reply = client.post("/api-keys", {"name": uid("name"), **more}).ok(201)
     key = reply.data
-    assert set(key) == CREATED
+    assert set(key) - NARROWED == CREATED
     return key
 
 
@@ -34,7 +35,7 @@ def keys(client, query=""):
     while True:
         reply = client.get("/api-keys?" + query + (f"&cursor={escape(cursor)}" if cursor else "")).ok(200)
         for row in reply.data:
-            assert set(row) == LISTED
+            assert set(row) - NARROWED == LISTED
             assert row["id"] not in found
             found[row["id"]] = row
         cursor = reply.json.get("nextCursor")
@@ -135,6 +136,8 @@ NARROWER = [{"permissions": {"customer": ["read"]}}, {"permissions": {}}, {"perm
 @pytest.mark.parametrize("version", WITH)
 def test_a_member_that_may_narrow_the_key_is_never_ignored(live, db, version, narrower):
     (name,) = narrower
+    if at_least(version, "2026-08-27") and narrower in ({"permissions": {"customer": ["read"]}}, {"permissions": {}}, {"permissions": []}):
+        return  # followed: test_restricted.py
     with nothing_written(db):
         reply = live.at(version).post("/api-keys", {"name": "narrow", **narrower}, idem=uid("k"))
         assert reply.invalid(name)["param"] == name
@@ -142,7 +145,7 @@ def test_a_member_that_may_narrow_the_key_is_never_ignored(live, db, version, na
 
 def test_several_of_them_and_a_broken_one_are_all_named(live, db):
     with nothing_written(db):
-        live.post("/api-keys", {"name": "", "permissions": {}, "scopes": []}).invalid("name", "permissions", "scopes")
+        live.post("/api-keys", {"name": "", "permissions": 1, "scopes": []}).invalid("name", "permissions", "scopes")
         body = {"name": "many", **{f"member{i}": i for i in range(200)}}
         assert len(live.post("/api-keys", body).error("validation_error", 400)["details"]) <= 32
         # What cannot be a member's name is not told back as it is.

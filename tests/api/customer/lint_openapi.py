@@ -25,7 +25,7 @@ def check(lint):
         _, view, name = next(row for row in shapes if lint.has(version, row[0], "V_ENDLESS"))
         bits = lint.number(view, customer.constants)
         schema = lint.at_version_schema("BatchedCustomer", version)
-        members = {row.name for row in customer.fields_out if row.views & bits and lint.has(version, row.since, row.until)} | {"index", "status"}
+        members = {row.name for row in customer.shape("").fields_out if row.views & bits and lint.has(version, row.since, row.until)} | {"index", "status"}
         same(f"{version}, member of BatchedCustomer", members, set(schema["properties"]))
         same(f"{version}, member of BatchedCustomer that is always there:", members, set(schema["required"]))
         described = lint.at_version_schema("CustomerBatchResult", version)["properties"]["object"]["const"]

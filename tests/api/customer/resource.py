@@ -10,8 +10,9 @@ RESOURCE = Resource(
     path="/customers",
     prefix="cus_",
     table="customer",
-    grants={"SELECT", "INSERT"} | {f"UPDATE.{column}" for column in (
-        "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at")},
+    grants={"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{column}" for column in (
+        "external_id", "email", "full_name", "tax_document", "address", "timezone", "metadata", "is_active", "updated_at", "archived_at",
+        "revision", "merged_into", "history")},
     body=lambda client: {"email": mail()},
     fields=[
         Text("fullName", 200),
@@ -28,6 +29,7 @@ RESOURCE = Resource(
     read=get_keys,
     missing="customer_not_found",
     one=("GET", "PUT", "PATCH"),
+    newest=("DELETE",),  # erases: test_erase.py
     update=("PUT", "PATCH"),
     unique="externalId",
     unique_on=("update",),  # a create with an id that is taken answers the customer who has it

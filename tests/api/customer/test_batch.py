@@ -366,7 +366,7 @@ def test_the_answers_of_each_item_are_repeated_byte_for_byte(live, db):
     body = {"customers": [item(), {"fullName": "No Mail"}, item(domain="x")]}
     key = uid("k")
     first = live.post("/customers/batch", body, headers=EACH, idem=key).ok(200)
-    live.patch("/customers/" + first.data["results"][0]["customer"]["id"], {"fullName": "changed"}).ok(200)
+    live.patch("/customers/" + first.data["results"][0]["customer"]["id"], {"fullName": "renamed since"}).ok(200)
     before = row_counts(db)
     for _ in range(3):
         again = live.post("/customers/batch", body, headers=EACH, idem=key)
@@ -482,3 +482,61 @@ def test_batches_and_single_creates_of_the_same_ids_agree(live):
         for reply in replies[20:]:
             for entry in reply.ok(200).data["successful"]:
                 assert ids[entry["externalId"]] == entry["id"]
+
+
+# ---------------------------------------------------------------- options in the query
+
+
+def test_atomic_one_bad_item_and_nothing_is_stored(live, db):
+    items, before = [item() for _ in range(3)] + [item(email="no address"), {}], row_counts(db)
+    reply = live.post("/customers/batch?atomic=true", {"customers": items})
+    assert set(reply.fields()) == {"customers.3.email", "customers.4.email"}
+    assert row_counts(db) == before
+    one = live.post("/customers", {"email": mail(), "externalId": items[1]["externalId"]}).ok(201).customer()
+    result = live.post("/customers/batch?atomic=1", {"customers": items[:3]}).ok(200).data
+    assert by_index(result)[1]["id"] == one["id"] and result["failed"] == []  # one that exists breaks no rule
+    assert len(live.post("/customers/batch?atomic=false", {"customers": items[:4] + [{"email": "none"}]}).ok(200).data["failed"]) == 2
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(live, db):
+    there, new, twice = item(), item(), item()
+    id = live.post("/customers", there).ok(201).customer()["id"]
+    items, before = [there, new, {"email": "no address"}, "none", twice, twice], row_counts(db)
+    reply = live.post("/customers/batch?dry_run=true", {"customers": items}, idem=(key := uid("dry"))).ok(200)
+    assert reply.data["dryRun"] is True
+    results = reply.data["results"]
+    assert [(result["index"], result["status"]) for result in results] == list(enumerate([200, 201, 400, 400, 201, 200]))
+    assert results[0]["customer"]["id"] == id
+    assert "customer" not in results[1] and "customer" not in results[5]
+    assert row_counts(db) == before
+    # The key is not used up, and the verdicts were right.
+    real = live.post("/customers/batch", {"customers": items}, headers=EACH, idem=key).ok(200)
+    assert [result["status"] for result in real.data["results"]] == [result["status"] for result in results]
+    assert real.data["results"][2]["error"] == results[2]["error"]
+
+
+def test_without_an_echo_failures_do_not_show_what_was_sent(live):
+    broken, no_object = {"email": "kept@secret", "fullName": 7}, "nothing"
+    result = live.post("/customers/batch?echo=false", {"customers": [item(), broken, no_object]}).ok(200).data
+    assert [entry["index"] for entry in result["failed"]] == [1, 2]
+    assert all(set(entry) == {"index", "error", "code", "param"} for entry in result["failed"])
+    assert "kept@secret" not in str(result)
+
+
+@pytest.mark.parametrize("name", ["atomic", "dry_run", "echo"])
+def test_an_option_is_true_or_false_and_of_the_newest_version_alone(live, db, name):
+    before = row_counts(db)
+    for query in (f"{name}=perhaps", f"{name}=", f"{name}=true&{name}=false"):
+        reply = live.post(f"/customers/batch?{query}", {"customers": [item()]}).fields()
+        assert reply == [name]
+    assert row_counts(db) == before
+    reply = live.at("2026-07-31").post(f"/customers/batch?{name}=perhaps", {"customers": [item()]}).ok(200)
+    assert reply.header("Clientele-Ignored") == name
+
+
+def test_an_idempotency_key_stands_for_the_options_too(live):
+    items, key = [item(), {"email": "no address"}], uid("k")
+    first = live.post("/customers/batch?echo=false", {"customers": items}, idem=key).ok(200)
+    again = live.post("/customers/batch?echo=false", {"customers": items}, idem=key).ok(200)
+    assert again.body == first.body and again.header("Idempotent-Replayed") == "true"
+    live.post("/customers/batch", {"customers": items}, idem=key).error("idempotency_key_mismatch", 409)

@@ -73,6 +73,8 @@ TEXTS = [
     '{"s":"%00%0a"}',
     '{"s":"\\\\0"}',
     '{"s":"\\\\u0000"}',
+    # what looks like a large exponent and is part of an escape
+    '{"s":"\\ue1234 \\u9e12345 \\uE00012 \\\\ue12345 \\ud83d\\ude001234","n":1e-9999}',
     '{"s":"{\\"a\\":1}"}',
     '{"s":"]]>"}',
     '{"s":"${jndi:x}"}',
@@ -280,3 +282,14 @@ def test_the_number_limit_is_metadata_not_the_value(live):
     for text in ("1e" + "0" * 62, "-" + "9" * 63, "0." + "0" * 62):
         assert len(text) == 64
         assert holds(send(live, '{"n":' + text + "}"), '{"n":' + text + "}")
+
+
+@pytest.mark.parametrize("text", [
+    '{"a":"\\ud83d\\ude000000"}', '{"a":"\\u00e90000"}', '{"n":1e9999}', '{"n":-2.5E-99999}', '{"n":9e999,"m":' + "7" * 60 + 'e999}'
+], ids=range(5))
+def test_what_no_index_could_hold_comes_back_unchanged(live, text):
+    """Their texts and numbers are those that a search in metadata takes apart."""
+    own = uid()
+    made = send(live, text, own)
+    assert made.status == 201 and holds(made, text), repr(made)
+    assert holds(live.get("/customers/" + own), text)

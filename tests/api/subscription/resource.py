@@ -62,7 +62,7 @@ RESOURCE = Resource(
     more_tables={
         "billing_setting": {"SELECT", "INSERT", "UPDATE"},
         "customer_credit": {"SELECT", "INSERT", "UPDATE.balance", "DELETE"},
-        "invoice": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{column}" for column in ("status", "paid_at", "period_start", "period_end", "updated_at")},
+        "invoice": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{column}" for column in ("status", "paid_at", "period_start", "period_end", "updated_at", "customer_id")},
         "invoice_counter": {"SELECT", "INSERT", "UPDATE.last", "DELETE"},
         "invoice_line": {"SELECT", "INSERT", "DELETE"},
     },

@@ -1,0 +1,832 @@
+/* clientele import: customers from a file. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "cli/listing.h"
+#include "cli/progress.h"
+#include "resource/customer/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	/* Of a transaction: measured. */
+	CHUNK_LINES = 3000,
+	CHUNK_BYTES = 2 * 1024 * 1024,
+	WRITERS = 2,
+	CHUNKS = WRITERS + 2, /* those that are written, the next one, and one that is read */
+	NAMES_SLOTS = 4 * CHUNK_LINES, /* of a set with room to spare */
+	BLOCK_BYTES = 64 * 1024,
+	AGAIN_MAX = 10,
+};
+
+/* Lines that are written together. */
+struct chunk {
+	struct arena        arena;
+	struct import_line *lines;
+	size_t              count;
+	int64_t             bytes, line; /* of the file, behind its last line */
+	enum sheet_next     next;        /* what follows; SHEET_RECORD: more lines */
+	const struct str  **names;       /* a set of their external ids */
+};
+
+/* Who writes chunks, one after the other, on a connection of its own. */
+struct writer {
+	struct importing *im;
+	struct db        *db;
+	struct chunk     *chunk;
+	int64_t           number; /* of the chunk, in the file */
+	struct arena      arena;
+	struct tx         tx;
+	enum db_status    status;
+	struct buf        results;
+	int64_t           counted[IMPORT__RESULTS];
+	int64_t           from, results_from; /* where the chunk and its results begin */
+	size_t            step;
+	bool              again; /* a customer who was in the way is gone */
+	int               error; /* errno of the file of results */
+};
+
+struct importing {
+	struct owner                   *owner;
+	const struct owner_environment *place;
+	struct import_rules             rules;
+	struct import_reader            reader;
+	struct sheet                    sheet;
+	struct chunk                    chunks[CHUNKS]; /* number n is in n % CHUNKS */
+	struct writer                   writers[WRITERS];
+	/* By the lock: how many chunks are read, given to a writer, and written in their order. */
+	pthread_mutex_t                 lock;
+	pthread_cond_t                  changed;
+	int64_t                         read, taken, written;
+	enum sheet_next                 next;   /* after those that are read */
+	struct writer                  *failed; /* NULL: nobody; the others stop */
+	bool                            dry;
+	const char                     *path; /* of the file, for sentences */
+	int                             fd;
+	char                            results_path[PATH_MAX];
+	int                             results_fd;
+	/* The import: what is known of it, and how far it has got. */
+	struct id                       id;
+	unsigned char                   digest[HASH_BYTES];
+	int64_t                         lines, count[IMPORT__RESULTS];
+	int64_t                         bytes, line, result_bytes;
+	struct arena                    arena;
+	struct progress                 progress;
+};
+
+/* ---- the file */
+
+static int
+unreadable(const struct importing *im)
+{
+	return cmd_fail(EXIT_DATA, "\"%s\" cannot be read: %s.", im->path, strerror(errno));
+}
+
+/* Standard input is kept in a file without a name: it is read three times. */
+static int
+spool(struct importing *im)
+{
+	char    block[BLOCK_BYTES];
+	FILE   *file = tmpfile();
+	ssize_t n;
+
+	if (!file)
+		return cmd_fail(EXIT_OS, "there is no room for standard input: %s.",
+		    strerror(errno));
+	im->fd = dup(fileno(file));
+	while ((n = read(STDIN_FILENO, block, sizeof(block))) > 0)
+		if (fwrite(block, 1, (size_t)n, file) != (size_t)n)
+			break;
+	if (n != 0 || fclose(file) != 0 || im->fd == -1)
+		return cmd_fail(EXIT_OS, "standard input cannot be kept: %s.", strerror(errno));
+	return 0;
+}
+
+static int
+open_file(struct importing *im, const char *path)
+{
+	struct stat st;
+
+	im->path = path;
+	if (strcmp(path, "-") == 0)
+		return spool(im);
+	im->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (im->fd == -1 || fstat(im->fd, &st) == -1)
+		return unreadable(im);
+	return S_ISREG(st.st_mode) ? 0
+	    : cmd_fail(EXIT_DATA, "\"%s\" is not a file; \"-\" is standard input.", path);
+}
+
+static bool
+ends_in(struct str path, struct str suffix)
+{
+	return path.len > suffix.len
+	    && str_eq_nocase((struct str) { path.ptr + path.len - suffix.len, suffix.len }, suffix);
+}
+
+/* As it is said, named, or begins. */
+static enum sheet_format
+format_of(const struct importing *im, struct str said)
+{
+	struct str path = str_of(im->path);
+	char       head[64];
+	ssize_t    n = pread(im->fd, head, sizeof(head), 0);
+	struct str begins = { head, n > 0 ? (size_t)n : 0 };
+
+	if (said.ptr)
+		return str_is(said, "csv") ? SHEET_CSV : SHEET_NDJSON;
+	if (ends_in(path, STR(".csv")))
+		return SHEET_CSV;
+	if (ends_in(path, STR(".ndjson")) || ends_in(path, STR(".jsonl")))
+		return SHEET_NDJSON;
+	begins = str_trim(begins);
+	return begins.len && begins.ptr[0] == '{' ? SHEET_NDJSON : SHEET_CSV;
+}
+
+static int
+refused(const struct importing *im, enum sheet_next next)
+{
+	return next == SHEET_FAILED ? unreadable(im)
+	    : cmd_fail(EXIT_DATA, "\"%s\": %s; nothing was imported.", im->path, im->sheet.why);
+}
+
+/* A hash of the rules and the file: which import this is. */
+static bool
+digest(struct importing *im)
+{
+	char       *block = must_alloc(BLOCK_BYTES);
+	struct str  parts[2] = { STR("") };
+	int64_t     at = 0;
+	ssize_t     n;
+	char        rules[3] = { (char)im->rules.conflict, im->rules.created_at,
+		       (char)im->sheet.format };
+
+	parts[1] = (struct str) { rules, sizeof(rules) };
+	hash_parts(parts, 2, im->digest);
+	parts[0] = (struct str) { (const char *)im->digest, HASH_BYTES };
+	while ((n = pread(im->fd, block, BLOCK_BYTES, at)) > 0) {
+		parts[1] = (struct str) { block, (size_t)n };
+		hash_parts(parts, 2, im->digest);
+		at += n;
+	}
+	free(block);
+	return n == 0;
+}
+
+/* Reads all of it once, so that a file that cannot be imported as a whole is refused before. */
+static int
+survey(struct importing *im)
+{
+	struct record   record;
+	enum sheet_next next = SHEET_RECORD;
+	const char     *why;
+
+	if (im->sheet.format == SHEET_CSV) {
+		next = sheet_next(&im->sheet, &im->owner->arena, &record);
+		if (next == SHEET_END)
+			return cmd_fail(EXIT_DATA, "\"%s\" has no line of names.", im->path);
+		if (next == SHEET_RECORD
+		    && !import_read_names(&im->reader, &im->owner->arena, &record, &why))
+			return cmd_fail(EXIT_DATA, "\"%s\": %s; nothing was imported.", im->path,
+			    why);
+	}
+	im->bytes = im->sheet.bytes;
+	im->line = im->sheet.line;
+	for (; next == SHEET_RECORD; im->lines++)
+		next = sheet_next(&im->sheet, NULL, &record);
+	im->lines--;
+	if (next != SHEET_END)
+		return refused(im, next);
+	return digest(im) ? 0 : unreadable(im);
+}
+
+/* ---- what is known of it */
+
+/* Adds what an earlier run has done. */
+static void
+take_state(struct importing *im, const struct row *row)
+{
+	im->id = row_id(row, COL_IMPORT_ID);
+	im->count[IMPORT_CREATED] = row_i64(row, COL_IMPORT_CREATED);
+	im->count[IMPORT_EXISTING] = row_i64(row, COL_IMPORT_EXISTING);
+	im->count[IMPORT_UPDATED] = row_i64(row, COL_IMPORT_UPDATED);
+	im->count[IMPORT_FAILED] = row_i64(row, COL_IMPORT_FAILED);
+	im->bytes = row_i64(row, COL_IMPORT_BYTES);
+	im->result_bytes = row_i64(row, COL_IMPORT_RESULT_BYTES);
+	im->line = row_i64(row, COL_IMPORT_LINE);
+}
+
+static void
+begin_tx(struct importing *im, struct tx *tx)
+{
+	arena_reset(&im->arena);
+	tx_init(tx, im->owner->db, &im->arena);
+	owner_enter_in(tx, im->place);
+}
+
+static struct bind *
+add_step(struct importing *im, struct tx *tx, enum sql_id statement)
+{
+	return owner_step(tx, statement, im->place);
+}
+
+static struct str
+digest_view(const struct importing *im)
+{
+	return (struct str) { (const char *)im->digest, HASH_BYTES };
+}
+
+static int
+begin_anew(struct importing *im, bool forget)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	im->id = id_new();
+	begin_tx(im, &tx);
+	if (forget)
+		bind_text(add_step(im, &tx, SQL_IMPORT_FORGET), digest_view(im));
+	b = add_step(im, &tx, SQL_IMPORT_BEGIN);
+	bind_id(b, &im->id);
+	bind_text(b, digest_view(im));
+	bind_i64(b, im->lines);
+	bind_i64(b, im->bytes);
+	bind_i64(b, im->line);
+	return owner_run(&tx);
+}
+
+/* *done: the same file was imported before, by the same rules. */
+static int
+find_or_begin(struct importing *im, bool again, bool *done)
+{
+	struct tx  tx;
+	struct row row;
+	int        code;
+	bool       known;
+
+	begin_tx(im, &tx);
+	tx.reads = true;
+	bind_text(add_step(im, &tx, SQL_IMPORT_FIND), digest_view(im));
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	known = tx_rows(&tx, 1) > 0;
+	row = known ? tx_row(&tx, 1, 0) : (struct row) { 0 };
+	*done = known && !row_is_null(&row, COL_IMPORT_ENDED_AT);
+	if (!known || (*done && again)) {
+		*done = false;
+		return begin_anew(im, known);
+	}
+	take_state(im, &row);
+	if (!*done)
+		cmd_say("going on with the import of this file, of which %jd of %jd lines are "
+		    "done.", (intmax_t)row_i64(&row, COL_IMPORT_READ), (intmax_t)im->lines);
+	return 0;
+}
+
+/* ---- the file of results */
+
+static int
+open_results(struct importing *im, struct str said)
+{
+	struct stat file, results;
+	const char *path = im->results_path;
+
+	if (said.ptr)
+		snprintf(im->results_path, PATH_MAX, "%.*s", STR_ARGS(said));
+	else if (strcmp(im->path, "-") == 0)
+		snprintf(im->results_path, PATH_MAX, "import.results");
+	else
+		snprintf(im->results_path, PATH_MAX, "%s.results", im->path);
+	im->results_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (im->results_fd == -1)
+		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", path,
+		    strerror(errno));
+	if (fstat(im->fd, &file) == 0 && fstat(im->results_fd, &results) == 0
+	    && file.st_dev == results.st_dev && file.st_ino == results.st_ino)
+		return cmd_fail(EXIT_USAGE, "--results must be another file.");
+	return 0;
+}
+
+/* What a run that was killed wrote behind the last line that counts goes away. */
+static int
+cut_results(struct importing *im)
+{
+	struct stat st;
+
+	if (fstat(im->results_fd, &st) == 0 && st.st_size < im->result_bytes)
+		cmd_say("\"%s\" lacks results of the run before.", im->results_path);
+	return ftruncate(im->results_fd, im->result_bytes) == 0 ? 0
+	    : cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", im->results_path,
+		strerror(errno));
+}
+
+static bool
+write_results(struct writer *w)
+{
+	struct str rest = buf_view(&w->results);
+	int64_t    at = w->results_from;
+
+	while (rest.len) {
+		ssize_t n = pwrite(w->im->results_fd, rest.ptr, rest.len, at);
+
+		if (n == -1 && errno != EINTR) {
+			w->error = errno;
+			return false;
+		}
+		n = n == -1 ? 0 : n;
+		rest = (struct str) { rest.ptr + n, rest.len - (size_t)n };
+		at += n;
+	}
+	return true;
+}
+
+/* ---- reading a chunk */
+
+/* Where the name is in the set, or would be. */
+static const struct str **
+slot_of(const struct chunk *chunk, const struct str *name)
+{
+	size_t slot = name->len;
+
+	for (size_t i = 0; i < name->len; i++)
+		slot = slot * 31 + (unsigned char)name->ptr[i];
+	for (slot %= NAMES_SLOTS; chunk->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
+		if (str_eq(*chunk->names[slot], *name))
+			break;
+	return &chunk->names[slot];
+}
+
+/*
+ * Up to a line with an external id that this chunk has, or the one before, which may still be
+ * written then: that line begins the next chunk. So this one may have no lines.
+ */
+static void
+fill(struct importing *im, struct chunk *chunk, const struct chunk *before)
+{
+	struct sheet *s = &im->sheet;
+	int64_t       begins = s->bytes;
+
+	arena_reset(&chunk->arena);
+	im->reader.call.arena = &chunk->arena;
+	chunk->lines = ARENA_NEW(&chunk->arena, struct import_line, CHUNK_LINES);
+	chunk->names = ARENA_NEW(&chunk->arena, const struct str *, NAMES_SLOTS);
+	chunk->next = SHEET_RECORD;
+	for (chunk->count = 0; chunk->count < CHUNK_LINES; chunk->count++) {
+		struct import_line *line = &chunk->lines[chunk->count];
+		const struct str   *name = &line->customer.external_id, **slot;
+		int64_t             bytes = s->bytes, lines = s->line;
+		struct record       record;
+
+		if (bytes - begins > CHUNK_BYTES)
+			break;
+		chunk->next = sheet_next(s, &chunk->arena, &record);
+		if (chunk->next != SHEET_RECORD)
+			break;
+		import_read(&im->reader, &record, line);
+		if (line->broken || !name->ptr)
+			continue;
+		slot = slot_of(chunk, name);
+		if (*slot || (before && *slot_of(before, name))) {
+			if (!sheet_seek(s, bytes, lines))
+				chunk->next = SHEET_FAILED;
+			break;
+		}
+		*slot = name;
+	}
+	chunk->bytes = s->bytes;
+	chunk->line = s->line;
+}
+
+static struct chunk *
+chunk_of(struct importing *im, int64_t number)
+{
+	return &im->chunks[number % CHUNKS];
+}
+
+/* A thread: reads until the end, as far ahead as there is room. */
+static void *
+read_all(void *with)
+{
+	struct importing *im = with;
+	struct chunk     *before = NULL;
+	bool              goes_on = true;
+
+	for (int64_t n = 0; goes_on; n++) {
+		struct chunk *chunk = chunk_of(im, n);
+
+		pthread_mutex_lock(&im->lock);
+		while (n - im->written >= CHUNKS && !im->failed)
+			pthread_cond_wait(&im->changed, &im->lock);
+		goes_on = !im->failed;
+		pthread_mutex_unlock(&im->lock);
+		if (!goes_on)
+			break;
+		fill(im, chunk, before);
+		goes_on = chunk->next == SHEET_RECORD;
+		before = chunk;
+		pthread_mutex_lock(&im->lock);
+		/* What was read before a refusal is no end of the file. */
+		im->read += goes_on || chunk->next == SHEET_END;
+		im->next = chunk->next;
+		pthread_cond_broadcast(&im->changed);
+		pthread_mutex_unlock(&im->lock);
+	}
+	return NULL;
+}
+
+/* ---- writing it */
+
+static void
+tell_lines(struct writer *w)
+{
+	const struct chunk *chunk = w->chunk;
+
+	memset(w->counted, 0, sizeof(w->counted));
+	buf_reset(&w->results, SIZE_MAX / 2);
+	for (size_t i = 0; i < chunk->count; i++) {
+		w->counted[chunk->lines[i].result]++;
+		import_tell(&w->results, &chunk->lines[i]);
+	}
+}
+
+/*
+ * Waits until all lines before these are done: chunks are inserted at the same time, but committed
+ * in their order. They have no external id in common, so neither waits for a row of the other.
+ */
+static bool
+takes_turn(struct writer *w)
+{
+	struct importing *im = w->im;
+	bool              mine;
+
+	pthread_mutex_lock(&im->lock);
+	while (im->written < w->number && !im->failed)
+		pthread_cond_wait(&im->changed, &im->lock);
+	mine = !im->failed;
+	w->from = im->bytes;
+	w->results_from = im->result_bytes;
+	pthread_mutex_unlock(&im->lock);
+	return mine;
+}
+
+/* Within the transaction, so that no line is done without its result, and none twice. */
+static bool
+decide(struct tx *tx, void *with)
+{
+	struct writer    *w = with;
+	struct importing *im = w->im;
+	struct chunk     *chunk = w->chunk;
+	struct bind      *b;
+
+	w->again = !import_written(tx, w->step, &im->rules, chunk->lines, chunk->count, false);
+	if (w->again)
+		return false;
+	tell_lines(w);
+	if (!takes_turn(w) || !write_results(w))
+		return false;
+	b = add_step(im, tx, SQL_IMPORT_ADVANCE);
+	bind_id(b, &im->id);
+	bind_i64(b, w->from);
+	bind_i64(b, chunk->bytes);
+	bind_i64(b, chunk->line);
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		bind_i64(b, w->counted[i]);
+	bind_i64(b, w->results_from + (int64_t)w->results.len);
+	bind_bool(b, chunk->next == SHEET_END);
+	return true;
+}
+
+static bool
+write_once(struct writer *w)
+{
+	struct importing *im = w->im;
+	struct chunk     *chunk = w->chunk;
+
+	w->again = false;
+	w->error = 0;
+	arena_reset(&w->arena);
+	tx_init(&w->tx, w->db, &w->arena);
+	owner_enter_in(&w->tx, im->place);
+	(void)tx_step(&w->tx, SQL_UNHURRIED);
+	w->step = import_write(&w->tx, &im->place->id, &im->rules, chunk->lines, chunk->count,
+	    false);
+	w->tx.then = decide;
+	w->tx.with = w;
+	w->status = tx_run(&w->tx);
+	return w->status == DB_OK && w->tx.outcome == TX_DONE;
+}
+
+static void
+count(struct importing *im, const struct writer *w)
+{
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		im->count[i] += w->counted[i];
+	im->bytes = w->chunk->bytes;
+	im->line = w->chunk->line;
+	im->result_bytes += (int64_t)w->results.len;
+}
+
+/* Another transaction was in the way, and may be gone. */
+static bool
+may_be_again(const struct writer *w)
+{
+	return w->again || w->status == DB_LOCKED;
+}
+
+/* A chunk without lines only waits: no more than WRITERS chunks are ahead of what is done. */
+static bool
+write_chunk(struct writer *w)
+{
+	bool nothing = w->chunk->count == 0 && w->chunk->next != SHEET_END;
+
+	if (nothing) {
+		memset(w->counted, 0, sizeof(w->counted));
+		buf_reset(&w->results, 0);
+		return takes_turn(w);
+	}
+	for (int times = 0; times < AGAIN_MAX; times++) {
+		if (write_once(w))
+			return true;
+		if (!may_be_again(w))
+			break;
+	}
+	return false;
+}
+
+static int
+stopped(const struct importing *im, const struct writer *w)
+{
+	if (w->error)
+		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s. The same command goes "
+		    "on from here.", im->results_path, strerror(w->error));
+	if (w->status == DB_OK)
+		return cmd_fail(EXIT_BUSY, "others change the same customers all the time. The "
+		    "same command goes on from here.");
+	if (tx_failed_at(&w->tx, SQL_MARK_OVERTAKEN))
+		return cmd_fail(EXIT_BUSY, "another process imports this file.");
+	cmd_say("the same command goes on where this one ended.");
+	return owner_failed(&w->tx, w->status);
+}
+
+/* What would be done, as far as the customers that there are now say. */
+static int
+try_chunk(struct importing *im, struct chunk *chunk)
+{
+	struct writer *w = &im->writers[0];
+	struct tx      tx;
+	int            code;
+
+	w->chunk = chunk;
+	begin_tx(im, &tx);
+	tx.reads = true;
+	w->step = import_write(&tx, &im->place->id, &im->rules, chunk->lines, chunk->count, true);
+	if ((code = owner_run(&tx)) != 0)
+		return code;
+	w->results_from = im->result_bytes;
+	if (import_written(&tx, w->step, &im->rules, chunk->lines, chunk->count, true))
+		tell_lines(w);
+	if (!write_results(w))
+		return stopped(im, w);
+	count(im, w);
+	return 0;
+}
+
+/* ---- all of it */
+
+static void
+tell_progress(struct importing *im)
+{
+	int64_t done = 0;
+	char    more[120];
+
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		done += im->count[i];
+	snprintf(more, sizeof(more), "created %jd, existing %jd, updated %jd, failed %jd",
+	    (intmax_t)im->count[IMPORT_CREATED], (intmax_t)im->count[IMPORT_EXISTING],
+	    (intmax_t)im->count[IMPORT_UPDATED], (intmax_t)im->count[IMPORT_FAILED]);
+	progress_tell(&im->progress, done, more);
+}
+
+static int
+try_all(struct importing *im)
+{
+	struct chunk *chunk = &im->chunks[0];
+	int           code = 0;
+
+	do {
+		fill(im, chunk, NULL);
+		if (chunk->next != SHEET_RECORD && chunk->next != SHEET_END)
+			return refused(im, chunk->next);
+		code = try_chunk(im, chunk);
+		tell_progress(im);
+	} while (code == 0 && chunk->next == SHEET_RECORD);
+	return code;
+}
+
+/* The next chunk; false: there is none, and none will come. */
+static bool
+take_chunk(struct writer *w)
+{
+	struct importing *im = w->im;
+	bool              taken;
+
+	pthread_mutex_lock(&im->lock);
+	while (im->taken == im->read && im->next == SHEET_RECORD && !im->failed)
+		pthread_cond_wait(&im->changed, &im->lock);
+	taken = im->taken < im->read && !im->failed;
+	if (taken) {
+		w->number = im->taken++;
+		w->chunk = chunk_of(im, w->number);
+	}
+	pthread_mutex_unlock(&im->lock);
+	return taken;
+}
+
+/* A thread, but for the first writer, who tells of all. */
+static void *
+write_some(void *with)
+{
+	struct writer    *w = with;
+	struct importing *im = w->im;
+
+	while (take_chunk(w)) {
+		bool good = write_chunk(w);
+
+		pthread_mutex_lock(&im->lock);
+		if (good) {
+			count(im, w);
+			im->written++;
+		} else if (!im->failed)
+			im->failed = w;
+		if (w == im->writers)
+			tell_progress(im);
+		pthread_cond_broadcast(&im->changed);
+		pthread_mutex_unlock(&im->lock);
+	}
+	return NULL;
+}
+
+static int
+write_all(struct importing *im)
+{
+	pthread_t reader, others[WRITERS];
+
+	im->next = SHEET_RECORD;
+	if (pthread_create(&reader, NULL, read_all, im) != 0)
+		out_of_memory();
+	for (int i = 1; i < WRITERS; i++)
+		if (pthread_create(&others[i], NULL, write_some, &im->writers[i]) != 0)
+			out_of_memory();
+	write_some(&im->writers[0]);
+	for (int i = 1; i < WRITERS; i++)
+		pthread_join(others[i], NULL);
+	pthread_join(reader, NULL);
+	tell_progress(im);
+	progress_end(&im->progress);
+	if (im->failed)
+		return stopped(im, im->failed);
+	return im->next == SHEET_END ? 0 : refused(im, im->next);
+}
+
+static void
+print_counts(struct cmd_context *ctx, struct importing *im)
+{
+	static const char *const columns[] = { "lines", "created", "existing", "updated", "failed",
+		"results" };
+	struct owner  *o = ctx->owner;
+	struct listing listing;
+	struct str    *cells;
+
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	listing.raw = (1u << 5) - 1;
+	cells = listing_row(&listing);
+	cells[0] = owner_number(o, im->lines);
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		cells[1 + i] = owner_number(o, im->count[i]);
+	cells[5] = str_of(im->results_path);
+	listing_print(&listing, ctx->json);
+}
+
+static int
+import(struct cmd_context *ctx, struct importing *im)
+{
+	bool done = false;
+	int  code = survey(im);
+
+	if (code == 0)
+		code = open_results(im, ctx->option[OPTION_RESULTS]);
+	if (code == 0 && !im->dry)
+		code = find_or_begin(im, ctx->option[OPTION_AGAIN].ptr, &done);
+	if (done)
+		cmd_say("this file was imported before, by the same rules; --again does it once "
+		    "more.");
+	if (code == 0 && !done) {
+		if (!sheet_seek(&im->sheet, im->bytes, im->line))
+			return unreadable(im);
+		code = cut_results(im);
+		progress_begin(&im->progress, 0, im->lines);
+		for (size_t i = 0; i < IMPORT__RESULTS; i++)
+			im->progress.from += im->count[i];
+		if (code == 0)
+			code = im->dry ? try_all(im) : write_all(im);
+	}
+	if (code != 0)
+		return code;
+	print_counts(ctx, im);
+	return im->count[IMPORT_FAILED] == 0 ? 0 : cmd_fail(EXIT_DATA,
+	    "%jd of %jd lines failed; \"%s\" says why.", (intmax_t)im->count[IMPORT_FAILED],
+	    (intmax_t)im->lines, im->results_path);
+}
+
+static void
+read_rules(const struct cmd_context *ctx, struct import_rules *rules)
+{
+	static const char *const words[] = {
+#define CONFLICT(name, word) [IMPORT_##name] = word,
+		IMPORT_CONFLICTS(CONFLICT)
+#undef CONFLICT
+	};
+
+	for (size_t i = 0; i < COUNTOF(words); i++)
+		if (str_is(ctx->option[OPTION_ON_CONFLICT], words[i]))
+			rules->conflict = (enum import_conflict)i;
+	rules->created_at = ctx->option[OPTION_CREATED_AT].ptr;
+}
+
+static void
+begin(struct importing *im, const struct cmd_context *ctx)
+{
+	arena_init(&im->arena);
+	pthread_mutex_init(&im->lock, NULL);
+	pthread_cond_init(&im->changed, NULL);
+	for (int i = 0; i < WRITERS; i++) {
+		struct writer *w = &im->writers[i];
+
+		w->im = im;
+		w->db = i == 0 ? im->owner->db : db_new(&ctx->conf, DB_OWNER);
+		arena_init(&w->arena);
+		buf_init(&w->results, SIZE_MAX / 2);
+	}
+	for (int i = 0; i < CHUNKS; i++)
+		arena_init(&im->chunks[i].arena);
+	import_reader_init(&im->reader, &ctx->conf, &im->rules);
+	(void)lseek(im->fd, 0, SEEK_SET);
+	sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
+}
+
+static void
+end(struct importing *im)
+{
+	sheet_fini(&im->sheet);
+	import_reader_fini(&im->reader);
+	for (int i = 0; i < CHUNKS; i++)
+		arena_fini(&im->chunks[i].arena);
+	for (int i = 0; i < WRITERS; i++) {
+		struct writer *w = &im->writers[i];
+
+		if (i > 0)
+			db_free(w->db);
+		arena_fini(&w->arena);
+		buf_fini(&w->results);
+	}
+	pthread_cond_destroy(&im->changed);
+	pthread_mutex_destroy(&im->lock);
+	arena_fini(&im->arena);
+}
+
+int
+cmd_import_customers(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	struct importing         *im = must_alloc(sizeof(*im));
+	struct owner_environment *found;
+	size_t                    count;
+	int                       code;
+
+	im->owner = ctx->owner;
+	im->fd = im->results_fd = -1;
+	im->dry = ctx->option[OPTION_DRY_RUN].ptr;
+	read_rules(ctx, &im->rules);
+	code = owner_environments(im->owner, ctx->option[OPTION_ORG], ctx->option[OPTION_ENV],
+	    &found, &count);
+	if (code == 0)
+		code = open_file(im, argv[1]);
+	if (code == 0) {
+		im->place = &found[0];
+		begin(im, ctx);
+		code = import(ctx, im);
+		end(im);
+	}
+	if (im->results_fd != -1)
+		close(im->results_fd);
+	if (im->fd != -1)
+		close(im->fd);
+	free(im);
+	return code;
+}

@@ -1,0 +1,248 @@
+"""Customers that are the same are merged, and a merge is undone."""
+
+import itertools
+import json
+import secrets
+import threading
+
+import pytest
+
+from helpers import execute, mail, nothing_written, same_again, scalar, uid
+
+_run, _counter = secrets.token_hex(3), itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def shop(new_org):
+    return new_org().live
+
+
+def customer(client, **more):
+    return client.create(externalId=uid(), fullName="Ada L", metadata={"b": 1, "a": [2.50]}, **more)
+
+
+def plan_of(client, **prices):
+    body = {"name": "Plan", "code": f"m_{_run}_{next(_counter)}", **({"isFree": True} if not prices else {})}
+    return client.post("/plans", {**body, **prices}).ok(201).data["id"]
+
+
+def subscribe(client, who, plan=None):
+    return client.post("/subscriptions", {"customerId": who["id"], "planId": plan or plan_of(client)}).ok(201).json
+
+
+def cancel(client, subscription):
+    client.post(f"/subscriptions/{subscription['id']}/cancel", {"immediate": True}).ok()
+
+
+def merge(client, into, gone, **more):
+    return client.post(f"/customers/{into['id']}/merge", {"from": gone["id"]}, **more)
+
+
+def uuid_of(db, made):
+    return scalar(db, "SELECT id::text FROM customer WHERE external_id = %s", made["externalId"])
+
+
+def events(db, made):
+    with db.cursor() as cursor:
+        cursor.execute("SELECT type, data FROM event WHERE customer_id = %s ORDER BY id", (uuid_of(db, made),))
+        return cursor.fetchall()
+
+
+def test_both_ids_lead_to_who_stays(shop, db):
+    into, gone = customer(shop), customer(shop)
+    subscription, plan = subscribe(shop, gone), plan_of(shop)
+    before = shop.get("/customers/" + gone["id"]).ok().body
+    assert merge(shop, into, gone).customer(200) == into
+    for some_id in (gone["id"], gone["externalId"]):
+        got = shop.get("/customers/" + some_id).ok()
+        assert got.json["id"] == into["id"] and got.json["subscription"]["id"] == subscription["id"]
+        assert got.header("Clientele-Merged") == into["id"]
+        changed = shop.patch("/customers/" + some_id, {"fullName": some_id}).ok()
+        assert changed.json["id"] == into["id"] and changed.json["fullName"] == some_id and changed.header("Clientele-Merged") == into["id"]
+        met = shop.post("/customers", {"email": mail(), "externalId": gone["externalId"]})
+        assert met.customer(200)["id"] == into["id"] and met.header("Clientele-Result") == "existing"
+        assert [row["id"] for row in shop.get("/subscriptions?customerId=" + some_id).ok().json["data"]] == [subscription["id"]]
+        assert shop.get("/subscriptions/active?customerId=" + some_id).ok().json["id"] == subscription["id"]
+    batch = shop.post("/customers/batch", {"customers": [{"email": mail(), "externalId": one["externalId"]} for one in (gone, into)]}).ok()
+    assert [(row["id"], row["status"]) for row in batch.json["successful"]] == [(into["id"], "existing")] * 2
+    assert shop.get("/customers/" + into["id"]).ok().header("Clientele-Merged") is None
+    cancel(shop, subscription)
+    assert shop.post("/subscriptions", {"customerId": gone["externalId"], "planId": plan}).ok(201).json["customerId"] == into["id"]
+
+    # Nothing lists it.
+    for query in ("", "&archived=true", "&archived=all"):
+        assert gone["id"] not in [row["id"] for row in shop.get("/customers?limit=100" + query).ok().json["data"]]
+    assert [row["id"] for row in shop.get("/customers?externalId=" + gone["externalId"]).ok().json["data"]] == [into["id"]]
+    assert gone["id"] not in shop.call("GET", "/customers/export?format=ndjson", checked=False).body.decode()
+    kinds = [kind for kind, _ in events(db, into)]
+    assert kinds.count("customer.merged") == 1 and [kind for kind, _ in events(db, gone)].count("customer.merged") == 0
+    assert ("customer.merged", {"from": uuid_of(db, gone)}) in events(db, into)
+
+    # And back again, by either id; what belonged to each belongs to it, and the bytes are the same but for the subscription.
+    again = shop.post(f"/customers/{gone['externalId']}/unmerge").customer(200)
+    assert again == gone
+    after = shop.get("/customers/" + gone["id"]).ok()
+    assert after.header("Clientele-Merged") is None and {**after.json, "subscription": None} == {**json.loads(before), "subscription": None}
+    assert shop.get("/subscriptions/" + subscription["id"]).ok().json["customerId"] == gone["id"]
+    assert shop.get("/customers/" + gone["externalId"]).customer(get=True)["id"] == gone["id"]
+    assert shop.fetch(into["id"])["subscription"]["planId"] == plan
+    assert [kind for kind, _ in events(db, gone)].count("customer.unmerged") == 1
+    shop.post(f"/customers/{gone['id']}/unmerge").error("conflict", 409)
+
+
+def test_once_more_changes_nothing(shop, db):
+    into, gone = customer(shop), customer(shop)
+    key = uid()
+    first = merge(shop, into, gone, idem=key).ok()
+    with nothing_written(db):
+        same_again(merge(shop, into, gone, idem=key), first)
+    assert merge(shop, into, gone).ok().body == first.body
+    assert [kind for kind, _ in events(db, into)].count("customer.merged") == 1
+    assert shop.post(f"/customers/{gone['id']}/unmerge", idem=key + "u").customer(200) == gone
+    shop.post(f"/customers/{gone['id']}/unmerge", idem=key + "u").customer(200)
+
+
+def test_an_archived_customer_is_archived_again_when_the_merge_is_undone(shop):
+    into, gone = customer(shop), customer(shop)
+    archived = shop.post(f"/customers/{gone['id']}/archive").customer(200)
+    merge(shop, into, gone).ok()
+    assert shop.post(f"/customers/{gone['id']}/unmerge").customer(200) == archived
+    shop.post(f"/customers/{into['id']}/archive").ok()
+    assert merge(shop, into, gone).error("conflict", 409)["param"] == "id"
+
+
+def test_two_subscriptions_that_live_are_in_the_way(shop, db):
+    into, gone = customer(shop), customer(shop)
+    ours, theirs = subscribe(shop, into), subscribe(shop, gone)
+    with nothing_written(db):
+        error = merge(shop, into, gone).error("conflict", 409)
+    assert error["param"] == "from" and error["details"] == {"subscriptions": [theirs["id"], ours["id"]]}
+    assert theirs["id"] in error["message"] and ours["id"] in error["message"]
+    cancel(shop, theirs)
+    merge(shop, into, gone).ok()
+    assert shop.fetch(into["id"])["subscription"]["id"] == ours["id"]
+    assert {row["id"] for row in shop.get("/subscriptions?customerId=" + into["id"]).ok().json["data"]} == {ours["id"], theirs["id"]}
+
+
+def test_invoices_and_credit_move_and_come_back(shop, db):
+    into, gone = customer(shop), customer(shop)
+    plan = plan_of(shop, isFree=False)
+    shop.post(f"/plans/{plan}/prices", {"billingInterval": "monthly", "price": 1000}).ok(201)
+    subscription = subscribe(shop, gone, plan)
+    (invoice,) = shop.get("/invoices?customerId=" + gone["id"]).ok().json["data"]
+    environment = scalar(db, "SELECT environment_id::text FROM customer WHERE external_id = %s", into["externalId"])
+    for who, balance in ((into, 5), (gone, 300)):
+        execute(db, "INSERT INTO customer_credit (environment_id, customer_id, balance) VALUES (%s, %s, %s)", environment, uuid_of(db, who), balance)
+
+    def credit(who):
+        return scalar(db, "SELECT balance FROM customer_credit WHERE customer_id = %s", uuid_of(db, who))
+
+    merge(shop, into, gone).ok()
+    assert shop.get("/invoices/" + invoice["id"]).ok().json == {**invoice, "customerId": into["id"]}
+    assert (credit(into), credit(gone)) == (305, 0)
+    assert [row["id"] for row in shop.get("/invoices?customerId=" + gone["externalId"]).ok().json["data"]] == [invoice["id"]]
+    # What was used up since is not given back.
+    execute(db, "UPDATE customer_credit SET balance = 100 WHERE customer_id = %s", uuid_of(db, into))
+    shop.put(f"/invoices/{invoice['id']}/status", {"status": "paid"}).ok()
+    shop.post(f"/customers/{gone['id']}/unmerge").ok()
+    assert (credit(into), credit(gone)) == (0, 100)
+    assert shop.get("/invoices/" + invoice["id"]).ok().json["customerId"] == gone["id"]
+    assert shop.fetch(gone["id"])["subscription"]["id"] == subscription["id"]
+
+
+def test_who_was_merged_is_followed_through_further_merges(shop):
+    a, b, c = (customer(shop) for _ in range(3))
+    mine = subscribe(shop, a)
+    merge(shop, b, a).ok()
+    error = merge(shop, c, a).error("conflict", 409)
+    assert error["param"] == "from" and b["id"] in error["message"]
+    merge(shop, c, b).ok()
+    assert {shop.fetch(one["id"])["id"] for one in (a, b, c)} == {c["id"]} and shop.fetch(a["externalId"])["subscription"]["id"] == mine["id"]
+    # In the middle of a chain, then at its beginning.
+    shop.post(f"/customers/{b['id']}/unmerge").ok()
+    assert [shop.fetch(one["id"])["id"] for one in (a, b, c)] == [b["id"], b["id"], c["id"]]
+    assert shop.get("/subscriptions/" + mine["id"]).ok().json["customerId"] == b["id"]
+    shop.post(f"/customers/{a['id']}/unmerge").ok()
+    assert [shop.fetch(one["id"])["id"] for one in (a, b, c)] == [a["id"], b["id"], c["id"]]
+    assert shop.get("/subscriptions/" + mine["id"]).ok().json["customerId"] == a["id"]
+    # The other way: first the one at the beginning.
+    merge(shop, b, a).ok(), merge(shop, c, b).ok()
+    shop.post(f"/customers/{a['id']}/unmerge").ok()
+    assert [shop.fetch(one["id"])["id"] for one in (a, b, c)] == [a["id"], c["id"], c["id"]]
+    assert shop.get("/subscriptions/" + mine["id"]).ok().json["customerId"] == a["id"]
+
+
+def test_after_thirty_days_it_cannot_be_undone(shop, db):
+    into, gone = customer(shop), customer(shop)
+    merge(shop, into, gone).ok()
+    execute(db, "UPDATE customer_merge SET merged_at = merged_at - interval '30 days' WHERE customer_id = %s", uuid_of(db, gone))
+    assert "30 days" in shop.post(f"/customers/{gone['id']}/unmerge").error("conflict", 409)["message"]
+    assert shop.fetch(gone["id"])["id"] == into["id"]
+
+
+def test_bad_input_is_refused_and_changes_nothing(shop, other_live, db):
+    one, strangers = customer(shop), other_live.create(externalId=uid())
+    path = f"/customers/{one['id']}/merge"
+    with nothing_written(db):
+        for body in ({}, {"from": None}, {"from": 1}, {"from": ""}, {"from": "x" * 101}):
+            shop.post(path, body).invalid("from")
+        for same in (one["id"], one["externalId"]):
+            assert shop.post(path, {"from": same}).error("conflict", 409)["param"] == "from"
+        for some_id in ("nobody", strangers["id"], strangers["externalId"]):
+            assert shop.post(path, {"from": some_id}).error("customer_not_found", 404)["param"] == "from"
+            assert shop.post(f"/customers/{some_id}/merge", {"from": one["id"]}).error("customer_not_found", 404)["param"] == "id"
+            shop.post(f"/customers/{some_id}/unmerge").error("customer_not_found", 404)
+        assert shop.post(f"/customers/{one['id']}/unmerge").error("conflict", 409)["message"] == "This customer is not merged."
+    assert shop.at("2026-07-31").post(path, {"from": "x"}).status in (404, 405)
+
+
+def at_once(calls):
+    """Their statuses."""
+    done, gate = [None] * len(calls), threading.Barrier(len(calls))
+
+    def run(i, call):
+        gate.wait()
+        done[i] = call().status
+    threads = [threading.Thread(target=run, args=(i, call)) for i, call in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return done
+
+
+def test_many_at_once_leave_one_order(shop, db):
+    """Merges that cross, creates by the ids that are merged, subscriptions for them, and undoing: nothing is lost or doubled."""
+    plan = plan_of(shop)
+    for _ in range(6):
+        a, b = customer(shop), customer(shop)
+        statuses = at_once([lambda: merge(shop, a, b), lambda: merge(shop, b, a),
+                            lambda: shop.post("/customers", {"email": mail(), "externalId": b["externalId"]}),
+                            lambda: shop.post("/subscriptions", {"customerId": a["id"], "planId": plan}),
+                            lambda: shop.post("/subscriptions", {"customerId": b["id"], "planId": plan}),
+                            lambda: shop.post(f"/customers/{b['id']}/unmerge")])
+        assert all(status in (200, 201, 409) for status in statuses) and statuses[2] == 200, statuses
+        ids = {shop.fetch(one["id"])["id"] for one in (a, b)}
+        rows = [row for one in ids for row in shop.get("/subscriptions?customerId=" + one).ok().json["data"]]
+        assert len(rows) == statuses[3:5].count(201) and {row["customerId"] for row in rows} <= ids
+        assert scalar(db, "SELECT count(*) FROM customer WHERE external_id = ANY (%s)", [a["externalId"], b["externalId"]]) == 2
+        # Nobody who was merged has anything, and everybody leads to somebody who was not.
+        assert scalar(db, "SELECT count(*) FROM customer c JOIN subscription s ON s.customer_id = c.id WHERE c.merged_into IS NOT NULL") == 0
+        assert scalar(db, "SELECT count(*) FROM customer c JOIN customer d ON d.id = c.merged_into WHERE d.merged_into IS NOT NULL") == 0
+
+
+def test_who_was_merged_is_erased_together_with_who_stays(shop, db):
+    secret = f"secret{_run}"
+    into, gone = customer(shop), shop.create(externalId=uid(secret), email=f"{secret}@example.com", fullName=secret)
+    subscription = subscribe(shop, gone)
+    shop.post(f"/subscriptions/{subscription['id']}/cancel", {"immediate": True, "reason": secret}).ok()
+    merge(shop, into, gone).ok()
+    shop.call("DELETE", "/customers/" + gone["externalId"]).ok()
+    for one in (into, gone):
+        shop.get("/customers/" + one["id"]).error("customer_not_found", 404)
+    with db.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'environment_id' AND table_schema = 'public'")
+        for table, in cursor.fetchall():
+            assert scalar(db, f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s", f"%{secret}%") == 0, table
+    # The external id is free at once.
+    assert shop.post("/customers", {"email": mail(), "externalId": gone["externalId"]}).ok(201).json["id"] not in (into["id"], gone["id"])
