@@ -269,7 +269,7 @@ check_caller(struct app *app, struct call *c)
 	if (session_is_sent(c))
 		return session_check(c, app->sessions);
 	e = api_key_check(c, app->keys);
-	if (e == ERR_OK && c->route->flags & ROUTE_PERSONAL)
+	if (e == ERR_OK && c->route->flags & (ROUTE_PERSONAL | ROUTE_PEOPLE))
 		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_API_KEY],
 		    "This call is for people who have signed in, not for API keys.");
 	return e;

@@ -1,6 +1,7 @@
 /* Sessions of people who have signed in. */
 #include "auth/session.h"
 #include "auth/limit.h"
+#include "auth/permit.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -14,6 +15,14 @@ enum { CACHE_SLOTS = 256 };
  * no other host of the domain can set one.
  */
 #define COOKIE "__Host-clientele"
+
+/* What the roles may do. */
+static const uint64_t permissions[] = {
+	[ROLE_NONE] = 0,
+	[ROLE_MEMBER] = PERMIT_READS,
+	[ROLE_ADMIN] = PERMIT_ALL,
+	[ROLE_OWNER] = PERMIT_ALL | PERMIT_PEOPLE,
+};
 
 static const char signed_out[] = "There is no session any more: sign in again.";
 
@@ -141,7 +150,7 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 	t->environment = row_id(&row, COL_USER_SESSION_FIND_ENVIRONMENT);
 	t->organization = row_id(&row, COL_USER_SESSION_FIND_ORGANIZATION);
 	t->livemode = row_bool(&row, COL_USER_SESSION_FIND_LIVEMODE);
-	t->role = role_find(row_text(&row, COL_USER_SESSION_FIND_ROLE));
+	t->permissions = permissions[role_find(row_text(&row, COL_USER_SESSION_FIND_ROLE))];
 	if (row_bool(&row, COL_USER_SESSION_FIND_UNMARKED))
 		mark_used(c);
 	return DB_OK;
@@ -181,7 +190,7 @@ find_user(struct call *c, struct session_cache *cache, const unsigned char hash[
 	return ERR_OK;
 }
 
-/* ---- what it may do ---- */
+/* ---- whether it was meant ---- */
 
 enum err
 session_is_meant(struct call *c)
@@ -198,20 +207,6 @@ is_meant(const struct call *c)
 	struct str right = session_token(c->arena, c->api_key);
 
 	return sent.len == right.len && hash_equal(sent.ptr, right.ptr, right.len);
-}
-
-static enum err
-judge(struct call *c)
-{
-	bool reads = c->route->method == METHOD_GET;
-
-	if (!reads && !is_meant(c))
-		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_CSRF],
-		    "This header must have the csrfToken of the session.");
-	if (!reads && !(c->route->flags & ROUTE_PERSONAL) && c->tenant.role < ROLE_ADMIN)
-		return call_fail(c, ERR_FORBIDDEN, NULL,
-		    "A member may look at everything, and change nothing.");
-	return ERR_OK;
 }
 
 enum err
@@ -232,8 +227,9 @@ session_check(struct call *c, struct session_cache *cache)
 	c->facts->organization = c->tenant.organization;
 	c->facts->key = STR("session");
 	c->api_key = cookie;
-	if ((e = judge(c)) != ERR_OK)
-		return e;
+	if (c->route->method != METHOD_GET && !is_meant(c))
+		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_CSRF],
+		    "This header must have the csrfToken of the session.");
 	return limit_take(c, hash, looked_up, now_ns, &bucket);
 }
 

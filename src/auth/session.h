@@ -38,8 +38,8 @@ bool session_is_sent(const struct call *c);
 
 /*
  * Fills c->tenant, c->api_key (with the cookie, for what is sealed) and the facts. ERR_SIGNED_OUT
- * if the session is none or has ended; ERR_FORBIDDEN if the role does not allow the call, or it
- * lacks the header that says it was meant; ERR_RATE_LIMITED by the environment's limit.
+ * if the session is none or has ended; ERR_FORBIDDEN if the call lacks the header that says it was
+ * meant; ERR_RATE_LIMITED by the environment's limit.
  */
 enum err session_check(struct call *c, struct session_cache *cache);
 

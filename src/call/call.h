@@ -41,10 +41,8 @@ struct tenant {
 	struct rate  rate;     /* with own_rate */
 	struct id    family;   /* the key whose rate it shares, or its own id */
 	int64_t      expires_ms; /* wall clock; 0: never */
-	/* Of a session (auth/session.h), which has no key; nil and 0 otherwise. */
-	struct id    user, session;
-	unsigned     role;     /* enum role */
-	uint64_t     permissions; /* of the key (auth/permit.h) */
+	struct id    user, session; /* of a session (auth/session.h), which has no key; else nil */
+	uint64_t     permissions; /* of the key or the user (auth/permit.h) */
 	const struct origins *origins; /* from where (auth/origin.h); NULL: from anywhere */
 };
 

@@ -42,7 +42,8 @@ enum route_flags {
 	ROUTE_ALL = 1024, /* no permission is enough but all of them */
 	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */
 	ROUTE_EVENTS = 8192, /* takes limit and cursor, and no filters of its resource */
-	ROUTE_PERSONAL = 32768, /* of a user's own; for sessions alone, whatever the role */
+	ROUTE_PERSONAL = 32768, /* of a user's own: for sessions alone, whatever the role */
+	ROUTE_PEOPLE = 65536, /* manages users: for sessions alone, and PERMIT_PEOPLE */
 };
 
 /*

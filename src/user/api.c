@@ -106,10 +106,10 @@ static const struct route routes[] = {
 	{ METHOD_GET,    "sessions",               ROUTE_PERSONAL, V_2026_08_27, session_list },
 	{ METHOD_DELETE, "sessions/{id}",          ROUTE_PERSONAL, V_2026_08_27, session_end },
 	{ METHOD_GET,    "users",                  ROUTE_PERSONAL, V_2026_08_27, colleague_list },
-	{ METHOD_POST,   "users",                  ROUTE_PERSONAL, V_2026_08_27, colleague_invite },
-	{ METHOD_PATCH,  "users/{id}",             ROUTE_PERSONAL, V_2026_08_27, colleague_change },
-	{ METHOD_DELETE, "users/{id}",             ROUTE_PERSONAL, V_2026_08_27, colleague_remove },
-	{ METHOD_POST,   "users/{id}/reset",       ROUTE_PERSONAL, V_2026_08_27, colleague_reset },
+	{ METHOD_POST,   "users",                  ROUTE_PEOPLE,   V_2026_08_27, colleague_invite },
+	{ METHOD_PATCH,  "users/{id}",             ROUTE_PEOPLE,   V_2026_08_27, colleague_change },
+	{ METHOD_DELETE, "users/{id}",             ROUTE_PEOPLE,   V_2026_08_27, colleague_remove },
+	{ METHOD_POST,   "users/{id}/reset",       ROUTE_PEOPLE,   V_2026_08_27, colleague_reset },
 };
 
 extern const struct resource user_resource;

@@ -48,13 +48,6 @@ static const struct fields change = {
 /* ---- what they share ---- */
 
 static enum err
-must_own(struct call *c)
-{
-	return c->tenant.role == ROLE_OWNER ? ERR_OK : call_fail(c, ERR_FORBIDDEN, NULL,
-	    "Only an owner of the organization may do this.");
-}
-
-static enum err
 no_user(struct call *c)
 {
 	return call_fail(c, ERR_NOT_FOUND, "id",
@@ -168,7 +161,7 @@ colleague_invite(struct call *c)
 	struct bind        *b;
 	enum err            e;
 
-	if ((e = must_own(c)) != ERR_OK || (e = user_read(c, &invitation, sent)) != ERR_OK)
+	if ((e = user_read(c, &invitation, sent)) != ERR_OK)
 		return e;
 	if ((fault = account_email(c->arena, sent->email, &email))) {
 		call_field(c, "email", fault);
@@ -211,8 +204,6 @@ colleague_reset(struct call *c)
 	struct row          row;
 	enum err            e;
 
-	if ((e = must_own(c)) != ERR_OK)
-		return e;
 	if (!id_parse(USER_ID_PREFIX, c->param[0], &id))
 		return no_user(c);
 	begin(c, &tx);
@@ -266,7 +257,7 @@ colleague_change(struct call *c)
 	struct row          row;
 	enum err            e;
 
-	if ((e = must_own(c)) != ERR_OK || (e = user_read(c, &change, sent)) != ERR_OK)
+	if ((e = user_read(c, &change, sent)) != ERR_OK)
 		return e;
 	if (!id_parse(USER_ID_PREFIX, c->param[0], &id))
 		return no_user(c);
@@ -311,8 +302,6 @@ colleague_remove(struct call *c)
 	enum err            e;
 
 	l->call = c;
-	if ((e = must_own(c)) != ERR_OK)
-		return e;
 	if (!id_parse(USER_ID_PREFIX, c->param[0], &l->id))
 		return no_user(c);
 	begin(c, &tx);

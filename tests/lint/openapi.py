@@ -62,7 +62,7 @@ def has(version, since, until):
 
 def check_routes(resource, paths):
     def permission(method, flags):
-        return None if "ROUTE_PUBLIC" in flags else "all" if "ROUTE_ALL" in flags else \
+        return None if re.search("ROUTE_(PUBLIC|PERSONAL)", flags) else "all" if "ROUTE_ALL" in flags else \
             f"{resource.name}:{'read' if method == 'GET' or 'ROUTE_ASKS' in flags else 'write'}"
 
     table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags, "ROUTE_SLASHES" in flags, permission(method, flags))

@@ -344,7 +344,7 @@ rotate(struct call *c)
 	bind_text(b, made->prefix);
 	bind_time(b, made->created_ms);
 	bind_i64(b, asked->grace_hours * MS_PER_HOUR);
-	bind_id(b, &c->tenant.key);
+	bind_id(b, id_is_nil(&c->tenant.key) ? NULL : &c->tenant.key);
 	bind_i64(b, c->conf->keys_max);
 	return write_run(&w, &answers, made);
 }
