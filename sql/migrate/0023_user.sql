@@ -50,7 +50,7 @@ CREATE TABLE user_link (
     hash            bytea NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
     organization_id uuid NOT NULL REFERENCES organization ON DELETE CASCADE,
     user_id         uuid NOT NULL REFERENCES user_account ON DELETE CASCADE,
-    purpose         text NOT NULL CHECK (purpose IN ('invite', 'reset')),
+    purpose         text NOT NULL CHECK (purpose IN ('invite', 'reset', 'sign_in')),
     expires_at      timestamptz(3) NOT NULL
 );
 COMMENT ON COLUMN user_link.hash IS 'SHA-256 of the secret in the link, which is stored nowhere';
@@ -109,3 +109,22 @@ GRANT UPDATE (role, accepted_at) ON user_member TO clientele_serve;
 GRANT SELECT, INSERT, DELETE ON user_link TO clientele_serve;
 GRANT SELECT, INSERT, DELETE ON user_session TO clientele_serve;
 GRANT UPDATE (hash, organization_id, livemode, seen_at) ON user_session TO clientele_serve;
+
+-- What a user of the environment's organization is called, for histories. It runs as the owner, so
+-- that what reads a history sees nothing else of users.
+CREATE FUNCTION user_called(who uuid) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(a.name, a.email)
+      FROM public.environment e
+      JOIN public.user_member m ON m.organization_id = e.organization_id
+      JOIN public.user_account a ON a.id = m.user_id
+     WHERE e.id = public.app_environment() AND m.user_id = who
+$$;
+REVOKE ALL ON FUNCTION user_called(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION user_called(uuid) TO clientele_serve;
+
+COMMENT ON FUNCTION app_source() IS
+    'who does what a transaction does, and in which request: an API key, in its uuid''s spelling; '
+    'a user, in that behind ''user:''; ''page'', ''command'', or ''service'' for what is due';

@@ -6,7 +6,7 @@
  *            them. So a bit means the same within one program alone, and what is kept has names.
  * Write      cannot be had without read: what is written is shown.
  * All        PERMIT_ALL is that of a key without restrictions, and more than all names together.
- * Users      A role is a constant set: PERMIT_READS, PERMIT_ALL, or PERMIT_PEOPLE besides. That one is
+ * Users      A role is a constant set: PERMIT_READS, PERMIT_ALL, or PERMIT_PEOPLE besides. That is
  *            to manage users (ROUTE_PEOPLE), which no API key can do.
  */
 #ifndef AUTH_PERMIT_H

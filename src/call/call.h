@@ -144,7 +144,11 @@ enum err call_fields_done(struct call *c);
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
 
-/* By whom and in which request something is written: what app_source() of sql/migrate has. */
+/*
+ * By whom and in which request something is written: what app_source() of sql/migrate has. The id
+ * of a user stands behind CALL_SOURCE_USER.
+ */
+#define CALL_SOURCE_USER STR("user:")
 struct str call_source(struct call *c);
 
 /* Takes part of the tenant's share of the worker. ERR_RATE_LIMITED: the tenant has its share. */

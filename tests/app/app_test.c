@@ -2,6 +2,7 @@
 #include "app_test.h"
 #include "auth/api_key.h"
 #include "base/log.h"
+#include "call/resource.h"
 #include "json/jread.h"
 
 #include <unistd.h>
@@ -292,4 +293,18 @@ fresh(const char *prefix)
 
 	id_random_text(str_of(prefix), 16, text, sizeof(text));
 	return arena_str(&test_kept, str_of(text)).ptr;
+}
+
+const char *
+test_path_of(const struct route *route)
+{
+	struct str rest = str_of(route->pattern);
+	const char *path = "/api/v1";
+
+	while (rest.ptr) {
+		struct str part = str_cut(&rest, '/');
+
+		path = arena_fmt(&test_kept, "%s/%.*s", path, STR_ARGS(part.ptr[0] == '{' ? STR("x") : part)).ptr;
+	}
+	return path;
 }

@@ -76,4 +76,8 @@ unsigned log_count(const char *text);
 /* A text that no other test uses. */
 const char *fresh(const char *prefix);
 
+/* The path of a route in the current version; each parameter is "x". */
+struct route;
+const char *test_path_of(const struct route *route);
+
 #endif

@@ -1,9 +1,11 @@
 /* People who sign in: what a transaction for one of them reaches, what a session costs, and second factors. */
 #include "app_test.h"
+#include "app/resources.h"
 #include "auth/session.h"
 #include "base/clock.h"
 #include "base/password.h"
 #include "base/totp.h"
+#include "call/call.h"
 
 #include <libpq-fe.h>
 
@@ -42,9 +44,9 @@ uuid(const struct id *id)
 	return arena_str(&test_kept, (struct str) { text, ID_UUID_BYTES }).ptr;
 }
 
-/* An owner in ACME, who has a password. */
+/* Somebody with that role in ACME, who has a password. */
 static struct person
-make(void)
+make_as(const char *role)
 {
 	char          hash[PASSWORD_HASH_MAX_BYTES];
 	struct person p = { .email = arena_fmt(&test_kept, "%s@example.com", fresh("p")).ptr, .id = id_new() };
@@ -54,9 +56,15 @@ make(void)
 	p.email = email.ptr;
 	assert_true(password_hash(STR(PASSWORD), hash));
 	ask(arena_fmt(&test_kept, "INSERT INTO user_account (id, email, password) VALUES ('%s', '%s', '%s')", uuid(&p.id), p.email, hash).ptr);
-	ask(arena_fmt(&test_kept, "INSERT INTO user_member SELECT e.organization_id, '%s', 'owner', now(), now() FROM environment e WHERE e.id = '%s'",
-	    uuid(&p.id), uuid(&test_environment[ACME_LIVE])).ptr);
+	ask(arena_fmt(&test_kept, "INSERT INTO user_member SELECT e.organization_id, '%s', '%s', now(), now() FROM environment e WHERE e.id = '%s'",
+	    uuid(&p.id), role, uuid(&test_environment[ACME_LIVE])).ptr);
 	return p;
+}
+
+static struct person
+make(void)
+{
+	return make_as("owner");
 }
 
 /* The status; keeps the session. */
@@ -217,6 +225,54 @@ no_statement_for_one_reaches_another(void **state UNUSED)
 	}
 }
 
+/* "thing:write", or NULL if each role may. */
+static const char *
+permission_of(const struct route *route, const char *name)
+{
+	bool reads = route->method == METHOD_GET || route->flags & ROUTE_ASKS;
+
+	if (route->flags & (ROUTE_PUBLIC | ROUTE_PERSONAL))
+		return NULL;
+	return arena_fmt(&test_kept, "%s:%s", name, reads ? "read" : "write").ptr;
+}
+
+/* A member reads, an admin writes too, an owner manages users besides. */
+static void
+a_role_makes_the_calls_of_its_permissions_and_no_others(void **state UNUSED)
+{
+	static const char *const roles[] = { "member", "admin", "owner" };
+
+	for (size_t i = 0; i < COUNTOF(roles); i++) {
+		struct person p = make_as(roles[i]);
+		size_t        tried = 0, refused = 0;
+
+		assert_int_equal(sign_in(&p, ""), 200);
+		for (size_t r = 0; route_at(r); r++) {
+			const struct route *route = route_at(r);
+			const char         *needs = permission_of(route, route_owner(r)->name);
+			bool people = route->flags & ROUTE_PEOPLE;
+			bool may = people ? i == 2 : i > 0 || !needs || strstr(needs, ":read");
+			bool forbidden;
+			int  status;
+
+			if (!needs)
+				continue;
+			status = SEND(ACME_LIVE, method_names[route->method], test_path_of(route), "{}", .cookie = p.cookie, .csrf = p.token);
+			forbidden = status == 403 && at_is("code", "\"forbidden\"");
+			if (forbidden == may)
+				fail_msg("%s %s by a %s: %d", method_names[route->method], route->pattern, roles[i], status);
+			if (!may) {
+				assert_true(at_is("error.param", "null"));
+				if (!(route->flags & ROUTE_ALL))
+					assert_true(at_is("details.permission", arena_fmt(&test_kept, "\"%s\"", needs).ptr));
+			}
+			tried++;
+			refused += !may;
+		}
+		assert_true(tried > 40 && (i == 2) == (refused == 0));
+	}
+}
+
 static void
 a_second_factor_is_asked_for_and_good_once(void **state UNUSED)
 {
@@ -304,6 +360,7 @@ main(void)
 		cmocka_unit_test(a_session_ends_by_itself),
 		cmocka_unit_test(whoever_is_no_member_any_more_has_no_session),
 		cmocka_unit_test(no_statement_for_one_reaches_another),
+		cmocka_unit_test(a_role_makes_the_calls_of_its_permissions_and_no_others),
 		cmocka_unit_test(a_second_factor_is_asked_for_and_good_once),
 		cmocka_unit_test(a_proxy_is_believed_if_it_is_configured),
 		cmocka_unit_test(attempts_have_a_rate_of_the_account),

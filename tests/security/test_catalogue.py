@@ -189,14 +189,15 @@ def test_the_serving_role_has_exactly_the_grants_that_it_needs(ask):
     assert held == GRANTS
 
 
-def test_one_function_runs_with_its_owners_rights(ask):
-    """It pins what it is looked up in, takes no environment from its caller, and only the serving role may call it."""
+def test_two_functions_run_with_their_owners_rights(ask):
+    """They pin what they are looked up in, take no environment from their caller, and only the serving role may call them."""
     assert ask("""SELECT proname, pg_get_function_identity_arguments(oid), proowner::regrole::text, proconfig,
                          ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) ORDER BY 1)
-                    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef""") == [
+                    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1""") == [
         ("customer_search", "words text[], keys text[], vals text[], most bigint", "clientele_owner",
          ["search_path=pg_catalog, pg_temp", "enable_seqscan=off", "enable_indexscan=off", "plan_cache_mode=force_generic_plan"],
-         ["clientele_owner", SERVE])]
+         ["clientele_owner", SERVE]),
+        ("user_called", "who uuid", "clientele_owner", ["search_path=pg_catalog, pg_temp"], ["clientele_owner", SERVE])]
 
 
 def test_the_policy_of_the_search_is_the_owners_alone(ask):

@@ -131,10 +131,38 @@ def test_a_role_says_what_may_be_changed(person, role):
     assert ann.call("GET", "/api-keys").status == ann.call("GET", "/customers").status == 200
     made = ann.call("POST", "/customers", {"email": "c@example.com"}, checked=False)
     if role == "member":
-        failed(made, "forbidden", 403)
+        assert failed(made, "forbidden", 403).json["details"] == {"permission": "customer:write"}
     else:
         assert made.status == 201
     assert ann.call("PATCH", "/session", {"livemode": False}).status == 200  # it is his own
+
+
+def test_an_admin_makes_rotates_and_removes_api_keys(person, url):
+    ann = person("admin")
+    made = ann.call("POST", "/api-keys", {"name": "all"}).json
+    assert made["permissions"] is None and Client(url, made["apiKey"]).get("/customers?limit=1").status == 200
+    rotated = ann.call("POST", f"/api-keys/{made['id']}/rotate", {})
+    assert rotated.status == 201 and Client(url, rotated.json["apiKey"]).get("/customers?limit=1").status == 200
+    assert ann.call("DELETE", f"/api-keys/{rotated.json['id']}").json["deleted"] is True
+
+
+def test_the_history_has_the_user_who_did_it(person, url, key, acme):
+    """By name, as long as he is a user of the organization."""
+    ann, client = person("admin"), Client(url, key)
+    me = ann.call("GET", "/session").json["user"]["id"]
+    made = ann.call("POST", "/customers", {"email": "c@example.com"}, idem=uid("key")).json
+    ann.call("PATCH", "/customers/" + made["id"], {"fullName": "Cy"})
+    client.patch("/customers/" + made["id"], {"fullName": "Cyd"})
+    path = f"/customers/{made['id']}/history"
+    rows = client.get(path).json["data"]
+    assert rows == ann.call("GET", path).json["data"]
+    assert [row["actor"]["type"] for row in rows] == ["api_key", "user", "user"]
+    assert rows[1]["actor"] == rows[2]["actor"] == {"type": "user", "id": me, "name": ann.email}
+    held = client.get(f"/customers/{made['id']}/export").json["events"]
+    assert [row["actor"] for row in held[:2]] == [me, me]
+    ann.database.clientele("history", "verify", "--org", acme.name, "--env", "live")
+    ann.database.clientele("user", "remove", ann.email, "--org", acme.name)
+    assert client.get(path).json["data"][1]["actor"] == {"type": "user", "id": me, "name": None}
 
 
 def test_a_role_that_changes_holds_within_a_second(person, acme):

@@ -62,7 +62,8 @@ def test_only_an_owner_changes_users(team, role):
     assert {row["email"] for row in bob.call("GET", "/users").json["data"]} == {ann.email, bob.email}
     for method, path, body in (("POST", "/users", {"email": "x@example.com", "role": "owner"}), ("PATCH", f"/users/{bob.id}", {"role": "owner"}),
                                ("DELETE", f"/users/{ann.id}", None), ("POST", f"/users/{ann.id}/reset", None)):
-        failed(bob.call(method, path, body), "forbidden", 403)
+        reply = failed(bob.call(method, path, body), "forbidden", 403)
+        assert reply.json["details"] == {"permission": "user:write"} and "user:write" in reply.json["message"]
     assert ann.call("GET", "/session").json["role"] == "owner"
 
 
