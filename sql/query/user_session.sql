@@ -154,11 +154,13 @@ SELECT set_config('app.user', l.user_id::text, true)
  WHERE l.hash = $1::bytea AND l.expires_at > now();
 
 -- name: user_link_find
--- out: user organization purpose email password
+-- out: user organization organization_name purpose email password expires_at
 -- After that. $1 hash.
-SELECT l.user_id AS "user", l.organization_id AS organization, l.purpose, a.email, a.password
+SELECT l.user_id AS "user", l.organization_id AS organization, o.name AS organization_name,
+       l.purpose, a.email, a.password, l.expires_at
   FROM user_link l
   JOIN user_account a ON a.id = l.user_id
+  JOIN organization o ON o.id = l.organization_id
  WHERE l.hash = $1::bytea AND l.expires_at > now();
 
 -- name: user_link_use

@@ -14,6 +14,7 @@ const char *const role_names[] = {
 const struct link_info link_infos[LINK__COUNT] = {
 	[LINK_INVITE] = { "invite", ACCOUNT_INVITE_HOURS * HOUR_MS },
 	[LINK_RESET] = { "reset", ACCOUNT_RESET_HOURS * HOUR_MS },
+	[LINK_SIGN_IN] = { "sign_in", ACCOUNT_SIGN_IN_MINUTES * HOUR_MS / 60 },
 };
 
 enum role

@@ -17,6 +17,7 @@ enum {
 
 	ACCOUNT_INVITE_HOURS = 7 * 24,
 	ACCOUNT_RESET_HOURS = 2,
+	ACCOUNT_SIGN_IN_MINUTES = 15,
 };
 
 /* What somebody may do in an organization: each role may what those before it may. */
@@ -37,7 +38,7 @@ const char *account_email(struct arena *a, struct str text, struct str *email);
 const char *account_password_fault(struct str password);
 
 /* What a link is for. */
-enum link_purpose { LINK_INVITE, LINK_RESET, LINK__COUNT };
+enum link_purpose { LINK_INVITE, LINK_RESET, LINK_SIGN_IN, LINK__COUNT };
 
 extern const struct link_info {
 	const char *name;

@@ -3,7 +3,7 @@
  * its own text form, which names its parameters: "$argon2id$v=19$m=19456,t=2,p=1$salt$hash".
  *
  * Cost       PASSWORD_MEMORY_KIB of memory and some 30 ms of a processor, whatever the password is:
- *            a worker has it done by a thread (call/desk.h).
+ *            a worker has it done by a thread (base/errand.h).
  * Nobody     password_is() with no hash costs the same, and says no: so that somebody who asks
  *            cannot tell an account that there is not from a wrong password.
  * Errors     False, for want of memory too.

@@ -190,6 +190,7 @@ cmd_fn cmd_user_create;
 cmd_fn cmd_user_invite;
 cmd_fn cmd_user_list;
 cmd_fn cmd_user_remove;
+cmd_fn cmd_user_link;
 cmd_fn cmd_user_reset;
 cmd_fn cmd_user_role;
 cmd_fn cmd_completion;

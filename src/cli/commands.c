@@ -200,6 +200,11 @@ const struct cmd cmd_table[] = {
 	    "Invite somebody, and print the link",
 	    "Whoever has the link may accept within 7 days. A second one makes the first useless.",
 	    "clientele user invite ada@example.com owner --org acme" },
+	{ "user link", "EMAIL", OPTION(JSON), 0, CMD_OWNER, cmd_user_link,
+	    "Print a link that signs a user in",
+	    "It is good for 15 minutes and once, without the password. A second factor is asked "
+	    "for all the same.",
+	    "clientele user link ada@example.com" },
 	{ "user list", "", OPTION(ORG) | OPTION(JSON), 0, CMD_OWNER, cmd_user_list,
 	    "List users, their roles, and whether they have accepted",
 	    "",

@@ -231,8 +231,9 @@ cmd_user_invite(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	return code;
 }
 
-int
-cmd_user_reset(struct cmd_context *ctx, int argc UNUSED, char **argv)
+/* For somebody who is a user already. */
+static int
+give_link(struct cmd_context *ctx, char **argv, enum link_purpose purpose)
 {
 	struct user u = { .o = ctx->owner };
 	struct tx   tx;
@@ -242,13 +243,25 @@ cmd_user_reset(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	if ((code = read_email(&u, argv[1])) != 0)
 		return code;
 	tx_init(&tx, u.o->db, &u.o->arena);
-	link = bind_link(&tx, &u, LINK_RESET);
+	link = bind_link(&tx, &u, purpose);
 	if ((code = owner_run(&tx)) != 0)
 		return code;
 	if (tx_rows(&tx, 0) == 0)
 		return no_member(&u);
 	print_link(ctx, &u, link);
 	return 0;
+}
+
+int
+cmd_user_link(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	return give_link(ctx, argv, LINK_SIGN_IN);
+}
+
+int
+cmd_user_reset(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	return give_link(ctx, argv, LINK_RESET);
 }
 
 /* ---- those that there are */

@@ -92,6 +92,16 @@ user_write_time(struct call *c, const struct row *row, int column)
 	return jwrite_str(str_of(text));
 }
 
+struct json_object *
+user_write_organization(struct call *c, const struct id *id, struct str name)
+{
+	struct json_object *o = jwrite_object();
+
+	jwrite_put(o, "id", user_write_id(c, ID_ORGANIZATION, id));
+	jwrite_put(o, "name", jwrite_str(name));
+	return o;
+}
+
 /* ---- the descriptor ---- */
 
 static const struct route routes[] = {
@@ -99,6 +109,8 @@ static const struct route routes[] = {
 	{ METHOD_GET,    "session",                ROUTE_PERSONAL, V_2026_08_27, session_show },
 	{ METHOD_PATCH,  "session",                ROUTE_PERSONAL, V_2026_08_27, session_move },
 	{ METHOD_DELETE, "session",                ROUTE_PERSONAL, V_2026_08_27, session_sign_out },
+	{ METHOD_POST,   "session/enter",          ROUTE_PUBLIC,   V_2026_08_27, session_enter },
+	{ METHOD_POST,   "session/link",           ROUTE_PUBLIC,   V_2026_08_27, link_show },
 	{ METHOD_POST,   "session/accept",         ROUTE_PUBLIC,   V_2026_08_27, link_accept },
 	{ METHOD_POST,   "session/factor",         ROUTE_PERSONAL, V_2026_08_27, factor_offer },
 	{ METHOD_POST,   "session/factor/confirm", ROUTE_PERSONAL, V_2026_08_27, factor_confirm },

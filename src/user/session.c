@@ -7,7 +7,7 @@
 
 /* ---- what comes in ---- */
 
-enum { MEMBER_EMAIL, MEMBER_PASSWORD, MEMBER_CODE };
+enum { MEMBER_EMAIL, MEMBER_PASSWORD, MEMBER_CODE, MEMBER_TOKEN };
 
 #define FIELD_STRUCT struct credentials
 
@@ -22,6 +22,19 @@ static const struct field_in sign_in_fields[] = {
 
 static const struct fields sign_in = {
 	.in = sign_in_fields, .in_count = COUNTOF(sign_in_fields),
+	.size = sizeof(FIELD_STRUCT),
+	.given_at = offsetof(FIELD_STRUCT, given),
+};
+
+static const struct field_in entry_fields[] = {
+	{ "token", FIELD_IN(TOKEN, token), FIELD_TEXT, FIELD_REQUIRED | FIELD_NOT_EMPTY,
+	    LINK_TOKEN_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
+	{ "code", FIELD_IN(CODE, code), FIELD_TEXT, 0,
+	    SESSION_CODE_MAX_CHARS, V_FIRST, V_ENDLESS, NULL },
+};
+
+static const struct fields entry = {
+	.in = entry_fields, .in_count = COUNTOF(entry_fields),
 	.size = sizeof(FIELD_STRUCT),
 	.given_at = offsetof(FIELD_STRUCT, given),
 };
@@ -54,16 +67,6 @@ static const struct fields places = {
 /* ---- what goes out ---- */
 
 static struct json_object *
-write_organization(struct call *c, const struct id *id, struct str name)
-{
-	struct json_object *o = jwrite_object();
-
-	jwrite_put(o, "id", user_write_id(c, ID_ORGANIZATION, id));
-	jwrite_put(o, "name", jwrite_str(name));
-	return o;
-}
-
-static struct json_object *
 write_user(struct call *c, const struct row *row)
 {
 	struct json_object *o = jwrite_object();
@@ -87,7 +90,7 @@ write_organizations(struct call *c, const struct tx *tx)
 	for (size_t i = 0; i < tx_rows(tx, STEP_ORGANIZATIONS); i++) {
 		struct row          row = tx_row(tx, STEP_ORGANIZATIONS, i);
 		struct id           id = row_id(&row, COL_USER_ORGANIZATIONS_ID);
-		struct json_object *o = write_organization(c, &id,
+		struct json_object *o = user_write_organization(c, &id,
 		             row_text(&row, COL_USER_ORGANIZATIONS_NAME));
 
 		jwrite_put(o, "role", jwrite_str(row_text(&row, COL_USER_ORGANIZATIONS_ROLE)));
@@ -123,7 +126,7 @@ reply_session(struct call *c, int status, const struct id *session, const struct
 	jwrite_put(o, "livemode", jwrite_bool(row_bool(&row, COL_USER_SESSION_GET_LIVEMODE)));
 	jwrite_put(o, "user", write_user(c, &row));
 	jwrite_put(o, "role", jwrite_str(row_text(&row, COL_USER_SESSION_GET_ROLE)));
-	jwrite_put(o, "organization", write_organization(c, &organization,
+	jwrite_put(o, "organization", user_write_organization(c, &organization,
 	    row_text(&row, COL_USER_SESSION_GET_ORGANIZATION_NAME)));
 	jwrite_put(o, "organizations", write_organizations(c, &tx));
 	jwrite_put(o, "csrfToken", jwrite_str(session_token(c->arena, cookie)));
@@ -203,7 +206,7 @@ take_code(struct call *c, struct tx *tx, const struct found *account, struct str
 	return ERR_OK;
 }
 
-/* No session without a code that is good, and none for somebody who is in no organization. */
+/* No session without a code and a link that are good, and none for who is in no organization. */
 static bool
 is_let_in(struct tx *tx, void *with)
 {
@@ -214,14 +217,15 @@ is_let_in(struct tx *tx, void *with)
 		enum sql_id id = tx->step[i].id;
 
 		*let_in &= (id != SQL_USER_TOTP_USE && id != SQL_USER_RECOVERY_USE
-		               && id != SQL_USER_SESSION_ADD)
+		               && id != SQL_USER_LINK_USE && id != SQL_USER_SESSION_ADD)
 		    || tx_rows(tx, i) == 1;
 	}
 	return *let_in;
 }
 
+/* link: the hash of the one that lets him in, or absent. */
 static enum err
-begin_session(struct call *c, const struct found *account, struct str code)
+begin_session(struct call *c, const struct found *account, struct str code, struct str link)
 {
 	unsigned char *hash = ARENA_NEW(c->arena, unsigned char, SHA256_BYTES);
 	struct str     cookie = account_secret(c->arena, SESSION_COOKIE_PREFIX, hash);
@@ -235,6 +239,8 @@ begin_session(struct call *c, const struct found *account, struct str code)
 	user_enter(c, &tx, &account->id);
 	if ((e = take_code(c, &tx, account, code)) != ERR_OK)
 		return e;
+	if (link.ptr)
+		bind_text(tx_step(&tx, SQL_USER_LINK_USE), link);
 	b = tx_step(&tx, SQL_USER_SESSION_TIDY);
 	bind_id(b, &account->id);
 	bind_i64(b, SESSION_IDLE_MS);
@@ -268,7 +274,7 @@ sign_in_by_proxy(struct call *c)
 	if (id_is_nil(&account.id))
 		return user_refuse(c);
 	account.totp = STR_NONE; /* who vouches for him has asked for what it wants */
-	return begin_session(c, &account, STR_NONE);
+	return begin_session(c, &account, STR_NONE, STR_NONE);
 }
 
 enum err
@@ -294,7 +300,27 @@ session_sign_in(struct call *c)
 	    || (e = find_account(c, email, &account)) != ERR_OK
 	    || (e = user_judge(c, sent->password, account.password)) != ERR_OK)
 		return e;
-	return begin_session(c, &account, sent->code);
+	return begin_session(c, &account, sent->code, STR_NONE);
+}
+
+/* By a link that the operator made. */
+enum err
+session_enter(struct call *c)
+{
+	struct credentials *sent = ARENA_NEW(c->arena, struct credentials, 1);
+	struct link         l;
+	struct found        account;
+	enum err            e;
+
+	if ((e = session_is_meant(c)) != ERR_OK || (e = user_read(c, &entry, sent)) != ERR_OK
+	    || (e = link_find(c, sent->token, &l)) != ERR_OK)
+		return e;
+	if (l.purpose != LINK_SIGN_IN)
+		return link_none(c);
+	if ((e = session_try(c, l.email)) != ERR_OK
+	    || (e = find_account(c, l.email, &account)) != ERR_OK)
+		return e;
+	return begin_session(c, &account, sent->code, l.hash);
 }
 
 /* ---- the one that there is ---- */
@@ -396,7 +422,7 @@ session_list(struct call *c)
 		jwrite_put(o, "object", jwrite_str(STR("session")));
 		jwrite_put(o, "livemode",
 		    jwrite_bool(row_bool(&row, COL_USER_SESSION_LIST_LIVEMODE)));
-		jwrite_put(o, "organization", write_organization(c, &in,
+		jwrite_put(o, "organization", user_write_organization(c, &in,
 		    row_text(&row, COL_USER_SESSION_LIST_ORGANIZATION_NAME)));
 		jwrite_put(o, "current", jwrite_bool(id_eq(&id, &c->tenant.session)));
 		jwrite_put(o, "createdAt",

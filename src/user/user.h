@@ -41,20 +41,39 @@ enum err user_judge(struct call *c, struct str password, struct str hash);
 /* *hash is what is kept of a new password. ERR_UNAVAILABLE as above. */
 enum err user_hash(struct call *c, struct str password, struct str *hash);
 
+/* What a link leads to (link.c). */
+struct link {
+	struct str        hash; /* of its secret */
+	struct id         user, organization;
+	struct str        organization_name;
+	enum link_purpose purpose;
+	struct str        email, password; /* of the account; password absent: none was set yet */
+	int64_t           expires_ms;
+	struct str        made;            /* hash of a new password, or absent */
+	bool              used;
+};
+
+/* 404 if the secret is none of a link, or of one that was used or has expired. */
+enum err link_find(struct call *c, struct str secret, struct link *l);
+enum err link_none(struct call *c); /* the same 404 */
+
 /* 401, with the one sentence for everything that is wrong. */
 enum err user_refuse(struct call *c);
 
 struct json_object *user_write_id(struct call *c, struct str prefix, const struct id *id);
 struct json_object *user_write_time(struct call *c, const struct row *row, int column);
+struct json_object *user_write_organization(struct call *c, const struct id *id, struct str name);
 
 /* ---- the calls */
 
 enum err session_sign_in(struct call *c);
+enum err session_enter(struct call *c);
 enum err session_show(struct call *c);
 enum err session_move(struct call *c);
 enum err session_sign_out(struct call *c);
 enum err session_list(struct call *c);
 enum err session_end(struct call *c);
+enum err link_show(struct call *c);
 enum err link_accept(struct call *c);
 enum err factor_offer(struct call *c);
 enum err factor_confirm(struct call *c);

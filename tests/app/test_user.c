@@ -296,6 +296,27 @@ a_second_factor_is_asked_for_and_good_once(void **state UNUSED)
 	assert_string_equal(ask(arena_fmt(&test_kept, "SELECT cardinality(recovery) FROM user_account WHERE id = '%s'", uuid(&p.id)).ptr), "0");
 }
 
+/* A link stands for the password alone, and a wrong code leaves it as it was. */
+static void
+a_link_does_without_the_password_and_not_without_the_code(void **state UNUSED)
+{
+	struct person p = make();
+	unsigned char hash[SHA256_BYTES];
+	struct str    link = account_secret(&test_kept, ACCOUNT_LINK_PREFIX, hash);
+
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp = '12345678901234567890', recovery = ARRAY[sha256('first-code')] WHERE id = '%s'",
+	    uuid(&p.id)).ptr);
+	ask(arena_fmt(&test_kept, "INSERT INTO user_link SELECT sha256('%s'), organization_id, user_id, 'sign_in', now() + interval '1 h' FROM user_member WHERE user_id = '%s'",
+	    link.ptr, uuid(&p.id)).ptr);
+#define ENTER(code) SEND(ACME_LIVE, "POST", "/api/v1/session/enter", \
+	arena_fmt(&test_kept, "{\"token\":\"%s\",\"code\":\"%s\"}", link.ptr, code).ptr, .csrf = "1")
+	assert_int_equal(ENTER(""), 401);
+	assert_true(at_is("error.param", "\"code\""));
+	assert_int_equal(ENTER("second-code"), 401);
+	assert_int_equal(ENTER("first-code"), 200);
+	assert_int_equal(ENTER("first-code"), 404);
+}
+
 /* Another name for the front server's word than that of a header, so no client can give it. */
 static void
 a_proxy_is_believed_if_it_is_configured(void **state UNUSED)
@@ -362,6 +383,7 @@ main(void)
 		cmocka_unit_test(no_statement_for_one_reaches_another),
 		cmocka_unit_test(a_role_makes_the_calls_of_its_permissions_and_no_others),
 		cmocka_unit_test(a_second_factor_is_asked_for_and_good_once),
+		cmocka_unit_test(a_link_does_without_the_password_and_not_without_the_code),
 		cmocka_unit_test(a_proxy_is_believed_if_it_is_configured),
 		cmocka_unit_test(attempts_have_a_rate_of_the_account),
 		cmocka_unit_test(attempts_have_a_rate_of_the_address),

@@ -73,7 +73,7 @@ def test_what_is_wrong_is_named(db):
     assert "boss" in sentence(create(db, "a@b.co", "boss"), USAGE)
     assert "no organization" in sentence(create(db, "a@b.co", "owner", "--org", "Nobody"), UNKNOWN)
     assert sentence(owner(db, "user", "create", "a@b.co", "owner", *ORG, input=""), DATA) == "the password must come on standard input."
-    for arguments in (["user", "reset", "nobody@example.com"], ["user", "remove", "nobody@example.com", *ORG],
+    for arguments in (["user", "reset", "nobody@example.com"], ["user", "link", "nobody@example.com"], ["user", "remove", "nobody@example.com", *ORG],
                       ["user", "role", "nobody@example.com", "admin", *ORG]):
         assert sentence(owner(db, *arguments), UNKNOWN) == "there is no user nobody@example.com; clientele user list shows them."
 
@@ -103,6 +103,17 @@ def test_a_reset_takes_the_place_of_an_earlier_one(db):
         linked(db, "user", "reset", "DORA@example.com")
     assert query(db, """SELECT l.purpose, l.expires_at < now() + '121 minutes' FROM user_link l JOIN user_account a ON a.id = l.user_id
                          WHERE a.email = 'dora@example.com'""") == [("reset", True)]
+
+
+def test_a_link_signs_in_who_has_accepted(db):
+    create(db, "lea@example.com")
+    linked(db, "user", "reset", "lea@example.com")
+    secret = linked(db, "user", "link", "lea@example.com")
+    assert query(db, """SELECT encode(l.hash, 'hex'), l.purpose, l.expires_at < now() + '16 minutes'
+                          FROM user_link l JOIN user_account a ON a.id = l.user_id WHERE a.email = 'lea@example.com' ORDER BY l.purpose""")[1] == (
+        hashlib.sha256(secret.encode()).hexdigest(), "sign_in", True)
+    linked(db, "user", "invite", "max@example.com", "owner", *ORG)
+    assert sentence(owner(db, "user", "link", "max@example.com"), UNKNOWN)
 
 
 def test_without_a_public_url_the_link_says_so(db):

@@ -267,6 +267,38 @@ def test_an_invitation_lets_nobody_set_the_password_of_another(person, database)
     assert ann.sign_in()
 
 
+def link(person, *arguments):
+    secret = person.database.clientele("user", *arguments).stdout.strip().split("#")[1]
+    SENT.text(secret)
+    return secret
+
+
+def test_a_link_of_the_operator_signs_in_once(person):
+    ann = person(sign_in=False)
+    secret = link(ann, "link", ann.email)
+    failed(ann.call("POST", "/session/enter", {"token": secret}, csrf=None), "forbidden", 403, "X-CSRF-Token")
+    failed(ann.call("POST", "/session/accept", {"token": secret, "password": PASSWORD}, csrf="1"), "not_found", 404, "token")
+    shown = ann.keep(ann.call("POST", "/session/enter", {"token": secret}, csrf="1"))
+    assert shown["user"]["email"] == ann.email and ann.call("GET", "/customers").status == 200
+    for token in (secret, "lnk_" + "0" * 40, "x", link(ann, "reset", ann.email)):
+        failed(ann.other().call("POST", "/session/enter", {"token": token}, csrf="1"), "not_found", 404, "token")
+
+
+def test_a_page_learns_what_a_link_is_for(person, database, acme):
+    ann, other = person(sign_in=False), database.organization("Looking " + uid())
+    nobody = Person(ann.url, database, f"new-{uid()}@example.com")
+    for arguments, purpose, asks in (
+            (("invite", ann.email, "member", "--org", other.name), "invite", False), (("reset", ann.email), "reset", True),
+            (("link", ann.email), "sign_in", False), (("invite", nobody.email, "member", "--org", other.name), "invite", True)):
+        secret = link(ann, *arguments)
+        for _ in range(2):  # it uses nothing
+            shown = ann.call("POST", "/session/link", {"token": secret}, csrf="1").json
+            assert (shown["purpose"], shown["email"], shown["newPassword"]) == (purpose, arguments[1], asks)
+            assert shown["organization"]["name"] == (other if purpose == "invite" else acme).name
+    failed(ann.call("POST", "/session/link", {"token": secret}, csrf=None), "forbidden", 403, "X-CSRF-Token")
+    failed(ann.call("POST", "/session/link", {"token": "lnk_" + "0" * 40}, csrf="1"), "not_found", 404, "token")
+
+
 def test_a_new_password_ends_all_sessions(person, database):
     ann = person()
     secret = database.clientele("user", "reset", ann.email).stdout.strip().split("#")[1]
