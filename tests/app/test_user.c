@@ -139,8 +139,9 @@ the_last_use_is_recorded_once_a_minute(void **state UNUSED)
 static void
 a_session_ends_by_itself(void **state UNUSED)
 {
+	/* Kept in ms, rounded. */
 	static const char *const ends[] = {
-		"seen_at = now() - interval '12 hours'", "expires_at = now()",
+		"seen_at = now() - interval '12 hours 1 ms'", "expires_at = now() - interval '1 ms'",
 	};
 
 	for (size_t i = 0; i < COUNTOF(ends); i++) {
@@ -258,7 +259,7 @@ a_role_makes_the_calls_of_its_permissions_and_no_others(void **state UNUSED)
 			if (!needs)
 				continue;
 			status = SEND(ACME_LIVE, method_names[route->method], test_path_of(route), "{}", .cookie = p.cookie, .csrf = p.token);
-			forbidden = status == 403 && at_is("code", "\"forbidden\"");
+			forbidden = status == 403 && str_is(at("code"), "\"forbidden\"");
 			if (forbidden == may)
 				fail_msg("%s %s by a %s: %d", method_names[route->method], route->pattern, roles[i], status);
 			if (!may) {
@@ -342,31 +343,30 @@ attempts_have_a_rate_of_the_account(void **state UNUSED)
 	struct person p = make(), other = make();
 	unsigned      refused = 0;
 
-	/* Whatever comes of it. An unknown address has one, too. */
-	for (int i = 0; i < 12; i++)
+	/* Whatever comes of it. An unknown address has one, too. A token is added every 12 s. */
+	for (int i = 0; i < 100 && !refused; i++)
 		refused += sign_in(&p, "") == 429;
-	assert_true(refused >= 1);
+	assert_int_equal(refused, 1);
 	assert_int_equal(test_facts.db_trips, 0);
 	assert_true(response_find_header(&test_response, "Retry-After").ptr);
 	assert_int_equal(sign_in(&other, ""), 200);
 	p.email = arena_fmt(&test_kept, "%s@nowhere.example", fresh("n")).ptr;
 	refused = 0;
-	for (int i = 0; i < 12; i++)
+	for (int i = 0; i < 100 && !refused; i++)
 		refused += sign_in(&p, "") == 429;
-	assert_true(refused >= 1);
+	assert_int_equal(refused, 1);
 }
 
 static void
 attempts_have_a_rate_of_the_address(void **state UNUSED)
 {
-	unsigned refused = 0;
+	bool refused = false;
 
-	for (int i = 0; i < 130; i++) {
-		const char *body = arena_fmt(&test_kept, "{\"email\":\"n%d@nowhere.example\",\"password\":\"x\"}", i).ptr;
-
-		refused += SEND(ACME_LIVE, "POST", "/api/v1/session", body, .csrf = "1", .address = "203.0.113.7") == 429;
-	}
-	assert_true(refused >= 1);
+	/* Of one account, so that most of them are refused at once: the address gets a token each second. */
+	for (int i = 0; i < 1000 && !refused; i++)
+		refused = SEND(ACME_LIVE, "POST", "/api/v1/session", "{\"email\":\"one@nowhere.example\",\"password\":\"x\"}",
+		    .csrf = "1", .address = "203.0.113.7") == 429 && str_is(at("error.param"), "null");
+	assert_true(refused);
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", "{\"email\":\"n@nowhere.example\",\"password\":\"x\"}",
 	    .csrf = "1", .address = "203.0.113.8"), 401);
 }
