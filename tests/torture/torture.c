@@ -38,6 +38,7 @@ enum {
 	REQUEST_TIMEOUT_MS = 2000,
 	HANG_UP_MS = 200,
 	LIMIT_MS = 3 * REQUEST_TIMEOUT_MS, /* then the watchdog would kill the worker */
+	LIFE_MS = 10 * LIMIT_MS, /* for its start and for its end, where a sanitizer looks for leaks */
 	RETRIES_MAX = 100,
 	RETRY_PAUSE_MS = 25,
 	BODY_MAX_BYTES = 4096,
@@ -272,7 +273,7 @@ start_worker(void)
 	if (worker.pid == 0)
 		run_worker(ready[1]);
 	close(ready[1]);
-	if (traced && tracer_start(&worker.tracer, worker.pid, 10 * LIMIT_MS, &status) != TRACER_IDLE)
+	if (traced && tracer_start(&worker.tracer, worker.pid, LIFE_MS, &status) != TRACER_IDLE)
 		bail_out("the worker does not start");
 	while (!traced && read(ready[0], &byte, 1) != 1)
 		if (errno != EINTR)
@@ -281,17 +282,21 @@ start_worker(void)
 	worker.tracer.limit_ms = LIMIT_MS;
 }
 
-static void
+/* False: it did not end by this signal in time. */
+static bool
 bury_worker(int signal, int *status)
 {
+	bool in_time = true;
+
 	if (traced)
-		tracer_bury(&worker.tracer, signal, status);
+		in_time = tracer_bury(&worker.tracer, signal, LIFE_MS, status);
 	else {
 		kill(worker.pid, signal);
 		while (waitpid(worker.pid, status, 0) == -1 && errno == EINTR)
 			continue;
 	}
 	worker.pid = 0;
+	return in_time;
 }
 
 static void
@@ -301,8 +306,9 @@ stop_worker(const char *name)
 
 	if (worker.pid == 0)
 		return;
-	bury_worker(SIGTERM, &status);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (!bury_worker(SIGTERM, &status))
+		wrong("%s: told to leave, the worker is still there after %d ms, and was killed", name, LIFE_MS);
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		wrong("%s: told to leave, the worker ends with status %x", name, (unsigned)status);
 }
 
