@@ -44,7 +44,7 @@ enum {
 	BODY_MAX_BYTES = 4096,
 	LEAKS = 8, /* in a row, of the same failure: more than connections to the database that may come back meanwhile */
 	FAILURES_MAX = 20,
-	STATE_BYTES = 320,
+	STATE_BYTES = 400,
 	BEFORE_MAX = 2,
 };
 
@@ -87,6 +87,17 @@ static const struct kind {
 	{ "update with key", ACME_LIVE, CREATE, { "PATCH", "/api/v1/customers/@", "{\"fullName\":\"after\"}", true }, 200 },
 	{ "update of nothing, with key", ACME_LIVE, CREATE, { "PUT", "/api/v1/customers/@", "{}", true }, 200 },
 	{ "update refused, with key", ACME_LIVE, CREATE, { "PATCH", "/api/v1/customers/@", "{\"externalId\":\"taken\"}", true }, 409 },
+#define CHANGED .then = { { "PATCH", "/api/v1/customers/$", "{\"fullName\":\"other\"}", false } }
+#define ARCHIVE { "POST", "/api/v1/customers/$/archive", "", false }
+#define SECOND { "POST", "/api/v1/customers", "{\"email\":\"$@t.example\",\"id\":\"$-2\"}", false }
+#define MERGE "{\"from\":\"$-2\"}"
+	{ "archive with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/@/archive", "", true }, 200 },
+	{ "restore with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/@/restore", "", true }, 200, .then = { ARCHIVE } },
+	{ "merge with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/$/merge", MERGE, true }, 200, .then = { SECOND } },
+	{ "unmerge with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/$-2/unmerge", "", true }, 200,
+	    .then = { SECOND, { "POST", "/api/v1/customers/$/merge", MERGE, false } } },
+	{ "erase with key", ACME_LIVE, CREATE, { "DELETE", "/api/v1/customers/@", NULL, true }, 200, CHANGED },
+	{ "history", ACME_LIVE, CREATE, { "GET", "/api/v1/customers/$/history" }, 200, CHANGED },
 	{ "API key create", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" }, 201, .loose = true },
 	{ "API key create with key", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}", true }, 201 },
 	{ "API key list", OTHER_LIVE, { 0 }, { "GET", "/api/v1/api-keys" }, 200 },
@@ -467,12 +478,16 @@ state(const struct kind *k, char out[STATE_BYTES])
 {
 	static const char query[] =
 	    "WITH mine AS MATERIALIZED (SELECT * FROM customer WHERE environment_id = $2::uuid AND email = $1 || '@t.example') "
-	    "SELECT format('%s customers, %s created, %s updated, %s after, %s records, %s API keys, %s revoked, %s plans, %s free,"
+	    "SELECT format('%s customers, %s created, %s updated, %s after, %s archived, %s merged, %s moves, %s records, %s API keys, %s revoked, %s plans, %s free,"
 	    " %s deleted, %s prices, %s subscriptions, %s canceled, %s to be, %s yearly, period %s, %s invoices, %s paid, %s deeds, %s bills',"
 	    " (SELECT count(*) FROM mine),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.created'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.updated'),"
 	    " (SELECT count(*) FROM mine WHERE full_name = 'after'),"
+	    " (SELECT count(*) FROM mine WHERE archived_at IS NOT NULL),"
+	    " (SELECT count(*) FROM mine WHERE merged_into IS NOT NULL),"
+	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id"
+	    " WHERE e.type IN ('customer.archived', 'customer.restored', 'customer.merged', 'customer.unmerged')),"
 	    " (SELECT count(*) FROM idempotency_key WHERE environment_id = $2::uuid AND key = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND revoked_at IS NOT NULL),"
@@ -503,8 +518,12 @@ audit_all(void)
 		{ "customers without exactly one event of their making",
 		    "SELECT count(*) FROM (SELECT c.id FROM customer c LEFT JOIN event e ON e.customer_id = c.id AND e.type = 'customer.created'"
 		    " GROUP BY c.id HAVING count(e.id) <> 1) bad" },
-		{ "events without their customer",
-		    "SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)" },
+		{ "events without their customer, who was not erased",
+		    "SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)"
+		    " AND NOT EXISTS (SELECT FROM event x WHERE x.customer_id = e.customer_id AND x.type = 'customer.erased')" },
+		{ "customers who were erased, and have not exactly one event of that",
+		    "SELECT count(*) FROM (SELECT e.customer_id FROM event e WHERE e.type = 'customer.erased' GROUP BY e.customer_id"
+		    " HAVING count(*) > 1 OR EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)) bad" },
 		{ "plans whose prices have not one default",
 		    "SELECT count(*) FROM (SELECT plan_id FROM plan_price WHERE deleted_at IS NULL GROUP BY plan_id"
 		    " HAVING count(*) FILTER (WHERE is_default) <> 1) bad" },
