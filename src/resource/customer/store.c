@@ -518,11 +518,12 @@ make_merged(struct write *w, void *what)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, 0, 0);
 	stored_read(&row, &customer_fields, customer);
-	if (!revision_matches(c, &customer_fields, customer))
-		return revision_refuse(c);
 	*change = customer_defaults;
+	/* A body that is wrong is refused as such, whatever If-Match says (RFC 9110, 13.2.1). */
 	if ((e = merge_read_body(c, &customer_fields, customer, change)) != ERR_OK)
 		return e;
+	if (!revision_matches(c, &customer_fields, customer))
+		return revision_refuse(c);
 	add_update(w, patch->ref, change, patch->now_ms);
 	apply(change, patch->now_ms, customer);
 	warn_of_id(c, change->external_id);

@@ -119,6 +119,9 @@ def test_a_change_is_made_only_to_the_state_that_is_named(live, db, method, cont
             for body in ({"fullName": "two"}, {}):
                 refused = live.call(method, path, body, headers={"If-Match": stale, **type_})
                 assert refused.error("precondition_failed", 412)["param"] == "If-Match"
+            # What is wrong with a change is said before what it is made to.
+            live.call(method, path, {"fullName": 7}, headers={"If-Match": stale, **type_}).invalid("fullName")
+            live.call(method, path, b"{", headers={"If-Match": stale, **type_}).error("invalid_json", 400)
         for bad in BAD:
             live.call(method, path, {"fullName": "two"}, headers={"If-Match": bad, **type_}).invalid("If-Match")
     for good in (new, "*", f'"x", {old}, {tag(live.get(path))}', "W/" + tag(live.get(path)), tag(live.get(path))[:-1] + '-gzip"'):
