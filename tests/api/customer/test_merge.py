@@ -59,6 +59,9 @@ def test_both_ids_lead_to_who_stays(shop, db):
         assert got.header("Clientele-Merged") == into["id"]
         changed = shop.patch("/customers/" + some_id, {"fullName": some_id}).ok()
         assert changed.json["id"] == into["id"] and changed.json["fullName"] == some_id and changed.header("Clientele-Merged") == into["id"]
+        for call in ("archive", "restore"):
+            moved = shop.post(f"/customers/{some_id}/{call}")
+            assert moved.status == 409 if call == "archive" else moved.ok().header("Clientele-Merged") == into["id"]
         met = shop.post("/customers", {"email": mail(), "externalId": gone["externalId"]})
         assert met.customer(200)["id"] == into["id"] and met.header("Clientele-Result") == "existing"
         assert [row["id"] for row in shop.get("/subscriptions?customerId=" + some_id).ok().json["data"]] == [subscription["id"]]
