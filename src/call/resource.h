@@ -35,6 +35,9 @@ enum route_flags {
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_GROUPS = 16384, /* takes by, limit and cursor, and answers groups of rows */
+	ROUTE_UPLOAD = 32768, /* its body may be a file or a part of one, of UPLOAD_MAX_BYTES */
+	ROUTE_RULES = 65536, /* takes format, dryRun, onConflict and keepCreatedAt: of that file */
+	ROUTE_RESULTS = 131072, /* takes format and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 	ROUTE_OPTIONS = 2048, /* a write that takes the options of its resource in the query */
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
