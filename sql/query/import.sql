@@ -5,6 +5,10 @@
 \set erase :erase ', import_jobs AS (DELETE FROM import_job WHERE environment_id = $1)'
 \set erase :erase ', import_parts AS (DELETE FROM import_part WHERE environment_id = $1)'
 \set erase :erase ', import_results AS (DELETE FROM import_result WHERE environment_id = $1)'
+-- A file without a line of names has a customer there, and the reason quotes it.
+\set forget :forget ', quotes AS (UPDATE import_job j SET reason ='
+\set forget :forget ' ''a column is not known, or is there twice'''
+\set forget :forget ' WHERE j.environment_id = $1 AND j.reason LIKE ''column %'')'
 \set import_columns 'i.id, i.lines, i.read, i.created, i.existing, i.updated, i.failed'
 \set import_columns :import_columns ', i.bytes, i.line, i.result_bytes, i.started_at, i.ended_at'
 

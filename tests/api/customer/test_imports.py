@@ -165,6 +165,14 @@ def test_a_file_that_cannot_be_imported_is_refused_before_anything_is_written(cl
     assert rows(client) == [] and results(client, done) == []
 
 
+def test_an_erase_takes_away_what_a_reason_quotes(client):
+    """A file without a line of names has a customer in its place."""
+    made = send(client, "ann@example.com,Ann\nbob@example.com,Bob\n")
+    assert ended(client, made)["reason"] == 'column 1: "ann@example.com" is not known'
+    client.call("DELETE", f"/customers/{client.create(email='ann@example.com')['id']}").ok()
+    assert client.get(f"/imports/{made['id']}").ok().json["reason"] == "a column is not known, or is there twice"
+
+
 def test_a_broken_line_is_told_and_the_others_are_done(client):
     made = send(client, "externalId,email,timezone\na,a@example.com,\nb,no mail,\nc,c@example.com,Mars/Base\nd,d@example.com,UTC\n")
     assert counts(ended(client, made), created=2, failed=2)
