@@ -91,8 +91,8 @@ parse_cursor(struct call *c, struct str text, int64_t *out)
 		return false;
 	for (size_t i = 0; i < CURSOR_BYTES; i++)
 		line = line << 8 | (unsigned char)bytes.ptr[i];
-	*out = (int64_t)line;
-	return *out > 0;
+	*out = (int64_t)(line & INT64_MAX);
+	return true;
 }
 
 static struct str

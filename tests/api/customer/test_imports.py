@@ -274,7 +274,7 @@ def test_what_is_no_part_is_named(client):
         put(client, made, number, "email\n").invalid("number")
     put(client, made, 1, "").invalid("body")
     client.post("/imports?format=csv", b"", headers=CSV).invalid("body")
-    for query, field in (("?format=x", "format"), ("?cursor=x", "cursor"), ("?cursor=cur_0000000000000000", "cursor")):
+    for query, field in (("?format=x", "format"), ("?cursor=x", "cursor"), ("?cursor=cur_00", "cursor")):
         client.get(f"/imports/{made['id']}/results{query}").invalid(field)
     assert client.get(f"/imports/{made['id']}").ok().json == made
 
