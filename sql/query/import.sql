@@ -152,11 +152,12 @@ SELECT r.line, r.data FROM import_result r
 -- out: :import_job_columns
 -- out: environment source begins_bytes begins_line at_line others
 -- The import that is to go on, of all environments: the first one of each, and of these the one
--- that has waited longest. No other clerk has it in hand. others: as of billing_claim.
+-- that has waited longest. No other clerk has it in hand. One whose last step failed waits for a
+-- while, twice as long each time. others: as of billing_claim.
 SELECT :import_job_columns, j.environment_id AS environment, j.source, j.begins_bytes,
        j.begins_line, j.at_line, :busy AS others
   FROM import_job j
- WHERE :at_work
+ WHERE :at_work AND j.touched_at <= now() - (2 ^ j.tries - 1) * interval '100 ms'
    AND NOT EXISTS (SELECT FROM import_job o
                     WHERE o.environment_id = j.environment_id AND o.ended_at IS NULL
                       AND (o.queued_at, o.id) < (j.queued_at, j.id))

@@ -206,14 +206,21 @@ def test_a_file_that_is_too_large_is_refused(hire, org):
     assert org.call(p, "PUT", f"/imports/{made['id']}/parts/2", b"x").status == 200
 
 
-def test_one_that_fails_each_time_ends_and_holds_up_no_other(hire, org, database):
+def test_one_that_fails_is_tried_again_later_and_ends_after_an_hour_and_holds_up_no_other(hire, org, database):
     """A part that has gone, as after a restore of a few tables."""
     broken, other = queue(org, many(10)), Org(database)
     with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
         cursor.execute("DELETE FROM import_part WHERE import_id = %s", (broken,))
-    p = hire().start()
-    good = queue(other, many(10))
-    complete(other, good, 10)
-    assert ended(org, broken)[0::5] == ("failed", "it fails each time; the log of the service says why")
-    assert state(p)["clerk"]["failed"]["imports"] == 10
+        p = hire().start()
+        tries = f"SELECT t.tries FROM import_job t {OF}"
+        wait_until(lambda: org.one(tries) >= 2, 20, "two failures")
+        complete(other, queue(other, many(10)), 10)
+        cursor.execute("UPDATE import_job SET tries = 13, touched_at = now() - interval '1 day' WHERE id = %s", (broken,))
+        wait_until(lambda: org.one(tries) == 14, 20, "the last failure but one")
+        assert look(org, broken)[0] == "queued"
+        cursor.execute("UPDATE import_job SET touched_at = now() - interval '1 day' WHERE id = %s", (broken,))
+        assert ended(org, broken)[0::5] == ("failed", "it fails each time; the log of the service says why")
+        again = queue(org, many(10))
+        cursor.execute("UPDATE import_job SET tries = 14, touched_at = now() - interval '1 day' WHERE id = %s", (again,))
+        complete(org, again, 10)
     assert "no lines of files imported for now: a part of an import is not there" in p.log()

@@ -40,7 +40,7 @@ check_file(struct call *c)
 {
 	if (c->req->body_too_large)
 		return call_fail(c, ERR_TOO_LARGE, NULL,
-		    "The body is too large: a file of more than 8 MiB is sent in parts.");
+		    "The body is too large: more than 8 MiB of a file are sent in parts.");
 	if (c->req->body.len == 0)
 		call_field(c, "body", "must not be empty");
 	return call_fields_done(c);

@@ -9,8 +9,8 @@
  *            longer where it was read.
  * Turns      One import of an environment after the other; those of several environments take
  *            turns.
- * Fails      A step that fails is done again later, after those of others; IMPORT_TRIES in a row
- *            end the import.
+ * Fails      A step that fails is done again after a while, which doubles each time from a fifth of
+ *            a second on; IMPORT_TRIES in a row, which take about an hour, end the import.
  * Rights     Those of the API key that made it: its name stands in the history, and an import whose
  *            key no longer works ends.
  * Memory     A record, and the lines of a step.
@@ -21,7 +21,7 @@
 #include "conf/conf.h"
 #include "db/db.h"
 
-enum { IMPORT_TRIES = 10 };
+enum { IMPORT_TRIES = 15 };
 
 /* What has come of it. */
 struct import_worked {

@@ -165,6 +165,14 @@ def test_a_file_that_cannot_be_imported_is_refused_before_anything_is_written(cl
     assert rows(client) == [] and results(client, done) == []
 
 
+def test_a_file_that_is_wrong_far_below_is_refused_before_anything_is_written(client):
+    """Farther than a step of the clerk goes."""
+    made = send(client, "externalId,email\n" + "".join(f"w{n},w@example.com\n" for n in range(1500)) + "w,w@example.com,w\n")
+    done = ended(client, made)
+    assert (done["status"], done["reason"]) == ("failed", "line 1502 has 3 cells, and the line of names has 2") and counts(done)
+    assert rows(client) == []
+
+
 def test_an_erase_takes_away_what_a_reason_quotes(client):
     """A file without a line of names has a customer in its place."""
     made = send(client, "ann@example.com,Ann\nbob@example.com,Bob\n")
@@ -322,8 +330,7 @@ def test_old_ones_go_and_one_that_waits_for_long_is_cancelled(client, db):
     assert scalar(db, "SELECT count(*) FROM import_result r WHERE NOT EXISTS (SELECT FROM import_job j WHERE j.id = r.import_id)") == 0
 
 
-def test_mail(client):
-    """A quick way to many: none is lost between two steps."""
+def test_no_line_is_lost_between_two_steps(client):
     text = "externalId,email\n" + "".join(f"m{n},{mail()}\n" for n in range(2500))
     made = send(client, text)
     done = ended(client, made)
