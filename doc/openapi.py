@@ -107,6 +107,11 @@ def is_public(operation):
     return operation.get("security") == []
 
 
+def is_personal(operation):
+    """For people who have signed in, not for API keys."""
+    return operation.get("security") == [{"Session": []}]
+
+
 def errors_of(operation):
     """{status: codes} that every operation of this kind can answer."""
     body, writes = "requestBody" in operation, operation.get("x-writes")
@@ -183,7 +188,7 @@ def complete_errors(operation, document, errors, name):
     public, responses, common = is_public(operation), operation["responses"], errors_of(operation)
     own = {status: what for status, what in responses.items() if isinstance(what, list)}
     for status in sorted({*common, *own}):
-        codes = own.get(status, []) + common.get(status, [])
+        codes = list(dict.fromkeys(own.get(status, []) + common.get(status, [])))
         made = answer(status, codes, errors[name if status in own else "api"], document, not public and status != "401")
         if status not in own:
             shared = "Or".join("".join(word.title() for word in code.split("_")) for code in codes) + "Public" * public
@@ -203,7 +208,7 @@ def complete(method, operation, document, errors, name):
     if "requestBody" in operation:
         media(operation["requestBody"], document)
     needs = operation.pop("x-needs", "read" if method == "get" else "write")
-    if not is_public(operation):
+    if not is_public(operation) and needs != "none":
         operation["x-permission"] = needs if needs == "all" else f"{name}:{needs}"
     if operation.pop("x-writes", False):
         operation["parameters"] = [ref("parameters", "IdempotencyKey"), *operation.get("parameters", [])]
@@ -217,7 +222,8 @@ SPELLINGS = {"snake": lambda name: name, "camel": lambda name: re.sub("_(.)", la
 def name_resources(document):
     """x-resources: a property for each resource that has permissions."""
     operations = (item[method] for item in document["paths"].values() for method in METHODS if method in item)
-    names = sorted({operation["x-permission"].split(":")[0] for operation in operations if ":" in operation.get("x-permission", "")})
+    names = sorted({operation["x-permission"].split(":")[0] for operation in operations
+                    if ":" in operation.get("x-permission", "") and not is_personal(operation)})
     for schema in document["components"]["schemas"].values():
         if "x-resources" in schema:
             spellings = [SPELLINGS[spelling] for spelling in schema.pop("x-resources")]

@@ -178,7 +178,7 @@ socket_dir() {
 # ---- packages (names of Debian)
 
 PACKAGES_BUILD=(gcc libc6-dev make autoconf automake autoconf-archive pkg-config
-	libfcgi-dev libjson-c-dev libpq-dev libssl-dev libmicrohttpd-dev libseccomp-dev
+	libfcgi-dev libjson-c-dev libpq-dev libssl-dev libargon2-dev libmicrohttpd-dev libseccomp-dev
 	libcsv-dev)
 PACKAGES_RUN=(postgresql curl)
 

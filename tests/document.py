@@ -18,7 +18,8 @@ FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
 HEADERS = {"clientele-result", "clientele-warning", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow",
-           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate", "etag"}
+           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate", "etag",
+           "clientele-merged", "clientele-next-cursor"}
 
 
 @functools.lru_cache(None)
@@ -181,7 +182,8 @@ def reply_validator(version, path, method, status):
 def request_validator(version, path, method):
     made = at_version(version)
     body = resolved(made["paths"][path][method].get("requestBody"), made)
-    return body and jsonschema.Draft202012Validator(body["content"]["application/json"]["schema"])
+    json = body and body["content"].get("application/json")
+    return json and jsonschema.Draft202012Validator(json["schema"])
 
 
 @functools.lru_cache(None)

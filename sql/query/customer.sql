@@ -498,6 +498,8 @@ SELECT :customer_columns:live
                     'subscriptionId', app_ref('sub_', e.subscription_id),
                     'invoiceId', app_ref('inv_', e.invoice_id),
                     'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
+                                  WHEN e.actor LIKE 'user:%'
+                                  THEN app_ref('usr_', substr(e.actor, 6)::uuid)
                                   ELSE e.actor END,
                     'requestId', nullif(split_part(e.source, ' ', 2), ''),
                     'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
@@ -622,7 +624,10 @@ SELECT c.id
 -- of an id. $1 environment, $2 id of the last row before the page, $3 rows, $4 public id or NULL,
 -- $5 external id.
 SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
-       split_part(e.source, ' ', 1) AS actor, k.name AS actor_name,
+       split_part(e.source, ' ', 1) AS actor,
+       CASE WHEN e.source LIKE 'user:%'
+            THEN user_called(substr(split_part(e.source, ' ', 1), 6)::uuid)
+            ELSE k.name END AS actor_name,
        nullif(split_part(e.source, ' ', 2), '') AS request,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END AS before,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,

@@ -59,6 +59,8 @@ SELECT EXISTS (SELECT FROM me WHERE me.rolsuper) AS superuser,
        current_setting('session_replication_role') <> 'origin' AS replication,
        current_setting('transaction_isolation') <> 'read committed' AS isolation,
        concat(current_setting('app.environment', true), current_setting('app.key_hash', true),
+              current_setting('app.user', true), current_setting('app.email', true),
+              current_setting('app.organization', true),
               current_setting('app.housekeeping', true), current_setting('app.clerk', true),
               current_setting('app.source', true)) <> ''
            AS settings,

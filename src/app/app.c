@@ -5,6 +5,7 @@
 #include "app/router.h"
 #include "auth/api_key.h"
 #include "auth/permit.h"
+#include "auth/session.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -25,6 +26,8 @@ struct app {
 	struct db            *db;
 	struct stats_slot    *stats;
 	struct api_key_cache *keys;
+	struct session_cache *sessions;
+	struct errands       *errands; /* or NULL */
 	struct share         *share; /* or NULL */
 	struct recent         recent;
 	char                  why[512]; /* app_check() */
@@ -40,6 +43,7 @@ app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *bucke
 	app->stats = stats;
 	app->db = db_new(conf, DB_SERVE);
 	app->keys = api_key_cache_new(conf->auth_cache_ttl_ms);
+	app->sessions = session_cache_new(conf->auth_cache_ttl_ms);
 	router_init();
 	return app;
 }
@@ -67,12 +71,19 @@ app_share(struct app *app, struct share *share)
 }
 
 void
+app_errands(struct app *app, struct errands *errands)
+{
+	app->errands = errands;
+}
+
+void
 app_free(struct app *app)
 {
 	if (!app)
 		return;
 	db_free(app->db);
 	api_key_cache_free(app->keys);
+	session_cache_free(app->sessions);
 	free(app);
 }
 
@@ -213,6 +224,17 @@ choose_version(struct call *c)
 	return ERR_OK;
 }
 
+/* Whether it takes the key to know the version, and that to know which methods the path takes. */
+static bool
+key_tells_methods(struct call *c)
+{
+	const struct request *req = c->req;
+
+	return !c->operator && !c->legacy_path && !req->header[HEADER_VERSION].ptr
+	    && (req->header[HEADER_API_KEY].len || request_bearer(req).len)
+	    && router_is_versioned(c);
+}
+
 static enum err
 unavailable(struct call *c)
 {
@@ -249,6 +271,21 @@ run_handler(struct call *c)
 	return e != ERR_OK && err_info(e)->status < 500 ? idem_recall(c, e) : e;
 }
 
+/* Whose call it is: an API key's, or a session's. */
+static enum err
+check_caller(struct app *app, struct call *c)
+{
+	enum err e;
+
+	if (session_is_sent(c))
+		return session_check(c, app->sessions);
+	e = api_key_check(c, app->keys);
+	if (e == ERR_OK && c->route && c->route->flags & (ROUTE_PERSONAL | ROUTE_PEOPLE))
+		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_API_KEY],
+		    "This call is for people who have signed in, not for API keys.");
+	return e;
+}
+
 static enum err
 handle(struct app *app, struct call *c)
 {
@@ -262,18 +299,19 @@ handle(struct app *app, struct call *c)
 	c->version = version_guess(c);
 	stats_do(app->stats, c->req->hand, c->req->since_ms, c->facts->route,
 	    c->facts->request_id);
-	if (e != ERR_OK || (e = check_headers(c)) != ERR_OK)
+	if (e == ERR_METHOD && !key_tells_methods(c))
+		return router_settle(c);
+	if ((e != ERR_OK && e != ERR_METHOD) || (e = check_headers(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
 		return unavailable(c);
-	if (!c->operator && !(c->route->flags & ROUTE_PUBLIC)
-	    && (e = api_key_check(c, app->keys)) != ERR_OK)
+	if (!c->operator && !(c->route && c->route->flags & ROUTE_PUBLIC)
+	    && (e = check_caller(app, c)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since && !router_find_earlier(c))
-		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
-		    "This endpoint does not exist in this API version.");
+	if ((e = router_settle(c)) != ERR_OK)
+		return e;
 	/* Before anything is read that could tell what there is. */
 	if (c->needs & ~c->tenant.permissions)
 		return permit_refuse(c, header_names[HEADER_API_KEY],
@@ -328,6 +366,7 @@ answer(struct app *app, struct db *db, const struct tenant *operator, const stru
 		.buckets = app->buckets,
 		.share = app->share,
 		.recent = &app->recent,
+		.errands = app->errands,
 		.facts = facts,
 		.operator = operator,
 		.version = V_CURRENT,
@@ -367,6 +406,17 @@ app_operate(struct app *app, struct db *db, const struct tenant *tenant,
     const struct request *req, struct response *res, struct facts *facts)
 {
 	answer(app, db, tenant, req, res, facts);
+}
+
+bool
+app_takes_upload(const struct request *req)
+{
+	struct facts facts;
+	struct call  c = { .arena = req->arena, .req = req, .facts = &facts };
+	const char  *blame, *why;
+
+	return query_split(c.arena, router_base(&c), &c.path, &c.query, &blame, &why)
+	    && router_find(&c) == ERR_OK && c.route->flags & ROUTE_UPLOAD;
 }
 
 /* ---- between requests ---- */

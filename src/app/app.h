@@ -20,6 +20,7 @@
 
 struct app;
 struct share;
+struct errands;
 struct tenant;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
@@ -27,6 +28,9 @@ struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct bu
 
 /* Has requests take part of it from now on; it must outlive the app. */
 void app_share(struct app *app, struct share *share);
+
+/* The same for work that threads do (base/errand.h). */
+void        app_errands(struct app *app, struct errands *errands);
 void        app_free(struct app *app);
 
 /*
@@ -49,7 +53,13 @@ void app_handle(struct app *app, struct db *db, const struct request *req, struc
     struct facts *facts);
 
 /*
- * The same for the operator, who needs no API key: as whoever *tenant says. db is his own
+ * Whether a request, of which all but the body is known, may have one of UPLOAD_MAX_BYTES
+ * (base/limits.h). There must be an app.
+ */
+bool app_takes_upload(const struct request *req);
+
+/*
+ * As app_handle(), for the operator, who needs no API key: as whoever *tenant says. db is his own
  * connection. Nothing of it counts for a rate limit or a share.
  */
 void app_operate(struct app *app, struct db *db, const struct tenant *tenant,

@@ -5,7 +5,7 @@
  *            it. Others' origins get no header, and their browsers keep the answer from the script.
  * Preflight  An OPTIONS by which a browser asks first. It is answered from the configuration alone,
  *            without API key or database, whatever the path.
- * Cookies    are never allowed: the API key is all that counts, and that is a header.
+ * Cookies    are never allowed: sessions are for the service's own pages.
  */
 #ifndef APP_CORS_H
 #define APP_CORS_H

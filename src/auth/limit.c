@@ -12,7 +12,7 @@ static const struct {
 	{ "key",
 	    "This API key has used up its rate limit; wait as many seconds as Retry-After says." },
 	{ "environment",
-	    "The API keys of this environment have together used up its rate limit; "
+	    "This environment has used up the rate limit that all its API keys share; "
 	    "wait as many seconds as Retry-After says." },
 };
 

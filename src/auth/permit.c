@@ -1,4 +1,4 @@
-/* What an API key may do. */
+/* What an API key or a user may do. */
 #include "auth/permit.h"
 #include "call/ignored.h"
 
@@ -7,14 +7,15 @@
 enum { READ, WRITE, ACTIONS };
 
 /* No permission: only PERMIT_ALL has it. */
-#define LAST_BIT (UINT64_C(1) << 63)
+#define LAST_BIT (UINT64_C(1) << 62)
 
 static const char *const actions[ACTIONS] = { [READ] = "read", [WRITE] = "write" };
 
 static const char *resources[PERMIT_RESOURCES_MAX];
 static size_t      resources_count;
 
-_Static_assert(PERMIT_RESOURCES_MAX * ACTIONS <= 64, "permissions without a bit");
+_Static_assert(PERMIT_RESOURCES_MAX * ACTIONS <= 62, "permissions without a bit");
+_Static_assert(READ == 0 && ACTIONS == 2 && PERMIT_READS == (LAST_BIT - 1) / 3, "bits of reading");
 
 static uint64_t
 bit(size_t resource, int action)
@@ -28,13 +29,15 @@ permit_needs(const char *resource, const struct route *route)
 	bool   reads = route->method == METHOD_GET || route->flags & ROUTE_ASKS;
 	size_t r = 0;
 
-	if (route->flags & ROUTE_PUBLIC)
+	if (route->flags & (ROUTE_PUBLIC | ROUTE_PERSONAL))
 		return 0;
+	if (route->flags & ROUTE_PEOPLE)
+		return PERMIT_PEOPLE;
 	if (route->flags & ROUTE_ALL)
 		return PERMIT_ALL;
 	while (r < resources_count && strcmp(resources[r], resource) != 0)
 		r++;
-	assert(r < PERMIT_RESOURCES_MAX - 1); /* for LAST_BIT */
+	assert(r < PERMIT_RESOURCES_MAX);
 	if (r == resources_count)
 		resources[resources_count++] = resource;
 	return bit(r, reads ? READ : WRITE);
@@ -214,24 +217,31 @@ permit_json(struct arena *a, uint64_t set)
 
 /* "thing:read" */
 static struct str
-name_first(struct arena *a, uint64_t set)
+name_first(const struct call *c, uint64_t set)
 {
+	if (set & PERMIT_PEOPLE)
+		return arena_fmt(c->arena, "%s:write", c->resource->name);
 	for (size_t r = 0; r < resources_count; r++)
 		for (int action = 0; action < ACTIONS; action++)
 			if (set & bit(r, action))
-				return arena_fmt(a, "%s:%s", resources[r], actions[action]);
+				return arena_fmt(c->arena, "%s:%s", resources[r], actions[action]);
 	return STR_NONE;
 }
 
 enum err
 permit_refuse(struct call *c, const char *param, uint64_t missing)
 {
-	struct str name = name_first(c->arena, missing);
+	struct str name = name_first(c, missing);
+	bool       user = !id_is_nil(&c->tenant.user);
 
+	if (user)
+		param = NULL;
 	if (missing & LAST_BIT)
-		return call_fail(c, ERR_FORBIDDEN, param,
-		    "This call takes an API key that has all permissions.");
+		return call_fail(c, ERR_FORBIDDEN, param, user
+		    ? "This call takes an owner or an admin of the organization."
+		    : "This call takes an API key that has all permissions.");
 	c->problem.facts = arena_fmt(c->arena, "{\"permission\":\"%s\"}", name.ptr);
-	return call_fail(c, ERR_FORBIDDEN, param,
-	    arena_fmt(c->arena, "This API key lacks the permission %s.", name.ptr).ptr);
+	return call_fail(c, ERR_FORBIDDEN, param, arena_fmt(c->arena, user
+	    ? "Your role in the organization lacks the permission %s."
+	    : "This API key lacks the permission %s.", name.ptr).ptr);
 }

@@ -1,20 +1,24 @@
 /*
- * What an API key may do: a set of permissions, each for one action on one resource.
+ * What an API key or a user may do: a set of permissions, each for one action on one resource.
  *
  * Named      "thing:read". In JSON, as it is stored, sent and shown: {"thing":["read"]}.
  * Resources  Those whose routes need a permission, in the order in which permit_needs() heard of
  *            them. So a bit means the same within one program alone, and what is kept has names.
  * Write      cannot be had without read: what is written is shown.
  * All        PERMIT_ALL is that of a key without restrictions, and more than all names together.
+ * Users      A role is a constant set: PERMIT_READS, PERMIT_ALL, or PERMIT_PEOPLE besides. That is
+ *            to manage users (ROUTE_PEOPLE), which no API key can do.
  */
 #ifndef AUTH_PERMIT_H
 #define AUTH_PERMIT_H
 
 #include "call/call.h"
 
-#define PERMIT_ALL UINT64_MAX
+#define PERMIT_PEOPLE (UINT64_C(1) << 63)
+#define PERMIT_ALL    (PERMIT_PEOPLE - 1)
+#define PERMIT_READS  UINT64_C(0x1555555555555555) /* permit.c */
 
-enum { PERMIT_RESOURCES_MAX = 32 };
+enum { PERMIT_RESOURCES_MAX = 31 };
 
 /* What a route of that resource needs. For the router, at the start; the name must last. */
 uint64_t permit_needs(const char *resource, const struct route *route);
@@ -38,7 +42,10 @@ uint64_t permit_stored(struct arena *a, struct str json);
 /* The other way; PERMIT_ALL is absent. */
 struct str permit_json(struct arena *a, uint64_t set);
 
-/* ERR_FORBIDDEN: names the first one that is missing. param as for call_fail(). */
+/*
+ * ERR_FORBIDDEN: names the first one that is missing. param as for call_fail(); of a call of a user
+ * there is none.
+ */
 enum err permit_refuse(struct call *c, const char *param, uint64_t missing);
 
 #endif

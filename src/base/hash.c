@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
@@ -101,6 +102,14 @@ begin_keyed(const unsigned char *key, unsigned char pad, size_t bytes)
 	begin(&sha256, "SHA256");
 	for (size_t i = 0; i < bytes; i++)
 		add(&sha256, &(unsigned char) { key[i] ^ pad }, 1);
+}
+
+void
+hash_hmac_sha1(struct str key, struct str text, unsigned char out[SHA1_BYTES])
+{
+	if (!HMAC(EVP_sha1(), key.ptr, (int)key.len, (const unsigned char *)text.ptr, text.len, out,
+		NULL))
+		out_of_memory();
 }
 
 void

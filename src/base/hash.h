@@ -24,6 +24,10 @@ void hash_sha256_parts(const struct str *parts, size_t count, unsigned char out[
 enum { HASH_BYTES = 32 };
 void hash_parts(const struct str *parts, size_t count, unsigned char out[HASH_BYTES]);
 
+/* HMAC (RFC 2104) with SHA-1, for what others prescribe (base/totp.h). */
+enum { SHA1_BYTES = 20 };
+void hash_hmac_sha1(struct str key, struct str text, unsigned char out[SHA1_BYTES]);
+
 /* HMAC (RFC 2104) with SHA-256. */
 void hash_hmac_sha256(struct str key, struct str text, unsigned char out[SHA256_BYTES]);
 

@@ -52,15 +52,20 @@ call_fields_done(struct call *c)
 struct str
 call_source(struct call *c)
 {
-	char *text, *end;
+	bool             user = !id_is_nil(&c->tenant.user);
+	const struct id *who = user ? &c->tenant.user : &c->tenant.key;
+	struct str       is = user ? CALL_SOURCE_USER : STR("");
+	char            *text, *end;
 
 	if (c->source.ptr)
 		return c->source;
-	text = end = ARENA_NEW(c->arena, char, ID_UUID_BYTES + 1 + c->facts->request_id.len);
-	if (id_is_nil(&c->tenant.key)) {
+	text = end
+	    = ARENA_NEW(c->arena, char, is.len + ID_UUID_BYTES + 1 + c->facts->request_id.len);
+	if (id_is_nil(who)) {
 		end = str_put(end, c->site ? STR("page") : STR("command"));
 	} else {
-		id_uuid(&c->tenant.key, end);
+		end = str_put(end, is);
+		id_uuid(who, end);
 		end += ID_UUID_BYTES;
 	}
 	*end++ = ' ';

@@ -28,9 +28,10 @@
 #include "shm/buckets.h"
 
 struct json_object;
+struct errands;
 struct origins;
 
-/* The API key that the call is made with, and its owner. */
+/* The API key or the session that the call is made with, and its owner. */
 struct tenant {
 	struct id    environment, organization, key;
 	bool         livemode;
@@ -40,7 +41,8 @@ struct tenant {
 	struct rate  rate;     /* with own_rate */
 	struct id    family;   /* the key whose rate it shares, or its own id */
 	int64_t      expires_ms; /* wall clock; 0: never */
-	uint64_t     permissions; /* of the key (auth/permit.h) */
+	struct id    user, session; /* of a session (auth/session.h), which has no key; else nil */
+	uint64_t     permissions; /* of the key or the user (auth/permit.h) */
 	const struct origins *origins; /* from where (auth/origin.h); NULL: from anywhere */
 };
 
@@ -89,11 +91,12 @@ struct call {
 	struct buckets        *buckets; /* for rate limits */
 	struct share          *share;   /* of the worker; NULL: nobody keeps one */
 	struct recent         *recent;
+	struct errands        *errands; /* of the worker; NULL: there are none (base/errand.h) */
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;
 	uint64_t               needs;   /* the permissions that the route does */
-	struct str             api_key; /* that the call is made with, once it was found valid */
+	struct str             api_key; /* or cookie of the call, once it was found valid */
 	struct tenant          tenant;
 	const struct tenant   *operator; /* the call is his, without a key; NULL: a client's */
 	enum version           version;
@@ -141,7 +144,11 @@ enum err call_fields_done(struct call *c);
  */
 enum err call_db_failed(struct call *c, const struct tx *tx, enum db_status status);
 
-/* By whom and in which request something is written: what app_source() of sql/migrate has. */
+/*
+ * By whom and in which request something is written: what app_source() of sql/migrate has. The id
+ * of a user stands behind CALL_SOURCE_USER.
+ */
+#define CALL_SOURCE_USER STR("user:")
 struct str call_source(struct call *c);
 
 /* Takes part of the tenant's share of the worker. ERR_RATE_LIMITED: the tenant has its share. */

@@ -205,6 +205,7 @@ erase_rest(struct tx *tx, void *with)
 	bind_id(tx_step(tx, SQL_ENVIRONMENT_ENTER), &l->environment[1].id);
 	(void)owner_step(tx, SQL_ENVIRONMENT_ERASE, &l->environment[1]);
 	bind_text(tx_step(tx, SQL_ORG_DELETE), l->name);
+	(void)tx_step(tx, SQL_USER_SWEEP);
 	return true;
 }
 

@@ -11,8 +11,10 @@ static const struct str names[PARSE__PARAMS] = {
 	[PARSE_START] = STR("REQUEST_START"),
 	[PARSE_TYPE] = STR("CONTENT_TYPE"),
 	[PARSE_ADDRESS] = STR("REMOTE_ADDR"),
+	[PARSE_USER] = STR("CLIENTELE_USER"),
 #define HEADER(name, wire, param) [PARSE_HEADERS + HEADER_##name] = STR(param),
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 };
 

@@ -33,6 +33,7 @@ enum parse_param {
 	PARSE_START,
 	PARSE_TYPE,
 	PARSE_ADDRESS, /* the client's */
+	PARSE_USER, /* see struct request */
 	PARSE_HEADERS, /* as many as enum header has */
 	PARSE__PARAMS = PARSE_HEADERS + HEADER__COUNT
 };

@@ -25,12 +25,14 @@ const char *const method_names[METHOD__COUNT] = {
 const char *const header_names[HEADER__COUNT] = {
 #define HEADER(name, wire, param) [HEADER_##name] = wire,
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 };
 
 const char *const header_params[HEADER__COUNT] = {
 #define HEADER(name, wire, param) [HEADER_##name] = param,
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 };
 

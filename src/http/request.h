@@ -29,7 +29,8 @@ extern const char *const method_names[METHOD__COUNT];
 enum method method_find(struct str name);
 
 /*
- * The headers that the service reads; no others are kept.
+ * The headers that the service reads; no others are kept. The first list are those that any client
+ * sends, the second those of the service's own pages.
  * HEADER(name, wire name, FastCGI parameter)
  */
 #define HEADER_LIST(HEADER) \
@@ -47,10 +48,14 @@ enum method method_find(struct str name);
 	HEADER(IF_MATCH,        "If-Match",        "HTTP_IF_MATCH") \
 	HEADER(IF_NONE_MATCH,   "If-None-Match",   "HTTP_IF_NONE_MATCH") \
 	HEADER(CONTENT_TYPE,    "Content-Type",    "HTTP_CONTENT_TYPE")
+#define HEADER_OWN_LIST(HEADER) \
+	HEADER(COOKIE,          "Cookie",          "HTTP_COOKIE") \
+	HEADER(CSRF,            "X-CSRF-Token",    "HTTP_X_CSRF_TOKEN")
 
 enum header {
 #define HEADER(name, wire, param) HEADER_##name,
 	HEADER_LIST(HEADER)
+	HEADER_OWN_LIST(HEADER)
 #undef HEADER
 	HEADER__COUNT
 };
@@ -62,6 +67,8 @@ struct request {
 	enum method   method;
 	struct str    uri;                       /* REQUEST_URI: raw path and query */
 	struct str    address;                   /* the client's, or absent: REMOTE_ADDR */
+	/* For whom the front server vouches; to be believed only if that is configured. */
+	struct str    user;
 	struct str    body;                      /* complete; empty when there is none */
 	bool          body_too_large;            /* it was not read: 413 */
 	struct str    header[HEADER__COUNT];     /* absent when not sent */

@@ -15,7 +15,7 @@ list() {
 }
 echo '# Written by src/resource/list.sh.'
 list resource_files src/resource/*/*.[ch]
-list resource_apis src/resource/*/api.c src/site/site.c src/app/about.c src/app/openapi.c src/app/errors.c
+list resource_apis src/resource/*/api.c src/site/site.c src/user/api.c src/app/about.c src/app/openapi.c src/app/errors.c
 list resource_errors src/resource/*/errors.def
 list resource_cases tests/app/statements/*.def
 list sql_files sql/query/*.sql sql/migrate/*.sql

@@ -1,7 +1,9 @@
 /* A worker: a loop of turns, until it leaves. */
 #include "worker/worker.h"
 #include "base/clock.h"
+#include "base/errand.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/told.h"
 #include "call/share.h"
@@ -29,7 +31,9 @@ enum {
 	CLOSE_KEPT_MS = 5000,
 };
 
-enum source_kind { SOURCE_SIGNAL, SOURCE_LIFELINE, SOURCE_LISTEN, SOURCE_CLIENT, SOURCE_LANE };
+enum source_kind {
+	SOURCE_SIGNAL, SOURCE_LIFELINE, SOURCE_LISTEN, SOURCE_CLIENT, SOURCE_LANE, SOURCE_ERRAND,
+};
 
 struct worker {
 	const struct heritage *h;
@@ -39,6 +43,7 @@ struct worker {
 	struct queue           queue;
 	struct link            link;
 	struct share           share;
+	struct errands         errands;
 	struct source          signal_source, lifeline_source, listen_source;
 	int                    signal_fd;
 	int                    poller;
@@ -96,6 +101,9 @@ take_event(struct worker *w, const struct poller_event *event, bool *listen)
 		break;
 	case SOURCE_LANE:
 		lanes_event(w->link.lanes, event->source, event->is);
+		break;
+	case SOURCE_ERRAND:
+		errands_event(&w->errands);
 		break;
 	}
 }
@@ -312,7 +320,8 @@ open_poller(struct worker *w)
 	w->listen_source.kind = SOURCE_LISTEN; /* watched by the link */
 	w->poller = poller_new();
 	return w->poller != -1 && watch(w, w->signal_fd, &w->signal_source, SOURCE_SIGNAL)
-	    && watch(w, w->h->fd[HERITAGE_LIFELINE], &w->lifeline_source, SOURCE_LIFELINE);
+	    && watch(w, w->h->fd[HERITAGE_LIFELINE], &w->lifeline_source, SOURCE_LIFELINE)
+	    && errands_init(&w->errands, w->poller, SOURCE_ERRAND);
 }
 
 int
@@ -325,6 +334,12 @@ worker_run(const struct heritage *given)
 		.stats = stats_slot(h->stats, h->place),
 		.poller = -1,
 		.statm_fd = -1,
+		.errands.wake_fd = -1,
+	};
+	struct fcgi_bodies bodies = {
+		.max_bytes = (size_t)h->conf->body_max_bytes,
+		.takes_more = app_takes_upload,
+		.more_max_bytes = UPLOAD_MAX_BYTES,
 	};
 	struct fcgi *fcgi = NULL;
 	int          code = EXIT_OS;
@@ -335,13 +350,14 @@ worker_run(const struct heritage *given)
 	if (h->fd[HERITAGE_LISTEN] == -1 || w.signal_fd == -1 || !open_poller(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
 	else
-		fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+		fcgi = fcgi_new(&bodies, h->conf->request_timeout_ms);
 	if (fcgi) {
 		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], h->stats->shared);
 		w.share.percent = h->conf->tenant_share;
 		w.share.places = (size_t)h->conf->requests_in_hand;
 		w.app = app_new(h->conf, w.stats, h->buckets);
 		app_share(w.app, &w.share);
+		app_errands(w.app, &w.errands);
 		w.clients = (struct clients) {
 			.h = h,
 			.stats = w.stats,
@@ -360,6 +376,7 @@ worker_run(const struct heritage *given)
 		queue_fini(&w.queue);
 		fcgi_free(fcgi);
 	}
+	errands_fini(&w.errands);
 	if (w.statm_fd != -1)
 		close(w.statm_fd);
 	if (w.poller != -1)

@@ -30,8 +30,8 @@ TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.S)
 NUMBER = re.compile(rb'(?<![\w.])-?\d{10,}')
 REQUEST_ID = re.compile(rb'(request(?:_id)?(?:=|":"| ))([\w.:-]+?)(?=: |[\s"])')
 ERROR_CODE = re.compile(rb'(error(?:=|":"))(\w+)')
-# What people are shown of a key, and less of it.
-SHOWN = re.compile(rb"ck_(live|sandbox)(_\w{0,4})?")
+# What people are shown of a key, and less of it; and the id of an organization, which the log has of every call.
+SHOWN = re.compile(rb"ck_(live|sandbox)(_\w{0,4})?|org_\w{22}")
 # The log replaces these, so it would hold what is between them.
 REPLACED = re.compile(rb'["\\\x00-\x1f\x7f]+')
 

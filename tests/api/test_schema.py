@@ -48,6 +48,7 @@ class Changed:
                    SELECT FROM pg_attrdef x JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = x.oid
                                             JOIN pg_attribute g ON g.attrelid = x.adrelid AND g.attnum = x.adnum
                     WHERE x.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND g.attgenerated <> '')
+               AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
              ORDER BY a.attnum""")]
 
     def check(self):

@@ -2,6 +2,7 @@
 #include "app_test.h"
 #include "auth/api_key.h"
 #include "base/log.h"
+#include "call/resource.h"
 #include "json/jread.h"
 
 #include <unistd.h>
@@ -108,6 +109,7 @@ configure(void)
 	set("lock_timeout", "1s");
 	set("request_timeout", "8s");
 	set("auth_cache_ttl", "300ms");
+	set("imports_open", "100");
 }
 
 void
@@ -154,13 +156,15 @@ send_request(const struct sent *s)
 		enum header header;
 		const char *value;
 	} headers[] = {
-		{ HEADER_API_KEY, s->key ? s->key : test_key[s->who] },
+		{ HEADER_API_KEY, s->cookie || s->csrf ? NULL : s->key ? s->key : test_key[s->who] },
 		{ HEADER_VERSION, s->version },
 		{ HEADER_IDEMPOTENCY_KEY, s->idem },
 		{ HEADER_REQUEST_ID, s->request_id },
 		{ HEADER_PREFER, s->prefer },
 		{ HEADER_AUTHORIZATION, s->authorization },
 		{ HEADER_TRACEPARENT, s->trace },
+		{ HEADER_COOKIE, s->cookie },
+		{ HEADER_CSRF, s->csrf },
 		{ HEADER_IF_MATCH, s->match },
 	};
 
@@ -169,8 +173,9 @@ send_request(const struct sent *s)
 	req.method = method_find(str_of(s->method));
 	req.uri = str_of(s->uri);
 	req.refused = s->refused;
-	req.body_too_large = s->too_large;
 	req.address = str_of(s->address);
+	req.user = str_of(s->user);
+	req.body_too_large = s->too_large;
 	req.peer = s->peer;
 	req.body = s->body ? str_of(s->body) : STR("");
 	for (size_t i = 0; i < COUNTOF(headers); i++) {
@@ -289,4 +294,18 @@ fresh(const char *prefix)
 
 	id_random_text(str_of(prefix), 16, text, sizeof(text));
 	return arena_str(&test_kept, str_of(text)).ptr;
+}
+
+const char *
+test_path_of(const struct route *route)
+{
+	struct str rest = str_of(route->pattern);
+	const char *path = "/api/v1";
+
+	while (rest.ptr) {
+		struct str part = str_cut(&rest, '/');
+
+		path = arena_fmt(&test_kept, "%s/%.*s", path, STR_ARGS(part.ptr[0] == '{' ? STR("x") : part)).ptr;
+	}
+	return path;
 }

@@ -47,6 +47,8 @@ struct sent {
 	const char      *key;      /* instead of who's, or NULL */
 	const char      *request_id, *refused; /* or NULL */
 	const char      *prefer, *authorization, *trace, *match, *address; /* or NULL */
+	const char      *cookie, *csrf; /* of a session, which makes the call instead of who; or NULL */
+	const char      *user;    /* for whom the front server vouches, or NULL */
 	bool             too_large;            /* its body was not read */
 	const struct peer *peer;               /* or NULL: nobody who could leave */
 	unsigned         often[HEADER__COUNT]; /* how often a header was sent; 0: once, if it has a value */
@@ -73,5 +75,9 @@ unsigned log_count(const char *text);
 
 /* A text that no other test uses. */
 const char *fresh(const char *prefix);
+
+/* The path of a route in the current version; each parameter is "x". */
+struct route;
+const char *test_path_of(const struct route *route);
 
 #endif

@@ -189,24 +189,10 @@ key_with(const char *json)
 	return make(ACME_LIVE, ", permissions", arena_fmt(&test_kept, ", '%s'", json).ptr).text;
 }
 
-static const char *
-path_of(const struct route *route)
-{
-	struct str rest = str_of(route->pattern);
-	const char *path = "/api/v1";
-
-	while (rest.ptr) {
-		struct str part = str_cut(&rest, '/');
-
-		path = arena_fmt(&test_kept, "%s/%.*s", path, STR_ARGS(part.ptr[0] == '{' ? STR("x") : part)).ptr;
-	}
-	return path;
-}
-
 static bool
 is_forbidden(const char *key, const struct route *route)
 {
-	int status = SEND(ACME_LIVE, method_names[route->method], path_of(route), "{}", .key = key);
+	int status = SEND(ACME_LIVE, method_names[route->method], test_path_of(route), "{}", .key = key);
 
 	return status == 403 && at_is("code", "\"forbidden\"");
 }
@@ -222,8 +208,8 @@ a_restricted_key_does_what_it_may_and_nothing_else(void **state UNUSED)
 		const char         *name = route_owner(r)->name, *its, *rest;
 		bool write = route->method != METHOD_GET && !(route->flags & ROUTE_ASKS);
 
-		if (route->flags & ROUTE_PUBLIC)
-			continue;
+		if (route->flags & (ROUTE_PUBLIC | ROUTE_PERSONAL | ROUTE_PEOPLE))
+			continue; /* those of people: test_user.c */
 		its = key_with(permissions(name, write, true));
 		rest = key_with(permissions(name, write, false));
 		if (is_forbidden(its, route) != !!(route->flags & ROUTE_ALL))
@@ -238,7 +224,7 @@ a_restricted_key_does_what_it_may_and_nothing_else(void **state UNUSED)
 
 			assert_true(at_is("details.permission", wanted) && at_is("error.details.permission", wanted));
 			assert_true(at_is("error.param", "\"x-api-key\""));
-			assert_non_null(strstr(at("message").ptr, arena_fmt(&test_kept, "%s:%s", name, write ? "write" : "read").ptr));
+			assert_non_null(strstr(kept(at("message")).ptr, arena_fmt(&test_kept, "%s:%s", name, write ? "write" : "read").ptr));
 		}
 		assert_true(is_forbidden(key_with("{}"), route));
 		tried++;
@@ -429,13 +415,15 @@ a_pin_is_the_version_of_who_sends_none(void **state UNUSED)
 	static const struct {
 		const char *pin, *version;
 		bool        wrapped; /* as it is before 2026-07-24 */
+		bool        erases;  /* from 2026-08-27 on */
 	} cases[] = {
-		{ "'2026-06-07'", NULL, true },
-		{ "'2026-06-07'", "2026-07-24", false },
-		{ "'2026-07-24'", NULL, false },
-		{ "'2026-07-24'", "2026-06-07", true },
-		{ "'1999-01-01'", NULL, false },
-		{ "NULL", NULL, false },
+		{ "'2026-06-07'", NULL, true, false },
+		{ "'2026-06-07'", "2026-07-24", false, false },
+		{ "'2026-06-07'", "2026-08-27", false, true },
+		{ "'2026-07-24'", NULL, false, false },
+		{ "'2026-07-24'", "2026-06-07", true, false },
+		{ "'1999-01-01'", NULL, false, true },
+		{ "NULL", NULL, false, true },
 	};
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
@@ -447,6 +435,10 @@ a_pin_is_the_version_of_who_sends_none(void **state UNUSED)
 		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", cases[i].version, .key = made.text), 201);
 		if ((at("data").ptr != NULL) != cases[i].wrapped)
 			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		/* The methods of a path are the version's, too. */
+		assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers/x", NULL, cases[i].version, .key = made.text), 405);
+		assert_true(str_is(response_find_header(&test_response, "Allow"),
+		    cases[i].erases ? "GET, HEAD, PUT, PATCH, DELETE" : "GET, HEAD, PUT, PATCH"));
 	}
 	/* A client that names no version gets its answer again after the pin has moved. */
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = "pinned"), 201);

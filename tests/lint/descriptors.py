@@ -188,7 +188,9 @@ def resources():
 def others():
     """What has routes and is no folder of src/resource."""
     return {**{name: Resource(name, [Path(f"src/app/{name}.c")]) for name in ("about", "openapi", "errors")},
-            "site": Resource("site", [Path("src/site/site.c")])}
+            "site": Resource("site", [Path("src/site/site.c")]),
+            "user": Resource("user", sorted(Path("src/user").glob("*.[ch]")) + [
+                Path("src/auth/account.h"), Path("src/auth/session.h"), Path("src/base/password.h")])}
 
 
 COMMON_ERRORS = errors_of([Path("src/base/err.def")])

@@ -62,7 +62,7 @@ def has(version, since, until):
 
 def check_routes(resource, paths):
     def permission(method, flags):
-        return None if "ROUTE_PUBLIC" in flags else "all" if "ROUTE_ALL" in flags else \
+        return None if re.search("ROUTE_(PUBLIC|PERSONAL)", flags) else "all" if "ROUTE_ALL" in flags else \
             f"{resource.name}:{'read' if method == 'GET' or 'ROUTE_ASKS' in flags else 'write'}"
 
     table = {f"{method} /{pattern}": (NAME[since], "ROUTE_WRITES" in flags, "ROUTE_PUBLIC" in flags, "ROUTE_SLASHES" in flags, permission(method, flags))
@@ -349,7 +349,13 @@ CONF = {key: int(value) * {"K": 1024, "M": 1024 * 1024}[unit] for key, value, un
 for other in others().values():
     # Pages for people are no part of the API.
     other.routes = [route for route in other.routes if not route[1].startswith("/")]
+    if other.name in FILES:
+        continue
     check_routes(other, [path for path in FILES["api"]["paths"] if any(f"/{pattern}" == path for _, pattern, *_ in other.routes)])
+# The tables of people who sign in are of several bodies, so only routes and limits are compared.
+user = others()["user"]
+check_routes(user, FILES["user"]["paths"])
+check_limits("user", user.constants, ())
 check_limits("api", LIMITS, LIMITS, {key: CONF[key] for key in ("body_max", "metadata_max")})
 for resource in resources().values():
     check_resource(resource)
@@ -364,7 +370,7 @@ prose = []
 walk(DOCUMENT, lambda node: prose.append(node.get("description", "")) if isinstance(node.get("description"), str) else None)
 prose = " ".join(" ".join(prose).split())
 SENTENCES = {
-    "bodyBytes": "A body has at most {mib} MiB", "pathAndQueryBytes": "path and query together {n} bytes",
+    "bodyBytes": "A body has at most {mib} MiB", "uploadBytes": "a file to import or a part of one {mib} MiB", "pathAndQueryBytes": "path and query together {n} bytes",
     "queryParameters": "at most {n} parameters", "headerValueBytes": "named here {n} bytes", "jsonDepth": "at most {n} levels deep",
     "jsonValues": "of at most {n} values", "metadataBytes": "At most {kib} KiB, ", "metadataDepth": "KiB, {n} levels deep",
     "metadataValues": "levels deep, {n} values", "numberCharacters": "no number of more than {n} characters", "problemDetails": None,

@@ -24,15 +24,29 @@ GRANTS = {
     # Of no resource that is made: what a merge did, and how far an import has got, which the owner writes.
     "customer_merge": {"SELECT", "INSERT", "DELETE"},
     "import": {"SELECT", "INSERT"},
+    # Files that are sent to be imported, their parts, and what has become of their lines.
+    "import_job": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
+        "status", "parts", "bytes", "checked", "begins_bytes", "begins_line", "at_bytes", "at_line", "lines", "created", "existing", "updated",
+        "failed", "tries", "reason", "touched_at", "queued_at", "started_at", "ended_at", "swept")},
+    "import_part": {"SELECT", "INSERT", "DELETE"},
+    "import_result": {"SELECT", "INSERT", "DELETE"},
     # Of no resource that is made: deadlines that failed.
     "billing_failure": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("due_at", "tries", "try_at")},
     # Of no resource that is made: what a test clock has done.
     "test_clock_item": {"SELECT", "INSERT", "DELETE"},
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
         "status", "completed", "failed", "passed_at", "passed_id")},
+    # People who sign in: sql/migrate, user.
+    "user_account": {"SELECT", "DELETE"} | {f"INSERT.{name}" for name in ("id", "email", "name")} | {
+        f"UPDATE.{name}" for name in ("password", "totp", "totp_next", "totp_step", "recovery")},
+    "user_member": {"SELECT", "INSERT", "DELETE", "UPDATE.role", "UPDATE.accepted_at"},
+    "user_link": {"SELECT", "INSERT", "DELETE"},
+    "user_session": {"SELECT", "INSERT", "DELETE"} | {
+        f"UPDATE.{name}" for name in ("hash", "organization_id", "livemode", "seen_at")},
 } | {table: grants for resource in RESOURCES for table, grants in resource.tables.items()}
 # Those whose rows belong to an environment.
-TENANTS = sorted(set(GRANTS) - {"organization", "environment", "schema_migration"})
+USERS = ("user_account", "user_link", "user_member", "user_session")
+TENANTS = sorted(set(GRANTS) - {"organization", "environment", "schema_migration", *USERS})
 # What a reset of a sandbox deletes, and of live nothing may.
 SANDBOX = ("customer_credit", "invoice", "invoice_counter", "invoice_line", "subscription")
 
@@ -67,11 +81,11 @@ def test_every_tenant_table_has_forced_row_level_security_for_all_commands(ask):
 
 
 def test_other_policies_are_the_known_ones(ask):
-    assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' ORDER BY 1, 2") == [
+    assert ask("SELECT polrelid::regclass::text, polname, polcmd::text FROM pg_policy WHERE polname <> 'environment' AND NOT polrelid::regclass::text = ANY (%s) ORDER BY 1, 2", list(USERS)) == [
         ("api_key", "holder", "r"), ("billing_failure", "clerk_sees", "r"), ("customer", "noted", "d"), ("customer", "search", "r"),
         *[(table, "sandbox", "d") for table in SANDBOX[:1]], ("event", "noted", "w"),
         ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
-        ("idempotency_key", "noted", "w"), *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
+        ("idempotency_key", "noted", "w"), ("import_job", "clerk_locks", "w"), ("import_job", "clerk_sees", "r"), *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
         ("invoice_party", "housekeeping_deletes", "d"), ("invoice_party", "housekeeping_sees", "r"),
         ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r"), ("subscription", "sandbox", "d"),
         ("test_clock_run", "clerk_locks", "w"), ("test_clock_run", "clerk_sees", "r")]
@@ -80,7 +94,53 @@ def test_other_policies_are_the_known_ones(ask):
 def test_the_clerk_sees_what_is_due_and_writes_none_of_it_before_it_enters_an_environment(ask):
     assert ask("""SELECT polrelid::regclass::text, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
                     FROM pg_policy WHERE polname LIKE 'clerk%%' AND polcmd = 'w' ORDER BY 1""") == [
-        (table, "(current_setting('app.clerk'::text, true) = 'on'::text)", "false") for table in ("subscription", "test_clock_run")]
+        (table, "(current_setting('app.clerk'::text, true) = 'on'::text)", "false") for table in ("import_job", "subscription", "test_clock_run")]
+
+
+def test_of_people_a_transaction_sees_those_for_whom_it_acts(ask):
+    """Who signs in belongs to no environment. The owner's policy is the operator's commands."""
+    assert ask("SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = ANY (%s) ORDER BY 1", list(USERS)) == [
+        (table, True, True) for table in USERS]
+    own = "(user_id = app_user())"
+    holder = ("r", "public", "(hash = decode(current_setting('app.key_hash'::text, true), 'hex'::text))")
+    assert {(table, name): rest for table, name, *rest in ask("""
+            SELECT tablename, policyname, CASE cmd WHEN 'SELECT' THEN 'r' WHEN 'ALL' THEN '*' ELSE cmd END, array_to_string(roles, ','), qual
+              FROM pg_policies WHERE tablename = ANY (%s) AND permissive = 'PERMISSIVE' AND with_check IS NULL""", list(USERS))} == {
+        **{(table, "operator"): ["*", "clientele_owner", "true"] for table in USERS},
+        ("user_account", "own"): ["*", "public", "(id = app_user())"],
+        ("user_account", "asked"): ["r", "public", "(email = current_setting('app.email'::text, true))"],
+        **{(table, "own"): ["*", "public", own] for table in USERS[1:]},
+        **{(table, "organization"): ["*", "public", "(organization_id = app_organization())"] for table in USERS[1:]},
+        ("user_account", "colleague"): ["r", "public", "(id IN ( SELECT m.user_id\n   FROM user_member m\n  WHERE (m.organization_id = app_organization())))"],
+        ("user_link", "holder"): list(holder), ("user_session", "holder"): list(holder)}
+    assert ask("SELECT tablename, policyname, cmd, with_check FROM pg_policies WHERE tablename = ANY (%s) AND with_check IS NOT NULL", list(USERS)) == [
+        ("user_account", "invited", "INSERT", "(app_organization() IS NOT NULL)")]
+
+
+def test_of_people_nothing_is_seen_by_a_transaction_that_acts_for_nobody(cluster):
+    database = cluster.database("people")
+    database.organization("People Ltd")
+    with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        cursor.execute("INSERT INTO user_account (id, email) VALUES (gen_random_uuid(), 'a@b.co')")
+        cursor.execute("INSERT INTO user_member (organization_id, user_id, role) SELECT o.id, a.id, 'owner' FROM organization o, user_account a")
+        cursor.execute("INSERT INTO user_link SELECT sha256('l'), organization_id, user_id, 'reset', now() + '1 h' FROM user_member")
+        cursor.execute("INSERT INTO user_session SELECT gen_random_uuid(), sha256('s'), user_id, organization_id, true, now(), now(), now() + '1 h' FROM user_member")
+        cursor.execute(f"BEGIN; SET LOCAL ROLE {SERVE}")
+        seen = lambda: [cursor.execute(f"SELECT count(*) FROM {table}") or cursor.fetchone()[0] for table in USERS]  # noqa: E731
+        assert seen() == [0, 0, 0, 0]
+        cursor.execute("SELECT set_config('app.key_hash', encode(sha256('s'), 'hex'), true)")
+        assert seen() == [0, 0, 0, 1]
+        cursor.execute("SELECT set_config('app.user', user_id::text, true) FROM user_session")
+        assert seen() == [1, 1, 1, 1]
+        cursor.execute("SELECT set_config('app.user', gen_random_uuid()::text, true), set_config('app.key_hash', '', true)")
+        assert seen() == [0, 0, 0, 0]
+        cursor.execute("SELECT set_config('app.email', 'a@b.co', true)")
+        assert seen() == [1, 0, 0, 0]
+        cursor.execute("SELECT set_config('app.email', '', true), set_config('app.organization', id::text, true) FROM organization")
+        assert seen() == [1, 1, 1, 1]
+        cursor.execute("SELECT set_config('app.organization', gen_random_uuid()::text, true)")
+        assert seen() == [0, 0, 0, 0]
+        cursor.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("table", SANDBOX)
@@ -135,14 +195,15 @@ def test_the_serving_role_has_exactly_the_grants_that_it_needs(ask):
     assert held == GRANTS
 
 
-def test_one_function_runs_with_its_owners_rights(ask):
-    """It pins what it is looked up in, takes no environment from its caller, and only the serving role may call it."""
+def test_two_functions_run_with_their_owners_rights(ask):
+    """They pin what they are looked up in, take no environment from their caller, and only the serving role may call them."""
     assert ask("""SELECT proname, pg_get_function_identity_arguments(oid), proowner::regrole::text, proconfig,
                          ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) ORDER BY 1)
-                    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef""") == [
+                    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1""") == [
         ("customer_search", "words text[], keys text[], vals text[], most bigint", "clientele_owner",
          ["search_path=pg_catalog, pg_temp", "enable_seqscan=off", "enable_indexscan=off", "plan_cache_mode=force_generic_plan"],
-         ["clientele_owner", SERVE])]
+         ["clientele_owner", SERVE]),
+        ("user_called", "who uuid", "clientele_owner", ["search_path=pg_catalog, pg_temp"], ["clientele_owner", SERVE])]
 
 
 def test_the_policy_of_the_search_is_the_owners_alone(ask):

@@ -257,8 +257,9 @@ create(struct call *c)
 	bind_time(b, made->expires_ms);
 	/* The caller's own limit, shared: otherwise it could make itself more than it has. */
 	bind_text(b, c->tenant.own_rate ? rate_text(&c->tenant.rate, rate) : STR_NONE);
-	bind_id(b, &c->tenant.family);
-	bind_id(b, &c->tenant.key);
+	/* A session has no key. */
+	bind_id(b, id_is_nil(&c->tenant.family) ? NULL : &c->tenant.family);
+	bind_id(b, id_is_nil(&c->tenant.key) ? NULL : &c->tenant.key);
 	bind_i64(b, c->conf->keys_max);
 	bind_text(b, made->permissions);
 	bind_text(b, made->addresses);
@@ -343,7 +344,7 @@ rotate(struct call *c)
 	bind_text(b, made->prefix);
 	bind_time(b, made->created_ms);
 	bind_i64(b, asked->grace_hours * MS_PER_HOUR);
-	bind_id(b, &c->tenant.key);
+	bind_id(b, id_is_nil(&c->tenant.key) ? NULL : &c->tenant.key);
 	bind_i64(b, c->conf->keys_max);
 	return write_run(&w, &answers, made);
 }

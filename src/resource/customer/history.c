@@ -10,14 +10,14 @@ struct event {
 	struct str type;
 	int64_t    created_ms;
 	struct str actor;        /* absent: from before there was a history */
-	struct str actor_name;   /* of an API key that there is */
+	struct str actor_name;   /* of an API key or a user that there is */
 	struct str request;
 	struct str before, after;
 	struct id  subscription_id, invoice_id;
 	struct str data;
 	bool       erased;
 	struct id  customer_id;
-	struct id  key;          /* of the actor, if it is one */
+	struct id  key, user;    /* the actor, if it is one */
 	unsigned   given;
 };
 
@@ -37,13 +37,17 @@ actor_type(struct call *c UNUSED, const void *what)
 {
 	const struct event *event = what;
 
-	return id_is_nil(&event->key) ? event->actor : STR("api_key");
+	return !id_is_nil(&event->key) ? STR("api_key")
+	    : !id_is_nil(&event->user) ? STR("user") : event->actor;
 }
 
 static struct str
 actor_id(struct call *c, const void *what)
 {
-	return prefixed(c, STR("key_"), &((const struct event *)what)->key);
+	const struct event *event = what;
+
+	return id_is_nil(&event->user) ? prefixed(c, STR("key_"), &event->key)
+	                               : prefixed(c, STR("usr_"), &event->user);
 }
 
 static struct str
@@ -71,13 +75,17 @@ has_no_actor(const struct call *c UNUSED, const void *what)
 }
 
 static void
-find_key(void *what)
+find_actor(void *what)
 {
 	struct event *event = what;
-	struct id     key;
+	struct str    who = event->actor, is = CALL_SOURCE_USER;
+	bool          user = who.ptr && str_starts(who, is);
+	struct id     id;
 
-	if (id_parse_uuid(event->actor, &key))
-		event->key = key;
+	if (user)
+		who = (struct str) { who.ptr + is.len, who.len - is.len };
+	if (id_parse_uuid(who, &id))
+		*(user ? &event->user : &event->key) = id;
 }
 
 static const struct field_out actor_out[] = {
@@ -134,7 +142,7 @@ static const struct fields event_fields = {
 	.columns_count = COUNTOF(columns),
 	.size = sizeof(struct event),
 	.parts = parts,
-	.derive = find_key,
+	.derive = find_actor,
 	.id_at = offsetof(struct event, id),
 	.given_at = offsetof(struct event, given),
 };

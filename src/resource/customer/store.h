@@ -76,7 +76,7 @@ bool customer_overlay(const struct customer *change, struct customer *customer);
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
 
-/* As stored_returned() with status 200, with an ETag; the kept answer tells about this customer. */
+/* As stored_returned() with status 200, with its entity tag; the kept answer tells about it. */
 enum err customer_returned(struct write *w, size_t step);
 
 /* The same with the body as a merge patch, which is read once the customer is known and locked. */

@@ -7,7 +7,7 @@ static enum err
 check_sandbox(struct call *c)
 {
 	return c->tenant.livemode ? call_fail(c, ERR_SANDBOX_ONLY, NULL,
-	    "A test clock is a sandbox's, and this API key is a live one.") : ERR_OK;
+	    "A test clock is a sandbox's, and this call acts in a live environment.") : ERR_OK;
 }
 
 static enum err
