@@ -390,6 +390,11 @@ def fill(db, org):
             cursor.execute("INSERT INTO plan_price (environment_id, id, plan_id, billing_interval, price, trial_days, is_default, metadata, "
                            "created_at, updated_at) SELECT environment_id, gen_random_uuid(), id, 'monthly', 1, 0, true, '{}', now(), now() "
                            "FROM plan WHERE environment_id = %s", (environment,))
+            cursor.execute("WITH j AS (INSERT INTO import_job (environment_id, id, format, conflict, dry, keep_created_at, source, status) "
+                           "VALUES (%s, gen_random_uuid(), 'csv', 'skip', false, false, 'x', 'done') RETURNING environment_id, id), "
+                           "p AS (INSERT INTO import_part (environment_id, import_id, number, bytes, digest, data) "
+                           "SELECT j.environment_id, j.id, 1, 1, sha256('x'), 'x' FROM j) "
+                           "INSERT INTO import_result (environment_id, import_id, line, data) SELECT j.environment_id, j.id, 1, '{}' FROM j", (environment,))
             for table, columns, values in BILLING:
                 cursor.execute(f"INSERT INTO {table} (environment_id, {columns}) VALUES (%s, {values})", (environment,))
     assert all(rows_by_table(db, environments).values())

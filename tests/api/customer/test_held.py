@@ -93,7 +93,7 @@ LEFT_OUT = {
     "customer.merged_into": "of who was merged: the id of the customer", "event.salt": "chance, which protects what is kept of erased events",
     "subscription.checkout_token": "a secret: it opens a page", "idempotency_key.request_hash": "a digest",
     "idempotency_key.headers": "of the answer", "idempotency_key.sealed": "how the answer is kept",
-    "idempotency_key.answer": "a copy of what was answered, of a batch with other customers",
+    "import_job.reason": "of an import as a whole, in our own words", "idempotency_key.answer": "a copy of what was answered, of a batch with other customers",
 }
 IDS = {"customer.id": "cus_", "event.customer_id": "cus_"}
 
