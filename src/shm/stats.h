@@ -234,7 +234,8 @@ struct stats_worker {
 	JOB(EXPIRE, "idempotency_keys", "expired idempotency keys removed") \
 	JOB(DEADLINES, "subscription_deadlines", "deadlines of subscriptions carried out") \
 	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out") \
-	JOB(RETAIN, "retained_invoices", "retained names of invoices removed")
+	JOB(RETAIN, "retained_invoices", "retained names of invoices removed") \
+	JOB(MERGE, "search_index", "pages merged into the index of words")
 
 enum stats_job {
 #define JOB(name, label, what) STATS_JOB_##name,
