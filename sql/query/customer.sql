@@ -836,6 +836,26 @@ SELECT i.nth, CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END A
 \set lowest :lowest ', ''-infinity''))'
 \set highest '(SELECT coalesce(timestamptz ''epoch'' + $15::text::bigint * interval ''1 ms'''
 \set highest :highest ', ''infinity''))'
+-- Where a walk by time begins: behind the row before the page, or where the filter does. As one
+-- condition, because PostgreSQL begins by one of several and passes over what the others exclude.
+\set after_created '(SELECT coalesce(timestamptz ''epoch'''
+\set after_created :after_created ' + $15::text::bigint * interval ''1 ms'''
+\set after_created :after_created ', $5::timestamptz, ''-infinity''))'
+\set after_created :after_created ', (SELECT CASE WHEN $15 IS NULL AND $5 IS NOT NULL'
+\set after_created :after_created ' THEN ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid'
+\set after_created :after_created ' ELSE $2::uuid END)'
+\set before_created '(SELECT coalesce(timestamptz ''epoch'''
+\set before_created :before_created ' + $15::text::bigint * interval ''1 ms'''
+\set before_created :before_created ', $6::timestamptz, ''infinity''))'
+\set before_created :before_created ', (SELECT CASE WHEN $15 IS NULL AND $6 IS NOT NULL'
+\set before_created :before_created ' THEN ''00000000-0000-0000-0000-000000000000''::uuid'
+\set before_created :before_created ' ELSE $2::uuid END)'
+\set after_updated '(SELECT coalesce(timestamptz ''epoch'''
+\set after_updated :after_updated ' + $15::text::bigint * interval ''1 ms'''
+\set after_updated :after_updated ', $7::timestamptz, ''-infinity''))'
+\set after_updated :after_updated ', (SELECT CASE WHEN $15 IS NULL AND $7 IS NOT NULL'
+\set after_updated :after_updated ' THEN ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid'
+\set after_updated :after_updated ' ELSE $2::uuid END)'
 \set least '(SELECT coalesce($15::text, '''')) COLLATE "C"'
 \set words '(SELECT lower($8::text[]::text)::text[])'
 \set plan_of '(SELECT p.id FROM plan p WHERE p.environment_id = $1'
@@ -939,9 +959,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.created_at, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.created_at, c.id) > (:lowest, $2::uuid)
+           AND (c.created_at, c.id) > (:after_created)
            AND c.created_at >= '-infinity'
-           AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
            AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at, c.id
          LIMIT $14) c
@@ -957,10 +976,9 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.created_at DESC, c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.created_at, c.id) < (:highest, $2::uuid)
+           AND (c.created_at, c.id) < (:before_created)
            AND c.created_at >= '-infinity'
            AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
-           AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at DESC, c.id DESC
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -974,9 +992,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.updated_at, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.updated_at, c.id) > (:lowest, $2::uuid)
+           AND (c.updated_at, c.id) > (:after_updated)
            AND c.updated_at >= '-infinity'
-           AND c.updated_at > (SELECT coalesce($7::timestamptz, '-infinity'))
          ORDER BY c.updated_at, c.id
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -1076,6 +1093,38 @@ SELECT :customer_columns, c.key, n.many
   FROM counted n LEFT JOIN (SELECT :kept_columns, c.key, c.nth FROM page c
                         ORDER BY c.nth LIMIT $3::bigint) c ON true
  ORDER BY c.nth;
+
+-- name: customer_find_between
+-- out: :customer_columns many low
+-- In the order of the plain list: the page of those among its next $14 rows that the search index
+-- finds, if these are fewer than $15; else one row that says many, and is empty otherwise, as it is
+-- when there are none. 'low' is the last of the rows that were looked at; NULL: the list ends
+-- before.
+WITH ended AS MATERIALIZED (
+    SELECT (SELECT c.id FROM customer c
+             WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
+             ORDER BY c.id DESC
+            OFFSET $14::bigint - 1 LIMIT 1) AS low
+), found AS MATERIALIZED (
+    SELECT s.id
+      FROM customer_search_between(:words, $9::text[], $10::text[], $15::bigint,
+               (SELECT coalesce(e.low, '00000000-0000-0000-0000-000000000000') FROM ended e),
+               $2) s (id)
+), counted AS MATERIALIZED (
+    SELECT count(*) >= $15 AS many FROM found
+)
+SELECT :customer_columns, n.many, e.low
+  FROM counted n
+  CROSS JOIN ended e
+  LEFT JOIN (SELECT :kept_columns
+               FROM found f
+              CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                                   WHERE c.environment_id = $1 AND c.id = f.id
+                                  OFFSET 0) c
+              WHERE NOT (SELECT many FROM counted) AND (:fits)
+              ORDER BY c.id DESC
+              LIMIT $3::bigint) c ON true
+ ORDER BY c.id DESC;
 
 -- name: customer_count
 -- out: rows whole

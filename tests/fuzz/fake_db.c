@@ -273,6 +273,7 @@ rows_of(const struct tx_step *step)
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
 	case SQL_CUSTOMER_FIND_AMONG:
+	case SQL_CUSTOMER_FIND_BETWEEN:
 	case SQL_CUSTOMER_COUNT:
 		return 1;
 	case SQL_IDEMPOTENCY_LOOK:
