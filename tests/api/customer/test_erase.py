@@ -134,6 +134,6 @@ def test_no_answer_of_who_met_the_customer_meanwhile_outlives_it(shop, db):
     erase(shop, external)
     assert scalar(db, "SELECT count(*) FROM customer WHERE external_id = %s", external) == 0
     with db.cursor() as cursor:
-        cursor.execute("SELECT key FROM idempotency_key WHERE key = ANY (%s) AND position(%s IN convert_from(answer, 'UTF8')) > 0", (keys, email))
+        cursor.execute("SELECT key FROM idempotency_key WHERE key = ANY (%s) AND position(%s IN answer) > 0", (keys, email.encode()))
         assert cursor.fetchall() == []
     assert scalar(db, "SELECT count(*) FROM idempotency_key WHERE key = ANY (%s) AND status = 0", keys) > 40
