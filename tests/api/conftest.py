@@ -2,13 +2,14 @@
 
 import pytest
 
-from helpers import Client, uid
+from helpers import CURRENT, LEGACY, VERSIONS, Client, uid
 from privacy import SENT, logs
 from stack import Front, Fronts, Service
 
 
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="through nginx alone, and without the search of the logs at the end")
+    parser.addoption("--few-versions", action="store_true", help="what runs in each version runs in the oldest, one between and the newest")
     parser.addoption("--update-golden", action="store_true", help="write the kept answers (customer/golden) anew")
 
 
@@ -26,6 +27,15 @@ def pytest_generate_tests(metafunc):
         own = marked("own_words")
         kinds = [kind for kind in kinds if not own or kind not in own.args]
         metafunc.parametrize("front", kinds, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("few_versions"):
+        others = set(VERSIONS) - {LEGACY, "2026-06-07", CURRENT}
+        left_out = [item for item in items if hasattr(item, "callspec") and others.intersection(
+            value for value in item.callspec.params.values() if isinstance(value, str))]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")
