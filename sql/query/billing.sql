@@ -42,9 +42,9 @@
 \set forget :forget ', told AS (UPDATE event e SET state = NULL WHERE e.environment_id = $1'
 \set forget :forget ' AND e.customer_id = ANY (ARRAY(SELECT it.id FROM it))'
 \set forget :forget ' AND e.state IS NOT NULL)'
-\set forget :forget ', credits AS (UPDATE customer_credit SET balance = 0'
-\set forget :forget ' WHERE environment_id = $1'
-\set forget :forget ' AND customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
+\set forget :forget ', credits AS (UPDATE customer_credit k SET balance = 0'
+\set forget :forget ' WHERE k.environment_id = $1'
+\set forget :forget ' AND k.customer_id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', printed AS (INSERT INTO invoice_party (environment_id, invoice_id, email'
 \set forget :forget ', full_name, tax_document, address, issued_at) SELECT $1, i.id, c.email'
 \set forget :forget ', c.full_name, c.tax_document, c.address, i.issue_date FROM invoice i'
@@ -277,7 +277,8 @@ SELECT :life_columns
 -- out: :offer_columns
 -- A plan and one of its prices, to be selected for the subscription $6. $1 environment, $2 plan or
 -- NULL, $3 its code or NULL; without both it is the plan that it has. The price is $4, or that for
--- the interval $5, or without both that for the interval that it has, or the default one.
+-- the interval $5, or without both that for the interval that it has, or the default one. Before the
+-- first period the zone is the customer's, or its own if he was erased.
 SELECT :offer_columns
   FROM plan p CROSS JOIN :today
  CROSS JOIN (SELECT coalesce((SELECT s.zone FROM subscription s
@@ -285,7 +286,9 @@ SELECT :offer_columns
                                  AND s.anchor IS NOT NULL),
                              (SELECT c.timezone FROM customer c
                                WHERE c.environment_id = $1
-                                 AND c.id = (SELECT :noted_customer))) AS zone,
+                                 AND c.id = (SELECT :noted_customer)),
+                             (SELECT s.zone FROM subscription s
+                               WHERE s.environment_id = $1 AND s.id = $6)) AS zone,
                     NULL::timestamptz AS begins) z
   LEFT JOIN LATERAL (
        SELECT x.* FROM plan_price x

@@ -166,6 +166,7 @@ send_request(const struct sent *s)
 		{ HEADER_COOKIE, s->cookie },
 		{ HEADER_CSRF, s->csrf },
 		{ HEADER_IF_MATCH, s->match },
+		{ HEADER_CONTENT_TYPE, s->type },
 	};
 
 	arena_reset(&test_arena);

@@ -49,6 +49,7 @@ struct sent {
 	const char      *prefer, *authorization, *trace, *match, *address; /* or NULL */
 	const char      *cookie, *csrf; /* of a session, which makes the call instead of who; or NULL */
 	const char      *user;    /* for whom the front server vouches, or NULL */
+	const char      *type;    /* of the body, or NULL */
 	bool             too_large;            /* its body was not read */
 	const struct peer *peer;               /* or NULL: nobody who could leave */
 	unsigned         often[HEADER__COUNT]; /* how often a header was sent; 0: once, if it has a value */

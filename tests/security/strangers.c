@@ -16,6 +16,7 @@
 
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <time.h>
 
 enum {
 	RING = 64,          /* things of each environment that later calls can be about */
@@ -30,7 +31,10 @@ enum {
 };
 
 /* Statuses that an answer may have. */
-enum { OK = 1, MADE = 2, MISSING = 4, CONFLICT = 8, BAD = 16 };
+enum { OK = 1, MADE = 2, MISSING = 4, CONFLICT = 8, BAD = 16, STALE = 32 };
+
+/* From this version on there are searches, merges, imports and what else is not of the first calls. */
+static const char newest[] = "2026-08-27";
 
 static const char *const markers[TENANTS] = { "Wq7acmelive", "Xj4acmesand", "Zk9otherlive" };
 
@@ -44,7 +48,7 @@ struct ring {
 };
 
 struct draft {
-	const char *method, *version;
+	const char *method, *version, *match, *type;
 	char        uri[256], body[4096], idem[40];
 	unsigned    expected;
 };
@@ -56,8 +60,9 @@ struct repeat {
 };
 
 static struct side {
-	struct ring   customers, keys, plans, prices, groups, subscriptions, invoices;
-	struct name   cursor;
+	struct ring   customers, keys, plans, prices, groups, subscriptions, invoices, imports;
+	struct name   cursor;    /* of a list without filters */
+	char          next[256]; /* the next page of one with filters, as its whole address */
 	struct repeat repeat[RING];
 	unsigned      repeats, idem_next;
 } sides[TENANTS];
@@ -187,7 +192,7 @@ member(char *out, size_t size, enum tenant_name who, bool external)
 static void
 call_get_own(enum tenant_name who, struct draft *d)
 {
-	d->expected = sides[who].customers.made ? OK : MISSING;
+	d->expected = OK | MISSING; /* it may be erased */
 	uri(d, "/customers/%s", pick(&sides[who].customers));
 }
 
@@ -222,7 +227,58 @@ call_list(enum tenant_name who, struct draft *d)
 
 		snprintf(filter, sizeof(filter), "&email=%s@%s.example", m, m);
 	}
+	if (cursor[0])
+		d->expected |= BAD; /* it is of other filters */
 	uri(d, "/customers?limit=%u%s%s%s", 1 + below(4), filter, cursor[0] ? "&cursor=" : "", cursor);
+}
+
+/* Any filters, in any order, counted or not. */
+static void
+call_find(enum tenant_name who, struct draft *d)
+{
+	static const char *const orders[] = { "createdAt", "-createdAt", "updatedAt", "email", "fullName" };
+	static const char *const more[] = { "&createdAfter=2020-01-01T00:00:00Z", "&createdBefore=2100-01-01T00:00:00Z",
+		"&updatedAfter=2020-01-01T00:00:00Z", "&subscriptionStatus=pending_payment", "&subscriptionStatus=active" };
+	const char *m = markers[below(TENANTS)], *next = sides[below(3) ? who : another(who)].next;
+	char       *out;
+
+	d->version = newest;
+	if (next[0] && below(5) == 0) {
+		strcpy(d->uri, next);
+		return;
+	}
+	uri(d, "/customers?limit=%u", 1 + below(4));
+	out = d->uri + strlen(d->uri);
+	if (below(3) == 0)
+		out += sprintf(out, "&q=%s", m);
+	if (below(5) == 0)
+		out += sprintf(out, "&metadata%%5B%s%%5D=%s", m, m);
+	if (below(5) == 0)
+		out += sprintf(out, "&email=%s@%s.example", m, m);
+	if (below(5) == 0)
+		out += sprintf(out, "&planCode=code_%u", below(CODES));
+	if (below(3) == 0)
+		out += sprintf(out, "%s", more[below(COUNTOF(more))]);
+	if (below(2))
+		out += sprintf(out, "&sort=%s", orders[below(COUNTOF(orders))]);
+	if (below(4) == 0)
+		out += sprintf(out, "&count=%s", below(2) ? "exact" : "capped");
+	if (below(4) == 0)
+		out += sprintf(out, "&archived=%s", below(2) ? "true" : "all");
+}
+
+static void
+call_export(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->version = newest;
+	uri(d, "/customers/export?format=%s&limit=%u", below(2) ? "csv" : "ndjson", 1 + below(50));
+}
+
+static void
+call_duplicates(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->version = newest;
+	uri(d, "/customers/duplicates?by=%s&limit=%u", below(2) ? "email" : "taxDocument", 1 + below(3));
 }
 
 static void
@@ -241,7 +297,9 @@ call_batch(enum tenant_name who, struct draft *d)
 	size_t   len;
 
 	d->method = "POST";
-	uri(d, "/customers/batch");
+	if (below(3) == 0)
+		d->version = newest;
+	uri(d, "/customers/batch%s", d->version != newest ? "" : below(2) ? "?dry_run=true" : "?on_conflict=update");
 	strcpy(d->body, "{\"customers\":[");
 	for (unsigned i = 0; i < n; i++) {
 		len = strlen(d->body);
@@ -257,11 +315,17 @@ call_update(enum tenant_name who, struct draft *d)
 	const char *m = markers[who];
 
 	d->method = below(2) ? "PATCH" : "PUT";
-	d->expected = which == 0 ? OK | MISSING : which == 1 ? MISSING : sides[who].customers.made ? OK : MISSING;
+	d->expected = which == 1 ? MISSING : OK | MISSING;
 	if (which == 0)
 		uri(d, "/customers/ext-%u", below(EXTERNAL_IDS));
 	else
 		uri(d, "/customers/%s", pick(&sides[which == 1 ? another(who) : who].customers));
+	if (below(8) == 0) { /* what is there is looked at before */
+		d->match = "\"cus_none.1.2026-08-27\"";
+		d->expected = which == 1 ? MISSING : STALE | MISSING;
+	}
+	if (below(4) == 0)
+		d->type = "application/merge-patch+json";
 	if (below(3)) /* otherwise it changes nothing, which is a statement of its own */
 		snprintf(d->body, sizeof(d->body), "{\"fullName\":\"%s\",\"metadata\":{\"%s\":%u}}", m, m, below(100));
 }
@@ -278,7 +342,7 @@ call_key_create(enum tenant_name who, struct draft *d)
 {
 	d->version = NULL;
 	d->method = "POST";
-	d->expected = MADE;
+	d->expected = MADE | CONFLICT; /* its own may have got a successor */
 	strcpy(d->uri, "/api/v1/api-keys");
 	snprintf(d->body, sizeof(d->body), "{\"name\":\"%s\"}", markers[who]);
 }
@@ -292,6 +356,120 @@ call_key_delete(enum tenant_name who, struct draft *d)
 	d->method = "DELETE";
 	d->expected = own ? OK | MISSING | CONFLICT : MISSING; /* its own may be deleted already, or the one in use */
 	snprintf(d->uri, sizeof(d->uri), "/api/v1/api-keys/%s", pick(&sides[own ? who : another(who)].keys));
+}
+
+/* A customer of one's own, of another's by his id, or of both by his external id. */
+static const char *
+some_customer(enum tenant_name who, unsigned which)
+{
+	static char external[2][16];
+	static bool second;
+
+	if (which < 2)
+		return pick(&sides[which == 0 ? another(who) : who].customers);
+	second = !second;
+	snprintf(external[second], sizeof(external[second]), "ext-%u", external_id());
+	return external[second];
+}
+
+/* What is held of one, what was, and what becomes of it. */
+static void
+call_life(enum tenant_name who, struct draft *d)
+{
+	static const char *const verbs[] = { "archive", "restore", "history?limit=3", "export", "unmerge" };
+	unsigned which = below(3), verb = below(COUNTOF(verbs));
+
+	d->version = newest;
+	d->method = verb == 2 || verb == 3 ? "GET" : "POST";
+	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
+	uri(d, "/customers/%s/%s", some_customer(who, which), verbs[verb]);
+}
+
+static void
+call_as_of(enum tenant_name who, struct draft *d)
+{
+	unsigned  which = below(3);
+	char      now[32];
+	time_t    s = time(NULL);
+	struct tm tm;
+
+	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&s, &tm));
+	d->version = newest;
+	d->expected = which == 0 ? MISSING : OK | MISSING;
+	uri(d, "/customers/%s?asOf=%s", some_customer(who, which), now);
+}
+
+static void
+call_merge(enum tenant_name who, struct draft *d)
+{
+	unsigned into = below(4), from = below(4);
+
+	d->version = newest;
+	d->method = "POST";
+	d->expected = into == 0 || from == 0 ? MISSING | BAD : OK | MISSING | CONFLICT | BAD;
+	uri(d, "/customers/%s/merge", some_customer(who, into));
+	snprintf(d->body, sizeof(d->body), "{\"from\":\"%s\"}", some_customer(who, from));
+}
+
+static void
+call_erase(enum tenant_name who, struct draft *d)
+{
+	unsigned which = below(3);
+
+	d->version = newest;
+	d->method = "DELETE";
+	d->expected = which == 0 ? MISSING : OK | MISSING;
+	uri(d, "/customers/%s", some_customer(who, which));
+}
+
+static void
+call_key_rotate(enum tenant_name who, struct draft *d)
+{
+	bool own = below(2);
+
+	d->version = newest;
+	d->method = "POST";
+	d->expected = own ? MADE | MISSING | CONFLICT : MISSING;
+	uri(d, "/api-keys/%s/rotate", pick(&sides[own ? who : another(who)].keys));
+	strcpy(d->body, "{\"graceHours\":100}");
+}
+
+/* ---- imports: nobody carries them out here */
+
+static void
+call_import_create(enum tenant_name who, struct draft *d)
+{
+	bool whole = below(2);
+
+	d->version = newest;
+	d->method = "POST";
+	d->expected = MADE | CONFLICT; /* so many may be open */
+	uri(d, "/imports%s", whole ? "?format=ndjson" : "");
+	if (whole)
+		snprintf(d->body, sizeof(d->body), "{\"email\":\"%s@b.co\"}\n", markers[who]);
+	else
+		strcpy(d->body, "{\"format\":\"csv\"}");
+}
+
+static void
+call_import(enum tenant_name who, struct draft *d)
+{
+	static const char *const verbs[] = { "", "/results", "/start", "/cancel", "/parts/1" };
+	unsigned which = below(3), verb = below(COUNTOF(verbs));
+
+	d->version = newest;
+	d->method = verb < 2 ? "GET" : verb == 4 ? "PUT" : "POST";
+	d->expected = which == 0 ? MISSING : OK | MISSING | CONFLICT;
+	uri(d, "/imports/%s%s", pick(&sides[which == 0 ? another(who) : who].imports), verbs[verb]);
+	if (verb == 4)
+		snprintf(d->body, sizeof(d->body), "email\n%s@b.co\n", markers[who]);
+}
+
+static void
+call_import_list(enum tenant_name who UNUSED, struct draft *d)
+{
+	d->version = newest;
+	uri(d, "/imports?limit=%u", 1 + below(5));
 }
 
 /* ---- plans: they have the same few codes in every environment */
@@ -440,18 +618,6 @@ call_group_list(enum tenant_name who, struct draft *d)
 
 /* ---- subscriptions and invoices ---- */
 
-/* A customer of one's own, of another's by his id, or of both by his external id. */
-static const char *
-some_customer(enum tenant_name who, unsigned which)
-{
-	static char external[16];
-
-	if (which < 2)
-		return pick(&sides[which == 0 ? another(who) : who].customers);
-	snprintf(external, sizeof(external), "ext-%u", external_id());
-	return external;
-}
-
 static void
 call_subscribe(enum tenant_name who, struct draft *d)
 {
@@ -460,7 +626,7 @@ call_subscribe(enum tenant_name who, struct draft *d)
 	char        code[40];
 
 	d->method = "POST";
-	d->expected = customer == 0 || plan == 0 ? MISSING : OK | MADE | MISSING | CONFLICT;
+	d->expected = customer == 0 ? MISSING : plan == 0 ? MISSING | CONFLICT : OK | MADE | MISSING | CONFLICT; /* he may be archived */
 	uri(d, "/subscriptions");
 	if (plan < 3)
 		snprintf(code, sizeof(code), "\"planId\":\"%s\"", pick(&sides[plan == 0 ? another(who) : who].plans));
@@ -594,10 +760,21 @@ static const struct kind {
 	{ "plan group list", 3, call_group_list },
 	{ "subscribe", 14, call_subscribe },
 	{ "subscription", 10, call_subscription },
-	{ "active subscription", 16, call_active },
+	{ "active subscription", 30, call_active },
 	{ "subscription list", 8, call_subscription_list },
 	{ "invoice", 8, call_invoice },
 	{ "invoice list", 10, call_invoice_list },
+	{ "find", 24, call_find },
+	{ "export", 3, call_export },
+	{ "duplicates", 4, call_duplicates },
+	{ "life of a customer", 20, call_life },
+	{ "customer as of", 4, call_as_of },
+	{ "merge", 8, call_merge },
+	{ "erase", 3, call_erase },
+	{ "API key rotate", 2, call_key_rotate },
+	{ "import create", 3, call_import_create },
+	{ "import", 12, call_import },
+	{ "import list", 2, call_import_list },
 	{ "unknown path", 2, call_wrong },
 };
 
@@ -674,14 +851,28 @@ judge_text(enum tenant_name who, const struct draft *d, struct str text)
 }
 
 static void
+keep_cursor(enum tenant_name who, const struct draft *d)
+{
+	struct side *s = &sides[who];
+	struct str   cursor = at("nextCursor");
+	const char  *filters = strstr(d->uri, "&cursor=");
+	size_t       len = filters ? (size_t)(filters - d->uri) : strlen(d->uri);
+
+	cursor = cursor.ptr ? (struct str) { cursor.ptr + 1, cursor.len - 2 } : STR("");
+	if (d->version != newest)
+		put(&s->cursor, cursor.ptr, cursor.len == NAME_BYTES ? cursor.len : 0);
+	else if (cursor.len && len + strlen("&cursor=") + cursor.len < sizeof(s->next))
+		snprintf(s->next, sizeof(s->next), "%.*s&cursor=%.*s", (int)len, d->uri, STR_ARGS(cursor));
+}
+
+static void
 judge(enum tenant_name who, const struct draft *d)
 {
 	static const struct {
 		int      status;
 		unsigned bit;
-	} statuses[] = { { 200, OK }, { 201, MADE }, { 404, MISSING }, { 409, CONFLICT }, { 400, BAD } };
+	} statuses[] = { { 200, OK }, { 201, MADE }, { 404, MISSING }, { 409, CONFLICT }, { 400, BAD }, { 412, STALE } };
 	unsigned   got = 0;
-	struct str cursor;
 
 	for (size_t i = 0; i < COUNTOF(statuses); i++)
 		if (statuses[i].status == test_response.status)
@@ -698,10 +889,9 @@ judge(enum tenant_name who, const struct draft *d)
 	judge_names(who, d, "pgp_", &sides[who].groups);
 	judge_names(who, d, "sub_", &sides[who].subscriptions);
 	judge_names(who, d, "inv_", &sides[who].invoices);
-	if (strstr(d->uri, "?limit") && strstr(d->uri, "customers")) {
-		cursor = at("nextCursor");
-		put(&sides[who].cursor, cursor.ptr ? cursor.ptr + 1 : "", cursor.ptr ? cursor.len - 2 : 0);
-	}
+	judge_names(who, d, "imp_", &sides[who].imports);
+	if (strstr(d->uri, "/customers?limit"))
+		keep_cursor(who, d);
 	if (got == OK && (strstr(d->uri, "ext-") || strstr(d->uri, "code_")))
 		shared++; /* a row that the others may have under the same external id or code */
 }
@@ -709,10 +899,12 @@ judge(enum tenant_name who, const struct draft *d)
 static void
 send_draft(enum tenant_name who, const struct draft *d)
 {
-	SEND(who, d->method, d->uri, d->body, d->version, d->idem[0] ? d->idem : NULL);
+	SEND(who, d->method, d->uri, d->body, d->version, d->idem[0] ? d->idem : NULL, .match = d->match, .type = d->type);
 	for (size_t i = 0; i < SQL_WORDS; i++)
 		statements.word[i] |= test_facts.statements.word[i];
 	judge(who, d);
+	if (test_response.status == 200 && strcmp(d->method, "DELETE") == 0 && strstr(d->uri, "/customers/"))
+		sides[who].repeats = 0; /* what was answered of the customer is gone */
 }
 
 static void
@@ -756,7 +948,7 @@ send_random(void)
 		at -= kinds[n++].weight;
 	kinds[n].draft(who, &d);
 	if (strcmp(d.method, "POST") == 0 || (d.method[0] == 'P' && below(2)))
-		if (below(3) == 0)
+		if (below(3) == 0 && !strstr(d.uri, "dry_run"))
 			snprintf(d.idem, sizeof(d.idem), "idem-%u", sides[who].idem_next++);
 	send_draft(who, &d);
 	if (d.idem[0] && (test_response.status == 200 || test_response.status == 201))

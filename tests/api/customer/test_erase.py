@@ -40,6 +40,19 @@ def test_the_external_id_is_free_at_once(shop):
     assert shop.fetch(made["externalId"])["id"] == again["id"]
 
 
+def test_a_subscription_that_never_began_outlives_its_customer(shop, db):
+    """Its zone was the customer's."""
+    plan, other = (plan_of(shop, billingInterval="monthly", price=price) for price in (100, 200))
+    made = shop.create()
+    subscription = shop.post("/subscriptions", {"customerId": made["id"], "planId": plan}).ok(201).data["id"]
+    erase(shop, made["id"]).ok()
+    with nothing_written(db):
+        assert shop.get(f"/subscriptions/{subscription}").ok().data["status"] == "canceled"
+        for verb, key in (("change-plan", "newPlanId"), ("preview-change", "planId")):
+            shop.post(f"/subscriptions/{subscription}/{verb}", {key: other}).error("subscription_not_active", 409)
+        shop.post(f"/subscriptions/{subscription}/cancel").error("subscription_already_canceled", 409)
+
+
 def test_who_is_archived_is_erased_as_anybody(shop):
     made = shop.create()
     shop.post(f"/customers/{made['id']}/archive").ok()
