@@ -4,6 +4,7 @@
 #include "base/name.h"
 #include "base/password.h"
 #include "base/utf8.h"
+#include "call/field.h"
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -29,17 +30,15 @@ role_find(struct str name)
 const char *
 account_email(struct arena *a, struct str text, struct str *email)
 {
-	const char *at = text.len ? memchr(text.ptr, '@', text.len) : NULL;
-	char       *lower = ARENA_NEW(a, char, text.len + 1);
-	char        words[NAME_FAULT_BYTES];
+	char *lower = ARENA_NEW(a, char, text.len + 1);
+	char  words[NAME_FAULT_BYTES];
 
-	if (!at || at == text.ptr || at == text.ptr + text.len - 1
-	    || memchr(text.ptr, ' ', text.len))
-		return "must be an e-mail address";
 	if (utf8_count(text) > ACCOUNT_EMAIL_MAX_CHARS)
 		return "is too long for an e-mail address";
 	if (name_unseen(text, words))
 		return "must not have characters that cannot be seen";
+	if (!field_is_email(text))
+		return "must be an e-mail address";
 	for (size_t i = 0; i < text.len; i++)
 		lower[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] + 32)
 		                                                    : text.ptr[i];

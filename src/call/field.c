@@ -84,8 +84,8 @@ is_label(struct str s)
  * RFC 5321's Dot-string before the @, a domain of two labels or more after it; UTF-8 as in
  * RFC 6531. No quoted strings and no address literals.
  */
-static bool
-is_email(struct str s)
+bool
+field_is_email(struct str s)
 {
 	struct str domain = s, local, part;
 	size_t     labels = 0;
@@ -300,7 +300,7 @@ text_fault(struct reader *r, const struct field_in *f, struct str value,
 		return too_long(r, f->max);
 	if (compared && (unseen = name_unseen(value, words)))
 		return unseen;
-	if (f->type == FIELD_EMAIL && !is_email(value))
+	if (f->type == FIELD_EMAIL && !field_is_email(value))
 		return "must be an e-mail address";
 	if (f->type == FIELD_CHOICE && !is_one_of(f, value))
 		return f->list->fault;

@@ -206,6 +206,9 @@ enum field_use { FIELD_CREATE, FIELD_UPDATE };
 void field_read(struct call *c, const struct fields *f, const struct jdoc *doc,
     const struct jnode *object, enum field_use use, void *out, struct faults *faults);
 
+/* Whether a FIELD_EMAIL may be so, but for characters that cannot be seen. */
+bool field_is_email(struct str s);
+
 /* Reads the whole body like that. ERR_TOO_LARGE, ERR_INVALID_JSON, ERR_VALIDATION. */
 enum err field_read_body(struct call *c, const struct fields *f, enum field_use use, void *out);
 

@@ -349,8 +349,9 @@ def test_worker_notices_a_full_queue_by_itself(pool):
             held = p.start_held()
             crowd = [p.connect().send(p.request()) for _ in range(15)]
         assert held.result().status == 200
-        assert refused(crowd[0].answer())
-        for connection in crowd[1:]:
+        # One of the first, at whose turn it looks: it may have looked a moment before they came.
+        assert any(refused(connection.answer()) for connection in crowd[:5])
+        for connection in crowd:
             connection.close()
     finally:
         os.kill(p.pid, signal.SIGCONT)
