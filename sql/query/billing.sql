@@ -277,8 +277,8 @@ SELECT :life_columns
 -- out: :offer_columns
 -- A plan and one of its prices, to be selected for the subscription $6. $1 environment, $2 plan or
 -- NULL, $3 its code or NULL; without both it is the plan that it has. The price is $4, or that for
--- the interval $5, or without both that for the interval that it has, or the default one. Before the
--- first period the zone is the customer's, or its own if he was erased.
+-- the interval $5, or without both that for the interval that it has, or the default one. Before
+-- the first period the zone is the customer's, or the subscription's own if there is none any more.
 SELECT :offer_columns
   FROM plan p CROSS JOIN :today
  CROSS JOIN (SELECT coalesce((SELECT s.zone FROM subscription s
