@@ -22,7 +22,8 @@ MUTANT_REQUESTS = 6000
 STATEMENTS = dict(found for path in sorted((ROOT / "sql" / "query").glob("*.sql"))
                   for found in re.findall(r"(?m)^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", path.read_text(), re.S))
 CONDITIONED = {name for name, text in STATEMENTS.items() if re.search(r"\w\.environment_id = \$1", text)}
-# Sent by requests, and yet no answer can tell that the condition is missing: test_statements.c looks at the rows instead.
+# Sent by requests, and yet no answer can tell that the condition is missing: tests/app/statements has them, and looks at the
+# rows instead or names the test that does.
 UNTOLD = {
     "api_key_create": "counts the living keys against keys_max, which is looked at where there are so many (tests/api)",
     "plan_group_remove": "takes a plan out of a group, of which its answer says nothing",
