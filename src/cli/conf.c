@@ -173,6 +173,8 @@ static const struct place nginx[] = {
 	{ STR("server "), STR("unix:" SHIPPED_SOCKET), print_nginx_backend,
 	    STR(" max_fails=0;") },
 	{ STR("$clientele_public_url { default \""), STR(""), print_public_url, STR("\"; }") },
+	{ STR("$clientele_web { default \""), STR(SHIPPED_DATADIR), print_datadir,
+	    STR("/web\"; }") },
 	{ STR("client_max_body_size "), STR("2m"), print_body_unit, STR(";") },
 	{ STR("fastcgi_read_timeout "), STR("30"), print_patience, STR("s;") },
 	{ .print = NULL },
@@ -182,6 +184,7 @@ static const struct place lighttpd[] = {
 	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""),
 	    print_lighttpd_backend, STR(")") },
 	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
+	{ STR("clientele_web = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("server.max-request-size := "), STR("2048"), print_body_kib, STR("\n") },
 	{ STR("\"read-timeout\" => "), STR("30"), print_patience, STR(",") },
 	{ .print = NULL },
@@ -190,6 +193,7 @@ static const struct place lighttpd[] = {
 static const struct place caddy[] = {
 	{ STR("reverse_proxy "), STR("unix/" SHIPPED_SOCKET), print_caddy_backend, STR(" {") },
 	{ STR("max_size "), STR("3MiB"), print_more_than_body, STR("\n") },
+	{ STR("clientele_web \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("#request_buffers "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("read_timeout "), STR("30"), print_patience, STR("s\n") },
 	{ STR("vars clientele_public_url \""), STR(""), print_public_url, STR("\"\n") },
@@ -201,6 +205,7 @@ static const struct place apache[] = {
 	    print_apache_backend, STR("/\"") },
 	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
 	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
+	{ STR("CLIENTELE_WEB \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("CLIENTELE_PAGES \""), STR(""), print_public_url, STR("/api-reference\"\n") },
 	{ .print = NULL },
 };
@@ -213,7 +218,8 @@ static const struct {
 	[FRONT_LIGHTTPD] = { lighttpd, "/etc/lighttpd/conf-enabled/90-clientele.conf" },
 	[FRONT_CADDY] = { caddy, "/etc/caddy/Caddyfile" },
 	[FRONT_APACHE] = { apache,
-	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
+	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env alias "
+	    "rewrite)" },
 };
 
 /* Replaces the place in text, where it must stand exactly once; into is another buffer. */
