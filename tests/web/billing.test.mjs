@@ -97,3 +97,33 @@ export async function a_key_is_made_shown_once_and_revoked({ page, signIn, origi
   await page.getByRole("button", { name: "Revoke Shop" }).waitFor({ state: "detached" });
   await until("the key is refused", async () => (await ask("GET", "/customers")) === 401);
 }
+
+export async function a_sandbox_shows_its_clock_and_sets_it_forward({ page, signIn, call, accessible }) {
+  const { id } = await call("POST", "/plans", { name: "Pro", code: "pro" }, "sandbox");
+  await call("POST", `/plans/${id}/prices`, { billingInterval: "monthly", price: 4900, trialDays: 14 }, "sandbox");
+  const customer = await call("POST", "/customers", { email: "ada@example.com" }, "sandbox");
+  await signIn();
+  assert.equal(await page.getByRole("button", { name: "Set the clock forward" }).count(), 0);
+  await page.getByRole("button", { name: /^Acting in/ }).click();
+  await page.getByRole("menuitem", { name: "Sandbox" }).click();
+  await page.getByText("Its clock is the real one").waitFor();
+  await page.getByRole("link", { name: "ada@example.com" }).click();
+  await page.getByRole("button", { name: "Assign a plan" }).click();
+  await page.getByRole("dialog").getByLabel("Plan").selectOption({ label: "Pro (private)" });
+  await page.getByLabel("Without the trial").check();
+  await page.getByRole("button", { name: "Subscribe" }).click();
+  await fact(page, "Status").getByText("pending payment").waitFor();
+  const { data } = await call("GET", `/invoices?customerId=${customer.id}`, undefined, "sandbox");
+  await call("PATCH", `/invoices/${data[0].id}/status`, { status: "paid" }, "sandbox");
+  await page.reload();
+  await fact(page, "Status").getByText("active").waitFor();
+  await page.getByRole("button", { name: "Set the clock forward" }).click();
+  await accessible();
+  await page.getByLabel("Days").fill("-1");
+  await page.getByRole("button", { name: "Forward", exact: true }).click();
+  await page.locator(".mantine-TextInput-error").waitFor();
+  await page.getByLabel("Days").fill("32");
+  await page.getByRole("button", { name: "Forward", exact: true }).click();
+  await page.getByText("Test clock:").waitFor();
+  await until("the month is over and there is a second invoice", async () => (await page.getByRole("region", { name: "Invoices of this customer" }).locator("tbody tr").count()) === 2);
+}

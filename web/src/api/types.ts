@@ -16,4 +16,5 @@ export type PlanChangePreview = Readable<schema.PlanChangePreview>;
 export type Role = Readable<schema.Role>;
 export type Session = Readable<schema.Session>;
 export type Subscription = Readable<schema.Subscription>;
+export type TestClock = Readable<schema.TestClock>;
 export type User = Readable<schema.User>;

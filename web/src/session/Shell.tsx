@@ -7,6 +7,7 @@ import { whenSession } from "../api/client";
 import { queries } from "../api/query";
 import { Sign } from "../ui/Sign";
 import { Problem, Waiting } from "../ui/parts";
+import { Clock } from "./Clock";
 import { moveTo, SESSION, SessionContext, signOut, useSession, useSessionQuery, watchTabs } from "./session";
 import { SignInForm, SignInPage } from "./SignIn";
 
@@ -174,6 +175,7 @@ function Frame() {
           Clientele
         </Link>
         <Place />
+        {!session.livemode && <Clock />}
         <span className="grow" />
         <ActionIcon variant="subtle" size="lg" aria-label="Keys" title="Keys (?)" onClick={() => setKeysOpen(true)}>
           ?
