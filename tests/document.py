@@ -18,7 +18,8 @@ FILE = Path(__file__).resolve().parent.parent / "doc" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Of these, a reply carries no other ones than the document has for it.
 HEADERS = {"clientele-result", "clientele-warning", "idempotent-replayed", "x-request-id", "traceresponse", "retry-after", "allow",
-           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate", "etag"}
+           "ratelimit", "ratelimit-policy", "clientele-ignored", "preference-applied", "location", "www-authenticate", "etag",
+           "clientele-merged", "clientele-next-cursor"}
 
 
 @functools.lru_cache(None)

@@ -224,6 +224,17 @@ choose_version(struct call *c)
 	return ERR_OK;
 }
 
+/* Whether it takes the key to know the version, and that to know which methods the path takes. */
+static bool
+key_tells_methods(struct call *c)
+{
+	const struct request *req = c->req;
+
+	return !c->operator && !c->legacy_path && !req->header[HEADER_VERSION].ptr
+	    && (req->header[HEADER_API_KEY].len || request_bearer(req).len)
+	    && router_is_versioned(c);
+}
+
 static enum err
 unavailable(struct call *c)
 {
@@ -269,7 +280,7 @@ check_caller(struct app *app, struct call *c)
 	if (session_is_sent(c))
 		return session_check(c, app->sessions);
 	e = api_key_check(c, app->keys);
-	if (e == ERR_OK && c->route->flags & (ROUTE_PERSONAL | ROUTE_PEOPLE))
+	if (e == ERR_OK && c->route && c->route->flags & (ROUTE_PERSONAL | ROUTE_PEOPLE))
 		return call_fail(c, ERR_FORBIDDEN, header_names[HEADER_API_KEY],
 		    "This call is for people who have signed in, not for API keys.");
 	return e;
@@ -288,18 +299,19 @@ handle(struct app *app, struct call *c)
 	c->version = version_guess(c);
 	stats_do(app->stats, c->req->hand, c->req->since_ms, c->facts->route,
 	    c->facts->request_id);
-	if (e != ERR_OK || (e = check_headers(c)) != ERR_OK)
+	if (e == ERR_METHOD && !key_tells_methods(c))
+		return router_settle(c);
+	if ((e != ERR_OK && e != ERR_METHOD) || (e = check_headers(c)) != ERR_OK)
 		return e;
 	if (c->req->refused)
 		return unavailable(c);
-	if (!c->operator && !(c->route->flags & ROUTE_PUBLIC)
+	if (!c->operator && !(c->route && c->route->flags & ROUTE_PUBLIC)
 	    && (e = check_caller(app, c)) != ERR_OK)
 		return e;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
-	if (c->version < c->route->since && !router_find_earlier(c))
-		return call_fail(c, ERR_NOT_AVAILABLE, NULL,
-		    "This endpoint does not exist in this API version.");
+	if ((e = router_settle(c)) != ERR_OK)
+		return e;
 	/* Before anything is read that could tell what there is. */
 	if (c->needs & ~c->tenant.permissions)
 		return permit_refuse(c, header_names[HEADER_API_KEY],

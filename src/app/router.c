@@ -141,7 +141,16 @@ not_served(struct call *c, const struct endpoint *known)
 	    "This part of the API is not served here: %s.", known->resource).ptr);
 }
 
-/* For a path that is no route's. */
+/* For a path that is no route's, or none of the version's. */
+static bool
+find_with_slashes(struct call *c, enum method method)
+{
+	for (uint32_t i = 0; i < rules_count; i++)
+		if (rules[i].route->method == method && matches_with_slashes(&rules[i], c))
+			return found(c, i) == ERR_OK;
+	return false;
+}
+
 static enum err
 find_otherwise(struct call *c, enum method method)
 {
@@ -149,10 +158,8 @@ find_otherwise(struct call *c, enum method method)
 
 	if (known)
 		return not_served(c, known);
-	for (uint32_t i = 0; i < rules_count; i++)
-		if (rules[i].route->method == method && matches_with_slashes(&rules[i], c))
-			return found(c, i);
-	return call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
+	return find_with_slashes(c, method)
+	    ? ERR_OK : call_fail(c, ERR_NOT_FOUND, NULL, "There is nothing at this path.");
 }
 
 /* The parameter of a page is a secret, and has no underscore, as all ids of the API have. */
@@ -162,28 +169,20 @@ is_secret(struct str segment)
 	return !memchr(segment.ptr, '_', segment.len);
 }
 
-bool
-router_find_earlier(struct call *c)
-{
-	for (uint32_t i = c->facts->route + 1; i < rules_count; i++) {
-		const struct route *route = rules[i].route;
-
-		if (!rules[i].site && route->method == c->route->method
-		    && route->since <= c->version && matches(&rules[i], &c->path, c->param))
-			return found(c, i) == ERR_OK;
-	}
-	return false;
-}
-
-/* Among pages or calls: the first that fits, or rules_count; *allowed: methods of those that do. */
+/*
+ * Among pages or calls that a version has: the first that fits, or rules_count; *allowed: methods
+ * of those that do.
+ */
 static uint32_t
-find_rule(struct call *c, bool site, enum method method, unsigned *allowed)
+find_rule(struct call *c, enum version v, enum method method, unsigned *allowed)
 {
+	*allowed = 0;
 	for (uint32_t i = 0; i < rules_count; i++) {
 		const struct rule *rule = &rules[i];
 
-		if (rule->site != site || !matches(rule, &c->path, c->param)
-		    || (site && !is_secret(c->param[rule->params - 1])))
+		if (rule->site != c->site || rule->route->since > v
+		    || !matches(rule, &c->path, c->param)
+		    || (c->site && !is_secret(c->param[rule->params - 1])))
 			continue;
 		if (rule->route->method == method)
 			return i;
@@ -194,26 +193,74 @@ find_rule(struct call *c, bool site, enum method method, unsigned *allowed)
 	return rules_count;
 }
 
+/* HEAD is what GET is. */
+static enum method
+method_of(const struct call *c)
+{
+	return c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
+}
+
+static enum err
+refuse_method(struct call *c, unsigned allowed)
+{
+	c->problem.allow = print_methods(c, allowed);
+	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
+}
+
 /* At the root of the site a page comes before a call. */
 enum err
 router_find(struct call *c)
 {
-	enum method            method = c->req->method == METHOD_HEAD ? METHOD_GET : c->req->method;
+	enum method            method = method_of(c);
 	const struct endpoint *known;
-	unsigned               allowed = 0;
+	unsigned               allowed = 0, first;
 	uint32_t               i = rules_count;
 
-	if (c->base.len == 0)
-		i = find_rule(c, true, method, &allowed);
+	c->site = c->base.len == 0;
+	if (c->site)
+		i = find_rule(c, V_CURRENT, method, &allowed);
 	c->site = i < rules_count || allowed;
 	if (!c->site)
-		i = find_rule(c, false, method, &allowed);
+		i = find_rule(c, V_CURRENT, method, &allowed);
 	if (i < rules_count)
 		return found(c, i);
 	if (!allowed)
 		return find_otherwise(c, method);
 	if (!c->site && (known = endpoint_find(&c->path)) && known->methods & 1u << method)
 		return not_served(c, known);
-	c->problem.allow = print_methods(c, allowed);
-	return call_fail(c, ERR_METHOD, NULL, "This path does not take this method.");
+	/* Versions in which nothing else is here may have an id with slashes. */
+	(void)find_rule(c, V_FIRST, method, &first);
+	if (!first && find_with_slashes(c, method))
+		return ERR_OK;
+	return ERR_METHOD;
+}
+
+bool
+router_is_versioned(struct call *c)
+{
+	unsigned first, current;
+
+	(void)find_rule(c, V_FIRST, METHOD_OTHER, &first);
+	(void)find_rule(c, V_CURRENT, METHOD_OTHER, &current);
+	return first != current;
+}
+
+enum err
+router_settle(struct call *c)
+{
+	enum method method = method_of(c);
+	unsigned    allowed;
+	uint32_t    i;
+
+	if (c->route && c->route->since <= c->version
+	    && rules[c->facts->route].count == c->path.count)
+		return ERR_OK;
+	i = find_rule(c, c->version, method, &allowed);
+	if (i < rules_count)
+		return found(c, i);
+	if (allowed)
+		return refuse_method(c, allowed);
+	return find_with_slashes(c, method) && c->route->since <= c->version
+	    ? ERR_OK : call_fail(c, ERR_NOT_AVAILABLE, NULL,
+		"This endpoint does not exist in this API version.");
 }

@@ -13,17 +13,21 @@ void router_init(void);
 struct str router_base(struct call *c);
 
 /*
- * Finds the route, and fills c->route, c->resource, c->param and c->facts->route. ERR_METHOD, which
- * fills c->problem.allow; ERR_NOT_AVAILABLE for an endpoint that is not served (app/endpoints.h);
- * ERR_NOT_FOUND.
+ * Before the version is known: finds the route, and fills c->route, c->resource, c->param and
+ * c->facts->route; router_settle() has the last word. ERR_METHOD, for which it has too;
+ * ERR_NOT_AVAILABLE for an endpoint that is not served (app/endpoints.h); ERR_NOT_FOUND.
  */
 enum err router_find(struct call *c);
 
+/* Whether there are versions in which the path takes other methods than in others. */
+bool router_is_versioned(struct call *c) MUSTCHECK;
+
 /*
- * After router_find(), when the call's version does not have that endpoint: the next that fits the
- * path and that it has, such as one whose parameter is the word that is now an endpoint. False:
- * there is none.
+ * After router_find(), in c->version: a route that this version does not have gives way to one that
+ * it has, such as one whose parameter is the word that is an endpoint now. ERR_METHOD, which fills
+ * c->problem.allow; ERR_NOT_AVAILABLE where the version has nothing at this path. ERR_OK only where
+ * router_find() ended with that.
  */
-bool router_find_earlier(struct call *c) MUSTCHECK;
+enum err router_settle(struct call *c);
 
 #endif

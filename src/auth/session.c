@@ -209,7 +209,7 @@ is_meant(const struct call *c, const char token[SESSION_TOKEN_BYTES])
 {
 	struct str sent = c->req->header[HEADER_CSRF];
 
-	return c->route->method == METHOD_GET
+	return c->req->method == METHOD_GET || c->req->method == METHOD_HEAD
 	    || (sent.len == SESSION_TOKEN_BYTES && hash_equal(sent.ptr, token, sent.len));
 }
 

@@ -56,9 +56,7 @@ mask(const struct network *n, unsigned i)
 {
 	unsigned whole = n->bits / 8;
 
-	unsigned bits = i < whole ? 0xff : i > whole ? 0 : 0xff00U >> n->bits % 8;
-
-	return (unsigned char)(bits & 0xff);
+	return (unsigned char)(i < whole ? 0xff : i > whole ? 0 : 0xff00U >> n->bits % 8);
 }
 
 struct str

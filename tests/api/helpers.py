@@ -603,7 +603,9 @@ class nothing_written:
 
     def __exit__(self, kind, value, trace):
         if kind is None:
-            assert row_counts(self.db) == self.before
+            after = row_counts(self.db)
+            changed = {table: (before, after[table]) for table, before in self.before.items() if after[table] != before}
+            assert not changed, changed
 
 
 def hold_key(connection, db, key):

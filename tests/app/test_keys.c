@@ -224,7 +224,7 @@ a_restricted_key_does_what_it_may_and_nothing_else(void **state UNUSED)
 
 			assert_true(at_is("details.permission", wanted) && at_is("error.details.permission", wanted));
 			assert_true(at_is("error.param", "\"x-api-key\""));
-			assert_non_null(strstr(at("message").ptr, arena_fmt(&test_kept, "%s:%s", name, write ? "write" : "read").ptr));
+			assert_non_null(strstr(kept(at("message")).ptr, arena_fmt(&test_kept, "%s:%s", name, write ? "write" : "read").ptr));
 		}
 		assert_true(is_forbidden(key_with("{}"), route));
 		tried++;
@@ -415,13 +415,15 @@ a_pin_is_the_version_of_who_sends_none(void **state UNUSED)
 	static const struct {
 		const char *pin, *version;
 		bool        wrapped; /* as it is before 2026-07-24 */
+		bool        erases;  /* from 2026-08-27 on */
 	} cases[] = {
-		{ "'2026-06-07'", NULL, true },
-		{ "'2026-06-07'", "2026-07-24", false },
-		{ "'2026-07-24'", NULL, false },
-		{ "'2026-07-24'", "2026-06-07", true },
-		{ "'1999-01-01'", NULL, false },
-		{ "NULL", NULL, false },
+		{ "'2026-06-07'", NULL, true, false },
+		{ "'2026-06-07'", "2026-07-24", false, false },
+		{ "'2026-06-07'", "2026-08-27", false, true },
+		{ "'2026-07-24'", NULL, false, false },
+		{ "'2026-07-24'", "2026-06-07", true, false },
+		{ "'1999-01-01'", NULL, false, true },
+		{ "NULL", NULL, false, true },
 	};
 
 	for (size_t i = 0; i < COUNTOF(cases); i++) {
@@ -433,6 +435,10 @@ a_pin_is_the_version_of_who_sends_none(void **state UNUSED)
 		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", cases[i].version, .key = made.text), 201);
 		if ((at("data").ptr != NULL) != cases[i].wrapped)
 			fail_msg("case %zu: %.*s", i, STR_ARGS(body()));
+		/* The methods of a path are the version's, too. */
+		assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers/x", NULL, cases[i].version, .key = made.text), 405);
+		assert_true(str_is(response_find_header(&test_response, "Allow"),
+		    cases[i].erases ? "GET, HEAD, PUT, PATCH, DELETE" : "GET, HEAD, PUT, PATCH"));
 	}
 	/* A client that names no version gets its answer again after the pin has moved. */
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}", .idem = "pinned"), 201);

@@ -76,6 +76,65 @@ a_path_leads_to_its_route_alone(void **state UNUSED)
 	}
 }
 
+/* By the header or the path; by a pin: test_keys.c. */
+static void
+a_path_takes_the_methods_of_the_version(void **state UNUSED)
+{
+	static const struct {
+		const char *method, *uri, *version, *allow; /* NULL: there is no such path in that version */
+	} cases[] = {
+		{ "OPTIONS", "/api/v1/customers/x", "2026-07-31", "GET, HEAD, PUT, PATCH" },
+		{ "OPTIONS", "/api/v1/customers/x", "2026-08-27", "GET, HEAD, PUT, PATCH, DELETE" },
+		{ "DELETE", "/api/v1/customers/x", "2026-07-31", "GET, HEAD, PUT, PATCH" },
+		{ "DELETE", "/api/v1/customers/export", "2026-07-31", "GET, HEAD, PUT, PATCH" },
+		{ "POST", "/api/v1/customers/export", "2026-07-31", "GET, HEAD, PUT, PATCH" },
+		{ "POST", "/api/v1/customers/x/history", "2026-08-27", "GET, HEAD" },
+		{ "PUT", "/api/v1/customers/x/history", "2026-08-27", "GET, HEAD" },
+		{ "POST", "/api/v1/customers/x/history", "2026-07-31", NULL },
+		{ "OPTIONS", "/api/v1/customers/x/merge", "2026-07-31", NULL },
+		{ "PUT", "/api/v1/api-keys", "2026-05-01", NULL },
+		{ "PUT", "/api/v1/api-keys", "2026-05-25", "GET, HEAD, POST" },
+		{ "DELETE", "/api/customers/x", NULL, "GET, HEAD, PUT, PATCH" },
+		{ "OPTIONS", "/customers/x", NULL, "GET, HEAD, PUT, PATCH" },
+		{ "OPTIONS", "/api/customers/x", "2026-08-27", "GET, HEAD, PUT, PATCH, DELETE" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		if (SEND(ACME_LIVE, cases[i].method, cases[i].uri, .version = cases[i].version) != (cases[i].allow ? 405 : 404))
+			fail_msg("%s %s: %.*s", cases[i].method, cases[i].uri, STR_ARGS(body()));
+		if (cases[i].allow)
+			assert_string_equal(header("Allow"), cases[i].allow);
+		else
+			assert_true(!header("Allow") && at_is("error.code", "\"endpoint_not_available\""));
+	}
+	/* Without a key nobody has a pin, and whose a wrong key is nobody knows. */
+	assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers/x", .key = ""), 405);
+	assert_string_equal(header("Allow"), "GET, HEAD, PUT, PATCH, DELETE");
+	assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers/x", .key = "ck_live_x"), 401);
+	assert_null(header("Allow"));
+	assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers", .key = "ck_live_x"), 405);
+	assert_int_equal(SEND(ACME_LIVE, "OPTIONS", "/api/v1/customers/x", .refused = "x"), 503);
+}
+
+/* An id with slashes stays one in versions that have no endpoint there. */
+static void
+what_became_an_endpoint_was_an_id(void **state UNUSED)
+{
+	static const char *const ids[] = { "old/history", "old/export", "old/merge" };
+
+	for (size_t i = 0; i < COUNTOF(ids); i++) {
+		const char *uri = joined(CUSTOMERS "/", ids[i]);
+
+		assert_int_equal(SEND(ACME_LIVE, "POST", CUSTOMERS, arena_fmt(&test_kept, "{\"email\":\"s@b.co\",\"id\":\"%s\"}", ids[i]).ptr), 201);
+		assert_int_equal(SEND(ACME_LIVE, "GET", uri, .version = "2026-07-31"), 200);
+		assert_true(at_is("externalId", arena_fmt(&test_kept, "\"%s\"", ids[i]).ptr));
+		assert_int_equal(SEND(ACME_LIVE, "PUT", uri, "{\"fullName\":\"U\"}", "2026-07-31"), 200);
+		assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"fullName\":\"P\"}", "2026-07-31"), 200);
+		assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, "{\"fullName\":\"N\"}"), 405);
+		assert_int_equal(SEND(ACME_LIVE, "GET", uri), i < 2 ? 404 : 405);
+	}
+}
+
 static void
 a_path_without_a_version_names_its_successor(void **state UNUSED)
 {
@@ -516,6 +575,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_leads_to_its_route_alone),
+		cmocka_unit_test(a_path_takes_the_methods_of_the_version),
+		cmocka_unit_test(what_became_an_endpoint_was_an_id),
 		cmocka_unit_test(a_path_without_a_version_names_its_successor),
 		cmocka_unit_test(a_target_has_its_bounds),
 		cmocka_unit_test(a_page_is_asked_for_within_bounds),

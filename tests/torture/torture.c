@@ -38,12 +38,13 @@ enum {
 	REQUEST_TIMEOUT_MS = 2000,
 	HANG_UP_MS = 200,
 	LIMIT_MS = 3 * REQUEST_TIMEOUT_MS, /* then the watchdog would kill the worker */
+	LIFE_MS = 10 * LIMIT_MS, /* for its start and for its end, where a sanitizer looks for leaks */
 	RETRIES_MAX = 100,
 	RETRY_PAUSE_MS = 25,
 	BODY_MAX_BYTES = 4096,
 	LEAKS = 8, /* in a row, of the same failure: more than connections to the database that may come back meanwhile */
 	FAILURES_MAX = 20,
-	STATE_BYTES = 320,
+	STATE_BYTES = 400,
 	BEFORE_MAX = 2,
 };
 
@@ -86,6 +87,17 @@ static const struct kind {
 	{ "update with key", ACME_LIVE, CREATE, { "PATCH", "/api/v1/customers/@", "{\"fullName\":\"after\"}", true }, 200 },
 	{ "update of nothing, with key", ACME_LIVE, CREATE, { "PUT", "/api/v1/customers/@", "{}", true }, 200 },
 	{ "update refused, with key", ACME_LIVE, CREATE, { "PATCH", "/api/v1/customers/@", "{\"externalId\":\"taken\"}", true }, 409 },
+#define CHANGED .then = { { "PATCH", "/api/v1/customers/$", "{\"fullName\":\"other\"}", false } }
+#define ARCHIVE { "POST", "/api/v1/customers/$/archive", "", false }
+#define SECOND { "POST", "/api/v1/customers", "{\"email\":\"$@t.example\",\"id\":\"$-2\"}", false }
+#define MERGE "{\"from\":\"$-2\"}"
+	{ "archive with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/@/archive", "", true }, 200 },
+	{ "restore with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/@/restore", "", true }, 200, .then = { ARCHIVE } },
+	{ "merge with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/$/merge", MERGE, true }, 200, .then = { SECOND } },
+	{ "unmerge with key", ACME_LIVE, CREATE, { "POST", "/api/v1/customers/$-2/unmerge", "", true }, 200,
+	    .then = { SECOND, { "POST", "/api/v1/customers/$/merge", MERGE, false } } },
+	{ "erase with key", ACME_LIVE, CREATE, { "DELETE", "/api/v1/customers/@", NULL, true }, 200, CHANGED },
+	{ "history", ACME_LIVE, CREATE, { "GET", "/api/v1/customers/$/history" }, 200, CHANGED },
 	{ "API key create", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}" }, 201, .loose = true },
 	{ "API key create with key", ACME_LIVE, { 0 }, { "POST", "/api/v1/api-keys", "{\"name\":\"$\"}", true }, 201 },
 	{ "API key list", OTHER_LIVE, { 0 }, { "GET", "/api/v1/api-keys" }, 200 },
@@ -272,7 +284,7 @@ start_worker(void)
 	if (worker.pid == 0)
 		run_worker(ready[1]);
 	close(ready[1]);
-	if (traced && tracer_start(&worker.tracer, worker.pid, 10 * LIMIT_MS, &status) != TRACER_IDLE)
+	if (traced && tracer_start(&worker.tracer, worker.pid, LIFE_MS, &status) != TRACER_IDLE)
 		bail_out("the worker does not start");
 	while (!traced && read(ready[0], &byte, 1) != 1)
 		if (errno != EINTR)
@@ -281,17 +293,21 @@ start_worker(void)
 	worker.tracer.limit_ms = LIMIT_MS;
 }
 
-static void
+/* False: it did not end by this signal in time. */
+static bool
 bury_worker(int signal, int *status)
 {
+	bool in_time = true;
+
 	if (traced)
-		tracer_bury(&worker.tracer, signal, status);
+		in_time = tracer_bury(&worker.tracer, signal, LIFE_MS, status);
 	else {
 		kill(worker.pid, signal);
 		while (waitpid(worker.pid, status, 0) == -1 && errno == EINTR)
 			continue;
 	}
 	worker.pid = 0;
+	return in_time;
 }
 
 static void
@@ -301,8 +317,9 @@ stop_worker(const char *name)
 
 	if (worker.pid == 0)
 		return;
-	bury_worker(SIGTERM, &status);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (!bury_worker(SIGTERM, &status))
+		wrong("%s: told to leave, the worker is still there after %d ms, and was killed", name, LIFE_MS);
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		wrong("%s: told to leave, the worker ends with status %x", name, (unsigned)status);
 }
 
@@ -461,12 +478,16 @@ state(const struct kind *k, char out[STATE_BYTES])
 {
 	static const char query[] =
 	    "WITH mine AS MATERIALIZED (SELECT * FROM customer WHERE environment_id = $2::uuid AND email = $1 || '@t.example') "
-	    "SELECT format('%s customers, %s created, %s updated, %s after, %s records, %s API keys, %s revoked, %s plans, %s free,"
+	    "SELECT format('%s customers, %s created, %s updated, %s after, %s archived, %s merged, %s moves, %s records, %s API keys, %s revoked, %s plans, %s free,"
 	    " %s deleted, %s prices, %s subscriptions, %s canceled, %s to be, %s yearly, period %s, %s invoices, %s paid, %s deeds, %s bills',"
 	    " (SELECT count(*) FROM mine),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.created'),"
 	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id WHERE e.type = 'customer.updated'),"
 	    " (SELECT count(*) FROM mine WHERE full_name = 'after'),"
+	    " (SELECT count(*) FROM mine WHERE archived_at IS NOT NULL),"
+	    " (SELECT count(*) FROM mine WHERE merged_into IS NOT NULL),"
+	    " (SELECT count(*) FROM event e JOIN mine m ON e.customer_id = m.id"
+	    " WHERE e.type IN ('customer.archived', 'customer.restored', 'customer.merged', 'customer.unmerged')),"
 	    " (SELECT count(*) FROM idempotency_key WHERE environment_id = $2::uuid AND key = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1),"
 	    " (SELECT count(*) FROM api_key WHERE environment_id = $2::uuid AND name = $1 AND revoked_at IS NOT NULL),"
@@ -497,8 +518,12 @@ audit_all(void)
 		{ "customers without exactly one event of their making",
 		    "SELECT count(*) FROM (SELECT c.id FROM customer c LEFT JOIN event e ON e.customer_id = c.id AND e.type = 'customer.created'"
 		    " GROUP BY c.id HAVING count(e.id) <> 1) bad" },
-		{ "events without their customer",
-		    "SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)" },
+		{ "events without their customer, who was not erased",
+		    "SELECT count(*) FROM event e WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)"
+		    " AND NOT EXISTS (SELECT FROM event x WHERE x.customer_id = e.customer_id AND x.type = 'customer.erased')" },
+		{ "customers who were erased, and have not exactly one event of that",
+		    "SELECT count(*) FROM (SELECT e.customer_id FROM event e WHERE e.type = 'customer.erased' GROUP BY e.customer_id"
+		    " HAVING count(*) > 1 OR EXISTS (SELECT FROM customer c WHERE c.id = e.customer_id)) bad" },
 		{ "plans whose prices have not one default",
 		    "SELECT count(*) FROM (SELECT plan_id FROM plan_price WHERE deleted_at IS NULL GROUP BY plan_id"
 		    " HAVING count(*) FILTER (WHERE is_default) <> 1) bad" },

@@ -337,10 +337,11 @@ let_go(pid_t pid, pid_t tid)
 	ptrace(PTRACE_DETACH, tid, 0, 0);
 }
 
-void
-tracer_bury(struct tracer *t, int signal, int *status)
+bool
+tracer_bury(struct tracer *t, int signal, int64_t limit_ms, int *status)
 {
-	int64_t        end = clock_mono_ms() + t->limit_ms;
+	int64_t        end = clock_mono_ms() + limit_ms;
+	bool           in_time = true;
 	char           path[64];
 	DIR           *dir;
 	struct dirent *entry;
@@ -354,14 +355,21 @@ tracer_bury(struct tracer *t, int signal, int *status)
 	if (dir)
 		closedir(dir);
 	let_go(t->pid, t->pid);
-	kill(t->pid, signal);
-	/* A thread that began meanwhile has a SIGSTOP of the tracer's own beside that of let_go(). */
+	/*
+	 * A thread that began meanwhile has a SIGSTOP of the tracer's own beside that of let_go(). It is taken back before
+	 * the signal is sent: later, SIGCONT would also take back those by which LeakSanitizer stops the threads of a process
+	 * that ends, and which it waits for.
+	 */
 	kill(t->pid, SIGCONT);
+	kill(t->pid, signal);
 	/* Those that ended meanwhile, too. */
 	while ((tid = waitpid(-1, status, __WALL)) != t->pid || WIFSTOPPED(*status)) {
 		if (tid == -1 && errno != EINTR)
 			abort();
-		if (clock_mono_ms() > end)
+		if (in_time && clock_mono_ms() > end) {
+			in_time = false;
 			kill(t->pid, SIGKILL);
+		}
 	}
+	return in_time;
 }

@@ -46,8 +46,11 @@ unsigned tracer_variants(long number);
  */
 enum tracer_end tracer_request(struct tracer *t, struct front *f, unsigned at, unsigned variant, int *status);
 
-/* Lets go of it, sends it this signal, and waits for its end; SIGKILL when that takes too long. *status is that of waitpid(). */
-void tracer_bury(struct tracer *t, int signal, int *status);
+/*
+ * Lets go of it, sends it this signal, and waits for its end; *status is that of waitpid(). False: it did not end within
+ * limit_ms, and got SIGKILL.
+ */
+bool tracer_bury(struct tracer *t, int signal, int64_t limit_ms, int *status);
 
 /* The name of a system call that has ways to fail, or its number. */
 const char *tracer_name(long number);

@@ -382,18 +382,28 @@ customer_look_many(struct call *c, struct customer *customers, size_t count,
 
 /* ---- updating ---- */
 
+/* The customer is of the arena. */
+static enum err
+reply_changed(struct call *c, const struct customer *customer)
+{
+	idem_about(c, &customer->id, 1);
+	revision_tag(c, &customer_fields, customer, STR_NONE);
+	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
+}
+
 enum err
 customer_returned(struct write *w, size_t step)
 {
-	struct id *id = ARENA_NEW(w->call->arena, struct id, 1);
-	struct row row;
+	struct call     *c = w->call;
+	struct customer *customer = ARENA_NEW(c->arena, struct customer, 1);
+	struct row       row;
 
-	if (write_rows(w, step) > 0) {
-		row = write_row(w, step, 0);
-		*id = row_id(&row, COL_CUSTOMER_ID);
-		idem_about(w->call, id, 1);
-	}
-	return stored_returned(w, step, 200, &customer_fields, CUSTOMER_PLAIN);
+	if (write_rows(w, step) == 0)
+		return stored_missing(c, &customer_fields);
+	row = write_row(w, step, 0);
+	stored_read(&row, &customer_fields, customer);
+	alias_note(c, c->param[0], customer);
+	return reply_changed(c, customer);
 }
 
 /* What is given of it that an update can change: bits as $4 of customer_update has them. */
@@ -423,14 +433,9 @@ add_update(struct write *w, struct str ref, const struct customer *change, int64
 static enum err
 reply_updated(struct call *c, const struct customer *change, const struct customer *customer)
 {
-	struct id *id = ARENA_NEW(c->arena, struct id, 1);
-
 	if (!(change->given & 1u << MEMBER_EXTERNAL_ID))
 		alias_note(c, c->param[0], customer);
-	*id = customer->id;
-	idem_about(c, id, 1);
-	revision_tag(c, &customer_fields, customer, STR_NONE);
-	return field_reply(c, 200, &customer_fields, customer, CUSTOMER_PLAIN);
+	return reply_changed(c, customer);
 }
 
 static enum err
@@ -518,11 +523,12 @@ make_merged(struct write *w, void *what)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, 0, 0);
 	stored_read(&row, &customer_fields, customer);
-	if (!revision_matches(c, &customer_fields, customer))
-		return revision_refuse(c);
 	*change = customer_defaults;
+	/* A body that is wrong is refused as such, whatever If-Match says (RFC 9110, 13.2.1). */
 	if ((e = merge_read_body(c, &customer_fields, customer, change)) != ERR_OK)
 		return e;
+	if (!revision_matches(c, &customer_fields, customer))
+		return revision_refuse(c);
 	add_update(w, patch->ref, change, patch->now_ms);
 	apply(change, patch->now_ms, customer);
 	warn_of_id(c, change->external_id);

@@ -68,7 +68,7 @@ enum err customer_look_many(struct call *c, struct customer *customers, size_t c
  */
 enum err customer_update(struct call *c, struct str ref, const struct customer *change);
 
-/* As stored_returned() with status 200; the kept answer tells about this customer. */
+/* As stored_returned() with status 200, with its entity tag; the kept answer tells about it. */
 enum err customer_returned(struct write *w, size_t step);
 
 /* The same with the body as a merge patch, which is read once the customer is known and locked. */

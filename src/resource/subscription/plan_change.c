@@ -267,12 +267,13 @@ subscription_change(struct call *c)
 
 	if (e != ERR_OK)
 		return e;
-	if (!asked->plan.ptr && !asked->interval.ptr)
-		call_field(c, "newPlanId", "is required, or newBillingInterval");
 	asked->names = &change_names;
 	subscription_check_url(c, asked->life.success_url);
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
+	if (!asked->plan.ptr && !asked->interval.ptr)
+		return call_fail(c, ERR_NO_CHANGE, "newPlanId",
+		    "Neither another plan nor another billing interval is named.");
 	ask(&w, c, asked);
 	return behind_run(&w, &answers, asked);
 }

@@ -14,7 +14,7 @@ class Permissions(Field):
         self.bad = self.refuse(1, True, "x", [1], False, 0, "read")
         self.bad += [({resource: actions}, f"{name}.{shown}") for resource, shown, actions in (
             ("customer", "customer", "read"), ("customer", "customer", {}), ("customer", "customer", [1]), ("customer", "customer", ["delete"]),
-            ("customer", "customer", ["read", None]), ("customer", "customer", ["write"]), ("customers", "customers", []), ("usage", "usage", ["read"]),
+            ("customer", "customer", ["read", None]), ("customer", "customer", ["write"]), ("customer", "customer", ["write", "write"]), ("customers", "customers", []), ("usage", "usage", ["read"]),
             ("<b>", "?b?", []))]
 
 

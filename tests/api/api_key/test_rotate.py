@@ -72,6 +72,14 @@ def test_the_old_one_ends_when_its_time_has_come(live, db):
     live.with_key(new["apiKey"]).get(CUSTOMERS).ok(200)
 
 
+def test_a_key_without_an_end_has_a_successor_without_one(new_org):
+    client = new_org().live
+    (own,) = client.get("/api-keys").ok(200).data
+    assert own["expiresAt"] is None
+    new = rotate(client, own).ok(201).data
+    assert new["expiresAt"] is None and row(client, new)["expiresAt"] is None
+
+
 def test_a_key_may_rotate_itself(live):
     old = make(live, expiresInDays=30)
     new = rotate(live.with_key(old["apiKey"]), old).ok(201).data

@@ -67,7 +67,7 @@ def test_earlier_versions_leave_them_out_too_and_show_no_new_member(shop, versio
     assert "archivedAt" not in client.fetch(made["id"])
     assert made["id"] not in [row["id"] for row in client.get("/customers?limit=100&archived=all").page()[0]]
     # There is no such call.
-    assert client.post(f"/customers/{made['id']}/restore").status in (404, 405)
+    client.post(f"/customers/{made['id']}/restore").error("endpoint_not_available", 404)
     assert shop.fetch(made["id"])["archivedAt"]
 
 
