@@ -127,3 +127,22 @@ export async function a_sandbox_shows_its_clock_and_sets_it_forward({ page, sign
   await page.getByText("Test clock:").waitFor();
   await until("the month is over and there is a second invoice", async () => (await page.getByRole("region", { name: "Invoices of this customer" }).locator("tbody tr").count()) === 2);
 }
+
+export async function a_plan_is_assigned_to_many_and_who_has_one_is_told({ page, signIn, call, customer, accessible }) {
+  const { id } = await plan(call, "pro", 4900);
+  await plan(call, "basic", 1000);
+  const people = [await customer("a@example.com"), await customer("b@example.com"), await customer("c@example.com")];
+  const sold = await call("POST", "/subscriptions", { customerId: people[2].id, planId: id });
+  await call("PATCH", `/invoices/${(await call("GET", `/invoices?subscriptionId=${sold.id}`)).data[0].id}/status`, { status: "paid" });
+  await signIn();
+  await page.getByLabel("Select all of this page").check();
+  await page.getByRole("button", { name: "Assign a plan" }).click();
+  const dialog = page.getByRole("dialog", { name: "Assign a plan to 3 customers" });
+  await dialog.getByLabel("Plan").selectOption({ label: "BASIC" });
+  await dialog.getByRole("button", { name: "Subscribe" }).click();
+  await page.getByText("2 subscribed, 1 not").waitFor();
+  await page.getByRole("alert").getByText("already_has_active_subscription").waitFor();
+  await page.getByText("1 selected").waitFor();
+  await accessible();
+  assert.equal((await call("GET", "/customers?planCode=basic")).data.length, 2);
+}

@@ -1,8 +1,8 @@
-import { Button, Group, Menu, NativeSelect, Progress, Text, TextInput } from "@mantine/core";
+import { Button, Group, Menu, Modal, NativeSelect, Progress, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { api, ApiError, data } from "../api/client";
 import type { Customer } from "../api/types";
 import { useMay } from "../session/session";
@@ -15,8 +15,11 @@ const route = getRouteApi("/shell/customers");
 
 /* After the last key of a word, so that not every letter is searched for. */
 const TYPING_MS = 120;
-/* Requests at a time when many customers are archived. */
+/* Requests at a time when something is done to many customers. */
 const AT_ONCE = 4;
+
+/* Loaded when somebody assigns a plan, which few do here. */
+const PlanForm = lazy(async () => ({ default: (await import("../subscriptions/Plan")).PlanForm }));
 
 const COLUMNS: Column<Customer>[] = [
   { key: "email", title: "E-mail address", show: (c) => <CustomerLink id={c.id}>{c.email}</CustomerLink> },
@@ -115,24 +118,26 @@ function ColumnMenu({ shown, set }: { shown: string[]; set: (keys: string[]) => 
 }
 
 interface Run {
+  what: string;
   done: number;
   of: number;
   failed: { id: string; error: Error }[];
 }
 
-/** Archives one after the other, a few at a time; what fails is said and stays selected. */
+/** Does something to one after the other, a few at a time; what fails is said and stays selected. */
 function Bulk({ selection, then }: { selection: Selection; then: (failed: string[]) => void }) {
   const [run, setRun] = useState<Run | null>(null);
+  const [assigning, setAssigning] = useState(false);
   const ids = [...selection.ids];
   const busy = run !== null && run.done < run.of;
-  const begin = async () => {
-    const now: Run = { done: 0, of: ids.length, failed: [] };
+  const begin = async (what: string, act: (id: string) => Promise<unknown>) => {
+    const now: Run = { what, done: 0, of: ids.length, failed: [] };
     const left = [...ids];
     setRun({ ...now });
     const work = async () => {
       for (let id = left.pop(); id !== undefined; id = left.pop()) {
         try {
-          await archive(id);
+          await act(id);
         } catch (error) {
           now.failed.push({ id, error: error as Error });
         }
@@ -141,7 +146,7 @@ function Bulk({ selection, then }: { selection: Selection; then: (failed: string
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    await refresh();
+    await Promise.all([refresh(), ...ids.map((id) => refresh(id))]);
     then(now.failed.map(({ id }) => id));
   };
   return (
@@ -150,8 +155,11 @@ function Bulk({ selection, then }: { selection: Selection; then: (failed: string
         {ids.length > 0 && (
           <>
             <Text>{ids.length} selected</Text>
-            <Button variant="default" onClick={() => void begin()} loading={busy}>
+            <Button variant="default" onClick={() => void begin("archived", (id) => archive(id))} loading={busy}>
               Archive
+            </Button>
+            <Button variant="default" onClick={() => setAssigning(true)} disabled={busy}>
+              Assign a plan
             </Button>
             <Button variant="subtle" onClick={() => selection.all(ids, false)} disabled={busy}>
               Clear
@@ -160,17 +168,32 @@ function Bulk({ selection, then }: { selection: Selection; then: (failed: string
         )}
         {run && !busy && (
           <Text>
-            {run.of - run.failed.length} archived{run.failed.length > 0 && `, ${run.failed.length} not`}
+            {run.of - run.failed.length} {run.what}
+            {run.failed.length > 0 && `, ${run.failed.length} not`}
           </Text>
         )}
       </Group>
-      {busy && <Progress value={(100 * run.done) / run.of} mb="sm" aria-label="Archiving" />}
-      {run?.failed.slice(0, 3).map(({ id, error }) => (
-        <div key={id}>
-          <CustomerLink id={id} />
-          <Problem error={error} />
-        </div>
-      ))}
+      {busy && <Progress value={(100 * run.done) / run.of} mb="sm" aria-label="Progress" />}
+      {!busy &&
+        run?.failed.slice(0, 3).map(({ id, error }) => (
+          <div key={id}>
+            <CustomerLink id={id} />
+            <Problem error={error} />
+          </div>
+        ))}
+      <Modal opened={assigning} onClose={() => setAssigning(false)} title={ids.length === 1 ? "Assign a plan to one customer" : `Assign a plan to ${ids.length} customers`}>
+        <Suspense fallback={<Waiting />}>
+          <PlanForm
+            submit={(chosen) => {
+              setAssigning(false);
+              void import("../subscriptions/Plan").then(({ subscribe }) => begin("subscribed", (id) => subscribe(id, chosen)));
+            }}
+            close={() => setAssigning(false)}
+            busy={false}
+            error={null}
+          />
+        </Suspense>
+      </Modal>
     </div>
   );
 }

@@ -8,7 +8,7 @@ import type { PriceCreate } from "../api/schema";
 import type { Plan } from "../api/types";
 import { useCurrency } from "../invoices/Invoices";
 import { useMay } from "../session/session";
-import { interval } from "../subscriptions/SubscriptionOf";
+import { interval } from "../subscriptions/Plan";
 import { Confirm } from "../ui/Confirm";
 import { Empty, faultOf, Head, Money, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";

@@ -1,112 +1,26 @@
 /* The subscription of a customer: assign a plan, change it, cancel, take the cancellation back. */
-import { Alert, Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 import { answer, api, data } from "../api/client";
 import { queries } from "../api/query";
 import type { CustomerDetails, Plan, PlanChangePreview, Subscription } from "../api/types";
-import { useCurrency } from "../invoices/Invoices";
 import { useMay } from "../session/session";
 import { Copy, Money, Moment, Problem, Status, Waiting } from "../ui/parts";
+import { Choice, interval, PlanForm, subscribe, usePlans, type Chosen } from "./Plan";
 
 const refreshAll = () => queries.invalidateQueries();
-type Price = Plan["prices"][number];
-type Interval = NonNullable<Price["billingInterval"]>;
-
-export const interval = (of: string | null) => (of ?? "once").replaceAll("_", " ");
-
-function usePlans() {
-  return useQuery({
-    queryKey: ["plans", "all"],
-    queryFn: ({ signal }) => data(api.GET("/plans", { params: { query: { includePrivate: "true", limit: 100 } }, signal })),
-  });
-}
-
-/** A plan, and one of its prices. */
-function Choice(given: { plans: Plan[]; planId: string; priceId: string; set: (planId: string, priceId: string) => void }) {
-  const currency = useCurrency();
-  const plan = given.plans.find(({ id }) => id === given.planId);
-  return (
-    <>
-      <NativeSelect
-        label="Plan"
-        required
-        value={given.planId}
-        onChange={(event) => {
-          const chosen = given.plans.find(({ id }) => id === event.currentTarget.value);
-          given.set(event.currentTarget.value, (chosen?.prices.find((price) => price.isDefault) ?? chosen?.prices[0])?.id ?? "");
-        }}
-      >
-        <option value="">Choose a plan</option>
-        {given.plans.map(({ id, name, isPublic }) => (
-          <option key={id} value={id}>
-            {name}
-            {isPublic ? "" : " (private)"}
-          </option>
-        ))}
-      </NativeSelect>
-      {plan && plan.prices.length > 0 && (
-        <NativeSelect label="Price" value={given.priceId} onChange={(event) => given.set(given.planId, event.currentTarget.value)}>
-          {plan.prices.map((price) => (
-            <option key={price.id} value={price.id}>
-              {interval(price.billingInterval)}
-              {price.trialDays > 0 ? `, ${price.trialDays} days of trial` : ""}
-            </option>
-          ))}
-        </NativeSelect>
-      )}
-      {plan?.prices
-        .filter(({ id }) => id === given.priceId)
-        .map((price) => (
-          <Text size="sm" key={price.id}>
-            <Money amount={price.price} currency={currency} /> {interval(price.billingInterval)}
-          </Text>
-        ))}
-    </>
-  );
-}
+type Interval = NonNullable<Plan["prices"][number]["billingInterval"]>;
 
 function Assign({ customer, close }: { customer: CustomerDetails; close: () => void }) {
-  const plans = usePlans();
-  const [chosen, setChosen] = useState({ planId: "", priceId: "" });
-  const [skipTrial, setSkipTrial] = useState(false);
-  const price = plans.data?.data.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId);
   const run = useMutation({
-    mutationFn: () =>
-      answer(
-        api.POST("/subscriptions", {
-          body: { customerId: customer.id, planId: chosen.planId, ...(chosen.priceId && { priceId: chosen.priceId }), ...(skipTrial && { skipTrial }) },
-        }),
-      ),
+    mutationFn: (chosen: Chosen) => subscribe(customer.id, chosen),
     onSuccess: async () => {
       close();
       await refreshAll();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    run.mutate();
-  };
-  if (plans.error) return <Problem error={plans.error} />;
-  if (!plans.data) return <Waiting />;
-  return (
-    <form onSubmit={submit}>
-      <Stack>
-        {plans.data.data.length === 0 && <Alert color="yellow" title="There are no plans yet. Make one first." />}
-        <Choice plans={plans.data.data} {...chosen} set={(planId, priceId) => setChosen({ planId, priceId })} />
-        {price && price.trialDays > 0 && <Checkbox label="Without the trial" checked={skipTrial} onChange={(event) => setSkipTrial(event.currentTarget.checked)} />}
-        {run.error && <Problem error={run.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" disabled={!chosen.planId} loading={run.isPending}>
-            Subscribe
-          </Button>
-        </Group>
-      </Stack>
-    </form>
-  );
+  return <PlanForm submit={run.mutate} close={close} busy={run.isPending} error={run.error} />;
 }
 
 function Quote({ quote }: { quote: PlanChangePreview }) {

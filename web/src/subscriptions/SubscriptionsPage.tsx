@@ -6,7 +6,7 @@ import type { Subscription } from "../api/types";
 import { STATUSES } from "../customers/customer";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
-import { interval } from "./SubscriptionOf";
+import { interval } from "./Plan";
 
 const route = getRouteApi("/shell/subscriptions");
 
