@@ -182,7 +182,8 @@ def reply_validator(version, path, method, status):
 def request_validator(version, path, method):
     made = at_version(version)
     body = resolved(made["paths"][path][method].get("requestBody"), made)
-    return body and jsonschema.Draft202012Validator(body["content"]["application/json"]["schema"])
+    json = body and body["content"].get("application/json")
+    return json and jsonschema.Draft202012Validator(json["schema"])
 
 
 @functools.lru_cache(None)

@@ -96,15 +96,15 @@
 \set claimed :claimed ' WHERE f.environment_id = s.environment_id'
 \set claimed :claimed ' AND f.subscription_id = s.id) AS failed'
 \set claimed :claimed ', cardinality(s.ids)::bigint AS deadlines'
-\set claimed :claimed ', (SELECT count(*) FILTER (WHERE a.pid <> pg_backend_pid()'
-\set claimed :claimed ' AND a.application_name <> ''clientele clerk'')'
-\set claimed :claimed ' * greatest(1, count(*) FILTER ('
-\set claimed :claimed 'WHERE a.application_name = ''clientele clerk''))'
-\set claimed :claimed ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'' AND a.datid ='
-\set claimed :claimed ' (SELECT m.datid FROM pg_stat_get_activity(pg_backend_pid()) m)) AS others'
-\set claimed :claimed ', set_config(''app.environment'', s.environment_id::text, true)'
-\set claimed :claimed ', set_config(''app.claimed'', s.ids::text, true)'
-\set claimed :claimed ', set_config(''app.clerk'', ''off'', true)'
+\set busy '(SELECT count(*) FILTER (WHERE a.pid <> pg_backend_pid()'
+\set busy :busy ' AND a.application_name <> ''clientele clerk'')'
+\set busy :busy ' * greatest(1, count(*) FILTER ('
+\set busy :busy 'WHERE a.application_name = ''clientele clerk''))'
+\set busy :busy ' FROM pg_stat_get_activity(NULL) a WHERE a.state = ''active'' AND a.datid ='
+\set busy :busy ' (SELECT m.datid FROM pg_stat_get_activity(pg_backend_pid()) m))'
+\set noted 'set_config(''app.environment'', s.environment_id::text, true)'
+\set noted :noted ', set_config(''app.claimed'', s.ids::text, true)'
+\set noted :noted ', set_config(''app.clerk'', ''off'', true)'
 
 -- A plan p and one of its prices r, to be selected at the time t, for a customer in z.zone. gone:
 -- the plan was deleted; priced: it has a price; end_at: of a period that begins now, and day the
@@ -441,14 +441,14 @@ WITH first AS (
            ARRAY(SELECT first.id UNION ALL SELECT more.id FROM more) AS ids
       FROM first
 )
-SELECT s.environment_id AS environment, s.id, :claimed
+SELECT s.environment_id AS environment, s.id, :claimed, :busy AS others, :noted
   FROM claimed s;
 
 -- name: billing_claim_of
 -- The same of one, with the same columns, for the environment $1, with what is due until $2 and
 -- stands behind $3, when it was due, and $4 its id. It waits for a row that somebody else has
 -- locked, so that all deadlines are carried out in their order.
-SELECT s.environment_id AS environment, s.id, :claimed
+SELECT s.environment_id AS environment, s.id, :claimed, :busy AS others, :noted
   FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.due_at <= $2::timestamptz
@@ -459,7 +459,7 @@ SELECT s.environment_id AS environment, s.id, :claimed
 
 -- name: billing_claim_one
 -- The same, with the same columns, for the subscription $2 of the environment $1, if it is behind.
-SELECT s.environment_id AS environment, s.id, :claimed
+SELECT s.environment_id AS environment, s.id, :claimed, :busy AS others, :noted
   FROM (SELECT x.environment_id, x.id, x.due_at, ARRAY[x.id] AS ids
           FROM subscription x
          WHERE x.environment_id = $1::uuid AND x.id = $2::uuid AND x.due_at < app_now($1)

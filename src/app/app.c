@@ -408,6 +408,17 @@ app_operate(struct app *app, struct db *db, const struct tenant *tenant,
 	answer(app, db, tenant, req, res, facts);
 }
 
+bool
+app_takes_upload(const struct request *req)
+{
+	struct facts facts;
+	struct call  c = { .arena = req->arena, .req = req, .facts = &facts };
+	const char  *blame, *why;
+
+	return query_split(c.arena, router_base(&c), &c.path, &c.query, &blame, &why)
+	    && router_find(&c) == ERR_OK && c.route->flags & ROUTE_UPLOAD;
+}
+
 /* ---- between requests ---- */
 
 void

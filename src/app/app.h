@@ -53,7 +53,13 @@ void app_handle(struct app *app, struct db *db, const struct request *req, struc
     struct facts *facts);
 
 /*
- * The same for the operator, who needs no API key: as whoever *tenant says. db is his own
+ * Whether a request, of which all but the body is known, may have one of UPLOAD_MAX_BYTES
+ * (base/limits.h). There must be an app.
+ */
+bool app_takes_upload(const struct request *req);
+
+/*
+ * As app_handle(), for the operator, who needs no API key: as whoever *tenant says. db is his own
  * connection. Nothing of it counts for a rate limit or a share.
  */
 void app_operate(struct app *app, struct db *db, const struct tenant *tenant,

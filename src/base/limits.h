@@ -51,6 +51,14 @@ enum {
 	PROBLEM_DETAILS_MAX = 1000,
 
 	/*
+	 * A file that is sent to be imported, or a part of one: that is what the routes take whose
+	 * body is one (ROUTE_UPLOAD), whatever body_max says. While it is there a worker has it
+	 * in memory up to four times: as it came, as it is handed to libfcgi, as a body, and as
+	 * libpq sends it. The worker's CLIENTS_BYTES bound how many of them come at once.
+	 */
+	UPLOAD_MAX_BYTES = 8 * 1024 * 1024,
+
+	/*
 	 * The largest answer: a page of 100 rows with 16 KiB of metadata each is
 	 * 1.7 MiB; a failed batch echoes its body.
 	 */

@@ -18,7 +18,7 @@ manner(struct call *c)
 	struct str query = c->req->uri;
 
 	str_cut(&query, '?');
-	if (c->route->flags & ROUTE_OPTIONS && query.len)
+	if (c->route->flags & (ROUTE_OPTIONS | ROUTE_RULES) && query.len)
 		each = arena_fmt(c->arena, "%.*s?%.*s", STR_ARGS(each), STR_ARGS(query));
 	if (!c->match && !c->merges)
 		return each; /* as in records that are older than the others */

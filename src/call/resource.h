@@ -35,6 +35,9 @@ enum route_flags {
 	ROUTE_FILTERED = 32, /* takes those filters, and is no list */
 	ROUTE_FILE = 128, /* takes format, neutralise, limit and cursor, and answers lines */
 	ROUTE_GROUPS = 16384, /* takes by, limit and cursor, and answers groups of rows */
+	ROUTE_UPLOAD = 32768, /* its body may be a file or a part of one, of UPLOAD_MAX_BYTES */
+	ROUTE_RULES = 65536, /* takes format, dryRun, onConflict and keepCreatedAt: of that file */
+	ROUTE_RESULTS = 131072, /* takes format and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 	ROUTE_OPTIONS = 2048, /* a write that takes the options of its resource in the query */
 	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
@@ -42,8 +45,8 @@ enum route_flags {
 	ROUTE_ALL = 1024, /* no permission is enough but all of them */
 	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */
 	ROUTE_EVENTS = 8192, /* takes limit and cursor, and no filters of its resource */
-	ROUTE_PERSONAL = 32768, /* of a user's own: for sessions alone, whatever the role */
-	ROUTE_PEOPLE = 65536, /* manages users: for sessions alone, and PERMIT_PEOPLE */
+	ROUTE_PERSONAL = 262144, /* of a user's own: for sessions alone, whatever the role */
+	ROUTE_PEOPLE = 524288, /* manages users: for sessions alone, and PERMIT_PEOPLE */
 };
 
 /*

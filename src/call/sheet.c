@@ -11,6 +11,28 @@
 
 enum { WINDOW_BYTES = SHEET_RECORD_BYTES + 1, READ_BYTES = 128 * 1024 };
 
+/* ---- a descriptor */
+
+static ssize_t
+read_fd(void *with, char *into, size_t most)
+{
+	const int *fd = with;
+	ssize_t    n;
+
+	do
+		n = read(*fd, into, most);
+	while (n == -1 && errno == EINTR);
+	return n;
+}
+
+static bool
+seek_fd(void *with, int64_t bytes)
+{
+	const int *fd = with;
+
+	return lseek(*fd, bytes, SEEK_SET) != -1;
+}
+
 /* ---- lines */
 
 static enum sheet_next PRINTF(2, 3)
@@ -36,9 +58,7 @@ read_more(struct sheet *s)
 	s->from = 0;
 	room = WINDOW_BYTES - s->end;
 	want = room < READ_BYTES ? room : READ_BYTES;
-	do
-		n = read(s->fd, s->window + s->end, want);
-	while (n == -1 && errno == EINTR);
+	n = s->source.read(s->source.with, s->window + s->end, want);
 	if (n == -1)
 		return false;
 	s->ended = n == 0;
@@ -207,7 +227,14 @@ next_row(struct sheet *s, struct arena *a, struct record *out)
 void
 sheet_init(struct sheet *s, int fd, enum sheet_format format)
 {
-	*s = (struct sheet) { .fd = fd, .format = format };
+	sheet_init_from(s, &(struct sheet_source) { read_fd, seek_fd, &s->fd }, format);
+	s->fd = fd;
+}
+
+void
+sheet_init_from(struct sheet *s, const struct sheet_source *source, enum sheet_format format)
+{
+	*s = (struct sheet) { .fd = -1, .source = *source, .format = format };
 	s->window = must_alloc(WINDOW_BYTES);
 	if (format == SHEET_CSV) {
 		s->csv = must_alloc(sizeof(*s->csv));
@@ -248,7 +275,7 @@ sheet_next(struct sheet *s, struct arena *a, struct record *out)
 bool
 sheet_seek(struct sheet *s, int64_t bytes, int64_t line)
 {
-	if (lseek(s->fd, bytes, SEEK_SET) == -1)
+	if (!s->source.seek(s->source.with, bytes))
 		return false;
 	s->bytes = bytes;
 	s->line = line;

@@ -10,12 +10,15 @@
  *            encoding, a quote that is never closed, a row with another number of cells. NDJSON is
  *            not parsed here.
  * Memory     A window of the file and one record, of SHEET_RECORD_BYTES at most.
+ * From       A descriptor, or wherever a function of the caller takes the bytes from.
  */
 #ifndef CALL_SHEET_H
 #define CALL_SHEET_H
 
 #include "base/arena.h"
 #include "base/buf.h"
+
+#include <sys/types.h>
 
 enum {
 	SHEET_RECORD_BYTES = 1024 * 1024, /* what the API takes for one is far smaller */
@@ -27,9 +30,17 @@ enum sheet_format { SHEET_NDJSON, SHEET_CSV };
 
 struct csv_parser;
 
+/* Bytes in their order, as read() and lseek() give them: read returns -1 if it cannot. */
+struct sheet_source {
+	ssize_t (*read)(void *with, char *into, size_t most);
+	bool    (*seek)(void *with, int64_t bytes);
+	void     *with;
+};
+
 struct sheet {
 	enum sheet_format  format;
-	int                fd;    /* the caller's */
+	int                fd;    /* the caller's, if it is read from one */
+	struct sheet_source source;
 	int64_t            line;  /* lines before the next record */
 	int64_t            bytes; /* bytes before it */
 	char               why[SHEET_WHY_BYTES]; /* with line and column where there are such */
@@ -50,8 +61,9 @@ struct record {
 	size_t      count;
 };
 
-/* fd stays open and must be at its beginning. */
+/* fd, or the source, stays open and must be at its beginning. */
 void sheet_init(struct sheet *s, int fd, enum sheet_format format);
+void sheet_init_from(struct sheet *s, const struct sheet_source *source, enum sheet_format format);
 void sheet_fini(struct sheet *s);
 
 enum sheet_next { SHEET_RECORD, SHEET_END, SHEET_REFUSED, SHEET_FAILED };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "billing/run.h"
+#include "resource/customer/import_work.h"
 
 #include <stdio.h>
 
@@ -156,6 +157,38 @@ run_clocks(struct turn *t)
 	return true;
 }
 
+/* ---- files that were sent to be imported */
+
+static bool
+take_worked(struct turn *t, const struct import_worked *worked, bool good)
+{
+	t->done = worked->done;
+	t->others = worked->others;
+	t->full = worked->found;
+	snprintf(t->log, sizeof(t->log), "%s", worked->log);
+	/* What failed stands behind the others now: the next step is about another one. */
+	t->mark += !good;
+	return good;
+}
+
+static bool
+run_imports(struct turn *t)
+{
+	struct import_worked worked;
+	bool                 good = import_work(t->db, t->conf, &worked);
+
+	return take_worked(t, &worked, good);
+}
+
+static bool
+remove_imports(struct turn *t)
+{
+	struct import_worked worked;
+	bool                 good = import_work_rest(t->db, &worked);
+
+	return take_worked(t, &worked, good);
+}
+
 const struct job jobs[STATS_JOB__COUNT] = {
 	/* At most 5,000 records a second, in steps of 2 ms or less. */
 	[STATS_JOB_EXPIRE] = { MINUTE_MS, 100, expire },
@@ -163,4 +196,7 @@ const struct job jobs[STATS_JOB__COUNT] = {
 	/* Somebody waits for it. */
 	[STATS_JOB_CLOCKS] = { SECOND_MS / 4, 0, run_clocks },
 	[STATS_JOB_RETAIN] = { MINUTE_MS, 100, retain },
+	/* Somebody waits for it. */
+	[STATS_JOB_IMPORTS] = { SECOND_MS / 2, 0, run_imports },
+	[STATS_JOB_IMPORT_RESTS] = { 2 * SECOND_MS, 20, remove_imports },
 };

@@ -10,7 +10,7 @@
 #define SHIPPED_SOCKET  "/run/clientele/clientele.sock" /* clientele.socket's, too */
 #define SHIPPED_DATADIR "/usr/local/share/clientele"
 
-enum { MIB = 1024 * 1024, SPARE_MS = 5000, OUTPUT_MAX_BYTES = 256 * 1024 };
+enum { SPARE_MS = 5000, OUTPUT_MAX_BYTES = 256 * 1024 };
 
 /* Where front servers find Clientele: a path, or host and port. */
 struct backend {
@@ -109,33 +109,6 @@ print_apache_backend(const struct settings *s, struct buf *out)
 	}
 }
 
-static void
-print_body_bytes(const struct settings *s, struct buf *out)
-{
-	buf_fmt(out, "%lld", (long long)s->conf->body_max_bytes);
-}
-
-static void
-print_body_kib(const struct settings *s, struct buf *out)
-{
-	buf_fmt(out, "%lld", (long long)(s->conf->body_max_bytes + 1023) / 1024);
-}
-
-static void
-print_body_unit(const struct settings *s, struct buf *out)
-{
-	if (s->conf->body_max_bytes % MIB == 0)
-		buf_fmt(out, "%lldm", (long long)s->conf->body_max_bytes / MIB);
-	else
-		print_body_bytes(s, out);
-}
-
-static void
-print_more_than_body(const struct settings *s, struct buf *out)
-{
-	buf_fmt(out, "%lldMiB", (long long)s->conf->body_max_bytes / MIB + 1);
-}
-
 /*
  * The front server has read a request before it waits and is handled. By default that is less than
  * the three times request_timeout after which a stuck worker is killed: its client gets an answer
@@ -175,7 +148,6 @@ static const struct place nginx[] = {
 	{ STR("$clientele_public_url { default \""), STR(""), print_public_url, STR("\"; }") },
 	{ STR("$clientele_web { default \""), STR(SHIPPED_DATADIR), print_datadir,
 	    STR("/web\"; }") },
-	{ STR("client_max_body_size "), STR("2m"), print_body_unit, STR(";") },
 	{ STR("fastcgi_read_timeout "), STR("30"), print_patience, STR("s;") },
 	{ .print = NULL },
 };
@@ -185,16 +157,13 @@ static const struct place lighttpd[] = {
 	    print_lighttpd_backend, STR(")") },
 	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
 	{ STR("clientele_web = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
-	{ STR("server.max-request-size := "), STR("2048"), print_body_kib, STR("\n") },
 	{ STR("\"read-timeout\" => "), STR("30"), print_patience, STR(",") },
 	{ .print = NULL },
 };
 
 static const struct place caddy[] = {
 	{ STR("reverse_proxy "), STR("unix/" SHIPPED_SOCKET), print_caddy_backend, STR(" {") },
-	{ STR("max_size "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("clientele_web \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
-	{ STR("#request_buffers "), STR("3MiB"), print_more_than_body, STR("\n") },
 	{ STR("read_timeout "), STR("30"), print_patience, STR("s\n") },
 	{ STR("vars clientele_public_url \""), STR(""), print_public_url, STR("\"\n") },
 	{ .print = NULL },
@@ -203,7 +172,6 @@ static const struct place caddy[] = {
 static const struct place apache[] = {
 	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"),
 	    print_apache_backend, STR("/\"") },
-	{ STR("LimitRequestBody "), STR("2097152"), print_body_bytes, STR("\n") },
 	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
 	{ STR("CLIENTELE_WEB \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("CLIENTELE_PAGES \""), STR(""), print_public_url, STR("/api-reference\"\n") },

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "cli/listing.h"
 #include "cli/progress.h"
-#include "resource/customer/import.h"
+#include "resource/customer/import_chunk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,26 +21,15 @@ enum {
 	CHUNK_BYTES = 2 * 1024 * 1024,
 	WRITERS = 2,
 	CHUNKS = WRITERS + 2, /* those that are written, the next one, and one that is read */
-	NAMES_SLOTS = 4 * CHUNK_LINES, /* of a set with room to spare */
 	BLOCK_BYTES = 64 * 1024,
 	AGAIN_MAX = 10,
-};
-
-/* Lines that are written together. */
-struct chunk {
-	struct arena        arena;
-	struct import_line *lines;
-	size_t              count;
-	int64_t             bytes, line; /* of the file, behind its last line */
-	enum sheet_next     next;        /* what follows; SHEET_RECORD: more lines */
-	const struct str  **names;       /* a set of their external ids */
 };
 
 /* Who writes chunks, one after the other, on a connection of its own. */
 struct writer {
 	struct importing *im;
 	struct db        *db;
-	struct chunk     *chunk;
+	struct import_chunk     *chunk;
 	int64_t           number; /* of the chunk, in the file */
 	struct arena      arena;
 	struct tx         tx;
@@ -59,7 +48,7 @@ struct importing {
 	struct import_rules             rules;
 	struct import_reader            reader;
 	struct sheet                    sheet;
-	struct chunk                    chunks[CHUNKS]; /* number n is in n % CHUNKS */
+	struct import_chunk                    chunks[CHUNKS]; /* number n is in n % CHUNKS */
 	struct writer                   writers[WRITERS];
 	/* By the lock: how many chunks are read, given to a writer, and written in their order. */
 	pthread_mutex_t                 lock;
@@ -349,62 +338,13 @@ write_results(struct writer *w)
 
 /* ---- reading a chunk */
 
-/* Where the name is in the set, or would be. */
-static const struct str **
-slot_of(const struct chunk *chunk, const struct str *name)
-{
-	size_t slot = name->len;
-
-	for (size_t i = 0; i < name->len; i++)
-		slot = slot * 31 + (unsigned char)name->ptr[i];
-	for (slot %= NAMES_SLOTS; chunk->names[slot]; slot = (slot + 1) % NAMES_SLOTS)
-		if (str_eq(*chunk->names[slot], *name))
-			break;
-	return &chunk->names[slot];
-}
-
-/*
- * Up to a line with an external id that this chunk has, or the one before, which may still be
- * written then: that line begins the next chunk. So this one may have no lines.
- */
 static void
-fill(struct importing *im, struct chunk *chunk, const struct chunk *before)
+fill(struct importing *im, struct import_chunk *chunk, const struct import_chunk *before)
 {
-	struct sheet *s = &im->sheet;
-	int64_t       begins = s->bytes;
-
-	arena_reset(&chunk->arena);
-	im->reader.call.arena = &chunk->arena;
-	chunk->lines = ARENA_NEW(&chunk->arena, struct import_line, CHUNK_LINES);
-	chunk->names = ARENA_NEW(&chunk->arena, const struct str *, NAMES_SLOTS);
-	chunk->next = SHEET_RECORD;
-	for (chunk->count = 0; chunk->count < CHUNK_LINES; chunk->count++) {
-		struct import_line *line = &chunk->lines[chunk->count];
-		const struct str   *name = &line->customer.external_id, **slot;
-		int64_t             bytes = s->bytes, lines = s->line;
-		struct record       record;
-
-		if (bytes - begins > CHUNK_BYTES)
-			break;
-		chunk->next = sheet_next(s, &chunk->arena, &record);
-		if (chunk->next != SHEET_RECORD)
-			break;
-		import_read(&im->reader, &record, line);
-		if (line->broken || !name->ptr)
-			continue;
-		slot = slot_of(chunk, name);
-		if (*slot || (before && *slot_of(before, name))) {
-			if (!sheet_seek(s, bytes, lines))
-				chunk->next = SHEET_FAILED;
-			break;
-		}
-		*slot = name;
-	}
-	chunk->bytes = s->bytes;
-	chunk->line = s->line;
+	import_chunk_fill(chunk, &im->reader, &im->sheet, CHUNK_LINES, CHUNK_BYTES, before);
 }
 
-static struct chunk *
+static struct import_chunk *
 chunk_of(struct importing *im, int64_t number)
 {
 	return &im->chunks[number % CHUNKS];
@@ -415,11 +355,11 @@ static void *
 read_all(void *with)
 {
 	struct importing *im = with;
-	struct chunk     *before = NULL;
+	struct import_chunk     *before = NULL;
 	bool              goes_on = true;
 
 	for (int64_t n = 0; goes_on; n++) {
-		struct chunk *chunk = chunk_of(im, n);
+		struct import_chunk *chunk = chunk_of(im, n);
 
 		pthread_mutex_lock(&im->lock);
 		while (n - im->written >= CHUNKS && !im->failed)
@@ -446,7 +386,7 @@ read_all(void *with)
 static void
 tell_lines(struct writer *w)
 {
-	const struct chunk *chunk = w->chunk;
+	const struct import_chunk *chunk = w->chunk;
 
 	memset(w->counted, 0, sizeof(w->counted));
 	buf_reset(&w->results, SIZE_MAX / 2);
@@ -482,7 +422,7 @@ decide(struct tx *tx, void *with)
 {
 	struct writer    *w = with;
 	struct importing *im = w->im;
-	struct chunk     *chunk = w->chunk;
+	struct import_chunk     *chunk = w->chunk;
 	struct bind      *b;
 
 	w->again = !import_written(tx, w->step, &im->rules, chunk->lines, chunk->count, false);
@@ -507,7 +447,7 @@ static bool
 write_once(struct writer *w)
 {
 	struct importing *im = w->im;
-	struct chunk     *chunk = w->chunk;
+	struct import_chunk     *chunk = w->chunk;
 
 	w->again = false;
 	w->error = 0;
@@ -577,7 +517,7 @@ stopped(const struct importing *im, const struct writer *w)
 
 /* What would be done, as far as the customers that there are now say. */
 static int
-try_chunk(struct importing *im, struct chunk *chunk)
+try_chunk(struct importing *im, struct import_chunk *chunk)
 {
 	struct writer *w = &im->writers[0];
 	struct tx      tx;
@@ -617,7 +557,7 @@ tell_progress(struct importing *im)
 static int
 try_all(struct importing *im)
 {
-	struct chunk *chunk = &im->chunks[0];
+	struct import_chunk *chunk = &im->chunks[0];
 	int           code = 0;
 
 	do {
@@ -775,7 +715,7 @@ begin(struct importing *im, const struct cmd_context *ctx)
 		buf_init(&w->results, SIZE_MAX / 2);
 	}
 	for (int i = 0; i < CHUNKS; i++)
-		arena_init(&im->chunks[i].arena);
+		import_chunk_init(&im->chunks[i]);
 	import_reader_init(&im->reader, &ctx->conf, &im->rules);
 	(void)lseek(im->fd, 0, SEEK_SET);
 	sheet_init(&im->sheet, im->fd, format_of(im, ctx->option[OPTION_FORMAT]));
@@ -787,7 +727,7 @@ end(struct importing *im)
 	sheet_fini(&im->sheet);
 	import_reader_fini(&im->reader);
 	for (int i = 0; i < CHUNKS; i++)
-		arena_fini(&im->chunks[i].arena);
+		import_chunk_fini(&im->chunks[i]);
 	for (int i = 0; i < WRITERS; i++) {
 		struct writer *w = &im->writers[i];
 

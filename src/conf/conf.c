@@ -106,7 +106,8 @@ const struct key keys[] = {
 	    AT(shutdown_timeout_ms),
 	    "Time that workers have to finish when the service stops; then they are killed." },
 	{ "body_max", "2M", TYPE_BYTES, KEY_RELOAD, 16 * KIB, 4 * MIB, AT(body_max_bytes),
-	    "Largest request body; the front server's limit should be the same." },
+	    "Largest request body, but for files that are imported, of which the API takes 8 MiB "
+	    "at once; the front server's limit should be that of the files." },
 	{ "metadata_max", "16K", TYPE_BYTES, KEY_RELOAD, 1 * KIB, 64 * KIB,
 	    AT(metadata_max_bytes),
 	    "Largest metadata object that the API takes." },
@@ -120,6 +121,13 @@ const struct key keys[] = {
 	    AT(retain_invoices_ms),
 	    "How long after an invoice was issued the name, addresses and tax number on it are "
 	    "kept of a customer who was erased; 0 means not at all." },
+	{ "imports_open", "5", TYPE_INT, KEY_RELOAD, 1, 100, AT(imports_open),
+	    "Files that an environment may be importing at once through the API: those that are "
+	    "received, wait or are worked on." },
+	{ "import_max", "512M", TYPE_BYTES, KEY_RELOAD, 8 * MIB, 65536 * (int64_t)MIB,
+	    AT(import_max_bytes),
+	    "Largest file that can be imported through the API; its parts are in the database "
+	    "until it is imported." },
 	{ "public_url", "", TYPE_URL, KEY_RELOAD, 0, 512, AT(public_url),
 	    "Where clients reach the service, as in https://api.example.com, without a slash "
 	    "at the end: doc_url in error answers leads to the service's page about the error "

@@ -52,6 +52,8 @@ struct conf {
 	int64_t       auth_cache_ttl_ms;
 	int64_t       idempotency_ttl_ms;
 	int64_t       retain_invoices_ms;
+	int64_t       imports_open;       /* of an environment, at most */
+	int64_t       import_max_bytes;
 	char         *public_url;
 	char         *cors_origins;
 	int64_t       sign_in_by_proxy;   /* 0 or 1 */

@@ -34,7 +34,8 @@ enum {
 
 struct fcgi {
 	FCGX_Request  library;
-	size_t        body_max_bytes;
+	struct fcgi_bodies bodies;
+	size_t        largest_bytes; /* the largest of all bodies */
 	int64_t       timeout_ms;
 	int           memory_fd; /* libfcgi reads from descriptors: a request that came in parts */
 	char         *memory;    /* the same, mapped: no limit of files stands in its way */
@@ -86,11 +87,17 @@ out:
 	return good;
 }
 
-/* What is gathered of one request at most; records add up to 8 bytes to a few of the body. */
+/* What is gathered of a request with such a body; records add up to 8 bytes to a few of it. */
+static size_t
+gathered(size_t body_bytes)
+{
+	return PARTS_BYTES + body_bytes + body_bytes / 16;
+}
+
 static size_t
 most_gathered(const struct fcgi *f)
 {
-	return PARTS_BYTES + f->body_max_bytes + f->body_max_bytes / 16;
+	return gathered(f->largest_bytes);
 }
 
 static bool
@@ -109,11 +116,13 @@ open_memory(struct fcgi *f)
 }
 
 struct fcgi *
-fcgi_new(size_t body_max_bytes, int64_t timeout_ms)
+fcgi_new(const struct fcgi_bodies *bodies, int64_t timeout_ms)
 {
 	struct fcgi *f = must_alloc(sizeof(*f));
 
-	f->body_max_bytes = body_max_bytes;
+	f->bodies = *bodies;
+	f->largest_bytes = bodies->takes_more && bodies->more_max_bytes > bodies->max_bytes
+	    ? bodies->more_max_bytes : bodies->max_bytes;
 	f->timeout_ms = timeout_ms;
 	answer_init(&f->answer);
 	if (!open_memory(f)) {
@@ -156,7 +165,7 @@ conn_open(struct conn *c, struct fcgi *f, const struct peer *peer)
 	c->deadline_ms = clock_mono_ms()
 	    + (f->timeout_ms < FIRST_BYTES_MS ? f->timeout_ms : FIRST_BYTES_MS);
 	buf_init(&c->in, most_gathered(f));
-	buf_init(&c->body, f->body_max_bytes + STEP_BYTES);
+	buf_init(&c->body, f->largest_bytes + STEP_BYTES);
 	buf_init(&c->out, SIZE_MAX);
 }
 
@@ -186,6 +195,14 @@ conn_bytes(const struct conn *c)
 
 /* ---- reading */
 
+/* Whether the body of this request may have so many bytes. */
+static bool
+takes(const struct fcgi *f, const struct request *req, uint64_t bytes)
+{
+	return bytes <= f->bodies.max_bytes
+	    || (bytes <= f->largest_bytes && f->bodies.takes_more(req));
+}
+
 /* Reads the body to its end, which must be where CONTENT_LENGTH says. */
 static bool
 read_body(struct conn *c, int64_t length, struct request *req)
@@ -199,14 +216,14 @@ read_body(struct conn *c, int64_t length, struct request *req)
 		char  *room = buf_room(&c->body, want);
 		int    got;
 
-		assert(room); /* the buffer's maximum is one step above body_max */
+		assert(room); /* the buffer's maximum is one step above the largest */
 		got = FCGX_GetStr(room, (int)want, in);
 		c->body.len += (size_t)got;
 		if (got < (int)want)
 			break;
 		if (length)
 			return false; /* longer than announced */
-		if (c->body.len > f->body_max_bytes) {
+		if (!takes(f, req, c->body.len)) {
 			req->body_too_large = true;
 			return true;
 		}
@@ -214,10 +231,10 @@ read_body(struct conn *c, int64_t length, struct request *req)
 	if (FCGX_GetError(in) != 0 || (length && c->body.len != (size_t)length))
 		return false;
 	c->consumed = true;
-	if (c->body.len > f->body_max_bytes)
-		req->body_too_large = true;
-	else
+	if (takes(f, req, c->body.len))
 		req->body = buf_view(&c->body);
+	else
+		req->body_too_large = true;
 	return true;
 }
 
@@ -243,6 +260,21 @@ copy_params(const struct parse_params *params, struct request *req)
 
 enum found { FOUND_WRONG, FOUND_REQUEST, FOUND_PART };
 
+/* Once its parameters are known. whole: see parse(). */
+static enum found
+find_body(struct conn *c, int64_t length, bool whole, struct request *req)
+{
+	if (!whole)
+		c->more = takes(c->fcgi, req, c->fcgi->largest_bytes);
+	if (!takes(c->fcgi, req, (uint64_t)length)) {
+		req->body_too_large = true;
+		return FOUND_REQUEST;
+	}
+	if (!whole)
+		return FOUND_PART;
+	return read_body(c, length, req) ? FOUND_REQUEST : FOUND_WRONG;
+}
+
 /*
  * Has libfcgi read a request from fd. whole: it is there to its end. Else only its parameters are,
  * and it is a request only if its body is too large to wait for.
@@ -267,16 +299,10 @@ parse(struct conn *c, int fd, bool whole, struct request *req)
 		    || params.count[PARSE_METHOD] == 0 || params.count[PARSE_URI] == 0
 		    || !parse_length(params.value[PARSE_LENGTH], &length)) {
 			found = FOUND_WRONG;
-		} else if ((uint64_t)length > c->fcgi->body_max_bytes) {
-			req->body_too_large = true;
-			found = FOUND_REQUEST;
-		} else if (!whole) {
-			found = FOUND_PART;
-		} else if (read_body(c, length, req)) {
-			found = FOUND_REQUEST;
-		}
-		if (found != FOUND_WRONG)
+		} else {
 			copy_params(&params, req);
+			found = find_body(c, length, whole, req);
+		}
 	} else {
 		/* Parameters that it cannot take apart: it closes, and looks for another one. */
 		c->fcgi->closed = library->ipcFd != fd;
@@ -356,7 +382,8 @@ gather(struct conn *c, struct request *req)
 		return ended ? end_reading(c, c->reused ? CONN_END : CONN_USELESS) : CONN_MORE;
 	begin(c);
 	seen = parse_records((const unsigned char *)c->in.ptr, c->in.len, &c->alone);
-	too_large = c->in.full;
+	too_large = c->in.full
+	    || (c->sized && !c->more && c->in.len > gathered(c->fcgi->bodies.max_bytes));
 	if (seen == PARSE_WHOLE)
 		return end_reading(c, parse_gathered(c, true, req) == FOUND_REQUEST
 			    ? CONN_REQUEST : CONN_USELESS);

@@ -31,11 +31,19 @@
 /* What all connections of a worker use. */
 struct fcgi;
 
+/* How large a body may be. */
+struct fcgi_bodies {
+	size_t max_bytes;
+	/* Whether this request, whose body is not there yet, may have more; or NULL. */
+	bool (*takes_more)(const struct request *req);
+	size_t more_max_bytes;
+};
+
 /*
  * timeout_ms bounds the reading of a request from its first byte on, and the writing of a response.
  * NULL when this libfcgi does not do what this file relies on.
  */
-struct fcgi *fcgi_new(size_t body_max_bytes, int64_t timeout_ms);
+struct fcgi *fcgi_new(const struct fcgi_bodies *bodies, int64_t timeout_ms);
 void         fcgi_free(struct fcgi *f);
 
 enum conn_state {
@@ -61,6 +69,7 @@ struct conn {
 	bool            consumed;    /* nothing of it is left in the socket */
 	bool            keep;        /* once the answer is out */
 	bool            sized;       /* its announced length was looked at */
+	bool            more;        /* it may have a body of the larger kind */
 	struct buf      in;          /* of a request that came in parts */
 	struct buf      body;
 	struct buf      out;         /* of an answer that did not fit the socket */

@@ -234,7 +234,9 @@ struct stats_worker {
 	JOB(EXPIRE, "idempotency_keys", "expired idempotency keys removed") \
 	JOB(DEADLINES, "subscription_deadlines", "deadlines of subscriptions carried out") \
 	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out") \
-	JOB(RETAIN, "retained_invoices", "retained names of invoices removed")
+	JOB(RETAIN, "retained_invoices", "retained names of invoices removed") \
+	JOB(IMPORTS, "imports", "lines of files imported") \
+	JOB(IMPORT_RESTS, "import_rests", "parts and results of imports removed")
 
 enum stats_job {
 #define JOB(name, label, what) STATS_JOB_##name,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/errand.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/told.h"
 #include "call/share.h"
@@ -335,6 +336,11 @@ worker_run(const struct heritage *given)
 		.statm_fd = -1,
 		.errands.wake_fd = -1,
 	};
+	struct fcgi_bodies bodies = {
+		.max_bytes = (size_t)h->conf->body_max_bytes,
+		.takes_more = app_takes_upload,
+		.more_max_bytes = UPLOAD_MAX_BYTES,
+	};
 	struct fcgi *fcgi = NULL;
 	int          code = EXIT_OS;
 
@@ -344,7 +350,7 @@ worker_run(const struct heritage *given)
 	if (h->fd[HERITAGE_LISTEN] == -1 || w.signal_fd == -1 || !open_poller(&w))
 		log_error("cannot wait for connections: %s", strerror(errno));
 	else
-		fcgi = fcgi_new((size_t)h->conf->body_max_bytes, h->conf->request_timeout_ms);
+		fcgi = fcgi_new(&bodies, h->conf->request_timeout_ms);
 	if (fcgi) {
 		queue_init(&w.queue, h->fd[HERITAGE_LISTEN], h->stats->shared);
 		w.share.percent = h->conf->tenant_share;

@@ -109,6 +109,7 @@ configure(void)
 	set("lock_timeout", "1s");
 	set("request_timeout", "8s");
 	set("auth_cache_ttl", "300ms");
+	set("imports_open", "100");
 }
 
 void

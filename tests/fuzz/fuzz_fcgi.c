@@ -168,7 +168,7 @@ static void
 begin(void)
 {
 	log_nowhere();
-	fuzzed.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	fuzzed.f = fcgi_new(&(struct fcgi_bodies) { .max_bytes = BODY_MAX_BYTES }, TIMEOUT_MS);
 	CHECK(fuzzed.f);
 	arena_init(&fuzzed.arena);
 	response_init(&fuzzed.res);

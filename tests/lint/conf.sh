@@ -33,13 +33,13 @@ for key in table:
     if not " ".join(items.get(key, "").split()).startswith(sentences.get(key, "-")):
         bad.append(f"man/clientele.conf.5: {key} does not begin as in the table: {sentences.get(key)}")
 
-body_max = int(table["body_max"].removesuffix("M"))
-for path, pattern, wanted in (("conf/nginx-clientele.conf", r"client_max_body_size (\d+)m;", body_max),
-                              ("conf/lighttpd-clientele.conf", r"server.max-request-size := (\d+)", body_max * 1024),
-                              ("conf/apache.conf", r"LimitRequestBody (\d+)", body_max * 1024 * 1024),
-                              ("conf/Caddyfile", r"\tmax_size (\d+)MiB", body_max + 1)):
+(upload,) = (int(n) for n in re.findall(r"UPLOAD_MAX_BYTES = (\d+) \* 1024 \* 1024,", pathlib.Path("src/base/limits.h").read_text()))
+for path, pattern, wanted in (("conf/nginx-clientele.conf", r"client_max_body_size (\d+)m;", upload),
+                              ("conf/lighttpd-clientele.conf", r"server.max-request-size := (\d+)", upload * 1024),
+                              ("conf/apache.conf", r"LimitRequestBody (\d+)", upload * 1024 * 1024),
+                              ("conf/Caddyfile", r"\tmax_size (\d+)MiB", upload + 1)):
     if [int(n) for n in re.findall(pattern, pathlib.Path(path).read_text())] != [wanted]:
-        bad.append(f"{path}: the limit of bodies is not that of body_max")
+        bad.append(f"{path}: the limit of bodies is not UPLOAD_MAX_BYTES")
 print("\n".join(bad))
 sys.exit(bool(bad))
 PY

@@ -370,7 +370,7 @@ prose = []
 walk(DOCUMENT, lambda node: prose.append(node.get("description", "")) if isinstance(node.get("description"), str) else None)
 prose = " ".join(" ".join(prose).split())
 SENTENCES = {
-    "bodyBytes": "A body has at most {mib} MiB", "pathAndQueryBytes": "path and query together {n} bytes",
+    "bodyBytes": "A body has at most {mib} MiB", "uploadBytes": "a file to import or a part of one {mib} MiB", "pathAndQueryBytes": "path and query together {n} bytes",
     "queryParameters": "at most {n} parameters", "headerValueBytes": "named here {n} bytes", "jsonDepth": "at most {n} levels deep",
     "jsonValues": "of at most {n} values", "metadataBytes": "At most {kib} KiB, ", "metadataDepth": "KiB, {n} levels deep",
     "metadataValues": "levels deep, {n} values", "numberCharacters": "no number of more than {n} characters", "problemDetails": None,

@@ -99,7 +99,8 @@ def test_a_service_has_one_clerk_with_a_name_and_a_line(database, hire):
     assert pid in children(p.pid) and len(backends(database)) == 1
     shown = p.clientele("status").stdout
     assert re.search(r"^clerk     running, \d+ expired idempotency keys removed, \d+ deadlines of subscriptions carried out, \d+ deadlines of test clocks "
-                     r"carried out, \d+ retained names of invoices removed$", shown, re.M), shown
+                     r"carried out, \d+ retained names of invoices removed, \d+ lines of files imported, "
+                     r"\d+ parts and results of imports removed$", shown, re.M), shown
     assert state(p)["pool"]["clerk"] == 1
     metrics = p.metrics()
     assert metrics["clientele_clerk_up"] == 1 and metrics["clientele_clerk_behind_seconds"] == 0

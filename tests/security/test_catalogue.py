@@ -24,6 +24,12 @@ GRANTS = {
     # Of no resource that is made: what a merge did, and how far an import has got, which the owner writes.
     "customer_merge": {"SELECT", "INSERT", "DELETE"},
     "import": {"SELECT", "INSERT"},
+    # Files that are sent to be imported, their parts, and what has become of their lines.
+    "import_job": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
+        "status", "parts", "bytes", "checked", "begins_bytes", "begins_line", "at_bytes", "at_line", "lines", "created", "existing", "updated",
+        "failed", "tries", "reason", "touched_at", "queued_at", "started_at", "ended_at", "swept")},
+    "import_part": {"SELECT", "INSERT", "DELETE"},
+    "import_result": {"SELECT", "INSERT", "DELETE"},
     # Of no resource that is made: deadlines that failed.
     "billing_failure": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("due_at", "tries", "try_at")},
     # Of no resource that is made: what a test clock has done.
@@ -79,7 +85,7 @@ def test_other_policies_are_the_known_ones(ask):
         ("api_key", "holder", "r"), ("billing_failure", "clerk_sees", "r"), ("customer", "noted", "d"), ("customer", "search", "r"),
         *[(table, "sandbox", "d") for table in SANDBOX[:1]], ("event", "noted", "w"),
         ("idempotency_key", "housekeeping_deletes", "d"), ("idempotency_key", "housekeeping_sees", "r"),
-        ("idempotency_key", "noted", "w"), *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
+        ("idempotency_key", "noted", "w"), ("import_job", "clerk_locks", "w"), ("import_job", "clerk_sees", "r"), *[(table, "sandbox", "d") for table in SANDBOX[1:4]],
         ("invoice_party", "housekeeping_deletes", "d"), ("invoice_party", "housekeeping_sees", "r"),
         ("subscription", "clerk_locks", "w"), ("subscription", "clerk_sees", "r"), ("subscription", "sandbox", "d"),
         ("test_clock_run", "clerk_locks", "w"), ("test_clock_run", "clerk_sees", "r")]
@@ -88,7 +94,7 @@ def test_other_policies_are_the_known_ones(ask):
 def test_the_clerk_sees_what_is_due_and_writes_none_of_it_before_it_enters_an_environment(ask):
     assert ask("""SELECT polrelid::regclass::text, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
                     FROM pg_policy WHERE polname LIKE 'clerk%%' AND polcmd = 'w' ORDER BY 1""") == [
-        (table, "(current_setting('app.clerk'::text, true) = 'on'::text)", "false") for table in ("subscription", "test_clock_run")]
+        (table, "(current_setting('app.clerk'::text, true) = 'on'::text)", "false") for table in ("import_job", "subscription", "test_clock_run")]
 
 
 def test_of_people_a_transaction_sees_those_for_whom_it_acts(ask):

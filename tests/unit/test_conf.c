@@ -57,6 +57,8 @@ defaults_are_what_the_contract_says(void **state)
 	assert_int_equal(c->auth_cache_ttl_ms, 1000);
 	assert_int_equal(c->idempotency_ttl_ms, 24 * 60 * 60 * 1000);
 	assert_int_equal(c->retain_invoices_ms, 87600 * INT64_C(3600000));
+	assert_int_equal(c->imports_open, 5);
+	assert_int_equal(c->import_max_bytes, 512 * INT64_C(1048576));
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c->listen, "");
 }
@@ -214,6 +216,8 @@ static const struct {
 	{ "auth_cache_ttl", "-1", "0", "1s", "1001ms" },
 	{ "idempotency_ttl", "999ms", "1s", "720h", "2592001s" },
 	{ "retain_invoices", "-1", "0", "876000h", "876001h" },
+	{ "imports_open", "0", "1", "100", "101" },
+	{ "import_max", "8388607", "8M", "65536M", "65537M" },
 	{ "slow_request", "-1", "0", "10m", "600001ms" },
 	{ "metrics_mode", NULL, "0000", "0777", "1000", true },
 	{ "tenant_share", "0", "1", "100", "101" },

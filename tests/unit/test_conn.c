@@ -28,6 +28,7 @@
 
 enum {
 	BODY_MAX_BYTES = 20000, /* more than is looked at in the socket */
+	MORE_MAX_BYTES = 300000, /* of some requests */
 	TIMEOUT_MS = 60000,     /* time passes by what conn_late() is told */
 	FIRST_BYTES_MS = 1000,
 	SILENT_MS = 100,
@@ -47,10 +48,16 @@ struct setup {
 
 static struct setup one; /* libfcgi is initialised once in a process */
 
+static bool
+takes_more(const struct request *req)
+{
+	return req->method == METHOD_PUT && str_is(req->uri, "/more");
+}
+
 static int
 open_all(void **state)
 {
-	one.f = fcgi_new(BODY_MAX_BYTES, TIMEOUT_MS);
+	one.f = fcgi_new(&(struct fcgi_bodies) { BODY_MAX_BYTES, takes_more, MORE_MAX_BYTES }, TIMEOUT_MS);
 	arena_init(&one.arena);
 	response_init(&one.res);
 	buf_init(&one.wire, WIRE_MAX_BYTES);
@@ -396,6 +403,44 @@ bodies_up_to_the_limit_are_taken_and_no_longer_ones(void **state)
 	end(s);
 }
 
+/* Some requests may have a larger body; of the others no more is gathered because of that. */
+static void
+some_requests_take_a_larger_body(void **state)
+{
+	static const struct {
+		const char *method, *uri;
+		size_t      bytes;
+		bool        taken;
+	} trials[] = {
+		{ "PUT", "/more", MORE_MAX_BYTES, true },
+		{ "PUT", "/more", MORE_MAX_BYTES + 1, false },
+		{ "PUT", "/less", BODY_MAX_BYTES + 1, false },
+		{ "POST", "/more", BODY_MAX_BYTES + 1, false },
+	};
+	static char   body[MORE_MAX_BYTES + 1];
+	struct setup *s = *state;
+
+	memset(body, 'x', sizeof(body));
+	for (size_t i = 0; i < 2 * COUNTOF(trials); i++) {
+		const char *const length = i % 2 ? arena_fmt(&s->arena, "%zu", trials[i / 2].bytes).ptr : NULL;
+		const char *const params[] = { "REQUEST_METHOD", trials[i / 2].method, "REQUEST_URI", trials[i / 2].uri,
+			length ? "CONTENT_LENGTH" : NULL, length, NULL, NULL };
+		enum conn_read got = CONN_MORE;
+
+		make_request(s, false, (struct str) { body, trials[i / 2].bytes }, params);
+		open_one(s, SOCK_STREAM);
+		for (size_t at = 0; got == CONN_MORE && at < s->wire.len; at += 5000) {
+			send_bytes(s, (struct str) { s->wire.ptr + at, s->wire.len - at < 5000 ? s->wire.len - at : 5000 });
+			got = read_one(s);
+		}
+		assert_int_equal(got, CONN_REQUEST);
+		assert_int_equal(s->req.body_too_large, !trials[i / 2].taken);
+		assert_int_equal(s->req.body.len, trials[i / 2].taken ? trials[i / 2].bytes : 0);
+		answer(s, 200, STR("{}"), false);
+		end(s);
+	}
+}
+
 /* A body without an announced length, whose records never end, is answered when it has become too long. */
 static void
 body_without_end_is_answered(void **state)
@@ -410,7 +455,7 @@ body_without_end_is_answered(void **state)
 	open_one(s, SOCK_STREAM);
 	send_bytes(s, (struct str) { s->wire.ptr, s->wire.len - 8 }); /* but for the end of the body */
 	while ((got = read_one(s)) == CONN_MORE) {
-		assert_true(conn_bytes(&s->conn) < 1024 * 1024);
+		assert_true(conn_bytes(&s->conn) < 512 * 1024);
 		assert_true(++sent < 100);
 		buf_reset(&s->wire, SIZE_MAX);
 		record(&s->wire, 5, (struct str) { body, sizeof(body) });
@@ -921,6 +966,7 @@ main(void)
 		cmocka_unit_test(request_that_drips_is_the_same),
 		cmocka_unit_test(long_requests_are_gathered_and_leave_nothing_behind),
 		cmocka_unit_test(bodies_up_to_the_limit_are_taken_and_no_longer_ones),
+		cmocka_unit_test(some_requests_take_a_larger_body),
 		cmocka_unit_test(body_without_end_is_answered),
 		cmocka_unit_test(parameters_without_end_are_no_request),
 		cmocka_unit_test(useless_connections_are_closed),

@@ -10,6 +10,7 @@
 #include "resource/customer/life.h"
 #include "resource/customer/file.h"
 #include "resource/customer/history.h"
+#include "resource/customer/import_job.h"
 #include "resource/customer/store.h"
 #include "resource/customer/warn.h"
 
@@ -232,6 +233,20 @@ static const struct route routes[] = {
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
 	    customer_restore },
 	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES, V_2026_08_27, alias_merge },
+	{ METHOD_POST,  "imports",         ROUTE_WRITES | ROUTE_UPLOAD | ROUTE_RULES,
+	    V_2026_08_27, import_job_create },
+	{ METHOD_GET,   "imports",         ROUTE_EVENTS,             V_2026_08_27,
+	    import_job_list },
+	{ METHOD_GET,   "imports/{id}",    0,                        V_2026_08_27,
+	    import_job_get },
+	{ METHOD_PUT,   "imports/{id}/parts/{number}", ROUTE_WRITES | ROUTE_UPLOAD,
+	    V_2026_08_27, import_job_part },
+	{ METHOD_POST,  "imports/{id}/start",   ROUTE_WRITES,        V_2026_08_27,
+	    import_job_start },
+	{ METHOD_POST,  "imports/{id}/cancel",  ROUTE_WRITES,        V_2026_08_27,
+	    import_job_cancel },
+	{ METHOD_GET,   "imports/{id}/results", ROUTE_RESULTS,       V_2026_08_27,
+	    import_job_results },
 	{ METHOD_POST,  "customers/{id}/unmerge", ROUTE_WRITES, V_2026_08_27, alias_unmerge },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
 	    V_FIRST, update },
