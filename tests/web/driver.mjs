@@ -18,7 +18,7 @@ const browser = await chromium.launch({
 
 /** What every test has: a window, an organization, and hands. */
 async function stage(organization, complaints) {
-  const context = await browser.newContext({ baseURL: origin, locale: "en-GB", timezoneId: "Europe/Berlin", viewport: { width: 1280, height: 900 } });
+  const context = await browser.newContext({ baseURL: origin, locale: "en-GB", timezoneId: "Europe/Berlin", viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
   context.setDefaultTimeout(WAIT_MS);
   const watch = (page) => {
     page.on("pageerror", (error) => complaints.push(`script: ${error.stack}`));
@@ -60,8 +60,10 @@ async function stage(organization, complaints) {
       ["light", { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }],
       ["dark", { type: "rule", values: ["color-contrast"] }],
     ]) {
-      await where.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await where.emulateMedia({ colorScheme });
       await where.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+      // What comes or goes is pale for a moment.
+      await where.waitForFunction(() => document.getAnimations().length === 0);
       if (!(await where.evaluate(() => "axe" in window))) await where.evaluate(axe);
       const { violations } = await where.evaluate((runOnly) => window.axe.run(document, { runOnly, resultTypes: ["violations"] }), runOnly);
       for (const { id, help, nodes } of violations)
