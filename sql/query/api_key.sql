@@ -1,6 +1,14 @@
 -- API keys as a resource: made, listed and revoked through the API and on the command line.
 
 \set erase :erase ', api_keys AS (DELETE FROM api_key WHERE environment_id = $1)'
+-- Without the hash.
+\set whole :whole ' UNION ALL SELECT ''api_key'', json_build_object(''id'', t.id, ''name'', t.name'
+\set whole :whole ', ''prefix'', t.prefix, ''created_at'', t.created_at'
+\set whole :whole ', ''expires_at'', t.expires_at, ''revoked_at'', t.revoked_at'
+\set whole :whole ', ''last_used_at'', t.last_used_at, ''permissions'', t.permissions'
+\set whole :whole ', ''allowed_addresses'', t.allowed_addresses, ''rate_limit'', t.rate_limit'
+\set whole :whole ', ''limit_of'', t.limit_of, ''successor'', t.successor) FROM api_key t'
+\set whole :whole ' WHERE t.environment_id = s.id'
 \set api_key_columns 'k.id, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at'
 \set api_key_columns :api_key_columns ', k.permissions, k.allowed_addresses'
 

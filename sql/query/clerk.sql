@@ -44,3 +44,9 @@ WITH gone AS (
     RETURNING 1
 )
 SELECT count(*) AS done FROM gone;
+
+-- name: clerk_merge
+-- out: done
+-- Merges what was written lately into the search index. Returns how many pages that was.
+SELECT CASE WHEN current_setting('app.housekeeping', true) = 'on'
+            THEN customer_search_merge() ELSE 0 END AS done;

@@ -3,6 +3,12 @@
 \set erase :erase ', customers AS (DELETE FROM customer WHERE environment_id = $1)'
 \set erase :erase ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1)'
 \set erase :erase ', events AS (DELETE FROM event WHERE environment_id = $1)'
+\set whole :whole ' UNION ALL SELECT ''customer'', to_json(t) FROM customer t'
+\set whole :whole ' WHERE t.environment_id = s.id'
+\set whole :whole ' UNION ALL SELECT ''customer_merge'', to_json(t) FROM customer_merge t'
+\set whole :whole ' WHERE t.environment_id = s.id'
+\set whole :whole ' UNION ALL SELECT ''event'', to_json(t) FROM event t'
+\set whole :whole ' WHERE t.environment_id = s.id'
 \set forget :forget ', customers AS (DELETE FROM customer WHERE environment_id = $1'
 \set forget :forget ' AND id = ANY (ARRAY(SELECT it.id FROM it)))'
 \set forget :forget ', merges AS (DELETE FROM customer_merge WHERE environment_id = $1'
@@ -224,14 +230,16 @@ SELECT :customer_columns, p.external_id AS asked
 -- $1 environment, $2 public id or NULL, $3 external id; a public id wins. $4 is the set of given
 -- fields, one bit each in the order of the CASEs; $5 to $12 their values, $13 time, $14 and $15 the
 -- ids and revisions of which the customer must have a pair, or NULL; $16 salt of the event. No row:
--- there is no such customer. met is false: it has none of the pairs. In both cases nothing was
--- written; nor is anything if the given values are those that it has.
+-- there is no such customer. met is false: it has none of the pairs; NULL: it was merged into
+-- another one while this waited for it. In these cases nothing was written; nor is anything if the
+-- given values are those that it has.
 WITH found AS (
     SELECT :customer_columns
-         , $14::uuid[] IS NULL
-               OR (c.id, c.revision) IN (SELECT m.id, m.revision
-                                           FROM unnest($14, $15::bigint[]) m (id, revision))
-           AS met
+         , CASE WHEN c.merged_into IS NULL
+                THEN $14::uuid[] IS NULL
+                     OR (c.id, c.revision) IN (SELECT m.id, m.revision
+                                                 FROM unnest($14, $15::bigint[]) m (id, revision))
+                END AS met
          , CASE WHEN $4::bigint & 1 <> 0 AND c.external_id IS DISTINCT FROM $5::text
                 THEN 1 ELSE 0 END
            + CASE WHEN $4 & 2 <> 0 AND c.email <> $6::text THEN 2 ELSE 0 END
@@ -291,13 +299,13 @@ WITH found AS (
 )
 SELECT :customer_columns, true AS met FROM changed c
 UNION ALL
-SELECT :customer_columns, c.met FROM found c WHERE NOT c.met OR c.differs = 0;
+SELECT :customer_columns, c.met FROM found c WHERE c.met IS NOT TRUE OR c.differs = 0;
 
 -- name: customer_lock
--- out: :customer_columns
--- Before a change that depends on what is there. $1 environment, $2 public id or NULL, $3 external
--- id; a public id wins.
-SELECT :customer_columns
+-- out: :customer_columns merged
+-- Before a change that depends on what is there. merged: into another one, while this waited.
+-- $1 environment, $2 public id or NULL, $3 external id; a public id wins.
+SELECT :customer_columns, c.merged_into IS NOT NULL AS merged
   FROM customer c
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
@@ -336,16 +344,18 @@ SELECT
 -- out: id met
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
--- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update: when
--- met is false nobody is noted, and what comes after this does nothing.
+-- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update, as
+-- met is: when it is not true nobody is noted, and what comes after this does nothing.
 SELECT c.id, m.met,
        -- Once more after a wait, when it may have another outcome: so it is set in both cases.
        set_config('app.customer', CASE WHEN m.met THEN c.id::text ELSE '' END, true)
   FROM customer c
- CROSS JOIN LATERAL (SELECT $4::uuid[] IS NULL
-                            OR (c.id, c.revision) IN (SELECT r.id, r.revision
-                                                        FROM unnest($4, $5::bigint[])
-                                                             r (id, revision)) AS met) m
+ CROSS JOIN LATERAL (SELECT CASE WHEN c.merged_into IS NULL
+                                 THEN $4::uuid[] IS NULL
+                                      OR (c.id, c.revision) IN (SELECT r.id, r.revision
+                                                                  FROM unnest($4, $5::bigint[])
+                                                                       r (id, revision))
+                                 END AS met) m
  WHERE :first_time AND c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
@@ -431,12 +441,22 @@ WITH it AS MATERIALIZED (
 SELECT it.id FROM it WHERE it.id = $2;
 
 -- name: customer_held
--- out: :customer_columns live address_id subscriptions invoices credit events requests
--- All that is held of one customer, after the columns of customer_get as JSON: subscriptions,
--- invoices, the newest $4 events, and which requests are kept for repetitions. $1 environment,
--- $2 public id or NULL, $3 external id; a public id wins.
+-- out: :customer_columns live address_id merged subscriptions invoices credit events requests
+-- All that is held of one customer, after the columns of customer_get as JSON: who was merged into
+-- it, subscriptions, invoices, the newest $4 events, and which requests are kept for repetitions.
+-- Tokens of pages are secrets, and left out. $1 environment, $2 public id or NULL, $3 external id;
+-- a public id wins.
 SELECT :customer_columns:live
      , c.address_id::text,
+       coalesce((SELECT json_agg(json_build_object(
+                    'id', app_ref('cus_', o.id), 'externalId', o.external_id, 'email', o.email,
+                    'fullName', o.full_name, 'taxDocument', o.tax_document,
+                    'address', o.address, 'addressId', o.address_id, 'timezone', o.timezone,
+                    'metadata', o.metadata, 'isActive', o.is_active,
+                    'createdAt', app_iso(o.created_at), 'updatedAt', app_iso(o.updated_at),
+                    'archivedAt', app_iso(o.archived_at)) ORDER BY o.id)
+                   FROM customer o
+                  WHERE o.environment_id = $1 AND o.merged_into = c.id), '[]') AS merged,
        coalesce((SELECT json_agg(json_build_object(
                     'id', app_ref('sub_', s.id), 'planId', app_ref('pln_', s.plan_id),
                     'planName', p.name, 'name', s.name, 'status', s.status,
@@ -474,6 +494,7 @@ SELECT :customer_columns:live
                   WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
        coalesce((SELECT json_agg(json_build_object(
                     'type', e.type, 'createdAt', app_iso(e.created_at),
+                    'customerId', app_ref('cus_', e.customer_id),
                     'subscriptionId', app_ref('sub_', e.subscription_id),
                     'invoiceId', app_ref('inv_', e.invoice_id),
                     'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
@@ -483,11 +504,19 @@ SELECT :customer_columns:live
                     'requestId', nullif(split_part(e.source, ' ', 2), ''),
                     'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
                     'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
-                    'data', :told) ORDER BY e.id)
-                   FROM (SELECT x.id, x.type, x.created_at, x.subscription_id, x.invoice_id,
-                                x.data, x.seal, x.source, split_part(x.source, ' ', 1) AS actor
+                    'data', :told,
+                    'state', e.state::jsonb - 'checkoutToken'
+                             || jsonb_strip_nulls(jsonb_build_object(
+                                'planId', app_ref('pln_', (e.state->>'planId')::uuid),
+                                'nextPlanId', app_ref('pln_', (e.state->>'nextPlanId')::uuid),
+                                'priceId', app_ref('prc_', (e.state->>'priceId')::uuid),
+                                'nextPriceId', app_ref('prc_', (e.state->>'nextPriceId')::uuid)))
+                    ) ORDER BY e.id)
+                   FROM (SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id,
+                                x.invoice_id, x.data, x.seal, x.state, x.source,
+                                split_part(x.source, ' ', 1) AS actor
                            FROM event x
-                          WHERE x.environment_id = $1 AND x.customer_id = c.id
+                          WHERE x.environment_id = $1 AND x.customer_id = ANY (u.ids)
                           ORDER BY x.id DESC
                           LIMIT $4::bigint) e), '[]') AS events,
        coalesce((SELECT json_agg(json_build_object(
@@ -495,10 +524,13 @@ SELECT :customer_columns:live
                     'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
                    FROM idempotency_key k
                   WHERE k.environment_id = $1
-                    AND (k.about = c.id
-                         OR (k.about_many IS NOT NULL AND c.id = ANY (k.about_many)))), '[]')
+                    AND (k.about = ANY (u.ids)
+                         OR (k.about_many IS NOT NULL AND k.about_many && u.ids))), '[]')
            AS requests
   FROM customer c:live_from
+ CROSS JOIN LATERAL (SELECT array_agg(o.id) AS ids FROM customer o
+                      WHERE o.environment_id = $1::uuid
+                        AND (o.id = c.id OR o.merged_into = c.id)) u
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
@@ -586,8 +618,9 @@ SELECT c.id
 
 -- name: customer_history
 -- out: id type created_at actor actor_name request before after subscription_id invoice_id data
--- out: erased
--- One page of what happened to a customer, newest first. An event's number stands in the last half
+-- out: erased customer_id
+-- One page of what happened to a customer and to those who were merged into it, newest first: of
+-- each at most a page is read. An event's number stands in the last half
 -- of an id. $1 environment, $2 id of the last row before the page, $3 rows, $4 public id or NULL,
 -- $5 external id.
 SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
@@ -600,22 +633,40 @@ SELECT lpad(to_hex(e.id), 32, '0')::uuid AS id, e.type, e.created_at,
        CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END AS after,
        e.subscription_id, e.invoice_id,
        :told AS data,
-       e.seal IS NOT NULL AND e.data IS NULL AS erased
-  FROM event e
+       e.seal IS NOT NULL AND e.data IS NULL AS erased, e.customer_id
+  FROM customer c
+ CROSS JOIN LATERAL (
+       SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id, x.invoice_id, x.data,
+              x.seal, x.source
+         FROM event x
+        WHERE x.environment_id = $1::uuid AND x.customer_id = c.id
+          AND x.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
+                             & 9223372036854775807)
+        ORDER BY x.id DESC
+        LIMIT $3::bigint) e
   LEFT JOIN api_key k
     ON k.environment_id = $1
    AND k.id = CASE WHEN length(split_part(e.source, ' ', 1)) = 36
                    THEN split_part(e.source, ' ', 1)::uuid END
- WHERE e.environment_id = $1::uuid
-   AND e.customer_id = (SELECT coalesce(
-           (SELECT coalesce(p.merged_into, p.id) FROM customer p
-             WHERE p.environment_id = $1 AND p.id = $4::uuid),
-           (SELECT coalesce(p.merged_into, p.id) FROM customer p
-             WHERE p.environment_id = $1 AND p.external_id = $5::text)))
-   AND e.id < (SELECT ('x' || right(replace($2::uuid::text, '-', ''), 16))::bit(64)::bigint
-                      & 9223372036854775807)
+ WHERE c.environment_id = $1
+   AND c.id = ANY (ARRAY(
+           SELECT o.id
+             FROM (SELECT coalesce(
+                       (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                         WHERE p.environment_id = $1 AND p.id = $4::uuid),
+                       (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                         WHERE p.environment_id = $1 AND p.external_id = $5::text)) AS id) o
+            UNION ALL
+           SELECT m.id
+             FROM customer m
+            WHERE m.environment_id = $1
+              AND m.merged_into = (SELECT coalesce(
+                      (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                        WHERE p.environment_id = $1 AND p.id = $4),
+                      (SELECT coalesce(p.merged_into, p.id) FROM customer p
+                        WHERE p.environment_id = $1 AND p.external_id = $5)))))
  ORDER BY e.id DESC
- LIMIT $3::bigint;
+ LIMIT $3;
 
 -- name: customer_import
 -- out: made
@@ -650,14 +701,41 @@ WITH made AS (
 )
 SELECT count(*) AS made, set_config('app.made', count(*)::text, true) FROM made;
 
--- name: customer_import_update
--- out: nth
--- After customer_import: sets what those lines give whose external id others have, as
--- customer_update does. Returns which lines changed something, in their order. $1 environment, $2
--- time, $3 to $11 are $2 to $10 of customer_import, $12 what each line gives, as $4 of
--- customer_update.
-WITH found AS (
-    SELECT c.id, i.nth, c.external_id,
+-- name: customer_update_many
+-- out: nth changed
+-- After customer_create_many or customer_import: sets what those rows give whose external id a
+-- customer has, or one who was merged into it, as customer_update does. Of rows for one customer
+-- what the last one gives counts. Returns these rows, and whether their customer has changed.
+-- $1 environment, $2 time, $3 ids that are meant for new ones, $4 to $11 are $3 to $10 of
+-- customer_import, $12 what each row gives, as $4 of customer_update; external ids stay.
+WITH led AS MATERIALIZED (
+    SELECT CASE WHEN p.merged_into IS NULL THEN p.id ELSE p.merged_into END AS customer_id, i.*
+      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
+                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
+           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
+                 is_active, given, nth)
+      JOIN customer p ON p.environment_id = $1::uuid AND p.external_id = i.external_id
+                     AND p.id <> i.id
+     WHERE :first_time
+), meant AS (
+    SELECT l.customer_id, array_agg(l.nth) AS nths, bit_or(l.given) AS given
+         , (array_agg(l.email ORDER BY l.nth DESC) FILTER (WHERE l.given & 2 <> 0))[1] AS email
+         , (array_agg(l.full_name ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 4 <> 0))[1] AS full_name
+         , (array_agg(l.tax_document ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 8 <> 0))[1] AS tax_document
+         , (array_agg(l.address ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 16 <> 0))[1] AS address
+         , (array_agg(l.timezone ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 32 <> 0))[1] AS timezone
+         , (array_agg(l.metadata ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 64 <> 0))[1] AS metadata
+         , (array_agg(l.is_active ORDER BY l.nth DESC)
+            FILTER (WHERE l.given & 128 <> 0))[1] AS is_active
+      FROM led l
+     GROUP BY l.customer_id
+), found AS (
+    SELECT c.id, i.nths, c.external_id,
            c.email, c.full_name, c.tax_document, c.address, c.timezone, c.metadata, c.is_active,
            i.email AS new_email, i.full_name AS new_full_name, i.tax_document AS new_tax_document,
            i.address AS new_address, i.timezone AS new_timezone, i.metadata AS new_metadata,
@@ -674,16 +752,14 @@ WITH found AS (
                   THEN 64 ELSE 0 END
            + CASE WHEN i.given & 128 <> 0 AND i.is_active <> c.is_active THEN 128 ELSE 0 END
            AS differs,
-           -- Never set back: what a line says may lie ahead.
+           -- Never set back: what a line of a file says may lie ahead.
            CASE WHEN c.updated_at >= $2::timestamptz THEN c.updated_at + interval '1 ms'
                 ELSE $2 END AS changed_at
-      FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[],
-                  $9::text[], $10::json[], $11::boolean[], $12::bigint[]) WITH ORDINALITY
-           AS i (id, external_id, email, full_name, tax_document, address, timezone, metadata,
-                 is_active, given, nth)
-      JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
-                     AND c.id <> i.id
-     ORDER BY c.external_id
+      FROM meant i
+      JOIN customer c ON c.environment_id = $1 AND c.id = i.customer_id
+     -- One who has just been merged is not written; whoever asked tries again.
+     WHERE c.merged_into IS NULL
+     ORDER BY c.id
        FOR NO KEY UPDATE OF c
 ), told AS (
     SELECT f.id, uuid_send(gen_random_uuid()) AS salt
@@ -712,21 +788,23 @@ WITH found AS (
                                          app_source(), s.seal)
       FROM found f JOIN sealed s ON s.id = f.id
      WHERE c.environment_id = $1 AND c.id = f.id
-    RETURNING c.id, c.updated_at, c.history, f.nth
+    RETURNING c.id, c.updated_at, c.history
 ), reported AS (
     INSERT INTO event (environment_id, type, customer_id, created_at, data, salt, seal, digest)
     SELECT $1::uuid, 'customer.updated', c.id, c.updated_at, s.content::json, s.salt, s.seal,
            c.history
       FROM changed c JOIN sealed s ON s.id = c.id
 )
-SELECT changed.nth FROM changed ORDER BY changed.nth;
+SELECT n.nth, c.id IS NOT NULL AS changed
+  FROM found f LEFT JOIN changed c ON c.id = f.id, unnest(f.nths) n (nth)
+ ORDER BY n.nth;
 
 -- name: customer_import_taken
 -- out: nth id
--- After customer_import, or instead of it: who has the external ids of lines, in their order. It
--- reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
+-- After customer_import, or instead of it: whom the external ids of lines lead to, in their order.
+-- It reads nothing if all were made. $1 environment, $2 ids of the lines, $3 external ids, $4 their
 -- number.
-SELECT i.nth, c.id
+SELECT i.nth, CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END AS id
   FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS i (id, external_id, nth)
   JOIN customer c ON c.environment_id = $1::uuid AND c.external_id = i.external_id
                  AND c.id <> i.id
@@ -758,6 +836,26 @@ SELECT i.nth, c.id
 \set lowest :lowest ', ''-infinity''))'
 \set highest '(SELECT coalesce(timestamptz ''epoch'' + $15::text::bigint * interval ''1 ms'''
 \set highest :highest ', ''infinity''))'
+-- Where a walk by time begins: behind the row before the page, or where the filter does. As one
+-- condition, because PostgreSQL begins by one of several and passes over what the others exclude.
+\set after_created '(SELECT coalesce(timestamptz ''epoch'''
+\set after_created :after_created ' + $15::text::bigint * interval ''1 ms'''
+\set after_created :after_created ', $5::timestamptz, ''-infinity''))'
+\set after_created :after_created ', (SELECT CASE WHEN $15 IS NULL AND $5 IS NOT NULL'
+\set after_created :after_created ' THEN ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid'
+\set after_created :after_created ' ELSE $2::uuid END)'
+\set before_created '(SELECT coalesce(timestamptz ''epoch'''
+\set before_created :before_created ' + $15::text::bigint * interval ''1 ms'''
+\set before_created :before_created ', $6::timestamptz, ''infinity''))'
+\set before_created :before_created ', (SELECT CASE WHEN $15 IS NULL AND $6 IS NOT NULL'
+\set before_created :before_created ' THEN ''00000000-0000-0000-0000-000000000000''::uuid'
+\set before_created :before_created ' ELSE $2::uuid END)'
+\set after_updated '(SELECT coalesce(timestamptz ''epoch'''
+\set after_updated :after_updated ' + $15::text::bigint * interval ''1 ms'''
+\set after_updated :after_updated ', $7::timestamptz, ''-infinity''))'
+\set after_updated :after_updated ', (SELECT CASE WHEN $15 IS NULL AND $7 IS NOT NULL'
+\set after_updated :after_updated ' THEN ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid'
+\set after_updated :after_updated ' ELSE $2::uuid END)'
 \set least '(SELECT coalesce($15::text, '''')) COLLATE "C"'
 \set words '(SELECT lower($8::text[]::text)::text[])'
 \set plan_of '(SELECT p.id FROM plan p WHERE p.environment_id = $1'
@@ -861,9 +959,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.created_at, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.created_at, c.id) > (:lowest, $2::uuid)
+           AND (c.created_at, c.id) > (:after_created)
            AND c.created_at >= '-infinity'
-           AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
            AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at, c.id
          LIMIT $14) c
@@ -879,10 +976,9 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.created_at DESC, c.id DESC) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.created_at, c.id) < (:highest, $2::uuid)
+           AND (c.created_at, c.id) < (:before_created)
            AND c.created_at >= '-infinity'
            AND c.created_at > (SELECT coalesce($5::timestamptz, '-infinity'))
-           AND c.created_at < (SELECT coalesce($6::timestamptz, 'infinity'))
          ORDER BY c.created_at DESC, c.id DESC
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -896,9 +992,8 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   FROM (SELECT :kept_columns, row_number() OVER (ORDER BY c.updated_at, c.id) AS nth
           FROM customer c
          WHERE c.environment_id = $1::uuid
-           AND (c.updated_at, c.id) > (:lowest, $2::uuid)
+           AND (c.updated_at, c.id) > (:after_updated)
            AND c.updated_at >= '-infinity'
-           AND c.updated_at > (SELECT coalesce($7::timestamptz, '-infinity'))
          ORDER BY c.updated_at, c.id
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
@@ -960,7 +1055,7 @@ WITH found AS MATERIALIZED (
       ORDER BY s.customer_id
       LIMIT $14)
     UNION ALL
-    (SELECT c.id FROM customer c
+    (SELECT CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END FROM customer c
       WHERE $16 = 'id' AND c.environment_id = $1 AND c.external_id = $17::text)
 ), counted AS MATERIALIZED (
     SELECT count(*) >= $14 AS many FROM found
@@ -999,6 +1094,38 @@ SELECT :customer_columns, c.key, n.many
                         ORDER BY c.nth LIMIT $3::bigint) c ON true
  ORDER BY c.nth;
 
+-- name: customer_find_between
+-- out: :customer_columns many low
+-- In the order of the plain list: the page of those among its next $14 rows that the search index
+-- finds, if these are fewer than $15; else one row that says many, and is empty otherwise, as it is
+-- when there are none. 'low' is the last of the rows that were looked at; NULL: the list ends
+-- before.
+WITH ended AS MATERIALIZED (
+    SELECT (SELECT c.id FROM customer c
+             WHERE c.environment_id = $1::uuid AND c.id < $2::uuid
+             ORDER BY c.id DESC
+            OFFSET $14::bigint - 1 LIMIT 1) AS low
+), found AS MATERIALIZED (
+    SELECT s.id
+      FROM customer_search_between(:words, $9::text[], $10::text[], $15::bigint,
+               (SELECT coalesce(e.low, '00000000-0000-0000-0000-000000000000') FROM ended e),
+               $2) s (id)
+), counted AS MATERIALIZED (
+    SELECT count(*) >= $15 AS many FROM found
+)
+SELECT :customer_columns, n.many, e.low
+  FROM counted n
+  CROSS JOIN ended e
+  LEFT JOIN (SELECT :kept_columns
+               FROM found f
+              CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                                   WHERE c.environment_id = $1 AND c.id = f.id
+                                  OFFSET 0) c
+              WHERE NOT (SELECT many FROM counted) AND (:fits)
+              ORDER BY c.id DESC
+              LIMIT $3::bigint) c ON true
+ ORDER BY c.id DESC;
+
 -- name: customer_count
 -- out: rows whole
 -- How many fit: $2 at most, and whole says whether these are all. $15 names the index that finds
@@ -1026,7 +1153,7 @@ WITH found AS MATERIALIZED (
       ORDER BY s.customer_id
       LIMIT $3)
     UNION ALL
-    (SELECT c.id FROM customer c
+    (SELECT CASE WHEN c.merged_into IS NULL THEN c.id ELSE c.merged_into END FROM customer c
       WHERE $15 = 'id' AND c.environment_id = $1 AND c.external_id = $16::text)
     UNION ALL
     (SELECT c.id FROM customer c
@@ -1299,23 +1426,32 @@ WITH m AS (
 SELECT :customer_columns
   FROM found c;
 
--- name: customer_duplicates_email
+-- name: customer_duplicates
 -- out: :customer_columns key more next
--- Who may be the same: those that are not archived, in groups of one e-mail address, in the order
--- of addresses and ids. 'key' is the address; 'more': the group has more customers, or may have. $1
--- environment, $2 the address before the page, NULL for the first one, $3 groups at most. So that a
--- page has a bound, it looks at no more than $4 rows of the index; an address that is cut by that
--- end is left to the next page, unless there is no other. $5 customers of a group, $6 of the page.
--- 'next' is the address after which the next page begins, NULL: there is none. Where there are no
--- groups it is alone in a row, which is empty otherwise.
+-- Who may be the same: those that are not archived, in groups of one e-mail address or tax
+-- document, in the order of these and of ids. 'key' is the one as it is compared; 'more': the group
+-- has more customers, or may have. $1 environment, $2 the key before the page, NULL for the first
+-- one, $3 groups at most. So that a page has a bound, it looks at no more than $4 rows of the
+-- index; a key that is cut by that end is left to the next page, unless there is no other. $5
+-- customers of a group, $6 of the page, $7 email or taxDocument. 'next' is the key after which the
+-- next page begins, NULL: there is none. Where there are no groups it is alone in a row, which is
+-- empty otherwise.
 WITH seen AS MATERIALIZED (
-    SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
-         , row_number() OVER (ORDER BY c.email_key, c.id) AS nth
-      FROM customer c
-     WHERE c.environment_id = $1::uuid AND c.email_key >= ''
-       AND c.email_key > (SELECT coalesce($2::text, '')) COLLATE "C"
-     ORDER BY c.email_key, c.id
-     LIMIT $4::bigint
+    (SELECT c.email_key AS key, c.id, c.archived_at IS NULL AS listed
+          , row_number() OVER (ORDER BY c.email_key, c.id) AS nth
+       FROM customer c
+      WHERE $7::text = 'email' AND c.environment_id = $1::uuid AND c.email_key >= ''
+        AND c.email_key > (SELECT coalesce($2::text, '')) COLLATE "C"
+      ORDER BY c.email_key, c.id
+      LIMIT $4::bigint)
+    UNION ALL
+    (SELECT c.tax_key AS key, c.id, c.archived_at IS NULL AS listed
+          , row_number() OVER (ORDER BY c.tax_key, c.id) AS nth
+       FROM customer c
+      WHERE $7 = 'taxDocument' AND c.environment_id = $1 AND c.tax_key >= ''
+        AND c.tax_key > (SELECT coalesce($2, '')) COLLATE "C"
+      ORDER BY c.tax_key, c.id
+      LIMIT $4)
 ), ended AS (
     SELECT l.key AS at
          , coalesce((SELECT max(s.key) FROM seen s WHERE s.key < l.key), l.key) AS whole

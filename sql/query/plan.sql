@@ -6,6 +6,10 @@
 
 \set erase :erase ', plan_prices AS (DELETE FROM plan_price WHERE environment_id = $1)'
 \set erase :erase ', plans AS (DELETE FROM plan WHERE environment_id = $1)'
+\set whole :whole ' UNION ALL SELECT ''plan'', to_json(t) FROM plan t'
+\set whole :whole ' WHERE t.environment_id = s.id'
+\set whole :whole ' UNION ALL SELECT ''plan_price'', to_json(t) FROM plan_price t'
+\set whole :whole ' WHERE t.environment_id = s.id'
 \set plan_columns 'p.id, p.code, p.name, p.description, p.consumption_model, p.is_public'
 \set plan_columns :plan_columns ', p.is_free, p.block_on_exhaustion, p.plan_group_id'
 \set plan_columns :plan_columns ', p.sort_order, p.metadata, p.created_at, p.updated_at, s.prices'

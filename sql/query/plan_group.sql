@@ -2,6 +2,8 @@
 -- a group locks the group first.
 
 \set erase :erase ', plan_groups AS (DELETE FROM plan_group WHERE environment_id = $1)'
+\set whole :whole ' UNION ALL SELECT ''plan_group'', to_json(t) FROM plan_group t'
+\set whole :whole ' WHERE t.environment_id = s.id'
 \set plan_group_columns 'g.id, g.name, g.description, g.is_public, g.created_at, g.updated_at'
 \set plan_group_columns :plan_group_columns ', m.plans'
 \set with_plans 'LEFT JOIN LATERAL (SELECT array_agg(ROW(p.id, p.code, p.name, p.sort_order)'

@@ -34,6 +34,25 @@ DELETE FROM organization o WHERE o.name = $1 RETURNING o.id;
 -- All rows of an environment, of every table: each file adds its tables to :erase. $1 environment.
 WITH it AS (SELECT $1::uuid AS id) :erase SELECT it.id FROM it;
 
+-- name: org_export
+-- out: line
+-- All that an organization has, a row of a table in a line of JSON, at one moment: each file adds
+-- its tables to :whole. It enters one environment after the other itself: what is read of one
+-- depends on s.id, so it is entered before. $1 name, $2 environments, $3 which of them are live.
+SELECT json_build_object('object', 'organization', 'row', json_build_object(
+           'id', o.id, 'name', o.name, 'api_version', o.api_version,
+           'created_at', o.created_at))::text AS line
+  FROM organization o
+ WHERE o.name = $1::text
+ UNION ALL
+SELECT json_build_object('object', l.object, 'livemode', e.livemode, 'row', l.row)::text
+  FROM unnest($2::uuid[], $3::boolean[]) e (id, livemode)
+ CROSS JOIN LATERAL (SELECT set_config('app.environment', e.id::text, true)::uuid AS id
+                     OFFSET 0) s
+ CROSS JOIN LATERAL (SELECT 'environment' AS object, to_json(t) AS row FROM environment t
+                      WHERE t.id = s.id
+                     :whole) l;
+
 -- name: environment_living_keys
 -- out: living
 -- How many keys of an environment work, or worked less than $2 ms ago. $1 environment.

@@ -67,6 +67,32 @@ retain(struct turn *t)
 	return true;
 }
 
+/* ---- the search index of customers (sql/migrate: customer_search_merge) */
+
+#define MERGE_LOCK INT64_C(7205759403792796)
+
+/* A list of so many pages was written by a thousand creates: at this rate it is full in seconds. */
+enum { MERGE_PAGES = 128 };
+
+static bool
+merge(struct turn *t)
+{
+	struct tx  tx;
+	struct row row;
+
+	tx_init(&tx, t->db, t->arena);
+	bind_i64(tx_step(&tx, SQL_CLERK_ENTER_ALONE), MERGE_LOCK);
+	tx_step(&tx, SQL_CLERK_MERGE);
+	if (tx_run(&tx) != DB_OK) {
+		snprintf(t->log, sizeof(t->log), "%s", tx.log);
+		return false;
+	}
+	row = tx_row(&tx, 1, 0);
+	t->done = row_i64(&row, COL_CLERK_MERGE_DONE);
+	t->full = t->done >= MERGE_PAGES;
+	return true;
+}
+
 /* ---- deadlines of subscriptions */
 
 /* The log has a line of each that fails, once, so that somebody looks at it. */
@@ -199,4 +225,5 @@ const struct job jobs[STATS_JOB__COUNT] = {
 	/* Somebody waits for it. */
 	[STATS_JOB_IMPORTS] = { SECOND_MS / 2, 0, run_imports },
 	[STATS_JOB_IMPORT_RESTS] = { 2 * SECOND_MS, 20, remove_imports },
+	[STATS_JOB_MERGE] = { SECOND_MS, SECOND_MS / 4, merge },
 };

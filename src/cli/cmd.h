@@ -39,6 +39,7 @@ enum cmd_option {
 	OPTION_DRY_RUN,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
+	OPTION_BY,
 	OPTION_YES,
 	OPTION_JSON,
 	OPTION_CSV,
@@ -146,6 +147,9 @@ int  cmd_usage(const char *fmt, ...) PRINTF(1, 2);
 /* The same for each line of a text. */
 void cmd_say_lines(struct str text);
 
+/* Whether the next line of standard input is this text. */
+bool cmd_typed(const char *text);
+
 /* Whether all that was printed so far was taken; false: errno says why, or is 0. */
 bool cmd_flush(void) MUSTCHECK;
 
@@ -158,6 +162,7 @@ cmd_fn cmd_conf;
 cmd_fn cmd_migrate;
 cmd_fn cmd_org_create;
 cmd_fn cmd_org_delete;
+cmd_fn cmd_org_export;
 cmd_fn cmd_org_list;
 cmd_fn cmd_org_pin;
 cmd_fn cmd_org_rename;
@@ -170,6 +175,7 @@ cmd_fn cmd_key_rotate;
 cmd_fn cmd_customer_archive;
 cmd_fn cmd_customer_count;
 cmd_fn cmd_customer_create;
+cmd_fn cmd_customer_duplicates;
 cmd_fn cmd_customer_erase;
 cmd_fn cmd_customer_get;
 cmd_fn cmd_customer_list;

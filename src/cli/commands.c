@@ -29,7 +29,7 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "only this customer's, by the id of the API or by your own" },
 	[OPTION_STATE] = { "state", 0, KIND_TEXT, "STATE", 0, 0, "only those in this state" },
 	[OPTION_CUSTOMERS] = { "customers", 0, KIND_NUMBER, "N", 0, INT32_MAX,
-	    "how many customers it has, all of which are deleted (0)" },
+	    "how many customers it has, all of which are deleted (asks)" },
 	[OPTION_PRICES] = { "prices", 0, KIND_TEXT, "INTERVAL=N,...", 0, 0,
 	    "its prices in the minor unit of the currency, the default first" },
 	[OPTION_TRIAL_DAYS] = { "trial-days", 0, KIND_NUMBER, "N", 0, TRIAL_DAYS_MAX,
@@ -51,6 +51,8 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "how long to wait: for what was asked to be done (2m; the default at a terminal), or "
 	    "for a lock that another transaction holds (5m)" },
 	[OPTION_NO_WAIT] = { "no-wait", 0, KIND_SWITCH, NULL, 0, 0, "only ask for it" },
+	[OPTION_BY] = { "by", 0, KIND_CHOICE, "email|taxDocument", 0, 0,
+	    "what they have in common (email)" },
 	[OPTION_YES] = { "yes", 0, KIND_SWITCH, NULL, 0, 0, "do it without asking" },
 	[OPTION_JSON] = { "json", 0, KIND_SWITCH, NULL, 0, 0, "print the result as JSON" },
 	[OPTION_CSV] = { "csv", 0, KIND_SWITCH, NULL, 0, 0, "print the result as CSV" },
@@ -144,11 +146,19 @@ const struct cmd cmd_table[] = {
 	    "Make an organization with a live and a sandbox environment",
 	    "",
 	    "clientele org create acme" },
-	{ "org delete", "NAME", OPTION(CUSTOMERS) | OPTION(JSON), 0, CMD_OWNER, cmd_org_delete,
+	{ "org delete", "NAME", OPTION(CUSTOMERS) | OPTION(YES) | OPTION(JSON), 0, CMD_OWNER,
+	    cmd_org_delete,
 	    "Delete an organization, and all that it has",
-	    "Its keys must have ended before. With customers it is deleted only when their number "
-	    "is given. It is done whole or not at all, and cannot be undone.",
+	    "Its keys must have ended before. With customers its name must be typed once more, "
+	    "unless their number or --yes is given. It is done whole or not at all, and cannot be "
+	    "undone.",
 	    "clientele org delete acme --customers 3" },
+	{ "org export", "NAME", 0, 0, CMD_OWNER, cmd_org_export,
+	    "Write all that an organization has to standard output",
+	    "A JSON object a line, for each row of each table, as they are at one moment: "
+	    "customers and their history, plans, subscriptions, invoices, keys without their "
+	    "secrets.",
+	    "clientele org export acme > acme.ndjson" },
 	{ "org list", "", OPTION(JSON), 0, CMD_OWNER, cmd_org_list,
 	    "List the organizations",
 	    "The version is the one that is pinned, if any.",
@@ -240,6 +250,12 @@ const struct cmd cmd_table[] = {
 	    "- instead of them reads one JSON object from standard input, which keeps it out of "
 	    "the list of processes. The customer with the same externalId is left as it is.",
 	    "clientele customer create --org acme --env live email=ada@example.com" },
+	{ "customer duplicates", "", OPTION(ORG) | OPTION(ENV) | OPTION(BY) | OPTION(FIRST)
+	    | OPTION(JSON), OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_duplicates,
+	    "List customers who may be the same",
+	    "A line for each of them, behind what they have in common; --first counts these "
+	    "values. Case makes no difference, nor do spaces and signs in a tax document.",
+	    "clientele customer duplicates --org acme --env live --by taxDocument" },
 	{ "customer erase", "ID", OPTION(ORG) | OPTION(ENV) | OPTION(YES) | OPTION(JSON),
 	    OPTION(ORG) | OPTION(ENV), CMD_OWNER, cmd_customer_erase,
 	    "Erase a customer, and what is held of it",

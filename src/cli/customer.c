@@ -158,6 +158,71 @@ cmd_customer_list(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	return 0;
 }
 
+/* ---- who may be the same ---- */
+
+/* A row for each customer of a group, whose first cell is what the group has in common. */
+static void
+add_group(struct listing *l, const struct jdoc *doc, const struct jnode *group)
+{
+	const struct jnode *members = jread_member(doc, group, STR("customers"));
+	struct str          value = jread_string(l->arena, doc,
+	             jread_member(doc, group, STR("value")));
+
+	for (const struct jnode *n = jread_first(doc, members); n; n = jread_next(doc, n)) {
+		operate_row(l, doc, n);
+		l->cells[(l->rows - 1) * l->width] = value;
+	}
+}
+
+/* Adds at most *groups, and takes off how many there were. *cursor as in add_page(). */
+static int
+add_groups(struct owner *o, const struct owner_environment *e, struct str by, int64_t *groups,
+    struct str *cursor, struct listing *l)
+{
+	struct str            path = arena_fmt(&o->arena,
+	               "customers/duplicates?by=%.*s&limit=%jd%s%.*s", STR_ARGS(by),
+	               (intmax_t)(*groups < LIST_LIMIT_MAX ? *groups : LIST_LIMIT_MAX),
+	               cursor->ptr ? "&cursor=" : "", STR_ARGS(*cursor));
+	struct operate_answer answer;
+	const struct jnode   *array, *next;
+	int                   code = operate(o, e, METHOD_GET, path, STR(""), &answer);
+
+	if (code != 0)
+		return code;
+	array = jread_member(&answer.doc, answer.doc.nodes, STR("data"));
+	next = jread_member(&answer.doc, answer.doc.nodes, STR("nextCursor"));
+	for (const struct jnode *n = jread_first(&answer.doc, array); n;
+	     n = jread_next(&answer.doc, n), --*groups)
+		add_group(l, &answer.doc, n);
+	*cursor = next ? jread_string(&o->arena, &answer.doc, next) : STR_NONE;
+	return 0;
+}
+
+int
+cmd_customer_duplicates(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
+{
+	static const char *const columns[] = { "value", "id", "externalId", "email", "fullName",
+		"taxDocument", "createdAt" };
+	int64_t                   groups = ctx->number[OPTION_FIRST];
+	struct str                by = ctx->option[OPTION_BY], cursor = STR_NONE;
+	struct owner             *o = ctx->owner;
+	struct owner_environment *e;
+	struct listing            listing;
+	int                       code;
+
+	if ((code = environment(ctx, &e)) != 0)
+		return code;
+	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
+	groups = groups ? groups : FIRST_DEFAULT;
+	by = by.ptr ? by : STR("email");
+	do
+		code = add_groups(o, e, by, &groups, &cursor, &listing);
+	while (code == 0 && cursor.ptr && groups > 0);
+	if (code == 0)
+		listing_print(&listing, ctx->json);
+	return code;
+}
+
 /* ---- writes ---- */
 
 struct view {
@@ -249,18 +314,6 @@ cmd_customer_restore(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	return keep(ctx, argv[1], "restore");
 }
 
-/* Whether the next line of standard input is this text; no id is as long as the longest line. */
-static bool
-is_typed(const char *text)
-{
-	char line[4096];
-
-	if (!fgets(line, sizeof(line), stdin))
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return strcmp(line, text) == 0;
-}
-
 int
 cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
@@ -273,7 +326,7 @@ cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		return code;
 	if (!ctx->option[OPTION_YES].ptr) {
 		cmd_say("to erase this customer for good, type \"%s\" once more.", argv[1]);
-		if (!is_typed(argv[1]))
+		if (!cmd_typed(argv[1]))
 			return cmd_fail(EXIT_DATA, "\"%s\" was not typed, and nothing was erased; "
 			    "--yes erases it without asking.", argv[1]);
 	}

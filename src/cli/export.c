@@ -1,10 +1,11 @@
-/* clientele export: what there is, as lines of a file. */
+/* clientele export, and org export: what there is, as lines of a file. */
 #include "base/limits.h"
 #include "cli/args.h"
 #include "cli/owner.h"
 #include "call/call.h"
 #include "resource/customer/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -28,8 +29,19 @@ flush(struct exporting *e)
 	return !e->refused;
 }
 
+/* A row that is a line. */
 static bool
-take(const struct row *row, void *with)
+take_line(const struct row *row, void *with)
+{
+	struct exporting *e = with;
+
+	buf_str(&e->out, row_text(row, COL_ORG_EXPORT_LINE));
+	buf_str(&e->out, STR("\n"));
+	return e->out.len < WRITE_BYTES || flush(e);
+}
+
+static bool
+take_customer(const struct row *row, void *with)
 {
 	struct exporting *e = with;
 
@@ -39,32 +51,46 @@ take(const struct row *row, void *with)
 }
 
 /* One statement is one snapshot, and its rows are read as they are written. */
-static int
-write_all(struct owner *o, const struct owner_environment *place, struct exporting *e)
+static void
+begin(struct owner *o, const struct owner_environment *place, struct tx *tx,
+    bool (*take)(const struct row *row, void *with), struct exporting *e)
 {
-	struct tx      tx;
-	struct bind   *b;
-	enum db_status status;
+	owner_enter(o, tx, place);
+	tx->reads = true;
+	tx->each = take;
+	tx->with = e;
+	(void)tx_step(tx, SQL_UNHURRIED);
+	buf_init(&e->out, LINE_BYTES_MAX);
+}
 
-	owner_enter(o, &tx, place);
-	tx.reads = true;
-	tx.each = take;
-	tx.with = e;
-	(void)tx_step(&tx, SQL_UNHURRIED);
+static int
+run(struct tx *tx, struct exporting *e, const char *what)
+{
+	enum db_status status = tx_run(tx);
+
+	if (status == DB_OK && flush(e))
+		return 0;
+	if (e->refused)
+		return cmd_fail(EXIT_OUTPUT, "standard output does not take the %s: %s.", what,
+		    strerror(errno));
+	if (tx->handed)
+		cmd_say("the file is not complete.");
+	return owner_failed(tx, status);
+}
+
+static int
+write_customers(struct owner *o, const struct owner_environment *place, struct exporting *e)
+{
+	struct tx    tx;
+	struct bind *b;
+
+	begin(o, place, &tx, take_customer, e);
 	b = owner_step(&tx, SQL_CUSTOMER_EXPORT, place);
 	bind_id(b, &(struct id) { 0 });
 	bind_null(b);
 	bind_null(b);
 	file_head(&e->out, &e->call, &e->style);
-	status = tx_run(&tx);
-	if (status == DB_OK && flush(e))
-		return 0;
-	if (e->refused)
-		return cmd_fail(EXIT_OUTPUT, "standard output does not take the customers: %s.",
-		    strerror(errno));
-	if (tx.handed)
-		cmd_say("the file is not complete.");
-	return owner_failed(&tx, status);
+	return run(&tx, e, "customers");
 }
 
 int
@@ -87,9 +113,39 @@ cmd_export_customers(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSE
 		return code;
 	arena_init(&e.arena);
 	e.call.arena = &e.arena;
-	buf_init(&e.out, LINE_BYTES_MAX);
-	code = write_all(o, &found[0], &e);
+	code = write_customers(o, &found[0], &e);
 	buf_fini(&e.out);
 	arena_fini(&e.arena);
+	return code;
+}
+
+int
+cmd_org_export(struct cmd_context *ctx, int argc UNUSED, char **argv)
+{
+	enum { BOTH = 2 };
+	static const struct str   mode[] = { { "\0", 1 }, { "\1", 1 } };
+	struct owner             *o = ctx->owner;
+	struct exporting          e = { .refused = false };
+	struct owner_environment *found;
+	struct str                ids[BOTH], live[BOTH];
+	struct tx                 tx;
+	struct bind              *b;
+	size_t                    count;
+	int code = owner_environments(o, str_of(argv[1]), STR_NONE, &found, &count);
+
+	if (code)
+		return code;
+	assert(count == BOTH);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = (struct str) { (const char *)found[i].id.b, ID_BYTES };
+		live[i] = mode[found[i].livemode];
+	}
+	begin(o, &found[0], &tx, take_line, &e);
+	b = tx_step(&tx, SQL_ORG_EXPORT);
+	bind_text(b, str_of(argv[1]));
+	bind_array(b, BIND_UUID, ids, count);
+	bind_array(b, BIND_BOOL, live, count);
+	code = run(&tx, &e, "lines");
+	buf_fini(&e.out);
 	return code;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX_BYTES = 4096, NAME_WIDTH = 19, OPTION_WIDTH = 26, COLUMNS = 80 };
+enum { TEXT_MAX_BYTES = 4096, NAME_WIDTH = 21, OPTION_WIDTH = 26, COLUMNS = 80 };
 
 /* Words of a text, wrapped; the first goes on at column 'at', further lines are indented. */
 static void

@@ -222,6 +222,26 @@ erase(struct owner *o, struct leaving *l)
 	return owner_run(&tx);
 }
 
+/* What has no customers goes at once; else their number is a proof that they are meant. */
+static int
+confirm(struct cmd_context *ctx, const char *name, int64_t customers)
+{
+	bool counted = ctx->option[OPTION_CUSTOMERS].ptr;
+
+	if (counted ? customers == ctx->number[OPTION_CUSTOMERS] : !customers)
+		return 0;
+	if (!counted && ctx->option[OPTION_YES].ptr)
+		return 0;
+	if (counted)
+		return cmd_fail(EXIT_DATA, "\"%s\" has %jd customers; to delete all of them with "
+		    "it, give --customers %jd.", name, (intmax_t)customers, (intmax_t)customers);
+	cmd_say("to delete \"%s\" with its %jd customers for good, type its name once more.", name,
+	    (intmax_t)customers);
+	return cmd_typed(name) ? 0 : cmd_fail(EXIT_DATA, "\"%s\" was not typed, and nothing was "
+	    "deleted; --customers %jd, or --yes, deletes it without asking.", name,
+	    (intmax_t)customers);
+}
+
 int
 cmd_org_delete(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
@@ -249,10 +269,8 @@ cmd_org_delete(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		    "%jd s: revoke them, which clientele key list --org shows, and try again "
 		    "after that time.", argv[1], (intmax_t)has.living_keys,
 		    (intmax_t)(ended_ms + 999) / 1000);
-	if (has.customers != ctx->number[OPTION_CUSTOMERS])
-		return cmd_fail(EXIT_DATA, "\"%s\" has %jd customers; to delete all of them with "
-		    "it, give --customers %jd.", argv[1], (intmax_t)has.customers,
-		    (intmax_t)has.customers);
+	if ((code = confirm(ctx, argv[1], has.customers)) != 0)
+		return code;
 	assert(count == 2);
 	leaving = (struct leaving) { str_of(argv[1]), found };
 	if ((code = erase(o, &leaving)) != 0)

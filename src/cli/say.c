@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SENTENCE_MAX_BYTES = 16 * 1024 };
 
@@ -47,6 +48,17 @@ cmd_usage(const char *fmt, ...)
 {
 	SAY(fmt);
 	return EXIT_USAGE;
+}
+
+bool
+cmd_typed(const char *text)
+{
+	char line[4096]; /* no name and no id is longer */
+
+	if (!fgets(line, sizeof(line), stdin))
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return strcmp(line, text) == 0;
 }
 
 void

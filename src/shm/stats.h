@@ -236,7 +236,8 @@ struct stats_worker {
 	JOB(CLOCKS, "test_clock_deadlines", "deadlines of test clocks carried out") \
 	JOB(RETAIN, "retained_invoices", "retained names of invoices removed") \
 	JOB(IMPORTS, "imports", "lines of files imported") \
-	JOB(IMPORT_RESTS, "import_rests", "parts and results of imports removed")
+	JOB(IMPORT_RESTS, "import_rests", "parts and results of imports removed") \
+	JOB(MERGE, "search_index", "pages merged into the index of words")
 
 enum stats_job {
 #define JOB(name, label, what) STATS_JOB_##name,

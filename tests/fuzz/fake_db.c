@@ -273,6 +273,7 @@ rows_of(const struct tx_step *step)
 	case SQL_API_KEY_REVOKE:
 		return choose_rows(1, 1);
 	case SQL_CUSTOMER_FIND_AMONG:
+	case SQL_CUSTOMER_FIND_BETWEEN:
 	case SQL_CUSTOMER_COUNT:
 		return 1;
 	case SQL_IDEMPOTENCY_LOOK:
@@ -281,7 +282,7 @@ rows_of(const struct tx_step *step)
 	case SQL_CUSTOMER_LIST:
 	case SQL_CUSTOMER_LIST_FILTERED:
 	case SQL_CUSTOMER_LIST_EXTERNAL:
-	case SQL_CUSTOMER_DUPLICATES_EMAIL:
+	case SQL_CUSTOMER_DUPLICATES:
 	case SQL_CUSTOMER_FIND_NEWEST:
 	case SQL_CUSTOMER_FIND_EMAIL:
 	case SQL_CUSTOMER_FIND_STATUS:

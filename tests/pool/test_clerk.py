@@ -100,7 +100,7 @@ def test_a_service_has_one_clerk_with_a_name_and_a_line(database, hire):
     shown = p.clientele("status").stdout
     assert re.search(r"^clerk     running, \d+ expired idempotency keys removed, \d+ deadlines of subscriptions carried out, \d+ deadlines of test clocks "
                      r"carried out, \d+ retained names of invoices removed, \d+ lines of files imported, "
-                     r"\d+ parts and results of imports removed$", shown, re.M), shown
+                     r"\d+ parts and results of imports removed, \d+ pages merged into the index of words$", shown, re.M), shown
     assert state(p)["pool"]["clerk"] == 1
     metrics = p.metrics()
     assert metrics["clientele_clerk_up"] == 1 and metrics["clientele_clerk_behind_seconds"] == 0
@@ -259,3 +259,76 @@ def test_two_hosts_do_nothing_twice(database, hire):
     expired = 20 * ROWS + 5  # and those that the first test has left
     assert wait_until(lambda: sum(map(done, hosts)) >= 20 * ROWS and sum(map(done, hosts)), what="the counts") in (20 * ROWS, expired)
     assert all(set(state(host)["clerk"]["failed"].values()) == {0} for host in hosts)
+
+
+# ---------------------------------------------------------------- the search index
+
+
+@pytest.fixture
+def people(database):
+    """Functions on the customers of an environment: adds some, says how many a search finds, and pages that wait to be merged."""
+    with contextlib.closing(database.connect()) as db, contextlib.closing(database.connect("clientele_serve")) as serve, \
+            db.cursor() as cursor, serve.cursor() as asking:
+        db.autocommit = serve.autocommit = True
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pgstattuple")
+        cursor.execute("ALTER TABLE customer SET (autovacuum_enabled = off)")  # it merges, too
+        cursor.execute("DELETE FROM customer")
+        cursor.execute("SELECT id::text FROM environment LIMIT 1")
+        environment = cursor.fetchone()[0]
+
+        def write(first, count):
+            cursor.execute("""
+                INSERT INTO customer (environment_id, id, external_id, email, full_name, timezone, metadata, is_active, created_at, updated_at)
+                SELECT %s, ('01941f29-7c00-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'own' || n, 'p' || n || '@pending.example',
+                       'Person ' || md5(n::text), 'UTC', json_build_object('half', n %% 2), true, now(), now()
+                  FROM generate_series(%s, %s) n""", (environment, first, first + count - 1))
+
+        def found(word=None, value=None):
+            """By the index for all, and for a range that has all."""
+            counts = set()
+            for call in ("customer_search(%s, %s, %s, 100000)",
+                         "customer_search_between(%s, %s, %s, 100000, '00000000-0000-0000-0000-000000000000', 'ffffffff-0000-0000-0000-000000000000')"):
+                asking.execute("SELECT set_config('app.environment', %s, false)", (environment,))
+                asking.execute("SELECT count(*) FROM " + call, (word and [f"%{word}%"], value and ["half"], value and [value]))
+                counts.add(asking.fetchone()[0])
+            (count,) = counts
+            return count
+
+        def waiting():
+            cursor.execute("SELECT pending_pages FROM pgstatginindex('customer_search')")
+            return cursor.fetchone()[0]
+
+        yield write, found, waiting
+
+
+def test_the_search_index_is_merged_and_finds_all_before_and_after(database, hire, people):
+    write, found, waiting = people
+    write(0, 2000)
+    pages = waiting()
+    assert pages > 100
+    asked = [("pending", None), ("own1999", None), (None, "1"), ("c4ca4238a0b9", None)]
+    before = [found(*each) for each in asked]
+    assert before == [2000, 1, 1000, 1]
+    p = hire().start()
+    wait_until(lambda: waiting() == 0, what="the end of the list")
+    assert [found(*each) for each in asked] == before
+    wait_until(lambda: state(p)["clerk"]["done"]["search_index"] >= pages, what="the count")
+    write(2000, 1)
+    assert found("own2000") == 1 and found("pending") == 2001
+
+
+def test_a_search_finds_all_while_clerks_merge_and_are_killed(database, hire, people):
+    write, found, waiting = people
+    hosts = [hire().start(), hire().start()]
+    for n in range(6):
+        pid = clerk_of(hosts[n % 2])
+        write(n * 500, 500)
+        if n % 3 == 2:  # its session, perhaps in the midst of it
+            with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'clientele clerk'")
+        else:
+            os.kill(pid, signal.SIGKILL)
+        assert found("pending") == (n + 1) * 500 and found(None, "1") == (n + 1) * 250 and found(f"own{n * 500 + 499}") == 1
+    wait_until(lambda: waiting() == 0, 30, "the end of the list")
+    assert found("pending") == 3000 and found(None, "1") == 1500
+    assert all(state(host)["clerk"]["failed"].get("search_index", 0) <= 2 for host in hosts)

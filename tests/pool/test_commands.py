@@ -41,10 +41,10 @@ def sentence(done, code):
 PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
-    (["org", "remove"], 'org has no command "remove"; it has create, delete, list, pin and rename.'),
-    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, erase, get, list, restore and update.'),
+    (["org", "remove"], 'org has no command "remove"; it has create, delete, export, list, pin and rename.'),
+    (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, duplicates, erase, get, list, restore and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
-    (["org"], "org needs a command: create, delete, list, pin or rename."),
+    (["org"], "org needs a command: create, delete, export, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
@@ -95,7 +95,7 @@ WRONG = [
     (["status", "--watch=0"], '--watch must be a number from 1 to 3600, not "0".'),
     (["workers", "-x"], "there is no option -x; clientele help lists them."),
     (["help", "nothing"], 'there is no command "nothing"; clientele help lists them.'),
-    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, list, pin and rename.'),
+    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, export, list, pin and rename.'),
     (["org", "create", b"a\xff"], 'an argument must be UTF-8, not "a\ufffd".'),
     # B5: what is repeated is shown.
     (["\x1b[2Jorg\n"], 'there is no command "\\u001b[2Jorg\\u000a"; clientele help lists them.'),
@@ -119,7 +119,7 @@ def test_options_stand_where_they_like_and_two_dashes_end_them(db):
 def commands(place):
     """Names of all commands, from the help."""
     lines = place.run(place.bin, "help").stdout.split("\n\n")[1].splitlines()[1:]
-    return [line[2:21].strip() for line in lines if line[2] != " "]
+    return [line[2:23].strip() for line in lines if line[2] != " "]
 
 
 def test_every_command_has_help_with_each_option_and_an_example(place):
@@ -156,6 +156,7 @@ def test_the_example_of_a_command_is_a_right_command_line(place):
 
 def test_help_of_all_of_a_group_and_as_an_option_are_the_same(place):
     everything = place.run(place.bin, "help").stdout
+    assert re.search(r"^  customer duplicates +List customers who", everything, re.M)  # the longest name
     assert place.run(place.bin, "-h").stdout == place.run(place.bin, "--help").stdout == everything
     group = place.run(place.bin, "help", "key").stdout
     assert place.run(place.bin, "key", "-h").stdout == group
@@ -389,6 +390,11 @@ def fill(db, org):
             cursor.execute("INSERT INTO plan_price (environment_id, id, plan_id, billing_interval, price, trial_days, is_default, metadata, "
                            "created_at, updated_at) SELECT environment_id, gen_random_uuid(), id, 'monthly', 1, 0, true, '{}', now(), now() "
                            "FROM plan WHERE environment_id = %s", (environment,))
+            cursor.execute("WITH j AS (INSERT INTO import_job (environment_id, id, format, conflict, dry, keep_created_at, source, status) "
+                           "VALUES (%s, gen_random_uuid(), 'csv', 'skip', false, false, 'x', 'done') RETURNING environment_id, id), "
+                           "p AS (INSERT INTO import_part (environment_id, import_id, number, bytes, digest, data) "
+                           "SELECT j.environment_id, j.id, 1, 1, sha256('x'), 'x' FROM j) "
+                           "INSERT INTO import_result (environment_id, import_id, line, data) SELECT j.environment_id, j.id, 1, '{}' FROM j", (environment,))
             for table, columns, values in BILLING:
                 cursor.execute(f"INSERT INTO {table} (environment_id, {columns}) VALUES (%s, {values})", (environment,))
     assert all(rows_by_table(db, environments).values())
@@ -408,8 +414,8 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     leaving, staying = fill(db, "leaving"), fill(db, "staying")
     before, kept = rows_by_table(db, leaving), rows_by_table(db, staying)
 
-    def refused(*options):
-        words = sentence(owner(db, "org", "delete", "leaving", *options), DATA)
+    def refused(*options, **more):
+        words = sentence(owner(db, "org", "delete", "leaving", *options, **more), DATA)
         assert rows_by_table(db, leaving) == before
         return words
 
@@ -418,8 +424,14 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     end_keys(db, "leaving", 40)  # a request that began with it may still be running
     assert "1 keys that work or worked in the last 46 s" in refused("--customers", "6")
     end_keys(db, "leaving", 50)
-    for options in ([], ["--customers", "5"], ["--customers=0"]):
+    for options in (["--customers", "5"], ["--customers=0"], ["--customers", "5", "--yes"]):
         assert refused(*options) == '"leaving" has 6 customers; to delete all of them with it, give --customers 6.'
+    asks = 'clientele: to delete "leaving" with its 6 customers for good, type its name once more.\n'
+    for typed in ("", "\n", "y\n", "leavin\n", "leaving \n"):
+        done = owner(db, "org", "delete", "leaving", input=typed)
+        assert (done.returncode, done.stdout) == (DATA, "") and rows_by_table(db, leaving) == before
+        assert done.stderr == asks + ('clientele: "leaving" was not typed, and nothing was deleted; --customers 6, or --yes, '
+                                      "deletes it without asking.\n")
     done = owner(db, "org", "delete", "leaving", "--customers", "6", "--json")
     assert json.loads(done.stdout) == [{"name": "leaving", "customers": 6}]
     assert set(rows_by_table(db, leaving).values()) == {0} and rows_by_table(db, staying) == kept
@@ -427,6 +439,11 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
     assert sentence(owner(db, "org", "delete", "leaving"), UNKNOWN) == 'there is no organization "leaving"; clientele org list shows them.'
     owner(db, "org", "create", "leaving")
     assert owner(db, "org", "delete", "leaving").stdout.splitlines() == ["name     customers", "leaving  0"]
+    for option, typed in (("--json", "leaving\n"), ("--yes", "")):
+        owner(db, "org", "create", "leaving")
+        fill(db, "leaving")
+        end_keys(db, "leaving", 50)
+        assert owner(db, "org", "delete", "leaving", option, input=typed).returncode == 0 and environments_of(db, "leaving") == []
 
 
 def test_deleting_an_organization_waits_for_a_lock_no_longer_than_lock_timeout(db):
@@ -685,6 +702,27 @@ def test_an_operator_archives_restores_and_erases_customers_as_the_api_does(db):
     for verb, *options in (["archive"], ["restore"], ["erase", "--yes"]):
         assert sentence(done(verb, own, *options), UNKNOWN) == "There is no customer with this id."
     assert sentence(owner(db, "customer", "erase", "x", "--org", "nosuch", "--env", "live"), UNKNOWN)
+
+
+def test_an_operator_lists_customers_who_may_be_the_same(db):
+    owner(db, "org", "create", "doubles")
+    of_it = ["--org", "doubles", "--env", "live"]
+
+    def found(*options):
+        return [(row["value"], row["externalId"]) for row in json.loads(owner(db, "customer", "duplicates", *of_it, "--json", *options).stdout)]
+
+    assert found() == found("--by", "taxDocument") == []
+    for n, (email, document) in enumerate((("Ada@b.co", "X-1"), ("ada@B.co", ""), ("bob@b.co", "x1"), ("BOB@b.co", "x2"), ("c@b.co", "X 2"))):
+        owner(db, "customer", "create", *of_it, f"email={email}", f"externalId={n}", f"taxDocument={document}")
+    assert found() == found("--by", "email") == [("ada@b.co", "0"), ("ada@b.co", "1"), ("bob@b.co", "2"), ("bob@b.co", "3")]
+    assert found("--by", "taxDocument") == [("x1", "0"), ("x1", "2"), ("x2", "3"), ("x2", "4")]
+    assert found("--first", "1") == found()[:2]
+    # More groups than a page of the API has.
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) SELECT e.id, "
+                       "lpad(to_hex(n), 32, '0')::uuid, n / 2 || '@b.co', 'UTC', '{}', true, now(), now() FROM generate_series(0, 229) n, environment e "
+                       "JOIN organization o ON o.id = e.organization_id WHERE o.name = 'doubles' AND e.livemode")
+    assert len(found("--first", "1000")) == 2 * (2 + 115) and len(found("--first", "103")) == 2 * 103
 
 
 def test_a_list_goes_over_more_pages_than_the_api_gives_at_once(db):

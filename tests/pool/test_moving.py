@@ -1,5 +1,6 @@
 """clientele export and import: all customers as lines of a file, as they are at one moment, and back."""
 
+import collections
 import contextlib
 import csv
 import io
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stack import wait_until
-from test_commands import DATA, DATABASE, OUTPUT, UNKNOWN, USAGE, owner, sentence
+from test_commands import DATA, DATABASE, OUTPUT, UNKNOWN, USAGE, fill, owner, rows_by_table, sentence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 import data  # noqa: E402
@@ -79,6 +80,60 @@ def test_output_that_is_not_taken_is_no_success(db):
         command = [db.place.bin, "-c", "/dev/null", f"--database-owner-url={db.owner_url}", *EXPORT]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=db.place.env, **db.place.as_user)
     assert done.returncode == OUTPUT and "standard output does not take the customers" in done.stderr
+
+
+# ---------------------------------------------------------------- all of an organization
+
+# Tables with rows of an environment that are not in it, and why.
+NOT_EXPORTED = {
+    "idempotency_key": "answers that were given, kept for a day", "import": "how far the import of a file got",
+    "import_job": "of an import over the API, gone in seven days", "import_part": "the same", "import_result": "the same",
+    "billing_failure": "what the service tries again", "test_clock_item": "of a run of a test clock", "test_clock_run": "the same",
+}
+
+
+def test_all_that_an_organization_has_is_exported(db):
+    """By the catalogue: each row of each table, of both environments, and nothing of others."""
+    for name in ("Whole", "Other"):
+        owner(db, "org", "create", name)
+    environments, others = fill(db, "Whole"), fill(db, "Other")
+    run(db, "UPDATE customer SET metadata = '{ \"b\": 1.50, \"a\": \"\u00e9\" }' WHERE environment_id = ANY (%s::uuid[])", environments)
+    done = owner(db, "org", "export", "Whole")
+    rows = lines(done.stdout)
+    counted = {}
+    for row in rows:
+        counted.setdefault(row["object"], []).append(row)
+    (organization,) = counted.pop("organization")
+    assert organization["row"]["name"] == "Whole" and sorted(row["row"]["id"] for row in counted.pop("environment")) == sorted(environments)
+    there = rows_by_table(db, environments)
+    assert {table: len(found) for table, found in counted.items()} == {table: count for table, count in there.items() if table not in NOT_EXPORTED}
+    assert NOT_EXPORTED.keys() < there.keys()
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id::text, livemode FROM environment WHERE id = ANY (%s::uuid[])", (environments,))
+        assert {(row["row"]["environment_id"], row["livemode"]) for row in counted["customer"]} == set(cursor.fetchall())
+    assert '"metadata":{ "b": 1.50, "a": "\u00e9" }' in done.stdout  # as it came
+    (key,) = counted["api_key"]
+    assert key["row"]["name"] and "hash" not in key["row"] and key["livemode"]
+    assert not any(other in done.stdout for other in others)
+    assert sentence(owner(db, "org", "export", "nosuch"), UNKNOWN) == 'there is no organization "nosuch"; clientele org list shows them.'
+
+
+def test_an_organization_is_exported_as_it_is_at_one_moment(db):
+    """More than all buffers between hold, so that it is still being read when rows of tables that come later change, in both environments."""
+    owner(db, "org", "create", "Moment")
+    run(db, FILL, json.dumps({"fill": "x" * 2000}), 3000, "Moment")
+    environments = fill(db, "Moment")
+    command = [db.place.bin, "-c", "/dev/null", f"--database-owner-url={db.owner_url}", "org", "export", "Moment"]
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, env=db.place.env, **db.place.as_user) as export:
+        first = export.stdout.readline()
+        for table in ("plan_price", "event", "invoice_line"):
+            run(db, f"DELETE FROM {table} WHERE environment_id = ANY (%s::uuid[])", environments)
+        rows = lines((first + export.stdout.read()).decode())
+    assert export.returncode == 0
+    count = collections.Counter((row["object"], row.get("livemode")) for row in rows)
+    assert count["customer", True] == 3003 and count["customer", False] == 3
+    assert all(count[table, mode] == 1 for table in ("plan_price", "event", "invoice_line") for mode in (True, False))
+
 
 # ---------------------------------------------------------------- import
 
@@ -267,6 +322,29 @@ def test_who_has_the_external_id_already_decides_by_the_rule(db, org):
     assert skip.run(org) == (0, counts(3, existing=3)) and exported(db, org) == rows
 
 
+def test_lines_for_who_was_merged_are_for_the_one_who_stays(db, org):
+    """Both external ids in one file, and in one transaction: what the later line gives counts, and the hidden row stays as it was."""
+    assert File(db, "made.csv", "externalId,email,fullName\ninto,a@example.com,Ann\ngone,b@example.com,Bob\n").run(org) == (0, counts(2, created=2))
+    into, gone = (row["id"] for row in exported(db, org))
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE customer c SET merged_into = i.id, archived_at = now() FROM customer i JOIN environment v ON v.id = i.environment_id "
+                       "JOIN organization o ON o.id = v.organization_id WHERE o.name = %s AND i.external_id = 'into' "
+                       "AND c.environment_id = i.environment_id AND c.external_id = 'gone'", (org,))
+    file = File(db, "set.csv", "externalId,email,fullName\ngone,1@example.com,One\ninto,2@example.com,\nnew,3@example.com,\n")
+    assert file.run(org, "--on-conflict", "update", "--dry-run") == (0, counts(3, created=1, updated=2))
+    assert file.run(org, "--on-conflict", "update") == (0, counts(3, created=1, updated=2))
+    assert [(row["status"], row["id"]) for row in file.results()][:2] == [("updated", into)] * 2
+    assert [(row["externalId"], row["email"], row["fullName"]) for row in exported(db, org)] == [
+        ("into", "2@example.com", "One"), ("new", "3@example.com", None)]
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT c.email, c.full_name, (SELECT count(*) FROM event e WHERE e.customer_id = c.id) FROM customer c "
+                       "JOIN environment v ON v.id = c.environment_id JOIN organization o ON o.id = v.organization_id "
+                       "WHERE o.name = %s AND c.external_id = 'gone'", (org,))
+        assert cursor.fetchall() == [("b@example.com", "Bob", 1)]
+    skip = File(db, "skip.csv", "externalId,email\ngone,4@example.com\n")
+    assert skip.run(org) == (0, counts(1, existing=1)) and skip.results()[0]["id"] == into
+
+
 def test_what_is_imported_is_in_the_history_of_the_customer(db, org):
     File(db, "made.csv", "externalId,email,fullName\nu1,a@example.com,Ann\nu2,b@example.com,Bob\n").run(org)
     File(db, "set.csv", 'externalId,fullName,email,metadata.a\nu1,"Ann ""A""",a@example.com,1\nu2,Bob,b@example.com,\n').run(org, "--on-conflict", "update")
@@ -423,3 +501,12 @@ def test_large_lines_take_little_memory(db, org):
     done = subprocess.run([sys.executable, "-c", MEASURED, *map(str, command)], capture_output=True, text=True, env=db.place.env, **db.place.as_user)
     code, kilobytes = map(int, done.stdout.split())
     assert code == 0 and kilobytes < 64 * 1024, kilobytes
+
+
+def test_an_export_of_whatever_size_takes_little_memory(db, org):
+    run(db, FILL, json.dumps({"fill": "x" * 15000}), 5000, org)
+    for words_ in (["export", "customers", *words(org)], ["export", "customers", *words(org), "--format", "csv"], ["org", "export", org]):
+        command = [db.place.bin, "-c", "/dev/null", f"--database-owner-url={db.owner_url}", *words_]
+        done = subprocess.run([sys.executable, "-c", MEASURED, *map(str, command)], capture_output=True, text=True, env=db.place.env, **db.place.as_user)
+        code, kilobytes = map(int, done.stdout.split())
+        assert code == 0 and kilobytes < 64 * 1024, (words_, kilobytes)

@@ -195,7 +195,7 @@ def test_the_serving_role_has_exactly_the_grants_that_it_needs(ask):
     assert held == GRANTS
 
 
-def test_two_functions_run_with_their_owners_rights(ask):
+def test_few_functions_run_with_their_owners_rights(ask):
     """They pin what they are looked up in, take no environment from their caller, and only the serving role may call them."""
     assert ask("""SELECT proname, pg_get_function_identity_arguments(oid), proowner::regrole::text, proconfig,
                          ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) ORDER BY 1)
@@ -203,6 +203,10 @@ def test_two_functions_run_with_their_owners_rights(ask):
         ("customer_search", "words text[], keys text[], vals text[], most bigint", "clientele_owner",
          ["search_path=pg_catalog, pg_temp", "enable_seqscan=off", "enable_indexscan=off", "plan_cache_mode=force_generic_plan"],
          ["clientele_owner", SERVE]),
+        ("customer_search_between", "words text[], keys text[], vals text[], most bigint, low uuid, high uuid", "clientele_owner",
+         ["search_path=pg_catalog, pg_temp", "enable_seqscan=off", "enable_indexscan=off", "random_page_cost=1000", "plan_cache_mode=force_custom_plan"],
+         ["clientele_owner", SERVE]),
+        ("customer_search_merge", "", "clientele_owner", ["search_path=pg_catalog, pg_temp"], ["clientele_owner", SERVE]),
         ("user_called", "who uuid", "clientele_owner", ["search_path=pg_catalog, pg_temp"], ["clientele_owner", SERVE])]
 
 
@@ -226,6 +230,9 @@ def test_the_owner_sees_one_environment_whatever_was_searched_before(cluster):
                 expected = 0 if "3" in environment else 1
                 for words, keys, values in (("{%searched%}", None, None), (None, "{a}", "{b}"), ("{%searched%}", "{a}", "{b}")):
                     cursor.execute("SELECT count(*) FROM customer_search(%s, %s, %s, 10)", (words, keys, values))
+                    assert cursor.fetchone() == (expected,), (role, environment, words, keys)
+                    cursor.execute("""SELECT count(*) FROM customer_search_between(%s, %s, %s, 10,
+                                      '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff')""", (words, keys, values))
                     assert cursor.fetchone() == (expected,), (role, environment, words, keys)
                 cursor.execute("SELECT count(*) FROM customer WHERE full_name = 'Searched'")
                 assert cursor.fetchone() == (expected,), (role, environment)

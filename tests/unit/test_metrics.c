@@ -341,7 +341,7 @@ a_clerk_is_shown_where_there_should_be_one(void **state)
 	assert_non_null(strstr(s->text.ptr, "\"clerk\":{\"pid\":77,\"database\":\"none\",\"done\":{\"idempotency_keys\":1,"));
 	assert_non_null(strstr(s->text.ptr, "clerk     running, 1 expired idempotency keys removed, 0 deadlines of subscriptions carried "
 	    "out (1 steps failed), 0 deadlines of test clocks carried out, 0 retained names of invoices removed, 0 lines of files imported, "
-	    "0 parts and results of imports removed; 3 deadlines set aside; 1m30s behind\n"));
+	    "0 parts and results of imports removed, 0 pages merged into the index of words; 3 deadlines set aside; 1m30s behind\n"));
 	/* The next one has yet to look. */
 	stats_begin_clerk(clerk);
 	assert_line(metrics(s), "clientele_clerk_behind_seconds 0.000");

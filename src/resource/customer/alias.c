@@ -85,7 +85,7 @@ make_merged(struct write *w, void *what UNUSED)
 	enum err   e = judge(w->call, &row);
 
 	return e != ERR_OK ? e
-	    : stored_returned(w, STEP_DO, 200, &customer_fields, CUSTOMER_PLAIN);
+	    : customer_returned(w, STEP_DO);
 }
 
 enum err
@@ -133,7 +133,7 @@ make_unmerged(struct write *w, void *what UNUSED)
 	if (row_bool(&row, COL_CUSTOMER_UNMERGE_LOOK_LATE))
 		return call_fail(c, ERR_CONFLICT, "id",
 		    "The customer was merged more than 30 days ago, which cannot be undone.");
-	return stored_returned(w, STEP_DO, 200, &customer_fields, CUSTOMER_PLAIN);
+	return customer_returned(w, STEP_DO);
 }
 
 enum err

@@ -17,6 +17,7 @@ struct item {
 	struct item        *first;  /* the earlier item with the same external id, or itself */
 	size_t              index;
 	size_t              stored; /* place among the batch's customers */
+	bool                adds;   /* of an update: it changed what the ones before it give */
 };
 
 struct batch {
@@ -29,6 +30,7 @@ struct batch {
 	bool               atomic;    /* an item that breaks a rule is a reason to refuse all */
 	bool               trial;     /* nothing is written */
 	bool               echo;      /* items that failed are shown as they were sent */
+	bool               updates;   /* customers that exist get what their items give */
 };
 
 /* ---- options ---- */
@@ -51,10 +53,19 @@ read_echo(struct call *c, struct str value, void *into)
 	page_flag(c, "echo", value, &((struct batch *)into)->echo);
 }
 
+static void
+read_conflict(struct call *c, struct str value, void *into)
+{
+	((struct batch *)into)->updates = str_is(value, "update");
+	if (!str_is(value, "update") && !str_is(value, "skip"))
+		call_field(c, "on_conflict", "must be skip or update");
+}
+
 const struct list_filter customer_batch_options[] = {
 	{ "atomic",  read_atomic, V_2026_08_27, V_ENDLESS },
 	{ "dry_run", read_trial,  V_2026_08_27, V_ENDLESS },
 	{ "echo",    read_echo,   V_2026_08_27, V_ENDLESS },
+	{ "on_conflict", read_conflict, V_2026_08_27, V_ENDLESS },
 };
 
 /* How the answer shows the stored customers, and the answer's "object". */
@@ -227,11 +238,31 @@ choose(struct call *c, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct item *item = &batch->items[i];
 
-		if (item->faults.count || item->first != item)
+		if (item->faults.count)
 			continue;
+		if (item->first != item) {
+			if (batch->updates)
+				item->adds = customer_overlay(&item->customer,
+				    &batch->customers[item->first->stored]);
+			continue;
+		}
 		item->stored = batch->stored;
 		batch->customers[batch->stored++] = item->customer;
 	}
+}
+
+/* ---- what has become of an item ---- */
+
+/* The later items for one customer change one that the first of them created. */
+static struct str
+result_of(const struct batch *batch, const struct item *item)
+{
+	const struct customer *customer = &batch->customers[item->first->stored];
+
+	if (!customer->existing && item->first == item)
+		return STR("created");
+	return (customer->existing ? customer->changed : item->adds)
+	    ? STR("updated") : STR("existing");
 }
 
 /* ---- answering with two lists ---- */
@@ -240,6 +271,7 @@ struct stored_item {
 	struct call    *call;
 	struct customer customer;
 	size_t          index;
+	struct str      status;
 };
 
 static void
@@ -253,7 +285,7 @@ write_stored(struct printbuf *out, const void *what)
 	jout_key(out, JOUT_KEY("index"));
 	jout_raw(out, str_num(number, s->index));
 	jout_key(out, JOUT_KEY("status"));
-	jout_str(out, s->customer.existing ? STR("existing") : STR("created"));
+	jout_str(out, s->status);
 	jout_close(out);
 }
 
@@ -262,8 +294,8 @@ stored_item(struct call *c, const struct batch *batch, const struct item *item)
 {
 	struct stored_item *s = ARENA_NEW(c->arena, struct stored_item, 1);
 
-	*s = (struct stored_item) { c, batch->customers[item->first->stored], item->index };
-	s->customer.existing |= item->first != item;
+	*s = (struct stored_item) { c, batch->customers[item->first->stored], item->index,
+		result_of(batch, item) };
 	return jwrite_custom(write_stored, s);
 }
 
@@ -317,6 +349,8 @@ each_item(struct call *c, const struct batch *batch, struct item *item)
 	customer = &batch->customers[item->first->stored];
 	status = customer->existing || item->first != item ? 200 : 201;
 	jwrite_put(result, "status", jwrite_int(status));
+	if (batch->updates)
+		jwrite_put(result, "result", jwrite_str(result_of(batch, item)));
 	if (batch->trial && !customer->existing)
 		return result; /* there is none */
 	jwrite_put(result, "customer", field_write(c, &customer_fields, customer, CUSTOMER_PLAIN));
@@ -402,9 +436,11 @@ customer_batch(struct call *c)
 		return e;
 	choose(c, &batch);
 	if (batch.trial)
-		return customer_look_many(c, batch.customers, batch.stored, reply_batch, &batch);
+		return customer_look_many(c, batch.customers, batch.stored, batch.updates,
+		    reply_batch, &batch);
 	/* A batch without a valid item still uses up its idempotency key. */
 	if (batch.stored == 0 && !c->idem.key.ptr)
 		return reply_batch(c, &batch);
-	return customer_create_many(c, batch.customers, batch.stored, reply_batch, &batch);
+	return customer_create_many(c, batch.customers, batch.stored, batch.updates, reply_batch,
+	    &batch);
 }

@@ -66,7 +66,8 @@ struct customer {
 	int64_t    archived_ms;  /* 0: it is not */
 	int64_t    revision;
 	unsigned   given;        /* by a request: a bit for each member */
-	bool       existing;     /* after a create: the customer was there before */
+	bool       existing;     /* after a create: the customer was there before, */
+	bool       changed;      /*   and has been changed by it */
 };
 
 /* Where a field is shown. */

@@ -8,17 +8,12 @@
 /* No longer than a value can be. */
 enum { KEY_MAX_BYTES = 1024 };
 
-/* What customers can have in common; the cursor has the number of its row. */
-static const struct kind {
-	const char *name;
-	enum sql_id statement;
-} kinds[] = {
-	{ "email", SQL_CUSTOMER_DUPLICATES_EMAIL },
-};
+/* What customers can have in common, as customer_duplicates has it; the cursor has its number. */
+static const char *const kinds[] = { "email", "taxDocument" };
 
 /* ---- the query */
 
-static const struct kind *
+static const char *const *
 read_kind(struct call *c)
 {
 	struct str value;
@@ -26,14 +21,14 @@ read_kind(struct call *c)
 	if (!call_parameter(c, "by", &value))
 		return NULL;
 	for (size_t i = 0; i < COUNTOF(kinds); i++)
-		if (str_is(value, kinds[i].name))
+		if (str_is(value, kinds[i]))
 			return &kinds[i];
-	call_field(c, "by", "must be email");
+	call_field(c, "by", "must be email or taxDocument");
 	return NULL;
 }
 
 static struct str
-make_cursor(struct call *c, const struct kind *by, struct str key)
+make_cursor(struct call *c, const char *const *by, struct str key)
 {
 	char *bytes = ARENA_NEW(c->arena, char, key.len + 1);
 
@@ -44,7 +39,7 @@ make_cursor(struct call *c, const struct kind *by, struct str key)
 
 /* *after: the last value of the page before, or absent. */
 static void
-read_cursor(struct call *c, const struct kind *by, struct str *after)
+read_cursor(struct call *c, const char *const *by, struct str *after)
 {
 	struct str text, bytes;
 
@@ -64,18 +59,17 @@ read_cursor(struct call *c, const struct kind *by, struct str *after)
 
 /* The group that begins with row *n, which then is the one after it. */
 static struct json_object *
-write_group(struct call *c, const struct kind *by, const struct tx *tx, size_t *n)
+write_group(struct call *c, const char *const *by, const struct tx *tx, size_t *n)
 {
 	struct json_object *group = jwrite_object(), *members = jwrite_array();
 	struct row          row = tx_row(tx, READ_STEP, *n);
-	struct str          key = row_text(&row, COL_CUSTOMER_DUPLICATES_EMAIL_KEY);
+	struct str          key = row_text(&row, COL_CUSTOMER_DUPLICATES_KEY);
 
 	jwrite_put(group, "object", jwrite_str(STR("duplicate_group")));
-	jwrite_put(group, "by", jwrite_str(str_of(by->name)));
+	jwrite_put(group, "by", jwrite_str(str_of(*by)));
 	jwrite_put(group, "value", jwrite_str(key));
 	jwrite_put(group, "customers", members);
-	jwrite_put(group, "hasMore", jwrite_bool(row_bool(&row,
-	    COL_CUSTOMER_DUPLICATES_EMAIL_MORE)));
+	jwrite_put(group, "hasMore", jwrite_bool(row_bool(&row, COL_CUSTOMER_DUPLICATES_MORE)));
 	do {
 		struct customer *customer = ARENA_NEW(c->arena, struct customer, 1);
 
@@ -84,12 +78,12 @@ write_group(struct call *c, const struct kind *by, const struct tx *tx, size_t *
 		if (++*n == tx_rows(tx, READ_STEP))
 			break;
 		row = tx_row(tx, READ_STEP, *n);
-	} while (str_eq(row_text(&row, COL_CUSTOMER_DUPLICATES_EMAIL_KEY), key));
+	} while (str_eq(row_text(&row, COL_CUSTOMER_DUPLICATES_KEY), key));
 	return group;
 }
 
 static enum err
-reply_page(struct call *c, const struct kind *by, const struct tx *tx)
+reply_page(struct call *c, const char *const *by, const struct tx *tx)
 {
 	struct json_object *groups = jwrite_array();
 	size_t              rows = tx_rows(tx, READ_STEP), n = 0;
@@ -98,7 +92,7 @@ reply_page(struct call *c, const struct kind *by, const struct tx *tx)
 	if (rows) {
 		struct row first = tx_row(tx, READ_STEP, 0);
 
-		next = row_text(&first, COL_CUSTOMER_DUPLICATES_EMAIL_NEXT);
+		next = row_text(&first, COL_CUSTOMER_DUPLICATES_NEXT);
 		if (row_is_null(&first, COL_CUSTOMER_ID))
 			rows = 0; /* it has next alone */
 	}
@@ -110,7 +104,7 @@ reply_page(struct call *c, const struct kind *by, const struct tx *tx)
 enum err
 customer_duplicates(struct call *c)
 {
-	const struct kind *by = read_kind(c);
+	const char *const *by = read_kind(c);
 	struct page        page;
 	struct str         after;
 	struct tx          tx;
@@ -121,12 +115,13 @@ customer_duplicates(struct call *c)
 	read_cursor(c, by, &after);
 	if ((e = call_fields_done(c)) != ERR_OK)
 		return e;
-	b = call_read(c, &tx, by->statement);
+	b = call_read(c, &tx, SQL_CUSTOMER_DUPLICATES);
 	bind_text(b, after);
 	bind_i64(b, (int64_t)page.limit);
 	bind_i64(b, CUSTOMER_LOOKED_AT);
 	bind_i64(b, DUPLICATES_IN_GROUP);
 	bind_i64(b, DUPLICATES_SHOWN);
+	bind_text(b, str_of(*by));
 	db_slow(c->db);
 	e = call_read_run(c, &tx);
 	return e != ERR_OK ? e : reply_page(c, by, &tx);

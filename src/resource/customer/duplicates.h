@@ -1,5 +1,5 @@
 /*
- * GET /customers/duplicates?by=email: customers who may be the same, in groups.
+ * GET /customers/duplicates?by=email|taxDocument: customers who may be the same, in groups.
  *
  * Groups     Those that are not archived, and have one value in common; in the order of the values.
  * Bounds     A page has at most 'limit' groups and DUPLICATES_SHOWN customers of all of them. It

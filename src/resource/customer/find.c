@@ -390,6 +390,45 @@ among(struct call *c, const struct driver *d, const struct find *f, const struct
 	return ERR_OK;
 }
 
+/*
+ * In the order of the plain list, among those of its next rows that the search index finds. Not
+ * done: there are too many of them, or the index cannot tell. Where there are too many among all
+ * rows that may be looked at, fewer rows are tried, and must have a whole page.
+ */
+static enum err
+between(struct call *c, const struct find *f, const struct page *page, const struct place *at,
+    struct found *out)
+{
+	static const int64_t looks[] = { CUSTOMER_LOOKED_AT, CUSTOMER_LOOKED_AT / 5 };
+
+	for (size_t i = 0; i < COUNTOF(looks) && !out->done; i++) {
+		struct tx    tx;
+		struct bind *b = ask(c, &tx, SQL_CUSTOMER_FIND_BETWEEN, f, page, at, looks[i]);
+		struct row   first;
+		struct id    low;
+		size_t       count = 0;
+		enum err     e;
+
+		bind_i64(b, FIND_AMONG);
+		if ((e = call_read_run(c, &tx)) != ERR_OK)
+			return e;
+		first = tx_row(&tx, READ_STEP, 0);
+		if (row_bool(&first, COL_CUSTOMER_FIND_BETWEEN_MANY))
+			continue;
+		if (!row_is_null(&first, COL_CUSTOMER_ID))
+			count = tx_rows(&tx, READ_STEP);
+		take(c, &tx, count, page, 0, out);
+		if (out->done || i > 0)
+			break;
+		out->done = true;
+		if (row_is_null(&first, COL_CUSTOMER_FIND_BETWEEN_LOW))
+			break;
+		low = row_id(&first, COL_CUSTOMER_FIND_BETWEEN_LOW);
+		out->next = cursor(c, &low, STR(""));
+	}
+	return ERR_OK;
+}
+
 /* Whether there are filters that the order, or the driver's index, does not serve. */
 static bool
 has_more(const struct find *f, const struct driver *d)
@@ -422,6 +461,8 @@ look_for(struct call *c, const struct find *f, const struct page *page, const st
 		e = walk(c, w, f, page, at, FIND_FIRST_LOOK, out);
 	if (e == ERR_OK && !out->done)
 		e = among(c, d, f, page, at, out);
+	if (e == ERR_OK && !out->done && d == &by_search && f->order == FIND_NEWEST)
+		e = between(c, f, page, at, out);
 	return e != ERR_OK || out->done ? e : walk(c, w, f, page, at, CUSTOMER_LOOKED_AT, out);
 }
 

@@ -4,7 +4,8 @@
  *
  * How        Where an index has the order that was asked for, and the filter, the page is read from
  *            it. Elsewhere it is looked for in the first rows of the order, then among the few that
- *            an index finds for one filter, then in more rows of the order. Whatever is asked, the
+ *            an index finds for one filter, then in more rows of the order: those that the search
+ *            index finds among them, or each. Whatever is asked, the
  *            rows that are looked at have a bound; a page may then have fewer rows than asked for,
  *            and the next one goes on from there.
  * Cursor     The id of a page's last row, and what it is sorted by; with a mark of order and
@@ -24,9 +25,9 @@ enum {
 	FIND_FIRST_LOOK = 1000,
 	/*
 	 * So many are sorted at most. Among a million rows, of which these fit, a page is found by
-	 * walking over 6,500.
+	 * walking over 13,000.
 	 */
-	FIND_AMONG = 4000,
+	FIND_AMONG = 2000,
 	FIND_COUNTED = 10000,
 	/* An exact count ends here, after a second or two. */
 	FIND_COUNTED_EXACTLY = 1000000,

@@ -12,7 +12,7 @@ struct customer_held {
 	struct str customer; /* JSON, and so are the others that have no other comment */
 	struct str address_id; /* text, or absent */
 	bool       is_active;
-	struct str subscriptions, invoices;
+	struct str merged, subscriptions, invoices;
 	int64_t    credit;
 	struct str events, requests;
 };
@@ -26,6 +26,7 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("customer", JSON, customer), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("addressId", TEXT, address_id), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("isActive", BOOL, is_active), EXPORTED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("merged", JSON, merged), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("subscriptions", JSON, subscriptions), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("invoices", JSON, invoices), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("credit", INT, credit), EXPORTED, V_FIRST, V_ENDLESS, NULL },
@@ -79,6 +80,7 @@ customer_held(struct call *c)
 		.customer = as_text(c, &customer),
 		.address_id = row_text(&row, COL_CUSTOMER_HELD_ADDRESS_ID),
 		.is_active = customer.is_active,
+		.merged = row_text(&row, COL_CUSTOMER_HELD_MERGED),
 		.subscriptions = row_text(&row, COL_CUSTOMER_HELD_SUBSCRIPTIONS),
 		.invoices = row_text(&row, COL_CUSTOMER_HELD_INVOICES),
 		.credit = row_i64(&row, COL_CUSTOMER_HELD_CREDIT),

@@ -16,6 +16,7 @@ struct event {
 	struct id  subscription_id, invoice_id;
 	struct str data;
 	bool       erased;
+	struct id  customer_id;
 	struct id  key, user;    /* the actor, if it is one */
 	unsigned   given;
 };
@@ -47,6 +48,12 @@ actor_id(struct call *c, const void *what)
 
 	return id_is_nil(&event->user) ? prefixed(c, STR("key_"), &event->key)
 	                               : prefixed(c, STR("usr_"), &event->user);
+}
+
+static struct str
+customer_id(struct call *c, const void *what)
+{
+	return prefixed(c, customer_fields.prefix, &((const struct event *)what)->customer_id);
 }
 
 static struct str
@@ -103,6 +110,7 @@ static const struct field_out event_out[] = {
 	{ FIELD_OUT("requestId", TEXT, request), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("before", JSON, before), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("after", JSON, after), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OURS("customerId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, customer_id },
 	{ FIELD_OURS("subscriptionId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, subscription_id },
 	{ FIELD_OURS("invoiceId", MADE), EVENT_SHOWN, V_FIRST, V_ENDLESS, invoice_id },
 	{ FIELD_OUT("data", JSON, data), EVENT_SHOWN, V_FIRST, V_ENDLESS, NULL },
@@ -118,6 +126,7 @@ static const struct member columns[] = {
 	[COL_CUSTOMER_HISTORY_REQUEST] = FIELD_KEPT(TEXT, request),
 	[COL_CUSTOMER_HISTORY_BEFORE] = FIELD_KEPT(JSON, before),
 	[COL_CUSTOMER_HISTORY_AFTER] = FIELD_KEPT(JSON, after),
+	[COL_CUSTOMER_HISTORY_CUSTOMER_ID] = FIELD_KEPT(UUID, customer_id),
 	[COL_CUSTOMER_HISTORY_SUBSCRIPTION_ID] = FIELD_KEPT(UUID, subscription_id),
 	[COL_CUSTOMER_HISTORY_INVOICE_ID] = FIELD_KEPT(UUID, invoice_id),
 	[COL_CUSTOMER_HISTORY_DATA] = FIELD_KEPT(JSON, data),

@@ -461,7 +461,7 @@ import_reader_fini(struct import_reader *r)
 
 /* ---- writing */
 
-/* $2 to $14 of customer_import, and from $3 on those of customer_import_update. */
+/* $2 to $14 of customer_import, and from $3 on those of customer_update_many. */
 static const struct member written[] = {
 	FIELD_KEPT(UUID, id),
 	FIELD_KEPT(TEXT, external_id),
@@ -478,7 +478,7 @@ static const struct member written[] = {
 	FIELD_KEPT(TIME, archived_ms),
 };
 
-/* So many of them has customer_import_taken, and customer_import_update. */
+/* So many of them has customer_import_taken, and customer_update_many. */
 enum { TAKEN_MEMBERS = 2, UPDATED_MEMBERS = 9 };
 
 /* Those that are not broken, side by side. */
@@ -528,7 +528,7 @@ import_write(struct tx *tx, const struct id *environment, const struct import_ru
 		bind_members(b, COUNTOF(written), customers, good);
 	}
 	if (!dry && rules->conflict == IMPORT_UPDATE) {
-		b = tx_step(tx, SQL_CUSTOMER_IMPORT_UPDATE);
+		b = tx_step(tx, SQL_CUSTOMER_UPDATE_MANY);
 		bind_id(b, environment);
 		bind_time(b, clock_wall_ms());
 		bind_members(b, UPDATED_MEMBERS, customers, good);
@@ -582,15 +582,24 @@ find_taken(const struct tx *tx, size_t step, const struct import_rules *rules, b
 	}
 }
 
-static void
+/* False: a customer who was to be updated is gone, or leads to another one now. */
+static bool
 find_updated(const struct tx *tx, size_t step, struct import_line *lines, size_t count)
 {
 	struct walk w = { tx, step, 0, 0 };
 	struct row  row;
 
-	for (size_t i = 0; i < count; i++)
-		if (!lines[i].broken && walk_meets(&w, COL_CUSTOMER_IMPORT_UPDATE_NTH, &row))
+	for (size_t i = 0; i < count; i++) {
+		if (lines[i].broken)
+			continue;
+		if (walk_meets(&w, COL_CUSTOMER_UPDATE_MANY_NTH, &row)
+		    != (lines[i].result == IMPORT_EXISTING))
+			return false;
+		if (lines[i].result == IMPORT_EXISTING
+		    && row_bool(&row, COL_CUSTOMER_UPDATE_MANY_CHANGED))
 			lines[i].result = IMPORT_UPDATED;
+	}
+	return true;
 }
 
 static void
@@ -637,8 +646,8 @@ import_written(const struct tx *tx, size_t step, const struct import_rules *rule
 
 	begin_results(lines, count);
 	find_taken(tx, taken, rules, dry, lines, count);
-	if (updates)
-		find_updated(tx, step + 1, lines, count);
+	if (updates && !find_updated(tx, step + 1, lines, count))
+		return false;
 	if (!dry) {
 		row = tx_row(tx, step, 0);
 		if (row_i64(&row, COL_CUSTOMER_IMPORT_MADE)

@@ -20,7 +20,10 @@ begin(struct write *w, struct call *c)
 	revision_bind(b, c, &customer_fields);
 }
 
-/* Whether the customer is there, and is what If-Match names; *id is filled in. */
+/*
+ * Whether the customer is there, and is what If-Match names; *id is filled in. One who has just
+ * been merged into another one is looked for again.
+ */
 static enum err
 look(struct write *w, struct id *id)
 {
@@ -30,6 +33,9 @@ look(struct write *w, struct id *id)
 		return stored_missing(w->call, &customer_fields);
 	row = write_row(w, STEP_LOCK, 0);
 	*id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	w->again = row_is_null(&row, COL_CUSTOMER_SEIZE_MET);
+	if (w->again)
+		return ERR_OK;
 	return row_bool(&row, COL_CUSTOMER_SEIZE_MET) ? ERR_OK : revision_refuse(w->call);
 }
 
@@ -39,7 +45,7 @@ make_changed(struct write *w, void *what UNUSED)
 	struct id id;
 	enum err  e = look(w, &id);
 
-	if (e != ERR_OK)
+	if (e != ERR_OK || w->again)
 		return e;
 	if (write_rows(w, STEP_CHANGE) == 0)
 		return call_fail(w->call, ERR_CONFLICT, "id",
@@ -102,7 +108,7 @@ make_erased(struct write *w, void *what UNUSED)
 	struct row       row;
 	enum err         e = look(w, &gone->id);
 
-	if (e != ERR_OK)
+	if (e != ERR_OK || w->again)
 		return e;
 	row = write_row(w, STEP_LIVE, 0);
 	if (!row_is_null(&row, COL_LIFE_ID) && !end_subscription(w, &row))

@@ -163,6 +163,67 @@ customer_list(struct call *c, struct customer_filter *filter, struct tx *tx)
 	return ERR_OK;
 }
 
+/* What is given of it that an update can change: bits as $4 of customer_update has them. */
+static unsigned
+given(const struct customer *change)
+{
+	return change->given & ((1u << COUNTOF(updated)) - 1);
+}
+
+/* Of those that are named by their external ids, which stay. */
+static unsigned
+given_in_many(const struct customer *change)
+{
+	return given(change) & ~(1u << MEMBER_EXTERNAL_ID);
+}
+
+/* Sets the members that are given. Whether any has another value now. */
+static bool
+overlay(const struct customer *change, unsigned members, struct customer *customer)
+{
+	bool differs = false;
+
+	for (size_t i = 0; i < COUNTOF(updated); i++) {
+		void       *to = (char *)customer + updated[i].at;
+		const void *from = (const char *)change + updated[i].at;
+		size_t      size = updated[i].type == BIND_BOOL ? sizeof(bool) : sizeof(struct str);
+		bool        same = updated[i].type == BIND_BOOL
+		    ? *(bool *)to == *(const bool *)from
+		    : !((struct str *)to)->ptr == !((const struct str *)from)->ptr
+			&& str_eq(*(struct str *)to, *(const struct str *)from);
+
+		if (!(members & 1u << i) || same)
+			continue;
+		memcpy(to, from, size);
+		differs = true;
+	}
+	return differs;
+}
+
+/* The customer as customer_update would leave it. Whether it has changed. */
+static bool
+apply(const struct customer *change, unsigned members, int64_t now_ms, struct customer *customer)
+{
+	if (!overlay(change, members, customer))
+		return false;
+	customer->revision++;
+	/* As in customer_update. */
+	if (customer->updated_ms >= now_ms && customer->updated_ms < now_ms + 5000)
+		customer->updated_ms++;
+	else
+		customer->updated_ms = now_ms;
+	return true;
+}
+
+bool
+customer_overlay(const struct customer *change, struct customer *customer)
+{
+	customer->given |= change->given;
+	if (change->given & 1u << MEMBER_ADDRESS_ID)
+		customer->address_id = change->address_id;
+	return overlay(change, given_in_many(change), customer);
+}
+
 /* ---- creating ---- */
 
 /* What history_digest() of sql/migrate makes of the first event of a customer. */
@@ -273,6 +334,7 @@ struct creations {
 	const struct customer *meant;
 	struct customer       *customers;
 	size_t                 count;
+	bool                   updates;
 	enum err             (*reply)(struct call *c, void *with);
 	void                  *with;
 };
@@ -288,16 +350,31 @@ is_among(const struct id *id, const struct id *ids, size_t count)
 
 /* Replaces the customer by the row that has its external id; false when there is none. */
 static bool
-take_existing(const struct write *w, struct customer *customer)
+take_existing(const struct write *w, size_t step, struct customer *customer)
 {
-	for (size_t i = 0; customer->external_id.ptr && i < write_rows(w, 1); i++) {
-		struct row row = write_row(w, 1, i);
+	for (size_t i = 0; customer->external_id.ptr && i < write_rows(w, step); i++) {
+		struct row row = write_row(w, step, i);
 		struct id  meant = customer->id;
 
 		if (!str_eq(row_text(&row, COL_CUSTOMER_SETTLE_ASKED), customer->external_id))
 			continue;
 		stored_read(&row, &customer_fields, customer);
 		customer->existing = !id_eq(&meant, &customer->id); /* as in make_created() */
+		return true;
+	}
+	return false;
+}
+
+/* Whether customer_update_many met the nth customer; *changed: and found something to change. */
+static bool
+take_changed(const struct write *w, size_t step, int64_t nth, bool *changed)
+{
+	for (size_t i = 0; i < write_rows(w, step); i++) {
+		struct row row = write_row(w, step, i);
+
+		if (row_i64(&row, COL_CUSTOMER_UPDATE_MANY_NTH) != nth)
+			continue;
+		*changed = row_bool(&row, COL_CUSTOMER_UPDATE_MANY_CHANGED);
 		return true;
 	}
 	return false;
@@ -318,24 +395,46 @@ make_created_many(struct write *w, void *what)
 		*customer = creations->meant[i];
 		if (made_count < creations->count
 		    && !is_among(&customer->id, made, made_count)
-		    && !take_existing(w, customer)) {
+		    && !take_existing(w, 1 + creations->updates, customer))
 			w->again = true;
+		else if (creations->updates && customer->existing
+		    && !take_changed(w, 1, (int64_t)i + 1, &customer->changed))
+			w->again = true; /* it has been merged into another one just now */
+		if (w->again)
 			return ERR_OK;
-		}
 	}
 	return creations->reply(w->call, creations->with);
 }
 
+static void
+add_update_many(struct write *w, const struct customer *meant, size_t count, int64_t now_ms)
+{
+	struct bind *b = write_step(w, SQL_CUSTOMER_UPDATE_MANY);
+	struct str  *cells = ARENA_NEW(w->call->arena, struct str, count);
+	char        *eights = ARENA_NEW(w->call->arena, char, 8 * count);
+
+	for (size_t i = 0; i < count; i++) {
+		bind_put_i64(eights + 8 * i, given_in_many(&meant[i]));
+		cells[i] = (struct str) { eights + 8 * i, 8 };
+	}
+	bind_time(b, now_ms);
+	member_bind_all(b, &created[CREATED_ID], meant, sizeof(*meant), count);
+	for (size_t i = 0; i < COUNTOF(updated); i++)
+		member_bind_all(b, &updated[i], meant, sizeof(*meant), count);
+	bind_array(b, BIND_I64, cells, count);
+}
+
 enum err
-customer_create_many(struct call *c, struct customer *customers, size_t count,
+customer_create_many(struct call *c, struct customer *customers, size_t count, bool updates,
     enum err (*reply)(struct call *c, void *with), void *with)
 {
 	static const struct answers answers = { .make = make_created_many };
 	struct customer *meant = ARENA_NEW(c->arena, struct customer, count);
-	struct creations creations = { meant, customers, count, reply, with };
+	struct creations creations = { meant, customers, count, updates, reply, with };
 	struct write     w;
 	struct bind     *b;
 	size_t           named = 0;
+	int64_t          now_ms;
 
 	memcpy(meant, customers, count * sizeof(*meant));
 	write_begin(&w, c);
@@ -343,11 +442,13 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 	w.careful = true;
 	for (size_t i = 0; i < count; i++)
 		named += meant[i].external_id.ptr != NULL;
-	w.tx.again |= named == count;
+	w.tx.again |= named == count && !updates;
 	b = write_step(&w, SQL_CUSTOMER_CREATE_MANY);
-	bind_time(b, stamp(c, meant, count));
+	bind_time(b, now_ms = stamp(c, meant, count));
 	for (size_t i = 0; i < COUNTOF(created); i++)
 		member_bind_all(b, &created[i], meant, sizeof(*meant), count);
+	if (updates)
+		add_update_many(&w, meant, count, now_ms);
 	b = write_step(&w, SQL_CUSTOMER_SETTLE);
 	bind_i64(b, (int64_t)count);
 	member_bind_all(b, &created[CREATED_EXTERNAL_ID], meant, sizeof(*meant), count);
@@ -356,14 +457,17 @@ customer_create_many(struct call *c, struct customer *customers, size_t count,
 }
 
 enum err
-customer_look_many(struct call *c, struct customer *customers, size_t count,
+customer_look_many(struct call *c, struct customer *customers, size_t count, bool updates,
     enum err (*reply)(struct call *c, void *with), void *with)
 {
-	struct tx tx;
-	enum err  e;
+	struct customer *meant = ARENA_NEW(c->arena, struct customer, count);
+	int64_t          now_ms = clock_wall_ms();
+	struct tx        tx;
+	enum err         e;
 
+	memcpy(meant, customers, count * sizeof(*meant));
 	member_bind_all(call_read(c, &tx, SQL_CUSTOMER_KNOWN), &created[CREATED_EXTERNAL_ID],
-	    customers, sizeof(*customers), count);
+	    meant, sizeof(*meant), count);
 	if ((e = call_read_run(c, &tx)) != ERR_OK)
 		return e;
 	for (size_t i = 0; i < tx_rows(&tx, READ_STEP); i++) {
@@ -371,10 +475,12 @@ customer_look_many(struct call *c, struct customer *customers, size_t count,
 		struct str external_id = row_text(&row, COL_CUSTOMER_KNOWN_ASKED);
 
 		for (size_t k = 0; k < count; k++) {
-			if (!str_eq(customers[k].external_id, external_id))
+			if (!str_eq(meant[k].external_id, external_id))
 				continue;
 			stored_read(&row, &customer_fields, &customers[k]);
 			customers[k].existing = true;
+			customers[k].changed = updates
+			    && apply(&meant[k], given_in_many(&meant[k]), now_ms, &customers[k]);
 		}
 	}
 	return reply(c, with);
@@ -404,13 +510,6 @@ customer_returned(struct write *w, size_t step)
 	stored_read(&row, &customer_fields, customer);
 	alias_note(c, c->param[0], customer);
 	return reply_changed(c, customer);
-}
-
-/* What is given of it that an update can change: bits as $4 of customer_update has them. */
-static unsigned
-given(const struct customer *change)
-{
-	return change->given & ((1u << COUNTOF(updated)) - 1);
 }
 
 /* Adds the step that changes what is given. */
@@ -449,6 +548,9 @@ make_updated(struct write *w, void *what)
 		return stored_missing(w->call, &customer_fields);
 	row = write_row(w, 0, 0);
 	stored_read(&row, &customer_fields, customer);
+	w->again = given(change) && row_is_null(&row, COL_CUSTOMER_UPDATE_MET);
+	if (w->again)
+		return ERR_OK; /* it has just been merged into another one */
 	if (given(change) ? !row_bool(&row, COL_CUSTOMER_UPDATE_MET)
 			  : !revision_matches(w->call, &customer_fields, customer))
 		return revision_refuse(w->call);
@@ -478,36 +580,6 @@ struct patch {
 	int64_t    now_ms;
 };
 
-/* The customer as customer_update would leave it: the row is locked, so nothing comes between. */
-static void
-apply(const struct customer *change, int64_t now_ms, struct customer *customer)
-{
-	bool differs = false;
-
-	for (size_t i = 0; i < COUNTOF(updated); i++) {
-		void       *to = (char *)customer + updated[i].at;
-		const void *from = (const char *)change + updated[i].at;
-		size_t      size = updated[i].type == BIND_BOOL ? sizeof(bool) : sizeof(struct str);
-		bool        same = updated[i].type == BIND_BOOL
-		    ? *(bool *)to == *(const bool *)from
-		    : !((struct str *)to)->ptr == !((const struct str *)from)->ptr
-			&& str_eq(*(struct str *)to, *(const struct str *)from);
-
-		if (!(change->given & 1u << i) || same)
-			continue;
-		memcpy(to, from, size);
-		differs = true;
-	}
-	if (!differs)
-		return;
-	customer->revision++;
-	/* As in customer_update. */
-	if (customer->updated_ms >= now_ms && customer->updated_ms < now_ms + 5000)
-		customer->updated_ms++;
-	else
-		customer->updated_ms = now_ms;
-}
-
 /* Runs before the commit: it reads the patch by what is there, and adds the step that writes. */
 static enum err
 make_merged(struct write *w, void *what)
@@ -523,6 +595,9 @@ make_merged(struct write *w, void *what)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, 0, 0);
 	stored_read(&row, &customer_fields, customer);
+	w->again = row_bool(&row, COL_CUSTOMER_LOCK_MERGED);
+	if (w->again)
+		return ERR_OK; /* just now */
 	*change = customer_defaults;
 	/* A body that is wrong is refused as such, whatever If-Match says (RFC 9110, 13.2.1). */
 	if ((e = merge_read_body(c, &customer_fields, customer, change)) != ERR_OK)
@@ -530,7 +605,7 @@ make_merged(struct write *w, void *what)
 	if (!revision_matches(c, &customer_fields, customer))
 		return revision_refuse(c);
 	add_update(w, patch->ref, change, patch->now_ms);
-	apply(change, patch->now_ms, customer);
+	(void)apply(change, given(change), patch->now_ms, customer);
 	warn_of_id(c, change->external_id);
 	return reply_updated(c, change, customer);
 }

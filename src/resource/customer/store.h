@@ -49,17 +49,25 @@ enum err customer_create(struct call *c, const struct customer *customer,
 /*
  * Creates customers in one transaction; no two may have the same external id. Each element is
  * replaced by the customer that is stored now, whose 'existing' says whether it was there before;
- * then reply is called. With a count of 0 nothing but the answer is kept.
+ * then reply is called. With a count of 0 nothing but the answer is kept. With 'updates' one that
+ * was there before gets what the element gives, as by customer_update(), but keeps its external id;
+ * its 'changed' says whether that was anything new.
  */
 enum err customer_create_many(struct call *c, struct customer *customers, size_t count,
-    enum err (*reply)(struct call *c, void *with), void *with);
+    bool updates, enum err (*reply)(struct call *c, void *with), void *with);
 
 /*
  * What customer_create_many() would answer with, without a write: those that exist are replaced by
- * what is stored.
+ * what is stored, or would be.
  */
 enum err customer_look_many(struct call *c, struct customer *customers, size_t count,
-    enum err (*reply)(struct call *c, void *with), void *with);
+    bool updates, enum err (*reply)(struct call *c, void *with), void *with);
+
+/*
+ * Sets those members of *customer that 'change' gives, but for its external id, as they are stored
+ * after a create with one and an update with the other. Whether any has another value now.
+ */
+bool customer_overlay(const struct customer *change, struct customer *customer);
 
 /*
  * Sets the members that 'change' gives, in the customer with this ref (as customer_find() has it),

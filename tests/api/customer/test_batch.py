@@ -523,6 +523,103 @@ def test_without_an_echo_failures_do_not_show_what_was_sent(live):
     assert "kept@secret" not in str(result)
 
 
+# ---------------------------------------------------------------- customers that exist get what their items give
+
+UPDATE = "/customers/batch?on_conflict=update"
+
+
+def history(client, customer):
+    return client.get(f"/customers/{customer['id']}/history").rows()[0]
+
+
+def statuses(reply):
+    """(status, id) of each item that did not fail, in the order of the request."""
+    return [(entry["status"], entry["id"]) for _, entry in sorted(by_index(reply.ok(200).data).items()) if "error" not in entry]
+
+
+def test_on_request_a_batch_changes_those_that_exist_as_an_update_does(live):
+    ann = live.create(email="ann@example.com", externalId=uid(), fullName="Ann", metadata={"a": 1})
+    bob = live.create(email="bob@example.com", externalId=uid(), fullName="Bob")
+    items = [{"email": "ann@example.com", "externalId": ann["externalId"], "fullName": "Ann B", "taxDocument": "7"},
+             {"email": "bob@example.com", "externalId": bob["externalId"], "fullName": "Bob"},
+             {"email": "none"}, item(), {"email": "no.id@example.com"}]
+    reply = live.post(UPDATE, {"customers": items}, idem=(key := uid("k")))
+    found = statuses(reply)
+    assert [status for status, _ in found] == ["updated", "existing", "created", "created"]
+    assert [id for _, id in found[:2]] == [ann["id"], bob["id"]] and list(by_index(reply.data)) == [0, 1, 3, 4, 2]
+    now = live.get("/customers/" + ann["id"]).customer(get=True)
+    assert (now["fullName"], now["taxDocument"], now["metadata"], now["createdAt"]) == ("Ann B", "7", {"a": 1}, ann["createdAt"])
+    assert now["updatedAt"] > ann["updatedAt"] and live.fetch(bob["id"])["updatedAt"] == bob["updatedAt"]
+    (changed, _), (only,) = history(live, ann), history(live, bob)
+    assert (changed["type"], changed["before"], changed["after"], changed["requestId"]) == (
+        "customer.updated", {"fullName": "Ann", "taxDocument": None}, {"fullName": "Ann B", "taxDocument": "7"}, reply.header("x-request-id"))
+    assert only["type"] == "customer.created"
+    # Once more it is a replay; with another key nothing is left to change; without the option nothing is changed.
+    assert live.post(UPDATE, {"customers": items}, idem=key).body == reply.body
+    assert [status for status, _ in statuses(live.post(UPDATE, {"customers": items[:2]}))] == ["existing"] * 2
+    for query in ("", "?on_conflict=skip"):
+        other = {"customers": [{**items[0], "fullName": "No"}]}
+        assert statuses(live.post("/customers/batch" + query, other)) == [("existing", ann["id"])]
+    assert live.fetch(ann["id"])["fullName"] == "Ann B" and len(history(live, ann)) == 2
+
+
+def test_of_items_for_one_customer_what_the_last_one_gives_counts(live):
+    gone, into = live.create(externalId=uid("gone"), fullName="Gone"), live.create(externalId=uid("into"))
+    live.post(f"/customers/{into['id']}/merge", {"from": gone["id"]}).ok()
+    ann, new, way = live.create(externalId=uid(), fullName="Ann"), uid(), live.create(externalId=uid(), taxDocument="1")
+    items = [{"email": "1@example.com", "externalId": into["externalId"], "fullName": "1"},
+             {"email": "2@example.com", "externalId": ann["externalId"], "fullName": "2", "metadata": {"n": 2}},
+             {"email": "3@example.com", "externalId": ann["externalId"], "fullName": "3"},
+             {"email": "4@example.com", "externalId": new}, {"email": "5@example.com", "externalId": new, "timezone": "Asia/Tokyo"},
+             {"email": "5@example.com", "externalId": new},
+             {"email": "7@example.com", "externalId": gone["externalId"], "taxDocument": "7"},
+             {"email": way["email"], "externalId": way["externalId"]}, {"email": way["email"], "externalId": way["externalId"], "taxDocument": "1"}]
+    found = statuses(live.post(UPDATE, {"customers": items}))
+    made = live.fetch(new)
+    assert found == [("updated", into["id"]), *[("updated", ann["id"])] * 2, ("created", made["id"]), ("updated", made["id"]), ("existing", made["id"]),
+                     ("updated", into["id"]), *[("existing", way["id"])] * 2]
+    assert (made["email"], made["timezone"]) == ("5@example.com", "Asia/Tokyo")
+    ann, into = live.fetch(ann["id"]), live.fetch(into["id"])
+    assert (ann["email"], ann["fullName"], ann["metadata"]) == ("3@example.com", "3", {"n": 2})
+    # The hidden row of who was merged is as it was; the one who stays keeps its own external id.
+    assert (into["email"], into["fullName"], into["taxDocument"]) == ("7@example.com", "1", "7") and into["externalId"].startswith("into")
+    assert [len(history(live, one)) for one in (ann, made, way)] == [2, 1, 1]
+    assert live.post(f"/customers/{gone['id']}/unmerge").customer(200) == gone
+
+
+def test_on_conflict_goes_with_the_other_options(live, db):
+    ann = live.create(email="ann@example.com", externalId=uid(), fullName="Ann")
+    items = [{"email": "ann@example.com", "externalId": ann["externalId"], "fullName": "Other"}, item(), {"email": "none"}]
+    with nothing_written(db):
+        assert live.post(UPDATE + "&atomic=true", {"customers": items}).fields() == ["customers.2.email"]
+        tried = live.post(UPDATE + "&dry_run=true", {"customers": items}).ok(200).data["results"]
+    assert [(result["status"], result.get("result")) for result in tried] == [(200, "updated"), (201, "created"), (400, None)]
+    assert (tried[0]["customer"]["fullName"], live.fetch(ann["id"])["fullName"]) == ("Other", "Ann")
+    real = live.post(UPDATE, {"customers": items}, headers=EACH).ok(200).data["results"]
+    assert [(result["status"], result.get("result")) for result in real] == [(200, "updated"), (201, "created"), (400, None)]
+    assert real[0]["customer"]["fullName"] == live.fetch(ann["id"])["fullName"] == "Other"
+    again = live.post(UPDATE + "&dry_run=true", {"customers": items[:1]}).ok(200).data["results"]
+    assert again[0]["result"] == "existing" and again[0]["customer"]["updatedAt"] == real[0]["customer"]["updatedAt"]
+    assert "result" not in live.post("/customers/batch?dry_run=true", {"customers": items[:1]}).ok(200).data["results"][0]
+    with nothing_written(db):
+        for value in ("", "UPDATE", "fail", "true", "update&on_conflict=skip"):
+            assert live.post(f"/customers/batch?on_conflict={value}", {"customers": items}).fields() == ["on_conflict"]
+    assert live.at("2026-07-31").post(UPDATE, {"customers": [{**items[0], "fullName": "Old"}]}).ok(200).header("Clientele-Ignored") == "on_conflict"
+    assert live.fetch(ann["id"])["fullName"] == "Other"
+
+
+def test_many_batches_that_change_the_same_customers_in_opposite_order_all_succeed(live, db, cluster):
+    deadlocks = cluster.log.read_text(errors="replace").count("deadlock detected")
+    owns = [uid("x") for _ in range(60)]
+    post(live, [{"email": mail(), "externalId": own} for own in owns[:30]]).ok(200)
+    for _ in range(4):
+        batches = [[{"email": mail(), "externalId": own, "fullName": str(n)} for own in owns[::1 - n % 2 * 2]] for n in range(4)]
+        replies = in_parallel([lambda b=b: live.post(UPDATE, {"customers": b}, idem=uid("k")) for b in batches])
+        assert all(len(reply.ok(200).data["successful"]) == 60 for reply in replies)
+        assert len({live.fetch(own)["fullName"] for own in owns}) == 1  # each batch is whole
+    assert cluster.log.read_text(errors="replace").count("deadlock detected") == deadlocks
+
+
 @pytest.mark.parametrize("name", ["atomic", "dry_run", "echo"])
 def test_an_option_is_true_or_false_and_of_the_newest_version_alone(live, db, name):
     before = row_counts(db)

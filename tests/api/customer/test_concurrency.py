@@ -61,6 +61,15 @@ def test_every_answer_with_one_customer_has_its_tag(live, version):
         assert tag(changed) == tag(client.get(path)) == f'"{customer["id"]}.{number}.{version}"'
 
 
+def test_who_archives_restores_or_merges_can_go_on_with_the_tag_of_the_answer(live):
+    one, other = live.create(externalId=uid()), live.create(externalId=uid())
+    for n, (path, body) in enumerate(((f"{one['id']}/archive", None), (f"{one['id']}/restore", None), (f"{one['id']}/merge", {"from": other["id"]}),
+                                      (f"{other['id']}/unmerge", None))):
+        reply = live.post("/customers/" + path, body).ok(200)
+        changed = live.patch("/customers/" + path.partition("/")[0], {"fullName": f"n{n}"}, headers={"If-Match": tag(reply)}).ok(200)
+        assert tag(changed) != tag(reply) and changed.json["fullName"] == f"n{n}"
+
+
 def test_no_two_texts_of_one_path_have_the_same_tag(live, sandbox, db):
     own = uid()
     one, two = live.create(externalId=own), sandbox.create(externalId=own)

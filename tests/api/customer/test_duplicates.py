@@ -43,7 +43,8 @@ def test_customers_with_one_address_in_any_case_are_a_group(shop, new_org):
     assert page(shop) == ([], None)
     ada = [shop.create(email=email) for email in ("Ada@Example.com", "ada@example.com", "ADA@EXAMPLE.COM")]
     zoe = [shop.create(email="zo\u00cb@example.com"), shop.create(email="zo\u00eb@example.com")]
-    shop.create(email="alone@example.com")
+    for other in ("alone@example.com", "a.da@example.com", "ada+1@example.com"):  # no rules of one provider
+        shop.create(email=other)
     new_org().live.create(email="alone@example.com")
     groups, cursor = page(shop)
     assert cursor is None and [group["value"] for group in groups] == ["ada@example.com", "zo\u00eb@example.com"]
@@ -68,6 +69,32 @@ def test_who_is_archived_merged_or_erased_is_no_duplicate(shop):
     assert walk(shop) == ({}, 1)
     shop.post(f"/customers/{archived[0]}/restore").ok()
     assert list(walk(shop)[0].values()) == [[archived[0], archived[2]]]
+
+
+def test_customers_with_one_tax_document_are_a_group_however_it_is_written(shop, new_org):
+    def groups(query=""):
+        return shop.get("/customers/duplicates?by=taxDocument" + query).rows()
+
+    for none in ({}, {}, {"taxDocument": "-"}, {"taxDocument": " ./,-"}, {"taxDocument": ""}, {"taxDocument": ""}):
+        shop.create(**none)
+    assert groups() == ([], None)
+    german = [shop.create(taxDocument=text) for text in ("DE 123 456 789", "de123456789", "DE-123.456/789,")]
+    brazilian = [shop.create(taxDocument=text) for text in ("11.222.333/0001-81", "11222333000181")]
+    shop.create(taxDocument="DE123456788")
+    new_org().live.create(taxDocument="DE123456788")
+    assert groups() == ([{"object": "duplicate_group", "by": "taxDocument", "value": value, "customers": rows, "hasMore": False}
+                         for value, rows in (("11222333000181", brazilian), ("de123456789", german))], None)
+    (first,), cursor = groups("&limit=1")
+    assert first["value"] == "11222333000181" and [group["value"] for group in groups("&limit=1&cursor=" + cursor)[0]] == ["de123456789"]
+    assert shop.get("/customers/duplicates?by=email&cursor=" + cursor).fields() == ["cursor"]
+    # Found by what they are now, and not when they are archived, merged or erased.
+    shop.patch("/customers/" + german[0]["id"], {"taxDocument": "11 222 333 0001 81"}).ok()
+    shop.post(f"/customers/{brazilian[0]['id']}/archive").ok()
+    assert [(group["value"], [row["id"] for row in group["customers"]]) for group in groups()[0]] == [
+        ("11222333000181", [german[0]["id"], brazilian[1]["id"]]), ("de123456789", [row["id"] for row in german[1:]])]
+    shop.post(f"/customers/{german[0]['id']}/merge", {"from": brazilian[1]["id"]}).ok()
+    shop.call("DELETE", "/customers/" + german[1]["id"]).ok()
+    assert groups() == ([], None)
 
 
 def fill(db, client, email, count, **more):
@@ -118,10 +145,10 @@ def test_broken_parameters_are_named(shop):
     def broken(query):
         return shop.get("/customers/duplicates" + query).fields()
 
-    for query in ("", "?by=", "?by=phone", "?by=EMAIL", "?by=email&by=phone"):
+    for query in ("", "?by=", "?by=phone", "?by=EMAIL", "?by=taxdocument", "?by=email&by=phone"):
         assert broken(query) == ["by"], query
     assert broken("?by=email&limit=101") == ["limit"] and broken("?by=email&limit=0") == ["limit"]
-    for cursor in ("x", "cur_", "cur_0", "cur_00", "cur_0061ff", "cur_006100", "cur_ff61", "cur_0161", "cur_00" + "61" * 1024, "cur_zz61"):
+    for cursor in ("x", "cur_", "cur_0", "cur_00", "cur_0061ff", "cur_006100", "cur_ff61", "cur_0161", "cur_0261", "cur_00" + "61" * 1024, "cur_zz61"):
         assert broken("?by=email&cursor=" + cursor) == ["cursor"], cursor
     assert page(shop, "&cursor=cur_00" + "61" * 1023) == ([], None)
 

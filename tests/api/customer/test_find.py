@@ -193,10 +193,12 @@ def crowd(new_org, database):
     environment = scalar(connection, "SELECT environment_id FROM customer WHERE email = %s", first["email"])
     execute(connection, "DELETE FROM customer WHERE environment_id = %s", environment)
     execute(connection, f"""
-        INSERT INTO customer (environment_id, id, external_id, email, full_name, timezone, metadata, is_active, created_at, updated_at)
+        INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, timezone, metadata, is_active, created_at,
+                              updated_at)
         SELECT %s, ('01941f29-7c00-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'crowd' || n, 'p' || n %% 100 || '@crowd.example',
                CASE WHEN n < 6000 THEN 'Common ' ELSE 'Other ' END || n,
-               'UTC', json_build_object('half', n %% 2, 'old', n < 6000, 'nth', 'n' || n), true,
+               CASE WHEN n < 500 THEN 'Ends Early' WHEN n < 2300 THEN 'Early' WHEN n >= 8400 THEN 'Ends' END,
+               'UTC', json_build_object('half', n %% 2, 'old', n < 6000, 'nth', 'n' || n, 'ends', n < 500 OR n >= 8400, 'early', n < 2300), true,
                timestamptz '2026-01-01 00:00Z' + n * interval '1 s', timestamptz '2026-02-01 00:00Z' - n * interval '1 s'
           FROM generate_series(0, {CROWD - 1}) n""", environment)
     connection.close()
@@ -211,6 +213,10 @@ def numbers(rows):
     ("q=common", lambda n: n < 6000, lambda n: -n), ("metadata[old]=true", lambda n: n < 6000, lambda n: -n),
     ("q=common%2012", lambda n: n < 6000 and "12" in f"{n}|p{n % 100}@", lambda n: -n),
     ("q=crowd77", lambda n: str(n).startswith("77") and n != 77 or n == 77, lambda n: -n), ("q=7", lambda n: "7" in str(n), lambda n: -n),
+    # More than are sorted, though not in the rows that a page may look at; and not in the first part of these.
+    *[(query, lambda n: n < 500 or n >= 8400, lambda n: -n) for query in ("q=ends", "metadata[ends]=true", "q=end%20crowd&metadata[ends]=true")],
+    *[(query, lambda n: n < 2300, lambda n: -n) for query in ("q=early", "metadata[early]=true", "q=early%20common&metadata[old]=true")],
+    ("q=early&metadata[half]=1", lambda n: n < 2300 and n % 2, lambda n: -n),
     ("metadata[nth]=n42", lambda n: n == 42, lambda n: -n), ("email=P42@crowd.example", lambda n: n % 100 == 42, lambda n: -n),
     ("q=common&sort=createdAt", lambda n: n < 6000, lambda n: n), ("q=common&sort=-createdAt", lambda n: n < 6000, lambda n: -n),
     ("q=common&sort=updatedAt", lambda n: n < 6000, lambda n: -n), ("q=p7@crowd&sort=fullName", lambda n: n % 100 == 7, lambda n: (n >= 6000, str(n))),

@@ -8,7 +8,7 @@ import pytest
 from helpers import DATED, Client, escape, execute, first, in_parallel, mail, same_again, scalar, uid
 
 ADDRESS = {"line1": "1 Road", "city": "Bern", "postalCode": "3000", "country": "CH"}
-EVENT = {"id", "object", "livemode", "type", "createdAt", "actor", "requestId", "before", "after", "subscriptionId", "invoiceId", "data", "erased"}
+EVENT = {"customerId", "id", "object", "livemode", "type", "createdAt", "actor", "requestId", "before", "after", "subscriptionId", "invoiceId", "data", "erased"}
 
 
 def history(client, some, query=""):

@@ -1,5 +1,7 @@
 """Customers that are the same are merged, and a merge is undone."""
 
+import concurrent.futures
+import contextlib
 import itertools
 import json
 import secrets
@@ -7,6 +9,7 @@ import threading
 
 import pytest
 
+from stack import wait_until
 from helpers import execute, mail, nothing_written, same_again, scalar, uid
 
 _run, _counter = secrets.token_hex(3), itertools.count(1)
@@ -75,7 +78,9 @@ def test_both_ids_lead_to_who_stays(shop, db):
     # Nothing lists it.
     for query in ("", "&archived=true", "&archived=all"):
         assert gone["id"] not in [row["id"] for row in shop.get("/customers?limit=100" + query).ok().json["data"]]
-    assert [row["id"] for row in shop.get("/customers?externalId=" + gone["externalId"]).ok().json["data"]] == [into["id"]]
+    for query in ("", "&q=" + into["email"], "&sort=email", "&archived=all", "&sort=-createdAt&count=exact"):
+        found = shop.get(f"/customers?externalId={gone['externalId']}{query}").ok().json
+        assert [row["id"] for row in found["data"]] == [into["id"]] and found.get("total", 1) == 1, query
     assert gone["id"] not in shop.call("GET", "/customers/export?format=ndjson", checked=False).body.decode()
     kinds = [kind for kind, _ in events(db, into)]
     assert kinds.count("customer.merged") == 1 and [kind for kind, _ in events(db, gone)].count("customer.merged") == 0
@@ -199,6 +204,39 @@ def test_bad_input_is_refused_and_changes_nothing(shop, other_live, db):
     shop.at("2026-07-31").post(path, {"from": "x"}).error("endpoint_not_available", 404)
 
 
+def test_the_history_of_both_is_shown_and_parts_again(shop):
+    into, gone, third = customer(shop), customer(shop), customer(shop)
+    shop.patch("/customers/" + gone["id"], {"fullName": "One"}).ok()
+    shop.patch("/customers/" + into["id"], {"fullName": "Two"}).ok()
+    merge(shop, gone, third).ok()
+    merge(shop, into, gone).ok()
+    shop.patch("/customers/" + gone["externalId"], {"fullName": "Three"}).ok()
+
+    def history(one, limit):
+        rows, cursor = shop.get(f"/customers/{one['externalId']}/history?limit={limit}").rows()
+        while cursor:
+            page, cursor = shop.get(f"/customers/{one['externalId']}/history?limit={limit}&cursor={cursor}").rows()
+            rows += page
+        return [(row["type"][len("customer."):], row["customerId"]) for row in rows]
+
+    whole = [("updated", into["id"]), ("merged", into["id"]), ("merged", gone["id"]), ("updated", into["id"]), ("updated", gone["id"]),
+             ("created", third["id"]), ("created", gone["id"]), ("created", into["id"])]
+    for one in (into, gone, third):
+        assert [history(one, limit) for limit in (100, 3, 1)] == [whole] * 3
+    shop.post(f"/customers/{gone['id']}/unmerge").ok()
+    assert {id for _, id in history(into, 100)} == {into["id"]} and {id for _, id in history(gone, 100)} == {gone["id"], third["id"]}
+
+
+class Keyed:
+    """A client whose writes have an Idempotency-Key."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __getattr__(self, name):
+        return lambda *words, **more: getattr(self.client, name)(*words, idem=uid("k"), **more)
+
+
 def at_once(calls):
     """Their statuses."""
     done, gate = [None] * len(calls), threading.Barrier(len(calls))
@@ -232,6 +270,57 @@ def test_many_at_once_leave_one_order(shop, db):
         # Nobody who was merged has anything, and everybody leads to somebody who was not.
         assert scalar(db, "SELECT count(*) FROM customer c JOIN subscription s ON s.customer_id = c.id WHERE c.merged_into IS NOT NULL") == 0
         assert scalar(db, "SELECT count(*) FROM customer c JOIN customer d ON d.id = c.merged_into WHERE d.merged_into IS NOT NULL") == 0
+
+
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+WRITES = {
+    "update": lambda shop, id: shop.patch("/customers/" + id, {"email": "new@example.com"}),
+    "merge patch": lambda shop, id: shop.call("PATCH", "/customers/" + id, {"email": "new@example.com"}, headers=MERGE_PATCH),
+    "batch": lambda shop, id: shop.post("/customers/batch?on_conflict=update", {"customers": [{"email": "new@example.com", "externalId": id}]}),
+    "archive": lambda shop, id: shop.post(f"/customers/{id}/archive"),
+    "erase": lambda shop, id: shop.call("DELETE", "/customers/" + id),
+}
+
+
+@pytest.mark.parametrize("idem", [None, "k"])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_waits_for_a_merge_is_for_who_stays(shop, db, database, write, idem):
+    """The merge waits for a lock, and the write behind it: when the lock is free, the write finds the customer merged."""
+    gone, into = customer(shop), customer(shop)
+    client = shop if idem is None else Keyed(shop)
+
+    def wait_for_waiting(count):
+        wait_until(lambda: scalar(db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == count)
+    with contextlib.closing(database.connect()) as other, other.cursor() as cursor, concurrent.futures.ThreadPoolExecutor() as pool:
+        other.autocommit = False
+        cursor.execute("SELECT FROM customer WHERE external_id = %s FOR UPDATE", (gone["externalId"],))
+        merging = pool.submit(merge, shop, into, gone)
+        wait_for_waiting(1)
+        writing = pool.submit(WRITES[write], client, gone["externalId"])
+        wait_for_waiting(2)
+        other.commit()
+        assert merging.result().customer(200)["id"] == into["id"]
+        assert writing.result().ok().status == 200
+    if write == "erase":
+        shop.missing(into["id"])
+        shop.missing(gone["id"])
+        return
+    stays = shop.fetch(into["id"])
+    assert (stays["email"] == "new@example.com") == (write != "archive") and ("archivedAt" in stays) == (write == "archive")
+    # The row of who was merged was not written.
+    assert shop.post(f"/customers/{gone['id']}/unmerge").customer(200) == gone
+
+
+def test_no_kept_answer_of_a_merge_outlives_the_customer(shop, db):
+    into, gone = customer(shop), customer(shop)
+    answers = "SELECT count(*) FROM idempotency_key WHERE convert_from(answer, 'UTF8') LIKE ANY (ARRAY[%s, %s])"
+    merge(shop, into, gone, idem=uid("k")).ok()
+    shop.post(f"/customers/{gone['id']}/unmerge", idem=uid("k")).ok()
+    emails = [f"%{one['email']}%" for one in (into, gone)]
+    assert scalar(db, answers, *emails) == 2
+    for one in (into, gone):
+        shop.call("DELETE", "/customers/" + one["id"]).ok()
+    assert scalar(db, answers, *emails) == 0
 
 
 def test_who_was_merged_is_erased_together_with_who_stays(shop, db):

@@ -2,6 +2,8 @@
 -- that writes has the condition :first_time, so it does nothing if the request was answered before.
 
 \set erase :erase ', gadgets AS (DELETE FROM gadget WHERE environment_id = $1)'
+\set whole :whole ' UNION ALL SELECT ''gadget'', to_json(t) FROM gadget t'
+\set whole :whole ' WHERE t.environment_id = s.id'
 \set gadget_columns 'g.id, g.code, g.color, g.size, g.part_of, g.created_at, g.updated_at'
 
 -- name: gadget_get
