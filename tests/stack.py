@@ -349,16 +349,18 @@ class Front:
     # The file with address and socket, and what is changed in it.
     SITES = {
         "nginx": ("nginx-site.conf", [(r"listen 8080;", "listen 127.0.0.1:{port};"),
-                                      (r"server unix:\S+", "server unix:{backend}")]),
+                                      (r"server unix:\S+", "server unix:{backend}"), (r'"[^"]+/web"', '"{dir}/web"')]),
         "lighttpd": ("lighttpd-site.conf", [(r"(?m)^server.bind := .*", 'server.bind := "127.0.0.1"'),
                                             (r"(?m)^server.port := .*", "server.port := {port}"),
                                             (r"(?m)^var.clientele_backend = .*", 'var.clientele_backend = ("socket" => "{backend}")'),
-                                            (r"(?m)^var.clientele_errors = .*", 'var.clientele_errors = "{dir}/lighttpd-errors"')]),
-        "caddy": ("Caddyfile", [(r"(?m)^:8080 [{]", ":{port} {{\n\tbind 127.0.0.1"), (r"unix/\S+", "unix/{backend}")]),
+                                            (r"(?m)^var.clientele_errors = .*", 'var.clientele_errors = "{dir}/lighttpd-errors"'),
+                                            (r"(?m)^var.clientele_web = .*", 'var.clientele_web = "{dir}/web"')]),
+        "caddy": ("Caddyfile", [(r"(?m)^:8080 [{]", ":{port} {{\n\tbind 127.0.0.1"), (r"unix/\S+", "unix/{backend}"),
+                                  (r'"[^"]+/web"', '"{dir}/web"')]),
         "apache": ("apache.conf", [(r"Listen 8080", "Listen 127.0.0.1:{port}"), (r"\*:8080", "127.0.0.1:{port}"),
-                                   (r"unix:[^|]+", "unix:{backend}")]),
+                                   (r"unix:[^|]+", "unix:{backend}"), (r'"[^"]+/web"', '"{dir}/web"')]),
     }
-    APACHE_MODULES = ("mpm_event", "authz_core", "deflate", "env", "filter", "headers", "proxy", "proxy_fcgi", "reqtimeout")
+    APACHE_MODULES = ("mpm_event", "alias", "authz_core", "deflate", "env", "filter", "headers", "proxy", "proxy_fcgi", "reqtimeout", "rewrite")
 
     def __init__(self, place, kind, backend, port=None, files=None):
         """backend is the path of Clientele's socket; files the folder of configuration, by default conf/."""

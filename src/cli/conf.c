@@ -146,6 +146,8 @@ static const struct place nginx[] = {
 	{ STR("server "), STR("unix:" SHIPPED_SOCKET), print_nginx_backend,
 	    STR(" max_fails=0;") },
 	{ STR("$clientele_public_url { default \""), STR(""), print_public_url, STR("\"; }") },
+	{ STR("$clientele_web { default \""), STR(SHIPPED_DATADIR), print_datadir,
+	    STR("/web\"; }") },
 	{ STR("fastcgi_read_timeout "), STR("30"), print_patience, STR("s;") },
 	{ .print = NULL },
 };
@@ -154,12 +156,14 @@ static const struct place lighttpd[] = {
 	{ STR("clientele_backend = ("), STR("\"socket\" => \"" SHIPPED_SOCKET "\""),
 	    print_lighttpd_backend, STR(")") },
 	{ STR("clientele_errors = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/") },
+	{ STR("clientele_web = \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("\"read-timeout\" => "), STR("30"), print_patience, STR(",") },
 	{ .print = NULL },
 };
 
 static const struct place caddy[] = {
 	{ STR("reverse_proxy "), STR("unix/" SHIPPED_SOCKET), print_caddy_backend, STR(" {") },
+	{ STR("clientele_web \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("read_timeout "), STR("30"), print_patience, STR("s\n") },
 	{ STR("vars clientele_public_url \""), STR(""), print_public_url, STR("\"\n") },
 	{ .print = NULL },
@@ -169,6 +173,7 @@ static const struct place apache[] = {
 	{ STR("ProxyPass \"/\" \""), STR("unix:" SHIPPED_SOCKET "|fcgi://clientele"),
 	    print_apache_backend, STR("/\"") },
 	{ STR("connectiontimeout=2 timeout="), STR("30"), print_patience, STR(" ") },
+	{ STR("CLIENTELE_WEB \""), STR(SHIPPED_DATADIR), print_datadir, STR("/web\"\n") },
 	{ STR("CLIENTELE_PAGES \""), STR(""), print_public_url, STR("/api-reference\"\n") },
 	{ .print = NULL },
 };
@@ -181,7 +186,8 @@ static const struct {
 	[FRONT_LIGHTTPD] = { lighttpd, "/etc/lighttpd/conf-enabled/90-clientele.conf" },
 	[FRONT_CADDY] = { caddy, "/etc/caddy/Caddyfile" },
 	[FRONT_APACHE] = { apache,
-	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env)" },
+	    "/etc/apache2/sites-enabled/clientele.conf (a2enmod proxy_fcgi headers env alias "
+	    "rewrite)" },
 };
 
 /* Replaces the place in text, where it must stand exactly once; into is another buffer. */

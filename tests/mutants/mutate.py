@@ -283,7 +283,7 @@ class Job:
         self.dirty = True  # its database, by a mutant that was not as it should be
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        shutil.copytree(TREE, self.tree, symlinks=True, ignore=shutil.ignore_patterns("var", ".git", "autom4te.cache"))
+        shutil.copytree(TREE, self.tree, symlinks=True, ignore=shutil.ignore_patterns("var", ".git", "autom4te.cache", "node_modules"))
         self.env = {**os.environ, "srcdir": str(self.tree), "CMOCKA_MESSAGE_OUTPUT": "TAP", "PGHOST": options.sockets, "PGUSER": "postgres",
                     "PGDATABASE": self.database, "PYTHONDONTWRITEBYTECODE": "1"}
         for role in ("serve", "owner"):

@@ -15,7 +15,9 @@ def files(folder):
 
 
 def wanted():
-    return sorted(line for line in LIST.read_text().splitlines() if line and not line.startswith("#"))
+    """The dashboard, too, where it is built."""
+    listed = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+    return sorted(listed + [f"share/clientele/web/dashboard/{name}" for name in files(ROOT / "web" / "dist")])
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,10 @@ def install(build, target, *variables):
 def test_every_file_lands_below_destdir_and_prefix_and_no_other(build, tmp_path):
     install(build, tmp_path, "prefix=/opt/some", "sysconfdir=/opt/some/etc")
     assert files(tmp_path) == [f"opt/some/{name}" for name in wanted()]
-    site = (tmp_path / "opt/some/share/clientele/conf/lighttpd-site.conf").read_text()
-    assert '"/opt/some/share/clientele/conf/lighttpd-errors"' in site
+    conf = tmp_path / "opt/some/share/clientele/conf"
+    assert '"/opt/some/share/clientele/conf/lighttpd-errors"' in (conf / "lighttpd-site.conf").read_text()
+    for name in ("lighttpd-site.conf", "nginx-site.conf", "Caddyfile", "apache.conf"):
+        assert (conf / name).read_text().count('"/opt/some/share/clientele/web"') == 1, name
 
 
 def test_every_document_is_installed():

@@ -1,0 +1,206 @@
+// Customers: found, made, looked at, changed, archived, erased.
+import assert from "node:assert/strict";
+
+const fact = (page, name) => page.locator(`dt:text-is("${name}") + dd`);
+
+export async function an_empty_place_says_how_customers_come({ page, signIn, accessible, origin }) {
+  await signIn();
+  await page.getByText("No customers yet").waitFor();
+  assert.match(await page.locator(".empty pre").innerText(), new RegExp(`^curl ${origin}/api/v1/customers`));
+  await accessible();
+}
+
+export async function a_customer_is_made_by_keyboard_alone({ page, signIn, accessible }) {
+  await signIn();
+  await page.getByText("No customers yet").waitFor();
+  await page.keyboard.press("n");
+  const dialog = page.getByRole("dialog", { name: "New customer" });
+  await dialog.getByLabel("E-mail address").waitFor();
+  await until("the first field has the focus", () => dialog.getByLabel("E-mail address").evaluate((e) => e === document.activeElement));
+  await page.keyboard.type("not an address");
+  await page.keyboard.press("Enter");
+  await dialog.locator(".mantine-TextInput-error").waitFor();
+  await accessible();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("ada@example.com");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("Ada <b>King</b>");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Ada <b>King</b>" }).waitFor();
+  await page.getByText("Customer created").waitFor();
+  await accessible();
+  await page.keyboard.press("g");
+  await page.keyboard.press("c");
+  await page.getByRole("link", { name: "ada@example.com" }).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "History" }).waitFor();
+  await page.goBack();
+  await page.getByRole("link", { name: "ada@example.com" }).waitFor();
+}
+
+export async function a_search_filters_as_one_types_and_stands_in_the_address({ page, signIn, customer, accessible }) {
+  for (const name of ["Ada King", "Grace Hopper", "Alan Turing"]) await customer(`${name.split(" ")[0].toLowerCase()}@example.com`, { fullName: name });
+  await signIn();
+  await page.getByText("3 found").waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("hopp");
+  await page.getByText("1 found").waitFor();
+  await page.getByRole("link", { name: "grace@example.com" }).waitFor();
+  await until("the search stands in the address", () => new URL(page.url()).searchParams.get("q") === "hopp");
+  await page.reload();
+  await page.getByText("1 found").waitFor();
+  assert.equal(await page.getByLabel("Search").inputValue(), "hopp");
+  await page.getByLabel("Search").fill("nobody at all");
+  await page.getByText("Nothing was found").waitFor();
+  await accessible();
+  await page.getByRole("button", { name: "Show all customers" }).click();
+  await page.getByText("3 found").waitFor();
+  await page.getByLabel("Order").selectOption("fullName");
+  await until("they are in the order of their names", async () => (await page.locator("tbody tr td:nth-child(3)").allInnerTexts()).join() === "Ada King,Alan Turing,Grace Hopper");
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "Time zone" }).click();
+  await page.getByRole("columnheader", { name: "Time zone" }).waitFor();
+}
+
+export async function many_customers_come_in_pages_and_are_archived_together({ page, signIn, call, accessible }) {
+  const customers = Array.from({ length: 60 }, (_, i) => ({ email: `c${i}@example.com` }));
+  await call("POST", "/customers/batch", { customers });
+  await signIn();
+  await page.getByText("60 found").waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 50);
+  await page.getByRole("button", { name: "Next page" }).click();
+  await until("the second page is shown", async () => (await page.locator("tbody tr").count()) === 10);
+  await page.goBack();
+  await until("the first page is shown", async () => (await page.locator("tbody tr").count()) === 50);
+  await page.getByLabel("Select all of this page").check();
+  await accessible();
+  await page.getByRole("status").getByRole("button", { name: "Archive" }).click();
+  await page.getByText("50 archived").waitFor();
+  await page.getByText("10 found").waitFor();
+  await page.getByLabel("Archived").selectOption("true");
+  await page.getByText("50 found").waitFor();
+}
+
+export async function two_who_change_the_same_see_each_others_change({ page, signIn, customer, call, accessible }) {
+  const { id } = await customer("ada@example.com", { fullName: "Ada" });
+  await signIn(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Edit Name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Ada King");
+  await call("PATCH", `/customers/${id}`, { fullName: "Countess Ada" });
+  await page.keyboard.press("Enter");
+  const conflict = page.getByRole("alert").filter({ hasText: "Somebody changed this customer" });
+  await conflict.getByText("Countess Ada").waitFor();
+  assert.equal((await call("GET", `/customers/${id}`)).fullName, "Countess Ada");
+  await accessible();
+  await conflict.getByRole("button", { name: "Save yours" }).click();
+  await page.getByRole("heading", { name: "Ada King" }).waitFor();
+  assert.equal((await call("GET", `/customers/${id}`)).fullName, "Ada King");
+
+  await page.getByRole("button", { name: "Edit Tax document" }).click();
+  await page.getByLabel("Tax document").fill("X");
+  await call("PATCH", `/customers/${id}`, { taxDocument: "DE1" });
+  await page.keyboard.press("Enter");
+  await conflict.getByRole("button", { name: "Keep what is there now" }).click();
+  await fact(page, "Tax document").getByText("DE1").waitFor();
+}
+
+export async function broken_fields_are_told_in_place({ page, signIn, customer }) {
+  const { id } = await customer("ada@example.com");
+  await signIn(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Edit E-mail address" }).click();
+  await page.getByLabel("E-mail address", { exact: true }).fill("nonsense");
+  await page.keyboard.press("Enter");
+  await fact(page, "E-mail address").locator(".mantine-TextInput-error").waitFor();
+  await page.keyboard.press("Escape");
+  await fact(page, "E-mail address").getByText("ada@example.com").waitFor();
+  await page.getByRole("button", { name: "Edit Address" }).click();
+  await page.getByLabel(/^Street \*/).fill("Broadway 1");
+  await page.getByRole("button", { name: "Save" }).click();
+  await until("three lines are told to be missing", async () => (await fact(page, "Address").locator(".mantine-TextInput-error").count()) === 3);
+  await page.getByLabel("City").fill("Berlin");
+  await page.getByLabel("Postal code").fill("10115");
+  await page.getByLabel("Country").fill("DE");
+  await page.getByRole("button", { name: "Save" }).click();
+  await fact(page, "Address").getByText("Broadway 1, 10115 Berlin, DE").waitFor();
+}
+
+export async function metadata_keep_numbers_that_javascript_cannot_hold({ page, signIn, call, accessible }) {
+  const big = "123456789012345678901234567890.10";
+  const { id } = await call("POST", "/customers", `{"email":"ada@example.com","metadata":{"10":${big},"2":"<i>text</i>","list":[1,{"a":1e400}]}}`);
+  await signIn(`/dashboard/customers/${id}`);
+  await fact(page, "10").getByText(big).waitFor();
+  await fact(page, "2").getByText("<i>text</i>").waitFor();
+  await page.getByRole("button", { name: "Edit Metadata" }).click();
+  await accessible();
+  await page.getByRole("button", { name: "Add a key" }).click();
+  await page.getByLabel("Key 4").fill("seats");
+  await page.getByLabel("Kind of value 4").selectOption("json");
+  await page.getByLabel("Value 4", { exact: true }).fill("9007199254740993,");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("This is not JSON").waitFor();
+  await page.getByLabel("Value 4", { exact: true }).fill("9007199254740993");
+  await page.getByRole("button", { name: "Save" }).click();
+  await fact(page, "seats").getByText("9007199254740993").waitFor();
+  const { text } = await call("GET", `/customers/${id}`);
+  assert.ok(text.replace(/\s/g, "").includes(`"metadata":{"10":${big},"2":"<i>text</i>","list":[1,{"a":1e400}],"seats":9007199254740993}`), text);
+  const change = page.locator("#history ~ div").getByRole("row").filter({ hasText: "metadata" }).first();
+  await change.getByText("9007199254740993").waitFor();
+}
+
+export async function a_customer_is_archived_restored_and_erased({ page, signIn, customer, call, accessible }) {
+  const { id } = await customer("ada@example.com", { fullName: "Ada King" });
+  await signIn(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Archive" }).click();
+  await page.getByRole("button", { name: "Restore" }).click();
+  await page.getByRole("button", { name: "Archive" }).waitFor();
+  await page.getByRole("button", { name: "Erase" }).click();
+  const dialog = page.getByRole("dialog", { name: "Erase this customer" });
+  await accessible();
+  assert.ok(await dialog.getByRole("button", { name: "Erase for good" }).isDisabled());
+  await dialog.getByLabel("To erase, type ada@example.com").fill("ada@example.com");
+  await dialog.getByRole("button", { name: "Erase for good" }).click();
+  await page.getByText("No customers yet").waitFor();
+  await assert.rejects(call("GET", `/customers/${id}`), /404/);
+  await page.goto(`/dashboard/customers/${id}`);
+  await page.getByRole("heading", { name: "No such customer" }).waitFor();
+  await accessible();
+}
+
+export async function a_service_that_is_away_is_said_and_tried_again({ page, context, signIn, customer }) {
+  const { id } = await customer("ada@example.com");
+  await signIn();
+  await page.getByRole("link", { name: "ada@example.com" }).waitFor();
+  await context.setOffline(true);
+  await page.getByLabel("Search").fill("a");
+  await page.getByRole("alert").getByText("was not reached").waitFor();
+  await context.setOffline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("alert").waitFor({ state: "detached" });
+
+  await page.goto(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Edit Name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Ada");
+  let sent = [];
+  await page.route(`**/api/v1/customers/${id}`, async (route) => {
+    if (route.request().method() !== "PATCH") return route.continue();
+    sent.push(route.request().headers()["idempotency-key"]);
+    return sent.length === 1 ? route.fulfill({ status: 503, body: "{}" }) : route.continue();
+  });
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Ada", exact: true }).waitFor();
+  assert.ok(sent.length === 2 && sent[0] && sent[0] === sent[1], String(sent));
+}
+
+export async function on_a_phone_nothing_is_wider_than_the_screen({ page, signIn, customer, accessible }) {
+  const { id } = await customer("ada.augusta.king.countess.of.lovelace@a-rather-long-name-of-a-host.example.com", { fullName: "Ada", metadata: { k: "x".repeat(300) } });
+  await page.setViewportSize({ width: 390, height: 800 });
+  await signIn();
+  for (const path of ["customers", `customers/${id}`, "plans", "subscriptions", "invoices", "api-keys", "users", "account"]) {
+    await page.goto(`/dashboard/${path}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 390, `${path} is ${width} wide`);
+  }
+  await accessible();
+}

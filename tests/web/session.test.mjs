@@ -1,0 +1,129 @@
+// Signing in and out, where a session acts, and what becomes of a page whose session ends.
+import assert from "node:assert/strict";
+
+export async function an_address_leads_to_its_page_once_one_signed_in({ page, signIn, accessible }) {
+  await page.goto("/dashboard/customers?q=ada");
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await accessible();
+  await signIn("/dashboard/customers?q=ada");
+  assert.equal(new URL(page.url()).search, "?q=ada");
+  assert.equal(await page.getByLabel("Search").inputValue(), "ada");
+}
+
+export async function a_wrong_password_is_said_with_its_request_id({ page, organization }) {
+  await page.goto("/dashboard/");
+  await page.getByLabel("E-mail address").fill(organization.people.owner);
+  await page.getByLabel(/^Password/).fill("wrong");
+  await page.keyboard.press("Enter");
+  const alert = page.getByRole("alert");
+  await alert.getByText("is not right").waitFor();
+  await alert.getByRole("button", { name: "Copy the request id" }).waitFor();
+  assert.match(await alert.innerText(), /req_/);
+}
+
+export async function the_second_factor_is_set_up_asked_for_and_turned_off({ page, signIn, organization }) {
+  const { createHmac } = await import("node:crypto");
+  const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const codeOf = (secret, step) => {
+    const bits = [...secret].map((c) => base32.indexOf(c).toString(2).padStart(5, "0")).join("");
+    const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(step));
+    const mac = createHmac("sha1", key).update(counter).digest();
+    return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+  };
+  await signIn("/dashboard/account");
+  await page.getByLabel("Your password").fill(organization.password);
+  await page.getByRole("button", { name: "Set it up" }).click();
+  const secret = await page.locator("#factor ~ form code").innerText();
+  await page.getByLabel("Code").fill(codeOf(secret, Math.floor(Date.now() / 30000)));
+  await page.getByRole("button", { name: "Turn it on" }).click();
+  const codes = (await page.locator("#factor ~ div pre").innerText()).split("\n");
+  assert.equal(codes.length, 10);
+  await page.getByRole("button", { name: "I have them" }).click();
+  await page.getByText("It is on").waitFor();
+
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByLabel("E-mail address").fill(organization.people.owner);
+  await page.getByLabel(/^Password/).fill(organization.password);
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Code").fill(codes[0]);
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Your password").fill(organization.password);
+  await page.getByRole("button", { name: "Turn it off" }).click();
+  await page.getByText("It is off").waitFor();
+}
+
+export async function what_was_typed_is_still_there_after_a_session_ended({ page, context, signIn, customer, organization, origin }) {
+  const { id } = await customer("ada@example.com");
+  await signIn(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Edit Name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Ada King");
+  const session = await (await context.request.get(`${origin}/api/v1/session`)).json();
+  const reply = await context.request.delete(`${origin}/api/v1/session`, { headers: { "X-CSRF-Token": session.csrfToken } });
+  assert.equal(reply.status(), 200);
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.getByLabel(/^Password/).fill(organization.password);
+  await dialog.getByRole("button", { name: "Sign in" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Ada King");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: "Ada King" }).waitFor();
+}
+
+export async function live_and_sandbox_are_apart_and_other_windows_follow({ page, context, signIn, customer, call }) {
+  await customer("live@example.com");
+  await call("POST", "/customers", { email: "sandbox@example.com" }, "sandbox");
+  await signIn();
+  await page.getByRole("link", { name: "live@example.com" }).waitFor();
+  const other = await context.newPage();
+  await other.goto("/dashboard/customers");
+  await other.getByRole("link", { name: "live@example.com" }).waitFor();
+  await page.getByRole("button", { name: /^Acting in/ }).click();
+  await page.getByRole("menuitem", { name: "Sandbox" }).click();
+  for (const window of [page, other]) {
+    await window.getByRole("link", { name: "sandbox@example.com" }).waitFor();
+    assert.equal(await window.getByRole("link", { name: "live@example.com" }).count(), 0);
+    await window.getByRole("button", { name: /^Acting in .* Sandbox/ }).waitFor();
+  }
+}
+
+export async function a_member_sees_everything_and_changes_nothing({ page, signIn, customer }) {
+  const { id } = await customer("ada@example.com", { metadata: { a: 1 } });
+  await signIn("/dashboard/customers", "member");
+  await page.getByRole("link", { name: "ada@example.com" }).click();
+  await page.getByRole("heading", { name: "History" }).waitFor();
+  assert.match(page.url(), new RegExp(id));
+  for (const path of ["customers", `customers/${id}`, "plans", "api-keys", "users"]) {
+    await page.goto(`/dashboard/${path}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.getByLabel("Loading").waitFor({ state: "detached" });
+    assert.equal(await page.getByRole("button", { name: /^(Edit|New|Archive|Erase|Assign|Invite|Revoke)/ }).count(), 0, path);
+  }
+}
+
+export async function somebody_is_invited_and_comes_in_by_the_link({ page, context, signIn, accessible }) {
+  await signIn("/dashboard/users");
+  await page.getByRole("button", { name: "Invite" }).click();
+  await page.getByLabel("E-mail address").fill("new@example.com");
+  await page.getByLabel("Name").fill("Grace Hopper");
+  await page.getByRole("dialog").getByLabel("Role").selectOption("admin");
+  await page.getByRole("button", { name: "Make a link" }).click();
+  const url = await page.locator("[data-secret]").innerText();
+  await page.getByRole("button", { name: "I have it" }).click();
+  await page.getByText("invited, not here yet").waitFor();
+  await accessible();
+
+  await context.clearCookies();
+  const guest = await context.newPage();
+  await guest.goto(url);
+  await until("the secret leaves the address", () => new URL(guest.url()).hash === "");
+  await guest.getByLabel(/^New password/).fill("short");
+  await guest.getByRole("button", { name: "Accept the invitation" }).click();
+  await guest.locator(".mantine-PasswordInput-error").waitFor();
+  await guest.getByLabel(/^New password/).fill("a rather long password");
+  await guest.getByRole("button", { name: "Accept the invitation" }).click();
+  await guest.getByRole("button", { name: "Account of Grace Hopper" }).waitFor();
+}

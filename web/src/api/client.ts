@@ -1,0 +1,152 @@
+/* The API as the dashboard calls it: typed by doc/openapi.json, with the session's token, and failures as ApiError. */
+import createClient, { type Middleware } from "openapi-fetch";
+import type { paths } from "./schema";
+
+/* The version that the types are made from. */
+const VERSION = "2026-08-27";
+const TRIES = 3;
+
+export interface FieldFault {
+  field: string;
+  message: string;
+}
+
+/** What was answered instead of what was asked for; without a status the service was not reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly param: string | null = null,
+    readonly details: unknown = null,
+    readonly requestId: string | null = null,
+    readonly docUrl: string | null = null,
+    readonly retryAfter: number | null = null,
+  ) {
+    super(message);
+  }
+
+  /** The broken fields of a form. */
+  get fields(): FieldFault[] {
+    return Array.isArray(this.details) ? (this.details as FieldFault[]) : [];
+  }
+
+  get isAway(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;
+  }
+}
+
+/** The token that a call which changes something has; the session's, once there is one. */
+let csrfToken = "1";
+export function setCsrfToken(token: string) {
+  csrfToken = token;
+}
+
+/** Is called when a session has ended, or acts elsewhere since another tab moved it. */
+let onSession: (what: "ended" | "moved") => void = () => {};
+export function whenSession(then: typeof onSession) {
+  onSession = then;
+}
+
+const texts = new WeakMap<Response, string>();
+
+const waitFor = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+/* A write has an Idempotency-Key, so it may be sent again when nobody knows what became of it: it takes effect once. */
+async function send(request: Request): Promise<Response> {
+  const again = request.headers.has("Idempotency-Key") ? TRIES : 1;
+  for (let tried = 1; ; tried++) {
+    let answer: Response | null = null;
+    try {
+      answer = await fetch(request.clone());
+    } catch (failure) {
+      if (tried >= again) throw failure;
+    }
+    if (answer && ((answer.status !== 502 && answer.status !== 503 && answer.status !== 504) || tried >= again)) {
+      const text = await answer.text();
+      const kept = new Response(text, answer);
+      texts.set(kept, text);
+      return kept;
+    }
+    await waitFor(1000 * tried);
+  }
+}
+
+const headers: Middleware = {
+  onRequest({ request }) {
+    request.headers.set("Commet-Version", VERSION);
+    if (request.method !== "GET") {
+      request.headers.set("X-CSRF-Token", csrfToken);
+      request.headers.set("Idempotency-Key", crypto.randomUUID());
+    }
+  },
+};
+
+export const api = createClient<paths>({
+  baseUrl: "/api/v1",
+  fetch: send,
+  querySerializer(query) {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query ?? {}))
+      if (value !== undefined && value !== null && value !== "") search.set(name, String(value));
+    return search.toString();
+  },
+});
+api.use(headers);
+
+export interface Answer<T> {
+  data: T;
+  /** The body as it came. */
+  text: string;
+  etag: string | null;
+  requestId: string | null;
+}
+
+interface Fetched<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+function failure(error: unknown, response: Response): ApiError {
+  const told = (error as { error?: Record<string, unknown> } | undefined)?.error;
+  const after = Number(response.headers.get("Retry-After"));
+  const failed = new ApiError(
+    response.status,
+    String(told?.code ?? "unreadable_answer"),
+    String(told?.message ?? `The answer has the status ${response.status} and cannot be read.`),
+    (told?.param as string | undefined) ?? null,
+    told?.details ?? null,
+    response.headers.get("X-Request-Id"),
+    (told?.doc_url as string | undefined) ?? null,
+    after > 0 ? after : null,
+  );
+  if (failed.status === 401 && failed.code !== "sign_in_failed") onSession("ended");
+  if (failed.status === 403 && failed.param === "X-CSRF-Token") onSession("moved");
+  return failed;
+}
+
+/** The answer of a call with all that belongs to it; throws ApiError. */
+export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
+  let fetched: Fetched<T>;
+  try {
+    fetched = await call;
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    if (cause instanceof SyntaxError) throw new ApiError(0, "unreadable_answer", "The answer cannot be read.");
+    throw new ApiError(0, "not_reached", "The service was not reached. Is this machine online?");
+  }
+  const { data, error, response } = fetched;
+  if (!response.ok || data === undefined) throw failure(error, response);
+  return {
+    data,
+    text: texts.get(response) ?? "",
+    etag: response.headers.get("ETag"),
+    requestId: response.headers.get("X-Request-Id"),
+  };
+}
+
+/** Only what was asked for. */
+export async function data<T>(call: Promise<Fetched<T>>): Promise<T> {
+  return (await answer(call)).data;
+}

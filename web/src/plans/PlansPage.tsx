@@ -1,0 +1,261 @@
+import { Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useState, type FormEvent } from "react";
+import { api, data } from "../api/client";
+import { queries } from "../api/query";
+import type { PriceCreate } from "../api/schema";
+import type { Plan } from "../api/types";
+import { useCurrency } from "../invoices/Invoices";
+import { useMay } from "../session/session";
+import { interval } from "../subscriptions/Plan";
+import { Confirm } from "../ui/Confirm";
+import { Empty, faultOf, Head, Money, None, Problem, Waiting } from "../ui/parts";
+import { Pages, Rows, type Column } from "../ui/Rows";
+
+const route = getRouteApi("/shell/plans");
+const INTERVALS: PriceCreate["billingInterval"][] = ["weekly", "monthly", "quarterly", "semiannual", "yearly", "one_time"];
+const refresh = () => queries.invalidateQueries({ queryKey: ["plans"] });
+
+function Prices({ plan }: { plan: Plan }) {
+  const currency = useCurrency();
+  if (plan.isFree) return <>free</>;
+  if (plan.prices.length === 0) return <span className="none">no price yet</span>;
+  return (
+    <>
+      {plan.prices.map((price) => (
+        <div key={price.id}>
+          <Money amount={price.price} currency={currency} /> {interval(price.billingInterval)}
+          {price.trialDays > 0 && `, ${price.trialDays} days of trial`}
+          {price.isDefault && plan.prices.length > 1 && " (default)"}
+        </div>
+      ))}
+    </>
+  );
+}
+
+function Actions({ plan }: { plan: Plan }) {
+  const path = { params: { path: { id: plan.id } } };
+  return (
+    <Group gap="xs" wrap="nowrap">
+      <AddPrice plan={plan} />
+      <Confirm
+        button={plan.isPublic ? "Make private" : "Make public"}
+        label={`${plan.isPublic ? "Make private" : "Make public"}: ${plan.name}`}
+        title={plan.isPublic ? "Make this plan private?" : "Make this plan public?"}
+        act={async () => {
+          await data(api.PATCH("/plans/{id}", { ...path, body: { isPublic: !plan.isPublic } }));
+          await refresh();
+        }}
+      >
+        {plan.isPublic ? "It leaves the list of plans that is shown to everybody. Subscriptions to it go on." : "It comes into the list of plans that is shown to everybody."}
+      </Confirm>
+      <Confirm
+        button="Delete"
+        label={`Delete ${plan.name}`}
+        title={`Delete ${plan.name}?`}
+        danger
+        act={async () => {
+          await data(api.DELETE("/plans/{id}", path));
+          await refresh();
+        }}
+      >
+        Nobody can subscribe to it any more. Subscriptions to it go on, and its code stays taken.
+      </Confirm>
+    </Group>
+  );
+}
+
+function PriceFields({ values, set, error }: { values: PriceText; set: (values: PriceText) => void; error: Error | null }) {
+  return (
+    <>
+      <NativeSelect label="Interval" value={values.billingInterval} onChange={(event) => set({ ...values, billingInterval: event.currentTarget.value as PriceText["billingInterval"] })}>
+        {INTERVALS.map((one) => (
+          <option key={one} value={one}>
+            {interval(one)}
+          </option>
+        ))}
+      </NativeSelect>
+      <TextInput
+        label="Price"
+        description="In the smallest unit of the currency: 4900 is 49.00."
+        inputMode="numeric"
+        required
+        value={values.price}
+        error={faultOf(error, "price")}
+        onChange={(event) => set({ ...values, price: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Days of trial"
+        inputMode="numeric"
+        value={values.trialDays}
+        error={faultOf(error, "trialDays")}
+        onChange={(event) => set({ ...values, trialDays: event.currentTarget.value })}
+      />
+    </>
+  );
+}
+
+interface PriceText {
+  billingInterval: PriceCreate["billingInterval"];
+  price: string;
+  trialDays: string;
+}
+const NO_PRICE: PriceText = { billingInterval: "monthly", price: "", trialDays: "" };
+
+function addPrice(id: string, { billingInterval, price, trialDays }: PriceText) {
+  return data(
+    api.POST("/plans/{id}/prices", {
+      params: { path: { id } },
+      body: { billingInterval, price: Number(price), ...(trialDays !== "" && { trialDays: Number(trialDays) }) },
+    }),
+  );
+}
+
+function AddPrice({ plan }: { plan: Plan }) {
+  const [values, setValues] = useState<PriceText | null>(null);
+  const run = useMutation({
+    mutationFn: (price: PriceText) => addPrice(plan.id, price),
+    onSuccess: async () => {
+      setValues(null);
+      await refresh();
+    },
+  });
+  return (
+    <>
+      <Button size="compact-sm" variant="default" onClick={() => setValues(NO_PRICE)} aria-label={`Add price to ${plan.name}`} disabled={plan.isFree}>
+        Add price
+      </Button>
+      <Modal opened={values !== null} onClose={() => setValues(null)} title={`A price of ${plan.name}`}>
+        {values && (
+          <form
+            noValidate
+            onSubmit={(event) => {
+              event.preventDefault();
+              run.mutate(values);
+            }}
+          >
+            <Stack>
+              <PriceFields values={values} set={setValues} error={run.error} />
+              {run.error && !faultOf(run.error, "price") && !faultOf(run.error, "trialDays") && <Problem error={run.error} />}
+              <Group justify="flex-end">
+                <Button type="submit" loading={run.isPending}>
+                  Add
+                </Button>
+              </Group>
+            </Stack>
+          </form>
+        )}
+      </Modal>
+    </>
+  );
+}
+
+function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
+  const [values, setValues] = useState({ name: "", code: "", description: "", isPublic: false, isFree: false });
+  const [price, setPrice] = useState(NO_PRICE);
+  /* Made already, when only its price was refused. */
+  const [made, setMade] = useState<Plan | null>(null);
+  const run = useMutation({
+    mutationFn: async () => {
+      const { description, ...rest } = values;
+      const plan = made ?? (await data(api.POST("/plans", { body: { ...rest, ...(description && { description }) } })));
+      setMade(plan as Plan);
+      if (!values.isFree) await addPrice(plan.id, price);
+    },
+    onSettled: refresh,
+    onSuccess: () => {
+      setMade(null);
+      setPrice(NO_PRICE);
+      setValues({ name: "", code: "", description: "", isPublic: false, isFree: false });
+      close();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    run.mutate();
+  };
+  const named = ["name", "code", "description", "price", "trialDays"].some((field) => faultOf(run.error, field));
+  return (
+    <Modal opened={opened} onClose={close} title="New plan">
+      <form onSubmit={submit} noValidate>
+        <Stack>
+          {(
+            [
+              ["name", "Name", undefined],
+              ["code", "Code", "By which your program names it: small letters, digits and _."],
+              ["description", "Description", undefined],
+            ] as const
+          ).map(([name, label, description], at) => (
+            <TextInput
+              key={name}
+              label={label}
+              description={description}
+              required={name !== "description"}
+              data-autofocus={at === 0 ? true : undefined}
+              disabled={made !== null}
+              value={values[name]}
+              error={faultOf(run.error, name)}
+              onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
+            />
+          ))}
+          <Checkbox label="Public: in the list that is shown to everybody" checked={values.isPublic} onChange={(event) => setValues({ ...values, isPublic: event.currentTarget.checked })} />
+          <Checkbox label="Free of charge" checked={values.isFree} onChange={(event) => setValues({ ...values, isFree: event.currentTarget.checked })} />
+          {!values.isFree && <PriceFields values={price} set={setPrice} error={run.error} />}
+          {made && <Text size="sm">The plan was made; its price was not.</Text>}
+          {run.error && !named && <Problem error={run.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={run.isPending}>
+              Create
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+export function PlansPage() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const may = useMay();
+  const query = { includePrivate: "true" as const, limit: 50, cursor: search.cursor };
+  const page = useQuery({ queryKey: ["plans", query], queryFn: ({ signal }) => data(api.GET("/plans", { params: { query }, signal })) });
+  const open = (on: boolean) => void navigate({ search: (before) => ({ ...before, new: on ? "yes" : undefined }) });
+  const rows = page.data?.data ?? [];
+  const columns: Column<Plan>[] = [
+    { key: "name", title: "Name", show: (row) => row.name },
+    { key: "code", title: "Code", show: (row) => <code>{row.code}</code> },
+    { key: "prices", title: "Prices", show: (row) => <Prices plan={row} /> },
+    { key: "public", title: "Shown to", show: (row) => (row.isPublic ? "everybody" : "nobody"), wide: true },
+    { key: "description", title: "Description", show: (row) => row.description ?? <None />, wide: true },
+    ...(may.write ? [{ key: "actions", title: "Actions", show: (row: Plan) => <Actions plan={row} /> }] : []),
+  ];
+  return (
+    <>
+      <Head title="Plans">
+        {may.write && (
+          <Button data-new onClick={() => open(true)}>
+            New plan
+          </Button>
+        )}
+      </Head>
+      {page.error && <Problem error={page.error} again={() => void page.refetch()} />}
+      {page.isLoading && <Waiting lines={6} />}
+      {page.data && rows.length === 0 && (
+        <Empty
+          title="No plans yet"
+          curl={`curl ORIGIN/api/v1/plans -H "x-api-key: $KEY" \\\n  -H "Content-Type: application/json" \\\n  -d '{"name":"Pro","code":"pro","isPublic":true}'`}
+        >
+          <Text size="sm">A plan is what customers subscribe to: a name, a code, and prices for one or more intervals.</Text>
+        </Empty>
+      )}
+      {rows.length > 0 && <Rows caption="Plans" rows={rows} columns={columns} />}
+      <Pages cursor={search.cursor} next={page.data?.nextCursor} go={(cursor) => void navigate({ search: { cursor } })} />
+      {may.write && <NewPlan opened={search.new === "yes"} close={() => open(false)} />}
+    </>
+  );
+}

@@ -1,0 +1,113 @@
+/*
+ * A link that works once: an invitation, one for a new password, or one that signs in. Its secret stands behind the "#",
+ * which no server sees, and leaves the address at once.
+ */
+import { Alert, Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect, useState, type FormEvent } from "react";
+import { answer, api, ApiError, data, setCsrfToken } from "../api/client";
+import type { Link } from "../api/types";
+import { faultOf, Problem, Waiting } from "../ui/parts";
+import { begin, signIn } from "./session";
+
+const opened = location.hash.slice(1);
+/* There is no session whose token it could be. */
+const CSRF = { params: { header: { "X-CSRF-Token": "1" } } };
+
+const WORDS: Record<Link["purpose"], { title: string; button: string }> = {
+  invite: { title: "Welcome", button: "Accept the invitation" },
+  reset: { title: "A new password", button: "Set the password" },
+  sign_in: { title: "Welcome", button: "Sign in" },
+};
+
+function Use({ token, link }: { token: string; link: Link }) {
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const navigate = useNavigate();
+  const asksPassword = link.purpose !== "sign_in";
+  const run = useMutation({
+    mutationFn: async () => {
+      setCsrfToken("1");
+      if (!asksPassword) return begin((await answer(api.POST("/session/enter", { ...CSRF, body: { token, ...(code && { code }) } }))).data);
+      const { email } = await data(api.POST("/session/accept", { ...CSRF, body: { token, password } }));
+      return signIn(email, password).catch((failure: unknown) => {
+        // The account has a second factor: the page for signing in asks for its code.
+        if (!(failure instanceof ApiError && failure.param === "code")) throw failure;
+      });
+    },
+    onSuccess: () => navigate({ to: "/customers" }),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    run.mutate();
+  };
+  const wantsCode = code !== "" || (run.error instanceof ApiError && run.error.param === "code");
+  const fault = faultOf(run.error, "password");
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <Text size="sm">
+          {link.email}
+          {link.organization && `, ${link.organization.name}`}
+        </Text>
+        {asksPassword && (
+          <PasswordInput
+            label={link.newPassword ? "New password" : "Password of your account"}
+            description={link.newPassword ? "At least 10 characters." : undefined}
+            autoComplete={link.newPassword ? "new-password" : "current-password"}
+            required
+            autoFocus
+            value={password}
+            error={fault}
+            onChange={(event) => setPassword(event.currentTarget.value)}
+          />
+        )}
+        {wantsCode && !asksPassword && (
+          <TextInput
+            label="Code"
+            description="Of your authenticator, or one of your recovery codes."
+            autoComplete="one-time-code"
+            required
+            autoFocus
+            value={code}
+            onChange={(event) => setCode(event.currentTarget.value.trim())}
+          />
+        )}
+        {run.error && !fault && <Problem error={run.error} />}
+        <Button type="submit" loading={run.isPending}>
+          {WORDS[link.purpose].button}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+export function AcceptPage() {
+  const [token] = useState(opened);
+  const link = useQuery({
+    queryKey: ["link"],
+    enabled: token !== "",
+    retry: false,
+    staleTime: Infinity,
+    queryFn: () => data(api.POST("/session/link", { ...CSRF, body: { token } })),
+  });
+  const title = link.data ? WORDS[link.data.purpose].title : "A link";
+  useEffect(() => {
+    document.title = `${title} · Clientele`;
+    history.replaceState(history.state, "", location.pathname);
+  }, [title]);
+  return (
+    <main className="center">
+      <h1>{title}</h1>
+      {token === "" && (
+        <Alert color="yellow" title="This link is not complete.">
+          Open it once more from where you got it, or ask for a new one.
+        </Alert>
+      )}
+      {link.error && <Problem error={link.error} />}
+      {link.isLoading && <Waiting />}
+      {link.data && <Use token={token} link={link.data} />}
+    </main>
+  );
+}

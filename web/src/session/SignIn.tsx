@@ -1,0 +1,75 @@
+import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { useEffect, useState, type FormEvent } from "react";
+import { ApiError } from "../api/client";
+import { Problem } from "../ui/parts";
+import { signIn } from "./session";
+
+/** Asks for address and password, and for a code once the service wants one. */
+export function SignInForm({ email: known = "", then }: { email?: string; then?: () => void }) {
+  const [email, setEmail] = useState(known);
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const enter = useMutation({ mutationFn: () => signIn(email, password, code || undefined), onSuccess: then });
+  const failed = enter.error;
+  const wantsCode = code !== "" || (failed instanceof ApiError && failed.code === "sign_in_failed" && failed.param === "code");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    enter.mutate();
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <TextInput
+          label="E-mail address"
+          type="email"
+          autoComplete="username"
+          required
+          data-autofocus={known ? undefined : true}
+          autoFocus={!known}
+          value={email}
+          onChange={(event) => setEmail(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="Password"
+          autoComplete="current-password"
+          required
+          data-autofocus={known ? true : undefined}
+          value={password}
+          onChange={(event) => setPassword(event.currentTarget.value)}
+        />
+        {wantsCode && (
+          <TextInput
+            label="Code"
+            description="Of your authenticator, or one of your recovery codes."
+            autoComplete="one-time-code"
+            required
+            autoFocus
+            value={code}
+            onChange={(event) => setCode(event.currentTarget.value.trim())}
+          />
+        )}
+        {failed && (!wantsCode || enter.variables !== undefined || code !== "") && <Problem error={failed} />}
+        <Button type="submit" loading={enter.isPending}>
+          Sign in
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+export function SignInPage() {
+  useEffect(() => {
+    document.title = "Sign in · Clientele";
+  }, []);
+  return (
+    <main className="center">
+      <h1>Clientele</h1>
+      <SignInForm />
+      <Text size="sm" c="dimmed" mt="lg">
+        No account yet? An owner of your organization invites you; the first one is made on the server with{" "}
+        <code>clientele user create</code>.
+      </Text>
+    </main>
+  );
+}
