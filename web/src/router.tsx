@@ -57,6 +57,22 @@ const plans = createRoute({
   validateSearch: only("cursor", "new"),
   component: lazyRouteComponent(() => import("./plans/PlansPage"), "PlansPage"),
 });
+const plan = createRoute({
+  getParentRoute: page,
+  path: "/plans/$id",
+  component: lazyRouteComponent(() => import("./plans/PlanPage"), "PlanPage"),
+});
+const groups = createRoute({
+  getParentRoute: page,
+  path: "/plans/groups",
+  validateSearch: only("cursor", "new"),
+  component: lazyRouteComponent(() => import("./plans/GroupsPage"), "GroupsPage"),
+});
+const group = createRoute({
+  getParentRoute: page,
+  path: "/plans/groups/$id",
+  component: lazyRouteComponent(() => import("./plans/GroupPage"), "GroupPage"),
+});
 const subscriptions = createRoute({
   getParentRoute: page,
   path: "/subscriptions",
@@ -99,7 +115,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, subscriptions, invoices, invoice, keys, users, account]),
+    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account]),
     accept,
   ]),
   basepath: "/dashboard",

@@ -1,44 +1,23 @@
-import { Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../api/client";
-import { queries } from "../api/query";
-import type { PriceCreate } from "../api/schema";
 import type { Plan } from "../api/types";
-import { useCurrency } from "../invoices/Invoices";
 import { useMay } from "../session/session";
-import { interval } from "../subscriptions/Plan";
 import { Confirm } from "../ui/Confirm";
-import { Empty, faultOf, Head, Money, None, Problem, Waiting } from "../ui/parts";
+import { Empty, faultOf, Head, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
+import { refresh } from "./plan";
+import { addPrice, isNamed, NO_PRICE, PriceFields, PriceForm, Prices } from "./Price";
 
 const route = getRouteApi("/shell/plans");
-const INTERVALS: PriceCreate["billingInterval"][] = ["weekly", "monthly", "quarterly", "semiannual", "yearly", "one_time"];
-const refresh = () => queries.invalidateQueries({ queryKey: ["plans"] });
-
-function Prices({ plan }: { plan: Plan }) {
-  const currency = useCurrency();
-  if (plan.isFree) return <>free</>;
-  if (plan.prices.length === 0) return <span className="none">no price yet</span>;
-  return (
-    <>
-      {plan.prices.map((price) => (
-        <div key={price.id}>
-          <Money amount={price.price} currency={currency} /> {interval(price.billingInterval)}
-          {price.trialDays > 0 && `, ${price.trialDays} days of trial`}
-          {price.isDefault && plan.prices.length > 1 && " (default)"}
-        </div>
-      ))}
-    </>
-  );
-}
 
 function Actions({ plan }: { plan: Plan }) {
   const path = { params: { path: { id: plan.id } } };
   return (
     <Group gap="xs" wrap="nowrap">
-      <AddPrice plan={plan} />
+      <PriceForm plan={plan} button="Add price" label={`Add price to ${plan.name}`} />
       <Confirm
         button={plan.isPublic ? "Make private" : "Make public"}
         label={`${plan.isPublic ? "Make private" : "Make public"}: ${plan.name}`}
@@ -66,91 +45,6 @@ function Actions({ plan }: { plan: Plan }) {
   );
 }
 
-function PriceFields({ values, set, error }: { values: PriceText; set: (values: PriceText) => void; error: Error | null }) {
-  return (
-    <>
-      <NativeSelect label="Interval" value={values.billingInterval} onChange={(event) => set({ ...values, billingInterval: event.currentTarget.value as PriceText["billingInterval"] })}>
-        {INTERVALS.map((one) => (
-          <option key={one} value={one}>
-            {interval(one)}
-          </option>
-        ))}
-      </NativeSelect>
-      <TextInput
-        label="Price"
-        description="In the smallest unit of the currency: 4900 is 49.00."
-        inputMode="numeric"
-        required
-        value={values.price}
-        error={faultOf(error, "price")}
-        onChange={(event) => set({ ...values, price: event.currentTarget.value })}
-      />
-      <TextInput
-        label="Days of trial"
-        inputMode="numeric"
-        value={values.trialDays}
-        error={faultOf(error, "trialDays")}
-        onChange={(event) => set({ ...values, trialDays: event.currentTarget.value })}
-      />
-    </>
-  );
-}
-
-interface PriceText {
-  billingInterval: PriceCreate["billingInterval"];
-  price: string;
-  trialDays: string;
-}
-const NO_PRICE: PriceText = { billingInterval: "monthly", price: "", trialDays: "" };
-
-function addPrice(id: string, { billingInterval, price, trialDays }: PriceText) {
-  return data(
-    api.POST("/plans/{id}/prices", {
-      params: { path: { id } },
-      body: { billingInterval, price: Number(price), ...(trialDays !== "" && { trialDays: Number(trialDays) }) },
-    }),
-  );
-}
-
-function AddPrice({ plan }: { plan: Plan }) {
-  const [values, setValues] = useState<PriceText | null>(null);
-  const run = useMutation({
-    mutationFn: (price: PriceText) => addPrice(plan.id, price),
-    onSuccess: async () => {
-      setValues(null);
-      await refresh();
-    },
-  });
-  return (
-    <>
-      <Button size="compact-sm" variant="default" onClick={() => setValues(NO_PRICE)} aria-label={`Add price to ${plan.name}`} disabled={plan.isFree}>
-        Add price
-      </Button>
-      <Modal opened={values !== null} onClose={() => setValues(null)} title={`A price of ${plan.name}`}>
-        {values && (
-          <form
-            noValidate
-            onSubmit={(event) => {
-              event.preventDefault();
-              run.mutate(values);
-            }}
-          >
-            <Stack>
-              <PriceFields values={values} set={setValues} error={run.error} />
-              {run.error && !faultOf(run.error, "price") && !faultOf(run.error, "trialDays") && <Problem error={run.error} />}
-              <Group justify="flex-end">
-                <Button type="submit" loading={run.isPending}>
-                  Add
-                </Button>
-              </Group>
-            </Stack>
-          </form>
-        )}
-      </Modal>
-    </>
-  );
-}
-
 function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
   const [values, setValues] = useState({ name: "", code: "", description: "", isPublic: false, isFree: false });
   const [price, setPrice] = useState(NO_PRICE);
@@ -175,7 +69,7 @@ function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
     event.preventDefault();
     run.mutate();
   };
-  const named = ["name", "code", "description", "price", "trialDays"].some((field) => faultOf(run.error, field));
+  const named = isNamed(run.error) || ["name", "code", "description"].some((field) => faultOf(run.error, field));
   return (
     <Modal opened={opened} onClose={close} title="New plan">
       <form onSubmit={submit} noValidate>
@@ -227,7 +121,15 @@ export function PlansPage() {
   const open = (on: boolean) => void navigate({ search: (before) => ({ ...before, new: on ? "yes" : undefined }) });
   const rows = page.data?.data ?? [];
   const columns: Column<Plan>[] = [
-    { key: "name", title: "Name", show: (row) => row.name },
+    {
+      key: "name",
+      title: "Name",
+      show: (row) => (
+        <Link to="/plans/$id" params={{ id: row.id }}>
+          {row.name}
+        </Link>
+      ),
+    },
     { key: "code", title: "Code", show: (row) => <code>{row.code}</code> },
     { key: "prices", title: "Prices", show: (row) => <Prices plan={row} /> },
     { key: "public", title: "Shown to", show: (row) => (row.isPublic ? "everybody" : "nobody"), wide: true },
@@ -237,6 +139,7 @@ export function PlansPage() {
   return (
     <>
       <Head title="Plans">
+        <Link to="/plans/groups">Plan groups</Link>
         {may.write && (
           <Button data-new onClick={() => open(true)}>
             New plan
