@@ -6,6 +6,7 @@ import { queries } from "../api/query";
 import { SESSION, useSession } from "../session/session";
 import { Confirm } from "../ui/Confirm";
 import { Copy, faultOf, Head, Moment, Problem, Waiting } from "../ui/parts";
+import { Qr } from "../ui/Qr";
 import { Rows } from "../ui/Rows";
 
 /* The client puts the session's token here. */
@@ -53,6 +54,9 @@ function Sessions() {
   );
 }
 
+/* As authenticators read it. */
+const address = (email: string, secret: string) => `otpauth://totp/Clientele:${encodeURIComponent(email)}?secret=${secret}&issuer=Clientele`;
+
 /** A secret for the authenticator, then a code of it, then the recovery codes. */
 function SecondFactor() {
   const { user } = useSession();
@@ -99,8 +103,10 @@ function SecondFactor() {
         <form onSubmit={submit(confirm)}>
           <Stack maw={460}>
             <Text size="sm">
-              Give this secret to your authenticator, or <a href={`otpauth://totp/Clientele:${encodeURIComponent(user.email)}?secret=${begin.data.secret}&issuer=Clientele`}>open it there</a>; then type the code that it shows.
+              Scan this with your authenticator, or give it the secret below, or <a href={address(user.email, begin.data.secret)}>open it there</a>; then
+              type the code that it shows.
             </Text>
+            <Qr text={address(user.email, begin.data.secret)} label="The secret below, for a camera" />
             <Group>
               <code>{begin.data.secret}</code>
               <Copy text={begin.data.secret} what="the secret" />
