@@ -107,6 +107,11 @@ const account = createRoute({
   path: "/account",
   component: lazyRouteComponent(() => import("./users/AccountPage"), "AccountPage"),
 });
+const overview = createRoute({
+  getParentRoute: page,
+  path: "/overview",
+  component: lazyRouteComponent(() => import("./overview/OverviewPage"), "OverviewPage"),
+});
 const accept = createRoute({
   getParentRoute: () => root,
   path: "/accept",
@@ -115,7 +120,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account]),
+    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account, overview]),
     accept,
   ]),
   basepath: "/dashboard",

@@ -12,6 +12,7 @@ import { moveTo, SESSION, SessionContext, signOut, useSession, useSessionQuery, 
 import { SignInForm, SignInPage } from "./SignIn";
 
 const PAGES = [
+  { to: "/overview", title: "Overview", key: "o" },
   { to: "/customers", title: "Customers", key: "c" },
   { to: "/plans", title: "Plans", key: "p" },
   { to: "/subscriptions", title: "Subscriptions", key: "s" },
