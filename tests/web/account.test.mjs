@@ -22,9 +22,10 @@ export async function an_authenticator_scans_its_secret_in_both_themes({ page, s
       const canvas = new OffscreenCanvas(image.width, image.height);
       const context = canvas.getContext("2d");
       context.drawImage(image, 0, 0);
-      return { pixels: Array.from(context.getImageData(0, 0, image.width, image.height).data), width: image.width, height: image.height };
+      const { data } = context.getImageData(0, 0, image.width, image.height);
+      return { pixels: btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join("")), width: image.width, height: image.height };
     }, png);
-    const found = read(Uint8ClampedArray.from(pixels), width, height, { inversionAttempts: "dontInvert" });
+    const found = read(Uint8ClampedArray.from(Buffer.from(pixels, "base64")), width, height, { inversionAttempts: "dontInvert" });
     assert.equal(found?.data, `otpauth://totp/Clientele:${encodeURIComponent(organization.people.owner)}?secret=${secret}&issuer=Clientele`);
   }
 }

@@ -242,7 +242,7 @@ export function GroupPage() {
       <Head title={group.name}>
         {may.write && (
           <Group gap="xs">
-            <Button variant="default" onClick={() => setEditing(true)}>
+            <Button size="compact-sm" variant="default" onClick={() => setEditing(true)}>
               Edit
             </Button>
             <Confirm

@@ -125,7 +125,7 @@ function Actions({ shown }: { shown: Shown }) {
   const { plan } = shown;
   return (
     <Group gap="xs">
-      <Button variant="default" onClick={() => setEditing(true)}>
+      <Button size="compact-sm" variant="default" onClick={() => setEditing(true)}>
         Edit
       </Button>
       <Confirm
@@ -159,7 +159,7 @@ function PriceActions({ plan, price }: { plan: Plan; price: Price }) {
     onError: (error) => notifications.show({ color: "red", title: "Not the default", message: error.message }),
   });
   return (
-    <Group gap="xs" wrap="nowrap">
+    <Group gap="xs">
       <PriceForm plan={plan} price={price} button="Edit" label={`Edit ${name}`} />
       {!price.isDefault && (
         <Button size="compact-sm" variant="default" loading={choose.isPending} onClick={() => choose.mutate()} aria-label={`Make default: ${name}`}>

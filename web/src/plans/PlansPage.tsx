@@ -16,7 +16,7 @@ const route = getRouteApi("/shell/plans");
 function Actions({ plan }: { plan: Plan }) {
   const path = { params: { path: { id: plan.id } } };
   return (
-    <Group gap="xs" wrap="nowrap">
+    <Group gap="xs">
       <PriceForm plan={plan} button="Add price" label={`Add price to ${plan.name}`} />
       <Confirm
         button={plan.isPublic ? "Make private" : "Make public"}
@@ -130,11 +130,11 @@ export function PlansPage() {
         </Link>
       ),
     },
-    { key: "code", title: "Code", show: (row) => <code>{row.code}</code> },
+    { key: "code", title: "Code", show: (row) => <code>{row.code}</code>, wide: true },
     { key: "prices", title: "Prices", show: (row) => <Prices plan={row} /> },
     { key: "public", title: "Shown to", show: (row) => (row.isPublic ? "everybody" : "nobody"), wide: true },
     { key: "description", title: "Description", show: (row) => row.description ?? <None />, wide: true },
-    ...(may.write ? [{ key: "actions", title: "Actions", show: (row: Plan) => <Actions plan={row} /> }] : []),
+    ...(may.write ? [{ key: "actions", title: "Actions", show: (row: Plan) => <Actions plan={row} />, wide: true }] : []),
   ];
   return (
     <>

@@ -123,7 +123,7 @@ export function Prices({ plan }: { plan: Plan }) {
   return (
     <>
       {plan.prices.map((price) => (
-        <div key={price.id}>
+        <div key={price.id} className="price">
           <Money amount={price.price} currency={currency} /> {interval(price.billingInterval)}
           {price.trialDays > 0 && `, ${price.trialDays} days of trial`}
           {price.isDefault && plan.prices.length > 1 && " (default)"}

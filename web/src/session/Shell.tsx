@@ -159,6 +159,10 @@ function Frame() {
   const navigate = useNavigate();
   const path = useRouterState({ select: (state) => state.location.pathname });
   useKeys(() => setKeysOpen(true));
+  /* On a phone the pages are a row, of which a part is seen. */
+  useEffect(() => {
+    document.querySelector(".side .active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path]);
   useEffect(() => {
     whenSession((what) => {
       if (what === "ended") setEnded(true);

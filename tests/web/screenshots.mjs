@@ -1,0 +1,99 @@
+// Each page with believable data at three widths, as doc/screenshots keeps them; screenshots.py asks for it.
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+const SIZES = [[1440, 900], [768, 1024], [390, 844]];
+const QUALITY = 55;
+const FIRST = "Ada Grace Alan Edsger Barbara Donald Frances Ken Radia Tim Margaret Dennis Katherine Niklaus Shafi Leslie".split(" ");
+const LAST = "Lovelace Hopper Turing Dijkstra Liskov Knuth Allen Thompson Perlman Lee Hamilton Ritchie Johnson Wirth Goldwasser Lamport".split(" ");
+const CUSTOMERS = 180;
+const DAY_MS = 86_400_000;
+
+/** Customers of the last year, more of them each month; the newest first. */
+async function people({ origin, organization, call }) {
+  const lines = Array.from({ length: CUSTOMERS }, (_, at) => {
+    const [first, last] = [FIRST[at % 16], LAST[(at * 7 + (at >> 4)) % 16]];
+    const age = 350 * (1 - Math.sqrt(at / CUSTOMERS));
+    return JSON.stringify({
+      email: `${first}.${last}${at > 31 ? at : ""}@example.com`.toLowerCase(),
+      fullName: `${first} ${last}`,
+      externalId: `user_${1000 + at}`,
+      createdAt: new Date(Date.now() - age * DAY_MS).toISOString(),
+      ...(at % 3 === 0 && { metadata: { source: "shop", seats: 1 + (at % 9) } }),
+    });
+  });
+  const reply = await fetch(`${origin}/api/v1/imports?keepCreatedAt=true`, {
+    method: "POST",
+    headers: { "x-api-key": organization.keys.live, "Content-Type": "application/x-ndjson", "Commet-Version": "2026-08-27" },
+    body: lines.join("\n"),
+  });
+  const made = await reply.json();
+  if (!reply.ok) throw new Error(JSON.stringify(made));
+  await until("the customers are there", async () => (await call("GET", `/imports/${made.id}`)).status === "done");
+  return [...(await call("GET", "/customers?limit=100")).data];
+}
+
+async function fill(stage) {
+  const { call } = stage;
+  const group = await call("POST", "/plan-groups", { name: "Self-service", description: "What customers choose themselves." });
+  const plans = [];
+  for (const [code, name, price, trialDays] of [["basic", "Basic", 1900, 0], ["pro", "Pro", 4900, 14], ["team", "Team", 14900, 14]]) {
+    const plan = await call("POST", "/plans", { name, code, isPublic: true, planGroupId: group.id, description: `${name}, for ${code === "team" ? "ten" : "one"}.` });
+    await call("POST", `/plans/${plan.id}/prices`, { billingInterval: "monthly", price, trialDays });
+    await call("POST", `/plans/${plan.id}/prices`, { billingInterval: "yearly", price: price * 10, trialDays });
+    plans.push(plan);
+  }
+  await call("POST", "/plans", { name: "Enterprise", code: "enterprise", description: "By agreement." });
+  const customers = await people(stage);
+  for (const [at, { id }] of customers.slice(0, 24).entries()) {
+    const { id: subscription } = await call("POST", "/subscriptions", { customerId: id, planId: plans[at % 3].id, ...(at % 2 === 0 && { skipTrial: true }) });
+    const { data } = await call("GET", `/invoices?subscriptionId=${subscription}`);
+    if (data.length > 0 && at % 8 !== 6) await call("PATCH", `/invoices/${data[0].id}/status`, { status: "paid" });
+    if (at % 9 === 8) await call("POST", `/subscriptions/${subscription}/cancel`, {});
+  }
+  await call("PATCH", `/customers/${customers[0].id}`, {
+    taxDocument: "12345678", timezone: "Europe/London",
+    address: { line1: "12 St James's Square", postalCode: "SW1Y 4JH", city: "London", country: "GB" },
+  });
+  return { group, plan: plans[1], customer: customers[0], invoice: (await call("GET", `/invoices?customerId=${customers[0].id}`)).data[0] };
+}
+
+export async function photograph(stage) {
+  const { page, context, signIn, organization } = stage;
+  const { group, plan, customer, invoice } = await fill(stage);
+  const pages = {
+    overview: "overview",
+    customers: "customers",
+    customer: `customers/${customer.id}`,
+    plans: "plans",
+    plan: `plans/${plan.id}`,
+    "plan-group": `plans/groups/${group.id}`,
+    subscriptions: "subscriptions",
+    invoices: "invoices",
+    invoice: `invoices/${invoice.id}`,
+    "api-keys": "api-keys",
+    users: "users",
+    account: "account",
+  };
+  await rm(organization.into, { recursive: true, force: true });
+  await mkdir(organization.into, { recursive: true });
+  const devtools = await context.newCDPSession(page);
+  const shoot = async (name) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.mouse.move(0, 0);
+      await page.waitForFunction(() => document.getAnimations().length === 0);
+      const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
+      await writeFile(join(organization.into, `${name}-${width}.webp`), Buffer.from(data, "base64"));
+    }
+  };
+  await page.goto("/dashboard/");
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await shoot("sign-in");
+  await signIn();
+  for (const [name, path] of Object.entries(pages)) {
+    await page.goto(`/dashboard/${path}`, { waitUntil: "networkidle" });
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await shoot(name);
+  }
+}
