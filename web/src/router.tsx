@@ -91,6 +91,17 @@ const account = createRoute({
   path: "/account",
   component: lazyRouteComponent(() => import("./users/AccountPage"), "AccountPage"),
 });
+const imports = createRoute({
+  getParentRoute: page,
+  path: "/imports",
+  validateSearch: only("cursor"),
+  component: lazyRouteComponent(() => import("./imports/ImportsPage"), "ImportsPage"),
+});
+const oneImport = createRoute({
+  getParentRoute: page,
+  path: "/imports/$id",
+  component: lazyRouteComponent(() => import("./imports/ImportPage"), "ImportPage"),
+});
 const accept = createRoute({
   getParentRoute: () => root,
   path: "/accept",
@@ -99,7 +110,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, subscriptions, invoices, invoice, keys, users, account]),
+    shell.addChildren([start, customers, customer, plans, subscriptions, invoices, invoice, keys, users, account, imports, oneImport]),
     accept,
   ]),
   basepath: "/dashboard",

@@ -1,0 +1,142 @@
+// Customers that come as files, and go as files.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+
+const drop = async (page, name, text) => {
+  const dataTransfer = await page.evaluateHandle(
+    ([name, text]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], name));
+      return transfer;
+    },
+    [name, text],
+  );
+  for (const event of ["dragover", "drop"]) await page.locator("main").dispatchEvent(event, { dataTransfer });
+};
+
+const count = (page, name) => page.locator(`dt:text-is("${name}") + dd`);
+const ended = (page, status) => page.getByRole("status").getByText(status, { exact: true }).waitFor();
+
+const saved = async (page, click) => {
+  const [download] = await Promise.all([page.waitForEvent("download"), click()]);
+  return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+};
+
+const script = "<script>alert(1)</script>";
+
+export async function a_file_is_dropped_tried_and_imported({ page, signIn, call, accessible }) {
+  await signIn("/dashboard/imports");
+  await page.getByText("No imports yet").waitFor();
+  await drop(page, "people.csv", `email,externalId,fullName\nada@example.com,a,${script}\nnonsense,b,Bo\neve@example.com,c,Eve\n`);
+  await page.getByLabel("The first lines").getByText(script).waitFor();
+  await page.getByLabel("Dry run").check();
+  await accessible();
+  await page.getByRole("button", { name: "Start the dry run" }).click();
+  await ended(page, "done");
+  assert.equal(await count(page, "Would be created").innerText(), "2");
+  const failed = page.getByRole("region", { name: "Lines that failed" }).locator("tbody tr");
+  await until("the line that failed is shown", async () => (await failed.allInnerTexts()).join().startsWith("3\temail\tmust"));
+  assert.equal((await call("GET", "/customers")).data.length, 0);
+  await accessible();
+
+  await page.getByRole("button", { name: "Import people.csv now" }).click();
+  await page.getByRole("heading", { name: "Import", exact: true }).waitFor();
+  await ended(page, "done");
+  assert.equal(await count(page, "Created").innerText(), "2");
+  await page.reload();
+  assert.equal(await count(page, "Created").innerText(), "2");
+  const results = await saved(page, () => page.getByRole("button", { name: "Results as CSV" }).click());
+  assert.match(results.name, /^results-imp_\w+\.csv$/);
+  assert.match(results.text, /^line,status,id,code,param,message\r\n2,created,cus_\w+,,,\r\n3,failed,,\w+,email,.*\r\n4,created,/);
+
+  await page.getByRole("link", { name: "Imports" }).first().click();
+  const rows = page.getByRole("region", { name: "Imports" }).locator("tbody tr");
+  await until("both are listed", async () => (await rows.count()) === 2);
+  await rows.nth(1).getByText("CSV, dry run").waitFor();
+  await rows.nth(0).getByRole("link").click();
+  await page.getByRole("link", { name: "To the customers" }).click();
+  await page.getByText(script).waitFor();
+}
+
+export async function a_file_is_chosen_by_keyboard_and_changes_who_is_there({ page, signIn, customer, call }) {
+  const { id } = await customer("ada@example.com", { externalId: "a" });
+  await signIn("/dashboard/imports");
+  await page.getByText("No imports yet").waitFor();
+  const field = page.getByLabel("Choose a file");
+  await field.focus();
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await chooser.setFiles({ name: "people.jsonl", mimeType: "", buffer: Buffer.from('{"email":"ada@example.com","externalId":"a","fullName":"Ada King"}\n') });
+  await until("it is seen to be NDJSON", async () => (await page.getByLabel("Format").inputValue()) === "ndjson");
+  await page.getByLabel("If a customer has the external id already").selectOption("update");
+  await page.getByRole("button", { name: "Start the import" }).focus();
+  await page.keyboard.press("Enter");
+  await ended(page, "done");
+  assert.equal(await count(page, "Updated").innerText(), "1");
+  assert.equal((await call("GET", `/customers/${id}`)).fullName, "Ada King");
+}
+
+export async function a_broken_file_says_what_is_wrong_and_in_which_line({ page, signIn, call, accessible }) {
+  await signIn("/dashboard/imports");
+  for (const [file, reason] of [
+    [`email,fullName\nada@example.com,Ada\n"eve@example.com,${script}\n`, "a quote is opened in line 3 and never closed"],
+    [`email,${script}\nada@example.com,Ada\n`, `column 2: "${script}" is not known`],
+  ]) {
+    await drop(page, "broken.csv", file);
+    await page.getByRole("button", { name: "Start the import" }).click();
+    await page.getByRole("alert").getByText(`It failed: ${reason}`).waitFor();
+    await ended(page, "failed");
+    await page.goBack();
+    await page.getByRole("heading", { name: "Imports", exact: true }).waitFor();
+  }
+  await drop(page, "empty.csv", "");
+  await page.getByText("empty.csv is empty.").waitFor();
+  await accessible();
+  assert.equal((await call("GET", "/customers")).data.length, 0);
+}
+
+/** Larger than two parts, and soon done: most of it is blanks. */
+const large = Array.from({ length: 180 }, (_, i) => `{"email":"c${i}@example.com",${" ".repeat(25_000)}"externalId":"${i}"}\n`).join("");
+
+export async function a_large_file_is_sent_in_parts_and_goes_on_after_a_failure({ page, signIn, accessible }) {
+  await signIn("/dashboard/imports");
+  const sent = [];
+  let held;
+  await page.route("**/parts/*", (route) => {
+    sent.push(Number(route.request().url().split("/").at(-1)));
+    if (sent.length === 2) held = route;
+    else void route.continue();
+  });
+  await drop(page, "large.ndjson", large);
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await page.getByText("46 % of large.ndjson sent").waitFor();
+  await until("the second part is on its way", () => held);
+  await accessible();
+  // Another page does not stop it.
+  await page.getByRole("link", { name: "To the customers" }).or(page.getByRole("link", { name: "Customers" })).first().click();
+  await page.getByText("No customers yet").waitFor();
+  await held.fulfill({ status: 500, contentType: "application/json", body: '{"error":{"code":"internal_error","message":"It broke."}}' });
+  await page.goBack();
+  await page.getByRole("alert").getByText("It broke.").waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await ended(page, "done");
+  assert.equal(await count(page, "Created").innerText(), "180");
+  assert.deepEqual(sent, [1, 2, 1, 2, 3]);
+}
+
+export async function an_import_is_stopped_and_its_file_sent_by_another_window({ page, signIn, call }) {
+  const { id } = await call("POST", "/imports", { format: "csv" });
+  await signIn(`/dashboard/imports/${id}`);
+  await page.getByText("Its file has not come whole").waitFor();
+  await drop(page, "people.csv", "email\nada@example.com\n");
+  await ended(page, "done");
+  await page.getByRole("link", { name: "Imports" }).first().click();
+  await page.getByRole("heading", { name: "Import customers" }).waitFor();
+  await page.route("**/parts/*", () => {}); // none arrives
+  await drop(page, "people.csv", "email\neve@example.com\n");
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await page.getByText("0 % of people.csv sent").waitFor();
+  await page.getByRole("button", { name: "Stop the import" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Stop the import" }).click();
+  await ended(page, "cancelled");
+  assert.equal((await call("GET", "/customers")).data.length, 1);
+}
