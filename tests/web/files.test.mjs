@@ -60,12 +60,13 @@ export async function a_file_is_dropped_tried_and_imported({ page, signIn, call,
 
 export async function a_file_is_chosen_by_keyboard_and_changes_who_is_there({ page, signIn, customer, call }) {
   const { id } = await customer("ada@example.com", { externalId: "a" });
+  const people = '{"email":"ada@example.com","externalId":"a","fullName":"Ada King"}\n';
+  // The browser is told early that somebody else chooses, or it might ask nobody.
+  page.on("filechooser", (chooser) => chooser.setFiles({ name: "people.jsonl", mimeType: "", buffer: Buffer.from(people) }));
   await signIn("/dashboard/imports");
   await page.getByText("No imports yet").waitFor();
-  const field = page.getByLabel("Choose a file");
-  await field.focus();
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
-  await chooser.setFiles({ name: "people.jsonl", mimeType: "", buffer: Buffer.from('{"email":"ada@example.com","externalId":"a","fullName":"Ada King"}\n') });
+  await page.getByLabel("Choose a file").focus();
+  await page.keyboard.press("Enter");
   await until("it is seen to be NDJSON", async () => (await page.getByLabel("Format").inputValue()) === "ndjson");
   await page.getByLabel("If a customer has the external id already").selectOption("update");
   await page.getByRole("button", { name: "Start the import" }).focus();
@@ -117,7 +118,17 @@ export async function a_large_file_is_sent_in_parts_and_goes_on_after_a_failure(
   await held.fulfill({ status: 500, contentType: "application/json", body: '{"error":{"code":"internal_error","message":"It broke."}}' });
   await page.goBack();
   await page.getByRole("alert").getByText("It broke.").waitFor();
+  // It is over before one could look: so one looks a while at how it was half-way.
+  let half = true;
+  await page.route("**/imports/imp_*", async (route) => {
+    const reply = await route.fetch();
+    const now = await reply.json();
+    return route.fulfill({ response: reply, json: half && now.status === "done" ? { ...now, status: "running", endedAt: null, read: 90, bytesDone: now.bytes / 2 } : now });
+  });
   await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("progressbar", { name: "50 % done" }).waitFor();
+  await page.getByText(/^\d+ lines a second$/).waitFor();
+  half = false;
   await ended(page, "done");
   assert.equal(await count(page, "Created").innerText(), "180");
   assert.deepEqual(sent, [1, 2, 1, 2, 3]);
@@ -139,4 +150,34 @@ export async function an_import_is_stopped_and_its_file_sent_by_another_window({
   await page.getByRole("dialog").getByRole("button", { name: "Stop the import" }).click();
   await ended(page, "cancelled");
   assert.equal((await call("GET", "/customers")).data.length, 1);
+}
+
+export async function customers_are_saved_as_a_file({ page, signIn, call, accessible }) {
+  const customers = Array.from({ length: 100 }, (_, i) => ({ email: `c${i}@example.com`, metadata: { text: "x".repeat(400), more: "y".repeat(400) } }));
+  customers[0] = { email: "ada@example.com", fullName: "=1+1", externalId: "a" };
+  for (let at = 0; at < 6; at++) await call("POST", "/customers/batch", { customers: customers.map((one) => ({ ...one, email: at + one.email })) });
+  await signIn("/dashboard/customers?q=nobody");
+  await page.getByRole("button", { name: "Export" }).click();
+  const dialog = page.getByRole("dialog", { name: "Export customers" });
+  await dialog.getByLabel("Make it safe for spreadsheets").waitFor();
+  await accessible();
+  // A page that fails for a moment is asked for again.
+  let asked = 0;
+  await page.route("**/customers/export?*", (route) => (++asked === 2 ? route.fulfill({ status: 503, body: "{}" }) : route.continue()));
+  const safe = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
+  assert.match(safe.name, /^customers-live-\d{4}-\d\d-\d\d\.csv$/);
+  const emails = (text) => new Set(text.match(/\d\w+@example\.com/g)).size;
+  assert.equal(emails(safe.text), 595); // those with the external id are one
+  assert.equal(safe.text.split("taxDocument").length, 2);
+  assert.ok(safe.text.includes("'=1+1") && asked > 2, String(asked));
+  await dialog.waitFor({ state: "detached" });
+
+  await page.getByRole("button", { name: "Export" }).click();
+  await dialog.getByLabel("Make it safe for spreadsheets").uncheck();
+  const plain = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
+  assert.ok(plain.text.includes(",=1+1,"));
+  await page.getByRole("button", { name: "Export" }).click();
+  await dialog.getByLabel("Format").selectOption("NDJSON");
+  const lines = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
+  assert.equal(lines.text.trim().split("\n").map((line) => JSON.parse(line)).length, 595);
 }

@@ -43,7 +43,7 @@ const start = createRoute({
 const customers = createRoute({
   getParentRoute: page,
   path: "/customers",
-  validateSearch: only("q", "status", "plan", "archived", "sort", "cursor", "new"),
+  validateSearch: only("q", "status", "plan", "archived", "sort", "cursor", "new", "export"),
   component: lazyRouteComponent(() => import("./customers/CustomersPage"), "CustomersPage"),
 });
 const customer = createRoute({

@@ -207,7 +207,7 @@ export function ImportPage() {
           <dd>
             {FORMATS[made.format].title}, {made.bytes.toLocaleString()} bytes
           </dd>
-          <dt>External id that is there</dt>
+          <dt>If the external id exists</dt>
           <dd>{CONFLICTS[made.onConflict]}</dd>
           <dt>Times of the file</dt>
           <dd>{made.keepCreatedAt ? "Kept" : "Not read"}</dd>
