@@ -204,3 +204,42 @@ export async function on_a_phone_nothing_is_wider_than_the_screen({ page, signIn
   }
   await accessible();
 }
+
+export async function a_view_is_kept_by_name_and_leads_to_what_was_shown({ page, signIn, customer, accessible }) {
+  const name = "<b>Ada</b>";
+  for (const one of ["Ada King", "Grace Hopper"]) await customer(`${one.split(" ")[0].toLowerCase()}@example.com`, { fullName: one });
+  await signIn("/dashboard/customers?q=ada&sort=fullName");
+  await page.getByText("1 found").waitFor();
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "Time zone" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save this one" }).click();
+  const dialog = page.getByRole("dialog", { name: "Views" });
+  await dialog.getByLabel("Name of what is shown now").fill(name);
+  await accessible();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: `View: ${name}` }).waitFor();
+
+  await page.goto("/dashboard/customers");
+  await page.getByText("2 found").waitFor();
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "Time zone" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("columnheader", { name: "Time zone" }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name }).click();
+  await page.getByText("1 found").waitFor();
+  await page.getByRole("columnheader", { name: "Time zone" }).waitFor();
+  assert.equal(await page.getByLabel("Order").inputValue(), "fullName");
+  assert.equal(new URL(page.url()).search, "?q=ada&sort=fullName");
+  await page.goBack();
+  await page.getByText("2 found").waitFor();
+
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save or remove" }).click();
+  await dialog.getByRole("button", { name: `Remove ${name}` }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save this one" }).waitFor();
+}

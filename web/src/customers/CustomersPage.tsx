@@ -10,6 +10,7 @@ import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
 import { archive, ARCHIVED, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
 import { NewCustomer } from "./NewCustomer";
+import { Views } from "./Views";
 
 const route = getRouteApi("/shell/customers");
 
@@ -253,6 +254,14 @@ export function CustomersPage() {
         <SearchField q={search.q ?? ""} go={(q) => go({ q }, search.q !== undefined && q !== "")} />
         <Filters search={search} go={go} />
         <ColumnMenu shown={shown} set={setShown} />
+        <Views
+          search={search}
+          columns={shown}
+          show={(saved, columns) => {
+            setShown(columns);
+            void navigate({ search: saved });
+          }}
+        />
       </div>
       {may.write && <Bulk selection={selection} then={select} />}
       {page.error && !(page.error instanceof ApiError && page.error.code === "signed_out") && (
