@@ -49,6 +49,7 @@ const customers = createRoute({
 const customer = createRoute({
   getParentRoute: page,
   path: "/customers/$id",
+  validateSearch: only("merged"),
   component: lazyRouteComponent(() => import("./customers/CustomerPage"), "CustomerPage"),
 });
 const plans = createRoute({
@@ -102,6 +103,12 @@ const oneImport = createRoute({
   path: "/imports/$id",
   component: lazyRouteComponent(() => import("./imports/ImportPage"), "ImportPage"),
 });
+const duplicates = createRoute({
+  getParentRoute: page,
+  path: "/duplicates",
+  validateSearch: only("by", "cursor"),
+  component: lazyRouteComponent(() => import("./customers/DuplicatesPage"), "DuplicatesPage"),
+});
 const accept = createRoute({
   getParentRoute: () => root,
   path: "/accept",
@@ -110,7 +117,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, subscriptions, invoices, invoice, keys, users, account, imports, oneImport]),
+    shell.addChildren([start, customers, customer, plans, subscriptions, invoices, invoice, keys, users, account, imports, oneImport, duplicates]),
     accept,
   ]),
   basepath: "/dashboard",

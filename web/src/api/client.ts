@@ -102,6 +102,8 @@ export interface Answer<T> {
   requestId: string | null;
   /** Of an answer in lines, what leads to the next page. */
   next: string | null;
+  /** The customer answered, where the one that was asked for was merged into it. */
+  merged: string | null;
 }
 
 interface Fetched<T> {
@@ -149,6 +151,7 @@ export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
     etag: response.headers.get("ETag"),
     requestId: response.headers.get("X-Request-Id"),
     next: response.headers.get("Clientele-Next-Cursor"),
+    merged: response.headers.get("Clientele-Merged"),
   };
 }
 
