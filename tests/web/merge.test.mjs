@@ -20,7 +20,6 @@ export async function duplicates_are_found_and_a_merge_says_what_moves({ page, s
   await page.getByLabel("Customers with the same").selectOption("email");
   const group = page.getByRole("region", { name: "Customers with ada@example.com" });
   await group.getByText(script).waitFor();
-  await accessible();
   await group.getByRole("button", { name: "Merge" }).click();
   const dialog = page.getByRole("dialog", { name: "Merge these two customers?" });
   await dialog.getByText("Subscriptions: 1").waitFor();
