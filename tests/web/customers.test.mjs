@@ -219,7 +219,7 @@ export async function on_a_slow_network_what_was_shown_stays_and_nothing_flashes
   await page.route(/\/customers\?/, (route) => held.push(route));
   const now = new Date();
   await page.clock.install({ time: now });
-  await page.clock.pauseAt(new Date(now.getTime() + 1000));
+  await page.clock.pauseAt(new Date(now.getTime() + 60_000)); // later than it can be by now
   const loading = page.getByRole("status", { name: "Loading" });
   await page.getByRole("navigation", { name: "Pages of the dashboard" }).getByRole("link", { name: "Customers" }).click();
   await page.getByLabel("Search").waitFor(); // the page is there, its list is not

@@ -28,9 +28,9 @@ export async function duplicates_are_found_and_a_merge_says_what_moves({ page, s
   // The other way round and back: it says which is which.
   const stays = dialog.locator('dt:text-is("Stays") + dd');
   await dialog.getByRole("button", { name: "Keep the other one" }).click();
-  await stays.getByText("ADA@example.com").waitFor();
+  await stays.getByText(/ADA@/).waitFor();
   await dialog.getByRole("button", { name: "Keep the other one" }).click();
-  await stays.getByText("ada@example.com").waitFor();
+  await stays.getByText(/ada@/).waitFor();
   await dialog.getByRole("button", { name: "Merge them" }).click();
   await page.getByText("No two customers have the same").waitFor();
   assert.equal((await call("GET", "/customers/b")).id, ada.id);
@@ -47,9 +47,7 @@ export async function duplicates_are_found_and_a_merge_says_what_moves({ page, s
 
 export async function a_merge_that_cannot_be_is_told_and_one_is_undone_where_it_was_made({ page, signIn, call, customer }) {
   const { people: [ada, other], sold } = await same({ call, customer });
-  await signIn(`/dashboard/customers/${other.id}`);
-  await page.getByRole("heading", { name: "ADA@example.com" }).waitFor(); // which it was, and is again
-  await page.goto(`/dashboard/customers/${ada.id}`);
+  await signIn(`/dashboard/customers/${ada.id}`);
   const begin = async () => {
     await page.getByRole("button", { name: "Merge" }).click();
     await page.getByRole("dialog").getByRole("list", { name: "Customers found" }).waitFor({ state: "attached" });
@@ -61,6 +59,11 @@ export async function a_merge_that_cannot_be_is_told_and_one_is_undone_where_it_
   await call("POST", `/subscriptions/${sold[1].id}/cancel`, { immediate: true });
   await page.getByRole("button", { name: "Merge them" }).click();
   await page.getByText("Merged", { exact: true }).waitFor();
+  // That it leads elsewhere now is not remembered once it does not.
+  await page.goto(`/dashboard/customers/${other.id}`);
+  await page.getByText(`${other.id} was merged into this customer`).waitFor();
+  await page.getByRole("link", { name: "Customers" }).first().click();
+  await page.getByRole("link", { name: "ada@example.com" }).click();
   await begin();
   await page.getByRole("heading", { name: "Merged into this one" }).waitFor();
   await page.getByRole("button", { name: "Undo the merge" }).click();

@@ -271,6 +271,11 @@ export function CustomersPage() {
       {page.data && rows.length === 0 && !asked && (
         <Empty title="No customers yet" curl={curl}>
           <Text size="sm">A customer has an e-mail address, and may have an id of your own, by which it is found from then on.</Text>
+          {may.write && (
+            <Text size="sm">
+              <Link to="/imports">A file of customers can be imported.</Link>
+            </Text>
+          )}
         </Empty>
       )}
       {page.data && rows.length === 0 && asked && (

@@ -91,8 +91,10 @@ export async function send(id: string, file: File, parts: number) {
   const path = { id };
   const abort = new AbortController();
   const { signal } = abort;
+  const before = sendings.get(id);
+  const known = before?.file === file ? Math.ceil(before.sent / PART_BYTES) : 0;
   /* The last that has come is sent again: of another file it is a conflict. */
-  const first = Math.max(parts, 1);
+  const first = Math.max(parts, known, 1);
   let sent = (first - 1) * PART_BYTES;
   aborts.set(id, abort);
   files.set(id, file);
