@@ -57,7 +57,7 @@ export async function a_file_is_dropped_tried_and_imported({ page, signIn, call,
   await page.getByText(script).waitFor();
 }
 
-export async function a_file_is_chosen_by_keyboard_and_changes_who_is_there({ page, signIn, customer, call }) {
+export async function a_file_is_chosen_by_keyboard_and_another_is_stopped({ page, signIn, customer, call }) {
   const { id } = await customer("ada@example.com", { externalId: "a" });
   const people = '{"email":"ada@example.com","externalId":"a","fullName":"Ada King"}\n';
   // The browser is told early that somebody else chooses, or it might ask nobody.
@@ -73,6 +73,24 @@ export async function a_file_is_chosen_by_keyboard_and_changes_who_is_there({ pa
   await ended(page, "done");
   assert.equal(await count(page, "Updated").innerText(), "1");
   assert.equal((await call("GET", `/customers/${id}`)).fullName, "Ada King");
+
+  await page.goBack();
+  await page.getByRole("heading", { name: "Import customers" }).waitFor();
+  await page.route("**/parts/*", () => {}); // none arrives
+  await drop(page, "people.csv", "email\neve@example.com\n");
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await page.getByText("0 % of people.csv sent").waitFor();
+  await page.getByRole("button", { name: "Stop the import" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Stop the import" }).click();
+  await ended(page, "cancelled");
+  // One that another window has begun takes its file here.
+  await page.unroute("**/parts/*");
+  const begun = await call("POST", "/imports", { format: "csv" });
+  await page.goto(`/dashboard/imports/${begun.id}`);
+  await page.getByText("Its file has not come whole").waitFor();
+  await drop(page, "people.csv", "email\neve@example.com\n");
+  await ended(page, "done");
+  assert.equal((await call("GET", "/customers")).data.length, 2);
 }
 
 export async function a_broken_file_says_what_is_wrong_and_in_which_line({ page, signIn, call, accessible }) {
@@ -135,26 +153,8 @@ export async function a_large_file_is_sent_in_parts_and_goes_on_after_a_failure(
   assert.deepEqual(sent, [1, 2, 3, 2, 3]);
 }
 
-export async function an_import_is_stopped_and_its_file_sent_by_another_window({ page, signIn, call }) {
-  const { id } = await call("POST", "/imports", { format: "csv" });
-  await signIn(`/dashboard/imports/${id}`);
-  await page.getByText("Its file has not come whole").waitFor();
-  await drop(page, "people.csv", "email\nada@example.com\n");
-  await ended(page, "done");
-  await page.getByRole("link", { name: "Imports" }).first().click();
-  await page.getByRole("heading", { name: "Import customers" }).waitFor();
-  await page.route("**/parts/*", () => {}); // none arrives
-  await drop(page, "people.csv", "email\neve@example.com\n");
-  await page.getByRole("button", { name: "Start the import" }).click();
-  await page.getByText("0 % of people.csv sent").waitFor();
-  await page.getByRole("button", { name: "Stop the import" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Stop the import" }).click();
-  await ended(page, "cancelled");
-  assert.equal((await call("GET", "/customers")).data.length, 1);
-}
-
 export async function customers_are_saved_as_a_file({ page, signIn, call, accessible }) {
-  const customers = Array.from({ length: 100 }, (_, i) => ({ email: `c${i}@example.com`, metadata: { text: "x".repeat(400), more: "y".repeat(400) } }));
+  const customers = Array.from({ length: 100 }, (_, i) => ({ email: `c${i}@example.com` }));
   customers[0] = { email: "ada@example.com", fullName: "=1+1", externalId: "a" };
   for (let at = 0; at < 6; at++) await call("POST", "/customers/batch", { customers: customers.map((one) => ({ ...one, email: at + one.email })) });
   await signIn("/dashboard/customers?q=nobody");

@@ -19,7 +19,7 @@ async function patiently(page: Page, cursor: string | undefined, signal: AbortSi
       return await page(cursor, signal);
     } catch (failure) {
       if (!(failure instanceof ApiError) || !(failure.isAway || failure.status === 429) || tried === TRIES) throw failure;
-      await wait(1000 * (failure.retryAfter ?? tried), signal);
+      await wait(failure.retryAfter ? 1000 * failure.retryAfter : 500 * tried, signal);
     }
   }
 }

@@ -12,7 +12,7 @@ export type Rules = Required<{ [K in keyof ImportCreate]: NonNullable<ImportCrea
 
 /* A part that does not come through is sent again, and between two of them one sees how far it is. The API takes 8 MiB. */
 const PART_BYTES = 2 * 1024 * 1024;
-const LOOK_MS = 500;
+const LOOK_MS = 300;
 
 export const CONFLICTS: Record<Rules["onConflict"], string> = {
   skip: "The customer stays as it is",
@@ -28,7 +28,7 @@ export function useImports(cursor: string | undefined) {
   return useQuery({
     queryKey: ["imports", query],
     queryFn: ({ signal }) => data(api.GET("/imports", { params: { query }, signal })),
-    refetchInterval: ({ state }) => (state.data?.data.some(isOpen) ? 4 * LOOK_MS : false),
+    refetchInterval: ({ state }) => (state.data?.data.some(isOpen) ? 5 * LOOK_MS : false),
   });
 }
 
