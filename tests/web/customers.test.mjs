@@ -192,15 +192,127 @@ export async function a_service_that_is_away_is_said_and_tried_again({ page, con
   assert.ok(sent.length === 2 && sent[0] && sent[0] === sent[1], String(sent));
 }
 
-export async function on_a_phone_nothing_is_wider_than_the_screen({ page, signIn, customer, accessible }) {
-  const { id } = await customer("ada.augusta.king.countess.of.lovelace@a-rather-long-name-of-a-host.example.com", { fullName: "Ada", metadata: { k: "x".repeat(300) } });
-  await page.setViewportSize({ width: 390, height: 800 });
+export async function on_a_phone_and_a_tablet_nothing_is_wider_than_the_screen({ page, signIn, customer, call, accessible }) {
+  const long = "ada.augusta.king.countess.of.lovelace@a-rather-long-name-of-a-host.example.com";
+  const { id } = await customer(long, { fullName: "Ada", metadata: { k: "x".repeat(300) } });
+  await customer(long, { externalId: "y".repeat(100) });
+  const made = await call("POST", "/imports", { format: "csv" });
   await signIn();
-  for (const path of ["customers", `customers/${id}`, "plans", "subscriptions", "invoices", "api-keys", "users", "account"]) {
+  const shown = { customers: "2 found", [`customers/${id}`]: "Metadata", duplicates: "The oldest", imports: "receiving", [`imports/${made.id}`]: "About it" };
+  for (const path of [...Object.keys(shown), "plans", "subscriptions", "invoices", "api-keys", "users", "account"]) {
     await page.goto(`/dashboard/${path}`);
     await page.getByRole("heading", { level: 1 }).waitFor();
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= 390, `${path} is ${width} wide`);
+    if (shown[path]) await page.getByText(shown[path], { exact: true }).first().waitFor();
+    for (const width of [390, 768]) {
+      await page.setViewportSize({ width, height: 900 });
+      const needed = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(needed <= width, `at ${width}, ${path} is ${needed} wide`);
+    }
+    if (path === "duplicates") await accessible();
   }
+}
+
+export async function on_a_slow_network_what_was_shown_stays_and_nothing_flashes_up({ page, signIn, customer }) {
+  await customer("ada@example.com");
+  await signIn("/dashboard/account");
+  let held = [];
+  await page.route(/\/customers\?/, (route) => held.push(route));
+  const now = new Date();
+  await page.clock.install({ time: now });
+  await page.clock.pauseAt(new Date(now.getTime() + 60_000)); // later than it can be by now
+  const loading = page.getByRole("status", { name: "Loading" });
+  await page.getByRole("navigation", { name: "Pages of the dashboard" }).getByRole("link", { name: "Customers" }).click();
+  await page.getByLabel("Search").waitFor(); // the page is there, its list is not
+  await until("the list was asked for", () => held.length > 0);
+  await page.clock.runFor(299);
+  assert.equal(await loading.count(), 0);
+  await page.clock.runFor(1);
+  await loading.waitFor();
+  await page.clock.resume();
+  for (const route of held) await route.continue();
+  await page.getByRole("link", { name: "ada@example.com" }).waitFor();
+  await loading.waitFor({ state: "detached" });
+
+  held = [];
+  await page.getByLabel("Search").fill("nobody");
+  await until("the search was asked for", () => held.length > 0);
+  await page.clock.fastForward(1000);
+  assert.ok((await page.getByRole("link", { name: "ada@example.com" }).isVisible()) && (await loading.count()) === 0);
+  for (const route of held) await route.continue();
+  await page.getByText("Nothing was found").waitFor();
+}
+
+export async function an_admin_and_the_owner_edit_the_same_and_neither_overwrites_the_other_unseen({ page, context, origin, organization, signIn, watch, customer, call }) {
+  const { id } = await customer("ada@example.com", { fullName: "Ada" });
+  const elsewhere = await context.browser().newContext({ baseURL: origin, locale: "en-GB", reducedMotion: "reduce" });
+  const admin = await elsewhere.newPage();
+  watch(admin);
+  await signIn(`/dashboard/customers/${id}`);
+  await signIn(`/dashboard/customers/${id}`, "admin", admin);
+  const edit = async (who, name) => {
+    await who.getByRole("button", { name: "Edit Name" }).click();
+    await who.getByLabel("Name", { exact: true }).fill(name);
+  };
+  await edit(page, "Ada King");
+  await edit(admin, "Countess Ada");
+  await admin.keyboard.press("Enter");
+  await admin.getByRole("heading", { name: "Countess Ada" }).waitFor();
+  await page.keyboard.press("Enter");
+  const conflict = page.getByRole("alert").filter({ hasText: "Somebody changed this customer" });
+  await conflict.getByText("Countess Ada").waitFor();
+  await conflict.getByRole("button", { name: "Keep what is there now" }).click();
+  await page.getByRole("heading", { name: "Countess Ada" }).waitFor();
+  // Who did it stands in the history; and what the other has not seen yet is no reason to lose it.
+  await page.getByText(new RegExp(`· ${organization.people.admin} `)).waitFor();
+  await edit(page, "Ada Lovelace");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Ada Lovelace" }).waitFor();
+  await admin.getByRole("button", { name: "Edit Tax document" }).click();
+  await admin.getByLabel("Tax document").fill("DE1");
+  await admin.keyboard.press("Enter");
+  await admin.getByRole("alert").getByRole("button", { name: "Save yours" }).click();
+  await fact(admin, "Tax document").getByText("DE1").waitFor();
+  await admin.getByRole("heading", { name: "Ada Lovelace" }).waitFor();
+  const { fullName, taxDocument } = await call("GET", `/customers/${id}`);
+  assert.deepEqual([fullName, taxDocument], ["Ada Lovelace", "DE1"]);
+  await elsewhere.close();
+}
+
+export async function a_view_is_kept_by_name_and_leads_to_what_was_shown({ page, signIn, customer, accessible }) {
+  const name = "<b>Ada</b>";
+  for (const one of ["Ada King", "Grace Hopper"]) await customer(`${one.split(" ")[0].toLowerCase()}@example.com`, { fullName: one });
+  await signIn("/dashboard/customers?q=ada&sort=fullName");
+  await page.getByText("1 found").waitFor();
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "Time zone" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save this one" }).click();
+  const dialog = page.getByRole("dialog", { name: "Views" });
+  await dialog.getByLabel("Name of what is shown now").fill(name);
   await accessible();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: `View: ${name}` }).waitFor();
+
+  await page.goto("/dashboard/customers");
+  await page.getByText("2 found").waitFor();
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "Time zone" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("columnheader", { name: "Time zone" }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name }).click();
+  await page.getByText("1 found").waitFor();
+  await page.getByRole("columnheader", { name: "Time zone" }).waitFor();
+  assert.equal(await page.getByLabel("Order").inputValue(), "fullName");
+  assert.equal(new URL(page.url()).search, "?q=ada&sort=fullName");
+  await page.goBack();
+  await page.getByText("2 found").waitFor();
+
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save or remove" }).click();
+  await dialog.getByRole("button", { name: `Remove ${name}` }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save this one" }).waitFor();
 }

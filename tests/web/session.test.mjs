@@ -102,6 +102,13 @@ export async function a_member_sees_everything_and_changes_nothing({ page, signI
     await page.getByLabel("Loading").waitFor({ state: "detached" });
     assert.equal(await page.getByRole("button", { name: /^(Edit|New|Archive|Erase|Assign|Invite|Revoke)/ }).count(), 0, path);
   }
+  await customer("ADA@example.com");
+  await page.goto("/dashboard/duplicates");
+  await page.getByRole("region", { name: "Customers with ada@example.com" }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Merge" }).count(), 0);
+  await page.goto("/dashboard/imports");
+  await page.getByText("No imports yet").waitFor();
+  assert.equal(await page.getByLabel("Choose a file").count(), 0);
 }
 
 export async function somebody_is_invited_and_comes_in_by_the_link({ page, context, signIn, accessible }) {

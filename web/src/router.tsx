@@ -43,12 +43,13 @@ const start = createRoute({
 const customers = createRoute({
   getParentRoute: page,
   path: "/customers",
-  validateSearch: only("q", "status", "plan", "archived", "sort", "cursor", "new"),
+  validateSearch: only("q", "status", "plan", "archived", "sort", "cursor", "new", "export"),
   component: lazyRouteComponent(() => import("./customers/CustomersPage"), "CustomersPage"),
 });
 const customer = createRoute({
   getParentRoute: page,
   path: "/customers/$id",
+  validateSearch: only("merged"),
   component: lazyRouteComponent(() => import("./customers/CustomerPage"), "CustomerPage"),
 });
 const plans = createRoute({
@@ -112,6 +113,23 @@ const overview = createRoute({
   path: "/overview",
   component: lazyRouteComponent(() => import("./overview/OverviewPage"), "OverviewPage"),
 });
+const imports = createRoute({
+  getParentRoute: page,
+  path: "/imports",
+  validateSearch: only("cursor"),
+  component: lazyRouteComponent(() => import("./imports/ImportsPage"), "ImportsPage"),
+});
+const oneImport = createRoute({
+  getParentRoute: page,
+  path: "/imports/$id",
+  component: lazyRouteComponent(() => import("./imports/ImportPage"), "ImportPage"),
+});
+const duplicates = createRoute({
+  getParentRoute: page,
+  path: "/duplicates",
+  validateSearch: only("by", "cursor"),
+  component: lazyRouteComponent(() => import("./customers/DuplicatesPage"), "DuplicatesPage"),
+});
 const accept = createRoute({
   getParentRoute: () => root,
   path: "/accept",
@@ -120,7 +138,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account, overview]),
+    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account, overview, imports, oneImport, duplicates]),
     accept,
   ]),
   basepath: "/dashboard",

@@ -100,6 +100,10 @@ export interface Answer<T> {
   text: string;
   etag: string | null;
   requestId: string | null;
+  /** Of an answer in lines, what leads to the next page. */
+  next: string | null;
+  /** The customer answered, where the one that was asked for was merged into it. */
+  merged: string | null;
 }
 
 interface Fetched<T> {
@@ -126,6 +130,9 @@ function failure(error: unknown, response: Response): ApiError {
   return failed;
 }
 
+/* An answer in lines may have none. */
+const isLines = (response: Response) => /^(text\/csv|application\/x-ndjson)/.test(response.headers.get("Content-Type") ?? "");
+
 /** The answer of a call with all that belongs to it; throws ApiError. */
 export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
   let fetched: Fetched<T>;
@@ -137,12 +144,14 @@ export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
     throw new ApiError(0, "not_reached", "The service was not reached. Is this machine online?");
   }
   const { data, error, response } = fetched;
-  if (!response.ok || data === undefined) throw failure(error, response);
+  if (!response.ok || (data === undefined && !isLines(response))) throw failure(error, response);
   return {
-    data,
+    data: data as T,
     text: texts.get(response) ?? "",
     etag: response.headers.get("ETag"),
     requestId: response.headers.get("X-Request-Id"),
+    next: response.headers.get("Clientele-Next-Cursor"),
+    merged: response.headers.get("Clientele-Merged"),
   };
 }
 

@@ -2,7 +2,7 @@ import { Alert, Anchor, Button, Group, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { ApiError } from "../api/client";
 import { InvoicesOf } from "../invoices/Invoices";
 import { useMay, useSession } from "../session/session";
@@ -16,8 +16,12 @@ import { Metadata } from "./Metadata";
 
 const route = getRouteApi("/shell/customers/$id");
 
+const MergeWith = lazy(async () => ({ default: (await import("./Merge")).MergeWith }));
+const Undo = lazy(async () => ({ default: (await import("./Merge")).Undo }));
+
 function Actions({ shown }: { shown: Shown }) {
   const [erasing, setErasing] = useState(false);
+  const [merging, setMerging] = useState(false);
   const { id, archivedAt } = shown.customer;
   const put = useMutation({
     mutationFn: () => (archivedAt ? restore(id) : archive(id, shown.etag)),
@@ -29,6 +33,14 @@ function Actions({ shown }: { shown: Shown }) {
       <Button variant="default" onClick={() => put.mutate()} loading={put.isPending}>
         {archivedAt ? "Restore" : "Archive"}
       </Button>
+      <Button variant="default" onClick={() => setMerging(true)}>
+        Merge
+      </Button>
+      {merging && (
+        <Suspense>
+          <MergeWith customer={shown.customer} close={() => setMerging(false)} />
+        </Suspense>
+      )}
       <Button color="red" variant="outline" onClick={() => setErasing(true)}>
         Erase
       </Button>
@@ -52,10 +64,38 @@ function Gone({ error, id }: { error: ApiError; id: string }) {
   );
 }
 
+/** An id of one who was merged leads here, and it can be undone from here. */
+function WasMerged({ id, into }: { id: string; into: string }) {
+  const may = useMay();
+  const { data: shown } = useCustomer(id);
+  if (!shown?.merged || shown.customer.id !== into) return null;
+  return (
+    <Alert color="yellow" mb="md" title={`${id} was merged into this customer`}>
+      {may.write && (
+        <Suspense>
+          <Undo id={id} called={id} />
+        </Suspense>
+      )}
+    </Alert>
+  );
+}
+
+/* A customer has one address: whoever comes by another id of it is led there. */
+function useOneAddress(id: string, shown: Shown | undefined) {
+  const navigate = route.useNavigate();
+  const own = shown?.customer.id ?? id;
+  const merged = shown?.merged ? id : undefined;
+  useEffect(() => {
+    if (own !== id) void navigate({ params: { id: own }, search: { merged }, replace: true });
+  }, [own, id, merged, navigate]);
+}
+
 export function CustomerPage() {
   const { id } = route.useParams();
+  const { merged } = route.useSearch();
   const may = useMay();
   const { data: shown, error, refetch } = useCustomer(id);
+  useOneAddress(id, shown);
   if (!shown && error) return error instanceof ApiError && error.status === 404 ? <Gone error={error} id={id} /> : <Problem error={error} again={() => void refetch()} />;
   if (!shown) return <Waiting lines={10} />;
   const { customer } = shown;
@@ -66,6 +106,7 @@ export function CustomerPage() {
       </Anchor>
       <Head title={customer.fullName ?? customer.email}>{may.write && <Actions shown={shown} />}</Head>
       {error && <Problem error={error} again={() => void refetch()} />}
+      {merged && <WasMerged id={merged} into={customer.id} />}
       {customer.archivedAt && (
         <Alert color="yellow" mb="md" title="Archived">
           Since <Moment at={customer.archivedAt} />. Lists leave this customer out until it is restored.

@@ -1,7 +1,7 @@
 import { Button, Group, Menu, Modal, NativeSelect, Progress, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { api, ApiError, data } from "../api/client";
 import type { Customer } from "../api/types";
@@ -10,6 +10,7 @@ import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
 import { archive, ARCHIVED, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
 import { NewCustomer } from "./NewCustomer";
+import { Views } from "./Views";
 
 const route = getRouteApi("/shell/customers");
 
@@ -20,6 +21,9 @@ const AT_ONCE = 4;
 
 /* Loaded when somebody assigns a plan, which few do here. */
 const PlanForm = lazy(async () => ({ default: (await import("../subscriptions/Plan")).PlanForm }));
+
+/* Likewise. */
+const Export = lazy(async () => ({ default: (await import("./Export")).Export }));
 
 const COLUMNS: Column<Customer>[] = [
   { key: "email", title: "E-mail address", show: (c) => <CustomerLink id={c.id}>{c.email}</CustomerLink> },
@@ -225,12 +229,21 @@ export function CustomersPage() {
   const go = (change: Search, replace = false) =>
     void navigate({ search: (before) => ({ ...before, cursor: undefined, ...change }), replace, resetScroll: false });
   const open = (on: boolean) => void navigate({ search: (before) => ({ ...before, new: on ? "yes" : undefined }) });
+  const openExport = (on: boolean) => void navigate({ search: (before) => ({ ...before, export: on ? "yes" : undefined }), resetScroll: false });
   const rows = page.data?.data ?? [];
   const asked = search.q || search.status || search.plan || search.archived || search.cursor;
   return (
     <>
       <Head title="Customers">
         {page.data?.count && <Text c="dimmed">{String(page.data.count)} found</Text>}
+        {may.write && (
+          <Button variant="default" renderRoot={(props) => <Link to="/imports" {...props} />}>
+            Import
+          </Button>
+        )}
+        <Button variant="default" onClick={() => openExport(true)}>
+          Export
+        </Button>
         {may.write && (
           <Button data-new onClick={() => open(true)}>
             New customer
@@ -241,6 +254,14 @@ export function CustomersPage() {
         <SearchField q={search.q ?? ""} go={(q) => go({ q }, search.q !== undefined && q !== "")} />
         <Filters search={search} go={go} />
         <ColumnMenu shown={shown} set={setShown} />
+        <Views
+          search={search}
+          columns={shown}
+          show={(saved, columns) => {
+            setShown(columns);
+            void navigate({ search: saved });
+          }}
+        />
       </div>
       {may.write && <Bulk selection={selection} then={select} />}
       {page.error && !(page.error instanceof ApiError && page.error.code === "signed_out") && (
@@ -250,6 +271,11 @@ export function CustomersPage() {
       {page.data && rows.length === 0 && !asked && (
         <Empty title="No customers yet" curl={curl}>
           <Text size="sm">A customer has an e-mail address, and may have an id of your own, by which it is found from then on.</Text>
+          {may.write && (
+            <Text size="sm">
+              <Link to="/imports">A file of customers can be imported.</Link>
+            </Text>
+          )}
         </Empty>
       )}
       {page.data && rows.length === 0 && asked && (
@@ -272,6 +298,11 @@ export function CustomersPage() {
         />
       )}
       <Pages cursor={search.cursor} next={page.data?.nextCursor} go={(cursor) => void navigate({ search: (before) => ({ ...before, cursor }) })} />
+      {search.export === "yes" && (
+        <Suspense>
+          <Export opened close={() => openExport(false)} />
+        </Suspense>
+      )}
       {may.write && <NewCustomer opened={search.new === "yes"} close={() => open(false)} />}
     </>
   );

@@ -56,10 +56,12 @@ export interface Shown {
   /** As it was sent. */
   metadata: string;
   etag: string;
+  /** The id that was asked for is of one who was merged into this customer. */
+  merged: boolean;
 }
 
-function shown({ data, text, etag }: Answer<unknown>): Shown {
-  return { customer: data as CustomerDetails, metadata: member(text, "metadata") ?? "{}", etag: etag ?? "" };
+function shown({ data, text, etag, merged }: Answer<unknown>): Shown {
+  return { customer: data as CustomerDetails, metadata: member(text, "metadata") ?? "{}", etag: etag ?? "", merged: merged !== null };
 }
 
 const one = (id: string) => ["customer", id];

@@ -19,6 +19,8 @@ const PAGES = [
   { to: "/invoices", title: "Invoices", key: "i" },
   { to: "/api-keys", title: "API keys", key: "k" },
   { to: "/users", title: "Users", key: "u" },
+  { to: "/imports", title: "Imports", key: "m" },
+  { to: "/duplicates", title: "Duplicates", key: "d" },
 ] as const;
 
 /* After g, the key of a page must come within this time. */

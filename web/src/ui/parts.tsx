@@ -129,6 +129,11 @@ const TONES: Record<string, string> = {
   outstanding: "warn",
   past_due: "bad",
   uncollectible: "bad",
+  done: "good",
+  receiving: "warn",
+  queued: "warn",
+  running: "warn",
+  failed: "bad",
 };
 
 export function Status({ status }: { status: string }) {
