@@ -912,26 +912,6 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
  ORDER BY c.id DESC
  LIMIT $3::bigint;
 
--- name: customer_find_status
--- out: :customer_columns ended
--- Those with a subscription of status $11, in the order of the plain list.
-SELECT :customer_columns, CASE WHEN f.nth = $14::bigint THEN (:fits) IS TRUE END AS ended
-  FROM (SELECT d.customer_id, row_number() OVER (ORDER BY d.customer_id DESC) AS nth
-          FROM (SELECT DISTINCT s.customer_id
-                  FROM subscription s
-                 WHERE s.environment_id = $1::uuid AND s.status >= ''
-                   AND s.status = $11::text COLLATE "C"
-                   AND s.customer_id < $2::uuid
-                 ORDER BY s.customer_id DESC
-                 LIMIT $14) d
-         ORDER BY d.customer_id DESC) f
-  CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
-                       WHERE c.environment_id = $1 AND c.id = f.customer_id
-                      OFFSET 0) c
- WHERE f.nth = $14 OR (:fits)
- ORDER BY f.customer_id DESC
- LIMIT $3::bigint;
-
 -- name: customer_find_plan
 -- out: :customer_columns ended
 -- Those with a subscription to the plan $12, in the order of the plain list.
@@ -1026,6 +1006,230 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
          LIMIT $14) c
  WHERE c.nth = $14 OR (:fits)
  ORDER BY c.name_key, c.id
+ LIMIT $3::bigint;
+
+-- Pages with one filter, or with nothing but an order. The statements above can combine all
+-- filters, and PostgreSQL prepares for each of these whenever it runs one, which takes longer than
+-- the page. So these can do one thing.
+--
+-- $1 to $3 as before. $4 archived or not; NULL is either. $5 is how many rows are looked at: where
+-- that ends comes last, as a row that does not belong to the page, and whose ended is false; it is
+-- not read where the page is full before. $6 is where the order begins, $7 where it ends; or $6 is
+-- what is looked for.
+
+\set page_kept '($4::boolean IS NULL OR (c.archived_at IS NOT NULL) = $4)'
+\set page_kept :page_kept ' AND c.merged_into IS NULL'
+\set page_email 'c.email_key = (SELECT lower($6::text)) COLLATE "C"'
+\set page_email :page_email ' AND c.email_key >= '''' AND c.id < $2::uuid'
+\set page_metadata 'c.id < $2::uuid'
+\set page_has 'c.metadata ->> $6::text = $7::text'
+\set page_has :page_has ' AND json_typeof(c.metadata -> $6)'
+\set page_has :page_has ' IN (''string'', ''number'', ''boolean'')'
+\set page_by_created '(c.created_at, c.id) > ($6::timestamptz, $2::uuid)'
+\set page_by_created :page_by_created ' AND c.created_at >= ''-infinity'''
+\set page_by_created :page_by_created ' AND c.created_at < $7::timestamptz'
+\set page_by_created_last '(c.created_at, c.id) < ($6::timestamptz, $2::uuid)'
+\set page_by_created_last :page_by_created_last ' AND c.created_at >= ''-infinity'''
+\set page_by_created_last :page_by_created_last ' AND c.created_at > $7::timestamptz'
+\set page_by_updated '(c.updated_at, c.id) > ($6::timestamptz, $2::uuid)'
+\set page_by_updated :page_by_updated ' AND c.updated_at >= ''-infinity'''
+\set page_by_email '(c.email_key, c.id) > ($6::text COLLATE "C", $2::uuid)'
+\set page_by_email :page_by_email ' AND c.email_key >= '''''
+\set page_by_name '(c.name_key, c.id) > ($6::text COLLATE "C", $2::uuid)'
+\set page_by_name :page_by_name ' AND c.name_key >= '''''
+\set page_status 's.status = $6::text COLLATE "C" AND s.status >= '''''
+\set page_plan 's.plan_id = (SELECT p.id FROM plan p WHERE p.environment_id = $1'
+\set page_plan :page_plan ' AND p.code = $6::text COLLATE "C")'
+\set page_plan :page_plan ' AND s.plan_id >= ''00000000-0000-0000-0000-000000000000'''
+
+-- name: customer_page_email
+-- out: :customer_columns ended
+-- Those with the e-mail address $6, in the order of the plain list.
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT :customer_columns, c.merged_into
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_email
+          ORDER BY c.id DESC
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.id DESC)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_email
+  ORDER BY c.id DESC
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_metadata
+-- out: :customer_columns ended
+-- Those whose metadata have a member $6 with the value $7, in the order of the plain list.
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT :customer_columns, c.merged_into
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_metadata
+          ORDER BY c.id DESC
+          LIMIT $5::bigint) c
+  WHERE :page_kept AND :page_has
+  ORDER BY c.id DESC)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_metadata
+  ORDER BY c.id DESC
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_status
+-- out: :customer_columns ended
+-- Those with a subscription of status $6, in the order of the plain list.
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT DISTINCT s.customer_id
+           FROM subscription s
+          WHERE s.environment_id = $1::uuid AND :page_status
+            AND s.customer_id < $2::uuid
+          ORDER BY s.customer_id DESC
+          LIMIT $5::bigint) f
+  CROSS JOIN LATERAL (SELECT :customer_columns, c.merged_into
+                        FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c
+  WHERE :page_kept
+  ORDER BY f.customer_id DESC)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM (SELECT DISTINCT s.customer_id
+           FROM subscription s
+          WHERE s.environment_id = $1 AND :page_status
+            AND s.customer_id < $2
+          ORDER BY s.customer_id DESC
+         OFFSET $5 - 1 LIMIT 1) f
+  CROSS JOIN LATERAL (SELECT :customer_columns
+                        FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c)
+ LIMIT $3::bigint;
+
+-- name: customer_page_plan
+-- out: :customer_columns ended
+-- Those with a subscription to the plan $6 that is not over, in the order of the plain list.
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT s.customer_id, bool_or(s.status <> 'canceled') AS lives
+           FROM subscription s
+          WHERE s.environment_id = $1::uuid AND :page_plan
+            AND s.customer_id < $2::uuid
+          GROUP BY s.customer_id
+          ORDER BY s.customer_id DESC
+          LIMIT $5::bigint) f
+  CROSS JOIN LATERAL (SELECT :customer_columns, c.merged_into
+                        FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c
+  WHERE :page_kept AND f.lives
+  ORDER BY f.customer_id DESC)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM (SELECT DISTINCT s.customer_id
+           FROM subscription s
+          WHERE s.environment_id = $1 AND :page_plan
+            AND s.customer_id < $2
+          ORDER BY s.customer_id DESC
+         OFFSET $5 - 1 LIMIT 1) f
+  CROSS JOIN LATERAL (SELECT :customer_columns
+                        FROM customer c
+                       WHERE c.environment_id = $1 AND c.id = f.customer_id
+                      OFFSET 0) c)
+ LIMIT $3::bigint;
+
+-- name: customer_page_by_created
+-- out: :customer_columns ended
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT :customer_columns, c.merged_into
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_by_created
+          ORDER BY c.created_at, c.id
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.created_at, c.id)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_by_created
+  ORDER BY c.created_at, c.id
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_by_created_last
+-- out: :customer_columns ended
+-- The last ones first.
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT :customer_columns, c.merged_into
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_by_created_last
+          ORDER BY c.created_at DESC, c.id DESC
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.created_at DESC, c.id DESC)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_by_created_last
+  ORDER BY c.created_at DESC, c.id DESC
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_by_updated
+-- out: :customer_columns ended
+(SELECT :customer_columns, NULL::boolean AS ended
+   FROM (SELECT :customer_columns, c.merged_into
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_by_updated
+          ORDER BY c.updated_at, c.id
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.updated_at, c.id)
+ UNION ALL
+(SELECT :customer_columns, false
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_by_updated
+  ORDER BY c.updated_at, c.id
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_by_email
+-- out: :customer_columns ended key
+(SELECT :customer_columns, NULL::boolean AS ended, c.email_key AS key
+   FROM (SELECT :customer_columns, c.merged_into, c.email_key
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_by_email
+          ORDER BY c.email_key, c.id
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.email_key, c.id)
+ UNION ALL
+(SELECT :customer_columns, false, c.email_key
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_by_email
+  ORDER BY c.email_key, c.id
+ OFFSET $5 - 1 LIMIT 1)
+ LIMIT $3::bigint;
+
+-- name: customer_page_by_name
+-- out: :customer_columns ended key
+(SELECT :customer_columns, NULL::boolean AS ended, c.name_key AS key
+   FROM (SELECT :customer_columns, c.merged_into, c.name_key
+           FROM customer c
+          WHERE c.environment_id = $1::uuid AND :page_by_name
+          ORDER BY c.name_key, c.id
+          LIMIT $5::bigint) c
+  WHERE :page_kept
+  ORDER BY c.name_key, c.id)
+ UNION ALL
+(SELECT :customer_columns, false, c.name_key
+   FROM customer c
+  WHERE c.environment_id = $1 AND :page_by_name
+  ORDER BY c.name_key, c.id
+ OFFSET $5 - 1 LIMIT 1)
  LIMIT $3::bigint;
 
 -- name: customer_find_among
@@ -1130,8 +1334,8 @@ SELECT :customer_columns, n.many, e.low
 -- out: rows whole
 -- How many fit: $2 at most, and whole says whether these are all. $15 names the index that finds
 -- them: one of customer_find_among, of which $3 are read at most, or created, updated, or
--- none. Without one, and where search finds $3, no more than $14 are looked at. $16 is an external
--- id.
+-- none. Without one, and where search cannot tell or finds $3 which are not more than $2, no more
+-- than $14 are looked at. $16 is an external id.
 WITH found AS MATERIALIZED (
     (SELECT s.id FROM customer_search(:words, $9::text[], $10::text[], $3::bigint) s (id)
       WHERE $15::text = 'search')
@@ -1172,8 +1376,9 @@ WITH found AS MATERIALIZED (
       LIMIT $3)
 ), counted AS MATERIALIZED (
     SELECT count(*) >= $3 AS many
-         , $15 = 'none' OR $15 = 'search' AND count(*) >= $3 AS walks
-      FROM found
+         , $15 = 'none' OR $15 = 'search' AND (count(*) > count(f.id)
+                                               OR count(*) >= $3 AND $3 <= $2::bigint) AS walks
+      FROM found f
 )
 SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
   FROM (SELECT (SELECT count(*)

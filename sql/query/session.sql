@@ -4,8 +4,10 @@
 -- Settings that must hold whatever those of the role are. $1 statement timeout and $2 lock timeout,
 -- in ms; $3 whether they are for this transaction only, instead of the connection. A plan is kept
 -- as long as the connection, so it must not be one that suits only the few rows that a table had
--- when the plan was made. Warnings must arrive: one tells that a commit is on no standby. $4 is the
--- process that was announced: behind a pooler another one answers, as the last column says.
+-- when the plan was made; nor one that starts processes, which takes longer than any page, because
+-- PostgreSQL does not see how few rows a limit leaves. Warnings must arrive: one tells that a
+-- commit is on no standby. $4 is the process that was announced: behind a pooler another one
+-- answers, as the last column says.
 SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('lock_timeout', $2::text, $3),
        set_config('idle_in_transaction_session_timeout', '5000', $3),
@@ -16,6 +18,7 @@ SELECT set_config('statement_timeout', $1::text, $3::boolean),
        set_config('plan_cache_mode', 'force_generic_plan', $3),
        set_config('enable_seqscan', 'off', $3),
        set_config('jit', 'off', $3),
+       set_config('max_parallel_workers_per_gather', '0', $3),
        set_config('timezone', 'UTC', $3),
        pg_backend_pid() <> $4::bigint;
 

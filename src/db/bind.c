@@ -81,7 +81,10 @@ bind_bool(struct bind *b, bool v)
 void
 bind_time(struct bind *b, int64_t wall_ms)
 {
-	bind_i64(b, (wall_ms - POSTGRES_EPOCH_MS) * 1000);
+	if (wall_ms == BIND_TIME_FIRST || wall_ms == BIND_TIME_LAST)
+		bind_i64(b, wall_ms); /* so it is for PostgreSQL, too */
+	else
+		bind_i64(b, (wall_ms - POSTGRES_EPOCH_MS) * 1000);
 }
 
 void

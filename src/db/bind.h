@@ -30,7 +30,9 @@ void bind_text(struct bind *b, struct str s); /* text, json and bytea alike */
 void bind_id(struct bind *b, const struct id *id);
 void bind_i64(struct bind *b, int64_t n);
 void bind_bool(struct bind *b, bool v);
-void bind_time(struct bind *b, int64_t wall_ms);
+void bind_time(struct bind *b, int64_t wall_ms); /* or one of these: before and after any other */
+#define BIND_TIME_FIRST INT64_MIN
+#define BIND_TIME_LAST  INT64_MAX
 void bind_null(struct bind *b);
 
 /* Types, with PostgreSQL's numbers for them (pg_type.oid). */

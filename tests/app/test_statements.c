@@ -76,6 +76,8 @@ bind_all(struct bind *b, const char *parameters, const struct target *target)
 		case '0': bind_i64(b, -1000000); break;
 		case 'b': bind_bool(b, true); break;
 		case 'z': bind_time(b, 0); break;
+		case 'w': bind_time(b, BIND_TIME_LAST); break;
+		case 'q': bind_text(b, STR("")); break;
 		case 'j': bind_text(b, STR("{}")); break;
 		default: bind_null(b);
 		}
@@ -669,13 +671,21 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_LIST_EXTERNAL, "NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_FIND_NEWEST, "NULL, NULL, 1" FILTERS, "(id < " },
 		{ SQL_CUSTOMER_FIND_EMAIL, "NULL, NULL, 1" FILTERS, "(email_key = " },
-		{ SQL_CUSTOMER_FIND_STATUS, "NULL, NULL, 1" FILTERS, "(customer_id < " },
 		{ SQL_CUSTOMER_FIND_PLAN, "NULL, NULL, 1" FILTERS, "(customer_id < " },
 		{ SQL_CUSTOMER_FIND_BY_CREATED, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(created_at, id) > " },
 		{ SQL_CUSTOMER_FIND_BY_CREATED_LAST, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(created_at, id) < " },
 		{ SQL_CUSTOMER_FIND_BY_UPDATED, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(updated_at, id) > " },
 		{ SQL_CUSTOMER_FIND_BY_EMAIL, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(email_key, id) > " },
 		{ SQL_CUSTOMER_FIND_BY_NAME, "NULL, NULL, 1" FILTERS ", NULL", "(ROW(name_key, id) > " },
+		{ SQL_CUSTOMER_PAGE_EMAIL, "NULL, NULL, 1, NULL, 1, NULL", "(email_key = " },
+		{ SQL_CUSTOMER_PAGE_METADATA, "NULL, NULL, 1, NULL, 1, NULL, NULL", "(id < " },
+		{ SQL_CUSTOMER_PAGE_STATUS, "NULL, NULL, 1, NULL, 1, NULL", "(customer_id < " },
+		{ SQL_CUSTOMER_PAGE_PLAN, "NULL, NULL, 1, NULL, 1, NULL", "(customer_id < " },
+		{ SQL_CUSTOMER_PAGE_BY_CREATED, "NULL, NULL, 1, NULL, 1, NULL, NULL", "(ROW(created_at, id) > " },
+		{ SQL_CUSTOMER_PAGE_BY_CREATED_LAST, "NULL, NULL, 1, NULL, 1, NULL, NULL", "(ROW(created_at, id) < " },
+		{ SQL_CUSTOMER_PAGE_BY_UPDATED, "NULL, NULL, 1, NULL, 1, NULL", "(ROW(updated_at, id) > " },
+		{ SQL_CUSTOMER_PAGE_BY_EMAIL, "NULL, NULL, 1, NULL, 1, NULL", "(ROW(email_key, id) > " },
+		{ SQL_CUSTOMER_PAGE_BY_NAME, "NULL, NULL, 1, NULL, 1, NULL", "(ROW(name_key, id) > " },
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(email_key = " },
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_FIND_BETWEEN, "NULL, NULL, 1" FILTERS ", NULL", "(id < " },

@@ -232,23 +232,14 @@ call_list(enum tenant_name who, struct draft *d)
 	uri(d, "/customers?limit=%u%s%s%s", 1 + below(4), filter, cursor[0] ? "&cursor=" : "", cursor);
 }
 
-/* Any filters, in any order, counted or not. */
-static void
-call_find(enum tenant_name who, struct draft *d)
+/* Some of them, and an order. */
+static char *
+put_filters(char *out, const char *m)
 {
 	static const char *const orders[] = { "createdAt", "-createdAt", "updatedAt", "email", "fullName" };
 	static const char *const more[] = { "&createdAfter=2020-01-01T00:00:00Z", "&createdBefore=2100-01-01T00:00:00Z",
 		"&updatedAfter=2020-01-01T00:00:00Z", "&subscriptionStatus=pending_payment", "&subscriptionStatus=active" };
-	const char *m = markers[below(TENANTS)], *next = sides[below(3) ? who : another(who)].next;
-	char       *out;
 
-	d->version = newest;
-	if (next[0] && below(5) == 0) {
-		strcpy(d->uri, next);
-		return;
-	}
-	uri(d, "/customers?limit=%u", 1 + below(4));
-	out = d->uri + strlen(d->uri);
 	if (below(3) == 0)
 		out += sprintf(out, "&q=%s", m);
 	if (below(5) == 0)
@@ -261,7 +252,29 @@ call_find(enum tenant_name who, struct draft *d)
 		out += sprintf(out, "%s", more[below(COUNTOF(more))]);
 	if (below(2))
 		out += sprintf(out, "&sort=%s", orders[below(COUNTOF(orders))]);
-	if (below(4) == 0)
+	return out;
+}
+
+/* Any filters, in any order, counted or not. */
+static void
+call_find(enum tenant_name who, struct draft *d)
+{
+	static const char *const states[] = { "", "&subscriptionStatus=pending_payment", "&subscriptionStatus=active" };
+	const char *m = markers[below(TENANTS)], *next = sides[below(3) ? who : another(who)].next;
+	char       *out;
+
+	d->version = newest;
+	if (next[0] && below(5) == 0) {
+		strcpy(d->uri, next);
+		return;
+	}
+	uri(d, "/customers?limit=%u", 1 + below(4));
+	out = d->uri + strlen(d->uri);
+	if (below(6) == 0) /* these have statements of their own */
+		out += sprintf(out, "&planCode=code_%u%s", below(CODES), states[below(COUNTOF(states))]);
+	else
+		out = put_filters(out, m);
+	if (below(3) == 0)
 		out += sprintf(out, "&count=%s", below(2) ? "exact" : "capped");
 	if (below(4) == 0)
 		out += sprintf(out, "&archived=%s", below(2) ? "true" : "all");
@@ -760,11 +773,11 @@ static const struct kind {
 	{ "plan group list", 3, call_group_list },
 	{ "subscribe", 14, call_subscribe },
 	{ "subscription", 10, call_subscription },
-	{ "active subscription", 30, call_active },
+	{ "active subscription", 50, call_active },
 	{ "subscription list", 8, call_subscription_list },
 	{ "invoice", 8, call_invoice },
 	{ "invoice list", 10, call_invoice_list },
-	{ "find", 24, call_find },
+	{ "find", 32, call_find },
 	{ "export", 3, call_export },
 	{ "duplicates", 4, call_duplicates },
 	{ "life of a customer", 20, call_life },

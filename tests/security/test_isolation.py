@@ -84,7 +84,7 @@ class Strangers:
         self.cluster.psql("-c", f"CREATE DATABASE {name} TEMPLATE {self.empty.name} OWNER clientele_owner")
         return Database(self.cluster, name)
 
-    def run(self, requests, cut="", row_level_security=True, seed=20261121):
+    def run(self, requests, cut="", row_level_security=True, seed=5):
         database = self.copy()
         if not row_level_security:  # it stays on, because the service refuses a database without; but hides nothing
             with database.connect() as db, db.cursor() as cursor:

@@ -8,6 +8,8 @@
 #include "call/stored.h"
 #include "resource/customer/customer.h"
 
+#include <inttypes.h>
+
 /* ---- reading ---- */
 
 void
@@ -143,7 +145,8 @@ find_metadata(struct call *c, struct str key, struct str value, struct find *f)
 
 /* ---- cursors ---- */
 
-/* The end of the year 9999. */
+/* The beginning of the year 0, and the end of the year 9999. */
+#define TIME_MIN_MS INT64_C(-62167219200000)
 #define TIME_MAX_MS INT64_C(253402300799999)
 
 enum { MARK_BYTES = 8, KEY_MAX_BYTES = 1024, HEAD_BYTES = MARK_BYTES + ID_BYTES };
@@ -189,6 +192,19 @@ cursor(struct call *c, const struct id *id, struct str key)
 	return page_pack(c, (struct str) { bytes, size });
 }
 
+static bool
+read_key_ms(struct str key, int64_t *ms)
+{
+	bool before = str_starts(key, STR("-"));
+
+	if (before)
+		key = (struct str) { key.ptr + 1, key.len - 1 };
+	if (!str_to_i64(key, 0, before ? -TIME_MIN_MS : TIME_MAX_MS, ms))
+		return false;
+	*ms = before ? -*ms : *ms;
+	return true;
+}
+
 /* Whether a key is one that rows in this order can have; PostgreSQL must be able to read it. */
 static bool
 is_key(enum find_order order, struct str key)
@@ -199,9 +215,7 @@ is_key(enum find_order order, struct str key)
 		return utf8_valid(key) && !memchr(key.ptr, 0, key.len);
 	if (order == FIND_NEWEST)
 		return key.len == 0;
-	if (str_starts(key, STR("-")))
-		key = (struct str) { key.ptr + 1, key.len - 1 };
-	return str_to_i64(key, 0, TIME_MAX_MS, &ms);
+	return read_key_ms(key, &ms);
 }
 
 static bool
@@ -249,8 +263,7 @@ static const struct driver {
   by_email = { "email", true,
       { SQL_CUSTOMER_FIND_EMAIL, COL_CUSTOMER_FIND_EMAIL_ENDED, 0, true } },
   by_plan = { "plan", true, { SQL_CUSTOMER_FIND_PLAN, COL_CUSTOMER_FIND_PLAN_ENDED, 0, true } },
-  by_status = { "status", true,
-      { SQL_CUSTOMER_FIND_STATUS, COL_CUSTOMER_FIND_STATUS_ENDED, 0, true } };
+  by_status = { .name = "status" };
 
 /* The one that finds the fewest, as far as can be guessed; NULL: there is none. */
 static const struct driver *
@@ -262,6 +275,158 @@ driver(const struct find *f)
 	    : f->plan.ptr ? &by_plan
 	    : f->status.ptr ? &by_status : NULL;
 }
+
+/* ---- pages with one filter, or none ---- */
+
+/* The filters that a request can have, as bits. */
+enum {
+	HAS_ID = 1 << 0,
+	HAS_EMAIL = 1 << 1,
+	HAS_WORDS = 1 << 2,
+	HAS_MEMBER = 1 << 3,
+	HAS_MEMBERS = 1 << 4, /* more than one */
+	HAS_STATUS = 1 << 5,
+	HAS_PLAN = 1 << 6,
+	HAS_TIME = 1 << 7,    /* the first of them */
+	HAS_CREATED_AFTER = HAS_TIME << FIND_CREATED_AFTER,
+	HAS_CREATED_BEFORE = HAS_TIME << FIND_CREATED_BEFORE,
+	HAS_UPDATED_AFTER = HAS_TIME << FIND_UPDATED_AFTER,
+	HAS_CREATED = HAS_CREATED_AFTER | HAS_CREATED_BEFORE,
+};
+
+static unsigned
+filters(const struct find *f)
+{
+	unsigned has = 0;
+
+	has |= f->external_id.ptr ? HAS_ID : 0;
+	has |= f->email.ptr ? HAS_EMAIL : 0;
+	has |= f->words ? HAS_WORDS : 0;
+	has |= f->members ? HAS_MEMBER : 0;
+	has |= f->members > 1 ? HAS_MEMBERS : 0;
+	has |= f->status.ptr ? HAS_STATUS : 0;
+	has |= f->plan.ptr ? HAS_PLAN : 0;
+	for (enum find_time t = 0; t < FIND_TIME__COUNT; t++)
+		has |= f->timed[t] ? (unsigned)HAS_TIME << t : 0;
+	return has;
+}
+
+/* From $6 on. 'key' is that of the row before the page, or absent. */
+typedef void bind_sought(struct bind *b, const struct find *f, struct str key);
+
+static void
+bind_email(struct bind *b, const struct find *f, struct str key UNUSED)
+{
+	bind_text(b, f->email);
+}
+
+static void
+bind_member(struct bind *b, const struct find *f, struct str key UNUSED)
+{
+	bind_text(b, f->key[0]);
+	bind_text(b, f->value[0]);
+}
+
+static void
+bind_status(struct bind *b, const struct find *f, struct str key UNUSED)
+{
+	bind_text(b, f->status);
+}
+
+static void
+bind_plan(struct bind *b, const struct find *f, struct str key UNUSED)
+{
+	bind_text(b, f->plan);
+}
+
+static void
+bind_key(struct bind *b, const struct find *f UNUSED, struct str key)
+{
+	bind_text(b, key.ptr ? key : STR(""));
+}
+
+/* Where an order by time begins: behind the row before the page, or where the filter does. */
+static void
+bind_time_from(struct bind *b, const struct find *f, struct str key, enum find_time from,
+    int64_t otherwise)
+{
+	int64_t ms;
+
+	if (!key.ptr || !read_key_ms(key, &ms))
+		ms = f->timed[from] ? f->time_ms[from] : otherwise;
+	bind_time(b, ms);
+}
+
+static void
+bind_created(struct bind *b, const struct find *f, struct str key)
+{
+	bind_time_from(b, f, key, FIND_CREATED_AFTER, BIND_TIME_FIRST);
+	bind_time_from(b, f, STR_NONE, FIND_CREATED_BEFORE, BIND_TIME_LAST);
+}
+
+static void
+bind_created_last(struct bind *b, const struct find *f, struct str key)
+{
+	bind_time_from(b, f, key, FIND_CREATED_BEFORE, BIND_TIME_LAST);
+	bind_time_from(b, f, STR_NONE, FIND_CREATED_AFTER, BIND_TIME_FIRST);
+}
+
+static void
+bind_updated(struct bind *b, const struct find *f, struct str key)
+{
+	bind_time_from(b, f, key, FIND_UPDATED_AFTER, BIND_TIME_FIRST);
+}
+
+/*
+ * Statements that can do one thing, and what a request has that they can answer; how many rows they
+ * look at. Those that look at as many as any may are the whole answer.
+ */
+static const struct lone {
+	enum find_order order;
+	unsigned        must, may; /* all of these filters; none but these, too */
+	int64_t         look;
+	bind_sought    *bind;
+	struct walk     walk;
+} lones[] = {
+	{ FIND_NEWEST, HAS_EMAIL, 0, CUSTOMER_LOOKED_AT, bind_email,
+	    { SQL_CUSTOMER_PAGE_EMAIL, COL_CUSTOMER_PAGE_EMAIL_ENDED, 0, true } },
+	{ FIND_NEWEST, HAS_MEMBER, 0, FIND_FIRST_LOOK, bind_member,
+	    { SQL_CUSTOMER_PAGE_METADATA, COL_CUSTOMER_PAGE_METADATA_ENDED, 0, true } },
+	{ FIND_NEWEST, HAS_STATUS, 0, CUSTOMER_LOOKED_AT, bind_status,
+	    { SQL_CUSTOMER_PAGE_STATUS, COL_CUSTOMER_PAGE_STATUS_ENDED, 0, true } },
+	{ FIND_NEWEST, HAS_PLAN, 0, CUSTOMER_LOOKED_AT, bind_plan,
+	    { SQL_CUSTOMER_PAGE_PLAN, COL_CUSTOMER_PAGE_PLAN_ENDED, 0, true } },
+	{ FIND_CREATED, 0, HAS_CREATED, CUSTOMER_LOOKED_AT, bind_created,
+	    { SQL_CUSTOMER_PAGE_BY_CREATED,
+	        COL_CUSTOMER_PAGE_BY_CREATED_ENDED, COL_CUSTOMER_CREATED_AT, false } },
+	{ FIND_CREATED_LAST, 0, HAS_CREATED, CUSTOMER_LOOKED_AT, bind_created_last,
+	    { SQL_CUSTOMER_PAGE_BY_CREATED_LAST,
+	        COL_CUSTOMER_PAGE_BY_CREATED_LAST_ENDED, COL_CUSTOMER_CREATED_AT, true } },
+	{ FIND_UPDATED, 0, HAS_UPDATED_AFTER, CUSTOMER_LOOKED_AT, bind_updated,
+	    { SQL_CUSTOMER_PAGE_BY_UPDATED,
+	        COL_CUSTOMER_PAGE_BY_UPDATED_ENDED, COL_CUSTOMER_UPDATED_AT, false } },
+	{ FIND_EMAIL, 0, 0, CUSTOMER_LOOKED_AT, bind_key,
+	    { SQL_CUSTOMER_PAGE_BY_EMAIL,
+	        COL_CUSTOMER_PAGE_BY_EMAIL_ENDED, COL_CUSTOMER_PAGE_BY_EMAIL_KEY, false } },
+	{ FIND_NAME, 0, 0, CUSTOMER_LOOKED_AT, bind_key,
+	    { SQL_CUSTOMER_PAGE_BY_NAME,
+	        COL_CUSTOMER_PAGE_BY_NAME_ENDED, COL_CUSTOMER_PAGE_BY_NAME_KEY, false } },
+};
+
+/* NULL: there is none, and one that can combine filters is needed. */
+static const struct lone *
+lone(const struct find *f)
+{
+	unsigned has = filters(f);
+
+	for (const struct lone *l = lones; l < lones + COUNTOF(lones); l++)
+		if (l->order == f->order && (has & l->must) == l->must
+		    && (has & ~(l->must | l->may)) == 0)
+			return l;
+	return NULL;
+}
+
+/* ---- a page ---- */
 
 /* A page on its way. */
 struct found {
@@ -276,6 +441,15 @@ bind_texts(struct bind *b, const struct str *texts, size_t count)
 {
 	if (count)
 		bind_array(b, BIND_TEXT, texts, count);
+	else
+		bind_null(b);
+}
+
+static void
+bind_kept(struct bind *b, const struct find *f)
+{
+	if (f->archived)
+		bind_bool(b, *f->archived);
 	else
 		bind_null(b);
 }
@@ -295,10 +469,7 @@ bind_filters(struct bind *b, const struct find *f, int64_t look)
 	bind_texts(b, f->value, f->members);
 	bind_text(b, f->status);
 	bind_text(b, f->plan);
-	if (f->archived)
-		bind_bool(b, *f->archived);
-	else
-		bind_null(b);
+	bind_kept(b, f);
 	bind_i64(b, look);
 }
 
@@ -314,10 +485,33 @@ ask(struct call *c, struct tx *tx, enum sql_id statement, const struct find *f,
 	return b;
 }
 
+static struct bind *
+ask_alone(struct call *c, struct tx *tx, const struct lone *l, const struct find *f,
+    const struct page *page, const struct place *at)
+{
+	struct bind *b = call_read(c, tx, l->walk.statement);
+
+	bind_id(b, &at->id);
+	bind_i64(b, page_rows(page));
+	bind_kept(b, f);
+	bind_i64(b, l->look);
+	l->bind(b, f, at->key);
+	return b;
+}
+
+/* By what a row is sorted, as a cursor has it. */
+static struct str
+key_of(struct call *c, const struct row *row, const struct walk *w)
+{
+	if (w->key == COL_CUSTOMER_CREATED_AT || w->key == COL_CUSTOMER_UPDATED_AT)
+		return arena_fmt(c->arena, "%" PRId64, row_time(row, w->key));
+	return w->key ? row_text(row, w->key) : STR("");
+}
+
 /* Takes the rows of the transaction from the first one on, and cuts the page. */
 static void
-take(struct call *c, const struct tx *tx, size_t count, const struct page *page, int key,
-    struct found *out)
+take(struct call *c, const struct tx *tx, size_t count, const struct page *page,
+    const struct walk *w, struct found *out)
 {
 	out->rows = ARENA_NEW(c->arena, struct customer, count + 1);
 	out->count = count;
@@ -331,40 +525,59 @@ take(struct call *c, const struct tx *tx, size_t count, const struct page *page,
 	if (out->done) {
 		struct row last = tx_row(tx, READ_STEP, out->count - 1);
 
-		out->next = cursor(c, &out->rows[out->count - 1].id,
-		    key ? row_text(&last, key) : STR(""));
+		out->next = cursor(c, &out->rows[out->count - 1].id, key_of(c, &last, w));
 	}
 }
 
-/* Along an index. Where it stops looking it is not done, and the next page begins there. */
+/*
+ * The page of a walk along an index. Where that stops looking it is not done, and the next page
+ * begins there.
+ */
+static enum err
+walked(struct call *c, struct tx *tx, const struct walk *w, const struct page *page,
+    struct found *out)
+{
+	struct row last;
+	size_t     count;
+	enum err   e = call_read_run(c, tx);
+
+	if (e != ERR_OK)
+		return e;
+	count = tx_rows(tx, READ_STEP);
+	take(c, tx, count, page, w, out);
+	if (out->done || count == 0) {
+		out->done = true;
+		return ERR_OK;
+	}
+	last = tx_row(tx, READ_STEP, count - 1);
+	out->done = row_is_null(&last, w->ended);
+	if (!out->done) {
+		out->next = cursor(c, &out->rows[count - 1].id, key_of(c, &last, w));
+		out->count -= !row_bool(&last, w->ended);
+	}
+	return ERR_OK;
+}
+
 static enum err
 walk(struct call *c, const struct walk *w, const struct find *f, const struct page *page,
     const struct place *at, int64_t look, struct found *out)
 {
 	struct tx    tx;
 	struct bind *b = ask(c, &tx, w->statement, f, page, at, look);
-	struct row   last;
-	size_t       count;
-	enum err     e;
 
 	if (w->key)
 		bind_text(b, at->key);
-	if ((e = call_read_run(c, &tx)) != ERR_OK)
-		return e;
-	count = tx_rows(&tx, READ_STEP);
-	take(c, &tx, count, page, w->key, out);
-	if (out->done || count == 0) {
-		out->done = true;
-		return ERR_OK;
-	}
-	last = tx_row(&tx, READ_STEP, count - 1);
-	out->done = row_is_null(&last, w->ended);
-	if (!out->done) {
-		out->next = cursor(c, &out->rows[count - 1].id,
-		    w->key ? row_text(&last, w->key) : STR(""));
-		out->count -= !row_bool(&last, w->ended);
-	}
-	return ERR_OK;
+	return walked(c, &tx, w, page, out);
+}
+
+static enum err
+walk_alone(struct call *c, const struct lone *l, const struct find *f, const struct page *page,
+    const struct place *at, struct found *out)
+{
+	struct tx tx;
+
+	ask_alone(c, &tx, l, f, page, at);
+	return walked(c, &tx, &l->walk, page, out);
 }
 
 /* Among those that an index finds. Not done: these are too many. */
@@ -374,6 +587,7 @@ among(struct call *c, const struct driver *d, const struct find *f, const struct
 {
 	struct tx    tx;
 	struct bind *b = ask(c, &tx, SQL_CUSTOMER_FIND_AMONG, f, page, at, FIND_AMONG);
+	struct walk  w = { .key = f->order == FIND_NEWEST ? 0 : COL_CUSTOMER_FIND_AMONG_KEY };
 	struct row   first;
 	enum err     e;
 
@@ -384,8 +598,8 @@ among(struct call *c, const struct driver *d, const struct find *f, const struct
 	if ((e = call_read_run(c, &tx)) != ERR_OK)
 		return e;
 	first = tx_row(&tx, READ_STEP, 0);
-	take(c, &tx, row_is_null(&first, COL_CUSTOMER_ID) ? 0 : tx_rows(&tx, READ_STEP), page,
-	    f->order == FIND_NEWEST ? 0 : COL_CUSTOMER_FIND_AMONG_KEY, out);
+	take(c, &tx, row_is_null(&first, COL_CUSTOMER_ID) ? 0 : tx_rows(&tx, READ_STEP), page, &w,
+	    out);
 	out->done = !row_bool(&first, COL_CUSTOMER_FIND_AMONG_MANY);
 	return ERR_OK;
 }
@@ -417,7 +631,7 @@ between(struct call *c, const struct find *f, const struct page *page, const str
 			continue;
 		if (!row_is_null(&first, COL_CUSTOMER_ID))
 			count = tx_rows(&tx, READ_STEP);
-		take(c, &tx, count, page, 0, out);
+		take(c, &tx, count, page, &walks[FIND_NEWEST], out);
 		if (out->done || i > 0)
 			break;
 		out->done = true;
@@ -448,17 +662,22 @@ look_for(struct call *c, const struct find *f, const struct page *page, const st
     struct found *out)
 {
 	const struct driver *d = driver(f);
+	const struct lone   *l = lone(f);
 	const struct walk   *w = &walks[f->order];
+	bool                 along = !d || (d->walks && f->order == FIND_NEWEST);
+	bool                 ready = l ? l->look == CUSTOMER_LOOKED_AT : along;
 	enum err             e = ERR_OK;
-
-	bool                 ready = !d || (d->walks && f->order == FIND_NEWEST);
 
 	if (!ready || has_more(f, d))
 		db_slow(c->db);
-	if (ready)
-		return walk(c, d ? &d->walk : w, f, page, at, CUSTOMER_LOOKED_AT, out);
-	if (d == &by_search)
+	if (l)
+		e = walk_alone(c, l, f, page, at, out);
+	else if (along)
+		e = walk(c, d ? &d->walk : w, f, page, at, CUSTOMER_LOOKED_AT, out);
+	else if (d == &by_search)
 		e = walk(c, w, f, page, at, FIND_FIRST_LOOK, out);
+	if (ready)
+		return e;
 	if (e == ERR_OK && !out->done)
 		e = among(c, d, f, page, at, out);
 	if (e == ERR_OK && !out->done && d == &by_search && f->order == FIND_NEWEST)
@@ -481,15 +700,23 @@ choose_order(struct find *f)
 enum err
 find_page(struct call *c, struct find *f)
 {
+	static const unsigned begins[FIND_ORDER__COUNT] = {
+		[FIND_CREATED] = HAS_CREATED_AFTER,
+		[FIND_CREATED_LAST] = HAS_CREATED_BEFORE,
+		[FIND_UPDATED] = HAS_UPDATED_AFTER,
+	};
 	struct found        found = { .done = false };
 	struct json_object *array;
 	struct page         page;
 	struct place        at = { .key = STR_NONE };
 	struct str          text;
+	bool                begun;
 	enum err            e;
 
 	choose_order(f);
-	memset(at.id.b, walks[f->order].back ? 0xFF : 0, ID_BYTES);
+	/* Where a filter's time begins it, all who have just that time lie before the page. */
+	begun = (filters(f) & begins[f->order]) != 0;
+	memset(at.id.b, walks[f->order].back != begun ? 0xFF : 0, ID_BYTES);
 	page_read_limit(c, &page);
 	if (call_parameter(c, "cursor", &text) && text.ptr && !read_cursor(c, text, f->order, &at))
 		call_field(c, "cursor",
@@ -524,7 +751,8 @@ find_add_count(struct call *c, const struct find *f)
 	db_slow(c->db);
 	b = call_read(c, &tx, SQL_CUSTOMER_COUNT);
 	bind_i64(b, f->count_max);
-	bind_i64(b, d == &by_search ? FIND_AMONG : f->count_max + 1);
+	bind_i64(b, d == &by_search && f->count_max > CUSTOMER_LOOKED_AT ? CUSTOMER_LOOKED_AT
+	                                                                 : f->count_max + 1);
 	bind_filters(b, f, f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max);
 	bind_text(b, d ? str_of(d->name) : f->timed[FIND_UPDATED_AFTER] ? STR("updated")
 	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created")

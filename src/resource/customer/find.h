@@ -7,7 +7,8 @@
  *            an index finds for one filter, then in more rows of the order: those that the search
  *            index finds among them, or each. Whatever is asked, the
  *            rows that are looked at have a bound; a page may then have fewer rows than asked for,
- *            and the next one goes on from there.
+ *            and the next one goes on from there. One filter, or an order alone, has a statement
+ *            of its own; what combines filters has one that knows all of them, and costs more.
  * Cursor     The id of a page's last row, and what it is sorted by; with a mark of order and
  *            filters, so that it cannot be used with others.
  * Errors     A broken parameter becomes a broken field of the call.
