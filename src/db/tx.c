@@ -276,10 +276,15 @@ read_locks(struct db *db, bool prepares, bool *failed)
 	return true;
 }
 
-/* The last member's steps are followed by the Sync, or by a request for all answers so far. */
+/*
+ * The last member's steps are followed by the Sync, or by a request for all answers so far; unless
+ * not all of another's were sent.
+ */
 static bool
 end_sending(struct db *db, bool sync)
 {
+	if (lanes_is_broken(db))
+		return false;
 	if (!db->wait.last)
 		return true;
 	return sync ? PQpipelineSync(db->lane->conn) == 1 : PQsendFlushRequest(db->lane->conn) == 1;
