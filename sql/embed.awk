@@ -10,9 +10,9 @@
 #                          over several such lines. The first may be :VARIABLE_columns, which stands
 #                          for the columns that are listed in this variable: COL_VARIABLE_COLUMN
 #   -- marks: MARK...      what C has to know about it: one of 'marks' below
-#   -- many: NAME          the statement that does it for several at once, a row for each: its
-#                          parameters are the same, but those that differ are arrays; last ones that
-#                          it does not have must be NULL
+#   -- many: NAME          the statement that does it for several at once, a row for each with the
+#                          same columns. Its parameters are the same, but those that differ are
+#                          arrays; last ones that it does not have must be NULL
 #
 # "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. So does
 # "\set NAME :NAME 'TEXT'", which adds to a long one.
@@ -226,6 +226,10 @@ END {
 	for (i in manys)
 		if (!(manys[i] in seen))
 			stop("there is no statement " manys[i])
+	for (i = 1; i <= statements; i++)
+		numbers[names[i]] = i
+	for (i in manys)
+		outs[numbers[manys[i]]] = outs[i]
 	for (i = 1; i <= statements; i++) {
 		texts[i] = expand(texts[i])
 		if (highest_parameter(texts[i]) > parameters)

@@ -152,7 +152,6 @@ WITH made AS (
 SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made FROM made;
 
 -- name: customer_create_all
--- out: made
 -- The same for a bundle (src/db/bundle.h), a row for each in order. $1 environment, $2 to $13 those
 -- of customer_create, as arrays of equal length. Their order is that of their external ids, in
 -- which every request locks them.

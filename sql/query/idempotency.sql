@@ -49,7 +49,6 @@ SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END
    AND k.created_at >= now() - $3 * interval '1 millisecond';
 
 -- name: idempotency_look_all
--- out: found request_hash maker version asked status headers answer sealed
 -- marks: record
 -- The same for a bundle, a row for each in order. $1 environment, $2 keys, $3 life in ms.
 WITH expired AS (
@@ -88,7 +87,6 @@ SELECT $1::uuid, $2::text, $3::bytea, $4::uuid, $5::text, $6::text, $7::bigint, 
    AND ($11::boolean IS FALSE OR current_setting('app.expected', true) IS DISTINCT FROM 'false');
 
 -- name: idempotency_put_all
--- out: kept
 -- marks: record twin
 -- The same for a bundle, whose answers are all made before their outcome is known; a row for each
 -- in order. $1 environment, $2 to $12 those of idempotency_put, as arrays of equal length.

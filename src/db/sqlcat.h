@@ -16,7 +16,7 @@ struct sql_stmt {
 	unsigned    marks;   /* of enum sql_mark */
 	const char *columns; /* names in the result, separated by blanks; "": C reads none */
 	enum sql_id many;    /* does it for several at once (db/bundle.h); SQL__COUNT: none does */
-	/* Of one that does: for each parameter the type in its array, or 0: it is the same for all. */
+	/* Of one that does: the type in each parameter's array, or 0: it is the same for all. */
 	const enum bind_type *arrays;
 	const char *text;
 };

@@ -555,7 +555,7 @@ no_bundle_reaches_into_another_environment(void **state UNUSED)
 			tx.steps = 3; /* it finds and removes nothing, below */
 			assert_int_equal(tx_run(&tx), DB_OK);
 			row = tx_row(&tx, 2, 0);
-			assert_false(row_bool(&row, COL_IDEMPOTENCY_LOOK_ALL_FOUND));
+			assert_false(row_bool(&row, COL_IDEMPOTENCY_LOOK_FOUND));
 			continue;
 		}
 		assert_int_equal(tx_run(&tx), DB_FAILED);
