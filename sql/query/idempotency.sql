@@ -50,18 +50,19 @@ SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END
 
 -- name: idempotency_look_all
 -- marks: record
--- The same for a bundle, a row for each in order. $1 environment, $2 keys, $3 life in ms.
-WITH expired AS (
-    DELETE FROM idempotency_key k
-     WHERE k.environment_id = $1::uuid AND k.key = ANY ($2::text[])
-       AND k.created_at < now() - $3::bigint * interval '1 millisecond'
-), asked AS (
+-- The same for a bundle, a row for each in order; but an expired record stays, and fails the
+-- bundle when another one is to be put in its place. LIMIT, so that each is looked up by its key: to
+-- a plan for a table that was empty, all records of the environment look as good. $1 environment,
+-- $2 keys, $3 life in ms.
+WITH asked AS (
     SELECT i.n, k.key IS NOT NULL AS found, k.request_hash, k.maker, k.version, k.asked, k.status,
            k.headers, k.answer, k.sealed
-      FROM unnest($2) WITH ORDINALITY i (key, n)
-      LEFT JOIN idempotency_key k
-        ON k.environment_id = $1 AND k.key = i.key
-       AND k.created_at >= now() - $3 * interval '1 millisecond'
+      FROM unnest($2::text[]) WITH ORDINALITY i (key, n)
+      LEFT JOIN LATERAL (
+           SELECT * FROM idempotency_key r
+            WHERE r.environment_id = $1::uuid AND r.key = i.key
+              AND r.created_at >= now() - $3::bigint * interval '1 millisecond'
+            LIMIT 1) k ON true
 ), noted AS (
     SELECT set_config('app.found', ARRAY(SELECT n FROM asked WHERE found)::text, true) AS numbers
 )

@@ -764,6 +764,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
+		{ SQL_IDEMPOTENCY_LOOK_ALL, "NULL, NULL, NULL", "(key = " },
 		/* What the clerk looks for, each second and each time that something is due. */
 		{ SQL_BILLING_CLAIM, "NULL", "(due_at <= " },
 		{ SQL_BILLING_CLAIM_OF, "NULL, NULL, NULL, NULL", "(due_at <= " },
