@@ -10,6 +10,9 @@
 #                          over several such lines. The first may be :VARIABLE_columns, which stands
 #                          for the columns that are listed in this variable: COL_VARIABLE_COLUMN
 #   -- marks: MARK...      what C has to know about it: one of 'marks' below
+#   -- many: NAME          the statement that does it for several at once, a row for each with the
+#                          same columns. Its parameters are the same, but those that differ are
+#                          arrays; last ones that it does not have must be NULL
 #
 # "\set NAME 'TEXT'" works as in psql, but :NAME stands for TEXT in all files. So does
 # "\set NAME :NAME 'TEXT'", which adds to a long one.
@@ -108,6 +111,24 @@ function take_marks(text,    n, i, words, bits) {
 	flags[statements + 1] = bits
 }
 
+# The types of parameters that are arrays, of a statement that does something for several at once.
+function arrays_of(s, count,    n, out, type) {
+	out = "(const enum bind_type[]) {"
+	for (n = 1; n <= count; n++) {
+		type = "0"
+		if (match(s, "[$]" n "::[a-z]+(\\[\\])?") \
+		    && substr(s, RSTART + RLENGTH - 2, 2) == "[]") {
+			type = substr(s, RSTART, RLENGTH - 2)
+			sub(/.*:/, "", type)
+			if (!(type in types))
+				stop("there is no type " type)
+			type = types[type]
+		}
+		out = out (n > 1 ? ", " : " ") type
+	}
+	return out " }"
+}
+
 # :NAME becomes its text; "::" is a cast.
 function expand(s,    out, word) {
 	while (match(s, /:+[a-z_]+/)) {
@@ -138,6 +159,10 @@ BEGIN {
 	marks_count = split("record twin overtaken", mark_names, " ")
 	for (i = 1; i <= marks_count; i++)
 		marks[mark_names[i]] = 2 ^ (i - 1)
+	split("boolean BOOL bytea BYTES bigint I64 text TEXT json JSON timestamptz TIME uuid UUID",
+	    type_names, " ")
+	for (i = 1; i in type_names; i += 2)
+		types[type_names[i]] = "BIND_" type_names[i + 1]
 }
 
 FNR == 1 {
@@ -187,6 +212,7 @@ migration {
 
 /^-- out: / { take_columns(substr($0, 9)); next }
 /^-- marks: / { take_marks(substr($0, 11)); next }
+/^-- many: / { manys[statements + 1] = $3; does_many[$3] = name; next }
 /^[ \t]*--/ || /^[ \t]*$/ { next }
 
 name != "" {
@@ -197,6 +223,13 @@ END {
 	if (failed)
 		exit 1
 	finish_statement()
+	for (i in manys)
+		if (!(manys[i] in seen))
+			stop("there is no statement " manys[i])
+	for (i = 1; i <= statements; i++)
+		numbers[names[i]] = i
+	for (i in manys)
+		outs[numbers[manys[i]]] = outs[i]
 	for (i = 1; i <= statements; i++) {
 		texts[i] = expand(texts[i])
 		if (highest_parameter(texts[i]) > parameters)
@@ -220,7 +253,10 @@ END {
 	for (i = 1; i <= statements; i++)
 		print "\t[SQL_" toupper(names[i]) "] = { \"" names[i] "\", " \
 		    highest_parameter(texts[i]) ", " (flags[i] == "" ? 0 : flags[i]) ", " \
-		    "\"" outs[i] "\"," c_lines(texts[i]) " },"
+		    "\"" outs[i] "\", " \
+		    (i in manys ? "SQL_" toupper(manys[i]) : "SQL__COUNT") ", " \
+		    (names[i] in does_many ? arrays_of(texts[i], highest_parameter(texts[i])) \
+		    : "NULL") "," c_lines(texts[i]) " },"
 	print "};\n\nconst struct sql_migration sql_migrations[] = {"
 	for (i = 1; i <= migrations; i++)
 		print "\t{ \"" migration_names[i] "\", " migration_online[i] "," \

@@ -131,6 +131,7 @@ SELECT :customer_columns
 
 -- name: customer_create
 -- out: made
+-- many: customer_create_all
 -- One new customer with its event, unless its external id is taken.
 -- $1 environment, $2 time, $3 id, $4 external id, $5 email, $6 full name, $7 tax document,
 -- $8 address, $9 address id, $10 timezone, $11 metadata, $12 active, $13 digest of the event.
@@ -149,6 +150,36 @@ WITH made AS (
     SELECT $1::uuid, 'customer.created', made.id, $2, made.history FROM made
 )
 SELECT set_config('app.expected', (count(*) = 1)::text, true)::boolean AS made FROM made;
+
+-- name: customer_create_all
+-- The same for a bundle (src/db/bundle.h), a row for each in order. $1 environment, $2 to $13 those
+-- of customer_create, as arrays of equal length. Their order is that of their external ids, in
+-- which every request locks them.
+WITH made AS (
+    INSERT INTO customer (environment_id, id, external_id, email, full_name, tax_document, address,
+                          address_id, timezone, metadata, is_active, created_at, updated_at,
+                          history)
+    SELECT $1::uuid, i.id, i.external_id, i.email, i.full_name, i.tax_document, i.address,
+           i.address_id, i.timezone, i.metadata, i.is_active, i.created_at, i.created_at,
+           i.history
+      FROM unnest($2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                  $8::json[], $9::uuid[], $10::text[], $11::json[], $12::boolean[], $13::bytea[])
+           WITH ORDINALITY
+           AS i (created_at, id, external_id, email, full_name, tax_document, address, address_id,
+                 timezone, metadata, is_active, history, n)
+     WHERE :not_found_in_bundle
+    ON CONFLICT (environment_id, external_id) DO NOTHING
+    RETURNING id, created_at, history, array_position($3, id) AS n
+), reported AS (
+    INSERT INTO event (environment_id, type, customer_id, created_at, digest, source)
+    SELECT $1, 'customer.created', made.id, made.created_at, made.history, sources.of[made.n]
+      FROM made, (SELECT current_setting('app.sources')::text[] AS of) sources
+), noted AS (
+    SELECT array_agg(made.n) AS numbers FROM made
+)
+SELECT coalesce(i.n = ANY (noted.numbers), false) AS made,
+       set_config('app.expected_of', coalesce(noted.numbers, '{}')::text, true)
+  FROM noted, generate_subscripts($3, 1) i (n);
 
 -- name: customer_taken
 -- out: :customer_columns

@@ -107,12 +107,20 @@ SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
 
 -- name: environment_enter_alone
 -- marks: twin
+-- many: environment_enter_all
 -- The same, for a write with an idempotency key. Only one write with that key runs at a time: a
 -- twin waits here, and nowhere else, until the first one has ended. $2 number of the key's lock,
 -- $3 app_source().
 SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
          AND set_config('app.source', $3::text, true) IS NOT NULL
          AND pg_advisory_xact_lock($2::bigint) IS NOT NULL;
+
+-- name: environment_enter_all
+-- The same for a bundle (src/db/bundle.h): the group has the locks already. $1 environment, $2
+-- numbers of the locks, $3 app_source() of each, which app.sources keeps.
+SELECT WHERE set_config('app.environment', $1::uuid::text, true) IS NOT NULL
+         AND set_config('app.sources', $3::text[]::text, true) IS NOT NULL
+         AND $2::bigint[] IS NOT NULL;
 
 -- name: group_lock
 -- marks: twin

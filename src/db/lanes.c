@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/offload.h"
 #include "base/sort.h"
+#include "db/bundle.h"
 #include "db/lane.h"
 
 #include <assert.h>
@@ -437,11 +438,15 @@ fits_group(struct wait *const *members, size_t n, const struct wait *w)
 static int
 by_order(const void *a, const void *b)
 {
+	const struct id *e = (*(struct wait *const *)a)->tx->group_environment;
+	const struct id *f = (*(struct wait *const *)b)->tx->group_environment;
 	struct str x = (*(struct wait *const *)a)->tx->group_order;
 	struct str y = (*(struct wait *const *)b)->tx->group_order;
 	size_t     least = x.len < y.len ? x.len : y.len;
-	int        order = least ? memcmp(x.ptr, y.ptr, least) : 0;
+	int        order = memcmp(e->b, f->b, ID_BYTES);
 
+	if (order == 0 && least)
+		order = memcmp(x.ptr, y.ptr, least);
 	return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
@@ -468,6 +473,22 @@ bind_locks(struct seat *s, struct wait **members, size_t n)
 	}
 	bind_init(&s->locks, members[0]->tx->arena, sql_catalogue[SQL_GROUP_LOCK].nparams);
 	bind_array(&s->locks, BIND_I64, cells, n);
+}
+
+/* Members that can send their statements as one are neighbours, because of the order. */
+static void
+make_bundles(struct wait *const *members, size_t n)
+{
+	for (size_t first = 0, end; first < n; first = end) {
+		for (end = first + 1; end < n; end++)
+			if (!bundle_takes(members[first]->tx, members[end]->tx))
+				break;
+		for (size_t i = first; i < end && end - first > 1; i++) {
+			members[i]->bundled = end - first;
+			members[i]->place = i - first;
+			members[i]->leader = members[first];
+		}
+	}
 }
 
 /* A group from the first of the queue on; false: the first one finds no company. */
@@ -502,6 +523,7 @@ fill_group(struct seat *s, struct waits *q)
 		*end = members[i];
 		end = &members[i]->next;
 	}
+	make_bundles(members, n);
 	s->members = (unsigned)n;
 	return true;
 }

@@ -10,10 +10,12 @@
  *            come first served. So it is known whom a cancellation hits.
  *            Behind a pooler, which may give each transaction another server, a batch is one.
  * Group      Transactions that say so (tx->group) run as one, with one commit. First all locks of
- *            idempotency keys are taken, in the order of their numbers; then the members run in the
- *            order of what they write. So groups of creates cannot lock each other out; where
- *            two name the same row differently, lock_timeout ends the wait of one. No group has two
- *            members with the same lock or the same order. Each member enters its environment anew.
+ *            idempotency keys are taken, in the order of their numbers; then the members run,
+ *            environment by environment, in the order of what they write. So groups of creates
+ *            cannot lock each other out; where two name the same row differently, lock_timeout ends
+ *            the wait of one. No group has two members with the same lock or the same order. Each
+ *            member enters its environment anew, or with others that do the same in it
+ *            (db/bundle.h).
  *            Where members have more to send once they have read (tx->then), all read first, and
  *            then all send that. If one of them fails, nothing of the group was done, and each runs
  *            again by itself.
@@ -140,6 +142,10 @@ struct wait {
 	int64_t          room_ms;  /* until when it may ask for room; 0: it has not asked yet */
 	bool             grouped;  /* it is a member of a group */
 	bool             last;     /* of its group */
+	/* Of a bundle (db/bundle.h), whose members are neighbours: */
+	size_t           bundled;  /* how many they are; 0: it is in none */
+	size_t           place;
+	struct wait     *leader;   /* until the batch ends */
 };
 
 /*

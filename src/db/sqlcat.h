@@ -5,7 +5,7 @@
 #ifndef DB_SQLCAT_H
 #define DB_SQLCAT_H
 
-#include "sqlcat_ids.h"
+#include "db/bind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +15,9 @@ struct sql_stmt {
 	int         nparams;
 	unsigned    marks;   /* of enum sql_mark */
 	const char *columns; /* names in the result, separated by blanks; "": C reads none */
+	enum sql_id many;    /* does it for several at once (db/bundle.h); SQL__COUNT: none does */
+	/* Of one that does: the type in each parameter's array, or 0: it is the same for all. */
+	const enum bind_type *arrays;
 	const char *text;
 };
 

@@ -2,6 +2,7 @@
 #include "db/tx.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "db/bundle.h"
 #include "db/lanes.h"
 #include "db/verdict.h"
 
@@ -26,6 +27,7 @@ tx_init(struct tx *tx, struct db *db, struct arena *a)
 	tx->then = NULL;
 	tx->with = NULL;
 	tx->group = false;
+	tx->bundle = NULL;
 	tx->steps = 0;
 	tx->failed = TX_STEPS_MAX;
 	tx->constraint[0] = '\0';
@@ -127,13 +129,16 @@ take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_prefa
 	ExecStatusType status = PQresultStatus(res);
 
 	if (is_preface && db->conf->prepared_statements)
-		db->lane->prepared[tx->step[i].id] = status == PGRES_COMMAND_OK;
+		db->lane->prepared[bundle_statement(tx, i)] = status == PGRES_COMMAND_OK;
 	switch (status) {
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 		if (is_preface)
 			break;
-		arena_adopt(tx->arena, clear, res);
+		if (tx->bundle)
+			tx->bundle->result[i] = res;
+		else
+			arena_adopt(tx->arena, clear, res);
 		tx->step[i].result = res;
 		return true;
 	case PGRES_PIPELINE_ABORTED:
@@ -141,6 +146,8 @@ take_answer(struct db *db, struct tx *tx, size_t i, PGresult *res, bool is_prefa
 	case PGRES_FATAL_ERROR:
 		if (!run->failed)
 			run->verdict = verdict_of(tx, i, res);
+		if (!run->failed && tx->bundle)
+			run->verdict = bundle_verdict(tx, run->verdict);
 		run->failed = true;
 		break;
 	case PGRES_EMPTY_QUERY:
@@ -269,10 +276,15 @@ read_locks(struct db *db, bool prepares, bool *failed)
 	return true;
 }
 
-/* The last member's steps are followed by the Sync, or by a request for all answers so far. */
+/*
+ * The last member's steps are followed by the Sync, or by a request for all answers so far; unless
+ * not all of another's were sent.
+ */
 static bool
 end_sending(struct db *db, bool sync)
 {
+	if (lanes_is_broken(db))
+		return false;
 	if (!db->wait.last)
 		return true;
 	return sync ? PQpipelineSync(db->lane->conn) == 1 : PQsendFlushRequest(db->lane->conn) == 1;
@@ -308,6 +320,38 @@ exchange_more(struct db *db, struct tx *tx, bool good, struct run *run)
 	    && read_answers(db, tx, first, run);
 }
 
+/* Its own statements; or, in a bundle, those of all members from the first one, and nothing. */
+static bool
+send_in_group(struct db *db, struct tx *tx)
+{
+	if (!db->wait.bundled)
+		return send_steps(db, tx, 0, false);
+	if (db->wait.place)
+		return true;
+	bundle_begin(tx);
+	for (size_t i = 0; i < tx->steps; i++) {
+		struct bind b;
+
+		bundle_bind(&b, &db->wait, i);
+		if (!send_statement(db, bundle_statement(tx, i), &b, false, &tx->step[i].prepares))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_in_group(struct db *db, struct tx *tx, struct run *run)
+{
+	if (!db->wait.bundled || db->wait.place == 0)
+		return read_answers(db, tx, 0, run);
+	if (!lanes_turn(db))
+		return false;
+	bundle_join(tx, db->wait.leader, db->wait.place);
+	run->failed = tx->bundle->failed;
+	run->verdict = tx->bundle->verdict;
+	return true;
+}
+
 /*
  * As exchange(), for a member of a group: the first one sends the locks, the last one the Sync, and
  * what the Sync is answered with counts for all of them.
@@ -321,8 +365,8 @@ exchange_in_group(struct db *db, struct tx *tx, struct run *run)
 	db->meter.trips++;
 	run->synced = !more; /* or by another member */
 	ok = sent_whole(db, (!locks || send_statement(db, SQL_GROUP_LOCK, locks, false, &prepares))
-		&& send_steps(db, tx, 0, false) && end_sending(db, !more))
-	    && (!locks || read_locks(db, prepares, &unlocked)) && read_answers(db, tx, 0, run);
+		&& send_in_group(db, tx) && end_sending(db, !more))
+	    && (!locks || read_locks(db, prepares, &unlocked)) && read_in_group(db, tx, run);
 	if (more) {
 		bool met = lanes_group_meet(db, ok && !run->failed && !unlocked, !ok);
 
@@ -515,6 +559,7 @@ run_once(struct db *db, struct tx *tx)
 		tx->step[i].result = NULL; /* that of an earlier run */
 	tx->constraint[0] = tx->sqlstate[0] = tx->log[0] = '\0';
 	tx->failed = TX_STEPS_MAX;
+	tx->bundle = NULL;
 	tx->cut = false;
 	tx->last_undone = true;
 	if (!begin_run(db, tx, &verdict))
@@ -526,7 +571,7 @@ run_once(struct db *db, struct tx *tx)
 		end_connection(db);
 	if (db->lanes)
 		lanes_leave(db);
-	tx->group &= !run.parted;
+	tx->group &= !run.parted && !(run.failed && tx->bundle);
 	return verdict;
 }
 
@@ -587,6 +632,8 @@ tx_failed_at(const struct tx *tx, enum sql_mark mark)
 size_t
 tx_rows(const struct tx *tx, size_t step)
 {
+	if (tx->bundle)
+		return (size_t)PQntuples(tx->step[step].result) > tx->place;
 	return (size_t)PQntuples(tx->step[step].result);
 }
 
@@ -596,6 +643,11 @@ tx_affected(const struct tx *tx, size_t step)
 	struct str count = str_of(PQcmdTuples(tx->step[step].result));
 	int64_t    n = 0;
 
+	if (tx->bundle) {
+		struct row row = tx_row(tx, step, 0);
+
+		return row_bool(&row, 0);
+	}
 	return str_to_i64(count, 0, INT64_MAX, &n) ? (size_t)n : 0;
 }
 
@@ -603,5 +655,5 @@ struct row
 tx_row(const struct tx *tx, size_t step, size_t n)
 {
 	assert(n < tx_rows(tx, step));
-	return (struct row) { tx->step[step].result, (int)n, NULL };
+	return (struct row) { tx->step[step].result, (int)(tx->bundle ? tx->place : n), NULL };
 }

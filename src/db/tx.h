@@ -29,6 +29,7 @@
 #include "db/row.h"
 #include "db/sqlcat.h"
 
+struct bundle;
 struct db;
 
 enum {
@@ -81,6 +82,8 @@ struct tx {
 	const struct id *group_environment; /* entered again before what tx->then adds */
 	int64_t         group_lock;
 	struct str      group_order;
+	struct bundle  *bundle; /* that the last run was in (db/bundle.h), or NULL */
+	size_t          place;  /* in it */
 	size_t          steps;
 	/* The step that failed. TX_STEPS_MAX: none; the connection or the deadline was lost. */
 	size_t          failed;

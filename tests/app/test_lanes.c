@@ -577,6 +577,68 @@ a_repeated_member_does_not_keep_others_from_writing(void **state UNUSED)
 	assert_true(test_facts.replayed);
 }
 
+static int64_t
+statements_that_made(const char *condition)
+{
+	return count(arena_fmt(&test_kept, "SELECT count(DISTINCT (xmin::text, cmin::text)) FROM customer WHERE %s", condition).ptr);
+}
+
+/* The same statements in one environment are sent once; what one finds there is not taken for another's. */
+static void
+members_of_a_bundle_have_their_own_outcomes(void **state UNUSED)
+{
+	const char *taken = customer(ACME_LIVE), *old = fresh("key"), *made[3] = { fresh("ext"), fresh("ext"), fresh("ext") };
+	const char *mail = fresh("mail"), *keys[4] = { fresh("key"), fresh("key"), fresh("key"), fresh("key") };
+	const char *nameless = fill("{\"email\":\"$@b.co\"}", mail);
+
+	/* Of another process, so that nothing here remembers it. */
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, made[0]), .idem = old), 201);
+	for (int n = 0; n < 2; n++) {
+		START(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, made[1]), .idem = keys[0]);
+		START(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, taken), .idem = keys[1]);
+		START(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, made[0]), .idem = old);
+		START(ACME_LIVE, "POST", "/api/v1/customers", nameless, .idem = keys[2]);
+		START(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, made[2]), .idem = keys[3]);
+		UNTIL(all_done());
+		if (n == 0)
+			assert_true(sent[0].group && sent[0].members == 5);
+		assert_int_equal(parted, 0);
+		for (size_t i = 0; i < 5; i++) {
+			check_status(&job[i], i == 1 ? 200 : 201);
+			assert_int_equal(job[i].facts.replayed, n || i == 2);
+		}
+		assert_true(contains(&job[0], made[1]) && contains(&job[1], taken) && contains(&job[2], made[0]));
+		assert_true(contains(&job[3], mail) && contains(&job[4], made[2]));
+		clear();
+	}
+	assert_int_equal(statements_that_made(arena_fmt(&test_kept, "external_id IN ('%s', '%s') OR email = '%s@b.co'", made[1], made[2], mail).ptr), 1);
+	/* Each event says whose it was. */
+	assert_int_equal(count(arena_fmt(&test_kept, "SELECT count(DISTINCT e.source) FROM event e JOIN customer c ON c.id = e.customer_id"
+	    " AND c.environment_id = e.environment_id WHERE c.external_id IN ('%s', '%s') OR c.email = '%s@b.co'", made[1], made[2], mail).ptr), 3);
+}
+
+/* Not what would be something else for each, or what is in another environment. */
+static void
+only_the_same_is_sent_once(void **state UNUSED)
+{
+	const char *made[4] = { fresh("new"), fresh("new"), fresh("new"), fresh("new") };
+	const char *own = customer(ACME_LIVE); /* before these in the order of a group */
+
+	for (size_t i = 0; i < COUNTOF(made); i++)
+		START(i % 2 ? OTHER_LIVE : ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, made[i]), .idem = fresh("key"));
+	START(ACME_LIVE, "PATCH", uri_of(own), "{\"fullName\":\"x\"}", .idem = fresh("key"));
+	START(ACME_LIVE, "POST", "/api/v1/customers/batch", "{\"customers\":[{\"email\":\"a@b.co\"}]}", .idem = fresh("key"));
+	UNTIL(all_done());
+	assert_true(sent[0].group && sent[0].members == 5);
+	assert_int_equal(parted, 0);
+	for (size_t i = 0; i < jobs; i++)
+		check_status(&job[i], i < COUNTOF(made) ? 201 : 200);
+	assert_int_equal(statements_that_made(arena_fmt(&test_kept, "external_id IN ('%s', '%s', '%s', '%s')", made[0], made[1], made[2], made[3]).ptr), 2);
+	assert_int_equal(count(arena_fmt(&test_kept, "SELECT count(DISTINCT xmin::text) FROM customer WHERE external_id IN ('%s', '%s', '%s', '%s', '%s')",
+	    made[0], made[1], made[2], made[3], own).ptr), 1);
+	clear();
+}
+
 /* The constraint fails the group; then each has its own answer. */
 static void
 one_that_cannot_be_done_fails_alone(void **state UNUSED)
@@ -912,6 +974,8 @@ main(void)
 		TEST(tenants_take_turns_with_slow_ones),
 		TEST(writes_of_a_turn_have_one_commit),
 		TEST(twins_are_never_in_one_group),
+		TEST(members_of_a_bundle_have_their_own_outcomes),
+		TEST(only_the_same_is_sent_once),
 		TEST(members_see_only_their_own_environment),
 		TEST(a_repeated_member_does_not_keep_others_from_writing),
 		TEST(one_that_cannot_be_done_fails_alone),

@@ -236,6 +236,9 @@ static const struct {
 } others[] = {
 	{ SQL_IDEMPOTENCY_LOOK, "finds and removes nothing, below" },
 	{ SQL_IDEMPOTENCY_PUT, "is refused: rows_cannot_be_put_into_another_environment" },
+	{ SQL_IDEMPOTENCY_LOOK_ALL, "finds and removes nothing: no_bundle_reaches_into_another_environment" },
+	{ SQL_IDEMPOTENCY_PUT_ALL, "is refused: no_bundle_reaches_into_another_environment" },
+	{ SQL_ENVIRONMENT_ENTER_ALL, "is what enters" },
 	{ SQL_CLERK_ENTER_ALONE, "touches no table" },
 	{ SQL_CLERK_EXPIRE, "is for all environments; tells how many, and of what age" },
 	{ SQL_CLERK_MERGE, "touches no table: tests/pool/test_clerk.py" },
@@ -507,6 +510,63 @@ a_customer_in_the_way_is_never_one_of_another_environment(void **state UNUSED)
 	assert_true(str_eq(before, rows_of_the_other()));
 }
 
+/* A step of a bundle of one, in an environment; the parameters behind that as bind_all() has them. */
+static void
+bundle_step(struct tx *tx, enum sql_id id, enum tenant_name who, const char *parameters, const struct target *target)
+{
+	const struct sql_stmt *stmt = &sql_catalogue[id];
+	struct bind           *b = tx_step(tx, id), one;
+
+	bind_init(&one, &test_kept, stmt->nparams);
+	bind_id(&one, &test_environment[who]);
+	bind_all(&one, parameters, target);
+	for (int n = 0; n < one.n; n++) {
+		struct str cell = { one.value[n], (size_t)one.length[n] };
+
+		if (stmt->arrays[n])
+			bind_array(b, stmt->arrays[n], &cell, 1);
+		else
+			bind_text(b, cell);
+	}
+}
+
+/* Each of its statements in turn names the other environment, where the transaction has not entered that. */
+static void
+no_bundle_reaches_into_another_environment(void **state UNUSED)
+{
+	static const enum sql_id bundle[] = { SQL_IDEMPOTENCY_LOOK_ALL, SQL_CUSTOMER_CREATE_ALL, SQL_IDEMPOTENCY_PUT_ALL };
+	const struct target *customer;
+	struct str           before;
+
+	make_targets();
+	customer = target_of(SQL_CUSTOMER_CREATE);
+	before = rows_of_the_other();
+	for (size_t away = 0; away < COUNTOF(bundle); away++) {
+		enum tenant_name who[COUNTOF(bundle)] = { ACME_LIVE, ACME_LIVE, ACME_LIVE };
+		struct tx        tx;
+		struct row       row;
+
+		who[away] = OTHER_LIVE;
+		tx_init(&tx, test_serve, &test_kept);
+		bundle_step(&tx, SQL_ENVIRONMENT_ENTER_ALL, ACME_LIVE, "1t", customer);
+		bundle_step(&tx, bundle[0], who[0], "k0", customer); /* all records are old then */
+		bundle_step(&tx, bundle[0], who[0], "k1", customer);
+		bundle_step(&tx, bundle[1], who[1], "zIntnnnntjbn", customer);
+		bundle_step(&tx, bundle[2], who[2], "thitn1thbbi", customer);
+		if (away == 0) {
+			tx.steps = 3; /* it finds and removes nothing, below */
+			assert_int_equal(tx_run(&tx), DB_OK);
+			row = tx_row(&tx, 2, 0);
+			assert_false(row_bool(&row, COL_IDEMPOTENCY_LOOK_FOUND));
+			continue;
+		}
+		assert_int_equal(tx_run(&tx), DB_FAILED);
+		assert_string_equal(tx.sqlstate, "42501");
+		assert_int_equal(tx.failed, away + 2);
+	}
+	assert_true(str_eq(before, rows_of_the_other()));
+}
+
 /* Both by an external id of the other environment, as it would be found from inside. */
 static void
 nobody_is_found_among_those_of_another_environment(void **state UNUSED)
@@ -714,6 +774,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_TEST_CLOCK_GET, "NULL", "(run_id = " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(id < " },
 		{ SQL_OPERATOR_PLAN_LIST, "NULL, NULL, 1", "(plan_id = " },
+		{ SQL_IDEMPOTENCY_LOOK_ALL, "NULL, NULL, NULL", "(key = " },
 		/* What the clerk looks for, each second and each time that something is due. */
 		{ SQL_BILLING_CLAIM, "NULL", "(due_at <= " },
 		{ SQL_BILLING_CLAIM_OF, "NULL, NULL, NULL, NULL", "(due_at <= " },
@@ -799,6 +860,7 @@ main(void)
 		cmocka_unit_test(results_have_the_columns_that_are_named),
 		cmocka_unit_test(no_statement_changes_another_environment),
 		cmocka_unit_test(a_customer_in_the_way_is_never_one_of_another_environment),
+		cmocka_unit_test(no_bundle_reaches_into_another_environment),
 		cmocka_unit_test(nobody_is_found_among_those_of_another_environment),
 		cmocka_unit_test(no_price_is_put_into_a_plan_of_another_environment),
 		cmocka_unit_test(no_statement_reaches_into_another_environment),

@@ -57,7 +57,7 @@ bool   database_customer(size_t n, struct customer_seen *out);
 void   database_plant(int tenant, const char *external_id, const char *email);
 
 extern struct database_counts {
-	uint64_t statements, commits, rollbacks, groups, grouped, batches, batched, cancels, faults, deadlocks, locks_timed_out, alone, connections;
+	uint64_t statements, commits, rollbacks, groups, grouped, bundled, batches, batched, cancels, faults, deadlocks, locks_timed_out, alone, connections;
 } database_counts;
 
 #endif

@@ -2,7 +2,7 @@
 #include "database.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "db/bind.h"
+#include "db/lanes.h"
 #include "db/sqlcat.h"
 #include "world.h"
 
@@ -235,6 +235,9 @@ struct backend {
 	uint64_t       serial;
 	unsigned       members;
 	bool           group;
+	/* of members of a bundle; so many were created by the statement that goes on */
+	bool           found_of[LANE_GROUP_MAX], expected_of[LANE_GROUP_MAX];
+	size_t         created;
 	char           group_ids[32][DATABASE_TEXT];
 	unsigned       group_ids_count;
 	unsigned       executed; /* in this transaction */
@@ -430,6 +433,7 @@ end_transaction(struct backend *b, bool commits)
 	b->expected = true;
 	b->lock_us = db.lock_us;
 	b->members = b->executed = b->group_ids_count = 0;
+	b->created = 0;
 	wake_waiters(b);
 }
 
@@ -965,6 +969,128 @@ run_group_lock(struct run *r)
 	return DONE;
 }
 
+/* ---- bundles: one statement that does it for several ---- */
+
+static size_t
+bundled(const struct msg *m)
+{
+	const enum bind_type *arrays = sql_catalogue[m->id].arrays;
+	static struct cell    cells[MANY_MAX];
+	int                   n = 0;
+
+	while (!arrays[n])
+		n++;
+	return split(&m->value[n], cells);
+}
+
+/* What the i-th would have sent by itself. */
+static struct run
+alone(const struct run *all, size_t i, struct msg *m)
+{
+	const enum bind_type *arrays = sql_catalogue[all->m->id].arrays;
+	static struct cell    cells[MANY_MAX];
+	struct run            r = *all;
+
+	*m = *all->m;
+	for (int n = 0; n < m->n; n++)
+		if (arrays[n]) {
+			split(&all->m->value[n], cells);
+			m->value[n] = cells[i];
+		}
+	r.m = m;
+	return r;
+}
+
+static enum how
+run_enter_all(struct run *r)
+{
+	struct msg m;
+
+	for (size_t i = 0; i < bundled(r->m); i++) {
+		struct run one = alone(r, i, &m);
+		bool       has = false;
+
+		for (size_t k = 0; k < locks_count; k++)
+			has |= locks[k].number == number_at(&m, 1) && locks[k].owner == r->b;
+		promise(has, "a bundle has not the lock of a member");
+		(void)run_enter(&one);
+	}
+	return DONE;
+}
+
+static enum how
+run_look_all(struct run *r)
+{
+	bool       replay = r->b->replay;
+	struct msg m;
+
+	for (size_t i = 0; i < bundled(r->m); i++) {
+		struct run one = alone(r, i, &m);
+
+		(void)run_look(&one);
+		r->b->found_of[i] = r->b->replay;
+	}
+	r->b->replay = replay;
+	return DONE;
+}
+
+static enum how
+run_create_all(struct run *r)
+{
+	bool       replay = r->b->replay, expected = r->b->expected;
+	struct msg m;
+
+	for (size_t i = 0; i < bundled(r->m); i++) {
+		struct run one = alone(r, i, &m);
+		enum how   how;
+
+		/* One that waited goes on where it was. */
+		if (i < r->b->created || r->b->found_of[i]) {
+			struct cell row = cell_bool(i < r->b->created && r->b->expected_of[i]);
+
+			add_row(r->result, 1, &row);
+			r->b->expected_of[i] = row.at[0];
+			continue;
+		}
+		r->b->replay = false;
+		how = run_create(&one);
+		r->blocker = one.blocker;
+		r->b->expected_of[i] = r->b->expected;
+		r->b->replay = replay;
+		r->b->expected = expected;
+		if (how != DONE)
+			return how;
+		r->b->created = i + 1;
+	}
+	r->b->created = 0;
+	return DONE;
+}
+
+static enum how
+run_put_all(struct run *r)
+{
+	bool       replay = r->b->replay, expected = r->b->expected;
+	struct msg m;
+
+	for (size_t i = 0; i < bundled(r->m); i++) {
+		struct run  one = alone(r, i, &m);
+		struct cell row = cell_bool(r->b->expected_of[i]);
+		enum how    how;
+
+		r->b->replay = r->b->found_of[i];
+		r->b->expected = r->b->expected_of[i];
+		how = run_put(&one);
+		r->sqlstate = one.sqlstate;
+		r->constraint = one.constraint;
+		r->b->replay = replay;
+		r->b->expected = expected;
+		if (how != DONE)
+			return how;
+		add_row(r->result, 1, &row);
+	}
+	return DONE;
+}
+
 static enum how
 run_get(struct run *r)
 {
@@ -1006,10 +1132,13 @@ static const struct statement {
 	[SQL_ENVIRONMENT_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_ENVIRONMENT_ENTER_AS] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_ENVIRONMENT_ENTER_ALONE] = { run_enter, ROWS | WAITS | ENTERS, 5, 20 },
+	[SQL_ENVIRONMENT_ENTER_ALL] = { run_enter_all, ROWS | ENTERS, 5, 30 },
 	[SQL_GROUP_ENTER] = { run_enter, ROWS | ENTERS, 5, 20 },
 	[SQL_GROUP_LOCK] = { run_group_lock, ROWS | WAITS, 5, 20 },
 	[SQL_IDEMPOTENCY_LOOK] = { run_look, ROWS | OF_TENANT | WRITES, 10, 60 },
+	[SQL_IDEMPOTENCY_LOOK_ALL] = { run_look_all, ROWS | OF_TENANT | WRITES, 20, 200 },
 	[SQL_IDEMPOTENCY_PUT] = { run_put, OF_TENANT | WRITES, 20, 60 },
+	[SQL_IDEMPOTENCY_PUT_ALL] = { run_put_all, ROWS | OF_TENANT | WRITES, 40, 400 },
 	[SQL_KEY_HOLDER] = { run_nothing, ROWS, 5, 20 },
 	[SQL_KEY_FIND] = { run_key_find, ROWS, 10, 60 },
 	[SQL_KEY_USED] = { run_key_used, OF_TENANT | WRITES, 20, 80 },
@@ -1019,6 +1148,7 @@ static const struct statement {
 	[SQL_CUSTOMER_LIST] = { run_list, ROWS | OF_TENANT, 50, 400 },
 	[SQL_CUSTOMER_LIST_FILTERED] = { run_list, ROWS | OF_TENANT | SLOW, 200, 300 * MS },
 	[SQL_CUSTOMER_CREATE] = { run_create, ROWS | OF_TENANT | WRITES, 40, 150 },
+	[SQL_CUSTOMER_CREATE_ALL] = { run_create_all, ROWS | OF_TENANT | WRITES, 80, 1000 },
 	[SQL_CUSTOMER_CREATE_MANY] = { run_create_many, ROWS | OF_TENANT | WRITES, 100, 3 * MS },
 	[SQL_CUSTOMER_SETTLE] = { run_settle, ROWS | OF_TENANT, 20, 200 },
 	[SQL_CUSTOMER_UPDATE] = { run_update, ROWS | OF_TENANT | WRITES, 40, 150 },
@@ -1071,9 +1201,12 @@ check_statement(struct backend *b, const struct msg *m)
 	if (m->id == SQL_GROUP_ENTER)
 		promise(b->group, "a transaction that is no group goes on as one");
 	else if (s->is & ENTERS) {
-		b->members++;
+		unsigned members = m->id == SQL_ENVIRONMENT_ENTER_ALL ? (unsigned)bundled(m) : 1;
+
+		b->members += members;
 		promise(b->members == 1 || b->group, "two transactions share one commit, and are no group");
-		database_counts.grouped += b->group;
+		database_counts.grouped += b->group ? members : 0;
+		database_counts.bundled += members > 1 ? members : 0;
 	}
 	if (s->is & OF_TENANT)
 		promise(b->entered && b->tenant == tenant_of(m), "%s runs in an environment that was not entered for it", name);

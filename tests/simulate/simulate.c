@@ -26,7 +26,7 @@
 /* What all seeds come to, in memory that their processes share. */
 static struct totals {
 	_Atomic(uint64_t) seeds, simulated_us, turns, answered, refused, unanswered, rude, replayed, created, retried, statements, commits,
-	    rollbacks, groups, grouped, batches, batched, cancels, faults, deadlocks, locks_timed_out, alone, connections;
+	    rollbacks, groups, grouped, bundled, batches, batched, cancels, faults, deadlocks, locks_timed_out, alone, connections;
 } *totals;
 
 static void
@@ -85,6 +85,7 @@ add_totals(void)
 	totals->rollbacks += d->rollbacks;
 	totals->groups += d->groups;
 	totals->grouped += d->grouped;
+	totals->bundled += d->bundled;
 	totals->batches += d->batches;
 	totals->batched += d->batched;
 	totals->cancels += d->cancels;
@@ -208,8 +209,8 @@ print_totals(double took_s)
 	printf("%llu seeds, %.1f hours of simulated time in %.0f s\n", N(seeds), (double)t->simulated_us / 3.6e9, took_s);
 	printf("requests: %llu answered (%llu of them refused, %llu replayed, %llu created), %llu asked again, %llu rude, %llu polite without an answer\n",
 	    N(answered), N(refused), N(replayed), N(created), N(retried), N(rude), N(unanswered));
-	printf("database: %llu statements, %llu commits, %llu rollbacks, %llu in %llu groups, %llu in %llu batches\n", N(statements),
-	    N(commits), N(rollbacks), N(grouped), N(groups), N(batched), N(batches));
+	printf("database: %llu statements, %llu commits, %llu rollbacks, %llu in %llu groups (%llu of them bundled), %llu in %llu batches\n", N(statements),
+	    N(commits), N(rollbacks), N(grouped), N(groups), N(bundled), N(batched), N(batches));
 	printf("faults: %llu, %llu connections, %llu cancellations, %llu locks waited for in vain, %llu deadlocks, %llu commits without the standby; turns: %llu\n", N(faults),
 	    N(connections), N(cancels), N(locks_timed_out), N(deadlocks), N(alone), N(turns));
 #undef N
