@@ -29,9 +29,12 @@ function pick(list,    parts, n) {
 function address_of(text,    letter) {
 	for (letter in plain)
 		gsub(letter, plain[letter], text)
-	text = tolower(text)
-	gsub(/[^a-z0-9]+/, "", text)
-	return text
+	gsub(/[ '-]/, "", text)
+	if (text !~ /^[A-Za-z]+$/) {
+		print "words.txt does not say how to write " text " in an address" >"/dev/stderr"
+		exit 1
+	}
+	return tolower(text)
 }
 function filled(form,    text, i, letter) {
 	for (i = 1; i <= length(form); i++) {
