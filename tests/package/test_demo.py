@@ -1,8 +1,9 @@
 """
 scripts/demo on a bare Debian, booted in a container: what it finds out before it installs anything, that it needs no more
-than it installs, and that it leaves a machine on which the package is set up as README.Debian says.
+than it installs, its dashboard and its shop, and that it leaves a machine on which the package is set up as README.Debian says.
 """
 
+import json
 import re
 import shutil
 
@@ -61,10 +62,61 @@ def test_it_installs_what_it_needs_and_answers(machine):
     output = demo(machine, "up").stdout
     first = re.search(r"^curl .*/customers/user_1 .*$", output, re.M).group(0)
     assert '"fullName":"Ada Lovelace"' in machine.run(first).stdout, output
+    assert output.count("there is no dashboard: scripts/demo up --web installs it.") == 1 and "/dashboard/" not in output
+    assert output.index("the API answers after") < output.index("a shop with 2,000 customers"), output
 
 
-def test_the_port_of_the_demo_that_runs_is_not_busy(machine):
-    assert "ready after" in demo(machine, "up").stdout
+def ask(machine, path, key="CLIENTELE_SHOP_SANDBOX_KEY"):
+    return json.loads(machine.run(f". /clientele/var/demo/env && curl -fsS \"$CLIENTELE_URL/api/v1/{path}\" -H \"x-api-key: ${key}\"").stdout)
+
+
+@pytest.mark.parametrize("key", ["CLIENTELE_SHOP_KEY", "CLIENTELE_SHOP_SANDBOX_KEY"])
+def test_the_shop_has_two_thousand_customers_of_many_countries(machine, key):
+    shown = ask(machine, "customers?limit=100&count=exact", key)
+    assert shown["count"] == 2000
+    assert len({one["timezone"] for one in shown["data"]}) >= 6 and ask(machine, f"customers/{shown['data'][0]['id']}", key)["address"]
+    assert all(re.fullmatch(r"[a-z.]+\d+@example\.(com|org)", one["email"]) and one["metadata"]["cameBy"] for one in shown["data"])
+
+
+@pytest.mark.parametrize("key, never", [("CLIENTELE_SHOP_KEY", ["past_due"]), ("CLIENTELE_SHOP_SANDBOX_KEY", [])])
+def test_the_shop_has_subscriptions_in_every_state_that_time_allows(machine, key, never):
+    states = ("draft", "pending_payment", "trialing", "active", "past_due", "canceled")
+    assert [state for state in states if not ask(machine, f"subscriptions?limit=1&status={state}", key)["data"]] == never
+
+
+def test_the_shop_has_invoices_in_every_state_that_there_is(machine):
+    states = ("outstanding", "paid", "void", "uncollectible")
+    assert all(ask(machine, f"invoices?limit=1&status={state}")["data"] for state in states)
+
+
+def test_the_plans_of_the_shop_have_prices_and_an_order(machine):
+    (group, ) = ask(machine, "plan-groups")["data"]
+    assert [plan["code"] for plan in ask(machine, f"plan-groups/{group['id']}")["plans"]] == ["club", "home", "studio", "office"]
+    assert {plan["code"]: len(plan["prices"]) for plan in ask(machine, "plans")["data"]} == {
+        "crew": 0, "gift": 1, "office": 2, "studio": 3, "home": 3, "club": 0}
+
+
+def enter(machine, link):
+    """What the page does with the link: the session, or the code of the refusal."""
+    origin, token = re.fullmatch(r"(http://localhost:\d+)/dashboard/accept#(\S+)", link).groups()
+    done = machine.run(f"curl -sS {origin}/api/v1/session/enter -H 'X-CSRF-Token: 1' -H 'Content-Type: application/json' -d '{{\"token\":\"{token}\"}}'")
+    return json.loads(done.stdout)
+
+
+def test_it_ends_with_a_link_that_signs_in_once(machine, dashboard):
+    """The port of the demo that runs is not busy; and what is built of the dashboard needs no Node.js."""
+    shutil.copytree(dashboard, machine.root / "clientele/web/dist")
+    output = demo(machine, "up").stdout
+    assert "ready after" in output and not re.search("^  a shop with", output, re.M)
+    page = machine.run("curl -fsS http://localhost:8080/dashboard/").stdout
+    assert page == (dashboard / "index.html").read_text()
+    (link, ) = re.findall(r"^http://localhost:8080/dashboard/accept#\S+$", output, re.M)
+    session = enter(machine, link)
+    assert session["organization"]["name"] == "Larkspur" and session["livemode"]
+    assert [one["name"] for one in session["organizations"]] == ["Acme", "Larkspur"]
+    assert "organization" not in enter(machine, link)
+    another = machine.run(". /clientele/var/demo/env && clientele user link owner@example.com").stdout.strip()
+    assert enter(machine, another)["user"]["email"] == "owner@example.com"
 
 
 def test_installing_starts_nothing_and_changes_nothing_else(machine):
