@@ -51,9 +51,9 @@ SELECT set_config('app.replay', CASE WHEN k.key IS NULL THEN 'off' ELSE 'on' END
 -- name: idempotency_look_all
 -- marks: record
 -- The same for a bundle, a row for each in order; but an expired record stays, and fails the
--- bundle when another one is to be put in its place. LIMIT, so that each is looked up by its key: to
--- a plan for a table that was empty, all records of the environment look as good. $1 environment,
--- $2 keys, $3 life in ms.
+-- bundle when another one is to be put in its place. LIMIT, so that each is looked up by its key:
+-- to a plan for a table that was empty, all records of the environment look as good.
+-- $1 environment, $2 keys, $3 life in ms.
 WITH asked AS (
     SELECT i.n, k.key IS NOT NULL AS found, k.request_hash, k.maker, k.version, k.asked, k.status,
            k.headers, k.answer, k.sealed
