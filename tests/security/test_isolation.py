@@ -54,6 +54,7 @@ UNSENT = {
     **{name: "the clerk's: tests/pool/test_imports.py" for name in ("import_job_look", "import_job_hold", "import_job_save", "import_job_failed",
                                                                    "import_part_read")},
     "customer_find_between": "where thousands have what is looked for: tests/app/test_statements.c",
+    "idempotency_look_all": "a group's, which is made where a worker has many requests in hand: tests/app/test_statements.c",
     "billing_claim_of": "the clerk's: tests/app/test_billing.c",
     "billing_claim_one": "where a deadline is due: tests/app/test_billing.c",
     "billing_recovered": "where a deadline has failed: tests/app/test_billing.c",
