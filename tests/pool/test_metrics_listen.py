@@ -11,6 +11,8 @@ from conftest import timed
 from stack import PATIENCE, children, free_port, listening_at, open_files, wait_until
 from test_admin import AS_ROOT, Admin, Http, Reply
 
+# Less than a guest that stands still is waited for (CONNECTION_MS of src/admin/admin_http.c), and much more than all answers take.
+AT_ONCE = 2.5 * PATIENCE
 COMMANDS = ("/workers?count=3", "/reload", "/upgrade", "/reopen", "/stop")
 
 
@@ -158,7 +160,7 @@ def test_guests_that_say_nothing_make_nobody_wait(both, which, many):
                 return connection.getresponse().status
 
             status, seconds = timed(live)
-            assert status == 200 and seconds < 0.5 * PATIENCE, seconds
+            assert status == 200 and seconds < AT_ONCE, seconds
         guests[-1].sendall(b"GET /live HTTP/1.0\r\n\r\n")  # the newest may still ask
         assert b" 200 OK" in guests[-1].recv(100)
     assert both.admin.admin_pid() == pid
@@ -193,7 +195,7 @@ def test_readers_that_stand_still_make_nobody_wait(both):
             with contextlib.suppress(BrokenPipeError):
                 guest.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         reply, seconds = timed(lambda: both.admin.get("/live"))
-        assert reply.status == 200 and seconds < 0.5 * PATIENCE
+        assert reply.status == 200 and seconds < AT_ONCE
 
 
 def test_guests_of_one_address_do_not_hold_up_the_other(both):
@@ -201,4 +203,4 @@ def test_guests_of_one_address_do_not_hold_up_the_other(both):
         for _ in range(300):
             silent(stack, both.address)
         (reply, seconds) = timed(lambda: both.admin.get("/live"))
-        assert reply.status == 200 and seconds < 0.5 * PATIENCE
+        assert reply.status == 200 and seconds < AT_ONCE
