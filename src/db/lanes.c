@@ -483,7 +483,7 @@ make_bundles(struct wait *const *members, size_t n)
 		for (end = first + 1; end < n; end++)
 			if (!bundle_takes(members[first]->tx, members[end]->tx))
 				break;
-		for (size_t i = first; i < end && end - first > 1; i++) {
+		for (size_t i = first; i < end && end - first >= LANE_BUNDLE_MIN; i++) {
 			members[i]->bundled = end - first;
 			members[i]->place = i - first;
 			members[i]->leader = members[first];
