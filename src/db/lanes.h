@@ -47,7 +47,7 @@ enum {
 	LANES = 4,
 	LANE_BATCH_MAX = 64,
 	LANE_GROUP_MAX = 16,
-	LANE_BUNDLE_MIN = 4, /* of three it costs PostgreSQL as much as of each by itself */
+	LANE_BUNDLE_MIN = 4, /* three cost PostgreSQL as much together as one by one */
 	LANE_GROUP_BYTES = 48 * 1024, /* of parameters */
 	LANE_HELD_MS = 90,
 	LANE_KNOWN_MS = 10 * 60 * 1000, /* that a tenant was seen */

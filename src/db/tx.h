@@ -107,7 +107,7 @@ bool       tx_answered(const struct tx *tx, size_t step);
 size_t     tx_rows(const struct tx *tx, size_t step);
 struct row tx_row(const struct tx *tx, size_t step, size_t n); /* n < tx_rows() */
 
-/* The number of rows that an INSERT, UPDATE or DELETE touched. */
+/* The number of rows that an INSERT, UPDATE or DELETE touched; in a bundle, this member's. */
 size_t     tx_affected(const struct tx *tx, size_t step);
 
 /* Whether the step that failed has this mark in sql/query. */

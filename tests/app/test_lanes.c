@@ -617,6 +617,27 @@ members_of_a_bundle_have_their_own_outcomes(void **state UNUSED)
 	    " AND c.environment_id = e.environment_id WHERE c.external_id IN ('%s', '%s') OR c.email = '%s@b.co'", made[1], made[2], mail).ptr), 3);
 }
 
+/* It is in the way of the new one, so the bundle fails; alone, it is removed first. */
+static void
+an_expired_record_is_replaced_though_it_was_met_in_a_bundle(void **state UNUSED)
+{
+	const char *old = fresh("key");
+
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, fresh("ext")), .idem = old), 201);
+	execute(arena_fmt(&test_kept, "UPDATE idempotency_key SET created_at = created_at - interval '2 days' WHERE key = '%s'", old).ptr);
+	for (size_t i = 0; i < 5; i++)
+		START(ACME_LIVE, "POST", "/api/v1/customers", fill(CREATE, fresh("ext")), .idem = i == 2 ? old : fresh("key"));
+	UNTIL(all_done());
+	assert_true(sent[0].group && sent[0].members == 5);
+	assert_int_equal(parted, 5);
+	for (size_t i = 0; i < 5; i++) {
+		check_status(&job[i], 201);
+		assert_false(job[i].facts.replayed);
+	}
+	assert_int_equal(count(fill("SELECT count(*) FROM idempotency_key WHERE key = '$' AND created_at > now() - interval '1 hour'", old)), 1);
+	clear();
+}
+
 /* Not what would be something else for each, or what is in another environment. */
 static void
 only_the_same_is_sent_once(void **state UNUSED)
@@ -977,6 +998,7 @@ main(void)
 		TEST(writes_of_a_turn_have_one_commit),
 		TEST(twins_are_never_in_one_group),
 		TEST(members_of_a_bundle_have_their_own_outcomes),
+		TEST(an_expired_record_is_replaced_though_it_was_met_in_a_bundle),
 		TEST(only_the_same_is_sent_once),
 		TEST(members_see_only_their_own_environment),
 		TEST(a_repeated_member_does_not_keep_others_from_writing),
