@@ -44,6 +44,7 @@ WORKLOADS = {
     "deep": Workload("list page 10,000", "requests/s", large=True),
     "first": Workload("first page of the organization of page 10,000, of those that were loaded", "requests/s", large=True),
     "create": Workload("create with key", "requests/s", of_limit={16: 0.85, 64: 1.5}, of_peers={16: 1.2, 64: 1.9}),
+    "single": Workload("create with key, all of one tenant", "requests/s", large=True),
     "repeat": Workload("repeated create", "requests/s", of_peers={16: 1.2, 64: 1.5}),
     "update": Workload("update with key", "requests/s", of_limit={16: 0.72, 64: 0.80}, of_peers={16: 1.15, 64: 1.3}),
     "batch": Workload("batch of 100 with key", "customers/s", per_request=BATCH, of_limit={16: 0.88}, of_peers={16: 1.15}),

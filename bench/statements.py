@@ -167,6 +167,7 @@ SCRIPTS = {
     "first": {BEGIN + pipeline(ENTER, FIRST): 1},
     "deep": {BEGIN + pipeline(ENTER, DEEP): 1},
     "create": {CREATE_SCRIPT: 1},
+    "single": {CREATE_SCRIPT: 1},
     "repeat": {BEGIN + "\\set n :base + :client_id\n" + pipeline(CREATE): 1},
     "update": {BEGIN + PICK + KEY + pipeline(UPDATE): 1},
     "batch": {BEGIN + NUMBER + pipeline(BATCHED): 1},

@@ -88,6 +88,9 @@ function ask.create()
 	return send("POST", "customers", place(), customer())
 end
 
+-- In one organization alone, which measure.py sees to.
+ask.single = ask.create
+
 -- One of a few requests, each from the same organization every time: nearly all of them are repetitions.
 ask["repeat"] = function()
 	local n = math.random(repeated)
