@@ -24,21 +24,21 @@ def folder():
 
 
 @pytest.fixture(scope="session")
-def dashboard():
-    """As `make web` built it."""
-    assert (ROOT / "web/dist/index.html").exists(), "the dashboard is not built: make web"
+def web():
+    """The dashboard and the documentation, as `make web` built them."""
+    assert (ROOT / "web/dist/dashboard/index.html").exists(), "the dashboard is not built: make web"
     return ROOT / "web/dist"
 
 
 @pytest.fixture(scope="session")
-def package(folder, dashboard):
+def package(folder, web):
     """The .deb, of a source that has what a tarball has: the dashboard is built."""
     if "CLIENTELE_TEST_DEB" in os.environ:  # made earlier, for those who work on this
         return Path(os.environ["CLIENTELE_TEST_DEB"])
     tools("dpkg-buildpackage", "dh")
     source = folder / "source" / "clientele"
     copy_source(source)
-    shutil.copytree(dashboard, source / "web/dist")
+    shutil.copytree(web, source / "web/dist")
     env = {**os.environ, "DEB_BUILD_OPTIONS": "parallel=2 noautodbgsym nocheck"}
     run("dpkg-buildpackage", "-us", "-uc", "-b", cwd=source, env=env)
     (deb, ) = source.parent.glob("clientele_*.deb")

@@ -103,13 +103,15 @@ def enter(machine, link):
     return json.loads(done.stdout)
 
 
-def test_it_ends_with_a_link_that_signs_in_once(machine, dashboard):
+def test_it_ends_with_a_link_that_signs_in_once(machine, web):
     """The port of the demo that runs is not busy; and what is built of the dashboard needs no Node.js."""
-    shutil.copytree(dashboard, machine.root / "clientele/web/dist")
+    shutil.copytree(web, machine.root / "clientele/web/dist")
     output = demo(machine, "up").stdout
     assert "ready after" in output and not re.search("^  a shop with", output, re.M)
-    page = machine.run("curl -fsS http://localhost:8080/dashboard/").stdout
-    assert page == (dashboard / "index.html").read_text()
+    for part in ("dashboard", "docs"):
+        page = machine.run(f"curl -fsS http://localhost:8080/{part}/").stdout
+        assert page == (web / part / "index.html").read_text()
+    assert re.search(r"http://localhost:8080/docs\.$", output, re.M)
     (link, ) = re.findall(r"^http://localhost:8080/dashboard/accept#\S+$", output, re.M)
     session = enter(machine, link)
     assert session["organization"]["name"] == "Larkspur" and session["livemode"]

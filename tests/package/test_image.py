@@ -198,10 +198,11 @@ def test_it_answers_the_api(container):
     assert status == 200 and json.loads(body)["object"] == "list"
 
 
-def test_it_has_the_dashboard(container, dashboard):
-    status, headers, body = ask(f"{container.url}/dashboard/")
+@pytest.mark.parametrize("part", ["dashboard", "docs"])
+def test_it_has_the_pages(container, web, part):
+    status, headers, body = ask(f"{container.url}/{part}/")
     assert status == 200 and "script-src 'self'" in headers["Content-Security-Policy"]
-    assert body == (dashboard / "index.html").read_text()
+    assert body == (web / part / "index.html").read_text()
 
 
 def test_all_processes_are_those_of_its_user_without_any_right(container):

@@ -15,9 +15,9 @@ def files(folder):
 
 
 def wanted():
-    """The dashboard, too, where it is built."""
+    """What is built of web/, too."""
     listed = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
-    return sorted(listed + [f"share/clientele/web/dashboard/{name}" for name in files(ROOT / "web" / "dist")])
+    return sorted(listed + [f"share/clientele/web/{name}" for name in files(ROOT / "web" / "dist")])
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """
-A real service behind nginx with the built dashboard (web/dist), and Debian's Chromium, which the tests in *.test.mjs
+A real service behind nginx with the built pages (web/dist), and Debian's Chromium, which the tests in *.test.mjs
 drive. One browser for the session, an organization of its own for each test.
 """
 
@@ -27,9 +27,9 @@ def service(database):
 @pytest.fixture(scope="session")
 def origin(place, service):
     """Where the dashboard is, as a browser that wants secure cookies must call it."""
-    assert (DIST / "index.html").exists(), "the dashboard is not built: make web"
+    assert (DIST / "dashboard" / "index.html").exists(), "the dashboard is not built: make web"
     front = Front(place, "nginx", service.socket)
-    shutil.copytree(DIST, front.dir / "web" / "dashboard")
+    shutil.copytree(DIST, front.dir / "web")
     for path in [front.dir / "web", *(front.dir / "web").rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     yield f"http://localhost:{front.port}"

@@ -78,11 +78,12 @@ export async function photograph(stage) {
   await rm(organization.into, { recursive: true, force: true });
   await mkdir(organization.into, { recursive: true });
   const devtools = await context.newCDPSession(page);
-  const shoot = async (name) => {
+  const shoot = async (name, open = () => {}) => {
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
+      await open();
       await page.mouse.move(0, 0);
-      await page.waitForFunction(() => document.getAnimations().length === 0);
+      await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState !== "running"));
       const { data } = await devtools.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
       await writeFile(join(organization.into, `${name}-${width}.webp`), Buffer.from(data, "base64"));
     }
@@ -91,6 +92,14 @@ export async function photograph(stage) {
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   await shoot("sign-in");
   await signIn();
+  for (const [name, path] of [["docs", ""], ["docs-call", "#tag/customers/POST/customers"], ["docs-guide", "guides/tour.html"], ["docs-errors", "errors.html"]]) {
+    // At each size anew: the place in the reference is found when it is loaded.
+    await shoot(name, async () => {
+      await page.goto("about:blank");
+      await page.goto(`/docs/${path}`, { waitUntil: "networkidle" });
+      await page.getByRole("heading", { name: name === "docs-call" ? "Create a customer" : /./, exact: true }).first().waitFor();
+    });
+  }
   for (const [name, path] of Object.entries(pages)) {
     await page.goto(`/dashboard/${path}`, { waitUntil: "networkidle" });
     await page.getByRole("heading", { level: 1 }).waitFor();

@@ -184,7 +184,10 @@ function Frame() {
         <Place />
         {!session.livemode && <Clock />}
         <span className="grow" />
-        <ActionIcon variant="subtle" size="lg" aria-label="Keys" title="Keys (?)" onClick={() => setKeysOpen(true)}>
+        <ActionIcon component="a" href="/docs/" variant="subtle" size="lg" aria-label="Help: the API and guides" title="Help: the API and guides">
+          <Sign name="help" />
+        </ActionIcon>
+        <ActionIcon className="for-keyboards" variant="subtle" size="lg" aria-label="Keys" title="Keys (?)" onClick={() => setKeysOpen(true)}>
           ?
         </ActionIcon>
         <Theme />
