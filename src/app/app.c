@@ -29,6 +29,7 @@ struct app {
 	struct session_cache *sessions;
 	struct errands       *errands; /* or NULL */
 	struct share         *share; /* or NULL */
+	const struct requests *requests; /* or NULL */
 	struct recent         recent;
 	char                  why[512]; /* app_check() */
 };
@@ -74,6 +75,12 @@ void
 app_errands(struct app *app, struct errands *errands)
 {
 	app->errands = errands;
+}
+
+void
+app_requests(struct app *app, const struct requests *requests)
+{
+	app->requests = requests;
 }
 
 void
@@ -125,27 +132,13 @@ app_room(struct app *app, struct db_room *out)
 
 /* ---- one request ---- */
 
-static bool
-is_safe_id(struct str s)
-{
-	if (s.len == 0 || s.len > REQUEST_ID_MAX_BYTES)
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-
-		if (!str_is_alnum(c) && c != '-' && c != '_' && c != '.' && c != ':')
-			return false;
-	}
-	return true;
-}
-
 static struct str
 request_id(const struct request *req)
 {
 	struct str sent = req->header[HEADER_REQUEST_ID];
 	char      *made;
 
-	if (sent.ptr && req->header_count[HEADER_REQUEST_ID] == 1 && is_safe_id(sent))
+	if (sent.ptr && req->header_count[HEADER_REQUEST_ID] == 1 && request_id_is_good(sent))
 		return sent;
 	made = ARENA_NEW(req->arena, char, 32);
 	id_random_text(STR("req_"), ID_TEXT_BYTES, made, 32);
@@ -308,6 +301,7 @@ handle(struct app *app, struct call *c)
 	if (!c->operator && !(c->route && c->route->flags & ROUTE_PUBLIC)
 	    && (e = check_caller(app, c)) != ERR_OK)
 		return e;
+	c->facts->environment = c->tenant.environment;
 	if ((e = choose_version(c)) != ERR_OK)
 		return e;
 	if ((e = router_settle(c)) != ERR_OK)
@@ -339,6 +333,27 @@ note_database(struct app *app, struct db *db, struct facts *facts)
 		app_note_database(app);
 }
 
+/*
+ * What the requests that are kept have of this one. Those that somebody makes about himself, or
+ * about others who sign in, are not an environment's.
+ */
+static void
+note_kept(struct call *c)
+{
+	const unsigned people = ROUTE_PUBLIC | ROUTE_PERSONAL | ROUTE_PEOPLE;
+	struct facts  *facts = c->facts;
+	bool           user = !id_is_nil(&c->tenant.user);
+
+	facts->is_kept = c->requests && c->route && !(c->route->flags & people)
+	    && !id_is_nil(&facts->environment);
+	if (!facts->is_kept)
+		return;
+	facts->user = user;
+	facts->actor = user ? c->tenant.user : c->tenant.key;
+	facts->version = c->version;
+	facts->path = router_shown(c);
+}
+
 /* One line for each 5xx, but none for a client that has hung up or a request that was refused. */
 static void
 log_failure(const struct call *c, enum err e)
@@ -367,6 +382,7 @@ answer(struct app *app, struct db *db, const struct tenant *operator, const stru
 		.share = app->share,
 		.recent = &app->recent,
 		.errands = app->errands,
+		.requests = app->requests,
 		.facts = facts,
 		.operator = operator,
 		.version = V_CURRENT,
@@ -391,6 +407,7 @@ answer(struct app *app, struct db *db, const struct tenant *operator, const stru
 	if (app->share)
 		share_end(app->share, req->hand);
 	note_database(app, db, facts);
+	note_kept(&c);
 	log_failure(&c, facts->error);
 }
 

@@ -22,6 +22,7 @@ struct app;
 struct share;
 struct errands;
 struct tenant;
+struct requests;
 
 /* The arguments must outlive the app. buckets may be NULL if only app_check() is called. */
 struct app *app_new(const struct conf *conf, struct stats_slot *stats, struct buckets *buckets);
@@ -31,6 +32,9 @@ void app_share(struct app *app, struct share *share);
 
 /* The same for work that threads do (base/errand.h). */
 void        app_errands(struct app *app, struct errands *errands);
+
+/* Those that were answered last, for the calls that read them; NULL: none are kept. */
+void        app_requests(struct app *app, const struct requests *requests);
 void        app_free(struct app *app);
 
 /*

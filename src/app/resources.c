@@ -9,6 +9,7 @@
 	RESOURCE(subscription) \
 	RESOURCE(test_clock) \
 	RESOURCE(invoice) \
+	RESOURCE(request_log) \
 	RESOURCE(user) \
 	RESOURCE(about) \
 	RESOURCE(openapi) \

@@ -264,3 +264,43 @@ router_settle(struct call *c)
 	    ? ERR_OK : call_fail(c, ERR_NOT_AVAILABLE, NULL,
 		"This endpoint does not exist in this API version.");
 }
+
+/* Such as cus_02zZ6iBLGuM3Oeea7DU4eA: ids of this century begin with 0. */
+static bool
+is_own_id(struct str s)
+{
+	enum { PREFIX = 4 };
+
+	if (s.len != PREFIX + ID_TEXT_BYTES || s.ptr[PREFIX - 1] != '_' || s.ptr[PREFIX] != '0')
+		return false;
+	for (size_t i = 0; i < PREFIX - 1; i++)
+		if (s.ptr[i] < 'a' || s.ptr[i] > 'z')
+			return false;
+	for (size_t i = PREFIX + 1; i < s.len; i++)
+		if (!str_is_alnum(s.ptr[i]))
+			return false;
+	return true;
+}
+
+struct str
+router_shown(struct call *c)
+{
+	struct str  rest = str_of(c->route->pattern);
+	size_t      most = c->base.len + 1 + rest.len + PATH_PARAMETERS_MAX * (4 + ID_TEXT_BYTES);
+	char       *text = ARENA_NEW(c->arena, char, most), *end = str_put(text, c->base);
+	const char *brace;
+
+	*end++ = '/';
+	for (size_t i = 0; (brace = memchr(rest.ptr, '{', rest.len)); i++) {
+		size_t     head = (size_t)(brace - rest.ptr);
+		size_t     name = (size_t)(strchr(brace, '}') - brace) + 1;
+		struct str shown = { brace, name };
+
+		if (is_own_id(c->param[i]))
+			shown = c->param[i];
+		end = str_put(str_put(end, (struct str) { rest.ptr, head }), shown);
+		rest = (struct str) { brace + name, rest.len - head - name };
+	}
+	end = str_put(end, rest);
+	return (struct str) { text, (size_t)(end - text) };
+}

@@ -30,4 +30,11 @@ bool router_is_versioned(struct call *c) MUSTCHECK;
  */
 enum err router_settle(struct call *c);
 
+/*
+ * The path of a call that has its route, with nothing in it that a client chose: a parameter is
+ * shown if it looks like an id of this API, and is its name in the pattern otherwise. An external
+ * id may be an e-mail address.
+ */
+struct str router_shown(struct call *c);
+
 #endif

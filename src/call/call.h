@@ -30,6 +30,7 @@
 struct json_object;
 struct errands;
 struct origins;
+struct requests;
 
 /* The API key or the session that the call is made with, and its owner. */
 struct tenant {
@@ -92,6 +93,7 @@ struct call {
 	struct share          *share;   /* of the worker; NULL: nobody keeps one */
 	struct recent         *recent;
 	struct errands        *errands; /* of the worker; NULL: there are none (base/errand.h) */
+	const struct requests *requests; /* answered last; NULL: none are kept */
 	struct facts          *facts;
 	const struct resource *resource;
 	const struct route    *route;

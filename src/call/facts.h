@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "db/db.h"
 #include "http/trace.h"
+#include "http/version.h"
 
 struct facts {
 	struct str request_id;
@@ -28,6 +29,13 @@ struct facts {
 	struct db_statements statements; /* those that were sent */
 	int64_t    queue_us;     /* waiting for a worker; -1: not known */
 	bool       left;         /* the client hung up while the database worked */
+
+	bool         is_kept;     /* it is for shm/requests.h, and the rest is known */
+	struct id    environment; /* that let the caller in; nil: none did */
+	struct id    actor;
+	bool         user;        /* the actor is one, and no API key */
+	enum version version;
+	struct str   path;        /* without what clients put into it */
 };
 
 #endif

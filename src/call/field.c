@@ -572,6 +572,23 @@ write_int(struct printbuf *out, int64_t n)
 	jout_raw(out, str_of(text));
 }
 
+struct str
+field_ms(char room[FIELD_MS_BYTES], int64_t us)
+{
+	int len = snprintf(room, FIELD_MS_BYTES, "%jd.%03d", (intmax_t)(us / 1000),
+	    (int)(us % 1000));
+
+	return (struct str) { room, (size_t)len };
+}
+
+static void
+write_ms(struct printbuf *out, int64_t us)
+{
+	char room[FIELD_MS_BYTES];
+
+	jout_raw(out, field_ms(room, us));
+}
+
 static void
 write_time(struct printbuf *out, int64_t ms)
 {
@@ -645,6 +662,9 @@ write_value(struct printbuf *out, struct call *c, const struct fields *f,
 		break;
 	case SHOW_INT:
 		write_int(out, *(const int64_t *)at);
+		break;
+	case SHOW_MS:
+		write_ms(out, *(const int64_t *)at);
 		break;
 	case SHOW_TIME:
 	case SHOW_TIME_IF_ANY:

@@ -104,6 +104,7 @@ enum field_show {
 	SHOW_JSON,         /* struct str, which is JSON; absent is null */
 	SHOW_BOOL,
 	SHOW_INT,          /* int64_t */
+	SHOW_MS,           /* int64_t, microseconds: milliseconds with up to three decimals */
 	SHOW_TIME,         /* int64_t, wall ms; 0 is null */
 	SHOW_TIME_IF_ANY,  /* the same; with 0 there is no such member */
 	SHOW_ID,           /* struct id, with the resource's prefix; nil is null */
@@ -132,6 +133,10 @@ struct field_out {
 };
 
 #define FIELD_KEY(name) STR(name), JOUT_KEY(name)
+
+/* SHOW_MS as text, for what is written otherwise. */
+enum { FIELD_MS_BYTES = 24 };
+struct str field_ms(char room[FIELD_MS_BYTES], int64_t us);
 
 /* ---- the tables of a resource ---- */
 

@@ -113,6 +113,7 @@ is_own(const struct call *c, struct str name)
 	} own[] = {
 		{ PAGES, "limit" }, { PAGES, "cursor" },
 		{ ROUTE_FILE, "format" }, { ROUTE_FILE, "neutralise" }, { ROUTE_GROUPS, "by" },
+		{ ROUTE_MINUTES, "minutes" },
 	};
 
 	for (size_t i = 0; i < COUNTOF(own); i++)

@@ -44,6 +44,7 @@ enum route_flags {
 	ROUTE_ASKS = 512, /* changes nothing, though it is no GET: it needs to read only */
 	ROUTE_ALL = 1024, /* no permission is enough but all of them */
 	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */
+	ROUTE_MINUTES = 1048576, /* takes minutes */
 	ROUTE_EVENTS = 8192, /* takes limit and cursor, and no filters of its resource */
 	ROUTE_PERSONAL = 262144, /* of a user's own: for sessions alone, whatever the role */
 	ROUTE_PEOPLE = 524288, /* manages users: for sessions alone, and PERMIT_PEOPLE */

@@ -11,6 +11,7 @@
 #include "net/allow.h"
 #include "net/listen.h"
 #include "shm/buckets.h"
+#include "shm/requests.h"
 #include "shm/stats.h"
 #include "worker/worker.h"
 
@@ -245,12 +246,15 @@ run_alone(const struct conf *c, struct listener *l)
 		h.allow = &allow;
 		h.stats = stats_new(1);
 		h.buckets = buckets_new();
+		if (c->requests_kept)
+			h.requests = requests_new((size_t)c->requests_kept);
 		h.fd[HERITAGE_LISTEN] = l->fd;
 		l->fd = -1; /* the worker's now */
 		buckets_configure(h.buckets, rate_unpack((uint64_t)c->rate_limit));
 		log_init("worker", (enum log_level)c->log_level);
 		code = worker_run(&h);
 		buckets_free(h.buckets);
+		requests_free(h.requests);
 		stats_free(h.stats);
 	} else
 		log_error("%.*s", STR_ARGS(buf_view(&err)));

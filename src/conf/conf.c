@@ -181,6 +181,10 @@ const struct key keys[] = {
 	{ "slow_request", "1s", TYPE_MS, KEY_RELOAD, 0, 10 * MINUTE, AT(slow_request_ms),
 	    "Requests that take longer are logged at level warn, with the statements they ran, "
 	    "whatever request_log says; 0 means none." },
+	{ "requests_kept", "8192", TYPE_INT, KEY_FIXED, 0, CONF_REQUESTS_KEPT_MAX,
+	    AT(requests_kept),
+	    "Requests that were answered last and are kept in memory, of all environments "
+	    "together, for the API's GET /requests, with 256 bytes each; 0 means none." },
 	{ "database_owner_url", "dbname=clientele user=clientele_owner", TYPE_TEXT,
 	    KEY_SECRET | KEY_OWNER, 1, 4096,
 	    AT(database_owner_url),

@@ -72,11 +72,15 @@ struct conf {
 	int64_t       log_level;          /* enum log_level */
 	int64_t       request_log;        /* 0 or 1: a line for each request */
 	int64_t       slow_request_ms;    /* 0: none is slow */
+	int64_t       requests_kept;      /* 0: none */
 	char         *database_owner_url; /* of the owner's file */
 
 	bool          owner;              /* conf_allow_owner() */
 	bool          owner_given;        /* an owner's key was set */
 };
+
+/* 16 MiB; a search of them all takes a worker up to ten milliseconds. */
+enum { CONF_REQUESTS_KEPT_MAX = 65536 };
 
 enum { CONF_SANDBOX_OFF, CONF_SANDBOX_ON, CONF_SANDBOX_LOG };
 

@@ -26,6 +26,7 @@ struct heritage {
 	const struct allow *allow;   /* who may connect to HERITAGE_LISTEN */
 	struct stats       *stats;
 	struct buckets     *buckets; /* of all workers */
+	struct requests    *requests; /* likewise; NULL: none are kept */
 	size_t              place;   /* a worker's own in stats, from 0 */
 	unsigned            lanes;  /* connections to the database that a worker may have */
 	bool                must_connect; /* a worker ends when it cannot connect to the database */

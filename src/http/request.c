@@ -1,5 +1,6 @@
 /* A request as plain data: the names of its parts. */
 #include "http/request.h"
+#include "base/limits.h"
 
 enum {
 	/* Of a time since 1970, in the years 2001 to 2286. */
@@ -77,4 +78,18 @@ method_find(struct str name)
 		if (str_is(name, method_names[m]))
 			return m;
 	return METHOD_OTHER;
+}
+
+bool
+request_id_is_good(struct str s)
+{
+	if (s.len == 0 || s.len > REQUEST_ID_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (!str_is_alnum(c) && c != '-' && c != '_' && c != '.' && c != ':')
+			return false;
+	}
+	return true;
 }

@@ -88,6 +88,9 @@ struct request {
  */
 int64_t request_waited_us(struct str start, int64_t now_wall_us);
 
+/* Whether the text may be the id of a request: what a client sends may be in the log. */
+bool request_id_is_good(struct str s);
+
 /* What an Authorization header of the scheme Bearer carries; absent if there is no such header. */
 struct str request_bearer(const struct request *req);
 

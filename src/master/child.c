@@ -6,6 +6,7 @@
 #include "guard/harden.h"
 #include "master/signals.h"
 #include "shm/buckets.h"
+#include "shm/requests.h"
 #include "shm/stats.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ static const struct kind {
 	unsigned    fds;      /* KEEP() of those that stay open, besides 0, 1, 2 and the log's */
 	enum board  board;    /* what of the scoreboard stays mapped */
 	bool        buckets;  /* what keys have used up is its business */
+	bool        requests; /* so are those that were answered last */
 	bool        restored; /* signals are as the system has them, not blocked */
 	int         orphaned; /* the signal for one that does not watch the lifeline */
 } kinds[CHILD__COUNT] = {
@@ -32,6 +34,7 @@ static const struct kind {
 		.fds = KEEP(LISTEN) | KEEP(LIFELINE) | KEEP(READY),
 		.board = BOARD_SLOT,
 		.buckets = true,
+		.requests = true,
 	},
 	[CHILD_ADMIN] = {
 		.name = "admin",
@@ -91,6 +94,10 @@ drop_memory(const struct kind *k, struct heritage *h)
 	else {
 		buckets_free(h->buckets);
 		h->buckets = NULL;
+	}
+	if (!k->requests) {
+		requests_free(h->requests);
+		h->requests = NULL;
 	}
 	switch (k->board) {
 	case BOARD_SLOT:

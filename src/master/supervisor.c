@@ -7,6 +7,7 @@
 #include "master/sockets.h"
 #include "master/stop.h"
 #include "shm/buckets.h"
+#include "shm/requests.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +174,8 @@ open_heritage(struct supervisor *s, const struct handover *from)
 		h->stats = stats_new(POOL_PLACES);
 	if (!h->buckets)
 		h->buckets = buckets_new();
+	if (s->conf->requests_kept)
+		h->requests = requests_new((size_t)s->conf->requests_kept);
 	return open_commands(s) && pool_init(&s->pool, h);
 }
 
@@ -182,6 +185,7 @@ close_heritage(struct supervisor *s)
 	pool_fini(&s->pool);
 	stats_free(s->heritage.stats);
 	buckets_free(s->heritage.buckets);
+	requests_free(s->heritage.requests);
 	close(s->lifeline_fd);
 	close(s->heritage.fd[HERITAGE_LIFELINE]);
 	close(s->command_fd);

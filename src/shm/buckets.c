@@ -35,7 +35,8 @@ struct place {
 	_Alignas(64) _Atomic(int64_t) full_at_ns;
 	_Atomic(uint64_t) name[2];
 	_Atomic(uint64_t) rate; /* packed */
-	_Atomic(uint64_t) seal; /* of these three */
+	/* Of these three: a process that lost the lock may write into a place of another owner. */
+	_Atomic(uint64_t) seal;
 };
 
 /* What stands in a place, but for the time. */
@@ -144,22 +145,6 @@ buckets_configured(const struct buckets *b)
 	return rate_unpack(word_get(&b->table->configured));
 }
 
-/*
- * A process that lost the lock may still write into a place that has another owner by now. Such a
- * mixture has no seal, and is as if it were not there.
- */
-static uint64_t
-seal_of(const uint64_t *word, size_t n)
-{
-	uint64_t seal = UINT64_C(0x9e3779b97f4a7c15);
-
-	for (size_t i = 0; i < n; i++) {
-		seal = (seal ^ word[i]) * UINT64_C(0xff51afd7ed558ccd);
-		seal ^= seal >> 32;
-	}
-	return seal;
-}
-
 /* True for one caller, at most once in the time. */
 static bool
 is_turn(_Atomic(int64_t) *last_ns, int64_t every_s, int64_t now_ns)
@@ -178,7 +163,7 @@ entry_seal(const struct entry *e)
 {
 	const uint64_t words[] = { e->name[0], e->name[1], e->rate };
 
-	return seal_of(words, COUNTOF(words));
+	return word_seal(words, COUNTOF(words));
 }
 
 /* False: what stands there is no bucket. */
@@ -447,7 +432,7 @@ remember(struct refused *at, const unsigned char hash[SHA256_BYTES], const struc
 	for (size_t i = 0; i < RECORD_WORDS; i++)
 		word_set(&at->word[i], word[i]);
 	word_set(&at->known_ns, known_ns);
-	word_set(&at->seal, seal_of(word, RECORD_WORDS));
+	word_set(&at->seal, word_seal(word, RECORD_WORDS));
 }
 
 /* False: it was another key that was refused, or none. */
@@ -464,7 +449,7 @@ recall(const struct refused *at, const unsigned char hash[SHA256_BYTES], struct 
 		word[i] = word_get(&at->word[i]);
 	memcpy(&r, word, sizeof(r));
 	if (memcmp(r.hash, hash, sizeof(r.hash)) != 0
-	    || word_get(&at->seal) != seal_of(word, RECORD_WORDS))
+	    || word_get(&at->seal) != word_seal(word, RECORD_WORDS))
 		return false;
 	*out = (struct limits) { .own = r.own != 0, .rate = rate_unpack(r.rate) };
 	memcpy(&out->organization, r.organization, sizeof(r.organization));

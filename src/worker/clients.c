@@ -259,8 +259,12 @@ answer(struct hand *h)
 	h->facts.left |= c->gone;
 	if (h->facts.left)
 		conn_close(&c->conn);
-	else
+	else {
+		/* Before: whoever has the answer finds the request. */
+		reqlog_keep(all->h->requests, &h->req, &h->res, &h->facts,
+		    clock_mono_us() - h->begun_us);
 		conn_answer(&c->conn, &h->res, may_keep(all) && !c->half);
+	}
 	record(all, h);
 	c->hand = NULL;
 	follow(c);

@@ -1,8 +1,10 @@
-/* The line of a request in the log. */
+/* What is told of a request when its answer was written. */
 #include "worker/reqlog.h"
 #include "app/resources.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "db/sqlcat.h"
+#include "shm/requests.h"
 
 enum {
 	STATEMENTS_MAX_BYTES = 512,
@@ -78,4 +80,25 @@ reqlog_write(const struct conf *c, const struct request *req, const struct respo
 	if (slow ? log_wants(LOG_LEVEL_WARN) : c->request_log && log_wants(LOG_LEVEL_INFO))
 		write_line(slow, req, res, facts, total_us);
 	return slow;
+}
+
+void
+reqlog_keep(struct requests *requests, const struct request *req, const struct response *res,
+    const struct facts *facts, int64_t total_us)
+{
+	if (!facts->is_kept)
+		return;
+	requests_add(requests, &(struct requests_entry) {
+	    .environment = facts->environment,
+	    .actor = facts->actor,
+	    .user = facts->user,
+	    .arrived_us = clock_wall_us() - total_us,
+	    .took_us = total_us,
+	    .status = (unsigned)res->status,
+	    .error = facts->error,
+	    .method = req->method,
+	    .version = facts->version,
+	    .id = facts->request_id,
+	    .path = facts->path,
+	});
 }

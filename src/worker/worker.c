@@ -358,6 +358,7 @@ worker_run(const struct heritage *given)
 		w.app = app_new(h->conf, w.stats, h->buckets);
 		app_share(w.app, &w.share);
 		app_errands(w.app, &w.errands);
+		app_requests(w.app, h->requests);
 		w.clients = (struct clients) {
 			.h = h,
 			.stats = w.stats,

@@ -29,6 +29,8 @@ TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.S)
 # Shorter numbers are also durations, sizes and process ids.
 NUMBER = re.compile(rb'(?<![\w.])-?\d{10,}')
 REQUEST_ID = re.compile(rb'(request(?:_id)?(?:=|":"| ))([\w.:-]+?)(?=: |[\s"])')
+# The id of a former request, in the path or the query of a call that looks for it.
+LOOKED_FOR = re.compile(r"/requests(?:/|\?(?:.*&)?requestId=)([\w.:-]+)")
 ERROR_CODE = re.compile(rb'(error(?:=|":"))(\w+)')
 # What people are shown of a key, and less of it; and the id of an organization, which the log has of every call.
 SHOWN = re.compile(rb"ck_(live|sandbox)(_\w{0,4})?|org_\w{22}")
@@ -73,6 +75,7 @@ class Record:
     def request(self, target, headers, body):
         """headers: pairs of texts."""
         self.target(target)
+        self.ids.update(found.encode() for found in LOOKED_FOR.findall(target))
         for name, value in headers:
             if name.lower() == "x-request-id":
                 self.ids.add(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
@@ -92,7 +95,7 @@ class Record:
 
     def leaks(self, log):
         """The values that stand in the log (bytes), each with the line where it does."""
-        # An id that somebody gave a request may be there, in its own place.
+        # An id that somebody gave a request, or looked for, may be there, in its own place.
         log = REQUEST_ID.sub(lambda found: found[1] if found[2] in self.ids else found[0], log)
         # Codes are our own words, whatever they are made of.
         known = vocabulary()

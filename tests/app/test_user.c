@@ -6,6 +6,8 @@
 #include "base/password.h"
 #include "base/totp.h"
 #include "call/call.h"
+#include "shm/requests.h"
+#include "worker/reqlog.h"
 
 #include <libpq-fe.h>
 
@@ -117,6 +119,32 @@ what_is_no_session_costs_the_database_nothing(void **state UNUSED)
 	/* Somebody else's cookie is none. */
 	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/session", .cookie = "clientele=uss_x", .csrf = "1"), 401);
 	assert_true(at_is("code", "\"unauthorized\""));
+}
+
+/* What is about himself or about others who sign in is of no environment (shm/requests.h). */
+static void
+what_somebody_asks_of_an_environment_is_kept_as_his(void **state UNUSED)
+{
+	static const char *const others[] = { "/api/v1/session", "/api/v1/users" };
+	struct requests *ring = requests_new(10);
+	struct person    p = make();
+
+	assert_int_equal(sign_in(&p, ""), 200);
+	app_requests(test_app, ring);
+	assert_int_equal(READ(p), 200);
+	assert_true(test_facts.is_kept && test_facts.user);
+	assert_true(id_eq(&test_facts.actor, &p.id));
+	assert_true(id_eq(&test_facts.environment, &test_environment[ACME_LIVE]));
+	reqlog_keep(ring, &(struct request) { .method = METHOD_GET }, &test_response, &test_facts, 1);
+	for (size_t i = 0; i < COUNTOF(others); i++) {
+		assert_int_equal(SEND(ACME_LIVE, "GET", others[i], .cookie = p.cookie), 200);
+		assert_false(test_facts.is_kept);
+	}
+	assert_int_equal(SEND(ACME_LIVE, "GET", "/api/v1/requests", .cookie = p.cookie), 200);
+	assert_true(at_is("data.0.actor.type", "\"user\""));
+	assert_true(str_starts(at("data.0.actor.id"), STR("\"usr_")));
+	app_requests(test_app, NULL);
+	requests_free(ring);
 }
 
 static void
@@ -377,6 +405,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_costs_what_a_key_does),
 		cmocka_unit_test(what_is_no_session_costs_the_database_nothing),
+		cmocka_unit_test(what_somebody_asks_of_an_environment_is_kept_as_his),
 		cmocka_unit_test(the_last_use_is_recorded_once_a_minute),
 		cmocka_unit_test(a_session_ends_by_itself),
 		cmocka_unit_test(whoever_is_no_member_any_more_has_no_session),

@@ -114,6 +114,7 @@ class Resource:
         self.fields_in = [field for shape in self.shapes for field in shape.fields_in]
         self.fields_out = [field for shape in self.shapes for field in shape.fields_out]
         self.object, self.prefix = self.shapes[0].object, self.shapes[0].prefix
+        self.has_table = re.search(r"\bSQL_\w+", self.code) is not None
 
     def shape(self, object):
         """The one with this object; without a name, the resource itself."""
@@ -231,10 +232,12 @@ def check_names():
     for name, resource in resources().items():
         if resource.said_name != name:
             bad.append(f"{name}: its descriptor calls itself {resource.said_name}")
-        for path in (f"sql/query/{name}.sql", f"doc/openapi/{name}.yaml"):
+        paths = [f"doc/openapi/{name}.yaml"] + [f"sql/query/{name}.sql"] * resource.has_table
+        for path in paths:
             if not Path(path).exists():
                 bad.append(f"{name}: there is no {path}")
-        for what, value in (("object", resource.object), ("prefix", resource.prefix), ("table of routes", resource.routes)):
+        for what, value in (("object", resource.object), ("prefix", resource.prefix or not resource.has_table),
+                            ("table of routes", resource.routes)):
             if not value:
                 bad.append(f"{name}: no {what} was found")
     everything = [*resources().values(), *others().values()]

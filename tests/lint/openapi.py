@@ -202,7 +202,7 @@ def at_version_schema(name, version):
 
 SHOWN_AS = {"TEXT": "string", "JSON": "object", "BOOL": "boolean", "TIME": "string", "TIME_IF_ANY": "string", "ID": "string", "INT": "integer",
             "OBJECT": "string", "LIVEMODE": "boolean", "ORGANIZATION": "string", "MADE": "string", "PART": "object", "ROWS": "array", "EMPTY": "array",
-            "BOOL_OR_NULL": "boolean", "INT_OR_NULL": "integer", "TRUE": "boolean", "FALSE": "boolean", "NULL": "null"}
+            "MS": "number", "BOOL_OR_NULL": "boolean", "INT_OR_NULL": "integer", "TRUE": "boolean", "FALSE": "boolean", "NULL": "null"}
 
 
 def patterns_of(schema):

@@ -4,6 +4,7 @@
 #include "master/child.h"
 #include "master/signals.h"
 #include "shm/buckets.h"
+#include "shm/requests.h"
 #include "shm/stats.h"
 
 #include <dirent.h>
@@ -116,6 +117,7 @@ prepare(struct heritage *h)
 	}
 	h->stats = stats_new(2);
 	h->buckets = buckets_new();
+	h->requests = requests_new(10);
 }
 
 static void
@@ -123,6 +125,7 @@ release(struct heritage *h)
 {
 	stats_free(h->stats);
 	buckets_free(h->buckets);
+	requests_free(h->requests);
 	for (int fd = STDERR_FILENO + 1; fd < FDS_MAX; fd++)
 		close(fd);
 }
@@ -143,12 +146,13 @@ fork_one(enum child_kind kind, struct heritage *h)
 
 static const struct {
 	bool fds[HERITAGE__FDS];
-	bool board, shared, clerk, buckets, signals_of_the_system;
+	bool board, shared, clerk, buckets, requests, signals_of_the_system;
 } expected[CHILD__COUNT] = {
 	[CHILD_WORKER] = {
 		.fds = { [HERITAGE_LISTEN] = true, [HERITAGE_LIFELINE] = true, [HERITAGE_READY] = true },
 		.shared = true,
 		.buckets = true,
+		.requests = true,
 	},
 	[CHILD_ADMIN] = {
 		.fds = { [HERITAGE_ADMIN] = true, [HERITAGE_METRICS] = true, [HERITAGE_LIFELINE] = true,
@@ -194,6 +198,7 @@ each_kind_keeps_what_its_row_names_and_nothing_else(void **state UNUSED)
 				if (found->open[fd] != open[fd])
 					fail_msg("child %d: descriptor %d is %s", kind, fd, open[fd] ? "closed" : "open");
 			assert_int_equal(found->heritage.buckets != NULL, expected[kind].buckets);
+			assert_int_equal(found->heritage.requests != NULL, expected[kind].requests);
 			assert_int_equal(found->board, expected[kind].board);
 			assert_int_equal(found->shared, expected[kind].shared);
 			assert_int_equal(found->clerk, expected[kind].clerk);

@@ -24,6 +24,7 @@ const RESOURCES: Record<Resource, string> = {
   invoice: "Invoices",
   api_key: "API keys",
   test_clock: "Test clock",
+  request_log: "Request log",
 };
 const ACTIONS = { none: [], read: ["read"], write: ["read", "write"] } as const;
 type Action = keyof typeof ACTIONS;
