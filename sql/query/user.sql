@@ -24,8 +24,9 @@ RETURNING m.user_id;
 
 -- name: user_link_add
 -- In the place of earlier ones. No row: he is no member, or has not accepted, which a link to sign
--- in takes. $1 e-mail, $2 organization or NULL: any of his, $3 hash, $4 purpose, $5 how many ms it
--- is good.
+-- in takes. $1 e-mail, $2 organization or NULL: the one of his in which a session begins
+-- (user_session_add), as that is what the page of the link tells him, $3 hash, $4 purpose, $5 how
+-- many ms it is good.
 WITH old AS (
     DELETE FROM user_link l USING user_account a
      WHERE a.email = $1::text AND l.user_id = a.id AND l.purpose = $4::text
@@ -37,7 +38,7 @@ SELECT $3::bytea, m.organization_id, m.user_id, $4, now() + $5::bigint * interva
   JOIN user_account a ON a.id = m.user_id
  WHERE a.email = $1 AND ($2 IS NULL OR m.organization_id = $2)
    AND ($4 <> 'sign_in' OR m.accepted_at IS NOT NULL)
- ORDER BY m.accepted_at IS NULL, m.organization_id
+ ORDER BY m.accepted_at, m.organization_id
  LIMIT 1
 RETURNING user_id;
 

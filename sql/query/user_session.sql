@@ -54,8 +54,8 @@ UPDATE user_session s SET seen_at = now()
  WHERE s.id = $1::uuid AND s.seen_at < now() - interval '1 minute';
 
 -- name: user_session_add
--- In the first of the user's organizations; no row: he has none. $1 session, $2 hash, $3 user, $4
--- how many ms it may last.
+-- In the organization that the user has been in for longest, as user_link_add has it; no row: he is
+-- in none. $1 session, $2 hash, $3 user, $4 how many ms it may last.
 INSERT INTO user_session (id, hash, user_id, organization_id, livemode, expires_at)
 SELECT $1::uuid, $2::bytea, m.user_id, m.organization_id, true,
        now() + $4::bigint * interval '1 ms'

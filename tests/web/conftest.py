@@ -71,12 +71,16 @@ numbers = itertools.count(1)
 def organization(database, name):
     """
     A new one with an owner and a live key, as the tests of the browser get it; and what the name of the test says
-    besides: a member, a sandbox key.
+    besides: a member, a sandbox key, another organization with an owner of its own, who is nobody here.
     """
     organization = database.organization(f"Acme {next(numbers)}")
     people = {}
     for role in [role for role in ROLES if role == "owner" or role in name]:
         people[role] = f"{role}{next(numbers)}@example.com"
         database.clientele("user", "create", people[role], role, "--org", organization.name, input=PASSWORD + "\n")
+    other = database.organization(f"Globex {next(numbers)}") if "another_organization" in name else None
+    if other:
+        people["stranger"] = f"stranger{next(numbers)}@example.com"
+        database.clientele("user", "create", people["stranger"], "owner", "--org", other.name, input=PASSWORD + "\n")
     keys = {env: organization.key(env) for env in ("live", "sandbox") if env == "live" or env in name}
-    return {"name": organization.name, "people": people, "password": PASSWORD, "keys": keys}
+    return {"name": organization.name, "other": other and other.name, "people": people, "password": PASSWORD, "keys": keys}

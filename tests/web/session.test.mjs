@@ -1,5 +1,6 @@
 // Signing in and out, where a session acts, and what becomes of a page whose session ends.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 
 export async function an_address_leads_to_its_page_once_one_signed_in({ page, signIn, accessible }) {
   await page.goto("/dashboard/customers?q=ada");
@@ -21,28 +22,34 @@ export async function a_wrong_password_is_said_with_its_request_id({ page, organ
   assert.match(await alert.innerText(), /req_/);
 }
 
-export async function the_second_factor_is_set_up_asked_for_and_turned_off({ page, signIn, organization }) {
-  const { createHmac } = await import("node:crypto");
-  const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  const codeOf = (secret, step) => {
-    const bits = [...secret].map((c) => base32.indexOf(c).toString(2).padStart(5, "0")).join("");
-    const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-    const counter = Buffer.alloc(8);
-    counter.writeBigUInt64BE(BigInt(step));
-    const mac = createHmac("sha1", key).update(counter).digest();
-    return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
-  };
-  await signIn("/dashboard/account");
+const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+function codeOf(secret, step) {
+  const bits = [...secret].map((c) => base32.indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const mac = createHmac("sha1", key).update(counter).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+}
+
+/** Sets up a second factor on the page of the account; its recovery codes. */
+async function setUpFactor(page, organization) {
   await page.getByLabel("Your password").fill(organization.password);
   await page.getByRole("button", { name: "Set it up" }).click();
   const secret = await page.locator("#factor ~ form code").innerText();
   await page.getByLabel("Code").fill(codeOf(secret, Math.floor(Date.now() / 30000)));
   await page.getByRole("button", { name: "Turn it on" }).click();
   const codes = (await page.locator("#factor ~ div pre").innerText()).split("\n");
-  assert.equal(codes.length, 10);
   await page.getByRole("button", { name: "I have them" }).click();
   await page.getByText("It is on").waitFor();
+  return codes;
+}
 
+export async function the_second_factor_is_set_up_asked_for_and_turned_off({ page, signIn, organization }) {
+  await signIn("/dashboard/account");
+  const codes = await setUpFactor(page, organization);
+  assert.equal(codes.length, 10);
   await page.getByRole("button", { name: /^Account of/ }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await page.getByLabel("E-mail address").fill(organization.people.owner);
@@ -133,4 +140,27 @@ export async function somebody_is_invited_and_comes_in_by_the_link({ page, conte
   await guest.getByLabel(/^New password/).fill("a rather long password");
   await guest.getByRole("button", { name: "Accept the invitation" }).click();
   await guest.getByRole("button", { name: "Account of Grace Hopper" }).waitFor();
+}
+
+/** The page told the organization that invited, and one came into the one where one had been before. */
+export async function an_invitation_of_another_organization_leads_into_that_one({ page, context, signIn, organization }) {
+  await signIn("/dashboard/account");
+  const codes = await setUpFactor(page, organization);
+  await context.clearCookies();
+  await signIn("/dashboard/users", "stranger");
+  await page.getByRole("button", { name: "Invite" }).click();
+  await page.getByLabel("E-mail address").fill(organization.people.owner);
+  await page.getByRole("button", { name: "Make a link" }).click();
+  const url = await page.locator("[data-secret]").innerText();
+
+  await context.clearCookies();
+  const guest = await context.newPage();
+  await guest.goto(url);
+  await guest.getByText(`You come in as ${organization.people.owner}, into ${organization.other}.`).waitFor();
+  await guest.getByLabel(/^Password of your account/).fill(organization.password);
+  await guest.getByRole("button", { name: "Accept the invitation" }).click();
+  // The invitation is used by then, and is not used again.
+  await guest.getByLabel("Code").fill(codes[0]);
+  await guest.getByRole("button", { name: "Accept the invitation" }).click();
+  await guest.getByRole("button", { name: `Acting in ${organization.other} · Live; change` }).waitFor();
 }

@@ -299,6 +299,21 @@ def test_a_page_learns_what_a_link_is_for(person, database, acme):
     failed(ann.call("POST", "/session/link", {"token": "lnk_" + "0" * 40}, csrf="1"), "not_found", 404, "token")
 
 
+def test_a_link_tells_the_organization_in_which_its_session_begins(person, database, acme):
+    """It told the oldest organization, and the session began in the one that its user was in first."""
+    younger = database.organization("Younger " + uid())
+    ann = Person(person(sign_in=False).url, database, f"first-{uid()}@example.com")
+    database.clientele("user", "create", ann.email, "owner", "--org", younger.name, input=PASSWORD + "\n")
+    invitation = link(ann, "invite", ann.email, "member", "--org", acme.name)
+    assert ann.call("POST", "/session/accept", {"token": invitation, "password": PASSWORD}, csrf="1").status == 200
+    for purpose in ("link", "reset"):
+        secret = link(ann, purpose, ann.email)
+        assert ann.call("POST", "/session/link", {"token": secret}, csrf="1").json["organization"]["name"] == younger.name
+        if purpose == "link":
+            assert ann.keep(ann.call("POST", "/session/enter", {"token": secret}, csrf="1"))["organization"]["name"] == younger.name
+    assert ann.sign_in()["organization"]["name"] == younger.name
+
+
 def test_a_new_password_ends_all_sessions(person, database):
     ann = person()
     secret = database.clientele("user", "reset", ann.email).stdout.strip().split("#")[1]

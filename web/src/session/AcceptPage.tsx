@@ -6,10 +6,10 @@ import { Alert, Button, PasswordInput, Stack, Text, TextInput } from "@mantine/c
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
-import { answer, api, ApiError, data, setCsrfToken } from "../api/client";
+import { answer, api, data, setCsrfToken } from "../api/client";
 import type { Link } from "../api/types";
 import { faultOf, Problem, Waiting } from "../ui/parts";
-import { begin, signIn } from "./session";
+import { begin, moveTo, signIn, wantsCode } from "./session";
 
 const opened = location.hash.slice(1);
 /* There is no session whose token it could be. */
@@ -24,17 +24,18 @@ const WORDS: Record<Link["purpose"], { title: string; button: string }> = {
 function Use({ token, link }: { token: string; link: Link }) {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
+  const [accepted, setAccepted] = useState(false);
   const navigate = useNavigate();
   const asksPassword = link.purpose !== "sign_in";
   const run = useMutation({
     mutationFn: async () => {
       setCsrfToken("1");
-      if (!asksPassword) return begin((await answer(api.POST("/session/enter", { ...CSRF, body: { token, ...(code && { code }) } }))).data);
-      const { email } = await data(api.POST("/session/accept", { ...CSRF, body: { token, password } }));
-      return signIn(email, password).catch((failure: unknown) => {
-        // The account has a second factor: the page for signing in asks for its code.
-        if (!(failure instanceof ApiError && failure.param === "code")) throw failure;
-      });
+      if (!asksPassword) return void begin((await answer(api.POST("/session/enter", { ...CSRF, body: { token, ...(code && { code }) } }))).data);
+      // It is good once; signing in may fail after it, for want of a code for one.
+      if (!accepted) await answer(api.POST("/session/accept", { ...CSRF, body: { token, password } }));
+      setAccepted(true);
+      const session = await signIn(link.email, password, code);
+      if (session.organization.id !== link.organization.id) await moveTo({ organizationId: link.organization.id, livemode: true });
     },
     onSuccess: () => navigate({ to: "/customers" }),
   });
@@ -42,14 +43,12 @@ function Use({ token, link }: { token: string; link: Link }) {
     event.preventDefault();
     run.mutate();
   };
-  const wantsCode = code !== "" || (run.error instanceof ApiError && run.error.param === "code");
   const fault = faultOf(run.error, "password");
   return (
     <form onSubmit={submit}>
       <Stack>
         <Text size="sm">
-          {link.email}
-          {link.organization && `, ${link.organization.name}`}
+          You come in as <strong>{link.email}</strong>, into <strong>{link.organization.name}</strong>.
         </Text>
         {asksPassword && (
           <PasswordInput
@@ -63,7 +62,7 @@ function Use({ token, link }: { token: string; link: Link }) {
             onChange={(event) => setPassword(event.currentTarget.value)}
           />
         )}
-        {wantsCode && !asksPassword && (
+        {(code !== "" || wantsCode(run.error)) && (
           <TextInput
             label="Code"
             description="Of your authenticator, or one of your recovery codes."
@@ -74,7 +73,7 @@ function Use({ token, link }: { token: string; link: Link }) {
             onChange={(event) => setCode(event.currentTarget.value.trim())}
           />
         )}
-        {run.error && !fault && <Problem error={run.error} />}
+        {run.error && !fault && !wantsCode(run.error) && <Problem error={run.error} />}
         <Button type="submit" loading={run.isPending}>
           {WORDS[link.purpose].button}
         </Button>

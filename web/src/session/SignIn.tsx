@@ -1,9 +1,8 @@
 import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent } from "react";
-import { ApiError } from "../api/client";
 import { Problem } from "../ui/parts";
-import { signIn } from "./session";
+import { signIn, wantsCode } from "./session";
 
 /** Asks for address and password, and for a code once the service wants one. */
 export function SignInForm({ email: known = "", then }: { email?: string; then?: () => void }) {
@@ -12,7 +11,6 @@ export function SignInForm({ email: known = "", then }: { email?: string; then?:
   const [code, setCode] = useState("");
   const enter = useMutation({ mutationFn: () => signIn(email, password, code || undefined), onSuccess: then });
   const failed = enter.error;
-  const wantsCode = code !== "" || (failed instanceof ApiError && failed.code === "sign_in_failed" && failed.param === "code");
   const submit = (event: FormEvent) => {
     event.preventDefault();
     enter.mutate();
@@ -38,7 +36,7 @@ export function SignInForm({ email: known = "", then }: { email?: string; then?:
           value={password}
           onChange={(event) => setPassword(event.currentTarget.value)}
         />
-        {wantsCode && (
+        {(code !== "" || wantsCode(failed)) && (
           <TextInput
             label="Code"
             description="Of your authenticator, or one of your recovery codes."
@@ -49,7 +47,7 @@ export function SignInForm({ email: known = "", then }: { email?: string; then?:
             onChange={(event) => setCode(event.currentTarget.value.trim())}
           />
         )}
-        {failed && (!wantsCode || enter.variables !== undefined || code !== "") && <Problem error={failed} />}
+        {failed && !wantsCode(failed) && <Problem error={failed} />}
         <Button type="submit" loading={enter.isPending}>
           Sign in
         </Button>

@@ -58,6 +58,9 @@ export async function signIn(email: string, password: string, code?: string): Pr
   return begin(data);
 }
 
+/** Whether nothing is wrong but that a code of the second factor is wanted: a field for it says so. */
+export const wantsCode = (failure: Error | null) => failure instanceof ApiError && failure.code === "sign_in_failed" && failure.param === "code";
+
 /** What was fetched for somebody else, or elsewhere, is forgotten. */
 export function begin(session: Session): Session {
   const before = queries.getQueryData<Session | null>(SESSION);
