@@ -160,6 +160,7 @@ export async function customers_are_saved_as_a_file({ page, signIn, call, access
   await signIn("/dashboard/customers?q=nobody");
   await page.getByRole("button", { name: "Export" }).click();
   const dialog = page.getByRole("dialog", { name: "Export customers" });
+  await dialog.getByLabel("Which").selectOption("All");
   await dialog.getByLabel("Make it safe for spreadsheets").waitFor();
   await accessible();
   // A page that fails for a moment is asked for again.
@@ -173,6 +174,8 @@ export async function customers_are_saved_as_a_file({ page, signIn, call, access
   assert.ok(safe.text.includes("'=1+1") && asked > 2, String(asked));
   await dialog.waitFor({ state: "detached" });
 
+  await page.getByLabel("Search").fill("");
+  await page.getByText("595 found").waitFor();
   await page.getByRole("button", { name: "Export" }).click();
   await dialog.getByLabel("Make it safe for spreadsheets").uncheck();
   const plain = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
@@ -181,4 +184,51 @@ export async function customers_are_saved_as_a_file({ page, signIn, call, access
   await dialog.getByLabel("Format").selectOption("NDJSON");
   const lines = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
   assert.equal(lines.text.trim().split("\n").map((line) => JSON.parse(line)).length, 595);
+}
+
+export async function the_customers_that_are_listed_are_saved_as_a_file({ page, signIn, call, accessible }) {
+  const shops = Array.from({ length: 250 }, (_, i) => ({ email: `c${i}@example.com`, fullName: `Shop ${i}`, externalId: `shop ${i}` }));
+  Object.assign(shops[0], { fullName: '=1+1, Shop "0"', metadata: '{"big":12345678901234567890, "":"a\\nb"}' });
+  Object.assign(shops[1], { timezone: "Europe/Berlin", address: { line1: "1 A St", city: "B", postalCode: "1", country: "GB" } });
+  for (let at = 0; at < shops.length; at += 50)
+    await call("POST", "/customers/batch", JSON.stringify({ customers: shops.slice(at, at + 50) }).replace(/"metadata":"((?:[^"\\]|\\.)*)"/, (_, text) => `"metadata":${JSON.parse(`"${text}"`)}`));
+  for (const name of ["ada", "eve"]) await call("POST", "/customers", { email: `${name}@example.com` });
+  await call("POST", "/customers/shop%209/archive");
+  await signIn("/dashboard/customers?q=shop&sort=email");
+  await page.getByText("249 found").waitFor();
+  await page.getByRole("button", { name: "Export" }).click();
+  const dialog = page.getByRole("dialog", { name: "Export customers" });
+  await dialog.getByText("without their addresses").waitFor();
+  await accessible();
+
+  // One sees how far it is, and can stop.
+  let held;
+  await page.route("**/customers?*cursor*", (route) => (held ??= route));
+  await dialog.getByRole("button", { name: "Download" }).click();
+  await dialog.getByText("100 of 249 fetched").waitFor();
+  await dialog.getByRole("button", { name: "Stop" }).click();
+  await dialog.getByRole("button", { name: "Download" }).waitFor();
+  await until("it asked for a second page", () => held);
+  await page.unroute("**/customers?*cursor*");
+
+  const safe = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
+  assert.match(safe.name, /^customers-filtered-live-\d{4}-\d\d-\d\d\.csv$/);
+  const lines = safe.text.split("\r\n");
+  assert.equal(lines[0], "id,externalId,email,fullName,taxDocument,timezone,metadata,createdAt,updatedAt,archivedAt");
+  assert.match(lines[1], /^cus_\w+,shop 0,c0@example\.com,"'=1\+1, Shop ""0""",,UTC,"{""big"":12345678901234567890, ?"""":""a\\nb""}",20\S+Z,20\S+Z,$/);
+  assert.deepEqual(lines.slice(1, -1).map((line) => line.split(",")[2]), shops.map(({ email }) => email).filter((email) => email !== "c9@example.com").sort());
+
+  await page.getByLabel("Search").fill("shop 1");
+  await page.getByRole("button", { name: "Export" }).click();
+  await dialog.getByLabel("Format").selectOption("NDJSON");
+  const plain = await saved(page, () => dialog.getByRole("button", { name: "Download" }).click());
+  const [one] = plain.text.split("\n").filter((line) => line.includes('"c1@example.com"'));
+  assert.match(one, /^{"id":"cus_\w+","externalId":"shop 1","email":"c1@example.com","fullName":"Shop 1","taxDocument":null,"timezone":"Europe\/Berlin","metadata":{},"createdAt":"/);
+  // What was saved can be imported: it makes nobody new.
+  await page.goto("/dashboard/imports");
+  await page.getByText("No imports yet").waitFor();
+  await drop(page, "again.csv", safe.text);
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await ended(page, "done");
+  assert.equal(await count(page, "Existing").innerText(), "249");
 }

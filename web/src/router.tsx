@@ -130,6 +130,17 @@ const duplicates = createRoute({
   validateSearch: only("by", "cursor"),
   component: lazyRouteComponent(() => import("./customers/DuplicatesPage"), "DuplicatesPage"),
 });
+const requests = createRoute({
+  getParentRoute: page,
+  path: "/requests",
+  validateSearch: only("q", "status", "method", "cursor"),
+  component: lazyRouteComponent(() => import("./requests/RequestsPage"), "RequestsPage"),
+});
+const request = createRoute({
+  getParentRoute: page,
+  path: "/requests/$id",
+  component: lazyRouteComponent(() => import("./requests/RequestPage"), "RequestPage"),
+});
 const accept = createRoute({
   getParentRoute: () => root,
   path: "/accept",
@@ -138,7 +149,7 @@ const accept = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account, overview, imports, oneImport, duplicates]),
+    shell.addChildren([start, customers, customer, plans, plan, groups, group, subscriptions, invoices, invoice, keys, users, account, overview, imports, oneImport, duplicates, requests, request]),
     accept,
   ]),
   basepath: "/dashboard",

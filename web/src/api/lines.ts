@@ -1,7 +1,14 @@
 /* Answers in lines, page after page, as Clientele-Next-Cursor leads; and what they make, as a file. */
 import { ApiError, type Answer } from "./client";
 
-export type Page = (cursor: string | undefined, signal: AbortSignal) => Promise<Answer<string>>;
+/** The text of a page, what leads to the next one, and how many rows it has, where that is known. */
+export type Piece = Pick<Answer<string>, "text" | "next"> & { rows?: number };
+export type Page = (cursor: string | undefined, signal: AbortSignal) => Promise<Piece>;
+/** What has come so far. */
+export interface Come {
+  bytes: number;
+  rows: number;
+}
 
 const TRIES = 5;
 
@@ -25,22 +32,24 @@ async function patiently(page: Page, cursor: string | undefined, signal: AbortSi
 }
 
 /** The text of each page from a cursor on, and the cursor behind it. */
-export async function* pages(page: Page, signal: AbortSignal, cursor?: string): AsyncGenerator<{ text: string; next: string | undefined }> {
+export async function* pages(page: Page, signal: AbortSignal, cursor?: string): AsyncGenerator<{ text: string; next: string | undefined; rows: number }> {
   do {
-    const { text, next } = await patiently(page, cursor, signal);
+    const { text, next, rows = 0 } = await patiently(page, cursor, signal);
     cursor = next ?? undefined;
-    yield { text, next: cursor };
+    yield { text, next: cursor, rows };
   } while (cursor !== undefined);
 }
 
 /** Gathers all pages in the browser's own store, where large blobs are on disk, and offers them as one file. */
-export async function download(name: string, type: string, page: Page, signal: AbortSignal, progress: (bytes: number) => void) {
+export async function download(name: string, type: string, page: Page, signal: AbortSignal, progress: (come: Come) => void) {
   const parts: Blob[] = [];
-  let bytes = 0;
-  for await (const { text } of pages(page, signal)) {
+  const come: Come = { bytes: 0, rows: 0 };
+  for await (const { text, rows } of pages(page, signal)) {
     const part = new Blob([text]);
     parts.push(part);
-    progress((bytes += part.size));
+    come.bytes += part.size;
+    come.rows += rows;
+    progress({ ...come });
   }
   const address = URL.createObjectURL(new Blob(parts, { type }));
   const link = Object.assign(document.createElement("a"), { href: address, download: name });

@@ -8,7 +8,7 @@ import type { Customer } from "../api/types";
 import { useMay } from "../session/session";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
-import { archive, ARCHIVED, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
+import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
 import { NewCustomer } from "./NewCustomer";
 import { Views } from "./Views";
 
@@ -231,7 +231,7 @@ export function CustomersPage() {
   const open = (on: boolean) => void navigate({ search: (before) => ({ ...before, new: on ? "yes" : undefined }) });
   const openExport = (on: boolean) => void navigate({ search: (before) => ({ ...before, export: on ? "yes" : undefined }), resetScroll: false });
   const rows = page.data?.data ?? [];
-  const asked = search.q || search.status || search.plan || search.archived || search.cursor;
+  const asked = isFiltered(search) || search.cursor;
   return (
     <>
       <Head title="Customers">
@@ -300,7 +300,7 @@ export function CustomersPage() {
       <Pages cursor={search.cursor} next={page.data?.nextCursor} go={(cursor) => void navigate({ search: (before) => ({ ...before, cursor }) })} />
       {search.export === "yes" && (
         <Suspense>
-          <Export opened close={() => openExport(false)} />
+          <Export search={search} count={page.data?.count === undefined ? undefined : String(page.data.count)} close={() => openExport(false)} />
         </Suspense>
       )}
       {may.write && <NewCustomer opened={search.new === "yes"} close={() => open(false)} />}

@@ -30,11 +30,15 @@ export interface Search {
   cursor?: string;
 }
 
+/** Whether it leaves somebody out. */
+export const isFiltered = ({ q, status, plan, archived }: Search) => Boolean(q?.trim() || status || plan || archived);
+
 /* An address may be written by anybody: what is none of the choices is left out. */
 const choice = <T extends string>(value: string | undefined, all: readonly T[]): T | undefined => all.find((one) => one === value);
 
-export function useCustomers(search: Search) {
-  const query: Query = {
+/** What the API is asked for. */
+export function queryOf(search: Search): Query {
+  return {
     limit: 50,
     cursor: search.cursor,
     q: search.q?.trim() || undefined,
@@ -44,6 +48,10 @@ export function useCustomers(search: Search) {
     sort: choice(search.sort, Object.keys(SORTS) as Sort[]),
     count: search.cursor ? undefined : "capped",
   };
+}
+
+export function useCustomers(search: Search) {
+  const query = queryOf(search);
   return useQuery({
     queryKey: ["customers", query],
     placeholderData: keepPreviousData,

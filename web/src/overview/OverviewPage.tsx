@@ -1,11 +1,16 @@
-/* How many customers there are: by month, by the status of their subscription, by plan. The API counts; nothing is fetched to be counted here. */
+/*
+ * The requests of the last hour, and how many customers there are: by month, by the status of their subscription, by plan.
+ * The API counts; nothing is fetched to be counted here.
+ */
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, data } from "../api/client";
 import { STATUSES, type Query } from "../customers/customer";
-import { Head, Problem, Status, Waiting } from "../ui/parts";
+import { Head, Status } from "../ui/parts";
+import { LastHour } from "./LastHour";
+import { Section } from "./Section";
 
 const MONTHS = 12;
 const PLANS = 20;
@@ -81,17 +86,6 @@ function Columns({ rows }: { rows: Month[] }) {
         </div>
       ))}
     </div>
-  );
-}
-
-function Section({ id, title, error, again, waiting, children }: { id: string; title: string; error: Error | null; again: () => void; waiting: boolean; children: ReactNode }) {
-  return (
-    <section className="section" aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {error && <Problem error={error} again={again} />}
-      {waiting && <Waiting lines={6} />}
-      {children}
-    </section>
   );
 }
 
@@ -244,6 +238,7 @@ export function OverviewPage() {
   return (
     <>
       <Head title="Overview" />
+      <LastHour />
       <OverTime />
       <div className="halves">
         <ByStatus />

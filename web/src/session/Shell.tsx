@@ -21,6 +21,7 @@ const PAGES = [
   { to: "/users", title: "Users", key: "u" },
   { to: "/imports", title: "Imports", key: "m" },
   { to: "/duplicates", title: "Duplicates", key: "d" },
+  { to: "/requests", title: "Request log", key: "r" },
 ] as const;
 
 /* After g, the key of a page must come within this time. */

@@ -1,8 +1,9 @@
 /* Small parts that all pages share. */
 import { ActionIcon, Alert, Anchor, Button, Code, CopyButton, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useState, type ReactNode } from "react";
+import { useContext, useEffect, useState, type ReactNode } from "react";
 import { ApiError } from "../api/client";
+import { SessionContext } from "../session/session";
 import { Sign } from "./Sign";
 
 /* Sooner nobody wonders, and what flashes up for a moment is worse than nothing. */
@@ -52,6 +53,24 @@ export function Id({ id, what = "the id" }: { id: string; what?: string }) {
   );
 }
 
+/** The id of a request, which leads to what the log has of it; in a window of its own where something was typed. */
+export function RequestId({ id, away }: { id: string; away?: boolean }) {
+  // The log is for those who signed in.
+  const session = useContext(SessionContext);
+  return (
+    <Group gap={4} wrap="nowrap" display="inline-flex">
+      {session ? (
+        <Link to="/requests/$id" params={{ id }} title="In the request log" {...(away && { target: "_blank", rel: "noreferrer" })}>
+          <Code>{id}</Code>
+        </Link>
+      ) : (
+        <Code>{id}</Code>
+      )}
+      <Copy text={id} what="the request id" />
+    </Group>
+  );
+}
+
 /** A failure: what it was, what to do, and the request id for whoever runs the service. */
 export function Problem({ error, again }: { error: Error; again?: () => void }) {
   const failed = error instanceof ApiError ? error : new ApiError(0, "defect", error.message);
@@ -78,7 +97,7 @@ export function Problem({ error, again }: { error: Error; again?: () => void }) 
               failed.code
             )}
           </Text>
-          {failed.requestId && <Id id={failed.requestId} what="the request id" />}
+          {failed.requestId && <RequestId id={failed.requestId} away />}
           {again && (
             <Button size="compact-sm" variant="default" onClick={again}>
               Try again
@@ -97,13 +116,14 @@ export function faultOf(error: Error | null, field: string): string | undefined 
 }
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** A moment in the reader's zone; the exact one when one points at it. */
-export function Moment({ at }: { at: string | null | undefined }) {
+export function Moment({ at, seconds }: { at: string | null | undefined; seconds?: boolean }) {
   if (!at) return <span className="none">–</span>;
   return (
     <time dateTime={at} title={`${at} (UTC)`}>
-      {local.format(new Date(at))}
+      {(seconds ? toTheSecond : local).format(new Date(at))}
     </time>
   );
 }
@@ -136,9 +156,9 @@ const TONES: Record<string, string> = {
   failed: "bad",
 };
 
-export function Status({ status }: { status: string }) {
+export function Status({ status, tone }: { status: string; tone?: "good" | "warn" | "bad" }) {
   return (
-    <span className="status" data-tone={TONES[status] ?? "rest"}>
+    <span className="status" data-tone={tone ?? TONES[status] ?? "rest"}>
       {status.replaceAll("_", " ")}
     </span>
   );
