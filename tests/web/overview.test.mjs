@@ -25,7 +25,7 @@ export async function the_overview_counts_by_month_status_and_plan({ page, signI
   };
   assert.deepEqual(await table(/^Customers with a subscription of the status/), { draft: 0, "pending payment": 2, trialing: 0, active: 1, "past due": 0, canceled: 0 });
   assert.deepEqual(await table(/^Customers with a subscription to the plan/), { Pro: 2, Basic: 1 });
-  await page.getByText("The numbers").click();
+  await page.getByText("The numbers", { exact: true }).click();
   const months = Object.values(await table("Customers at the end of each month"));
   assert.deepEqual(months, [...Array(11).fill(0), 4]);
   // The last column is as high as it can be, all of it new.
@@ -37,4 +37,41 @@ export async function the_overview_counts_by_month_status_and_plan({ page, signI
   await page.getByRole("link", { name: "pending payment" }).click();
   await page.getByText("b@example.com").waitFor();
   assert.equal(new URL(page.url()).search, "?status=pending_payment");
+}
+
+/** Each minute as a number and as a column; what is not known is not drawn as if nothing had been. */
+export async function the_last_hour_is_drawn_and_told({ page, signIn, customer, origin, organization, accessible }) {
+  const ask = (path) => fetch(`${origin}/api/v1${path}`, { headers: { "x-api-key": organization.keys.live } });
+  await customer("ada@example.com");
+  for (let at = 0; at < 3; at++) assert.equal((await ask("/customers/nobody")).status, 404);
+  await signIn("/dashboard/overview");
+  const hour = page.getByRole("region", { name: "Requests of the last hour" });
+  await hour.getByText(/^\d+ requests, 3 refused \([\d.]+ %\), 0 failed \(0 %\)$/).waitFor();
+  await hour.getByText(/^[\d.,]+ ms took half of the requests at \d\d:\d\d at most/).waitFor();
+  // The service began less than an hour ago.
+  await hour.getByText("Not all of this hour is known").waitFor();
+  assert.equal(await hour.locator("rect.unknown").count(), 2);
+  assert.ok((await hour.locator("rect.refused").count()) >= 1);
+  await hour.getByText("The minutes in numbers").click();
+  const cells = await hour.getByRole("table").locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.cells].slice(1, 4).map((cell) => Number(cell.innerText))));
+  assert.equal(cells.reduce((all, [, refused]) => all + refused, 0), 3);
+  await accessible();
+  await hour.getByRole("link", { name: "3 refused" }).click();
+  await page.getByRole("heading", { name: "Request log" }).waitFor();
+  assert.equal(new URL(page.url()).search, "?status=4xx");
+
+  // Later, all of it is known, and something failed.
+  await page.route("**/requests/summary?minutes=60", async (route) => {
+    const reply = await route.fetch();
+    const now = await reply.json();
+    return route.fulfill({ response: reply, json: { ...now, since: "2026-01-01T00:00:00.000Z", minutes: now.minutes.map((minute) => ({ ...minute, requests: 2, clientErrors: 0, serverErrors: 1, p50Ms: 4, p95Ms: 40 })) } });
+  });
+  await page.goto("/dashboard/overview");
+  await hour.getByText("120 requests, 0 refused (0 %), 60 failed (50 %)").waitFor();
+  assert.equal(await hour.locator("rect.unknown").count(), 0);
+  assert.equal(await hour.getByText("Not all of this hour is known").count(), 0);
+  const heights = await hour.locator("rect.failed").evaluateAll((all) => all.map((rect) => Math.round(rect.getBoundingClientRect().height)));
+  assert.deepEqual(heights, Array(60).fill(60));
+  await page.setViewportSize({ width: 390, height: 800 });
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
 }

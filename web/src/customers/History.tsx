@@ -3,7 +3,7 @@ import { Button, Text, Timeline } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { indented, members } from "../api/text";
-import { Copy, Moment, Problem, Waiting } from "../ui/parts";
+import { Moment, Problem, RequestId, Waiting } from "../ui/parts";
 import { fetchHistory, type Event } from "./customer";
 
 const ACTORS: Record<string, string> = {
@@ -68,12 +68,8 @@ export function History({ id }: { id: string }) {
         {events.map((event) => (
           <Timeline.Item key={event.id} title={title(event.type)}>
             <Text size="sm" c="dimmed" component="div">
-              <Moment at={event.createdAt} /> {who(event) && `· ${who(event)} `}
-              {event.requestId && (
-                <>
-                  · <code>{event.requestId}</code> <Copy text={event.requestId} what="the request id" />
-                </>
-              )}
+              <Moment at={event.createdAt} /> {who(event) && `· ${who(event)}`}
+              {event.requestId && <RequestId id={event.requestId} />}
             </Text>
             {event.erased && <Text size="sm">What it changed was erased.</Text>}
             {event.invoiceId && (

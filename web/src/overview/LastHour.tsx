@@ -69,7 +69,7 @@ function Figures({ minutes, since }: RequestSummary) {
     <>
       {unknown > 0 && (
         <p>
-          Not all of this hour is known: this host has every request since <Moment at={since} seconds />, and of those before it some or none (shaded). It keeps only
+          Not all of this hour is known: this host has every request since <Moment at={since} to="second" />, and of those before it some or none (shaded). It keeps only
           the last ones, and begins anew when the service is started.
         </p>
       )}

@@ -1,5 +1,5 @@
 /* What is known of the requests with an id; there is more than one where a client used it again. */
-import { Text } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { LoggedRequest } from "../api/types";
 import { Empty, Head, Id, Moment, None, Problem, Status, Waiting } from "../ui/parts";
@@ -22,7 +22,7 @@ function Facts({ request, who }: { request: LoggedRequest; who: string }) {
     <dl className="facts">
       <dt>Arrived</dt>
       <dd>
-        <Moment at={request.createdAt} seconds />
+        <Moment at={request.createdAt} to="second" />
       </dd>
       <dt>Request</dt>
       <dd>
@@ -60,9 +60,10 @@ export function RequestPage() {
   const who = useNames();
   return (
     <>
-      <Head title="Request">
-        <Link to="/requests">Request log</Link>
-      </Head>
+      <Anchor component={Link} to="/requests" size="sm">
+        Request log
+      </Anchor>
+      <Head title="Request" />
       <Id id={id} what="the request id" />
       {page.error && <Problem error={page.error} again={() => void page.refetch()} />}
       {page.isLoading && <Waiting lines={6} />}

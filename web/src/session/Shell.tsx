@@ -108,7 +108,7 @@ function Place() {
     <>
       <Menu>
         <Menu.Target>
-          <Button variant="default" className="mode" data-live={session.livemode ? "yes" : "no"} loading={move.isPending} aria-label={`Acting in ${title}; change`}>
+          <Button variant="default" className="mode" data-live={session.livemode ? "yes" : "no"} rightSection={<Sign name="menu" />} loading={move.isPending} aria-label={`Acting in ${title}; change`}>
             {title}
           </Button>
         </Menu.Target>
@@ -140,7 +140,7 @@ function Account() {
   return (
     <Menu>
       <Menu.Target>
-        <Button className="account" variant="subtle" color="gray" c="inherit" aria-label={`Account of ${user.name ?? user.email}`}>
+        <Button className="account" variant="subtle" color="gray" c="inherit" rightSection={<Sign name="menu" />} aria-label={`Account of ${user.name ?? user.email}`}>
           {user.name ?? user.email}
         </Button>
       </Menu.Target>

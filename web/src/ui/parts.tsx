@@ -58,7 +58,7 @@ export function RequestId({ id, away }: { id: string; away?: boolean }) {
   // The log is for those who signed in.
   const session = useContext(SessionContext);
   return (
-    <Group gap={4} wrap="nowrap" display="inline-flex">
+    <Group gap={4} wrap="nowrap">
       {session ? (
         <Link to="/requests/$id" params={{ id }} title="In the request log" {...(away && { target: "_blank", rel: "noreferrer" })}>
           <Code>{id}</Code>
@@ -116,14 +116,15 @@ export function faultOf(error: Error | null, field: string): string | undefined 
 }
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const theDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** A moment in the reader's zone; the exact one when one points at it. */
-export function Moment({ at, seconds }: { at: string | null | undefined; seconds?: boolean }) {
+export function Moment({ at, to }: { at: string | null | undefined; to?: "day" | "second" }) {
   if (!at) return <span className="none">–</span>;
   return (
     <time dateTime={at} title={`${at} (UTC)`}>
-      {(seconds ? toTheSecond : local).format(new Date(at))}
+      {(to === "day" ? theDay : to === "second" ? toTheSecond : local).format(new Date(at))}
     </time>
   );
 }
@@ -184,6 +185,11 @@ export function Empty({ title, children, curl }: { title: string; children?: Rea
           <pre className="json" tabIndex={0} aria-label="The command">
             {line}
           </pre>
+          {line.includes("$KEY") && (
+            <Text size="sm">
+              <code>$KEY</code> is one of <Link to="/api-keys">your API keys</Link>.
+            </Text>
+          )}
         </Stack>
       )}
     </div>
