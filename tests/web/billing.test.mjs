@@ -53,7 +53,7 @@ export async function a_customer_subscribes_pays_changes_and_cancels({ page, sig
   await page.getByRole("button", { name: "Mark paid" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Mark paid" }).click();
   await fact(page, "Status").getByText("paid").waitFor();
-  await page.getByRole("link", { name: id }).click();
+  await fact(page, "Customer").getByRole("link", { name: "ada@example.com" }).click();
   await fact(page, "Status").getByText("active").waitFor();
 
   await page.getByRole("button", { name: "Change plan" }).click();
@@ -62,8 +62,8 @@ export async function a_customer_subscribes_pays_changes_and_cancels({ page, sig
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
 
-  await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await page.getByRole("button", { name: "Cancel the subscription" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel the subscription" }).click();
   await page.getByRole("button", { name: "Take the cancellation back" }).click();
   await page.getByRole("button", { name: "Change plan" }).waitFor();
   await accessible();

@@ -10,6 +10,41 @@ export async function an_empty_place_says_how_customers_come({ page, signIn, acc
   await accessible();
 }
 
+/** Where somebody stood who was new here: an empty list said "0", and what was missing had no link. */
+export async function who_is_new_is_led_on({ page, signIn, customer, accessible }) {
+  await signIn();
+  await page.getByText("0 found", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "your API keys" }).click();
+  await page.getByRole("heading", { name: "API keys" }).waitFor();
+
+  const { id } = await customer("ada@example.com", { fullName: "Ada King" });
+  await page.goto(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Assign a plan" }).click();
+  await page.getByText("There are no plans yet.").waitFor();
+  await accessible();
+  await page.getByRole("link", { name: "Make one" }).click();
+  const dialog = page.getByRole("dialog", { name: "New plan" });
+  await dialog.getByLabel("Name").fill("Café, für zwei");
+  assert.equal(await dialog.getByLabel("Code").inputValue(), "cafe_fur_zwei");
+  await dialog.getByLabel("Code").fill("cafe_2");
+  await dialog.getByLabel("Name").fill("Café");
+  assert.equal(await dialog.getByLabel("Code").inputValue(), "cafe_2");
+  await dialog.getByLabel("Price").fill("4900");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("cell", { name: "cafe_2" }).waitFor();
+
+  await page.goto(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Assign a plan" }).click();
+  await page.getByRole("dialog").getByLabel("Plan").selectOption({ label: "Café (private)" });
+  await page.getByRole("button", { name: "Subscribe" }).click();
+  const invoices = page.getByRole("region", { name: "Invoices of this customer" });
+  await invoices.getByText("$49.00").waitFor();
+  assert.ok(await invoices.evaluate((region) => region.scrollWidth <= region.clientWidth), "the amount of an invoice is seen without scrolling");
+  await page.getByRole("button", { name: "Cancel the subscription" }).waitFor();
+  await invoices.getByRole("link").click();
+  await page.getByRole("link", { name: "Ada King" }).waitFor();
+}
+
 export async function a_customer_is_made_by_keyboard_alone({ page, signIn, accessible }) {
   await signIn();
   await page.getByText("No customers yet").waitFor();

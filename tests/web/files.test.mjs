@@ -102,6 +102,7 @@ export async function a_broken_file_says_what_is_wrong_and_in_which_line({ page,
     await drop(page, "broken.csv", file);
     await page.getByRole("button", { name: "Start the import" }).click();
     await page.getByRole("alert").getByText(`It failed: ${reason}`).waitFor();
+    await page.getByRole("alert").getByText("taxDocument").waitFor(); // what there is
     await ended(page, "failed");
     await page.goBack();
     await page.getByRole("heading", { name: "Imports", exact: true }).waitFor();

@@ -6,6 +6,7 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import { api, ApiError, data } from "../api/client";
 import type { Customer } from "../api/types";
 import { useMay } from "../session/session";
+import { Sign } from "../ui/Sign";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
 import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
@@ -45,7 +46,7 @@ function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
     <TextInput
       className="search"
       label="Search"
-      placeholder="Name, e-mail address, external id, tax document"
+      placeholder="Name, e-mail, external id"
       type="search"
       maxLength={200}
       data-search
@@ -104,7 +105,7 @@ function ColumnMenu({ shown, set }: { shown: string[]; set: (keys: string[]) => 
   return (
     <Menu closeOnItemClick={false}>
       <Menu.Target>
-        <Button variant="default">Columns</Button>
+        <Button variant="default" rightSection={<Sign name="menu" />}>Columns</Button>
       </Menu.Target>
       <Menu.Dropdown>
         {COLUMNS.slice(1).map(({ key, title }) => (
@@ -235,7 +236,7 @@ export function CustomersPage() {
   return (
     <>
       <Head title="Customers">
-        {page.data?.count && <Text c="dimmed">{String(page.data.count)} found</Text>}
+        {page.data?.count !== undefined && <Text c="dimmed">{String(page.data.count)} found</Text>}
         {may.write && (
           <Button variant="default" renderRoot={(props) => <Link to="/imports" {...props} />}>
             Import

@@ -2,7 +2,7 @@
 import { Button, Group, NativeSelect, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useRef, useState, type FormEvent } from "react";
 import { fromMembers, indented, isJson, members } from "../api/text";
-import { None, Problem } from "../ui/parts";
+import { Problem } from "../ui/parts";
 import { Conflict } from "./Conflict";
 import { changeMetadata, type Shown } from "./customer";
 import { useSave } from "./Details";
@@ -66,8 +66,8 @@ export function Metadata({ shown, editable }: { shown: Shown; editable: boolean 
         )}
       </div>
       {rows === null && pairs.length === 0 && (
-        <Text size="sm">
-          <None /> Keys and values of your own, which stay as they are written.
+        <Text size="sm" c="dimmed">
+          None. Keys and values of your own stand here, as they are written.
         </Text>
       )}
       {rows === null && pairs.length > 0 && (

@@ -3,6 +3,7 @@ import { Button, Group, Menu, Modal, Stack, Text, TextInput } from "@mantine/cor
 import { useLocalStorage } from "@mantine/hooks";
 import { useState, type FormEvent } from "react";
 import { useSession } from "../session/session";
+import { Sign } from "../ui/Sign";
 import type { Search } from "./customer";
 
 interface View {
@@ -39,7 +40,7 @@ export function Views({ search, columns, show }: { search: Search; columns: stri
     <>
       <Menu>
         <Menu.Target>
-          <Button variant="default">{now ? `View: ${now.name}` : "Views"}</Button>
+          <Button variant="default" rightSection={<Sign name="menu" />}>{now ? `View: ${now.name}` : "Views"}</Button>
         </Menu.Target>
         <Menu.Dropdown>
           {kept.map((view) => (

@@ -9,7 +9,7 @@ import { Confirm } from "../ui/Confirm";
 import { Download, FORMATS } from "../ui/Download";
 import { Head, Id, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { begin, cancel, CONFLICTS, fileOf, isOpen, resultsOf, send, useFailures, useImport, useSending, type Sending } from "./import";
-import { FileField } from "./NewImport";
+import { FileField, Names } from "./NewImport";
 
 const route = getRouteApi("/shell/imports/$id");
 
@@ -175,7 +175,12 @@ export function ImportPage() {
         {made.status === "running" && <Bar value={done} label={`${done} % done`} />}
         {made.reason && (
           <Alert color="red" role="alert" title={`${made.status === "failed" ? "It failed" : "It ended"}: ${made.reason}`}>
-            {made.status === "failed" && made.read === 0 && "Nothing was imported. Mend the file, and import it again."}
+            {made.status === "failed" && made.read === 0 && (
+              <>
+                Nothing was imported. Mend the file, and <Link to="/imports">import it again</Link>.
+                <Names />
+              </>
+            )}
           </Alert>
         )}
         <Counts made={made} />

@@ -61,10 +61,7 @@ export function ImportsPage() {
         {page.isLoading && <Waiting lines={6} />}
         {page.data && rows.length === 0 && (
           <Empty title="No imports yet" curl={curl}>
-            <Text size="sm">
-              A line is a customer. Its members, as <code>email</code>, <code>externalId</code> and <code>fullName</code>, are named as in the API. An import is
-              listed for seven days after it has ended.
-            </Text>
+            <Text size="sm">A line is a customer. An import is listed for seven days after it has ended.</Text>
           </Empty>
         )}
         {rows.length > 0 && <Rows caption="Imports" rows={rows} columns={COLUMNS} />}

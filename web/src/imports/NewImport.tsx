@@ -89,6 +89,16 @@ export function FileField({ label, take }: { label: string; take: (file: File) =
 
 const size = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
+/** How what a line holds is called. */
+export function Names() {
+  return (
+    <Text size="sm">
+      Names are those of the API: <code>email</code> in every file, and those that you want of <code>externalId</code>, <code>fullName</code>,{" "}
+      <code>taxDocument</code>, <code>timezone</code>, <code>address</code> and <code>metadata</code>. What is exported here can be imported.
+    </Text>
+  );
+}
+
 export function NewImport() {
   const [chosen, setChosen] = useState<Chosen | null>(null);
   const [rules, setRules] = useState<Rules>({ format: "csv", onConflict: "skip", dryRun: false, keepCreatedAt: false });
@@ -111,6 +121,7 @@ export function NewImport() {
     <form onSubmit={submit}>
       <Stack>
         <FileField label={chosen ? "Choose another file" : "Choose a file"} take={take} />
+        <Names />
         {chosen && (
           <>
             <div>

@@ -5,8 +5,9 @@ import { useState } from "react";
 import { api, data } from "../api/client";
 import { queries } from "../api/query";
 import type { Invoice } from "../api/types";
+import { CustomerName } from "../customers/CustomerName";
 import { useMay } from "../session/session";
-import { CustomerLink, Head, Id, Money, Moment, Problem, Status, Waiting } from "../ui/parts";
+import { Head, Id, Money, Moment, Problem, Status, Waiting } from "../ui/parts";
 
 const route = getRouteApi("/shell/invoices/$id");
 
@@ -63,7 +64,7 @@ export function InvoicePage() {
   if (!invoice) return <Waiting lines={8} />;
   const facts: [string, React.ReactNode][] = [
     ["Status", <Status status={invoice.status} />],
-    ["Customer", invoice.customerId ? <CustomerLink id={invoice.customerId} /> : "–"],
+    ["Customer", invoice.customerId ? <CustomerName id={invoice.customerId} /> : "–"],
     ["Plan", invoice.planName],
     ["Issued", <Moment at={invoice.issueDate} />],
     ["Due", <Moment at={invoice.dueDate} />],

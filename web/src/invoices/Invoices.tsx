@@ -52,7 +52,7 @@ export function InvoicesOf({ customerId }: { customerId: string }) {
       {page.isLoading && <Waiting lines={2} />}
       {page.data && rows.length === 0 && <p>No invoices.</p>}
       {rows.length > 0 && (
-        <Rows caption="Invoices of this customer" rows={rows} columns={[number, { key: "issued", title: "Issued", show: (row) => <Moment at={row.issueDate} /> }, status, total]} />
+        <Rows caption="Invoices of this customer" rows={rows} columns={[number, { key: "issued", title: "Issued", show: (row) => <Moment at={row.issueDate} to="day" /> }, status, total]} />
       )}
       {page.data?.hasMore && (
         <p>

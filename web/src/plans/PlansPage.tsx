@@ -45,9 +45,20 @@ function Actions({ plan }: { plan: Plan }) {
   );
 }
 
+const codeOf = (name: string) =>
+  name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[\u0300-\u036f]/g, "")
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_|_$/g, "");
+
 function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
   const [values, setValues] = useState({ name: "", code: "", description: "", isPublic: false, isFree: false });
   const [price, setPrice] = useState(NO_PRICE);
+  /* Until somebody writes another code, it follows from the name. */
+  const put = (name: "name" | "code" | "description", value: string) =>
+    setValues({ ...values, ...(name === "name" && values.code === codeOf(values.name) && { code: codeOf(value) }), [name]: value });
   /* Made already, when only its price was refused. */
   const [made, setMade] = useState<Plan | null>(null);
   const run = useMutation({
@@ -90,7 +101,7 @@ function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
               disabled={made !== null}
               value={values[name]}
               error={faultOf(run.error, name)}
-              onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
+              onChange={(event) => put(name, event.currentTarget.value)}
             />
           ))}
           <Checkbox label="Public: in the list that is shown to everybody" checked={values.isPublic} onChange={(event) => setValues({ ...values, isPublic: event.currentTarget.checked })} />

@@ -1,11 +1,12 @@
 /* Choosing a plan and one of its prices, for one customer or for many. */
-import { Alert, Button, Checkbox, Group, NativeSelect, Stack, Text } from "@mantine/core";
+import { Button, Checkbox, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { answer, api, data } from "../api/client";
 import type { Plan } from "../api/types";
 import { useCurrency } from "../invoices/Invoices";
-import { Money, Problem, Waiting } from "../ui/parts";
+import { Empty, Money, Problem, Waiting } from "../ui/parts";
 
 export const interval = (of: string | null) => (of ?? "once").replaceAll("_", " ");
 
@@ -76,6 +77,14 @@ export function PlanForm({ submit, close, busy, error }: { submit: (chosen: Chos
   const price = plans.data?.data.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId);
   if (plans.error) return <Problem error={plans.error} />;
   if (!plans.data) return <Waiting />;
+  if (plans.data.data.length === 0)
+    return (
+      <Empty title="There are no plans yet.">
+        <Link to="/plans" search={{ new: "yes" }}>
+          Make one
+        </Link>
+      </Empty>
+    );
   return (
     <form
       onSubmit={(event: FormEvent) => {
@@ -84,7 +93,6 @@ export function PlanForm({ submit, close, busy, error }: { submit: (chosen: Chos
       }}
     >
       <Stack>
-        {plans.data.data.length === 0 && <Alert color="yellow" title="There are no plans yet. Make one first." />}
         <Choice plans={plans.data.data} {...chosen} set={(planId, priceId) => setChosen({ ...chosen, planId, priceId })} />
         {price && price.trialDays > 0 && (
           <Checkbox label="Without the trial" checked={chosen.skipTrial} onChange={(event) => setChosen({ ...chosen, skipTrial: event.currentTarget.checked })} />

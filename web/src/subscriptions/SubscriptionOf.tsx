@@ -214,7 +214,7 @@ export function SubscriptionOf({ customer }: { customer: CustomerDetails }) {
                 </Button>
               )}
               <Button variant="default" onClick={() => open("cancel")}>
-                Cancel
+                {DIALOGS.cancel}
               </Button>
             </>
           )}
