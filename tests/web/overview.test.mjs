@@ -47,7 +47,7 @@ export async function the_last_hour_is_drawn_and_told({ page, signIn, customer, 
   await signIn("/dashboard/overview");
   const hour = page.getByRole("region", { name: "Requests of the last hour" });
   await hour.getByText(/^\d+ requests, 3 refused \([\d.]+ %\), 0 failed \(0 %\)$/).waitFor();
-  await hour.getByText(/^[\d.,]+ ms took half of the requests at \d\d:\d\d at most/).waitFor();
+  await hour.getByText(/^[\d.,]+ ms p50, [\d.,]+ ms p95 at \d\d:\d\d; at worst /).waitFor();
   // The service began less than an hour ago.
   await hour.getByText("Not all of this hour is known").waitFor();
   assert.equal(await hour.locator("rect.unknown").count(), 2);

@@ -57,6 +57,8 @@ export async function the_log_is_filtered_and_turned_over(stage) {
   const { page, signIn, customer, accessible } = stage;
   await customer("ada@example.com");
   for (let at = 0; at < 60; at++) await ask(stage, `page-${at}`, "/customers/nobody");
+  await ask(stage, "good", "/customers");
+  await ask(stage, "wrong", "/customers", { method: "POST", body: "{}" });
   await signIn("/dashboard/requests?status=4xx&method=GET");
   await until("a page is full", async () => (await rows(page).count()) === 50);
   assert.ok((await rows(page).allInnerTexts()).every((row) => /GET .*\b404\b/s.test(row)));

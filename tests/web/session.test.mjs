@@ -118,6 +118,15 @@ export async function a_member_sees_everything_and_changes_nothing({ page, signI
   assert.equal(await page.getByLabel("Choose a file").count(), 0);
 }
 
+/** The buttons stood beyond the edge of the table. */
+export async function on_a_phone_one_sees_what_can_be_done_about_a_member({ page, signIn }) {
+  await signIn("/dashboard/users");
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.getByRole("button", { name: "New password" }).waitFor();
+  const table = page.getByRole("region", { name: "Users" });
+  assert.ok(await table.evaluate((region) => region.scrollWidth <= region.clientWidth));
+}
+
 export async function somebody_is_invited_and_comes_in_by_the_link({ page, context, signIn, accessible }) {
   await signIn("/dashboard/users");
   await page.getByRole("button", { name: "Invite" }).click();

@@ -236,7 +236,7 @@ export function CustomersPage() {
   return (
     <>
       <Head title="Customers">
-        {page.data?.count !== undefined && <Text c="dimmed">{String(page.data.count)} found</Text>}
+        {page.data?.count !== undefined && <Text className="found" c="dimmed">{String(page.data.count)} found</Text>}
         {may.write && (
           <Button variant="default" renderRoot={(props) => <Link to="/imports" {...props} />}>
             Import

@@ -78,8 +78,8 @@ export async function fetchCustomer(id: string): Promise<Shown> {
   return shown(await answer(api.GET("/customers/{id}", { params: { path: { id } } })));
 }
 
-export function useCustomer(id: string) {
-  return useQuery({ queryKey: one(id), queryFn: () => fetchCustomer(id) });
+export function useCustomer(id: string, staleTime?: number) {
+  return useQuery({ queryKey: one(id), queryFn: () => fetchCustomer(id), ...(staleTime && { staleTime }) });
 }
 
 /** Whatever was changed of a customer, lists and history show it too. */

@@ -3,7 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, data } from "../api/client";
 import type { Invoice, InvoiceStatus } from "../api/types";
-import { CustomerLink, Money, Moment, None, Problem, Status, Waiting } from "../ui/parts";
+import { CustomerName } from "../customers/CustomerName";
+import { Money, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { Rows, type Column } from "../ui/Rows";
 
 export const STATUSES: InvoiceStatus[] = ["draft", "outstanding", "paid", "void", "uncollectible"];
@@ -22,7 +23,7 @@ const total: Column<Invoice> = { key: "total", title: "Total", number: true, sho
 
 export const COLUMNS: Column<Invoice>[] = [
   number,
-  { key: "customer", title: "Customer", show: (row) => (row.customerId ? <CustomerLink id={row.customerId} /> : <None />), wide: true },
+  { key: "customer", title: "Customer", show: (row) => (row.customerId ? <CustomerName id={row.customerId} /> : <None />), wide: true },
   { key: "plan", title: "Plan", show: (row) => row.planName, wide: true },
   status,
   { key: "issued", title: "Issued", show: (row) => <Moment at={row.issueDate} />, wide: true },

@@ -1,7 +1,8 @@
 import { Anchor, NativeSelect, Text } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { CustomerLink, Empty, Head, Problem, Waiting } from "../ui/parts";
+import { Empty, Head, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows } from "../ui/Rows";
+import { CustomerName } from "../customers/CustomerName";
 import { COLUMNS, STATUSES, useInvoices } from "./Invoices";
 
 const route = getRouteApi("/shell/invoices");
@@ -32,7 +33,7 @@ export function InvoicesPage() {
         </NativeSelect>
         {search.customerId && (
           <Text>
-            Of <CustomerLink id={search.customerId} />{" "}
+            Of <CustomerName id={search.customerId} />{" "}
             <Anchor component="button" onClick={() => void navigate({ search: {} })}>
               Show all
             </Anchor>

@@ -47,7 +47,7 @@ function Plot({ minutes, unknown, parts, top }: { minutes: Minute[]; unknown: nu
   );
 }
 
-/** The moment of a minute in which an answer took so long. */
+/** When it was slowest. */
 function Worst({ minutes, of }: { minutes: Minute[]; of: (minute: Minute) => number }) {
   const worst = minutes.reduce((one, other) => (of(other) > of(one) ? other : one));
   return (
@@ -69,8 +69,8 @@ function Figures({ minutes, since }: RequestSummary) {
     <>
       {unknown > 0 && (
         <p>
-          Not all of this hour is known: this host has every request since <Moment at={since} to="second" />, and of those before it some or none (shaded). It keeps only
-          the last ones, and begins anew when the service is started.
+          Not all of this hour is known: this host keeps the last requests alone, in memory. It has all since <Moment at={since} to="second" />, and of earlier ones
+          (shaded) some or none.
         </p>
       )}
       <div className="halves">
@@ -103,8 +103,8 @@ function Figures({ minutes, since }: RequestSummary) {
         <div>
           {last ? (
             <p>
-              <strong className="figure">{ms(p50(last))}</strong> took half of the requests at {at(last)} at most, <strong>{ms(p95(last))}</strong> 95 in a hundred. In
-              the slowest minutes these were <Worst minutes={busy} of={p50} /> and <Worst minutes={busy} of={p95} />.
+              <strong className="figure">{ms(p50(last))}</strong> p50, <strong>{ms(p95(last))}</strong> p95 at {at(last)}; at worst <Worst minutes={busy} of={p50} /> and{" "}
+              <Worst minutes={busy} of={p95} />
             </p>
           ) : (
             <p>Without requests there is nothing to tell of how long they took.</p>
@@ -118,8 +118,8 @@ function Figures({ minutes, since }: RequestSummary) {
               { look: "before", of: (m) => p95(m) - p50(m) },
             ]}
           />
-          <p className="legend" aria-hidden>
-            <span>p50</span> <span className="before">p95</span>
+          <p className="legend">
+            <span>p50: half took at most this</span> <span className="before">p95: all but 5 % did</span>
           </p>
         </div>
       </div>

@@ -4,7 +4,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import type { LoggedRequest } from "../api/types";
 import { Empty, Head, Id, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { ms, tone, useNames, useRequests } from "./request";
-import { Kept } from "./RequestsPage";
+import { Kept, What } from "./RequestsPage";
 
 const route = getRouteApi("/shell/requests/$id");
 
@@ -26,9 +26,7 @@ function Facts({ request, who }: { request: LoggedRequest; who: string }) {
       </dd>
       <dt>Request</dt>
       <dd>
-        <span className="code">
-          {request.method} {request.path}
-        </span>
+        <What {...request} />
         {places.map(({ to, title, id }) => (
           <Link key={to} to={to} params={{ id }}>
             {title}

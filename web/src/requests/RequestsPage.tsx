@@ -1,6 +1,6 @@
 import { Button, NativeSelect, Text, TextInput } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useState, type FormEvent } from "react";
+import { Fragment, useEffect, useState, type FormEvent } from "react";
 import type { LoggedRequest } from "../api/types";
 import { Empty, Head, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
@@ -27,11 +27,7 @@ const columns = (who: ReturnType<typeof useNames>): Column<Row>[] => [
   {
     key: "request",
     title: "Request",
-    show: ({ request }) => (
-      <span className="code">
-        {request.method} {request.path}
-      </span>
-    ),
+    show: ({ request }) => <What {...request} />,
   },
   { key: "status", title: "Status", show: ({ request }) => <Status status={String(request.status)} tone={tone(request.status)} /> },
   { key: "code", title: "Code", wide: true, show: ({ request }) => request.code ?? <None /> },
@@ -50,7 +46,7 @@ function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
     <form className="search" onSubmit={submit}>
       <TextInput
         label="Request id"
-        placeholder="Paste what X-Request-Id says, and press Enter"
+        placeholder="Paste an X-Request-Id, press Enter"
         type="search"
         maxLength={160}
         autoComplete="off"
@@ -66,11 +62,26 @@ function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
   );
 }
 
+/** Method and path, which is broken before a slash where it must be. */
+export function What({ method, path }: LoggedRequest) {
+  return (
+    <span className="code">
+      {method}{" "}
+      {path.split(/(?=\/)/).map((part, at) => (
+        <Fragment key={at}>
+          {at > 0 && <wbr />}
+          {part}
+        </Fragment>
+      ))}
+    </span>
+  );
+}
+
 /** How far back the log goes. */
 export function Kept() {
   const { data } = useSummary(1);
   return (
-    <Text size="sm" c="dimmed" mb="sm">
+    <Text size="sm" c="dimmed" my="sm">
       Only the last requests that this host has answered are kept, in memory
       {data && (
         <>

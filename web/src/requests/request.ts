@@ -62,4 +62,4 @@ export function useNames(): (actor: LoggedRequest["actor"]) => string {
 export const tone = (status: number) => (status >= 500 ? "bad" : status >= 400 ? "warn" : "good");
 
 /** Milliseconds, as exactly as they matter. */
-export const ms = (duration: number) => `${duration.toLocaleString(undefined, duration < 10 ? { maximumFractionDigits: 1 } : { maximumFractionDigits: 0 })} ms`;
+export const ms = (duration: number) => `${duration.toLocaleString(undefined, duration < 10 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 })} ms`;

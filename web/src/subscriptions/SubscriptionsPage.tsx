@@ -3,15 +3,16 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { api, data } from "../api/client";
 import type { Subscription } from "../api/types";
+import { CustomerName } from "../customers/CustomerName";
 import { STATUSES } from "../customers/customer";
-import { CustomerLink, Empty, Head, Moment, None, Problem, Status, Waiting } from "../ui/parts";
+import { Empty, Head, Moment, None, Problem, Status, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
 import { interval } from "./Plan";
 
 const route = getRouteApi("/shell/subscriptions");
 
 const COLUMNS: Column<Subscription>[] = [
-  { key: "customer", title: "Customer", show: (row) => (row.customerId ? <CustomerLink id={row.customerId} /> : <None />) },
+  { key: "customer", title: "Customer", show: (row) => (row.customerId ? <CustomerName id={row.customerId} /> : <None />) },
   { key: "plan", title: "Plan", show: (row) => `${row.plan.name}, ${interval(row.billingInterval)}` },
   { key: "status", title: "Status", show: (row) => <Status status={row.status} /> },
   { key: "started", title: "Since", show: (row) => <Moment at={row.startDate} />, wide: true },
