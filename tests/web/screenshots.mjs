@@ -55,12 +55,58 @@ async function fill(stage) {
     taxDocument: "12345678", timezone: "Europe/London",
     address: { line1: "12 St James's Square", postalCode: "SW1Y 4JH", city: "London", country: "GB" },
   });
-  return { group, plan: plans[1], customer: customers[0], invoice: (await call("GET", `/invoices?customerId=${customers[0].id}`)).data[0] };
+  for (const at of [3, 5]) await call("POST", "/customers", { email: customers[at].email.toUpperCase(), fullName: customers[at].fullName });
+  return {
+    group, plan: plans[1], customer: customers[0],
+    invoice: (await call("GET", `/invoices?customerId=${customers[0].id}`)).data[0],
+    file: await brokenFile(stage),
+    request: await requests(stage),
+  };
+}
+
+/** An import of which two lines failed. */
+async function brokenFile({ origin, organization, call }) {
+  const reply = await fetch(`${origin}/api/v1/imports?format=csv&dryRun=true`, {
+    method: "POST",
+    headers: { "x-api-key": organization.keys.live, "Content-Type": "text/csv", "Commet-Version": "2026-08-27" },
+    body: `email,fullName,timezone\n${LAST.map((name) => `${name.toLowerCase()}${name === "Lee" ? "" : "@example.com"},${name},${name === "Knuth" ? "Mars/Olympus" : "UTC"}\n`).join("")}`,
+  });
+  const { id } = await reply.json();
+  await until("the file was read", async () => (await call("GET", `/imports/${id}`)).status === "done");
+  return id;
+}
+
+/** Something that is refused; the id of its answer. */
+async function wrong({ origin, organization }, method, path, body) {
+  const reply = await fetch(`${origin}/api/v1${path}`, {
+    method,
+    headers: { "x-api-key": organization.keys.live, "Content-Type": "application/json" },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  return reply.headers.get("X-Request-Id");
+}
+
+async function requests(stage) {
+  for (const path of ["/customers/user_1", "/plans/gold", "/invoices/INV-000001", "/customers?limit=1000", "/subscriptions?status=lost"]) await wrong(stage, "GET", path);
+  return wrong(stage, "POST", "/customers", { email: "nonsense" });
+}
+
+/** An hour of requests, as the pictures are taken within one of its minutes. */
+async function anHour(page) {
+  await page.route("**/requests/summary?minutes=60", async (route) => {
+    const reply = await route.fetch();
+    const now = await reply.json();
+    const minutes = now.minutes.map((minute, at) => {
+      const requests = Math.round(90 + 50 * Math.sin(at / 7) + 17 * ((at * 7) % 5));
+      return { ...minute, requests, clientErrors: (at * 5) % 11, serverErrors: at > 40 && at < 44 ? 12 : 0, p50Ms: 3 + (at % 4) / 3, p95Ms: 9 + ((at * 3) % 13) + (at > 40 && at < 44 ? 60 : 0), p99Ms: 90 };
+    });
+    return route.fulfill({ response: reply, json: { ...now, since: minutes[7].at, minutes } });
+  });
 }
 
 export async function photograph(stage) {
   const { page, context, signIn, organization } = stage;
-  const { group, plan, customer, invoice } = await fill(stage);
+  const { group, plan, customer, invoice, file, request } = await fill(stage);
   const pages = {
     overview: "overview",
     customers: "customers",
@@ -74,6 +120,11 @@ export async function photograph(stage) {
     "api-keys": "api-keys",
     users: "users",
     account: "account",
+    imports: "imports",
+    import: `imports/${file}`,
+    duplicates: "duplicates",
+    requests: "requests?status=4xx",
+    request: `requests/${request}`,
   };
   await rm(organization.into, { recursive: true, force: true });
   await mkdir(organization.into, { recursive: true });
@@ -100,6 +151,7 @@ export async function photograph(stage) {
       await page.getByRole("heading", { name: name === "docs-call" ? "Create a customer" : /./, exact: true }).first().waitFor();
     });
   }
+  await anHour(page);
   for (const [name, path] of Object.entries(pages)) {
     await page.goto(`/dashboard/${path}`, { waitUntil: "networkidle" });
     await page.getByRole("heading", { level: 1 }).waitFor();

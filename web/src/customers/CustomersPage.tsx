@@ -46,7 +46,7 @@ function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
     <TextInput
       className="search"
       label="Search"
-      placeholder="Name, e-mail, external id"
+      placeholder="Name, e-mail or id"
       type="search"
       maxLength={200}
       data-search

@@ -69,7 +69,7 @@ function Figures({ minutes, since }: RequestSummary) {
     <>
       {unknown > 0 && (
         <p>
-          Not all of this hour is known: this host keeps the last requests alone, in memory. It has all since <Moment at={since} to="second" />, and of earlier ones
+          Not all of this hour is known: this host keeps the last requests alone, in memory. It has all since <Moment at={since} to="clock" />, and of earlier ones
           (shaded) some or none.
         </p>
       )}

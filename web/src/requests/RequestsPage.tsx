@@ -20,7 +20,7 @@ const columns = (who: ReturnType<typeof useNames>): Column<Row>[] => [
     title: "Time",
     show: ({ request }) => (
       <Link to="/requests/$id" params={{ id: request.id }}>
-        <Moment at={request.createdAt} to="second" />
+        <Moment at={request.createdAt} to="clock" />
       </Link>
     ),
   },
@@ -85,7 +85,7 @@ export function Kept() {
       Only the last requests that this host has answered are kept, in memory
       {data && (
         <>
-          : all since <Moment at={data.since} to="second" />, and perhaps some from before
+          : all since <Moment at={data.since} to="clock" />, and perhaps some from before
         </>
       )}
       . Queries, bodies and external ids are not.

@@ -115,16 +115,24 @@ export function faultOf(error: Error | null, field: string): string | undefined 
   return error.fields.find((fault) => fault.field === field)?.message ?? (error.param === field ? error.message : undefined);
 }
 
-const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const theDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const second = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+/** How exactly a moment is shown; a clock leaves out what day it is when that is today. */
+const SHOWN = {
+  day,
+  minute,
+  second,
+  clock: { format: (at: Date) => (at.toDateString() === new Date().toDateString() ? clock : second).format(at) },
+};
 
 /** A moment in the reader's zone; the exact one when one points at it. */
-export function Moment({ at, to }: { at: string | null | undefined; to?: "day" | "second" }) {
+export function Moment({ at, to }: { at: string | null | undefined; to?: keyof typeof SHOWN }) {
   if (!at) return <span className="none">–</span>;
   return (
     <time dateTime={at} title={`${at} (UTC)`}>
-      {(to === "day" ? theDay : to === "second" ? toTheSecond : local).format(new Date(at))}
+      {SHOWN[to ?? "minute"].format(new Date(at))}
     </time>
   );
 }
