@@ -139,7 +139,7 @@ export async function plans_are_put_in_order_by_mouse_and_by_keyboard({ page, si
   await both("dabc");
 
   // Somebody else has put another plan in: nothing is lost of it, and the order is the service's.
-  await page.waitForLoadState("networkidle"); // or what is read again after the last change has that plan, too
+  await page.locator('.order[aria-busy="false"]').waitFor(); // or what is read again after the last change has that plan, too
   await call("POST", "/plans", { name: "E", code: "e", planGroupId: id });
   await page.getByRole("button", { name: "Move D down" }).click();
   await page.getByRole("alert").waitFor();
