@@ -173,3 +173,25 @@ export async function an_invitation_of_another_organization_leads_into_that_one(
   await guest.getByRole("button", { name: "Accept the invitation" }).click();
   await guest.getByRole("button", { name: `Acting in ${organization.other} · Live; change` }).waitFor();
 }
+
+export async function a_proxy_that_says_who_sits_here_is_believed_without_a_form({ page, organization }) {
+  // What the front server adds behind an authenticating proxy is in no browser's hand: here the credentials stand for it.
+  const asked = [];
+  await page.route("**/api/v1/session", (route) => {
+    const sent = route.request().postDataJSON?.();
+    if (route.request().method() !== "POST") return route.continue();
+    asked.push(sent.email);
+    return route.continue({ postData: JSON.stringify({ email: organization.people.owner, password: organization.password }) });
+  });
+  const shell = page.getByRole("navigation", { name: "Pages of the dashboard" });
+  await page.goto("/dashboard/");
+  await shell.waitFor();
+  assert.deepEqual(asked, [""]);
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByText("You have signed out").waitFor();
+  assert.equal(await page.getByLabel("E-mail address").count(), 0);
+  assert.deepEqual(asked, [""]);
+  await page.getByRole("button", { name: "Sign in again" }).click();
+  await shell.waitFor();
+}

@@ -2,7 +2,7 @@ import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent } from "react";
 import { Problem } from "../ui/parts";
-import { signIn, wantsCode } from "./session";
+import { isVouchedFor, signIn, signInByProxy, wantsCode } from "./session";
 
 /** Asks for address and password, and for a code once the service wants one. */
 export function SignInForm({ email: known = "", then }: { email?: string; then?: () => void }) {
@@ -57,17 +57,33 @@ export function SignInForm({ email: known = "", then }: { email?: string; then?:
 }
 
 export function SignInPage() {
+  const byProxy = useMutation({ mutationFn: signInByProxy });
+  const { mutate } = byProxy;
+  const vouched = isVouchedFor();
   useEffect(() => {
     document.title = "Sign in · Clientele";
-  }, []);
+    if (!vouched) mutate(); // most services stand behind no such proxy and refuse it, of which nobody needs to know
+  }, [vouched, mutate]);
   return (
     <main className="center">
       <h1>Clientele</h1>
-      <SignInForm />
-      <Text size="sm" c="dimmed" mt="lg">
-        No account yet? An owner of your organization invites you; the first one is made on the server with{" "}
-        <code>clientele user create</code>.
-      </Text>
+      {vouched ? (
+        <Stack>
+          <Text>You have signed out. The sign-in before this service still knows you.</Text>
+          {byProxy.error && <Problem error={byProxy.error} />}
+          <Button loading={byProxy.isPending} onClick={() => mutate()}>
+            Sign in again
+          </Button>
+        </Stack>
+      ) : (
+        <SignInForm />
+      )}
+      {!vouched && (
+        <Text size="sm" c="dimmed" mt="lg">
+          No account yet? An owner of your organization invites you; the first one is made on the server with{" "}
+          <code>clientele user create</code>.
+        </Text>
+      )}
     </main>
   );
 }
