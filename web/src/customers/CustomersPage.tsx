@@ -9,14 +9,12 @@ import { useMay } from "../session/session";
 import { Sign } from "../ui/Sign";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
-import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, useCustomers, type Search } from "./customer";
+import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, TYPING_MS, useCustomers, type Search } from "./customer";
 import { NewCustomer } from "./NewCustomer";
 import { Views } from "./Views";
 
 const route = getRouteApi("/shell/customers");
 
-/* After the last key of a word, so that not every letter is searched for. */
-const TYPING_MS = 120;
 /* Requests at a time when something is done to many customers. */
 const AT_ONCE = 4;
 

@@ -7,10 +7,8 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { Confirm } from "../ui/Confirm";
 import { Problem, Waiting } from "../ui/parts";
-import { useCustomers } from "./customer";
+import { TYPING_MS, useCustomers } from "./customer";
 import { merge, unmerge, useMerged, useMoving, type Named } from "./duplicate";
-
-const TYPING_MS = 120;
 
 const called = ({ fullName, email, externalId, id }: Named) => [fullName, email, externalId ?? id].filter(Boolean).join(", ");
 

@@ -21,6 +21,9 @@ export const SORTS: Record<Sort, string> = {
 export const STATUSES: Status[] = ["draft", "pending_payment", "trialing", "active", "past_due", "canceled"];
 export const ARCHIVED: Record<Archived, string> = { false: "Not archived", true: "Archived", all: "All" };
 
+/* Between the last key and the search for what is in the field. Short: what another key makes idle is given up, and the service stops it. */
+export const TYPING_MS = 40;
+
 export interface Search {
   q?: string;
   status?: string;
