@@ -1361,6 +1361,9 @@ SELECT :customer_columns, n.many, e.low
               LIMIT $3::bigint) c ON true
  ORDER BY c.id DESC;
 
+\set counted_created 'c.created_at >= ''-infinity'' AND c.created_at > $4::timestamptz'
+\set counted_created :counted_created ' AND c.created_at < $5::timestamptz'
+
 -- name: customer_count
 -- out: rows whole
 -- How many fit: $2 at most, and whole says whether these are all. $15 names the index that finds
@@ -1434,6 +1437,26 @@ SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
                          ORDER BY c.id
                          LIMIT $14) t)
          WHERE (SELECT walks FROM counted)) n;
+
+-- name: customer_count_created
+-- out: rows whole
+-- The same for those made after $4 and before $5, or all when these are infinite, in a third of the
+-- time. $3 archived or not; NULL is either. No more than $6 are looked at.
+SELECT least(n.rows, $2::bigint) AS rows
+     , n.rows <= $2 AND NOT EXISTS (SELECT FROM customer c
+                                     WHERE c.environment_id = $1::uuid AND :counted_created
+                                     ORDER BY c.created_at, c.id
+                                    OFFSET $6::bigint - 1 LIMIT 1) AS whole
+  FROM (SELECT count(*) AS rows
+          FROM (SELECT
+                  FROM (SELECT c.archived_at, c.merged_into
+                          FROM customer c
+                         WHERE c.environment_id = $1 AND :counted_created
+                         ORDER BY c.created_at, c.id
+                         LIMIT $6) c
+                 WHERE ($3::boolean IS NULL OR (c.archived_at IS NOT NULL) = $3)
+                   AND c.merged_into IS NULL
+                 LIMIT $2::bigint + 1) w) n;
 
 -- Merging a customer into another one, and undoing it. Each transaction is four statements, because
 -- only a new snapshot sees what another transaction has just committed: it locks the customers, in

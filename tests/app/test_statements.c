@@ -604,6 +604,7 @@ nobody_is_found_among_those_of_another_environment(void **state UNUSED)
 		bind_all(b, "nnnnn", customer);
 		bind_i64(b, 100);
 		bind_i64(b, 100);
+		bind_all(tx_step(&tx, SQL_CUSTOMER_COUNT_CREATED), "e1nzw1", customer);
 		if (tx_run(&tx) != DB_OK)
 			fail_msg("%s", tx.log);
 		row = tx_row(&tx, 1, 0);
@@ -612,6 +613,8 @@ nobody_is_found_among_those_of_another_environment(void **state UNUSED)
 		assert_int_equal(row_i64(&row, COL_CUSTOMER_COUNT_ROWS), inside);
 		row = tx_row(&tx, 3, 0);
 		assert_int_equal(row_is_null(&row, COL_CUSTOMER_ID), !inside);
+		row = tx_row(&tx, 4, 0);
+		assert_int_equal(row_i64(&row, COL_CUSTOMER_COUNT_CREATED_ROWS) > 0, inside);
 	}
 }
 
@@ -750,6 +753,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_FIND_BETWEEN, "NULL, NULL, 1" FILTERS ", NULL", "(id < " },
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
+		{ SQL_CUSTOMER_COUNT_CREATED, "NULL, 1, NULL, NULL, NULL, 1", "(created_at > " },
 		{ SQL_CUSTOMER_HISTORY, "NULL, NULL, 1, NULL, NULL", "(customer_id = " },
 		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(email_key > " },
 		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(tax_key > " },

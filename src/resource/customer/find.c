@@ -487,14 +487,14 @@ ask(struct call *c, struct tx *tx, enum sql_id statement, const struct find *f,
 
 static struct bind *
 ask_alone(struct call *c, struct tx *tx, const struct lone *l, const struct find *f,
-    const struct page *page, const struct place *at)
+    const struct page *page, const struct place *at, int64_t look)
 {
 	struct bind *b = call_read(c, tx, l->walk.statement);
 
 	bind_id(b, &at->id);
 	bind_i64(b, page_rows(page));
 	bind_kept(b, f);
-	bind_i64(b, l->look);
+	bind_i64(b, look);
 	l->bind(b, f, at->key);
 	return b;
 }
@@ -572,11 +572,11 @@ walk(struct call *c, const struct walk *w, const struct find *f, const struct pa
 
 static enum err
 walk_alone(struct call *c, const struct lone *l, const struct find *f, const struct page *page,
-    const struct place *at, struct found *out)
+    const struct place *at, int64_t look, struct found *out)
 {
 	struct tx tx;
 
-	ask_alone(c, &tx, l, f, page, at);
+	ask_alone(c, &tx, l, f, page, at, look);
 	return walked(c, &tx, &l->walk, page, out);
 }
 
@@ -657,6 +657,19 @@ has_more(const struct find *f, const struct driver *d)
 	return filters > (d != NULL);
 }
 
+/*
+ * How many rows have a page of those that fit, if these are as many among all rows as among the
+ * first ones: and half as many again, because they are not spread evenly. 0: too many, or unknown.
+ */
+static int64_t
+further(const struct found *first, const struct page *page)
+{
+	int64_t fit = (int64_t)first->count;
+	int64_t look = fit ? page_rows(page) * FIND_FIRST_LOOK * 3 / 2 / fit : 0;
+
+	return look <= FIND_FURTHER ? look : 0;
+}
+
 static enum err
 look_for(struct call *c, const struct find *f, const struct page *page, const struct place *at,
     struct found *out)
@@ -666,18 +679,21 @@ look_for(struct call *c, const struct find *f, const struct page *page, const st
 	const struct walk   *w = &walks[f->order];
 	bool                 along = !d || (d->walks && f->order == FIND_NEWEST);
 	bool                 ready = l ? l->look == CUSTOMER_LOOKED_AT : along;
+	int64_t              more;
 	enum err             e = ERR_OK;
 
 	if (!ready || has_more(f, d))
 		db_slow(c->db);
 	if (l)
-		e = walk_alone(c, l, f, page, at, out);
+		e = walk_alone(c, l, f, page, at, l->look, out);
 	else if (along)
 		e = walk(c, d ? &d->walk : w, f, page, at, CUSTOMER_LOOKED_AT, out);
 	else if (d == &by_search)
 		e = walk(c, w, f, page, at, FIND_FIRST_LOOK, out);
 	if (ready)
 		return e;
+	if (e == ERR_OK && !out->done && (more = further(out, page)))
+		e = l ? walk_alone(c, l, f, page, at, more, out) : walk(c, w, f, page, at, more, out);
 	if (e == ERR_OK && !out->done)
 		e = among(c, d, f, page, at, out);
 	if (e == ERR_OK && !out->done && d == &by_search && f->order == FIND_NEWEST)
@@ -734,30 +750,61 @@ find_page(struct call *c, struct find *f)
 
 /* ---- counting ---- */
 
-enum err
-find_add_count(struct call *c, const struct find *f)
+_Static_assert((int)COL_CUSTOMER_COUNT_ROWS == (int)COL_CUSTOMER_COUNT_CREATED_ROWS
+        && (int)COL_CUSTOMER_COUNT_WHOLE == (int)COL_CUSTOMER_COUNT_CREATED_WHOLE,
+    "both have the same columns");
+
+/* One more than is counted tells whether that is all. */
+static int64_t
+count_look(const struct find *f)
+{
+	return f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max + 1;
+}
+
+static void
+ask_count(struct call *c, struct tx *tx, const struct find *f)
 {
 	const struct driver *d = driver(f);
-	char                 text[STR_NUM_BYTES + 1];
-	struct tx            tx;
-	struct bind         *b;
-	struct row           row;
-	struct str           number;
-	int64_t              count;
-	enum err             e;
+	struct bind         *b = call_read(c, tx, SQL_CUSTOMER_COUNT);
 
-	if (f->count_max == 0)
-		return ERR_OK;
-	db_slow(c->db);
-	b = call_read(c, &tx, SQL_CUSTOMER_COUNT);
 	bind_i64(b, f->count_max);
 	bind_i64(b, d == &by_search && f->count_max > CUSTOMER_LOOKED_AT ? CUSTOMER_LOOKED_AT
 	                                                                 : f->count_max + 1);
-	bind_filters(b, f, f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max);
+	bind_filters(b, f, count_look(f));
 	bind_text(b, d ? str_of(d->name) : f->timed[FIND_UPDATED_AFTER] ? STR("updated")
 	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created")
 	    : STR("none"));
 	bind_text(b, f->external_id);
+}
+
+static void
+ask_count_created(struct call *c, struct tx *tx, const struct find *f)
+{
+	struct bind *b = call_read(c, tx, SQL_CUSTOMER_COUNT_CREATED);
+
+	bind_i64(b, f->count_max);
+	bind_kept(b, f);
+	bind_created(b, f, STR_NONE);
+	bind_i64(b, count_look(f));
+}
+
+enum err
+find_add_count(struct call *c, const struct find *f)
+{
+	char       text[STR_NUM_BYTES + 1];
+	struct tx  tx;
+	struct row row;
+	struct str number;
+	int64_t    count;
+	enum err   e;
+
+	if (f->count_max == 0)
+		return ERR_OK;
+	db_slow(c->db);
+	if (filters(f) & ~HAS_CREATED)
+		ask_count(c, &tx, f);
+	else
+		ask_count_created(c, &tx, f);
 	if ((e = call_read_run(c, &tx)) != ERR_OK)
 		return e;
 	row = tx_row(&tx, READ_STEP, 0);
