@@ -9,7 +9,7 @@ import { useMay } from "../session/session";
 import { Sign } from "../ui/Sign";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column, type Selection } from "../ui/Rows";
-import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, TYPING_MS, useCustomers, type Search } from "./customer";
+import { archive, ARCHIVED, isFiltered, refresh, SORTS, STATUSES, TYPING_MS, useCount, useCustomers, type Search } from "./customer";
 import { NewCustomer } from "./NewCustomer";
 import { Views } from "./Views";
 
@@ -222,6 +222,7 @@ export function CustomersPage() {
   const navigate = route.useNavigate();
   const may = useMay();
   const page = useCustomers(search);
+  const count = useCount(search).data;
   const [shown, setShown] = useLocalStorage({ key: "clientele-customer-columns", defaultValue: SHOWN });
   const [selection, select] = useSelection();
   /* Another question has another first page. */
@@ -234,7 +235,7 @@ export function CustomersPage() {
   return (
     <>
       <Head title="Customers">
-        {page.data?.count !== undefined && <Text className="found" c="dimmed">{String(page.data.count)} found</Text>}
+        {count !== undefined && <Text className="found" c="dimmed">{count} found</Text>}
         {may.write && (
           <Button variant="default" renderRoot={(props) => <Link to="/imports" {...props} />}>
             Import
@@ -299,7 +300,7 @@ export function CustomersPage() {
       <Pages cursor={search.cursor} next={page.data?.nextCursor} go={(cursor) => void navigate({ search: (before) => ({ ...before, cursor }) })} />
       {search.export === "yes" && (
         <Suspense>
-          <Export search={search} count={page.data?.count === undefined ? undefined : String(page.data.count)} close={() => openExport(false)} />
+          <Export search={search} count={count} close={() => openExport(false)} />
         </Suspense>
       )}
       {may.write && <NewCustomer opened={search.new === "yes"} close={() => open(false)} />}

@@ -49,7 +49,6 @@ export function queryOf(search: Search): Query {
     planCode: search.plan,
     archived: choice(search.archived, Object.keys(ARCHIVED) as Archived[]),
     sort: choice(search.sort, Object.keys(SORTS) as Sort[]),
-    count: search.cursor ? undefined : "capped",
   };
 }
 
@@ -59,6 +58,16 @@ export function useCustomers(search: Search) {
     queryKey: ["customers", query],
     placeholderData: keepPreviousData,
     queryFn: async ({ signal }) => (await answer(api.GET("/customers", { params: { query }, signal }))).data,
+  });
+}
+
+/** How many there are, as the API tells it. Apart from the page, which is there before they are counted. */
+export function useCount(search: Search) {
+  const query: Query = { ...queryOf(search), limit: 1, cursor: undefined, sort: undefined, count: "capped" };
+  return useQuery({
+    queryKey: ["customers", "count", query],
+    enabled: !search.cursor,
+    queryFn: async ({ signal }) => String((await answer(api.GET("/customers", { params: { query }, signal }))).data.count),
   });
 }
 

@@ -35,7 +35,7 @@ function line(customer: string, { format, neutral }: Style): string {
 export const listed =
   (search: Search, style: Style): Page =>
   async (cursor, signal) => {
-    const query = { ...queryOf({ ...search, cursor }), limit: 100, count: undefined };
+    const query = { ...queryOf({ ...search, cursor }), limit: 100 };
     const { data, text } = await answer(api.GET("/customers", { params: { query }, signal }));
     const rows = elements(member(text, "data") ?? "[]");
     const head = cursor === undefined && style.format === "csv" ? `${COLUMNS.join(",")}\r\n` : "";
