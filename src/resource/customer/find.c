@@ -693,7 +693,8 @@ look_for(struct call *c, const struct find *f, const struct page *page, const st
 	if (ready)
 		return e;
 	if (e == ERR_OK && !out->done && (more = further(out, page)))
-		e = l ? walk_alone(c, l, f, page, at, more, out) : walk(c, w, f, page, at, more, out);
+		e = l ? walk_alone(c, l, f, page, at, more, out)
+		      : walk(c, w, f, page, at, more, out);
 	if (e == ERR_OK && !out->done)
 		e = among(c, d, f, page, at, out);
 	if (e == ERR_OK && !out->done && d == &by_search && f->order == FIND_NEWEST)

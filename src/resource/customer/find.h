@@ -25,8 +25,8 @@ enum {
 	/* Rows of the order that are looked at before the index is asked: 2 us each. */
 	FIND_FIRST_LOOK = 1000,
 	/*
-	 * Where these tell that a page is among so many rows, they are looked at instead: the search
-	 * index reads all that it finds, which takes 60 ms where these are 30,000.
+	 * Where these tell that a page is among so many rows, they are looked at instead: the
+	 * search index reads all that it finds, which takes 60 ms where these are 30,000.
 	 */
 	FIND_FURTHER = 20000,
 	/*
