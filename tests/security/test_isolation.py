@@ -41,6 +41,7 @@ UNTOLD = {
     **{name: "comes behind the lock of the import, which finds none" for name in (
         "import_job_start", "import_job_cancel", "import_part_put")},
     "import_result_list": "comes behind the look at the import, which finds none",
+    "customer_count_created": "gives a number, of which nobody here knows the right one (tests/app counts those of another environment: none)",
 }
 # Sent by no request of strangers.c, and whose they are: test_statements.c and the file that is named look at them.
 UNSENT = {
