@@ -239,6 +239,15 @@ filters_leave_what_fits(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "GET", LOG "?page=1", .prefer = "handling=strict"), 400);
 }
 
+static int64_t
+number_at(const char *path)
+{
+	int64_t n;
+
+	assert_true(str_to_i64(at(path), 0, INT64_MAX, &n));
+	return n;
+}
+
 static void
 each_environment_sees_its_own(void **state UNUSED)
 {
@@ -260,7 +269,7 @@ each_environment_sees_its_own(void **state UNUSED)
 		}
 		assert_int_equal(SEND(who, "GET", LOG "/summary?minutes=2"), 200);
 		/* They may have come in two minutes. */
-		assert_int_equal(strtol(at("minutes.0.requests").ptr, NULL, 10) + strtol(at("minutes.1.requests").ptr, NULL, 10), 3);
+		assert_int_equal(number_at("minutes.0.requests") + number_at("minutes.1.requests"), 3);
 	}
 }
 
