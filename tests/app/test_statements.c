@@ -752,7 +752,7 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(email_key = " },
 		{ SQL_CUSTOMER_FIND_AMONG, "NULL, NULL, 1" FILTERS ", NULL, NULL, NULL, NULL", "(external_id = " },
 		{ SQL_CUSTOMER_FIND_BETWEEN, "NULL, NULL, 1" FILTERS ", NULL", "(id < " },
-		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(created_at > " },
+		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(updated_at > " },
 		{ SQL_CUSTOMER_COUNT_CREATED, "NULL, 1, NULL, NULL, NULL, 1", "(created_at > " },
 		{ SQL_CUSTOMER_HISTORY, "NULL, NULL, 1, NULL, NULL", "(customer_id = " },
 		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(email_key > " },

@@ -762,6 +762,7 @@ count_look(const struct find *f)
 	return f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max + 1;
 }
 
+/* With a filter that is not the time of creation. */
 static void
 ask_count(struct call *c, struct tx *tx, const struct find *f)
 {
@@ -772,9 +773,7 @@ ask_count(struct call *c, struct tx *tx, const struct find *f)
 	bind_i64(b, d == &by_search && f->count_max > CUSTOMER_LOOKED_AT ? CUSTOMER_LOOKED_AT
 	                                                                 : f->count_max + 1);
 	bind_filters(b, f, count_look(f));
-	bind_text(b, d ? str_of(d->name) : f->timed[FIND_UPDATED_AFTER] ? STR("updated")
-	    : f->timed[FIND_CREATED_AFTER] || f->timed[FIND_CREATED_BEFORE] ? STR("created")
-	    : STR("none"));
+	bind_text(b, d ? str_of(d->name) : STR("updated"));
 	bind_text(b, f->external_id);
 }
 
