@@ -65,6 +65,23 @@ def machine_ticks():
     return sum(every), sum(every) - every[3] - every[4]
 
 
+# ---- load
+
+
+def run_wrk(url, ask, serial, lines, clients, seconds):
+    """What done() of wrk.lua tells; serial: a number that no other run on this cluster has; lines: what wrk.lua is told of the data."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        run = subprocess.run(["wrk", f"-t{min(THREADS, clients)}", f"-c{clients}", f"-d{seconds}s", "--timeout", "20s",
+                              "-s", ROOT / "bench/wrk.lua", url, "--", ask, str(serial), file.name],
+                             capture_output=True, text=True)
+    found = re.search(r"^RESULT (.*)$", run.stdout, re.M)
+    if not found:
+        sys.exit(f"wrk failed:\n{run.stdout}{run.stderr}")
+    return json.loads(found[1])
+
+
 # ---- the stack
 
 
@@ -127,16 +144,7 @@ class Stack:
             if ask == "public":
                 step = max(1, data.each // IDS_EACH)
                 lines += [f"id {place} {dataset.id_text('cus_', data.number(place, n))}" for n in range(0, data.each, step)]
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            run = subprocess.run(["wrk", f"-t{min(THREADS, clients)}", f"-c{clients}", f"-d{seconds}s", "--timeout", "20s",
-                                  "-s", ROOT / "bench/wrk.lua", url, "--", ask, str(serial), file.name],
-                                 capture_output=True, text=True)
-        found = re.search(r"^RESULT (.*)$", run.stdout, re.M)
-        if not found:
-            sys.exit(f"wrk failed:\n{run.stdout}{run.stderr}")
-        answer = json.loads(found[1])
+        answer = run_wrk(url, ask, serial, lines, clients, seconds)
         if ask == "empty":
             answer["refused"] = answer["requests"] - answer["refused"]
         if answer["requests"] <= answer["refused"]:

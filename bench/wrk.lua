@@ -4,10 +4,11 @@
 --   id NUMBER ID                a public id of a customer of that organization
 --   first - CURSOR              where the customers of organization 0 begin that were loaded
 --   deep - CURSOR               where page 10,000 of them begins
+--   path - PATH                 what "path" asks for
 --   free NUMBER COUNT           those without a subscription, counted over all organizations, that this run may subscribe
 
 local organizations, each
-local cursors = {}
+local cursors = {} -- and the path
 local free, free_count = 0, 0
 local first_external_id = 1000000000
 local repeated = 64 -- different creates that a thread repeats
@@ -77,6 +78,10 @@ end
 
 function ask.deep()
 	return head("GET", "customers?limit=25&cursor=" .. cursors.deep, place(), "\r\n")
+end
+
+function ask.path()
+	return head("GET", cursors.path, place(), "\r\n")
 end
 
 -- Of a version that has it; it finds nobody.

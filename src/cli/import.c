@@ -42,6 +42,14 @@ struct writer {
 	int               error; /* errno of the file of results */
 };
 
+/* Of a file and its rules, before they are carried out. */
+enum known {
+	KNOWN_NOT,
+	KNOWN_BEGUN, /* its import goes on */
+	KNOWN_AGAIN, /* it was imported, and is to be once more */
+	KNOWN_DONE,
+};
+
 struct importing {
 	struct owner                   *owner;
 	const struct owner_environment *place;
@@ -61,6 +69,7 @@ struct importing {
 	int                             fd;
 	char                            results_path[PATH_MAX];
 	int                             results_fd;
+	bool                            told; /* it has the results */
 	/* The import: what is known of it, and how far it has got. */
 	struct id                       id;
 	unsigned char                   digest[HASH_BYTES];
@@ -253,27 +262,27 @@ begin_anew(struct importing *im, bool forget)
 
 /* *done: the same file was imported before, by the same rules. */
 static int
-find_or_begin(struct importing *im, bool again, bool *done)
+find(struct importing *im, bool again, enum known *known)
 {
 	struct tx  tx;
 	struct row row;
 	int        code;
-	bool       known;
 
 	begin_tx(im, &tx);
 	tx.reads = true;
 	bind_text(add_step(im, &tx, SQL_IMPORT_FIND), digest_view(im));
 	if ((code = owner_run(&tx)) != 0)
 		return code;
-	known = tx_rows(&tx, 1) > 0;
-	row = known ? tx_row(&tx, 1, 0) : (struct row) { 0 };
-	*done = known && !row_is_null(&row, COL_IMPORT_ENDED_AT);
-	if (!known || (*done && again)) {
-		*done = false;
-		return begin_anew(im, known);
-	}
+	*known = KNOWN_NOT;
+	if (tx_rows(&tx, 1) == 0)
+		return 0;
+	row = tx_row(&tx, 1, 0);
+	*known = row_is_null(&row, COL_IMPORT_ENDED_AT) ? KNOWN_BEGUN
+	    : again ? KNOWN_AGAIN : KNOWN_DONE;
+	if (*known == KNOWN_AGAIN)
+		return 0;
 	take_state(im, &row);
-	if (!*done)
+	if (*known == KNOWN_BEGUN)
 		cmd_say("going on with the import of this file, of which %jd of %jd lines are "
 		    "done.", (intmax_t)row_i64(&row, COL_IMPORT_READ), (intmax_t)im->lines);
 	return 0;
@@ -281,18 +290,24 @@ find_or_begin(struct importing *im, bool again, bool *done)
 
 /* ---- the file of results */
 
+/* Those of a trial are apart: the other file may have what is still wanted. */
+static void
+name_results(struct importing *im, struct str said)
+{
+	const char *path = strcmp(im->path, "-") == 0 ? "import" : im->path;
+
+	if (said.ptr)
+		snprintf(im->results_path, PATH_MAX, "%.*s", STR_ARGS(said));
+	else
+		snprintf(im->results_path, PATH_MAX, "%s.%s", path, im->dry ? "dry-run" : "results");
+}
+
 static int
-open_results(struct importing *im, struct str said)
+open_results(struct importing *im)
 {
 	struct stat file, results;
 	const char *path = im->results_path;
 
-	if (said.ptr)
-		snprintf(im->results_path, PATH_MAX, "%.*s", STR_ARGS(said));
-	else if (strcmp(im->path, "-") == 0)
-		snprintf(im->results_path, PATH_MAX, "import.results");
-	else
-		snprintf(im->results_path, PATH_MAX, "%s.results", im->path);
 	im->results_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (im->results_fd == -1)
 		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", path,
@@ -650,39 +665,62 @@ print_counts(struct cmd_context *ctx, struct importing *im)
 	cells[0] = owner_number(o, im->lines);
 	for (size_t i = 0; i < IMPORT__RESULTS; i++)
 		cells[1 + i] = owner_number(o, im->count[i]);
-	cells[5] = str_of(im->results_path);
+	cells[5] = im->told ? str_of(im->results_path) : STR_NONE;
 	listing_print(&listing, ctx->json);
+}
+
+static int
+carry_out(struct importing *im, enum known known)
+{
+	int code = open_results(im);
+
+	if (code == 0 && !im->dry && known != KNOWN_BEGUN)
+		code = begin_anew(im, known == KNOWN_AGAIN);
+	if (code != 0)
+		return code;
+	if (!sheet_seek(&im->sheet, im->bytes, im->line))
+		return unreadable(im);
+	if ((code = cut_results(im)) != 0)
+		return code;
+	progress_begin(&im->progress, 0, im->lines);
+	for (size_t i = 0; i < IMPORT__RESULTS; i++)
+		im->progress.from += im->count[i];
+	return im->dry ? try_all(im) : write_all(im);
+}
+
+/* Of an earlier import: whether its results are still where they would be now. */
+static bool
+has_results(const struct importing *im)
+{
+	struct stat st;
+
+	return stat(im->results_path, &st) == 0 && st.st_size >= im->result_bytes;
 }
 
 static int
 import(struct cmd_context *ctx, struct importing *im)
 {
-	bool done = false;
-	int  code = survey(im);
+	enum known known = KNOWN_NOT;
+	int        code = survey(im);
 
-	if (code == 0)
-		code = open_results(im, ctx->option[OPTION_RESULTS]);
+	name_results(im, ctx->option[OPTION_RESULTS]);
 	if (code == 0 && !im->dry)
-		code = find_or_begin(im, ctx->option[OPTION_AGAIN].ptr, &done);
-	if (done)
-		cmd_say("this file was imported before, by the same rules; --again does it once "
-		    "more.");
-	if (code == 0 && !done) {
-		if (!sheet_seek(&im->sheet, im->bytes, im->line))
-			return unreadable(im);
-		code = cut_results(im);
-		progress_begin(&im->progress, 0, im->lines);
-		for (size_t i = 0; i < IMPORT__RESULTS; i++)
-			im->progress.from += im->count[i];
-		if (code == 0)
-			code = im->dry ? try_all(im) : write_all(im);
-	}
+		code = find(im, ctx->option[OPTION_AGAIN].ptr, &known);
+	if (code == 0 && known != KNOWN_DONE)
+		code = carry_out(im, known);
 	if (code != 0)
 		return code;
+	if (known == KNOWN_DONE)
+		cmd_say("this file was imported before, by the same rules; --again does it once "
+		    "more.");
+	im->told = known != KNOWN_DONE || has_results(im);
 	print_counts(ctx, im);
-	return im->count[IMPORT_FAILED] == 0 ? 0 : cmd_fail(EXIT_DATA,
-	    "%jd of %jd lines failed; \"%s\" says why.", (intmax_t)im->count[IMPORT_FAILED],
-	    (intmax_t)im->lines, im->results_path);
+	if (im->count[IMPORT_FAILED] == 0)
+		return 0;
+	return im->told ? cmd_fail(EXIT_DATA, "%jd of %jd lines failed; \"%s\" says why.",
+	    (intmax_t)im->count[IMPORT_FAILED], (intmax_t)im->lines, im->results_path)
+	    : cmd_fail(EXIT_DATA, "%jd of %jd lines failed; the results that were written then say "
+	    "why.", (intmax_t)im->count[IMPORT_FAILED], (intmax_t)im->lines);
 }
 
 static void

@@ -84,6 +84,7 @@ struct new_key {
 	int64_t                  expires_ms; /* 0: never */
 	int64_t                  most;       /* that there may be in the environment */
 	struct id                successor;  /* of the key that was to be rotated, if it had one */
+	int64_t                  old_ms;     /* when that one ends by itself; INT64_MAX: never */
 	bool                     restricted, shown, lost, gone, many;
 	int                      lost_errno;
 };
@@ -404,7 +405,7 @@ cmd_key_limit(struct cmd_context *ctx, int argc, char **argv)
 
 /* ---- a successor */
 
-/* Where it is, and whether it is restricted. EXIT_UNKNOWN: there is none that works. */
+/* Where it is, whether it is restricted, and its end. EXIT_UNKNOWN: there is none that works. */
 static int
 find_old(struct new_key *k, const char *id_text, const struct id *id)
 {
@@ -426,6 +427,8 @@ find_old(struct new_key *k, const char *id_text, const struct id *id)
 		row = tx_row(&tx, 1, 0);
 		k->in = found[e];
 		k->restricted = !row_is_null(&row, COL_API_KEY_PERMISSIONS);
+		k->old_ms = row_is_null(&row, COL_API_KEY_EXPIRES_AT)
+		    ? INT64_MAX : row_time(&row, COL_API_KEY_EXPIRES_AT);
 		return 0;
 	}
 	return code ? code : unknown_key(id_text);
@@ -453,7 +456,7 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
 	/* Of the two keys one is to end, so their number is no matter. */
 	struct new_key k = { .o = ctx->owner, .json = ctx->json, .most = INT64_MAX };
-	int64_t        overlap_ms = API_KEY_GRACE_HOURS_DEFAULT * INT64_C(3600000);
+	int64_t        overlap_ms = API_KEY_GRACE_HOURS_DEFAULT * INT64_C(3600000), rest_ms;
 	struct id      old;
 	struct tx      tx;
 	int            code;
@@ -475,7 +478,10 @@ cmd_key_rotate(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		return cmd_fail(EXIT_DATA, "%s was rotated before; rotate its successor, %.*s.",
 		    argv[1], STR_ARGS(owner_id(k.o, API_KEY_ID_PREFIX, &k.successor)));
 	say_shown(&k);
+	rest_ms = k.old_ms - clock_wall_ms();
+	if (rest_ms > overlap_ms)
+		rest_ms = overlap_ms;
 	if (!k.json)
-		cmd_say("%s keeps working for %jd s.", argv[1], (intmax_t)overlap_ms / 1000);
+		cmd_say("%s keeps working for %jd s.", argv[1], (intmax_t)rest_ms / 1000);
 	return 0;
 }

@@ -68,7 +68,7 @@ cmd_key_check(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	int                      code = 0;
 
 	if (!in)
-		return cmd_fail(EXIT_UNKNOWN, "%s: %s", argv[1], strerror(errno));
+		return cmd_fail(EXIT_OS, "%s: %s", argv[1], strerror(errno));
 	arena_init(&f.arena);
 	listing_init(&f.listing, &f.arena, columns, COUNTOF(columns));
 	f.listing.raw = 1U << 0;

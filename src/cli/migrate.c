@@ -54,11 +54,13 @@ apply(struct cmd_context *ctx, struct buf *why)
 	if (ctx->option[OPTION_WAIT].len)
 		how.wait_ms = ctx->number[OPTION_WAIT];
 	listing_init(&p.applied, &ctx->owner->arena, columns, COUNTOF(columns));
-	if ((code = db_migrate(ctx->owner->db, &how, why)) != 0)
-		return fail(code, why);
-	if (p.json)
+	code = db_migrate(ctx->owner->db, &how, why);
+	/* Those before the one that failed are done. */
+	if (p.json && (code == 0 || p.applied.rows))
 		listing_print(&p.applied, true);
-	else if (p.applied.rows == 0)
+	if (code != 0)
+		return fail(code, why);
+	if (!p.json && p.applied.rows == 0)
 		say_up_to_date();
 	return 0;
 }

@@ -22,7 +22,7 @@ const struct key keys[] = {
 	    "Connection string or URL of libpq for the role that serves; it may name several "
 	    "hosts." },
 	{ "owner_file", "clientele-owner.conf", TYPE_TEXT, KEY_RELOAD, 1, 1024, AT(owner_file),
-	    "File with database_owner_url, for migrate, org, key and customer alone; without a "
+	    "File with database_owner_url, for the commands that work on the database; without a "
 	    "slash at its start it is in the folder of this file." },
 	{ "listen", "", TYPE_TEXT, KEY_FIXED, 0, 256, AT(listen),
 	    "Where front servers connect: unix:/path, /path or host:port; empty means the "
@@ -106,8 +106,8 @@ const struct key keys[] = {
 	    AT(shutdown_timeout_ms),
 	    "Time that workers have to finish when the service stops; then they are killed." },
 	{ "body_max", "2M", TYPE_BYTES, KEY_RELOAD, 16 * KIB, 4 * MIB, AT(body_max_bytes),
-	    "Largest request body, but for files that are imported, of which the API takes 8 MiB "
-	    "at once; the front server's limit should be that of the files." },
+	    "Largest request body, except files to import, which may have 8 MiB at once; so the "
+	    "front server's limit should be 8 MiB." },
 	{ "metadata_max", "16K", TYPE_BYTES, KEY_RELOAD, 1 * KIB, 64 * KIB,
 	    AT(metadata_max_bytes),
 	    "Largest metadata object that the API takes." },
@@ -119,8 +119,8 @@ const struct key keys[] = {
 	    "How long the answer to an Idempotency-Key is kept." },
 	{ "retain_invoices", "87600h", TYPE_MS, KEY_RELOAD, 0, 876000 * HOUR,
 	    AT(retain_invoices_ms),
-	    "How long after an invoice was issued the name, addresses and tax number on it are "
-	    "kept of a customer who was erased; 0 means not at all." },
+	    "How long after its issue an invoice keeps the name, addresses and tax number of a "
+	    "customer who was erased; 0 means not at all." },
 	{ "imports_open", "5", TYPE_INT, KEY_RELOAD, 1, 100, AT(imports_open),
 	    "Files that an environment may be importing at once through the API: those that are "
 	    "received, wait or are worked on." },

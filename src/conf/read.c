@@ -52,7 +52,7 @@ read_value(struct reader *r, struct str name, struct str value, struct buf *how)
 		return false;
 	}
 	if (r->owner && !(k->flags & KEY_OWNER)) {
-		buf_fmt(how, "%s belongs into clientele.conf", k->name);
+		buf_fmt(how, "%s belongs in clientele.conf", k->name);
 		return false;
 	}
 	r->first_line[k - keys] = r->line;

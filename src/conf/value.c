@@ -326,7 +326,7 @@ key_set(struct conf *c, const struct key *k, struct str value, struct buf *err)
 		c->owner_given |= (k->flags & KEY_OWNER) != 0;
 		return key_put(c, k, value, err);
 	}
-	buf_fmt(err, "%s belongs into %s (owner_file), which only root can read: no process that "
+	buf_fmt(err, "%s belongs in %s (owner_file), which only root can read: no process that "
 	    "serves may know it", k->name, c->owner_file);
 	return false;
 }

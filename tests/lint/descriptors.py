@@ -265,7 +265,7 @@ def check_statements():
         for statement, (columns, _) in statements.items():
             owner = max((name for name in resources() if statement.startswith(f"{name}_")), key=len, default=file)
             if owner != file:
-                bad.append(f"sql/query/{file}.sql: {statement} belongs into {owner}.sql")
+                bad.append(f"sql/query/{file}.sql: {statement} belongs in {owner}.sql")
             for column in columns:
                 constant = f"COL_{statement}_{column}".upper()
                 if not column.startswith(":") and not re.search(rf"\b{constant}\b", source):

@@ -18,7 +18,7 @@ def check(p, *arguments, **more):
     return p.place.run(p.place.bin, "-c", p.conf, *arguments, "check", check=False, **more)
 
 
-MISPLACED = ("database_owner_url belongs into clientele-owner.conf (owner_file), which only root can read: no process that serves may "
+MISPLACED = ("database_owner_url belongs in clientele-owner.conf (owner_file), which only root can read: no process that serves may "
              "know it")
 
 
@@ -49,7 +49,7 @@ def test_check_reports_all_mistakes(pool):
         '2: there is no key "no_key"',
         f"7: {MISPLACED}",
         'command line: body_max must be a size such as 16K or 2M, from 16K to 4M, not "1"',
-        f"{p.dir}/clientele-owner.conf:2: workers belongs into clientele.conf",
+        f"{p.dir}/clientele-owner.conf:2: workers belongs in clientele.conf",
         "database_owner_url: libpq refuses one of its parameters: sslmode, channel_binding, target_session_attrs and their like take "
         "certain words only",
         'listen: "nowhere" is not unix:/path, /path, host:port or [v6]:port',

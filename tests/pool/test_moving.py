@@ -155,7 +155,7 @@ class File:
 
     def __init__(self, db, name, content):
         self.db, self.path = db, db.place.new("import") / name
-        self.results_path = self.path.with_name(name + ".results")
+        self.results_path, self.tried_path = (self.path.with_name(f"{name}.{of}") for of in ("results", "dry-run"))
         self.write(content)
 
     def write(self, content):
@@ -170,7 +170,7 @@ class File:
         done = owner(self.db, *self.command(org, *more, "--json", env=env))
         assert done.stdout, done
         (counts,) = json.loads(done.stdout)
-        assert counts.pop("results") == str(self.results_path)
+        assert counts.pop("results") == str(self.tried_path if "--dry-run" in more else self.results_path)
         return done.returncode, counts
 
     def results(self):
@@ -437,6 +437,12 @@ def test_it_goes_on_after_a_kill_without_doubles(db, org):
     assert events(db, org) == {"customer.created": (count, count)}
     again = owner(db, *file.command(org, "--json"))
     assert "this file was imported before" in again.stderr and json.loads(again.stdout) == [told]
+    # A dry run leaves the results alone, and where they are gone nobody is sent to them.
+    file.run(org, "--dry-run")
+    assert file.results() == results
+    file.results_path.unlink()
+    again = owner(db, *file.command(org, "--json"))
+    assert json.loads(again.stdout) == [{**told, "results": None}] and not file.results_path.exists()
     assert len(exported(db, org)) == count
     assert file.run(org, "--again")[1] == counts(count, created=count // 2, existing=count - count // 2)
 

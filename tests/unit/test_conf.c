@@ -426,7 +426,7 @@ files_have_comments_blanks_and_one_value_a_key(void **state)
 		{ "workers = 1\x1b[2J", "f:1: workers must be auto, dynamic or a whole number from 1 to "
 		    "512, not \"1\\u001b[2J\"" },
 		{ "w\xc2\xadorkers = 1", "f:1: there is no key \"w\\u00adorkers\"" },
-		{ "database_owner_url = x", "f:1: database_owner_url belongs into clientele-owner.conf "
+		{ "database_owner_url = x", "f:1: database_owner_url belongs in clientele-owner.conf "
 		    "(owner_file), which only root can read: no process that serves may know it" },
 		{ "database_url =", "f:1: database_url must not be empty" },
 		{ "request_log = x", "f:1: request_log must be off or on, not \"x\"" },
@@ -635,7 +635,7 @@ the_owner_s_file_has_the_owner_s_keys(void **state)
 	assert_true(read_made(s, true, 0, "database_owner_url = dbname=x"));
 	assert_string_equal(s->c.database_owner_url, "dbname=x");
 	assert_false(read_made(s, true, 0, "workers = 3"));
-	assert_true(contains(buf_view(&s->err), ":1: workers belongs into clientele.conf"));
+	assert_true(contains(buf_view(&s->err), ":1: workers belongs in clientele.conf"));
 	assert_false(read_made(s, true, 0, "database_owner_url = dbname=y\ndatabase_owner_url = dbname=z"));
 	assert_string_equal(s->c.database_owner_url, "dbname=y");
 	/* Whoever may know it may have it from elsewhere, too. */
