@@ -9,7 +9,11 @@
 
 #include <libpq-fe.h>
 
-enum { LANE_WHY_BYTES = 256 };
+enum {
+	LANE_WHY_BYTES = 256,
+	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to accept a cancellation */
+	CANCEL_GRACE_MS = 1000, /* and then for the statement to end */
+};
 
 /* A connection, or what is known about why there is none. */
 struct lane {

@@ -19,8 +19,6 @@ enum {
 	ROOM_WAIT_MS = 5000,
 	ROOM_LOOK_MS = 20,
 	ALERT_MS = 1000, /* after a loss, other connections are looked at before they are used */
-	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to accept a cancellation */
-	CANCEL_GRACE_MS = 1000, /* and then for the statement to end */
 };
 
 const char *const lane_class_names[LANE__CLASSES] = { "read", "slow", "write" };
@@ -714,6 +712,7 @@ lanes_take(struct db *db, const struct tx *tx)
 
 	*w = (struct wait) {
 		.state = WAIT_QUEUED,
+		.since_us = begun_us,
 		.class = class_of(db, tx),
 		.db = db,
 		.fiber = fiber_current(),
@@ -859,6 +858,16 @@ is_connecting(const struct lanes *l)
 	return false;
 }
 
+/* Whether one is connecting, or will be able to once a cancellation is over. */
+static bool
+is_coming(const struct lanes *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->seat[i].state == SEAT_ENDING)
+			return true;
+	return is_connecting(l);
+}
+
 /* Whether it may wait for another process to give a connection up. */
 static bool
 waits_for_room(struct lanes *l, struct wait *w, int64_t now)
@@ -938,19 +947,38 @@ flush_class(struct lanes *l, enum lane_class class)
 	if (!q->first)
 		return;
 	grow(l, class);
-	if (!l->connected && !is_connecting(l))
+	if (!l->connected && !is_coming(l))
 		refuse_all(l, q);
 	look_soon(l);
 }
 
+/* Of these classes (bits) the one whose first has waited longest; LANE__CLASSES: nobody waits. */
+static enum lane_class
+longest_waiting(const struct lanes *l, unsigned of)
+{
+	enum lane_class found = LANE__CLASSES;
+
+	for (enum lane_class c = 0; c < LANE__CLASSES; c++) {
+		const struct wait *first = of & 1u << c ? l->queue[c].first : NULL;
+
+		if (first && (found == LANE__CLASSES
+				 || first->since_us < l->queue[found].first->since_us))
+			found = c;
+	}
+	return found;
+}
+
+/* Where classes share a connection, none waits for ever behind another one. */
 void
 lanes_flush(struct lanes *l)
 {
-	static const enum lane_class order[] = { LANE_READ, LANE_WRITE, LANE_SLOW };
+	unsigned        left = (1u << LANE__CLASSES) - 1;
+	enum lane_class class;
 
-	for (size_t i = 0; i < COUNTOF(order); i++)
-		if (l->queue[order[i]].first)
-			flush_class(l, order[i]);
+	while ((class = longest_waiting(l, left)) != LANE__CLASSES) {
+		left &= ~(1u << class);
+		flush_class(l, class);
+	}
 }
 
 /* ---- the loop ---- */

@@ -134,6 +134,7 @@ struct seat;
 /* A transaction's way through the lanes. */
 struct wait {
 	enum wait_state  state;
+	int64_t          since_us; /* in its queue */
 	enum lane_class  class;
 	struct db       *db;
 	struct wait     *next;  /* in a queue, or in a batch */

@@ -7,11 +7,6 @@
 #include <pthread.h>
 #include <time.h>
 
-enum {
-	CANCEL_WAIT_MS = 1000,  /* for PostgreSQL to accept a cancellation */
-	CANCEL_GRACE_MS = 1000, /* and then for the statement to end */
-};
-
 static void *
 run_cancel(void *how)
 {

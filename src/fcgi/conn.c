@@ -30,6 +30,8 @@ enum {
 	KEEP_BYTES = 16 * 1024, /* of a connection's buffers, between two requests */
 	/* A peer that has got its answer and says nothing for so long will not miss a close. */
 	SILENT_MS = 100,
+	/* Read at once from one that goes on sending. */
+	FLOOD_BYTES = 1024 * 1024,
 };
 
 struct fcgi {
@@ -436,13 +438,16 @@ static void
 read_to_end(struct conn *c)
 {
 	char    nobody[STEP_BYTES / 4];
+	size_t  seen = 0;
 	ssize_t n;
 
-	/* The poller tells of changes alone, so all that is there is read; end_ms bounds it. */
-	do
+	/* The poller tells of changes alone, so what is left to read is for the next deadline. */
+	do {
 		n = recv(c->peer.fd, nobody, sizeof(nobody), MSG_DONTWAIT);
-	while (n > 0 && clock_mono_ms() < c->end_ms);
-	c->deadline_ms = clock_mono_ms() + SILENT_MS;
+		seen += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && seen < FLOOD_BYTES);
+	c->unread = n > 0;
+	c->deadline_ms = clock_mono_ms() + (c->unread ? 0 : SILENT_MS);
 	if (n == 0 || (n == -1 && errno != EAGAIN) || c->deadline_ms > c->end_ms)
 		conn_close(c);
 }
@@ -542,6 +547,8 @@ conn_late(struct conn *c, int64_t now_ms)
 		return false;
 	if (c->state == CONN_WRITING)
 		lose(c);
+	else if (c->state == CONN_ENDING && c->unread)
+		read_to_end(c);
 	else
 		conn_close(c);
 	return reading;

@@ -70,6 +70,7 @@ struct conn {
 	bool            keep;        /* once the answer is out */
 	bool            sized;       /* its announced length was looked at */
 	bool            more;        /* it may have a body of the larger kind */
+	bool            unread;      /* in ENDING: more is there than was read at once */
 	struct buf      in;          /* of a request that came in parts */
 	struct buf      body;
 	struct buf      out;         /* of an answer that did not fit the socket */

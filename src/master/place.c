@@ -12,7 +12,7 @@
 
 enum {
 	READY_TIMEOUT_MS = 30000,
-	/* A request is read, handled and written, each within request_timeout. */
+	/* So many times what a worker's loop takes to come round. */
 	HANG_FACTOR = 3,
 };
 
@@ -186,10 +186,14 @@ overdue(struct pool *p, struct place *w)
 {
 	const struct conf  *c = p->heritage->conf;
 	int64_t             age_ms = clock_mono_ms() - w->since_ms;
+	int64_t             round_ms = c->request_timeout_ms;
 	struct stats_report report;
 
+	/* A worker that was started before a reload has the time that was set then. */
+	if (round_ms < WORKER_BEAT_MS)
+		round_ms = WORKER_BEAT_MS;
 	stats_read(slot_of(p, w), clock_mono_ms(), &report);
-	if (report.stuck_ms > c->request_timeout_ms * HANG_FACTOR) {
+	if (report.stuck_ms > round_ms * HANG_FACTOR) {
 		w->killed_for = STATS_CAUSE_HANG;
 		return "it is stuck";
 	}

@@ -6,7 +6,7 @@
  * Number     'target' is set by pool_aim(); pool_balance() starts and retires workers until there
  *            are as many. There is never more than one process above the larger of target and
  *            'most', those that are leaving included.
- * Leaving    A worker is asked by SIGTERM, which it reads between two requests: no request is ever
+ * Leaving    A worker is asked by SIGTERM, which it reads between two turns: no request is ever
  *            cut. The one that has been idle for longest goes first.
  * Generation Workers of an earlier one are replaced one at a time, each when its successor serves.
  * Trial      Before a generation begins, one worker of it may have to prove itself: pool_try(). It

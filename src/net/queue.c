@@ -226,6 +226,8 @@ look(struct queue *q, int64_t shed_percent)
 	struct stats_shared *shared = q->shared;
 	int64_t              length = -1, limit = -1;
 
+	if (q->how == QUEUE_SILENT)
+		return; /* others may know */
 	if (!queue_ask(q, &length, &limit)) {
 		word_set(&shared->shedding, 0);
 		return;

@@ -286,6 +286,7 @@ struct stats_shared {
 	_Atomic(uint32_t) logged_silent;  /* the queue's length is not known; once */
 	_Atomic(uint32_t) logged_sandbox; /* what the sandbox lacks; once */
 	_Atomic(int64_t)  logged_expired_ms;  /* requests have waited too long; now and then */
+	_Atomic(int64_t)  logged_crowded_ms;  /* too many wait in kept connections; now and then */
 	_Atomic(int64_t)  logged_stranger_ms; /* connections from elsewhere; now and then */
 	_Atomic(int64_t)  logged_share_ms;    /* a tenant is over its share; now and then */
 };

@@ -34,6 +34,7 @@ struct client {
 	bool            half;    /* it sends no more, so the connection is not kept */
 	bool            pending; /* something may be there to read that no event will tell */
 	bool            queued;  /* it is in the list of those that wait for a place */
+	bool            large;   /* it waits for room for more of what is gathered of it */
 	bool            writes;  /* the poller tells when there is room */
 	size_t          bytes;   /* that are counted in its clients' */
 };
@@ -93,6 +94,8 @@ retire(struct client *c)
 {
 	struct clients *all = c->of;
 
+	if (all->growing == c)
+		all->growing = NULL;
 	*c->at = c->next;
 	if (c->next)
 		c->next->at = c->at;
@@ -180,8 +183,13 @@ why_refused(struct clients *all, const struct request *req)
 				 "queue_timeout (%lld ms)", (long long)conf->queue_timeout_ms);
 		return "The request has waited too long for its turn. Nothing was done; try again.";
 	}
-	if (!queue_sheds(all->queue, conf->queue_shed, req->waited) && !is_crowded(all))
+	if (is_crowded(all)) {
+		if (queue_turn(&all->h->stats->shared->logged_crowded_ms, LOG_AGAIN_MS))
+			log_warn("refusing requests with 503: %zu wait in kept connections of this "
+				 "worker", all->waiting_count);
+	} else if (!queue_sheds(all->queue, conf->queue_shed, req->waited)) {
 		return NULL;
+	}
 	stats_count(&stats->event[STATS_EVENT_SHED]);
 	return "The service has more requests than it can answer. Nothing was done; try again.";
 }
@@ -302,19 +310,45 @@ begin(struct client *c, struct hand *h)
 	conn_close(&c->conn);
 	c->hand = NULL;
 	retire(c);
+	stats_done(stats, h->number);
 	hand_put(&all->hands, h);
+	note_taken(all);
 }
 
 /* ---- reading ---- */
+
+/*
+ * Whether there is no room for more of a large request. One of them always has some: else all that
+ * is gathered could be of requests none of which comes to its end.
+ */
+static bool
+must_wait(struct client *c)
+{
+	struct clients *all = c->of;
+
+	if (c->bytes < LARGE_BYTES || all->bytes < CLIENTS_BYTES)
+		return false;
+	if (!all->growing)
+		all->growing = c;
+	return all->growing != c;
+}
 
 static void
 read_client(struct client *c)
 {
 	struct clients *all = c->of;
-	bool            large = c->bytes >= LARGE_BYTES && all->bytes >= CLIENTS_BYTES;
-	struct hand    *h = large ? NULL : hand_take(&all->hands);
+	struct hand    *h;
 	enum conn_read  got;
 
+	c->large = must_wait(c);
+	if (c->large && c->gone) {
+		log_debug("dropping a part of a request: its sender has left");
+		stats_count(&all->stats->event[STATS_EVENT_USELESS]);
+		conn_close(&c->conn);
+		follow(c);
+		return;
+	}
+	h = c->large ? NULL : hand_take(&all->hands);
 	if (!h) {
 		wait_for_place(c);
 		return;
@@ -322,6 +356,8 @@ read_client(struct client *c)
 	c->pending = false;
 	h->begun_us = clock_mono_us();
 	got = conn_read(&c->conn, &h->req);
+	if (got != CONN_MORE && all->growing == c)
+		all->growing = NULL;
 	if (got == CONN_REQUEST && !c->gone) {
 		begin(c, h);
 		return;
@@ -427,10 +463,11 @@ clients_accept(struct clients *all)
 
 /* ---- a turn ---- */
 
-void
+bool
 clients_settle(struct clients *all)
 {
 	struct hand *h;
+	bool         more = false;
 
 	while ((h = all->done)) {
 		all->done = h->next;
@@ -445,8 +482,10 @@ clients_settle(struct clients *all)
 			all->waiting_end = &all->waiting;
 		c->queued = false;
 		all->waiting_count--;
-		if (c->conn.state == CONN_READING)
+		if (c->conn.state == CONN_READING) {
 			read_client(c);
+			more |= !c->queued;
+		}
 	}
 	for (struct client **at = &all->ended; *at;) {
 		struct client *c = *at;
@@ -459,6 +498,7 @@ clients_settle(struct clients *all)
 		conn_fini(&c->conn);
 		free(c);
 	}
+	return more;
 }
 
 /* While all places are taken: a tenant that has more than its share of them gives one up. */
@@ -487,7 +527,7 @@ clients_tick(struct clients *all, int64_t now_ms)
 		return all->next_ms < room_ms ? all->next_ms : room_ms;
 	for (struct client *c = all->first, *following; c; c = following) {
 		following = c->next;
-		if (c->queued)
+		if (c->queued && !c->large)
 			continue; /* it is the worker that is late */
 		if (conn_late(&c->conn, now_ms)) {
 			log_debug("a connection without a request");
@@ -513,7 +553,7 @@ clients_close_idle(struct clients *all)
 {
 	for (struct client *c = all->first, *following; c; c = following) {
 		following = c->next;
-		if (c->conn.state != CONN_READING)
+		if (c->conn.state != CONN_READING || c->conn.begun || c->queued)
 			continue;
 		conn_close(&c->conn);
 		retire(c);

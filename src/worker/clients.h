@@ -5,7 +5,8 @@
  *            requests that waited for a place begin, connections that ended are freed.
  * Bounds     requests_in_hand requests run at once; others wait in their sockets, in the order in
  *            which they came, and meanwhile no connection is accepted. What is gathered of requests
- *            and waits of answers has CLIENTS_BYTES; above that large requests wait.
+ *            and waits of answers has CLIENTS_BYTES; above that large requests wait, all but one,
+ *            and end when they are not there in time.
  * Left       A client that has left is seen by its event, and its transaction told (db/lanes.h).
  */
 #ifndef WORKER_CLIENTS_H
@@ -50,6 +51,7 @@ struct clients {
 	size_t         count;
 	size_t         most;            /* of them: as many as descriptors leave room for */
 	size_t         bytes;           /* of requests that are gathered, and of answers */
+	struct client *growing;         /* the large request that goes on above CLIENTS_BYTES; or NULL */
 	int64_t        next_ms;         /* the earliest deadline, or before it */
 	int64_t        made_room_ms;    /* when a tenant's share was last looked at */
 	int64_t        parted_ms;       /* when a connection was last left to other workers */
@@ -68,8 +70,8 @@ bool    clients_accept(struct clients *c);
 
 void    clients_event(struct clients *c, struct source *source, unsigned is);
 
-/* At the end of a turn. */
-void    clients_settle(struct clients *c);
+/* At the end of a turn. True: something was read, so that there may be more to send and settle. */
+bool    clients_settle(struct clients *c);
 
 /* Ends what is late; when it wants to be called again (monotonic). */
 int64_t clients_tick(struct clients *c, int64_t now_ms);
@@ -77,7 +79,7 @@ int64_t clients_tick(struct clients *c, int64_t now_ms);
 /* From now on connections end with their next answer. */
 void    clients_leave(struct clients *c);
 
-/* Closes those that have no request. */
+/* Closes those that have no request, nor a part of one, and do not wait for a place either. */
 void    clients_close_idle(struct clients *c);
 
 /* Whether there is a request in hand. */

@@ -146,17 +146,17 @@ patience(struct link *l)
 static int64_t
 tend(struct link *l, bool has_room)
 {
-	bool    wanted = l->connected && is_wanted(l), aside;
+	bool    wanted = l->connected && is_wanted(l);
 	int64_t retry_ms;
 
 	if (wanted || (l->connected && !may_grow(l)))
 		(void)lanes_give_way(l->lanes, wanted);
-	aside = !l->connected && somebody_serves(l);
+	l->aside = !l->connected && somebody_serves(l);
 	if (!l->connected)
 		lanes_want(l->lanes);
-	set_listening(l, !aside && has_room);
+	set_listening(l, !l->aside && has_room);
 	retry_ms = lanes_retry_ms(l->lanes);
-	if (aside)
+	if (l->aside)
 		return retry_ms;
 	return l->connected || patience(l) < retry_ms ? patience(l) : retry_ms;
 }

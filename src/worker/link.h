@@ -32,6 +32,7 @@ struct link {
 	struct lanes        *lanes;
 	struct lanes_hooks   hooks;
 	bool                 listens;
+	bool                 aside;     /* it has no database, and others have: these answer */
 	bool                 connected; /* as others were told */
 	int64_t              lost_ms; /* when a connection was last lost; 0: never */
 	int64_t              pause_ms; /* until then none is accepted */

@@ -21,7 +21,6 @@
 enum {
 	/* A worker that leaves answers what is queued, but not for ever. */
 	DRAIN_MS = 1000,
-	BEAT_MS = 1000,
 	/* Resident memory is looked at after so many turns or so much time: that is cheap. */
 	MEASURE_EVERY = 64,
 	MEASURE_EVERY_MS = 1000,
@@ -112,14 +111,17 @@ take_event(struct worker *w, const struct poller_event *event, bool *listen)
 static int64_t
 patience_ms(struct worker *w, int64_t most_ms)
 {
-	int64_t now = clock_mono_ms();
-	int64_t lanes_ms = lanes_tick(w->link.lanes, now);
-	int64_t clients_ms = clients_tick(&w->clients, now);
-	int64_t until = lanes_ms < clients_ms ? lanes_ms : clients_ms;
-	int64_t wait;
+	int64_t now = clock_mono_ms(), lanes_ms, clients_ms, until, wait;
 
-	lanes_flush(w->link.lanes);
-	clients_settle(&w->clients);
+	/* What is late ends; what begins in the places of those is sent before the wait. */
+	lanes_tick(w->link.lanes, now);
+	clients_tick(&w->clients, now);
+	do
+		lanes_flush(w->link.lanes);
+	while (clients_settle(&w->clients));
+	lanes_ms = lanes_tick(w->link.lanes, now);
+	clients_ms = clients_tick(&w->clients, now);
+	until = lanes_ms < clients_ms ? lanes_ms : clients_ms;
 	wait = until == INT64_MAX ? INT64_MAX : until > now ? until - now : 0;
 	return wait < most_ms ? wait : most_ms;
 }
@@ -130,8 +132,8 @@ beat_ms(const struct worker *w, int64_t most_ms)
 {
 	int64_t beat = w->h->conf->request_timeout_ms;
 
-	if (beat > BEAT_MS)
-		beat = BEAT_MS;
+	if (beat > WORKER_BEAT_MS)
+		beat = WORKER_BEAT_MS;
 	return clients_busy(&w->clients) && beat < most_ms ? beat : most_ms;
 }
 
@@ -201,7 +203,7 @@ drain(struct worker *w)
 {
 	int64_t end = clock_mono_ms() + DRAIN_MS;
 
-	while (w->link.listens && clock_mono_ms() < end && clients_accept(&w->clients))
+	while (!w->link.aside && clock_mono_ms() < end && clients_accept(&w->clients))
 		turn(w, 0);
 }
 
@@ -222,9 +224,12 @@ finish(struct worker *w)
 	clients_leave(&w->clients);
 	while ((left = end - clock_mono_ms()) > 0 && w->clients.count)
 		turn(w, left);
-	clients_close_idle(&w->clients);
-	while (w->clients.count)
-		turn(w, 1000);
+	for (;;) {
+		clients_close_idle(&w->clients);
+		if (w->clients.count == 0)
+			return;
+		turn(w, WORKER_BEAT_MS);
+	}
 }
 
 /* How long a turn may wait. */

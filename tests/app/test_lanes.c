@@ -65,10 +65,12 @@ no_room(void *with UNUSED)
 	return false;
 }
 
+static bool is_full;
+
 static bool
 may_grow(void *with UNUSED)
 {
-	return true;
+	return !is_full;
 }
 
 static void
@@ -937,6 +939,34 @@ a_tenant_gets_no_more_than_its_share_of_the_lanes_for_writes(void **state UNUSED
 	clear();
 }
 
+/* ---- too few connections ---- */
+
+static void
+who_has_waited_longest_gets_the_only_connection(void **state UNUSED)
+{
+	const char *id = customer(ACME_LIVE);
+
+	is_full = true;
+	while (lanes_give_way(lanes, false))
+		;
+	assert_int_equal(lanes_connected(lanes), 1);
+	lock_customers();
+	START(ACME_LIVE, "GET", uri_of(id));
+	UNTIL(blocked() == 1);
+	START(ACME_LIVE, "POST", "/api/v1/customers", "{\"email\":\"a@b.co\"}");
+	turn();
+	START(ACME_LIVE, "GET", SEARCH);
+	turn();
+	START(ACME_LIVE, "GET", uri_of(id));
+	turn();
+	execute("ROLLBACK");
+	UNTIL(all_done());
+	is_full = false;
+	for (size_t i = 0; i < jobs; i++)
+		assert_int_equal(job[i].order, i + 1);
+	clear();
+}
+
 /* Keys that a worker remembers side by side: a look-up would be a batch of its own. */
 static void
 choose_keys(void)
@@ -1013,6 +1043,7 @@ main(void)
 		TEST(writes_of_a_group_whose_answers_are_lost_are_done_once),
 		TEST(the_outcome_of_a_lost_write_is_told_as_it_is),
 		TEST(a_tenant_gets_no_more_than_its_share_of_the_lanes_for_writes),
+		TEST(who_has_waited_longest_gets_the_only_connection),
 	};
 	int failed;
 
