@@ -134,7 +134,8 @@ const struct cmd cmd_table[] = {
 	    "clientele check --connect" },
 	{ "conf", "nginx|lighttpd|caddy|apache", 0, 0, CMD_CONF, cmd_conf,
 	    "Print a web server's file for this configuration",
-	    "It is the shipped sample with the address, timeouts, public_url and folder of the dashboard in force.",
+	    "It is the shipped sample with the address, timeouts, public_url and folder of the "
+	    "dashboard in force.",
 	    "clientele conf nginx > /etc/nginx/sites-enabled/clientele" },
 	{ "migrate", "", OPTION(STATUS) | OPTION(DRY_RUN) | OPTION(WAIT) | OPTION(JSON), 0,
 	    CMD_OWNER, cmd_migrate,

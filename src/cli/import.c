@@ -299,7 +299,8 @@ name_results(struct importing *im, struct str said)
 	if (said.ptr)
 		snprintf(im->results_path, PATH_MAX, "%.*s", STR_ARGS(said));
 	else
-		snprintf(im->results_path, PATH_MAX, "%s.%s", path, im->dry ? "dry-run" : "results");
+		snprintf(im->results_path, PATH_MAX, "%s.%s", path,
+		    im->dry ? "dry-run" : "results");
 }
 
 static int

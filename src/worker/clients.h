@@ -51,7 +51,7 @@ struct clients {
 	size_t         count;
 	size_t         most;            /* of them: as many as descriptors leave room for */
 	size_t         bytes;           /* of requests that are gathered, and of answers */
-	struct client *growing;         /* the large request that goes on above CLIENTS_BYTES; or NULL */
+	struct client *growing;         /* which goes on above CLIENTS_BYTES; or NULL */
 	int64_t        next_ms;         /* the earliest deadline, or before it */
 	int64_t        made_room_ms;    /* when a tenant's share was last looked at */
 	int64_t        parted_ms;       /* when a connection was last left to other workers */
