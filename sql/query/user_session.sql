@@ -38,11 +38,12 @@ SELECT set_config('app.user', s.user_id::text, true)
    AND s.seen_at > now() - $2::bigint * interval '1 ms';
 
 -- name: user_session_find
--- out: id user environment organization livemode role unmarked
+-- out: id user email environment organization livemode role unmarked
 -- After that: what it may do, and where. unmarked: user_session_seen has something to record. $1
 -- hash.
-SELECT s.id, s.user_id AS "user", e.id AS environment, s.organization_id AS organization,
-       s.livemode, m.role, s.seen_at < now() - interval '1 minute' AS unmarked
+SELECT s.id, s.user_id AS "user", a.email, e.id AS environment,
+       s.organization_id AS organization, s.livemode, m.role,
+       s.seen_at < now() - interval '1 minute' AS unmarked
   FROM user_session s
   JOIN user_member m ON m.organization_id = s.organization_id AND m.user_id = s.user_id
   JOIN environment e ON e.organization_id = s.organization_id AND e.livemode = s.livemode
@@ -60,6 +61,7 @@ INSERT INTO user_session (id, hash, user_id, organization_id, livemode, expires_
 SELECT $1::uuid, $2::bytea, m.user_id, m.organization_id, true,
        now() + $4::bigint * interval '1 ms'
   FROM user_member m
+  JOIN user_account a ON a.id = s.user_id
  WHERE m.user_id = $3::uuid AND m.accepted_at IS NOT NULL
  ORDER BY m.accepted_at, m.organization_id
  LIMIT 1

@@ -32,6 +32,7 @@ struct session_cache {
 		unsigned char hash[SHA256_BYTES];
 		int64_t       until_ns; /* monotonic; 0: empty */
 		struct tenant tenant;
+		unsigned char email[SHA256_BYTES]; /* hash of the user's */
 		char          token[SESSION_TOKEN_BYTES]; /* an HMAC costs a fifth of a write */
 	} slot[CACHE_SLOTS];
 };
@@ -81,10 +82,18 @@ well_formed(struct str cookie)
 }
 
 bool
+session_is_vouched(const struct call *c)
+{
+	return c->conf->sign_in_by_proxy && c->req->user.len;
+}
+
+bool
 session_is_sent(const struct call *c)
 {
-	return c->req->header[HEADER_COOKIE].ptr && !c->req->header[HEADER_API_KEY].len
-	    && !request_bearer(c->req).ptr && find_cookie(c).ptr;
+	if (c->req->header[HEADER_API_KEY].len || request_bearer(c->req).ptr)
+		return false;
+	return session_is_vouched(c)
+	    || (c->req->header[HEADER_COOKIE].ptr && find_cookie(c).ptr);
 }
 
 void
@@ -124,9 +133,9 @@ mark_used(struct call *c)
 
 enum { STEP_FIND = 2 };
 
-/* One round trip, as for an API key. */
+/* One round trip, as for an API key. email: of whom it found. */
 static enum db_status
-ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
+ask_database(struct call *c, struct tx *tx, struct str hash, bool *found, struct str *email)
 {
 	struct tenant *t = &c->tenant;
 	enum db_status status;
@@ -148,6 +157,7 @@ ask_database(struct call *c, struct tx *tx, struct str hash, bool *found)
 	row = tx_row(tx, STEP_FIND, 0);
 	t->session = row_id(&row, COL_USER_SESSION_FIND_ID);
 	t->user = row_id(&row, COL_USER_SESSION_FIND_USER);
+	*email = row_text(&row, COL_USER_SESSION_FIND_EMAIL);
 	t->environment = row_id(&row, COL_USER_SESSION_FIND_ENVIRONMENT);
 	t->organization = row_id(&row, COL_USER_SESSION_FIND_ORGANIZATION);
 	t->livemode = row_bool(&row, COL_USER_SESSION_FIND_LIVEMODE);
@@ -161,6 +171,8 @@ enum err
 session_over(struct call *c)
 {
 	response_header(c->res, "WWW-Authenticate", STR("Cookie realm=\"Clientele\""));
+	if (session_is_vouched(c))
+		c->problem.facts = STR("{\"proxy\":true}");
 	return call_fail(c, ERR_SIGNED_OUT, NULL, signed_out);
 }
 
@@ -173,6 +185,7 @@ find_user(struct call *c, struct str cookie, int64_t ttl_ns, struct entry *entry
     const unsigned char hash[SHA256_BYTES], int64_t now_ns, bool *looked_up)
 {
 	struct tx      tx;
+	struct str     email = STR_NONE;
 	enum db_status status;
 	bool           found;
 
@@ -181,7 +194,8 @@ find_user(struct call *c, struct str cookie, int64_t ttl_ns, struct entry *entry
 		c->tenant = entry->tenant;
 		return ERR_OK;
 	}
-	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found);
+	status = ask_database(c, &tx, (struct str) { (const char *)hash, SHA256_BYTES }, &found,
+	    &email);
 	if (status != DB_OK)
 		return call_db_failed(c, &tx, status);
 	if (!found)
@@ -190,6 +204,7 @@ find_user(struct call *c, struct str cookie, int64_t ttl_ns, struct entry *entry
 	entry->until_ns = now_ns + ttl_ns;
 	memcpy(entry->hash, hash, SHA256_BYTES);
 	entry->tenant = c->tenant;
+	hash_sha256(email, entry->email);
 	memcpy(entry->token, session_token(c->arena, cookie).ptr, SESSION_TOKEN_BYTES);
 	return ERR_OK;
 }
@@ -213,6 +228,24 @@ is_meant(const struct call *c, const char token[SESSION_TOKEN_BYTES])
 	    || (sent.len == SESSION_TOKEN_BYTES && hash_equal(sent.ptr, token, sent.len));
 }
 
+/*
+ * Where a proxy says who is there, a session is good for that user alone: another one may have
+ * signed in at the proxy in a browser that still has the cookie.
+ */
+static bool
+is_of_whom_the_proxy_names(const struct call *c, const unsigned char of[SHA256_BYTES])
+{
+	unsigned char hash[SHA256_BYTES];
+	struct str    email;
+
+	if (!session_is_vouched(c))
+		return true;
+	if (account_email(c->arena, c->req->user, &email))
+		return false;
+	hash_sha256(email, hash);
+	return hash_equal(hash, of, SHA256_BYTES);
+}
+
 enum err
 session_check(struct call *c, struct session_cache *cache)
 {
@@ -230,6 +263,8 @@ session_check(struct call *c, struct session_cache *cache)
 	entry = &cache->slot[hash[0] % CACHE_SLOTS];
 	if ((e = find_user(c, cookie, cache->ttl_ns, entry, hash, now_ns, &looked_up)) != ERR_OK)
 		return e;
+	if (!is_of_whom_the_proxy_names(c, entry->email))
+		return session_over(c);
 	c->facts->organization = c->tenant.organization;
 	c->facts->key = STR("session");
 	c->api_key = cookie;

@@ -9,6 +9,8 @@
  * Forgery    The cookie comes along with whatever a browser sends, so a call that is not a GET must
  *            have a header besides, which no page of another site can send: session_token().
  * Keys       A call with an API key is that key's, whatever cookies came along.
+ * Proxy      Where an authenticating proxy says who is there (sign_in_by_proxy), a session of
+ *            somebody else is over.
  */
 #ifndef AUTH_SESSION_H
 #define AUTH_SESSION_H
@@ -33,17 +35,20 @@ struct session_cache;
 struct session_cache *session_cache_new(int64_t ttl_ms);
 void                  session_cache_free(struct session_cache *cache);
 
-/* Whether the call comes with a session's cookie and without an API key. */
+/* Whether an authenticating proxy says who makes the call, and that is configured to count. */
+bool session_is_vouched(const struct call *c);
+
+/* Whether the call comes without an API key, and with a session's cookie or a proxy's word. */
 bool session_is_sent(const struct call *c);
 
 /*
  * Fills c->tenant, c->api_key (with the cookie, for what is sealed) and the facts. ERR_SIGNED_OUT
- * if the session is none or has ended; ERR_FORBIDDEN if the call lacks the header that says it was
- * meant; ERR_RATE_LIMITED by the environment's limit.
+ * if the session is none, has ended, or is another user's than a proxy names; ERR_FORBIDDEN if the
+ * call lacks the header that says it was meant; ERR_RATE_LIMITED by the environment's limit.
  */
 enum err session_check(struct call *c, struct session_cache *cache);
 
-/* ERR_SIGNED_OUT, for a session that has ended. */
+/* ERR_SIGNED_OUT, for a session that has ended; its details tell that a proxy vouches. */
 enum err session_over(struct call *c);
 
 /* What the header X-CSRF-Token of the session with this cookie must have. */

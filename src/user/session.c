@@ -288,7 +288,7 @@ session_sign_in(struct call *c)
 
 	if ((e = session_is_meant(c)) != ERR_OK)
 		return e;
-	if (c->conf->sign_in_by_proxy && c->req->user.len)
+	if (session_is_vouched(c))
 		return sign_in_by_proxy(c);
 	if ((e = user_read(c, &sign_in, sent)) != ERR_OK)
 		return e;

@@ -427,3 +427,30 @@ main(void)
 	app_test_end();
 	return failed;
 }
+/* Bob signs in at the proxy, in a browser that has Ann's cookie: he acted as Ann. */
+static void
+a_session_is_over_where_the_proxy_names_somebody_else(void **state UNUSED)
+{
+	struct person ann = make(), bob = make();
+	const char   *upper = arena_fmt(&test_kept, "P%s", ann.email + 1).ptr;
+
+	assert_int_equal(sign_in(&ann, ""), 200);
+#define SHOW(cookie_, user_) SEND(ACME_LIVE, "GET", "/api/v1/session", .cookie = cookie_, .user = user_)
+	assert_int_equal(SHOW(ann.cookie, bob.email), 200); /* it is not believed */
+	test_conf.sign_in_by_proxy = 1;
+	for (int i = 0; i < 2; i++) { /* the second time it is remembered */
+		assert_int_equal(SHOW(ann.cookie, bob.email), 401);
+		assert_true(at_is("code", "\"signed_out\""));
+		assert_true(at_is("details.proxy", "true"));
+		assert_int_equal(SHOW(ann.cookie, "nonsense"), 401);
+		assert_int_equal(SHOW(ann.cookie, upper), 200);
+		assert_int_equal(SHOW(ann.cookie, NULL), 200);
+	}
+	assert_int_equal(SHOW("a=b", bob.email), 401); /* the page learns that it need not ask for a password */
+	assert_true(at_is("details.proxy", "true"));
+	assert_int_equal(SHOW("__Host-clientele=x", NULL), 401);
+	assert_true(at_is("details", "null"));
+	test_conf.sign_in_by_proxy = 0;
+}
+
+		cmocka_unit_test(a_session_is_over_where_the_proxy_names_somebody_else),
