@@ -125,9 +125,9 @@ DELETE FROM user_session s WHERE s.id = $1::uuid AND s.user_id = app_user() RETU
 -- ---- a second factor
 
 -- name: user_secrets
--- out: email password totp_next
+-- out: email password totp totp_next
 -- $1 user.
-SELECT a.email, a.password, a.totp_next FROM user_account a WHERE a.id = $1::uuid;
+SELECT a.email, a.password, a.totp, a.totp_next FROM user_account a WHERE a.id = $1::uuid;
 
 -- name: user_totp_offer
 -- A secret that a code must confirm before it counts. $1 user, $2 secret.
@@ -183,3 +183,7 @@ RETURNING a.id;
 -- name: user_session_end_all
 -- $1 user.
 DELETE FROM user_session s WHERE s.user_id = $1::uuid;
+-- name: user_session_end_others
+-- $1 user, $2 the session that stays.
+DELETE FROM user_session s WHERE s.user_id = $1::uuid AND s.id <> $2::uuid;
+

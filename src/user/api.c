@@ -44,14 +44,24 @@ too_many(struct call *c)
 }
 
 enum err
-user_judge(struct call *c, struct str password, struct str hash)
+user_compare(struct call *c, struct str password, struct str hash, bool *is)
 {
 	struct job *j = ARENA_NEW(c->arena, struct job, 1);
 
 	*j = (struct job) { .password = password, .hash = hash };
 	if (!errand_run(c->errands, work, j))
 		return too_many(c);
-	return j->done ? ERR_OK : user_refuse(c);
+	*is = j->done;
+	return ERR_OK;
+}
+
+enum err
+user_judge(struct call *c, struct str password, struct str hash)
+{
+	bool     is = false;
+	enum err e = user_compare(c, password, hash, &is);
+
+	return e != ERR_OK || is ? e : user_refuse(c);
 }
 
 enum err
@@ -72,7 +82,7 @@ user_refuse(struct call *c)
 {
 	response_header(c->res, "WWW-Authenticate", STR("Cookie realm=\"Clientele\""));
 	return call_fail(c, ERR_SIGN_IN_FAILED, NULL,
-	    "The e-mail address, the password or the code is not right.");
+	    "The e-mail address, the password or the code is not right. A code is good once.");
 }
 
 /* ---- what goes out ---- */
@@ -112,6 +122,7 @@ static const struct route routes[] = {
 	{ METHOD_POST,   "session/enter",          ROUTE_PUBLIC,   V_2026_08_27, session_enter },
 	{ METHOD_POST,   "session/link",           ROUTE_PUBLIC,   V_2026_08_27, link_show },
 	{ METHOD_POST,   "session/accept",         ROUTE_PUBLIC,   V_2026_08_27, link_accept },
+	{ METHOD_POST,   "session/password",       ROUTE_PERSONAL, V_2026_08_27, password_change },
 	{ METHOD_POST,   "session/factor",         ROUTE_PERSONAL, V_2026_08_27, factor_offer },
 	{ METHOD_POST,   "session/factor/confirm", ROUTE_PERSONAL, V_2026_08_27, factor_confirm },
 	{ METHOD_POST,   "session/factor/remove",  ROUTE_PERSONAL, V_2026_08_27, factor_remove },

@@ -1,6 +1,5 @@
 /* A second factor: setting it up, and removing it. */
 #include "base/clock.h"
-#include "base/password.h"
 #include "base/totp.h"
 #include "call/reply.h"
 #include "user/user.h"
@@ -9,18 +8,7 @@ enum { RECOVERY_CODES = 10, RECOVERY_DIGITS = 16 /* base 62: 95 bits */ };
 
 #define FIELD_STRUCT struct credentials
 
-enum { MEMBER_PASSWORD, MEMBER_CODE };
-
-static const struct field_in password_fields[] = {
-	{ "password", FIELD_IN(PASSWORD, password), FIELD_TEXT, FIELD_REQUIRED | FIELD_NOT_EMPTY,
-	    PASSWORD_MAX_BYTES, V_FIRST, V_ENDLESS, NULL },
-};
-
-static const struct fields by_password = {
-	.in = password_fields, .in_count = COUNTOF(password_fields),
-	.size = sizeof(FIELD_STRUCT),
-	.given_at = offsetof(FIELD_STRUCT, given),
-};
+enum { MEMBER_CODE };
 
 static const struct field_in code_fields[] = {
 	{ "code", FIELD_IN(CODE, code), FIELD_TEXT, FIELD_REQUIRED | FIELD_NOT_EMPTY,
@@ -32,45 +20,6 @@ static const struct fields by_code = {
 	.size = sizeof(FIELD_STRUCT),
 	.given_at = offsetof(FIELD_STRUCT, given),
 };
-
-/* Of the user who makes the call. */
-struct secrets {
-	struct str email, password, offered;
-};
-
-static enum err
-find_secrets(struct call *c, struct secrets *out)
-{
-	struct tx      tx;
-	struct row     row;
-	enum db_status done;
-
-	user_enter(c, &tx, &c->tenant.user);
-	tx.reads = true;
-	bind_id(tx_step(&tx, SQL_USER_SECRETS), &c->tenant.user);
-	if ((done = tx_run(&tx)) != DB_OK)
-		return call_db_failed(c, &tx, done);
-	if (tx_rows(&tx, 1) == 0)
-		return session_over(c);
-	row = tx_row(&tx, 1, 0);
-	out->email = row_text(&row, COL_USER_SECRETS_EMAIL);
-	out->password = row_text(&row, COL_USER_SECRETS_PASSWORD);
-	out->offered = row_text(&row, COL_USER_SECRETS_TOTP_NEXT);
-	return ERR_OK;
-}
-
-/* Whoever found a session open must not change how its user signs in. */
-static enum err
-ask_password(struct call *c, struct secrets *out)
-{
-	struct credentials *sent = ARENA_NEW(c->arena, struct credentials, 1);
-	enum err            e;
-
-	if ((e = user_read(c, &by_password, sent)) != ERR_OK
-	    || (e = find_secrets(c, out)) != ERR_OK || (e = session_try(c, out->email)) != ERR_OK)
-		return e;
-	return user_judge(c, sent->password, out->password);
-}
 
 static enum err
 run(struct call *c, struct tx *tx)
@@ -91,7 +40,7 @@ factor_offer(struct call *c)
 	struct bind        *b;
 	enum err            e;
 
-	if ((e = ask_password(c, &s)) != ERR_OK)
+	if ((e = user_ask_password(c, &s)) != ERR_OK)
 		return e;
 	hash_random(secret, TOTP_SECRET_BYTES);
 	totp_text(secret, text);
@@ -125,11 +74,22 @@ make_codes(struct call *c, struct json_object *array)
 	return (struct str) { (const char *)hashes, RECOVERY_CODES * SHA256_BYTES };
 }
 
+/* Also when the same call was answered before, and its answer was lost. */
 static enum err
-wrong_code(struct call *c)
+nothing_offered(struct call *c, const struct secrets *s)
+{
+	return call_fail(c, ERR_CONFLICT, "code", s->totp.ptr
+	    ? "A second factor is on, and no other one waits for its code. If you have no recovery "
+	      "codes of it, remove it and set it up anew."
+	    : "No second factor waits for its code. Begin anew.");
+}
+
+static enum err
+not_now(struct call *c)
 {
 	return call_fail(c, ERR_CONFLICT, "code",
-	    "This is not the code that the secret makes now. Nothing was changed.");
+	    "Another call confirmed or replaced this secret at the same moment. The session says "
+	    "whether a second factor is on.");
 }
 
 enum err
@@ -143,12 +103,15 @@ factor_confirm(struct call *c)
 	int64_t             step;
 	enum err            e;
 
-	if ((e = user_read(c, &by_code, sent)) != ERR_OK || (e = find_secrets(c, &s)) != ERR_OK
+	if ((e = user_read(c, &by_code, sent)) != ERR_OK || (e = user_secrets(c, &s)) != ERR_OK
 	    || (e = session_try(c, s.email)) != ERR_OK)
 		return e;
-	if (!s.offered.ptr || !totp_find((const unsigned char *)s.offered.ptr, sent->code,
-		clock_wall_ms() / 1000, 0, &step))
-		return wrong_code(c);
+	if (!s.offered.ptr)
+		return nothing_offered(c, &s);
+	if (!totp_find((const unsigned char *)s.offered.ptr, sent->code, clock_wall_ms() / 1000, 0,
+		&step))
+		return call_fail(c, ERR_CONFLICT, "code",
+		    "This is not the code that the secret makes now. Nothing was changed.");
 	codes = jwrite_array();
 	user_enter(c, &tx, &c->tenant.user);
 	b = tx_step(&tx, SQL_USER_TOTP_CONFIRM);
@@ -158,7 +121,7 @@ factor_confirm(struct call *c)
 	bind_text(b, make_codes(c, codes));
 	e = run(c, &tx);
 	if (e == ERR_OK && tx_rows(&tx, 1) == 0)
-		e = wrong_code(c);
+		e = not_now(c);
 	if (e != ERR_OK) {
 		jwrite_free(codes);
 		return e;
@@ -177,7 +140,7 @@ factor_remove(struct call *c)
 	struct tx           tx;
 	enum err            e;
 
-	if ((e = ask_password(c, &s)) != ERR_OK)
+	if ((e = user_ask_password(c, &s)) != ERR_OK)
 		return e;
 	user_enter(c, &tx, &c->tenant.user);
 	tx.again = true;

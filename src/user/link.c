@@ -32,7 +32,8 @@ enum err
 link_none(struct call *c)
 {
 	return call_fail(c, ERR_NOT_FOUND, "token",
-	    "This link is not good, or not any more; ask for a new one.");
+	    "This link is not good, or not any more. If you have used it, try to sign in; "
+	    "otherwise ask for a new one.");
 }
 
 enum err

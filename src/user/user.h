@@ -2,7 +2,8 @@
  * People who sign in, over HTTP: what the files of this folder share. They have no environment; a
  * transaction says for whom it acts (user_enter()), and row-level security shows it what is his.
  *
- * Repeats    These calls take no Idempotency-Key: nothing of theirs does harm when done again.
+ * Repeats    These calls take no Idempotency-Key: nothing of theirs does harm when done again, and
+ *            what a refusal says is true of one that was done before, too.
  */
 #ifndef USER_USER_H
 #define USER_USER_H
@@ -36,10 +37,27 @@ void user_enter(struct call *c, struct tx *tx, const struct id *user);
  * Whether the password is the one with this hash; absent: nobody's, which takes as long. ERR_OK;
  * ERR_SIGN_IN_FAILED; ERR_UNAVAILABLE when too many passwords are looked at.
  */
+enum err user_compare(struct call *c, struct str password, struct str hash, bool *is);
+
+/* The same; ERR_SIGN_IN_FAILED: it is not. */
 enum err user_judge(struct call *c, struct str password, struct str hash);
 
 /* *hash is what is kept of a new password. ERR_UNAVAILABLE as above. */
 enum err user_hash(struct call *c, struct str password, struct str *hash);
+
+/* Of the user who makes the call (password.c); password, totp and offered may be absent. */
+struct secrets {
+	struct str email, password;
+	struct str totp, offered; /* a second factor, and one that no code has confirmed yet */
+};
+
+enum err user_secrets(struct call *c, struct secrets *out);
+
+/*
+ * The same after the call's body, {"password": ...}, was found to be right: whoever found a session
+ * open must not change how its user signs in.
+ */
+enum err user_ask_password(struct call *c, struct secrets *out);
 
 /* What a link leads to (link.c). */
 struct link {
@@ -76,6 +94,7 @@ enum err session_end(struct call *c);
 enum err link_show(struct call *c);
 enum err link_accept(struct call *c);
 enum err factor_offer(struct call *c);
+enum err password_change(struct call *c);
 enum err factor_confirm(struct call *c);
 enum err factor_remove(struct call *c);
 enum err colleague_list(struct call *c);

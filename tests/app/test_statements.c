@@ -298,6 +298,7 @@ static const struct {
 	{ SQL_USER_ACCEPT, "is of people who belong to no environment: test_user.c" },
 	{ SQL_USER_SET_PASSWORD, "is of people who belong to no environment: test_user.c" },
 	{ SQL_USER_SESSION_END_ALL, "is of people who belong to no environment: test_user.c" },
+	{ SQL_USER_SESSION_END_OTHERS, "is of people who belong to no environment: test_user.c" },
 	{ SQL_USER_ADD, "is the owner's, of people who belong to no environment" },
 	{ SQL_USER_ADD_PASSWORD, "is the owner's, of people who belong to no environment" },
 	{ SQL_USER_JOIN, "is the owner's, of people who belong to no environment" },

@@ -324,6 +324,22 @@ def test_a_new_password_ends_all_sessions(person, database):
     assert ann.sign_in("quite another one")
 
 
+def test_who_knows_the_present_password_sets_another_one(person):
+    ann, body = person(), {"password": PASSWORD, "newPassword": "quite another one"}
+    phone = ann.other()
+    phone.sign_in()
+    failed(ann.call("POST", "/session/password", {**body, "newPassword": "short"}, checked=False), "validation_error", 400, "newPassword")
+    failed(ann.call("POST", "/session/password", {**body, "password": "wrong"}), "sign_in_failed", 401)
+    assert ann.call("POST", "/session/password", body).json == {"object": "password", "sessionsEnded": 1}
+    wait_until(lambda: phone.call("GET", "/session").status == 401, what="the end of the other session")
+    assert ann.call("GET", "/session").status == 200
+    phone.sign_in(status=401)
+    phone.sign_in("quite another one")
+    # Sent again because the answer was lost: it is done, and nothing else is said.
+    assert ann.call("POST", "/session/password", body).json == {"object": "password", "sessionsEnded": 1}
+    assert ann.other().sign_in("quite another one")
+
+
 def test_earlier_versions_do_not_have_these_calls(person):
     ann = person()
     for path in ("/session", "/sessions"):
