@@ -1,39 +1,42 @@
 -- People who sign in, as the operator's commands and owners of organizations make and change them.
 
 -- name: user_add
--- Unless there is one. $1 id, $2 e-mail, $3 name or NULL.
-INSERT INTO user_account (id, email, name) VALUES ($1::uuid, $2::text, $3::text)
-    ON CONFLICT DO NOTHING;
+-- Unless there is one. $1 id, $2 e-mail.
+INSERT INTO user_account (id, email) VALUES ($1::uuid, $2::text) ON CONFLICT DO NOTHING;
 
 -- name: user_add_password
--- For an account that has none. $1 e-mail, $2 hash. No row: it has one.
-UPDATE user_account a SET password = $2::text
+-- For an account that has none. $1 e-mail, $2 hash, $3 name or NULL. No row: it has one.
+UPDATE user_account a SET password = $2::text, name = coalesce($3::text, a.name)
  WHERE a.email = $1::text AND a.password IS NULL
 RETURNING a.id;
 
 -- name: user_join
 -- Makes him a member, who has accepted or was invited. No row: he has accepted before. $1 e-mail,
--- $2 organization, $3 role, $4 accepted.
-INSERT INTO user_member AS m (organization_id, user_id, role, accepted_at)
-SELECT $2::uuid, a.id, $3::text, CASE WHEN $4::boolean THEN now() END
+-- $2 organization, $3 role, $4 accepted, $5 what he is called there until he accepts, or NULL: as
+-- before.
+INSERT INTO user_member AS m (organization_id, user_id, role, accepted_at, name)
+SELECT $2::uuid, a.id, $3::text, CASE WHEN $4::boolean THEN now() END, $5::text
   FROM user_account a
  WHERE a.email = $1::text
     ON CONFLICT (organization_id, user_id)
-    DO UPDATE SET role = $3::text, accepted_at = excluded.accepted_at WHERE m.accepted_at IS NULL
+    DO UPDATE SET role = $3::text, accepted_at = excluded.accepted_at,
+                  name = coalesce(excluded.name, m.name)
+            WHERE m.accepted_at IS NULL
 RETURNING m.user_id;
 
 -- name: user_link_add
 -- In the place of earlier ones. No row: he is no member, or has not accepted, which a link to sign
 -- in takes. $1 e-mail, $2 organization or NULL: the one of his in which a session begins
 -- (user_session_add), as that is what the page of the link tells him, $3 hash, $4 purpose, $5 how
--- many ms it is good.
+-- many ms it is good, $6 only while he is in no other organization, $7 it ends his second factor.
 WITH old AS (
     DELETE FROM user_link l USING user_account a
      WHERE a.email = $1::text AND l.user_id = a.id AND l.purpose = $4::text
        AND ($2::uuid IS NULL OR l.organization_id = $2)
 )
-INSERT INTO user_link (hash, organization_id, user_id, purpose, expires_at)
-SELECT $3::bytea, m.organization_id, m.user_id, $4, now() + $5::bigint * interval '1 ms'
+INSERT INTO user_link (hash, organization_id, user_id, purpose, expires_at, alone, ends_totp)
+SELECT $3::bytea, m.organization_id, m.user_id, $4, now() + $5::bigint * interval '1 ms',
+       $6::boolean, $7::boolean
   FROM user_member m
   JOIN user_account a ON a.id = m.user_id
  WHERE a.email = $1 AND ($2 IS NULL OR m.organization_id = $2)
@@ -45,7 +48,7 @@ RETURNING user_id;
 -- name: user_list
 -- out: id email name organization role state created_at
 -- Of the organization named $1, or of all if that is NULL.
-SELECT a.id, a.email, a.name, o.name AS organization, m.role,
+SELECT a.id, a.email, coalesce(a.name, m.name) AS name, o.name AS organization, m.role,
        CASE WHEN m.accepted_at IS NULL THEN 'invited' ELSE 'active' END AS state, m.created_at
   FROM user_member m
   JOIN user_account a ON a.id = m.user_id
@@ -89,8 +92,11 @@ SELECT WHERE set_config('app.organization', $1::uuid::text, true) IS NOT NULL
 
 -- name: user_members
 -- out: id email name role accepted created_at
--- $1 organization, $2 user or NULL: all.
-SELECT a.id, a.email, a.name, m.role, m.accepted_at IS NOT NULL AS accepted, m.created_at
+-- What somebody is called elsewhere is not told before he accepts. $1 organization, $2 user or
+-- NULL: all.
+SELECT a.id, a.email,
+       CASE WHEN m.accepted_at IS NULL THEN m.name ELSE coalesce(a.name, m.name) END AS name,
+       m.role, m.accepted_at IS NOT NULL AS accepted, m.created_at
   FROM user_member m
   JOIN user_account a ON a.id = m.user_id
  WHERE m.organization_id = $1::uuid AND ($2::uuid IS NULL OR m.user_id = $2)

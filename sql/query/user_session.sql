@@ -9,21 +9,37 @@ SELECT WHERE set_config('app.user', $1::uuid::text, true) IS NOT NULL;
 SELECT WHERE set_config('app.email', $1::text, true) IS NOT NULL;
 
 -- name: user_password
--- out: id password totp totp_step
--- What somebody who signs in must know. $1 e-mail.
-SELECT a.id, a.password, a.totp, a.totp_step
+-- out: id password totp totp_step totp_wrong wait_ms
+-- What somebody who signs in must know. wait_ms: for how long no code is taken; not above 0: one
+-- is. $1 e-mail.
+SELECT a.id, a.password, a.totp, a.totp_step, a.totp_wrong,
+       coalesce(extract(epoch FROM a.totp_after - now()) * 1000, 0)::bigint AS wait_ms
   FROM user_account a
  WHERE a.email = $1::text;
 
 -- name: user_totp_use
--- Takes the code of a step; no row: it was taken. $1 user, $2 step.
-UPDATE user_account a SET totp_step = $2::bigint
+-- Takes the code of a step; no row: it was taken, or wrong ones came meanwhile. $1 user, $2 step.
+UPDATE user_account a SET totp_step = $2::bigint, totp_wrong = 0, totp_after = NULL
  WHERE a.id = $1::uuid AND a.totp_step < $2
+   AND (a.totp_after IS NULL OR a.totp_after <= now())
 RETURNING a.id;
+
+-- name: user_totp_wrong
+-- out: wrong
+-- Counts a wrong code. After $2 of them in a row none is taken for $3 ms, and after each further
+-- one for twice as long, but for no more than $4 ms. $1 user.
+UPDATE user_account a
+   SET totp_wrong = a.totp_wrong + 1,
+       totp_after = CASE WHEN a.totp_wrong + 1 >= $2::bigint
+           THEN now() + interval '1 ms'
+                * least($3::bigint * 2 ^ least(a.totp_wrong + 1 - $2, 30), $4::bigint) END
+ WHERE a.id = $1::uuid
+RETURNING a.totp_wrong AS wrong;
 
 -- name: user_recovery_use
 -- Takes a recovery code; no row: there is no such code. $1 user, $2 hash.
-UPDATE user_account a SET recovery = array_remove(a.recovery, $2::bytea)
+UPDATE user_account a
+   SET recovery = array_remove(a.recovery, $2::bytea), totp_wrong = 0, totp_after = NULL
  WHERE a.id = $1::uuid AND $2 = ANY (a.recovery)
 RETURNING a.id;
 
@@ -45,6 +61,7 @@ SELECT s.id, s.user_id AS "user", a.email, e.id AS environment,
        s.organization_id AS organization, s.livemode, m.role,
        s.seen_at < now() - interval '1 minute' AS unmarked
   FROM user_session s
+  JOIN user_account a ON a.id = s.user_id
   JOIN user_member m ON m.organization_id = s.organization_id AND m.user_id = s.user_id
   JOIN environment e ON e.organization_id = s.organization_id AND e.livemode = s.livemode
  WHERE s.hash = $1::bytea AND s.user_id = app_user() AND m.accepted_at IS NOT NULL;
@@ -61,7 +78,6 @@ INSERT INTO user_session (id, hash, user_id, organization_id, livemode, expires_
 SELECT $1::uuid, $2::bytea, m.user_id, m.organization_id, true,
        now() + $4::bigint * interval '1 ms'
   FROM user_member m
-  JOIN user_account a ON a.id = s.user_id
  WHERE m.user_id = $3::uuid AND m.accepted_at IS NOT NULL
  ORDER BY m.accepted_at, m.organization_id
  LIMIT 1
@@ -137,7 +153,8 @@ UPDATE user_account a SET totp_next = $2::bytea WHERE a.id = $1::uuid;
 -- From now on. No row: another secret was offered meanwhile. $1 user, $2 secret, $3 step of the
 -- code, $4 hashes of the recovery codes, one behind the other.
 UPDATE user_account a
-   SET totp = a.totp_next, totp_next = NULL, totp_step = $3::bigint,
+   SET totp = a.totp_next, totp_next = NULL, totp_step = $3::bigint, totp_wrong = 0,
+       totp_after = NULL,
        recovery = ARRAY(SELECT substr($4, 32 * i + 1, 32)
                           FROM generate_series(0, length($4::bytea) / 32 - 1) i)
  WHERE a.id = $1::uuid AND a.totp_next = $2::bytea
@@ -145,9 +162,16 @@ RETURNING a.id;
 
 -- name: user_totp_remove
 -- $1 user.
-UPDATE user_account a SET totp = NULL, totp_next = NULL, recovery = '{}' WHERE a.id = $1::uuid;
+UPDATE user_account a
+   SET totp = NULL, totp_next = NULL, totp_wrong = 0, totp_after = NULL, recovery = '{}'
+ WHERE a.id = $1::uuid;
 
 -- ---- links
+
+-- It has not ended; and if it must not lead into another organization, its user has joined none.
+\set user_link_good 'l.expires_at > now() AND NOT (l.alone AND EXISTS (SELECT FROM user_member m'
+\set user_link_good :user_link_good ' WHERE m.user_id = l.user_id'
+\set user_link_good :user_link_good ' AND m.organization_id <> l.organization_id))'
 
 -- name: user_link_enter
 -- After key_holder: acts for whom the link is. $1 hash.
@@ -156,21 +180,30 @@ SELECT set_config('app.user', l.user_id::text, true)
  WHERE l.hash = $1::bytea AND l.expires_at > now();
 
 -- name: user_link_find
--- out: user organization organization_name purpose email password expires_at
+-- out: user organization organization_name purpose email password expires_at ends_totp
 -- After that. $1 hash.
 SELECT l.user_id AS "user", l.organization_id AS organization, o.name AS organization_name,
-       l.purpose, a.email, a.password, l.expires_at
+       l.purpose, a.email, a.password, l.expires_at, l.ends_totp
   FROM user_link l
   JOIN user_account a ON a.id = l.user_id
   JOIN organization o ON o.id = l.organization_id
- WHERE l.hash = $1::bytea AND l.expires_at > now();
+ WHERE l.hash = $1::bytea AND :user_link_good;
 
 -- name: user_link_use
--- Takes the link away; no row: somebody was quicker. $1 hash.
-DELETE FROM user_link l WHERE l.hash = $1::bytea AND l.expires_at > now() RETURNING l.user_id;
+-- Takes the link away; no row: somebody was quicker, or it is not good any more. $1 hash.
+DELETE FROM user_link l WHERE l.hash = $1::bytea AND :user_link_good RETURNING l.user_id;
 
 -- name: user_accept
--- $1 user, $2 organization.
+-- Links that must not lead into this organization go, and who has no name gets the one that he was
+-- invited by. $1 user, $2 organization.
+WITH links AS (
+    DELETE FROM user_link l
+     WHERE l.user_id = $1::uuid AND l.alone AND l.organization_id <> $2::uuid
+), named AS (
+    UPDATE user_account a SET name = m.name
+      FROM user_member m
+     WHERE a.id = $1 AND a.name IS NULL AND m.user_id = $1 AND m.organization_id = $2
+)
 UPDATE user_member m SET accepted_at = now()
  WHERE m.user_id = $1::uuid AND m.organization_id = $2::uuid AND m.accepted_at IS NULL;
 
@@ -180,10 +213,10 @@ UPDATE user_account a SET password = $2::text
  WHERE a.id = $1::uuid AND a.password IS NOT DISTINCT FROM $3::text
 RETURNING a.id;
 
--- name: user_session_end_all
--- $1 user.
-DELETE FROM user_session s WHERE s.user_id = $1::uuid;
 -- name: user_session_end_others
 -- $1 user, $2 the session that stays.
 DELETE FROM user_session s WHERE s.user_id = $1::uuid AND s.id <> $2::uuid;
 
+-- name: user_session_end_all
+-- $1 user.
+DELETE FROM user_session s WHERE s.user_id = $1::uuid;

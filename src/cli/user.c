@@ -14,11 +14,12 @@
 /* What a command was given. */
 struct user {
 	struct owner *o;
-	struct str    email;
+	struct str    email, name; /* name: absent where none was given */
 	struct id     organization;
-	const char   *hash;     /* of a new password */
-	bool          accepted; /* he need not accept */
-	bool          taken;    /* there is one with a password, or with a role here */
+	const char   *hash;      /* of a new password */
+	bool          accepted;  /* he need not accept */
+	bool          ends_totp; /* the link removes his second factor */
+	bool          taken;     /* there is one with a password, or with a role here */
 };
 
 /* ---- what was given */
@@ -130,6 +131,7 @@ bind_join(struct tx *tx, const struct user *u, const char *role)
 	bind_id(b, &u->organization);
 	bind_text(b, str_of(role));
 	bind_bool(b, u->accepted);
+	bind_text(b, u->name);
 }
 
 /* Undoes it all when the last statement but one found nothing to do. */
@@ -151,13 +153,13 @@ was_free(struct tx *tx, void *with)
 static int
 begin(struct cmd_context *ctx, struct user *u, struct tx *tx)
 {
-	struct str   name = ctx->option[OPTION_NAME];
 	struct id   *id = ARENA_NEW(&u->o->arena, struct id, 1);
 	char         words[NAME_FAULT_BYTES];
-	const char  *fault = name.ptr ? name_fault(name, ACCOUNT_NAME_MAX_CHARS, words) : NULL;
+	const char  *fault;
 	struct bind *b;
 
-	if (fault)
+	u->name = ctx->option[OPTION_NAME];
+	if (u->name.ptr && (fault = name_fault(u->name, ACCOUNT_NAME_MAX_CHARS, words)))
 		return cmd_fail(EXIT_DATA, "--name %s.", fault);
 	*id = id_new();
 	tx_init(tx, u->o->db, &u->o->arena);
@@ -166,7 +168,6 @@ begin(struct cmd_context *ctx, struct user *u, struct tx *tx)
 	b = tx_step(tx, SQL_USER_ADD);
 	bind_id(b, id);
 	bind_text(b, u->email);
-	bind_text(b, name);
 	return 0;
 }
 
@@ -185,6 +186,7 @@ cmd_user_create(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	b = tx_step(&tx, SQL_USER_ADD_PASSWORD);
 	bind_text(b, u.email);
 	bind_text(b, str_of(u.hash));
+	bind_text(b, u.name);
 	bind_join(&tx, &u, argv[2]);
 	code = owner_run(&tx);
 	if (u.taken)
@@ -207,6 +209,8 @@ bind_link(struct tx *tx, struct user *u, enum link_purpose purpose)
 	bind_text(b, (struct str) { (const char *)hash, SHA256_BYTES });
 	bind_text(b, str_of(link_infos[purpose].name));
 	bind_i64(b, link_infos[purpose].life_ms);
+	bind_bool(b, false);
+	bind_bool(b, u->ends_totp);
 	return account_link(&u->o->arena, u->o->conf, secret);
 }
 
@@ -235,7 +239,7 @@ cmd_user_invite(struct cmd_context *ctx, int argc UNUSED, char **argv)
 static int
 give_link(struct cmd_context *ctx, char **argv, enum link_purpose purpose)
 {
-	struct user u = { .o = ctx->owner };
+	struct user u = { .o = ctx->owner, .ends_totp = ctx->option[OPTION_SECOND_FACTOR].ptr };
 	struct tx   tx;
 	struct str  link;
 	int         code;

@@ -133,6 +133,8 @@ add_link(struct call *c, struct tx *tx, struct str email, enum link_purpose purp
 	bind_text(b, (struct str) { (const char *)hash, SHA256_BYTES });
 	bind_text(b, str_of(link_infos[purpose].name));
 	bind_i64(b, link_infos[purpose].life_ms);
+	bind_bool(b, purpose == LINK_RESET); /* it must not lead into another organization */
+	bind_bool(b, false);
 	return account_link(c->arena, c->conf, secret);
 }
 
@@ -172,12 +174,12 @@ colleague_invite(struct call *c)
 	b = tx_step(&tx, SQL_USER_ADD);
 	bind_id(b, &id);
 	bind_text(b, email);
-	bind_text(b, sent->name);
 	b = tx_step(&tx, SQL_USER_JOIN);
 	bind_text(b, email);
 	bind_id(b, &c->tenant.organization);
 	bind_text(b, sent->role);
 	bind_bool(b, false);
+	bind_text(b, sent->name);
 	link = add_link(c, &tx, email, LINK_INVITE);
 	tx.then = has_joined;
 	tx.with = &joined;

@@ -66,6 +66,7 @@ link_find(struct call *c, struct str secret, struct link *l)
 			return link_none(c);
 	l->email = row_text(&row, COL_USER_LINK_FIND_EMAIL);
 	l->password = row_text(&row, COL_USER_LINK_FIND_PASSWORD);
+	l->ends_totp = row_bool(&row, COL_USER_LINK_FIND_ENDS_TOTP);
 	return ERR_OK;
 }
 
@@ -127,6 +128,8 @@ use(struct call *c, struct link *l)
 		bind_text(b, l->password);
 		bind_id(tx_step(&tx, SQL_USER_SESSION_END_ALL), &l->user);
 	}
+	if (l->ends_totp)
+		bind_id(tx_step(&tx, SQL_USER_TOTP_REMOVE), &l->user);
 	if (l->purpose == LINK_INVITE) {
 		b = tx_step(&tx, SQL_USER_ACCEPT);
 		bind_id(b, &l->user);

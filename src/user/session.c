@@ -1,5 +1,6 @@
 /* Signing in and out, and the sessions of a user. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/password.h"
 #include "base/totp.h"
 #include "call/reply.h"
@@ -147,7 +148,8 @@ session_show(struct call *c)
 struct found {
 	struct id   id;
 	struct str  password, totp;
-	int64_t     totp_step;
+	int64_t     totp_step, totp_wrong;
+	int64_t     wait_ms; /* for how long no code is taken */
 };
 
 static enum err
@@ -172,7 +174,72 @@ find_account(struct call *c, struct str email, struct found *out)
 	out->password = row_text(&row, COL_USER_PASSWORD_PASSWORD);
 	out->totp = row_text(&row, COL_USER_PASSWORD_TOTP);
 	out->totp_step = row_i64(&row, COL_USER_PASSWORD_TOTP_STEP);
+	out->totp_wrong = row_i64(&row, COL_USER_PASSWORD_TOTP_WRONG);
+	out->wait_ms = row_i64(&row, COL_USER_PASSWORD_WAIT_MS);
 	return ERR_OK;
+}
+
+/*
+ * Wrong codes in a row. Whoever sends one has the password, or a link; of a million codes three are
+ * right at a time, so the limits for attempts alone would let him in within weeks. A recovery code
+ * cannot be guessed, and is taken all the time: nobody keeps the user out.
+ */
+enum {
+	CODES_FREE = 10,
+	CODES_MAX = 100, /* NIST SP 800-63B, 5.2.2 */
+	CODES_WAIT_MS = 60000,
+	CODES_WAIT_MAX_MS = 3600000,
+};
+
+static enum err
+may_try_code(struct call *c, const struct found *account)
+{
+	if (account->totp_wrong >= CODES_MAX) {
+		(void)user_refuse(c);
+		return call_fail(c, ERR_SIGN_IN_FAILED, NULL,
+		    "There were 100 wrong codes in a row, so none is taken any more. Use a "
+		    "recovery code, or ask whoever runs the service to remove the second factor.");
+	}
+	if (account->wait_ms <= 0)
+		return ERR_OK;
+	c->problem.retry_after_s = (account->wait_ms + 999) / 1000;
+	return call_fail(c, ERR_RATE_LIMITED, "code",
+	    "There were too many wrong codes for this account; wait as many seconds as Retry-After "
+	    "says, or use a recovery code.");
+}
+
+static void
+log_wrong_codes(const struct id *user, int64_t wrong)
+{
+	char       text[ID_PREFIXED_BYTES];
+	struct str id = id_prefixed(USER_ID_PREFIX, user, text);
+
+	if (wrong >= CODES_FREE)
+		log_warn("user %.*s: %jd wrong codes of the second factor in a row, after the "
+		    "right password or with a link", STR_ARGS(id), (intmax_t)wrong);
+}
+
+static enum err
+count_wrong_code(struct call *c, const struct found *account)
+{
+	struct tx      tx;
+	struct bind   *b;
+	struct row     row;
+	enum db_status done;
+
+	user_enter(c, &tx, &account->id);
+	b = tx_step(&tx, SQL_USER_TOTP_WRONG);
+	bind_id(b, &account->id);
+	bind_i64(b, CODES_FREE);
+	bind_i64(b, CODES_WAIT_MS);
+	bind_i64(b, CODES_WAIT_MAX_MS);
+	if ((done = tx_run(&tx)) != DB_OK)
+		return call_db_failed(c, &tx, done);
+	if (tx_rows(&tx, 1) == 1) {
+		row = tx_row(&tx, 1, 0);
+		log_wrong_codes(&account->id, row_i64(&row, COL_USER_TOTP_WRONG_WRONG));
+	}
+	return user_refuse(c);
 }
 
 /* Adds the statement that takes the code, if there must be one. */
@@ -182,6 +249,7 @@ take_code(struct call *c, struct tx *tx, const struct found *account, struct str
 	unsigned char *hash = ARENA_NEW(c->arena, unsigned char, SHA256_BYTES);
 	struct bind   *b;
 	int64_t        step;
+	enum err       e;
 
 	if (!account->totp.ptr)
 		return ERR_OK;
@@ -191,9 +259,11 @@ take_code(struct call *c, struct tx *tx, const struct found *account, struct str
 		    "This account has a second factor: send its code, too.");
 	}
 	if (code.len == TOTP_DIGITS) {
+		if ((e = may_try_code(c, account)) != ERR_OK)
+			return e;
 		if (!totp_find((const unsigned char *)account->totp.ptr, code,
 			clock_wall_ms() / 1000, account->totp_step, &step))
-			return user_refuse(c);
+			return count_wrong_code(c, account);
 		b = tx_step(tx, SQL_USER_TOTP_USE);
 		bind_id(b, &account->id);
 		bind_i64(b, step);

@@ -34,8 +34,8 @@ enum err user_read(struct call *c, const struct fields *f, void *out);
 void user_enter(struct call *c, struct tx *tx, const struct id *user);
 
 /*
- * Whether the password is the one with this hash; absent: nobody's, which takes as long. ERR_OK;
- * ERR_SIGN_IN_FAILED; ERR_UNAVAILABLE when too many passwords are looked at.
+ * Whether the password is the one with this hash; absent: nobody's, which takes as long.
+ * ERR_UNAVAILABLE when too many passwords are looked at.
  */
 enum err user_compare(struct call *c, struct str password, struct str hash, bool *is);
 
@@ -68,6 +68,7 @@ struct link {
 	struct str        email, password; /* of the account; password absent: none was set yet */
 	int64_t           expires_ms;
 	struct str        made;            /* hash of a new password, or absent */
+	bool              ends_totp;       /* using it removes the second factor */
 	bool              used;
 };
 
@@ -93,8 +94,8 @@ enum err session_list(struct call *c);
 enum err session_end(struct call *c);
 enum err link_show(struct call *c);
 enum err link_accept(struct call *c);
-enum err factor_offer(struct call *c);
 enum err password_change(struct call *c);
+enum err factor_offer(struct call *c);
 enum err factor_confirm(struct call *c);
 enum err factor_remove(struct call *c);
 enum err colleague_list(struct call *c);

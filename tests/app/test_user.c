@@ -221,7 +221,8 @@ no_statement_for_one_reaches_another(void **state UNUSED)
 
 		if (id != SQL_USER_SESSION_SEEN && id != SQL_USER_SESSION_TIDY && id != SQL_USER_SESSION_END
 		    && id != SQL_USER_SESSION_END_ALL && id != SQL_USER_LINK_USE && id != SQL_USER_ACCEPT
-		    && id != SQL_USER_SET_PASSWORD && id != SQL_USER_SESSION_MOVE && id != SQL_USER_TOTP_USE)
+		    && id != SQL_USER_SET_PASSWORD && id != SQL_USER_SESSION_MOVE && id != SQL_USER_TOTP_USE
+		    && id != SQL_USER_TOTP_WRONG && id != SQL_USER_SESSION_END_OTHERS)
 			continue;
 		tx_init(&tx, test_serve, &test_kept);
 		bind_id(tx_step(&tx, SQL_USER_ENTER), &ann.id);
@@ -241,6 +242,11 @@ no_statement_for_one_reaches_another(void **state UNUSED)
 				bind_i64(b, 0);
 			else if (id == SQL_USER_TOTP_USE)
 				bind_i64(b, 1);
+			else if (id == SQL_USER_TOTP_WRONG)
+				for (int i = 0; i < 3; i++)
+					bind_i64(b, 1);
+			else if (id == SQL_USER_SESSION_END_OTHERS)
+				bind_id(b, &ann.id);
 			else if (id == SQL_USER_ACCEPT)
 				bind_id(b, &test_environment[ACME_LIVE]);
 			else if (id == SQL_USER_SET_PASSWORD) {
@@ -325,6 +331,96 @@ a_second_factor_is_asked_for_and_good_once(void **state UNUSED)
 	assert_string_equal(ask(arena_fmt(&test_kept, "SELECT cardinality(recovery) FROM user_account WHERE id = '%s'", uuid(&p.id)).ptr), "0");
 }
 
+/* Each time after the right password; of a million codes three are right at a time. */
+static void
+wrong_codes_in_a_row_are_waited_for(void **state UNUSED)
+{
+	static const struct { const char *before, *minutes; } rows[] = {
+		{ "0", "" }, { "8", "" }, { "9", "1" }, { "10", "2" }, { "11", "4" }, { "14", "32" }, { "15", "60" }, { "98", "60" },
+	};
+
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		struct person p = make();
+
+		ask(arena_fmt(&test_kept, "UPDATE user_account SET totp = '12345678901234567890', totp_wrong = %s WHERE id = '%s'",
+		    rows[i].before, uuid(&p.id)).ptr);
+		log_keep();
+		assert_int_equal(sign_in(&p, "000000"), 401);
+		assert_int_equal(log_count("wrong codes of the second factor in a row"), *rows[i].minutes ? 1 : 0);
+		assert_string_equal(ask(arena_fmt(&test_kept, "SELECT round(extract(epoch FROM totp_after - now()) / 60) FROM user_account WHERE id = '%s'",
+		    uuid(&p.id)).ptr), rows[i].minutes);
+	}
+}
+
+static void
+while_no_code_is_taken_a_recovery_code_is(void **state UNUSED)
+{
+	static const unsigned char secret[TOTP_SECRET_BYTES] = "12345678901234567890";
+	struct person p = make();
+	char          code[TOTP_DIGITS + 1] = "";
+	const char   *wrong = arena_fmt(&test_kept, "SELECT totp_wrong || coalesce(totp_after::text, '') FROM user_account WHERE id = '%s'", uuid(&p.id)).ptr;
+
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp = '12345678901234567890', totp_wrong = 9, recovery = ARRAY[sha256('first-code'), sha256('second-code')]"
+	    " WHERE id = '%s'", uuid(&p.id)).ptr);
+	assert_int_equal(sign_in(&p, "000000"), 401);
+	totp_code(secret, clock_wall_ms() / 1000 / TOTP_STEP_S, code);
+	assert_int_equal(sign_in(&p, code), 429);
+	assert_true(at_is("error.param", "\"code\""));
+	assert_true(response_find_header(&test_response, "Retry-After").ptr);
+	assert_int_equal(sign_in(&p, "first-code"), 200);
+	assert_string_equal(ask(wrong), "0");
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp_wrong = 11, totp_after = now() WHERE id = '%s'", uuid(&p.id)).ptr);
+	assert_int_equal(sign_in(&p, code), 200);
+	assert_string_equal(ask(wrong), "0");
+	/* After a hundred no code is right. */
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp_wrong = 100, totp_step = 0 WHERE id = '%s'", uuid(&p.id)).ptr);
+	assert_int_equal(sign_in(&p, code), 401);
+	assert_true(at_is("error.param", "null"));
+	assert_non_null(strstr(kept(at("message")).ptr, "100 wrong codes"));
+	assert_int_equal(sign_in(&p, "second-code"), 200);
+}
+
+/* The answer was lost, and so were the recovery codes: it said that nothing was changed. */
+static void
+a_confirmation_that_comes_twice_says_what_is_true(void **state UNUSED)
+{
+	static const unsigned char secret[TOTP_SECRET_BYTES] = "12345678901234567890";
+	struct person p = make();
+	char          code[TOTP_DIGITS + 1] = "";
+	const char   *sent;
+
+	assert_int_equal(sign_in(&p, ""), 200);
+	totp_code(secret, clock_wall_ms() / 1000 / TOTP_STEP_S, code);
+	sent = arena_fmt(&test_kept, "{\"code\":\"%s\"}", code).ptr;
+#define CONFIRM() SEND(ACME_LIVE, "POST", "/api/v1/session/factor/confirm", sent, .cookie = p.cookie, .csrf = p.token)
+	assert_int_equal(CONFIRM(), 409);
+	assert_true(at_is("message", "\"No second factor waits for its code. Begin anew.\""));
+	ask(arena_fmt(&test_kept, "UPDATE user_account SET totp_next = '12345678901234567890' WHERE id = '%s'", uuid(&p.id)).ptr);
+	assert_int_equal(CONFIRM(), 200);
+	assert_int_equal(CONFIRM(), 409);
+	assert_true(at_is("message", "\"A second factor is on, and no other one waits for its code. If you have no recovery codes of it, remove it and set it up anew.\""));
+}
+
+/* As clientele user reset --second-factor makes it. */
+static void
+a_link_for_a_new_password_may_end_the_second_factor(void **state UNUSED)
+{
+	for (int ends = 0; ends < 2; ends++) {
+		struct person p = make();
+		unsigned char hash[SHA256_BYTES];
+		struct str    link = account_secret(&test_kept, ACCOUNT_LINK_PREFIX, hash);
+
+		ask(arena_fmt(&test_kept, "UPDATE user_account SET totp = '12345678901234567890', totp_wrong = 100 WHERE id = '%s'", uuid(&p.id)).ptr);
+		ask(arena_fmt(&test_kept, "INSERT INTO user_link (hash, organization_id, user_id, purpose, expires_at, ends_totp)"
+		    " SELECT sha256('%s'), organization_id, user_id, 'reset', now() + interval '1 h', %s FROM user_member WHERE user_id = '%s'",
+		    link.ptr, ends ? "true" : "false", uuid(&p.id)).ptr);
+		assert_int_equal(sign_in(&p, ""), 401);
+		assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session/accept",
+		    arena_fmt(&test_kept, "{\"token\":\"%s\",\"password\":\"" PASSWORD "\"}", link.ptr).ptr, .csrf = "1"), 200);
+		assert_int_equal(sign_in(&p, ""), ends ? 200 : 401);
+	}
+}
+
 /* A link stands for the password alone, and a wrong code leaves it as it was. */
 static void
 a_link_does_without_the_password_and_not_without_the_code(void **state UNUSED)
@@ -362,6 +458,32 @@ a_proxy_is_believed_if_it_is_configured(void **state UNUSED)
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .csrf = "1", .user = "nobody@nowhere.example"), 401);
 	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/session", NULL, .csrf = "1", .user = "nonsense"), 401);
 	assert_int_equal(sign_in(&p, ""), 401); /* without its word all is as ever */
+	test_conf.sign_in_by_proxy = 0;
+}
+
+/* Bob signs in at the proxy, in a browser that has Ann's cookie: he acted as Ann. */
+static void
+a_session_is_over_where_the_proxy_names_somebody_else(void **state UNUSED)
+{
+	struct person ann = make(), bob = make();
+	const char   *upper = arena_fmt(&test_kept, "P%s", ann.email + 1).ptr;
+
+	assert_int_equal(sign_in(&ann, ""), 200);
+#define SHOW(cookie_, user_) SEND(ACME_LIVE, "GET", "/api/v1/session", .cookie = cookie_, .user = user_)
+	assert_int_equal(SHOW(ann.cookie, bob.email), 200); /* it is not believed */
+	test_conf.sign_in_by_proxy = 1;
+	for (int i = 0; i < 2; i++) { /* the second time it is remembered */
+		assert_int_equal(SHOW(ann.cookie, bob.email), 401);
+		assert_true(at_is("code", "\"signed_out\""));
+		assert_true(at_is("details.proxy", "true"));
+		assert_int_equal(SHOW(ann.cookie, "nonsense"), 401);
+		assert_int_equal(SHOW(ann.cookie, upper), 200);
+		assert_int_equal(SHOW(ann.cookie, NULL), 200);
+	}
+	assert_int_equal(SHOW("a=b", bob.email), 401); /* the page learns that it need not ask for a password */
+	assert_true(at_is("details.proxy", "true"));
+	assert_int_equal(SHOW("__Host-clientele=x", NULL), 401);
+	assert_true(at_is("details", "null"));
 	test_conf.sign_in_by_proxy = 0;
 }
 
@@ -412,8 +534,13 @@ main(void)
 		cmocka_unit_test(no_statement_for_one_reaches_another),
 		cmocka_unit_test(a_role_makes_the_calls_of_its_permissions_and_no_others),
 		cmocka_unit_test(a_second_factor_is_asked_for_and_good_once),
+		cmocka_unit_test(wrong_codes_in_a_row_are_waited_for),
+		cmocka_unit_test(while_no_code_is_taken_a_recovery_code_is),
+		cmocka_unit_test(a_confirmation_that_comes_twice_says_what_is_true),
+		cmocka_unit_test(a_link_for_a_new_password_may_end_the_second_factor),
 		cmocka_unit_test(a_link_does_without_the_password_and_not_without_the_code),
 		cmocka_unit_test(a_proxy_is_believed_if_it_is_configured),
+		cmocka_unit_test(a_session_is_over_where_the_proxy_names_somebody_else),
 		cmocka_unit_test(attempts_have_a_rate_of_the_account),
 		cmocka_unit_test(attempts_have_a_rate_of_the_address),
 	};
@@ -427,30 +554,3 @@ main(void)
 	app_test_end();
 	return failed;
 }
-/* Bob signs in at the proxy, in a browser that has Ann's cookie: he acted as Ann. */
-static void
-a_session_is_over_where_the_proxy_names_somebody_else(void **state UNUSED)
-{
-	struct person ann = make(), bob = make();
-	const char   *upper = arena_fmt(&test_kept, "P%s", ann.email + 1).ptr;
-
-	assert_int_equal(sign_in(&ann, ""), 200);
-#define SHOW(cookie_, user_) SEND(ACME_LIVE, "GET", "/api/v1/session", .cookie = cookie_, .user = user_)
-	assert_int_equal(SHOW(ann.cookie, bob.email), 200); /* it is not believed */
-	test_conf.sign_in_by_proxy = 1;
-	for (int i = 0; i < 2; i++) { /* the second time it is remembered */
-		assert_int_equal(SHOW(ann.cookie, bob.email), 401);
-		assert_true(at_is("code", "\"signed_out\""));
-		assert_true(at_is("details.proxy", "true"));
-		assert_int_equal(SHOW(ann.cookie, "nonsense"), 401);
-		assert_int_equal(SHOW(ann.cookie, upper), 200);
-		assert_int_equal(SHOW(ann.cookie, NULL), 200);
-	}
-	assert_int_equal(SHOW("a=b", bob.email), 401); /* the page learns that it need not ask for a password */
-	assert_true(at_is("details.proxy", "true"));
-	assert_int_equal(SHOW("__Host-clientele=x", NULL), 401);
-	assert_true(at_is("details", "null"));
-	test_conf.sign_in_by_proxy = 0;
-}
-
-		cmocka_unit_test(a_session_is_over_where_the_proxy_names_somebody_else),

@@ -105,6 +105,14 @@ def test_a_reset_takes_the_place_of_an_earlier_one(db):
                          WHERE a.email = 'dora@example.com'""") == [("reset", True)]
 
 
+def test_a_reset_ends_the_second_factor_if_that_is_asked_for(db):
+    create(db, "rea@example.com")
+    for arguments, ends in (([], False), (["--second-factor"], True)):
+        linked(db, "user", "reset", "rea@example.com", *arguments)
+        assert query(db, """SELECT l.ends_totp FROM user_link l JOIN user_account a ON a.id = l.user_id
+                             WHERE a.email = 'rea@example.com'""") == [(ends,)]
+
+
 def test_a_link_signs_in_who_has_accepted(db):
     create(db, "lea@example.com")
     linked(db, "user", "reset", "lea@example.com")

@@ -38,8 +38,8 @@ GRANTS = {
         "status", "completed", "failed", "passed_at", "passed_id")},
     # People who sign in: sql/migrate, user.
     "user_account": {"SELECT", "DELETE"} | {f"INSERT.{name}" for name in ("id", "email", "name")} | {
-        f"UPDATE.{name}" for name in ("password", "totp", "totp_next", "totp_step", "recovery")},
-    "user_member": {"SELECT", "INSERT", "DELETE", "UPDATE.role", "UPDATE.accepted_at"},
+        f"UPDATE.{name}" for name in ("name", "password", "totp", "totp_next", "totp_step", "totp_wrong", "totp_after", "recovery")},
+    "user_member": {"SELECT", "INSERT", "DELETE", "UPDATE.role", "UPDATE.accepted_at", "UPDATE.name"},
     "user_link": {"SELECT", "INSERT", "DELETE"},
     "user_session": {"SELECT", "INSERT", "DELETE"} | {
         f"UPDATE.{name}" for name in ("hash", "organization_id", "livemode", "seen_at")},

@@ -10,7 +10,7 @@ import pytest
 
 from helpers import uid
 from privacy import SENT
-from test_sessions import PASSWORD, Person, acme, failed, key, person  # noqa: F401
+from test_sessions import PASSWORD, Person, acme, failed, key, link, person  # noqa: F401
 from stack import wait_until
 
 
@@ -102,6 +102,57 @@ def test_a_reset_by_an_owner_leads_into_no_other_organization(team, url, databas
     other = database.organization("Third " + uid())
     database.clientele("user", "invite", bob.email, "owner", "--org", other.name)
     failed(ann.call("POST", f"/users/{bob.id}/reset"), "conflict", 409, "id")
+
+
+def test_a_link_of_an_owner_ends_when_its_user_joins_another_organization(team, url, database):
+    """It was judged when it was made alone: the owner of one organization kept it, and signed in as a user of another."""
+    ann, bob, other = team("owner"), team("member"), database.organization("Fourth " + uid())
+    kept = ann.call("POST", f"/users/{bob.id}/reset").json["url"].split("#")[1]
+    SENT.text(kept)
+
+    def is_not_good():
+        failed(bob.call("POST", "/session/link", {"token": kept}, csrf="1"), "not_found", 404, "token")
+        failed(bob.call("POST", "/session/accept", {"token": kept, "password": "quite another one"}, csrf="1"), "not_found", 404, "token")
+
+    assert bob.call("POST", "/session/link", {"token": kept}, csrf="1").json["purpose"] == "reset"
+    invitation = link(bob, "invite", bob.email, "owner", "--org", other.name)
+    is_not_good()
+    accept(bob, "#" + invitation, url)
+    database.clientele("user", "remove", bob.email, "--org", other.name)
+    is_not_good()
+    assert bob.sign_in()
+
+
+def test_a_link_of_the_operator_is_good_wherever_its_user_is(team, url, database):
+    bob, other = team("member"), database.organization("Fifth " + uid())
+    secret = link(bob, "reset", bob.email)
+    accept(bob, "#" + link(bob, "invite", bob.email, "owner", "--org", other.name), url)
+    assert bob.call("POST", "/session/accept", {"token": secret, "password": "quite another one"}, csrf="1").status == 200
+    assert len(bob.sign_in("quite another one")["organizations"]) == 2
+
+
+def test_what_somebody_is_called_elsewhere_is_told_once_he_accepts(team, url, database):
+    ann, other = team("owner"), database.organization("Sixth " + uid())
+    bob, carl = (Person(url, database, f"{name}-{uid()}@example.com".lower()) for name in ("bob", "carl"))
+    database.clientele("user", "invite", bob.email, "member", "--org", other.name, "--name", "Bob the debtor")
+    database.clientele("user", "create", carl.email, "member", "--org", other.name, "--name", "Carl", input=PASSWORD + "\n")
+
+    def called(whom):
+        return next(row["name"] for row in ann.call("GET", "/users").json["data"] if row["email"] == whom.email)
+
+    def invite(whom, **more):
+        return ann.call("POST", "/users", {"email": whom.email, "role": "member", **more}).json["url"]
+
+    invite(bob)
+    assert called(bob) is None
+    address = invite(bob, name="Bob")
+    assert called(bob) == "Bob"
+    accept(bob, address, url)
+    assert called(bob) == bob.sign_in()["user"]["name"] == "Bob"
+    address = invite(carl)
+    assert called(carl) is None
+    accept(carl, address, url)
+    assert called(carl) == "Carl"
 
 
 # Recovery codes, and codes that come twice: tests/app/test_user.c. An account has ten attempts, and all of this needs ten.
