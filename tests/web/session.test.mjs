@@ -62,14 +62,94 @@ export async function the_second_factor_is_set_up_asked_for_and_turned_off({ pag
   await page.getByText("It is off").waitFor();
 }
 
+/** Ends the session as time or another machine does, of which no window is told. */
+async function endSession(context, origin) {
+  const session = await (await context.request.get(`${origin}/api/v1/session`)).json();
+  const reply = await context.request.delete(`${origin}/api/v1/session`, { headers: { "X-CSRF-Token": session.csrfToken } });
+  assert.equal(reply.status(), 200);
+}
+
+async function act(page, where) {
+  await page.getByRole("button", { name: /^Acting in/ }).click();
+  await page.getByRole("menuitem", { name: where }).click();
+}
+
+/** Opens the form of a customer's name in the sandbox, types, and sends it after the session has ended. */
+async function typeWithoutSession({ page, context, signIn, call, origin }) {
+  const { id } = await call("POST", "/customers", { email: "ada@example.com" }, "sandbox");
+  await signIn();
+  await act(page, "Sandbox");
+  await page.getByRole("link", { name: "ada@example.com" }).click();
+  await page.getByRole("button", { name: "Edit Name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Ada King");
+  await endSession(context, origin);
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Your session has ended" }).waitFor();
+  return id;
+}
+
+/** A new session is live: what had been typed in the sandbox was written there, or lost. */
+export async function who_signs_in_again_is_back_in_the_sandbox_with_what_was_typed(given) {
+  const { page, organization, call } = given;
+  const id = await typeWithoutSession(given);
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.getByLabel(/^Password/).fill(organization.password);
+  await dialog.getByRole("button", { name: "Sign in" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: /^Acting in .* Sandbox/ }).waitFor();
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Ada King");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: "Ada King" }).waitFor();
+  assert.equal((await call("GET", `/customers/${id}`, undefined, "sandbox")).fullName, "Ada King");
+}
+
+export async function somebody_else_who_signs_in_again_finds_no_form_of_the_sandbox_but_another_organization(given) {
+  const { page, organization } = given;
+  await typeWithoutSession(given);
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.getByLabel("E-mail address").fill(organization.people.stranger);
+  await dialog.getByLabel(/^Password/).fill(organization.password);
+  await dialog.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText(`You are in ${organization.other} · Live now`).waitFor();
+  await page.getByText("No customers yet").waitFor();
+  assert.equal(await page.getByLabel("Name", { exact: true }).count(), 0);
+  assert.equal(await dialog.count(), 0);
+}
+
+/** The others were not told, and showed what they had under the name of before. */
+export async function one_sign_in_is_enough_for_all_windows({ page, context, signIn, customer, organization, origin }) {
+  const { id } = await customer("ada@example.com");
+  await signIn(`/dashboard/customers/${id}`);
+  const other = await context.newPage();
+  await other.goto(`/dashboard/customers/${id}`);
+  for (const window of [page, other]) {
+    await window.getByRole("button", { name: "Edit Name" }).click();
+    await window.getByLabel("Name", { exact: true }).fill("Ada King");
+  }
+  await endSession(context, origin);
+  const dialogs = [page, other].map((window) => window.getByRole("dialog", { name: "Your session has ended" }));
+  for (const window of [page, other]) await window.getByRole("button", { name: "Save" }).click();
+  for (const dialog of dialogs) await dialog.waitFor();
+  await dialogs[0].getByLabel(/^Password/).fill(organization.password);
+  await dialogs[0].getByRole("button", { name: "Sign in" }).click();
+  for (const dialog of dialogs) await dialog.waitFor({ state: "hidden" });
+  await other.getByRole("button", { name: "Save" }).click();
+  await other.getByRole("heading", { name: "Ada King" }).waitFor();
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Ada King");
+
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  for (const window of [page, other]) await window.getByRole("button", { name: "Sign in" }).waitFor();
+  await signIn();
+  await other.getByRole("heading", { name: "Ada King" }).waitFor();
+}
+
 export async function what_was_typed_is_still_there_after_a_session_ended({ page, context, signIn, customer, organization, origin }) {
   const { id } = await customer("ada@example.com");
   await signIn(`/dashboard/customers/${id}`);
   await page.getByRole("button", { name: "Edit Name" }).click();
   await page.getByLabel("Name", { exact: true }).fill("Ada King");
-  const session = await (await context.request.get(`${origin}/api/v1/session`)).json();
-  const reply = await context.request.delete(`${origin}/api/v1/session`, { headers: { "X-CSRF-Token": session.csrfToken } });
-  assert.equal(reply.status(), 200);
+  await endSession(context, origin);
   await page.keyboard.press("Enter");
   const dialog = page.getByRole("dialog", { name: "Your session has ended" });
   await dialog.getByLabel(/^Password/).fill(organization.password);
@@ -88,13 +168,25 @@ export async function live_and_sandbox_are_apart_and_other_windows_follow({ page
   const other = await context.newPage();
   await other.goto("/dashboard/customers");
   await other.getByRole("link", { name: "live@example.com" }).waitFor();
-  await page.getByRole("button", { name: /^Acting in/ }).click();
-  await page.getByRole("menuitem", { name: "Sandbox" }).click();
+  await act(page, "Sandbox");
   for (const window of [page, other]) {
     await window.getByRole("link", { name: "sandbox@example.com" }).waitFor();
     assert.equal(await window.getByRole("link", { name: "live@example.com" }).count(), 0);
     await window.getByRole("button", { name: /^Acting in .* Sandbox/ }).waitFor();
   }
+  // Nor is anybody shown, or chosen, of the place where one has been, while the list of the new one is on its way.
+  await page.getByLabel("Select all of this page").check();
+  await page.getByText("1 selected").waitFor();
+  let held;
+  await page.route("**/customers?*", (route) => (held ??= []).push(route));
+  await act(page, "Live");
+  await page.getByRole("button", { name: /^Acting in .* Live/ }).waitFor();
+  await until("the list was asked for", () => held);
+  assert.equal(await page.getByRole("link", { name: "sandbox@example.com" }).count(), 0);
+  assert.equal(await page.getByText("1 selected").count(), 0);
+  await page.unroute("**/customers?*");
+  for (const route of held) await route.continue().catch(() => {}); // one may be given up by now
+  await page.getByRole("link", { name: "live@example.com" }).waitFor();
 }
 
 export async function a_member_sees_everything_and_changes_nothing({ page, signIn, customer }) {

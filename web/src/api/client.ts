@@ -42,7 +42,7 @@ export function setCsrfToken(token: string) {
   csrfToken = token;
 }
 
-/** Is called when a session has ended, or acts elsewhere since another tab moved it. */
+/** Is called when a session has ended, or has another token since a window moved it. */
 let onSession: (what: "ended" | "moved") => void = () => {};
 export function whenSession(then: typeof onSession) {
   onSession = then;

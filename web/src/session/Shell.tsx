@@ -1,14 +1,15 @@
 /* The frame around all pages: where the session acts, the ways to the pages, the keys. */
 import { ActionIcon, Button, Kbd, Menu, Modal, Text, useMantineColorScheme } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useEffect, useState, type ReactNode } from "react";
 import { whenSession } from "../api/client";
-import { queries } from "../api/query";
+import type { Session } from "../api/types";
 import { Sign } from "../ui/Sign";
 import { Problem, Waiting } from "../ui/parts";
 import { Clock } from "./Clock";
-import { moveTo, SESSION, SessionContext, signOut, useSession, useSessionQuery, watchTabs } from "./session";
+import { goOn, moveTo, placeOf, SessionContext, signOut, useSession, useSessionQuery, watchTabs, whenElsewhere } from "./session";
 import { SignInForm, SignInPage } from "./SignIn";
 
 const PAGES = [
@@ -98,12 +99,14 @@ function Theme() {
   );
 }
 
+const titleOf = ({ organization, livemode }: Session) => `${organization.name} · ${livemode ? "Live" : "Sandbox"}`;
+
 /** Organization, and live or sandbox. */
 function Place() {
   const session = useSession();
   const navigate = useNavigate();
   const move = useMutation({ mutationFn: moveTo, onSuccess: () => navigate({ to: "/customers" }) });
-  const title = `${session.organization.name} · ${session.livemode ? "Live" : "Sandbox"}`;
+  const title = titleOf(session);
   return (
     <>
       <Menu>
@@ -167,12 +170,20 @@ function Frame() {
     document.querySelector(".side .active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [path]);
   useEffect(() => {
-    whenSession((what) => {
-      if (what === "ended") setEnded(true);
-      else void queries.invalidateQueries({ queryKey: SESSION });
+    whenSession((what) =>
+      goOn().then(
+        (there) => there || setEnded(true),
+        () => what === "ended" && setEnded(true),
+      ),
+    );
+    whenElsewhere((now) => {
+      notifications.show({ title: `You are in ${titleOf(now)} now`, message: "What was open elsewhere is closed." });
+      void navigate({ to: "/customers" });
     });
-    watchTabs(() => void navigate({ to: "/customers" }));
+    return () => whenElsewhere(() => {});
   }, [navigate]);
+  /* There is another one. */
+  useEffect(() => setEnded(false), [session.csrfToken]);
   return (
     <div className={session.livemode ? "shell" : "shell sandbox"}>
       <a className="skip" href="#main">
@@ -183,7 +194,7 @@ function Frame() {
           Clientele
         </Link>
         <Place />
-        {!session.livemode && <Clock />}
+        {!session.livemode && <Clock key={placeOf(session)} />}
         <span className="grow" />
         <ActionIcon component="a" href="/docs/" variant="subtle" size="lg" aria-label="Help: the API and guides" title="Help: the API and guides">
           <Sign name="help" />
@@ -206,7 +217,7 @@ function Frame() {
         </ul>
       </nav>
       <main className="main" id="main" tabIndex={-1}>
-        <Outlet />
+        <Outlet key={placeOf(session)} />
       </main>
       <Modal opened={keysOpen} onClose={() => setKeysOpen(false)} title="Keys">
         <Keys />
@@ -215,13 +226,7 @@ function Frame() {
         <Text size="sm" mb="md">
           Sign in again and go on: what you have typed is still here.
         </Text>
-        <SignInForm
-          email={session.user.email}
-          then={() => {
-            setEnded(false);
-            void queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
-          }}
-        />
+        <SignInForm before={session} />
       </Modal>
     </div>
   );
@@ -230,7 +235,8 @@ function Frame() {
 /** Pages are for those who signed in; the address stays, so that one gets where one wanted to. */
 export function Shell() {
   const session = useSessionQuery();
-  if (session.error)
+  useEffect(watchTabs, []);
+  if (session.error && session.data === undefined)
     return (
       <main className="center">
         <Problem error={session.error} again={() => void session.refetch()} />

@@ -1,15 +1,17 @@
 import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent } from "react";
+import type { Session } from "../api/types";
 import { Problem } from "../ui/parts";
 import { isVouchedFor, signIn, signInByProxy, wantsCode } from "./session";
 
-/** Asks for address and password, and for a code once the service wants one. */
-export function SignInForm({ email: known = "", then }: { email?: string; then?: () => void }) {
-  const [email, setEmail] = useState(known);
+/** Asks for address and password, and for a code once the service wants one. before: the session that has ended. */
+export function SignInForm({ before }: { before?: Session }) {
+  const known = before?.user.email;
+  const [email, setEmail] = useState(known ?? "");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
-  const enter = useMutation({ mutationFn: () => signIn(email, password, code || undefined), onSuccess: then });
+  const enter = useMutation({ mutationFn: () => signIn(email, password, code || undefined, before) });
   const failed = enter.error;
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -1,5 +1,5 @@
 /* Whose session it is, where it acts, and what its role may. */
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, type Query } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { answer, api, ApiError, setCsrfToken } from "../api/client";
 import { queries } from "../api/query";
@@ -8,26 +8,72 @@ import type { Session } from "../api/types";
 export const SESSION = ["session"];
 export type Mode = { organizationId: string; livemode: boolean };
 
-/* Tabs share the cookie: when one of them acts elsewhere, all do. */
+/* Tabs share the cookie: what one of them does with the session holds for all. */
 const tabs = new BroadcastChannel("clientele-session");
+type Said = "moved" | "left";
+const tell = (said: Said) => tabs.postMessage(said);
 
-function keep(session: Session): Session {
+const current = () => queries.getQueryData<Session | null>(SESSION) ?? null;
+const rest = { predicate: ({ queryKey }: Query) => queryKey[0] !== SESSION[0] };
+const forget = () => queries.removeQueries(rest);
+
+/** Who acts where. What is shown and typed in one place belongs to no other. */
+export const placeOf = ({ user, organization, livemode }: Session) => `${user.id} ${organization.id} ${livemode}`;
+
+/** Is called when the session acts elsewhere than before, and nobody in this window asked for that. */
+let onElsewhere: (now: Session) => void = () => {};
+export function whenElsewhere(then: typeof onElsewhere) {
+  onElsewhere = then;
+}
+
+/** Goes on with a session. What was fetched elsewhere is forgotten; else what the session before was refused is fetched again. */
+function arrive(session: Session, elsewhere = onElsewhere): Session {
+  const before = current();
+  const stays = before && placeOf(before) === placeOf(session);
   setCsrfToken(session.csrfToken);
+  if (!stays) forget();
   queries.setQueryData<Session | null>(SESSION, session);
+  if (before && !stays) elsewhere(session);
+  if (stays && before.csrfToken !== session.csrfToken) void queries.invalidateQueries(rest);
   return session;
+}
+
+async function ask(): Promise<Session | null> {
+  try {
+    return (await answer(api.GET("/session"))).data;
+  } catch (failure) {
+    if (failure instanceof ApiError && failure.status === 401) return null;
+    throw failure;
+  }
+}
+
+/* One question for all calls that are refused at the same time. */
+let asked: Promise<Session | null> | null = null;
+function look(): Promise<Session | null> {
+  asked ??= ask().finally(() => (asked = null));
+  return asked;
+}
+
+/* Whether somebody has signed out in this window or in another one. A session that has ended leaves the pages as they are. */
+let left = false;
+
+/** After a call was refused for its session's sake: goes on with the one that there is by now. False: it has ended. */
+export async function goOn(): Promise<boolean> {
+  const session = await look();
+  if (session) arrive(session);
+  return session !== null || left;
 }
 
 export function useSessionQuery() {
   return useQuery<Session | null>({
     queryKey: SESSION,
     staleTime: Infinity,
-    queryFn: async ({ signal }) => {
-      try {
-        return keep((await answer(api.GET("/session", { signal }))).data);
-      } catch (failure) {
-        if (failure instanceof ApiError && failure.status === 401) return null;
-        throw failure;
-      }
+    queryFn: async () => {
+      const session = await look();
+      if (session) return arrive(session);
+      if (!left) return current();
+      forget();
+      return null;
     },
   });
 }
@@ -46,16 +92,35 @@ export function useMay() {
   return { write: role !== "member", manageUsers: role === "owner" };
 }
 
-function forget() {
-  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
+const move = async (mode: Mode) => (await answer(api.PATCH("/session", { params: { header: { "X-CSRF-Token": "" } }, body: mode }))).data;
+
+/* A new session acts in the first organization, live. Who was elsewhere goes back there, if that is still allowed. */
+async function backTo(before: Session, session: Session): Promise<Session> {
+  if (before.user.id !== session.user.id || placeOf(before) === placeOf(session)) return session;
+  setCsrfToken(session.csrfToken);
+  try {
+    return await move({ organizationId: before.organization.id, livemode: before.livemode });
+  } catch (failure) {
+    if (failure instanceof ApiError && !failure.isAway) return session;
+    throw failure;
+  }
 }
 
-export async function signIn(email: string, password: string, code?: string): Promise<Session> {
+/** Goes on with a session that has just begun, in all windows. */
+export function begin(session: Session): Session {
+  left = false;
+  arrive(session);
+  tell("moved");
+  return session;
+}
+
+/** before: the session that has ended, in the place of which this one comes. */
+export async function signIn(email: string, password: string, code?: string, before?: Session): Promise<Session> {
   setCsrfToken("1");
   const { data } = await answer(
     api.POST("/session", { params: { header: { "X-CSRF-Token": "1" } }, body: { email, password, ...(code ? { code } : {}) } }),
   );
-  return begin(data);
+  return begin(before ? await backTo(before, data) : data);
 }
 
 /* Whether a proxy before the service has said who sits here: whoever leaves then wants to stay out until he says otherwise. */
@@ -72,32 +137,24 @@ export async function signInByProxy(): Promise<Session> {
 /** Whether nothing is wrong but that a code of the second factor is wanted: a field for it says so. */
 export const wantsCode = (failure: Error | null) => failure instanceof ApiError && failure.code === "sign_in_failed" && failure.param === "code";
 
-/** What was fetched for somebody else, or elsewhere, is forgotten. */
-export function begin(session: Session): Session {
-  const before = queries.getQueryData<Session | null>(SESSION);
-  if (before?.user.id !== session.user.id || before.organization.id !== session.organization.id || before.livemode !== session.livemode) forget();
-  return keep(session);
-}
-
 export async function moveTo(mode: Mode): Promise<void> {
-  const { data } = await answer(api.PATCH("/session", { params: { header: { "X-CSRF-Token": "" } }, body: mode }));
-  forget();
-  keep(data);
-  tabs.postMessage("moved");
+  arrive(await move(mode), () => {});
+  tell("moved");
 }
 
 export async function signOut(): Promise<void> {
   await answer(api.DELETE("/session", { params: { header: { "X-CSRF-Token": "" } } }));
+  left = true;
   forget();
   queries.setQueryData(SESSION, null);
-  tabs.postMessage("moved");
+  tell("left");
 }
 
-/** Where another tab has moved or ended the session, this one begins anew with what holds now. */
-export function watchTabs(then: () => void) {
-  tabs.onmessage = () => {
-    forget();
-    void queries.invalidateQueries({ queryKey: SESSION });
-    then();
+/** Where another window has begun, moved or ended the session, this one goes on with what holds now. */
+export function watchTabs() {
+  tabs.onmessage = ({ data }: MessageEvent<Said>) => {
+    left = data === "left";
+    asked = null; // its answer may be of before
+    void queries.refetchQueries({ queryKey: SESSION });
   };
 }
