@@ -1,5 +1,6 @@
 /* The API as the dashboard calls it: typed by doc/openapi.json, with the session's token, and failures as ApiError. */
 import createClient, { type Middleware } from "openapi-fetch";
+import { asks, isDone, isRefused, keyOf, takesKey } from "./once";
 import type { paths } from "./schema";
 
 /* The version that the types are made from. */
@@ -48,37 +49,52 @@ export function whenSession(then: typeof onSession) {
   onSession = then;
 }
 
-const texts = new WeakMap<Response, string>();
+/* What was sent, and the body of the answer as it came. */
+const came = new WeakMap<Response, { request: Request; text: string }>();
 
 const waitFor = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
-/* A write has an Idempotency-Key, so it may be sent again when nobody knows what became of it: it takes effect once. */
+const hasKey = (request: Request) => request.headers.has("Idempotency-Key");
+
+/* What is to be said where no answer has come. */
+function lost(request: Request): string {
+  if (asks(request.method, request.url)) return "The service was not reached. Is this machine online?";
+  const next = hasKey(request) ? "Press again: it takes effect once." : "Look before you press again.";
+  return `It is not known whether this was done. ${next}`;
+}
+
+function settle(request: Request, { status, ok }: Response, text: string) {
+  if (ok) isDone(request);
+  else if (status === 409 && !text.includes('"idempotency_in_progress"')) isRefused(request);
+}
+
+/* A write with an Idempotency-Key may be sent again when nobody knows what became of it. */
 async function send(request: Request): Promise<Response> {
-  const again = request.headers.has("Idempotency-Key") ? TRIES : 1;
+  const keyed = hasKey(request);
   for (let tried = 1; ; tried++) {
-    let answer: Response | null = null;
+    const last = !keyed || tried === TRIES;
     try {
-      answer = await fetch(request.clone());
-    } catch (failure) {
-      if (tried >= again) throw failure;
-    }
-    if (answer && ((answer.status !== 502 && answer.status !== 503 && answer.status !== 504) || tried >= again)) {
+      const answer = await fetch(request.clone());
       const text = await answer.text();
-      const kept = new Response(text, answer);
-      texts.set(kept, text);
-      return kept;
+      if (last || ![502, 503, 504].includes(answer.status)) {
+        const kept = new Response(text, answer);
+        came.set(kept, { request, text });
+        if (keyed) settle(request, answer, text);
+        return kept;
+      }
+    } catch (failure) {
+      if (request.signal.aborted) throw failure;
+      if (last) throw new ApiError(0, "not_reached", lost(request));
     }
     await waitFor(1000 * tried);
   }
 }
 
 const headers: Middleware = {
-  onRequest({ request }) {
+  async onRequest({ request, schemaPath }) {
     request.headers.set("Commet-Version", VERSION);
-    if (request.method !== "GET") {
-      request.headers.set("X-CSRF-Token", csrfToken);
-      request.headers.set("Idempotency-Key", crypto.randomUUID());
-    }
+    if (request.method !== "GET") request.headers.set("X-CSRF-Token", csrfToken);
+    if (takesKey(request.method, schemaPath) && !hasKey(request)) request.headers.set("Idempotency-Key", await keyOf(request));
   },
 };
 
@@ -112,13 +128,18 @@ interface Fetched<T> {
   response: Response;
 }
 
+/* A front server that has waited too long speaks to programs. */
+const isLost = ({ status }: Response, told: unknown) => status === 504 || (status >= 500 && !told);
+
 function failure(error: unknown, response: Response): ApiError {
   const told = (error as { error?: Record<string, unknown> } | undefined)?.error;
+  const { request } = came.get(response) ?? {};
+  const unread = request && isLost(response, told) && !asks(request.method, request.url) ? lost(request) : null;
   const after = Number(response.headers.get("Retry-After"));
   const failed = new ApiError(
     response.status,
     String(told?.code ?? "unreadable_answer"),
-    String(told?.message ?? `The answer has the status ${response.status} and cannot be read.`),
+    unread ?? String(told?.message ?? `The answer has the status ${response.status} and cannot be read.`),
     (told?.param as string | undefined) ?? null,
     told?.details ?? null,
     response.headers.get("X-Request-Id"),
@@ -139,6 +160,7 @@ export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
   try {
     fetched = await call;
   } catch (cause) {
+    if (cause instanceof ApiError) throw cause;
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
     if (cause instanceof SyntaxError) throw new ApiError(0, "unreadable_answer", "The answer cannot be read.");
     throw new ApiError(0, "not_reached", "The service was not reached. Is this machine online?");
@@ -147,7 +169,7 @@ export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
   if (!response.ok || (data === undefined && !isLines(response))) throw failure(error, response);
   return {
     data: data as T,
-    text: texts.get(response) ?? "",
+    text: came.get(response)?.text ?? "",
     etag: response.headers.get("ETag"),
     requestId: response.headers.get("X-Request-Id"),
     next: response.headers.get("Clientele-Next-Cursor"),

@@ -53,7 +53,6 @@ function Change({ subscription, close }: { subscription: Subscription; close: ()
   const quote = useQuery({
     queryKey: ["quote", subscription.id, chosen],
     enabled: chosen.planId !== "" && !same,
-    retry: false,
     queryFn: () => data(api.POST("/subscriptions/{id}/preview-change", { ...path, body: { planId: chosen.planId, ...(billingInterval && { billingInterval }) } })),
   });
   const run = useMutation({
