@@ -266,15 +266,20 @@ export async function an_invitation_of_another_organization_leads_into_that_one(
   await guest.getByRole("button", { name: `Acting in ${organization.other} · Live; change` }).waitFor();
 }
 
-export async function a_proxy_that_says_who_sits_here_is_believed_without_a_form({ page, organization }) {
-  // What the front server adds behind an authenticating proxy is in no browser's hand: here the credentials stand for it.
+/** What the front server adds behind an authenticating proxy is in no browser's hand: here the credentials stand for it. Who asked. */
+async function standBehindProxy(context, organization) {
   const asked = [];
-  await page.route("**/api/v1/session", (route) => {
+  await context.route("**/api/v1/session", (route) => {
     const sent = route.request().postDataJSON?.();
     if (route.request().method() !== "POST") return route.continue();
     asked.push(sent.email);
     return route.continue({ postData: JSON.stringify({ email: organization.people.owner, password: organization.password }) });
   });
+  return asked;
+}
+
+export async function a_proxy_that_says_who_sits_here_is_believed_without_a_form({ page, context, organization }) {
+  const asked = await standBehindProxy(context, organization);
   const shell = page.getByRole("navigation", { name: "Pages of the dashboard" });
   await page.goto("/dashboard/");
   await shell.waitFor();
@@ -286,4 +291,41 @@ export async function a_proxy_that_says_who_sits_here_is_believed_without_a_form
   assert.deepEqual(asked, [""]);
   await page.getByRole("button", { name: "Sign in again" }).click();
   await shell.waitFor();
+}
+
+/** The page that was loaded knew it alone: a page that was loaded anew, and another window, signed in again at once. */
+export async function who_has_left_stays_out_where_a_proxy_says_who_sits_here({ page, context, organization }) {
+  const asked = await standBehindProxy(context, organization);
+  const other = await context.newPage();
+  for (const window of [page, other]) {
+    await window.goto("/dashboard/");
+    await window.getByRole("navigation", { name: "Pages of the dashboard" }).waitFor();
+  }
+  await page.reload();
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  for (const window of [page, other]) await window.getByText("You have signed out").waitFor();
+  await page.reload();
+  await page.getByText("You have signed out").waitFor();
+  assert.deepEqual(asked, [""]);
+}
+
+/** They were asked for a password that they do not have. */
+export async function whom_a_proxy_vouches_for_goes_on_after_a_session_ended_in_the_sandbox(given) {
+  const { page, context, organization, call, origin } = given;
+  const asked = await standBehindProxy(context, organization);
+  const { id } = await call("POST", "/customers", { email: "ada@example.com" }, "sandbox");
+  await page.goto("/dashboard/");
+  await act(page, "Sandbox");
+  await page.getByRole("link", { name: "ada@example.com" }).click();
+  await page.getByRole("button", { name: "Edit Name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Ada King");
+  await endSession(context, origin);
+  await page.getByRole("button", { name: "Save" }).click();
+  await until("the proxy was asked again", () => asked.length === 2);
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: /^Acting in .* Sandbox/ }).waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: "Ada King" }).waitFor();
+  assert.equal((await call("GET", `/customers/${id}`, undefined, "sandbox")).fullName, "Ada King");
 }

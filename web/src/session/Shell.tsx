@@ -10,7 +10,7 @@ import { Sign } from "../ui/Sign";
 import { Problem, Waiting } from "../ui/parts";
 import { Clock } from "./Clock";
 import { goOn, moveTo, placeOf, SessionContext, signOut, useSession, useSessionQuery, watchTabs, whenElsewhere } from "./session";
-import { SignInForm, SignInPage } from "./SignIn";
+import { SignInAgain, SignInPage } from "./SignIn";
 
 const PAGES = [
   { to: "/overview", title: "Overview", key: "o" },
@@ -226,7 +226,7 @@ function Frame() {
         <Text size="sm" mb="md">
           Sign in again and go on: what you have typed is still here.
         </Text>
-        <SignInForm before={session} />
+        <SignInAgain before={session} />
       </Modal>
     </div>
   );

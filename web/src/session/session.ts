@@ -3,6 +3,7 @@ import { useQuery, type Query } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { answer, api, ApiError, setCsrfToken } from "../api/client";
 import { queries } from "../api/query";
+import type { SignIn } from "../api/schema";
 import type { Session } from "../api/types";
 
 export const SESSION = ["session"];
@@ -28,6 +29,7 @@ export function whenElsewhere(then: typeof onElsewhere) {
 
 /** Goes on with a session. What was fetched elsewhere is forgotten; else what the session before was refused is fetched again. */
 function arrive(session: Session, elsewhere = onElsewhere): Session {
+  sessionStorage.removeItem(LEFT);
   const before = current();
   const stays = before && placeOf(before) === placeOf(session);
   setCsrfToken(session.csrfToken);
@@ -54,14 +56,20 @@ function look(): Promise<Session | null> {
   return asked;
 }
 
-/* Whether somebody has signed out in this window or in another one. A session that has ended leaves the pages as they are. */
-let left = false;
+/*
+ * Whether somebody has signed out in this window or in another one, who wants to stay out until he says otherwise. A session
+ * that has ended leaves the pages as they are.
+ */
+const LEFT = "clientele-signed-out";
+export const hasLeft = () => sessionStorage.getItem(LEFT) !== null;
+const leave = () => sessionStorage.setItem(LEFT, "yes");
 
 /** After a call was refused for its session's sake: goes on with the one that there is by now. False: it has ended. */
 export async function goOn(): Promise<boolean> {
+  const before = current();
   const session = await look();
   if (session) arrive(session);
-  return session !== null || left;
+  return session !== null || hasLeft() || current() !== before;
 }
 
 export function useSessionQuery() {
@@ -71,7 +79,7 @@ export function useSessionQuery() {
     queryFn: async () => {
       const session = await look();
       if (session) return arrive(session);
-      if (!left) return current();
+      if (!hasLeft()) return current();
       forget();
       return null;
     },
@@ -108,29 +116,32 @@ async function backTo(before: Session, session: Session): Promise<Session> {
 
 /** Goes on with a session that has just begun, in all windows. */
 export function begin(session: Session): Session {
-  left = false;
   arrive(session);
   tell("moved");
   return session;
 }
 
-/** before: the session that has ended, in the place of which this one comes. */
-export async function signIn(email: string, password: string, code?: string, before?: Session): Promise<Session> {
+async function enter(body: SignIn, before: Session | undefined): Promise<Session> {
   setCsrfToken("1");
-  const { data } = await answer(
-    api.POST("/session", { params: { header: { "X-CSRF-Token": "1" } }, body: { email, password, ...(code ? { code } : {}) } }),
-  );
+  const { data } = await answer(api.POST("/session", { params: { header: { "X-CSRF-Token": "1" } }, body }));
   return begin(before ? await backTo(before, data) : data);
 }
 
-/* Whether a proxy before the service has said who sits here: whoever leaves then wants to stay out until he says otherwise. */
-let vouched = false;
-export const isVouchedFor = () => vouched;
+/* Whether it was a proxy before the service that said who sits in this browser. Such a one may have no password. */
+const VOUCHED = "clientele-vouched";
+export const isVouchedFor = () => localStorage.getItem(VOUCHED) !== null;
+
+/** before: the session that has ended, in the place of which this one comes. */
+export async function signIn(email: string, password: string, code?: string, before?: Session): Promise<Session> {
+  const session = await enter({ email, password, ...(code ? { code } : {}) }, before);
+  localStorage.removeItem(VOUCHED);
+  return session;
+}
 
 /** By the word of an authenticating proxy (sign_in_by_proxy in clientele.conf). Without one it is refused, like an empty form. */
-export async function signInByProxy(): Promise<Session> {
-  const session = await signIn("", "");
-  vouched = true;
+export async function signInByProxy(before?: Session): Promise<Session> {
+  const session = await enter({ email: "", password: "" }, before);
+  localStorage.setItem(VOUCHED, "yes");
   return session;
 }
 
@@ -144,7 +155,7 @@ export async function moveTo(mode: Mode): Promise<void> {
 
 export async function signOut(): Promise<void> {
   await answer(api.DELETE("/session", { params: { header: { "X-CSRF-Token": "" } } }));
-  left = true;
+  leave();
   forget();
   queries.setQueryData(SESSION, null);
   tell("left");
@@ -153,7 +164,7 @@ export async function signOut(): Promise<void> {
 /** Where another window has begun, moved or ended the session, this one goes on with what holds now. */
 export function watchTabs() {
   tabs.onmessage = ({ data }: MessageEvent<Said>) => {
-    left = data === "left";
+    if (data === "left") leave();
     asked = null; // its answer may be of before
     void queries.refetchQueries({ queryKey: SESSION });
   };
