@@ -8,6 +8,7 @@ import type { ApiKeyCreate } from "../api/schema";
 import type { ApiKey, Permissions } from "../api/types";
 import { useMay, useSession } from "../session/session";
 import { Confirm } from "../ui/Confirm";
+import { numberOf } from "../ui/number";
 import { Empty, faultOf, Head, Moment, Problem, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
 import { Secret } from "../ui/Secret";
@@ -76,7 +77,7 @@ function NewKey({ opened, close, show }: { opened: boolean; close: () => void; s
     mutationFn: () => {
       const some = Object.entries(chosen).filter(([, action]) => action !== "none");
       const permissions = restricted ? Object.fromEntries(some.map(([resource, action]) => [resource, [...ACTIONS[action]]])) : null;
-      const body = { name, expiresInDays: Number(days), permissions } satisfies { [K in keyof ApiKeyCreate]: unknown };
+      const body = { name, expiresInDays: numberOf(days), permissions } satisfies { [K in keyof ApiKeyCreate]: unknown };
       // never: the description forbids other names in the permissions, which TypeScript cannot say of an object.
       return data(api.POST("/api-keys", { body: body as never }));
     },

@@ -7,6 +7,7 @@ import type { PriceCreate } from "../api/schema";
 import type { Plan } from "../api/types";
 import { useCurrency } from "../invoices/Invoices";
 import { interval } from "../subscriptions/Plan";
+import { numberOf } from "../ui/number";
 import { faultOf, Money, Problem } from "../ui/parts";
 import { refresh } from "./plan";
 
@@ -17,13 +18,10 @@ const NUMBERS = ["price", "trialDays", "includedBalance", "includedCredits"] as 
 export type PriceText = Record<(typeof NUMBERS)[number], string> & { billingInterval: PriceCreate["billingInterval"] };
 export const NO_PRICE: PriceText = { billingInterval: "monthly", price: "", trialDays: "", includedBalance: "", includedCredits: "" };
 
-/* What is no number is sent as it was typed, and the API says what is wrong with it. */
-const number = (text: string) => (/^-?\d+$/.test(text.trim()) ? Number(text) : (text as unknown as number));
-
 /** Only what is another than before. A number that was emptied is none; a price there must be. */
 const numbers = (values: PriceText, before: PriceText) =>
   Object.fromEntries(
-    NUMBERS.filter((name) => values[name].trim() !== before[name]).map((name) => [name, values[name].trim() === "" && name !== "price" ? 0 : number(values[name])]),
+    NUMBERS.filter((name) => values[name].trim() !== before[name]).map((name) => [name, values[name].trim() === "" && name !== "price" ? 0 : numberOf(values[name])]),
   );
 
 // never: the description forbids some members, which TypeScript cannot say of an object that is put together.

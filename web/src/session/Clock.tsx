@@ -5,6 +5,7 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { api, data } from "../api/client";
 import { queries } from "../api/query";
 import type { TestClock } from "../api/types";
+import { numberOf } from "../ui/number";
 import { faultOf, Moment, Problem } from "../ui/parts";
 import { useMay } from "./session";
 
@@ -38,7 +39,7 @@ export function Clock() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    run.mutate(Number(days));
+    run.mutate(numberOf(days ?? ""));
   };
   if (!clock.data) return null;
   return (
