@@ -77,6 +77,38 @@ export async function a_customer_subscribes_pays_changes_and_cancels({ page, sig
   }
 }
 
+/** Plans came from the first page of their list, where the newest hundred are. */
+export async function the_oldest_of_many_plans_is_found_assigned_and_named_after_it_was_deleted({ page, signIn, call, customer, accessible }) {
+  const oldest = await plan(call, "oldest", 1000);
+  for (let i = 0; i < 100; i += 10) await Promise.all(Array.from({ length: 10 }, (_, j) => call("POST", "/plans", { name: `P${i + j}`, code: `p${i + j}` })));
+  const { id } = await customer("ada@example.com");
+  await signIn();
+  await page.getByLabel("Plan", { exact: true }).selectOption({ label: "OLDEST" });
+  await page.getByText("Nothing was found").waitFor();
+
+  await page.goto(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Assign a plan" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Plan").selectOption({ label: "OLDEST" });
+  await page.getByRole("button", { name: "Subscribe" }).click();
+  await fact(page, "Status").getByText("pending payment").waitFor();
+  const { data } = await call("GET", `/invoices?customerId=${id}`);
+  await call("PATCH", `/invoices/${data[0].id}/status`, { status: "paid" });
+  await call("DELETE", `/plans/${oldest.id}`);
+
+  await page.reload();
+  await page.getByRole("button", { name: "Change plan" }).click();
+  await dialog.getByRole("option", { name: "OLDEST (deleted)" }).waitFor({ state: "attached" });
+  assert.equal(await dialog.getByLabel("Plan").inputValue(), oldest.id);
+  assert.ok(await dialog.getByRole("button", { name: "Change", exact: true }).isDisabled());
+  await accessible();
+
+  await page.route("**/api/v1/plans?*", (route) => route.fulfill({ status: 500, body: "{}" }));
+  await page.reload();
+  await page.getByRole("button", { name: "Change plan" }).click();
+  await dialog.getByRole("alert").waitFor();
+}
+
 export async function a_key_is_made_shown_once_and_revoked({ page, signIn, origin, accessible }) {
   await signIn("/dashboard/api-keys");
   await page.getByRole("button", { name: "New key" }).click();

@@ -1,10 +1,10 @@
 import { Button, Group, Menu, Modal, NativeSelect, Progress, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useLocalStorage } from "@mantine/hooks";
-import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { api, ApiError, data } from "../api/client";
+import { ApiError } from "../api/client";
 import type { Customer } from "../api/types";
+import { useAllPlans } from "../plans/plan";
 import { useMay } from "../session/session";
 import { Sign } from "../ui/Sign";
 import { CustomerLink, Empty, Head, Moment, None, Problem, Waiting } from "../ui/parts";
@@ -58,10 +58,7 @@ function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
 }
 
 function Filters({ search, go }: { search: Search; go: (change: Search) => void }) {
-  const plans = useQuery({
-    queryKey: ["plans", "all"],
-    queryFn: ({ signal }) => data(api.GET("/plans", { params: { query: { includePrivate: "true", limit: 100 } }, signal })),
-  });
+  const plans = useAllPlans();
   return (
     <>
       <NativeSelect label="Subscription" value={search.status ?? ""} onChange={(event) => go({ status: event.currentTarget.value })}>
@@ -72,11 +69,11 @@ function Filters({ search, go }: { search: Search; go: (change: Search) => void 
           </option>
         ))}
       </NativeSelect>
-      {((plans.data?.data.length ?? 0) > 0 || search.plan) && (
+      {((plans.data?.length ?? 0) > 0 || search.plan) && (
         <NativeSelect label="Plan" value={search.plan ?? ""} onChange={(event) => go({ plan: event.currentTarget.value })}>
           <option value="">Any</option>
-          {search.plan && !plans.data?.data.some(({ code }) => code === search.plan) && <option value={search.plan}>{search.plan}</option>}
-          {plans.data?.data.map(({ code, name }) => (
+          {search.plan && !plans.data?.some(({ code }) => code === search.plan) && <option value={search.plan}>{search.plan}</option>}
+          {plans.data?.map(({ code, name }) => (
             <option key={code} value={code}>
               {name}
             </option>

@@ -1,24 +1,17 @@
 /* Choosing a plan and one of its prices, for one customer or for many. */
 import { Button, Checkbox, Group, NativeSelect, Stack, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
-import { answer, api, data } from "../api/client";
+import { answer, api } from "../api/client";
 import type { Plan } from "../api/types";
 import { useCurrency } from "../invoices/Invoices";
+import { useAllPlans } from "../plans/plan";
 import { Empty, Money, Problem, Waiting } from "../ui/parts";
 
 export const interval = (of: string | null) => (of ?? "once").replaceAll("_", " ");
 
-export function usePlans() {
-  return useQuery({
-    queryKey: ["plans", "all"],
-    queryFn: ({ signal }) => data(api.GET("/plans", { params: { query: { includePrivate: "true", limit: 100 } }, signal })),
-  });
-}
-
-/** A plan, and one of its prices. */
-export function Choice(given: { plans: Plan[]; planId: string; priceId: string; set: (planId: string, priceId: string) => void }) {
+/** A plan, and one of its prices. What is paid now may be deleted by now: it is shown, and cannot be chosen. */
+export function Choice(given: { plans: Plan[]; planId: string; planName?: string; priceId: string; set: (planId: string, priceId: string) => void }) {
   const currency = useCurrency();
   const plan = given.plans.find(({ id }) => id === given.planId);
   return (
@@ -33,6 +26,11 @@ export function Choice(given: { plans: Plan[]; planId: string; priceId: string; 
         }}
       >
         <option value="">Choose a plan</option>
+        {given.planId && !plan && (
+          <option value={given.planId} disabled>
+            {given.planName ?? given.planId} (deleted)
+          </option>
+        )}
         {given.plans.map(({ id, name, isPublic }) => (
           <option key={id} value={id}>
             {name}
@@ -42,6 +40,11 @@ export function Choice(given: { plans: Plan[]; planId: string; priceId: string; 
       </NativeSelect>
       {plan && plan.prices.length > 0 && (
         <NativeSelect label="Price" value={given.priceId} onChange={(event) => given.set(given.planId, event.currentTarget.value)}>
+          {!plan.prices.some(({ id }) => id === given.priceId) && (
+            <option value={given.priceId} disabled>
+              as now
+            </option>
+          )}
           {plan.prices.map((price) => (
             <option key={price.id} value={price.id}>
               {interval(price.billingInterval)}
@@ -72,12 +75,11 @@ export function subscribe(customerId: string, { planId, priceId, skipTrial }: Ch
 }
 
 export function PlanForm({ submit, close, busy, error }: { submit: (chosen: Chosen) => void; close: () => void; busy: boolean; error: Error | null }) {
-  const plans = usePlans();
+  const plans = useAllPlans();
   const [chosen, setChosen] = useState<Chosen>({ planId: "", priceId: "", skipTrial: false });
-  const price = plans.data?.data.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId);
-  if (plans.error) return <Problem error={plans.error} />;
-  if (!plans.data) return <Waiting />;
-  if (plans.data.data.length === 0)
+  const price = plans.data?.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId);
+  if (!plans.data) return plans.error ? <Problem error={plans.error} again={() => void plans.refetch()} /> : <Waiting />;
+  if (plans.data.length === 0)
     return (
       <Empty title="There are no plans yet.">
         <Link to="/plans" search={{ new: "yes" }}>
@@ -93,7 +95,7 @@ export function PlanForm({ submit, close, busy, error }: { submit: (chosen: Chos
       }}
     >
       <Stack>
-        <Choice plans={plans.data.data} {...chosen} set={(planId, priceId) => setChosen({ ...chosen, planId, priceId })} />
+        <Choice plans={plans.data} {...chosen} set={(planId, priceId) => setChosen({ ...chosen, planId, priceId })} />
         {price && price.trialDays > 0 && (
           <Checkbox label="Without the trial" checked={chosen.skipTrial} onChange={(event) => setChosen({ ...chosen, skipTrial: event.currentTarget.checked })} />
         )}

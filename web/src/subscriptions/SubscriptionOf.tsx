@@ -5,9 +5,10 @@ import { useState } from "react";
 import { answer, api, data } from "../api/client";
 import { queries } from "../api/query";
 import type { CustomerDetails, Plan, PlanChangePreview, Subscription } from "../api/types";
+import { useAllPlans } from "../plans/plan";
 import { useMay } from "../session/session";
 import { Copy, Money, Moment, Problem, Status, Waiting } from "../ui/parts";
-import { Choice, interval, PlanForm, subscribe, usePlans, type Chosen } from "./Plan";
+import { Choice, interval, PlanForm, subscribe, type Chosen } from "./Plan";
 
 const refreshAll = () => queries.invalidateQueries();
 type Interval = NonNullable<Plan["prices"][number]["billingInterval"]>;
@@ -44,9 +45,9 @@ function Quote({ quote }: { quote: PlanChangePreview }) {
 }
 
 function Change({ subscription, close }: { subscription: Subscription; close: () => void }) {
-  const plans = usePlans();
+  const plans = useAllPlans();
   const [chosen, setChosen] = useState({ planId: subscription.plan.id ?? "", priceId: subscription.priceId ?? "" });
-  const billingInterval = (plans.data?.data.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId)?.billingInterval ??
+  const billingInterval = (plans.data?.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId)?.billingInterval ??
     undefined) as Interval | undefined;
   const path = { params: { path: { id: subscription.id } } };
   const same = chosen.planId === subscription.plan.id && chosen.priceId === subscription.priceId;
@@ -66,10 +67,10 @@ function Change({ subscription, close }: { subscription: Subscription; close: ()
     },
   });
   const waits = quote.error && "code" in quote.error && quote.error.code === "plan_change_scheduled";
-  if (!plans.data) return <Waiting />;
+  if (!plans.data) return plans.error ? <Problem error={plans.error} again={() => void plans.refetch()} /> : <Waiting />;
   return (
     <Stack>
-      <Choice plans={plans.data.data} {...chosen} set={(planId, priceId) => setChosen({ planId, priceId })} />
+      <Choice plans={plans.data} planName={subscription.plan.name} {...chosen} set={(planId, priceId) => setChosen({ planId, priceId })} />
       {quote.data && <Quote quote={quote.data} />}
       {waits && <Alert color="blue" title="This change takes effect at the end of the period. Nothing is to be paid before." />}
       {quote.error && !waits && <Problem error={quote.error} />}
