@@ -33,6 +33,33 @@ export async function a_plan_is_made_with_its_price({ page, signIn, call, access
   await accessible();
 }
 
+/** One could tick "Free of charge" then, and it closed as if that were done; the next new plan began with this one's fields. */
+export async function a_plan_whose_price_is_refused_is_there_and_says_so({ page, signIn, call }) {
+  await signIn("/dashboard/plans");
+  await page.getByRole("button", { name: "New plan" }).click();
+  const dialog = page.getByRole("dialog", { name: "New plan" });
+  await dialog.getByLabel("Name").fill("Pro");
+  await dialog.getByLabel("Price").fill("much");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await dialog.getByText("The plan was made; its price was not.").waitFor();
+  for (const label of ["Name", "Code", "Public", "Free"]) assert.ok(await dialog.getByLabel(label).isDisabled(), label);
+  await dialog.getByRole("button", { name: "To the plan" }).click();
+  await page.getByRole("heading", { name: "Pro" }).waitFor();
+  await page.getByText("None yet: nobody can subscribe to it.").waitFor();
+
+  await page.getByRole("link", { name: "Plans", exact: true }).first().click();
+  await page.getByRole("button", { name: "New plan" }).click();
+  await dialog.getByLabel("Name").fill("Basic");
+  await dialog.getByLabel("Price").fill("much");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await dialog.getByText("The plan was made; its price was not.").waitFor();
+  await dialog.getByLabel("Price").fill("1000");
+  await dialog.getByRole("button", { name: "Add the price" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  const { data } = await call("GET", "/plans?includePrivate=true");
+  assert.deepEqual(data.map(({ code, prices }) => [code, prices.map(({ price }) => price)]), [["basic", [1000]], ["pro", []]]);
+}
+
 export async function a_customer_subscribes_pays_changes_and_cancels({ page, signIn, call, customer, accessible }) {
   const group = await call("POST", "/plan-groups", { name: "Plans" });
   for (const [code, price] of [["basic", 1000], ["pro", 4900]]) {

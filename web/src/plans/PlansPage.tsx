@@ -1,12 +1,12 @@
 import { Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../api/client";
 import type { Plan } from "../api/types";
 import { useMay } from "../session/session";
 import { Confirm } from "../ui/Confirm";
-import { Empty, faultOf, Head, None, Problem, Waiting } from "../ui/parts";
+import { Empty, faultOf, Head, None, Problem, useOpening, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
 import { refresh } from "./plan";
 import { addPrice, isNamed, NO_PRICE, PriceFields, PriceForm, Prices } from "./Price";
@@ -53,8 +53,11 @@ const codeOf = (name: string) =>
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^_|_$/g, "");
 
+const NO_PLAN = { name: "", code: "", description: "", isPublic: false, isFree: false };
+
 function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
-  const [values, setValues] = useState({ name: "", code: "", description: "", isPublic: false, isFree: false });
+  const navigate = useNavigate();
+  const [values, setValues] = useState(NO_PLAN);
   const [price, setPrice] = useState(NO_PRICE);
   /* Until somebody writes another code, it follows from the name. */
   const put = (name: "name" | "code" | "description", value: string) =>
@@ -70,19 +73,28 @@ function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
     },
     onSettled: refresh,
     onSuccess: () => {
-      setMade(null);
-      setPrice(NO_PRICE);
-      setValues({ name: "", code: "", description: "", isPublic: false, isFree: false });
+      clear();
       close();
     },
   });
+  const clear = () => {
+    setMade(null);
+    setPrice(NO_PRICE);
+    setValues(NO_PLAN);
+  };
+  useOpening(opened, () => {
+    run.reset();
+    if (made) clear();
+  });
+  /* The plan is there without its price, too, and its page says what it lacks. */
+  const leave = () => (made ? void navigate({ to: "/plans/$id", params: { id: made.id }, replace: true }) : close());
   const submit = (event: FormEvent) => {
     event.preventDefault();
     run.mutate();
   };
   const named = isNamed(run.error) || ["name", "code", "description"].some((field) => faultOf(run.error, field));
   return (
-    <Modal opened={opened} onClose={close} title="New plan">
+    <Modal opened={opened} onClose={leave} title="New plan">
       <form onSubmit={submit} noValidate>
         <Stack>
           {(
@@ -104,17 +116,17 @@ function NewPlan({ opened, close }: { opened: boolean; close: () => void }) {
               onChange={(event) => put(name, event.currentTarget.value)}
             />
           ))}
-          <Checkbox label="Public: in the list that is shown to everybody" checked={values.isPublic} onChange={(event) => setValues({ ...values, isPublic: event.currentTarget.checked })} />
-          <Checkbox label="Free of charge" checked={values.isFree} onChange={(event) => setValues({ ...values, isFree: event.currentTarget.checked })} />
+          <Checkbox label="Public: in the list that is shown to everybody" disabled={made !== null} checked={values.isPublic} onChange={(event) => setValues({ ...values, isPublic: event.currentTarget.checked })} />
+          <Checkbox label="Free of charge" disabled={made !== null} checked={values.isFree} onChange={(event) => setValues({ ...values, isFree: event.currentTarget.checked })} />
           {!values.isFree && <PriceFields values={price} set={setPrice} error={run.error} />}
           {made && <Text size="sm">The plan was made; its price was not.</Text>}
           {run.error && !named && <Problem error={run.error} />}
           <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
+            <Button variant="default" onClick={leave}>
+              {made ? "To the plan" : "Cancel"}
             </Button>
             <Button type="submit" loading={run.isPending}>
-              Create
+              {made ? "Add the price" : "Create"}
             </Button>
           </Group>
         </Stack>

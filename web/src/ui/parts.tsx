@@ -109,6 +109,13 @@ export function Problem({ error, again }: { error: Error; again?: () => void }) 
   );
 }
 
+/** What a dialog begins with, each time that it is opened. */
+export function useOpening(opened: boolean, begin: () => void) {
+  useEffect(() => {
+    if (opened) begin();
+  }, [opened]);
+}
+
 /** The fault of a field, if the answer names it. */
 export function faultOf(error: Error | null, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
