@@ -2,13 +2,14 @@
  * A link that works once: an invitation, one for a new password, or one that signs in. Its secret stands behind the "#",
  * which no server sees, and leaves the address at once.
  */
-import { Alert, Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, PasswordInput, Stack, Text } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
 import { answer, api, data, setCsrfToken } from "../api/client";
 import type { Link } from "../api/types";
 import { faultOf, Problem, Waiting } from "../ui/parts";
+import { CodeField, useCode } from "./Code";
 import { begin, moveTo, signIn, wantsCode } from "./session";
 
 const opened = location.hash.slice(1);
@@ -23,13 +24,14 @@ const WORDS: Record<Link["purpose"], { title: string; button: string }> = {
 
 function Use({ token, link }: { token: string; link: Link }) {
   const [password, setPassword] = useState("");
-  const [code, setCode] = useState("");
+  const { askedFor, ...asked } = useCode();
   const [accepted, setAccepted] = useState(false);
   const navigate = useNavigate();
   const asksPassword = link.purpose !== "sign_in";
   const run = useMutation({
     mutationFn: async () => {
       setCsrfToken("1");
+      const code = asked.code ?? "";
       if (!asksPassword) return void begin((await answer(api.POST("/session/enter", { ...CSRF, body: { token, ...(code && { code }) } }))).data);
       // It is good once; signing in may fail after it, for want of a code for one.
       if (!accepted) await answer(api.POST("/session/accept", { ...CSRF, body: { token, password } }));
@@ -38,6 +40,7 @@ function Use({ token, link }: { token: string; link: Link }) {
       if (session.organization.id !== link.organization.id) await moveTo({ organizationId: link.organization.id, livemode: true });
     },
     onSuccess: () => navigate({ to: "/customers" }),
+    onError: askedFor,
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -62,17 +65,7 @@ function Use({ token, link }: { token: string; link: Link }) {
             onChange={(event) => setPassword(event.currentTarget.value)}
           />
         )}
-        {(code !== "" || wantsCode(run.error)) && (
-          <TextInput
-            label="Code"
-            description="Of your authenticator, or one of your recovery codes."
-            autoComplete="one-time-code"
-            required
-            autoFocus
-            value={code}
-            onChange={(event) => setCode(event.currentTarget.value.trim())}
-          />
-        )}
+        <CodeField {...asked} />
         {run.error && !fault && !wantsCode(run.error) && <Problem error={run.error} />}
         <Button type="submit" loading={run.isPending}>
           {WORDS[link.purpose].button}

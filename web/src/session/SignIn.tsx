@@ -4,6 +4,7 @@ import { useEffect, useState, type FormEvent } from "react";
 import { ApiError } from "../api/client";
 import type { Session } from "../api/types";
 import { Problem } from "../ui/parts";
+import { CodeField, useCode } from "./Code";
 import { hasLeft, isVouchedFor, signIn, signInByProxy, wantsCode } from "./session";
 
 /** Asks for address and password, and for a code once the service wants one. before: the session that has ended. */
@@ -11,8 +12,8 @@ function SignInForm({ before }: { before?: Session }) {
   const known = before?.user.email;
   const [email, setEmail] = useState(known ?? "");
   const [password, setPassword] = useState("");
-  const [code, setCode] = useState("");
-  const enter = useMutation({ mutationFn: () => signIn(email, password, code || undefined, before) });
+  const { askedFor, ...asked } = useCode();
+  const enter = useMutation({ mutationFn: () => signIn(email, password, asked.code || undefined, before), onError: askedFor });
   const failed = enter.error;
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -29,7 +30,10 @@ function SignInForm({ before }: { before?: Session }) {
           data-autofocus={known ? undefined : true}
           autoFocus={!known}
           value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
+          onChange={(event) => {
+            setEmail(event.currentTarget.value);
+            asked.set(null); // another account may have no second factor
+          }}
         />
         <PasswordInput
           label="Password"
@@ -39,17 +43,7 @@ function SignInForm({ before }: { before?: Session }) {
           value={password}
           onChange={(event) => setPassword(event.currentTarget.value)}
         />
-        {(code !== "" || wantsCode(failed)) && (
-          <TextInput
-            label="Code"
-            description="Of your authenticator, or one of your recovery codes."
-            autoComplete="one-time-code"
-            required
-            autoFocus
-            value={code}
-            onChange={(event) => setCode(event.currentTarget.value.trim())}
-          />
-        )}
+        <CodeField {...asked} />
         {failed && !wantsCode(failed) && <Problem error={failed} />}
         <Button type="submit" loading={enter.isPending}>
           Sign in

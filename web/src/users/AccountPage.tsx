@@ -3,6 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../api/client";
 import { queries } from "../api/query";
+import { codeOf } from "../session/Code";
 import { SESSION, useSession } from "../session/session";
 import { Confirm } from "../ui/Confirm";
 import { Copy, faultOf, Head, Moment, Problem, Waiting } from "../ui/parts";
@@ -111,7 +112,7 @@ function SecondFactor() {
               <code>{begin.data.secret}</code>
               <Copy text={begin.data.secret} what="the secret" />
             </Group>
-            <TextInput label="Code" autoComplete="one-time-code" inputMode="numeric" required autoFocus value={code} error={faultOf(confirm.error, "code")} onChange={(event) => setCode(event.currentTarget.value.trim())} />
+            <TextInput label="Code" autoComplete="one-time-code" inputMode="numeric" required autoFocus value={code} error={faultOf(confirm.error, "code")} onChange={(event) => setCode(codeOf(event.currentTarget.value))} />
             {confirm.error && !faultOf(confirm.error, "code") && <Problem error={confirm.error} />}
             <Button type="submit" loading={confirm.isPending}>
               Turn it on
