@@ -77,8 +77,27 @@ export async function a_customer_subscribes_pays_changes_and_cancels({ page, sig
   await page.getByRole("region", { name: "Invoices of this customer" }).getByRole("link").first().click();
   await page.getByRole("heading", { name: /^Invoice / }).waitFor();
   await accessible();
+  const refuse = (route) => (["PATCH", "GET"].includes(route.request().method()) ? route.fulfill({ status: 500, body: "{}" }) : route.continue());
+  await page.route("**/invoices/*/status", refuse);
   await page.getByRole("button", { name: "Mark paid" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Mark paid" }).click();
+  await page.getByRole("dialog").getByRole("alert").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Void" }).click();
+  const voiding = page.getByRole("dialog", { name: "Void this invoice?" });
+  await voiding.getByRole("button", { name: "Void" }).waitFor();
+  assert.equal(await voiding.getByRole("alert").count(), 0); // it had that of the other button
+  await voiding.getByRole("button", { name: "Cancel" }).click();
+  await page.unroute("**/invoices/*/status");
+
+  // What was shown stays when it cannot be fetched again.
+  await page.route("**/api/v1/invoices/inv_*", refuse);
+  await page.getByRole("button", { name: "Mark paid" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Mark paid" }).click();
+  await page.locator("main").getByRole("alert").waitFor();
+  await page.getByRole("heading", { name: /^Invoice / }).waitFor();
+  await page.unroute("**/api/v1/invoices/inv_*");
+  await page.getByRole("button", { name: "Try again" }).click();
   await fact(page, "Status").getByText("paid").waitFor();
   await fact(page, "Customer").getByRole("link", { name: "ada@example.com" }).click();
   await fact(page, "Status").getByText("active").waitFor();
@@ -102,6 +121,19 @@ export async function a_customer_subscribes_pays_changes_and_cancels({ page, sig
     await page.getByLabel("Status").selectOption(path === "invoices" ? "void" : "canceled");
     await page.getByText(`No ${path}`).waitFor();
   }
+}
+
+export async function a_change_from_a_free_plan_leaves_nothing_of_it({ page, signIn, call, customer }) {
+  const group = await call("POST", "/plan-groups", { name: "Plans" });
+  const free = await call("POST", "/plans", { name: "FREE", code: "free", isFree: true, planGroupId: group.id });
+  await plan(call, "pro", 4900, { planGroupId: group.id });
+  const { id } = await customer("ada@example.com");
+  await call("POST", "/subscriptions", { customerId: id, planId: free.id });
+  await signIn(`/dashboard/customers/${id}`);
+  await page.getByRole("button", { name: "Change plan" }).click();
+  await page.getByRole("dialog").getByLabel("Plan").selectOption({ label: "PRO" });
+  await page.getByRole("dialog").getByText("To pay").waitFor();
+  assert.match(await fact(page, "Left of the old one").innerText(), /^[^-\u2212]*0\.00$/);
 }
 
 /** Plans came from the first page of their list, where the newest hundred are. */

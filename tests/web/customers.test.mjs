@@ -60,6 +60,11 @@ export async function a_customer_is_made_by_keyboard_alone({ page, signIn, acces
   await page.keyboard.press("Enter");
   await dialog.locator(".mantine-TextInput-error").waitFor();
   await accessible();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  await page.keyboard.press("n");
+  await until("the first field has the focus", () => dialog.getByLabel("E-mail address").evaluate((e) => e === document.activeElement));
+  assert.equal(await dialog.locator(".mantine-TextInput-error").count(), 0); // it was that of before
   await page.keyboard.press("Control+a");
   await page.keyboard.type("ada@example.com");
   await page.keyboard.press("Tab");
@@ -95,6 +100,13 @@ export async function a_search_filters_as_one_types_and_stands_in_the_address({ 
   await accessible();
   await page.getByRole("button", { name: "Show all customers" }).click();
   await page.getByText("3 found").waitFor();
+  assert.equal(await page.getByLabel("Search").inputValue(), "");
+  // The address comes behind who types, and took letters back.
+  await page.getByLabel("Search").pressSequentially("grace hopper of the navy", { delay: 45 });
+  await until("the search stands in the address", () => new URL(page.url()).searchParams.get("q") === "grace hopper of the navy");
+  assert.equal(await page.getByLabel("Search").inputValue(), "grace hopper of the navy");
+  await page.goBack();
+  await until("the field follows the address", async () => (await page.getByLabel("Search").inputValue()) === (new URL(page.url()).searchParams.get("q") ?? ""));
   await page.getByLabel("Order").selectOption("fullName");
   await until("they are in the order of their names", async () => (await page.locator("tbody tr td:nth-child(3)").allInnerTexts()).join() === "Ada King,Alan Turing,Grace Hopper");
   await page.getByRole("button", { name: "Columns" }).click();

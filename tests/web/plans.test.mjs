@@ -100,8 +100,12 @@ export async function a_group_is_made_filled_changed_and_deleted({ page, signIn,
   await accessible();
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("For all");
+  // What somebody else writes meanwhile stays.
+  const [group] = (await call("GET", "/plan-groups")).data;
+  await call("PATCH", `/plan-groups/${group.id}`, { description: "Without a salesman" });
   await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
   await page.getByRole("heading", { name: "For all" }).waitFor();
+  await page.getByText("Without a salesman").waitFor();
   await page.getByRole("button", { name: "Take out Pro" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Take out" }).click();
   await page.getByText("None yet.").waitFor();

@@ -241,7 +241,10 @@ export async function somebody_is_invited_and_comes_in_by_the_link({ page, conte
 
   await context.clearCookies();
   const guest = await context.newPage();
-  await guest.goto(url);
+  await guest.goto(url.replace(/#.*/, "#lnk_00000000000000000000000000000000000000000000"));
+  await guest.getByRole("alert").waitFor();
+  await guest.goto(url); // another link in the same window, of which the secret alone is new
+  await guest.getByText("You come in as new@example.com").waitFor();
   await until("the secret leaves the address", () => new URL(guest.url()).hash === "");
   await guest.getByLabel(/^New password/).fill("short");
   await guest.getByRole("button", { name: "Accept the invitation" }).click();
@@ -249,6 +252,28 @@ export async function somebody_is_invited_and_comes_in_by_the_link({ page, conte
   await guest.getByLabel(/^New password/).fill("a rather long password");
   await guest.getByRole("button", { name: "Accept the invitation" }).click();
   await guest.getByRole("button", { name: "Account of Grace Hopper" }).waitFor();
+}
+
+/** An arrow key on the closed list was enough. */
+export async function the_role_of_a_member_changes_after_a_question({ page, signIn, organization }) {
+  await signIn("/dashboard/users");
+  const role = page.getByLabel(`Role of ${organization.people.member}`);
+  const dialog = page.getByRole("dialog", { name: "Change the role of" });
+  for (const answer of ["Cancel", "Change the role"]) {
+    await role.selectOption("admin");
+    await dialog.getByRole("button", { name: answer }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await page.reload();
+    await until("the role is shown", async () => (await role.inputValue()) === (answer === "Cancel" ? "member" : "admin"));
+  }
+}
+
+export async function who_cannot_sign_out_is_told({ page, signIn }) {
+  await signIn();
+  await page.route("**/api/v1/session", (route) => (route.request().method() === "DELETE" ? route.fulfill({ status: 503, body: "{}" }) : route.continue()));
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByText("Not signed out").waitFor();
 }
 
 /** The page told the organization that invited, and one came into the one where one had been before. */

@@ -1,7 +1,7 @@
 import { Button, Group, Menu, Modal, NativeSelect, Progress, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useLocalStorage } from "@mantine/hooks";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { ApiError } from "../api/client";
 import type { Customer } from "../api/types";
 import { useAllPlans } from "../plans/plan";
@@ -38,8 +38,17 @@ const SHOWN = ["email", "fullName", "externalId", "createdAt"];
 
 function SearchField({ q, go }: { q: string; go: (q: string) => void }) {
   const [text, setText] = useState(q);
-  const later = useDebouncedCallback(go, TYPING_MS);
-  useEffect(() => setText(q), [q]); // the back button
+  /* What was sent and has not come back in the address: while one types, that is behind. All else there is the back button, or a view. */
+  const sent = useRef<string[]>([]);
+  const later = useDebouncedCallback((typed: string) => {
+    sent.current.push(typed);
+    go(typed);
+  }, TYPING_MS);
+  useEffect(() => {
+    const at = sent.current.indexOf(q);
+    sent.current = at < 0 ? [] : sent.current.slice(at + 1);
+    if (at < 0) setText(q);
+  }, [q]);
   return (
     <TextInput
       className="search"

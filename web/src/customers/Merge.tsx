@@ -100,8 +100,7 @@ export function Undo({ id, called, then }: { id: string; called: string; then?: 
 
 function Merged({ id, close }: { id: string; close: () => void }) {
   const merged = useMerged(id);
-  if (merged.error) return <Problem error={merged.error} again={() => void merged.refetch()} />;
-  if (!merged.data) return <Waiting lines={2} />;
+  if (!merged.data) return merged.error ? <Problem error={merged.error} again={() => void merged.refetch()} /> : <Waiting lines={2} />;
   if (merged.data.length === 0) return null;
   return (
     <section aria-labelledby="merged">

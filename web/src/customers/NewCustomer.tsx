@@ -3,7 +3,7 @@ import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
-import { faultOf, Problem } from "../ui/parts";
+import { faultOf, Problem, useOpening } from "../ui/parts";
 import { create, refresh } from "./customer";
 
 const FIELDS = [
@@ -29,6 +29,7 @@ export function NewCustomer({ opened, close }: { opened: boolean; close: () => v
       await navigate({ to: "/customers/$id", params: { id: customer.id } });
     },
   });
+  useOpening(opened, make.reset);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     make.mutate();

@@ -1,5 +1,5 @@
-import { Anchor, Button, Group, Modal, Stack, Table, Text } from "@mantine/core";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { Anchor, Button, Group, Table } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../api/client";
@@ -7,6 +7,7 @@ import { queries } from "../api/query";
 import type { Invoice } from "../api/types";
 import { CustomerName } from "../customers/CustomerName";
 import { useMay } from "../session/session";
+import { Question } from "../ui/Confirm";
 import { Head, Id, Money, Moment, Problem, Status, Waiting } from "../ui/parts";
 
 const route = getRouteApi("/shell/invoices/$id");
@@ -18,13 +19,10 @@ const WORDS = {
 
 function Settle({ invoice }: { invoice: Invoice }) {
   const [asked, ask] = useState<keyof typeof WORDS | null>(null);
-  const run = useMutation({
-    mutationFn: (status: keyof typeof WORDS) => data(api.PATCH("/invoices/{id}/status", { params: { path: { id: invoice.id } }, body: { status } })),
-    onSuccess: async () => {
-      ask(null);
-      await queries.invalidateQueries();
-    },
-  });
+  const settle = async (status: keyof typeof WORDS) => {
+    await data(api.PATCH("/invoices/{id}/status", { params: { path: { id: invoice.id } }, body: { status } }));
+    await queries.invalidateQueries();
+  };
   if (invoice.status !== "outstanding") return null;
   return (
     <Group gap="xs">
@@ -33,22 +31,11 @@ function Settle({ invoice }: { invoice: Invoice }) {
           {WORDS[status].button}
         </Button>
       ))}
-      <Modal opened={asked !== null} onClose={() => ask(null)} title={asked && WORDS[asked].title}>
-        {asked && (
-          <Stack>
-            <Text size="sm">{WORDS[asked].text}</Text>
-            {run.error && <Problem error={run.error} />}
-            <Group justify="flex-end">
-              <Button variant="default" onClick={() => ask(null)}>
-                Cancel
-              </Button>
-              <Button data-autofocus onClick={() => run.mutate(asked)} loading={run.isPending}>
-                {WORDS[asked].button}
-              </Button>
-            </Group>
-          </Stack>
-        )}
-      </Modal>
+      {(["paid", "void"] as const).map((status) => (
+        <Question key={status} opened={asked === status} close={() => ask(null)} {...WORDS[status]} act={() => settle(status)}>
+          {WORDS[status].text}
+        </Question>
+      ))}
     </Group>
   );
 }
@@ -60,8 +47,7 @@ export function InvoicePage() {
     queryKey: ["invoice", id],
     queryFn: ({ signal }) => data(api.GET("/invoices/{id}", { params: { path: { id } }, signal })),
   });
-  if (error) return <Problem error={error} again={() => void refetch()} />;
-  if (!invoice) return <Waiting lines={8} />;
+  if (!invoice) return error ? <Problem error={error} again={() => void refetch()} /> : <Waiting lines={8} />;
   const facts: [string, React.ReactNode][] = [
     ["Status", <Status status={invoice.status} />],
     ["Customer", invoice.customerId ? <CustomerName id={invoice.customerId} /> : "–"],
@@ -92,6 +78,7 @@ export function InvoicePage() {
         )}
         {may.write && <Settle invoice={invoice} />}
       </Head>
+      {error && <Problem error={error} again={() => void refetch()} />}
       <dl className="facts">
         {facts.map(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} `}>{value}</dd>])}
       </dl>

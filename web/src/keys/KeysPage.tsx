@@ -9,7 +9,7 @@ import type { ApiKey, Permissions } from "../api/types";
 import { useMay, useSession } from "../session/session";
 import { Confirm } from "../ui/Confirm";
 import { numberOf } from "../ui/number";
-import { Empty, faultOf, Head, Moment, Problem, Waiting } from "../ui/parts";
+import { Empty, faultOf, Head, Moment, Problem, useOpening, Waiting } from "../ui/parts";
 import { Pages, Rows, type Column } from "../ui/Rows";
 import { Secret } from "../ui/Secret";
 
@@ -89,6 +89,7 @@ function NewKey({ opened, close, show }: { opened: boolean; close: () => void; s
       await refresh();
     },
   });
+  useOpening(opened, run.reset);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     run.mutate();

@@ -11,15 +11,17 @@ import { refresh } from "./plan";
 
 const route = getRouteApi("/shell/plans/groups");
 
-/** Makes a group, or changes one. */
+/** Makes a group, or changes one, of which only what is another than before is sent. */
 export function GroupForm({ group, close }: { group?: PlanGroup; close: () => void }) {
   const navigate = useNavigate();
-  const [values, setValues] = useState({ name: group?.name ?? "", description: group?.description ?? "", isPublic: group?.isPublic ?? false });
+  const [before] = useState({ name: group?.name ?? "", description: group?.description ?? "", isPublic: group?.isPublic ?? false });
+  const [values, setValues] = useState(before);
   const run = useMutation({
-    mutationFn: () =>
-      group
-        ? data(api.PATCH("/plan-groups/{id}", { params: { path: { id: group.id } }, body: values }))
-        : data(api.POST("/plan-groups", { body: values })),
+    mutationFn: () => {
+      if (!group) return data(api.POST("/plan-groups", { body: values }));
+      const changed = Object.entries(values).filter(([name, value]) => value !== before[name as keyof typeof before]);
+      return data(api.PATCH("/plan-groups/{id}", { params: { path: { id: group.id } }, body: Object.fromEntries(changed) as Partial<typeof before> }));
+    },
     onSuccess: async ({ id }) => {
       if (group) close();
       else await navigate({ to: "/plans/groups/$id", params: { id } });

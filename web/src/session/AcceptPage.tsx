@@ -12,7 +12,8 @@ import { faultOf, Problem, Waiting } from "../ui/parts";
 import { CodeField, useCode } from "./Code";
 import { begin, moveTo, signIn, wantsCode } from "./session";
 
-const opened = location.hash.slice(1);
+const secret = () => location.hash.slice(1);
+const opened = secret();
 /* There is no session whose token it could be. */
 const CSRF = { params: { header: { "X-CSRF-Token": "1" } } };
 
@@ -75,10 +76,27 @@ function Use({ token, link }: { token: string; link: Link }) {
   );
 }
 
+/* Another link that is pasted into this window changes nothing of its address but the secret: the page is not loaded anew. */
+function useToken(): string {
+  const [token, setToken] = useState(opened);
+  useEffect(() => {
+    const hide = () => history.replaceState(history.state, "", location.pathname);
+    const take = () => {
+      if (secret() === "") return;
+      setToken(secret());
+      hide();
+    };
+    hide();
+    addEventListener("hashchange", take);
+    return () => removeEventListener("hashchange", take);
+  }, []);
+  return token;
+}
+
 export function AcceptPage() {
-  const [token] = useState(opened);
+  const token = useToken();
   const link = useQuery({
-    queryKey: ["link"],
+    queryKey: ["link", token],
     enabled: token !== "",
     retry: false,
     staleTime: Infinity,
@@ -87,7 +105,6 @@ export function AcceptPage() {
   const title = link.data ? WORDS[link.data.purpose].title : "A link";
   useEffect(() => {
     document.title = `${title} · Clientele`;
-    history.replaceState(history.state, "", location.pathname);
   }, [title]);
   return (
     <main className="center">
@@ -99,7 +116,7 @@ export function AcceptPage() {
       )}
       {link.error && <Problem error={link.error} />}
       {link.isLoading && <Waiting />}
-      {link.data && <Use token={token} link={link.data} />}
+      {link.data && <Use key={token} token={token} link={link.data} />}
     </main>
   );
 }

@@ -138,7 +138,10 @@ function Place() {
 
 function Account() {
   const { user, role } = useSession();
-  const leave = useMutation({ mutationFn: signOut });
+  const leave = useMutation({
+    mutationFn: signOut,
+    onError: (error) => notifications.show({ color: "red", title: "Not signed out", message: error.message }),
+  });
   const navigate = useNavigate();
   return (
     <Menu>

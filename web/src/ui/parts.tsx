@@ -146,15 +146,16 @@ export function Moment({ at, to }: { at: string | null | undefined; to?: keyof t
 
 /** An amount of the currency's smallest unit. Where the currency is not known, the number is shown as it is. */
 export function Money({ amount, currency }: { amount: number; currency: string | undefined }) {
+  const shown = amount || 0; // -0 is no less
   if (!currency)
     return (
       <span title="In the smallest unit of the currency. The API tells the currency with the first invoice.">
-        {amount.toLocaleString()}
+        {shown.toLocaleString()}
       </span>
     );
   const format = new Intl.NumberFormat(undefined, { style: "currency", currency: currency.toUpperCase() });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return <span>{format.format(amount / 10 ** digits)}</span>;
+  return <span>{format.format(shown / 10 ** digits)}</span>;
 }
 
 const TONES: Record<string, string> = {

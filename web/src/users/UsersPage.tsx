@@ -1,5 +1,4 @@
 import { Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
@@ -7,8 +6,8 @@ import { api, data } from "../api/client";
 import { queries } from "../api/query";
 import type { Role, User } from "../api/types";
 import { useMay, useSession } from "../session/session";
-import { Confirm } from "../ui/Confirm";
-import { faultOf, Head, Moment, None, Problem, Waiting } from "../ui/parts";
+import { Confirm, Question } from "../ui/Confirm";
+import { faultOf, Head, Moment, None, Problem, useOpening, Waiting } from "../ui/parts";
 import { Rows, type Column } from "../ui/Rows";
 import { Secret } from "../ui/Secret";
 
@@ -20,20 +19,26 @@ const CSRF = { "X-CSRF-Token": "" };
 const absolute = (url: string) => new URL(url, location.origin).href;
 
 function RoleField({ row, editable }: { row: User; editable: boolean }) {
-  const run = useMutation({
-    mutationFn: (role: Role) => data(api.PATCH("/users/{id}", { params: { path: { id: row.id }, header: CSRF }, body: { role } })),
-    onSettled: refresh,
-    onError: (error) => notifications.show({ color: "red", title: "The role stays as it was", message: error.message }),
-  });
+  /* An arrow key is enough to choose another one. */
+  const [asked, ask] = useState<Role | null>(null);
   if (!editable) return <>{row.role}</>;
+  const change = async () => {
+    await data(api.PATCH("/users/{id}", { params: { path: { id: row.id }, header: CSRF }, body: { role: asked ?? row.role } }));
+    await refresh();
+  };
   return (
-    <NativeSelect aria-label={`Role of ${row.email}`} value={run.isPending ? run.variables : row.role} disabled={run.isPending} onChange={(event) => run.mutate(event.currentTarget.value as Role)}>
-      {(Object.keys(ROLES) as Role[]).map((role) => (
-        <option key={role} value={role}>
-          {role}
-        </option>
-      ))}
-    </NativeSelect>
+    <>
+      <NativeSelect aria-label={`Role of ${row.email}`} value={asked ?? row.role} onChange={(event) => ask(event.currentTarget.value as Role)}>
+        {(Object.keys(ROLES) as Role[]).map((role) => (
+          <option key={role} value={role}>
+            {role}
+          </option>
+        ))}
+      </NativeSelect>
+      <Question opened={asked !== null} close={() => ask(null)} button="Change the role" title={`Change the role of ${row.email}?`} act={change}>
+        {asked && `${ROLES[asked]}.`}
+      </Question>
+    </>
   );
 }
 
@@ -48,6 +53,7 @@ function Invite({ opened, close, show }: { opened: boolean; close: () => void; s
       await refresh();
     },
   });
+  useOpening(opened, run.reset);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     run.mutate();
