@@ -945,8 +945,12 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
 
 -- name: customer_find_plan
 -- out: :customer_columns ended
--- Those with a subscription to the plan $12, in the order of the plain list.
-SELECT :customer_columns, CASE WHEN f.nth = $14::bigint THEN (:fits) IS TRUE END AS ended
+-- Those with a subscription to the plan $12, in the order of the plain list. Where it ends may be a
+-- customer who was erased, of whom there is the id.
+SELECT f.customer_id AS id, c.external_id, c.email, c.full_name, c.tax_document, c.address
+     , c.timezone, c.metadata, c.is_active IS TRUE AS is_active, c.created_at, c.updated_at
+     , c.archived_at, c.revision
+     , CASE WHEN f.nth = $14::bigint THEN (c.id IS NOT NULL AND :fits) IS TRUE END AS ended
   FROM (SELECT d.customer_id, row_number() OVER (ORDER BY d.customer_id DESC) AS nth
           FROM (SELECT DISTINCT s.customer_id
                   FROM subscription s
@@ -956,10 +960,10 @@ SELECT :customer_columns, CASE WHEN f.nth = $14::bigint THEN (:fits) IS TRUE END
                  ORDER BY s.customer_id DESC
                  LIMIT $14) d
          ORDER BY d.customer_id DESC) f
-  CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
-                       WHERE c.environment_id = $1 AND c.id = f.customer_id
-                      OFFSET 0) c
- WHERE f.nth = $14 OR (:fits)
+  LEFT JOIN LATERAL (SELECT :kept_columns FROM customer c
+                      WHERE c.environment_id = $1 AND c.id = f.customer_id
+                     OFFSET 0) c ON true
+ WHERE f.nth = $14 OR (c.id IS NOT NULL AND :fits)
  ORDER BY f.customer_id DESC
  LIMIT $3::bigint;
 
@@ -1072,6 +1076,9 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
 \set page_plan 's.plan_id = (SELECT p.id FROM plan p WHERE p.environment_id = $1'
 \set page_plan :page_plan ' AND p.code = $6::text COLLATE "C")'
 \set page_plan :page_plan ' AND s.plan_id >= ''00000000-0000-0000-0000-000000000000'''
+-- Where looking ends, of subscriptions: they may be of a customer who was erased.
+\set page_end 's.customer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL'
+\set page_end :page_end ', NULL, false'
 
 -- name: customer_page_email
 -- out: :customer_columns ended
@@ -1128,17 +1135,13 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   WHERE :page_kept
   ORDER BY f.customer_id DESC)
  UNION ALL
-(SELECT :customer_columns, false
+(SELECT :page_end
    FROM (SELECT DISTINCT s.customer_id
            FROM subscription s
           WHERE s.environment_id = $1 AND :page_status
             AND s.customer_id < $2
           ORDER BY s.customer_id DESC
-         OFFSET $5 - 1 LIMIT 1) f
-  CROSS JOIN LATERAL (SELECT :customer_columns
-                        FROM customer c
-                       WHERE c.environment_id = $1 AND c.id = f.customer_id
-                      OFFSET 0) c)
+         OFFSET $5 - 1 LIMIT 1) s)
  LIMIT $3::bigint;
 
 -- name: customer_page_plan
@@ -1159,17 +1162,13 @@ SELECT :customer_columns, CASE WHEN c.nth = $14::bigint THEN (:fits) IS TRUE END
   WHERE :page_kept AND f.lives
   ORDER BY f.customer_id DESC)
  UNION ALL
-(SELECT :customer_columns, false
+(SELECT :page_end
    FROM (SELECT DISTINCT s.customer_id
            FROM subscription s
           WHERE s.environment_id = $1 AND :page_plan
             AND s.customer_id < $2
           ORDER BY s.customer_id DESC
-         OFFSET $5 - 1 LIMIT 1) f
-  CROSS JOIN LATERAL (SELECT :customer_columns
-                        FROM customer c
-                       WHERE c.environment_id = $1 AND c.id = f.customer_id
-                      OFFSET 0) c)
+         OFFSET $5 - 1 LIMIT 1) s)
  LIMIT $3::bigint;
 
 -- name: customer_page_by_created

@@ -178,6 +178,37 @@ def test_customers_are_found_by_their_subscription(subscribers, query, found):
     assert subscribers.get(f"/customers?count=exact&{query}").json["count"] == len(found)
 
 
+SUBSCRIBE = """
+    INSERT INTO subscription (environment_id, customer_id, plan_id, status, id, name, base_price, metadata, zone, start_date, created_at, updated_at)
+    SELECT s.environment_id, s.customer_id, s.plan_id, s.status, gen_random_uuid(), '', 0, '{}', 'UTC', now(), now(), now() FROM"""
+
+
+@pytest.fixture(scope="module")
+def erased(new_org, database):
+    """One with a subscription, and behind him more than a page looks at, who are erased."""
+    client = new_org().live
+    plan = client.post("/plans", {"name": "Left", "code": "left", "isFree": True}).ok(201).data["id"]
+    first = client.create()
+    client.left = first["id"]
+    client.post("/subscriptions", {"customerId": client.left, "planId": plan}, idem=uid("k")).ok(201)
+    connection = database.connect()
+    environment = scalar(connection, "SELECT environment_id FROM customer WHERE email = %s", first["email"])
+    execute(connection, SUBSCRIBE + """
+        (SELECT environment_id, ('ffffffff-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid AS customer_id, plan_id, status
+           FROM subscription, generate_series(1, 50001) n WHERE environment_id = %s) s""", environment)
+    yield client
+    execute(connection, "DELETE FROM subscription WHERE environment_id = %s AND customer_id > 'ffffffff-0000-7000-8000-000000000000'", environment)
+    connection.close()
+
+
+@pytest.mark.parametrize("query", ["subscriptionStatus=active", "planCode=left", "planCode=left&subscriptionStatus=active"])
+def test_a_list_goes_on_behind_one_who_was_erased(erased, query):
+    rows, cursor = erased.get("/customers?" + query).page()
+    assert rows == [] and cursor
+    rows, cursor = erased.get(f"/customers?{query}&cursor={escape(cursor)}").page()
+    assert ids(rows) == [erased.left] and cursor is None
+
+
 # ---------------------------------------------------------------- many
 
 
