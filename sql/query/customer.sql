@@ -1364,11 +1364,12 @@ SELECT :customer_columns, n.many, e.low
 \set counted_created :counted_created ' AND c.created_at < $5::timestamptz'
 
 -- name: customer_count
--- out: rows whole
+-- out: rows whole more
 -- How many fit: $2 at most, and whole says whether these are all. $15 names the index that finds
--- them: one of customer_find_among, of which $3 are read at most, or updated. Where search cannot
--- tell, or finds $3 which are not more than $2, no more than $14 are looked at. $16 is an external
--- id.
+-- them: one of customer_find_among, or updated. No more than $3 are read of it; more says that it
+-- has as many, and that not more than $2 of these fit. $14 of the list are looked at instead where
+-- search cannot tell, or finds $3 which are not more than $2; and besides, for the greater number,
+-- where it has as many, not more than $2 fit, and $3 is not less than $14. $16 is an external id.
 WITH found AS MATERIALIZED (
     (SELECT s.id FROM customer_search(:words, $9::text[], $10::text[], $3::bigint) s (id)
       WHERE $15::text = 'search')
@@ -1402,32 +1403,42 @@ WITH found AS MATERIALIZED (
 ), counted AS MATERIALIZED (
     SELECT count(*) >= $3 AS many
          , $15 = 'search' AND (count(*) > count(f.id)
-                               OR count(*) >= $3 AND $3 <= $2::bigint) AS walks
+                               OR count(*) >= $3 AND $3 <= $2::bigint) AS useless
       FROM found f
+), fitting AS MATERIALIZED (
+    SELECT count(*) AS rows
+      FROM (SELECT
+              FROM found f
+             CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
+                                  WHERE c.environment_id = $1 AND c.id = f.id
+                                 OFFSET 0) c
+             WHERE NOT (SELECT useless FROM counted) AND (:fits)
+             LIMIT $2 + 1) w
+), judged AS MATERIALIZED (
+    SELECT w.rows, n.many
+         , n.useless OR $15 = 'search' AND n.many AND w.rows <= $2 AND $3 >= $14::bigint AS walks
+      FROM counted n CROSS JOIN fitting w
 )
-SELECT least(n.rows, $2::bigint) AS rows, n.whole AND n.rows <= $2 AS whole
-  FROM (SELECT (SELECT count(*)
-                  FROM found f
-      CROSS JOIN LATERAL (SELECT :kept_columns FROM customer c
-                           WHERE c.environment_id = $1 AND c.id = f.id
-                          OFFSET 0) c
-                 WHERE :fits) AS rows
-             , (SELECT NOT many FROM counted) AS whole
-         WHERE NOT (SELECT walks FROM counted)
+SELECT least(n.rows, $2) AS rows, n.rows <= $2 AND n.whole AS whole, n.rows <= $2 AND n.more AS more
+  FROM (SELECT j.rows, NOT j.many AS whole, j.many AS more
+          FROM judged j
+         WHERE NOT j.walks
         UNION ALL
-        SELECT (SELECT count(*)
-                  FROM (SELECT FROM (SELECT :kept_columns FROM customer c
-                                      WHERE c.environment_id = $1
-                                      ORDER BY c.id DESC
-                                      LIMIT $14::bigint) c
-                         WHERE :fits
-                         LIMIT $2::bigint + 1) w)
+        SELECT greatest(j.rows, (SELECT count(*)
+                                   FROM (SELECT FROM (SELECT :kept_columns FROM customer c
+                                                       WHERE c.environment_id = $1
+                                                       ORDER BY c.id DESC
+                                                       LIMIT $14) c
+                                          WHERE :fits
+                                          LIMIT $2 + 1) w))
              , (SELECT count(*) < $14
                   FROM (SELECT FROM customer c
                          WHERE c.environment_id = $1
                          ORDER BY c.id
                          LIMIT $14) t)
-         WHERE (SELECT walks FROM counted)) n;
+             , false
+          FROM judged j
+         WHERE j.walks) n;
 
 -- name: customer_count_created
 -- out: rows whole

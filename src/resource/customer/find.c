@@ -762,23 +762,48 @@ count_look(const struct find *f)
 	return f->count_max == FIND_COUNTED ? CUSTOMER_LOOKED_AT : f->count_max + 1;
 }
 
-/* With a filter that is not the time of creation. */
-static void
-ask_count(struct call *c, struct tx *tx, const struct find *f)
+/* How many are read of the index at first. Not all of them fit. */
+static int64_t
+count_read(const struct find *f)
+{
+	bool search = driver(f) == &by_search;
+
+	if (f->count_max == FIND_COUNTED)
+		return search ? FIND_COUNTED_AMONG : CUSTOMER_LOOKED_AT;
+	return search ? CUSTOMER_LOOKED_AT : f->count_max + 1;
+}
+
+static enum err
+count_among(struct call *c, struct tx *tx, const struct find *f, int64_t read)
 {
 	const struct driver *d = driver(f);
 	struct bind         *b = call_read(c, tx, SQL_CUSTOMER_COUNT);
 
 	bind_i64(b, f->count_max);
-	bind_i64(b, d == &by_search && f->count_max > CUSTOMER_LOOKED_AT ? CUSTOMER_LOOKED_AT
-	                                                                 : f->count_max + 1);
+	bind_i64(b, read);
 	bind_filters(b, f, count_look(f));
 	bind_text(b, d ? str_of(d->name) : STR("updated"));
 	bind_text(b, f->external_id);
+	return call_read_run(c, tx);
 }
 
-static void
-ask_count_created(struct call *c, struct tx *tx, const struct find *f)
+/* With a filter that is not the time of creation. */
+static enum err
+count_filtered(struct call *c, struct tx *tx, const struct find *f)
+{
+	int64_t    read = count_read(f);
+	enum err   e = count_among(c, tx, f, read);
+	struct row row;
+
+	if (e != ERR_OK || read >= CUSTOMER_LOOKED_AT)
+		return e;
+	row = tx_row(tx, READ_STEP, 0);
+	return row_bool(&row, COL_CUSTOMER_COUNT_MORE)
+	    ? count_among(c, tx, f, CUSTOMER_LOOKED_AT) : ERR_OK;
+}
+
+static enum err
+count_created(struct call *c, struct tx *tx, const struct find *f)
 {
 	struct bind *b = call_read(c, tx, SQL_CUSTOMER_COUNT_CREATED);
 
@@ -786,6 +811,7 @@ ask_count_created(struct call *c, struct tx *tx, const struct find *f)
 	bind_kept(b, f);
 	bind_created(b, f, STR_NONE);
 	bind_i64(b, count_look(f));
+	return call_read_run(c, tx);
 }
 
 enum err
@@ -801,11 +827,8 @@ find_add_count(struct call *c, const struct find *f)
 	if (f->count_max == 0)
 		return ERR_OK;
 	db_slow(c->db);
-	if (filters(f) & ~HAS_CREATED)
-		ask_count(c, &tx, f);
-	else
-		ask_count_created(c, &tx, f);
-	if ((e = call_read_run(c, &tx)) != ERR_OK)
+	e = filters(f) & ~HAS_CREATED ? count_filtered(c, &tx, f) : count_created(c, &tx, f);
+	if (e != ERR_OK)
 		return e;
 	row = tx_row(&tx, READ_STEP, 0);
 	count = row_i64(&row, COL_CUSTOMER_COUNT_ROWS);

@@ -35,6 +35,11 @@ enum {
 	 */
 	FIND_AMONG = 2000,
 	FIND_COUNTED = 10000,
+	/*
+	 * Among so many that the search index finds there are mostly more than are counted: a few
+	 * are archived. Where there are not, CUSTOMER_LOOKED_AT are read of it.
+	 */
+	FIND_COUNTED_AMONG = 12500,
 	/* An exact count ends here, after a second or two. */
 	FIND_COUNTED_EXACTLY = 1000000,
 };

@@ -276,6 +276,47 @@ def test_counts_are_exact_up_to_a_cap(crowd, query, capped, exact):
     assert "count" not in crowd.get(f"/customers?{query}").json
 
 
+LAPSED = 13_000
+
+
+@pytest.fixture(scope="module")
+def lapsed(new_org, database):
+    """More than a count reads of an index at first, all alike. All had one subscription, and the last 300 still have it. Five are archived."""
+    client = new_org().live
+    client.post("/plans", {"name": "Trial", "code": "trial", "isFree": True}).ok(201)
+    first = client.create()
+    connection = database.connect()
+    environment = scalar(connection, "SELECT environment_id FROM customer WHERE email = %s", first["email"])
+    execute(connection, "DELETE FROM customer WHERE environment_id = %s", environment)
+    execute(connection, f"""
+        INSERT INTO customer (environment_id, id, email, full_name, timezone, metadata, is_active, created_at, updated_at, archived_at)
+        SELECT %s, ('01941f29-7c00-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'same@lapsed.example', 'Lapsed', 'UTC',
+               '{{"kind":"lapsed"}}', true,
+               timestamptz '2026-01-01 00:00Z' + n * interval '1 s', timestamptz '2026-02-01 00:00Z' - n * interval '1 s',
+               CASE WHEN n %% 2600 = 0 THEN now() END
+          FROM generate_series(0, {LAPSED - 1}) n""", environment)
+    execute(connection, SUBSCRIBE + f"""
+        (SELECT c.environment_id, c.id AS customer_id, p.id AS plan_id,
+                CASE WHEN right(c.id::text, 12)::int < {LAPSED - 300} THEN 'canceled' ELSE 'active' END AS status
+           FROM customer c JOIN plan p ON p.environment_id = c.environment_id WHERE c.environment_id = %s) s""", environment)
+    connection.close()
+    return client
+
+
+EARLY, LATE = "createdBefore=2026-01-01T00:01:40Z", "createdAfter=2026-01-01T03:34:59Z"
+
+
+@pytest.mark.parametrize("query, count", [
+    ("planCode=trial", 300), (f"subscriptionStatus=canceled&{EARLY}", 99), ("subscriptionStatus=canceled&createdAfter=2026-01-01T03:30:00Z", 99),
+    (f"q=lapsed&{EARLY}", 99), (f"q=lapsed&{LATE}", 100), ("metadata[kind]=lapsed&archived=true", 5), (f"email=same@lapsed.example&{LATE}", 100),
+    (f"updatedAfter=2026-01-31&{EARLY}", 99), ("q=lapsed", "10000+"),
+])
+def test_a_count_of_two_filters_is_exact_where_one_alone_fits_more_than_are_counted(lapsed, query, count):
+    for how in ("capped", "exact"):
+        expected = LAPSED - 5 if (how, count) == ("exact", "10000+") else count
+        assert lapsed.get(f"/customers?count={how}&limit=1&{query}").ok(200).json["count"] == expected, how
+
+
 def test_a_count_says_nothing_about_the_pages(crowd):
     """The cursor of a page with a count is that of one without."""
     first = crowd.get("/customers?count=capped&limit=2").json
