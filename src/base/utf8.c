@@ -74,6 +74,16 @@ utf8_exceeds(struct str s, size_t max)
 	return s.len > max && utf8_count(s) > max;
 }
 
+struct str
+utf8_head(struct str s, size_t max)
+{
+	size_t len = s.len < max ? s.len : max;
+
+	while (len && len < s.len && ((unsigned char)s.ptr[len] & 0xC0) == 0x80)
+		len--;
+	return (struct str) { s.ptr, len };
+}
+
 uint32_t
 utf8_code(const char *p, size_t len)
 {

@@ -18,6 +18,9 @@ size_t utf8_count(struct str s);
 /* Whether there are more than max: counted only where there are more bytes than that. */
 bool utf8_exceeds(struct str s, size_t max);
 
+/* The beginning of well-formed text: as many whole characters as fit in max bytes. */
+struct str utf8_head(struct str s, size_t max);
+
 /* The code point of the well-formed character at p, len bytes long. */
 uint32_t utf8_code(const char *p, size_t len);
 

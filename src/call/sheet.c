@@ -168,6 +168,7 @@ static enum sheet_next
 parse_row(struct sheet *s, int64_t *begins)
 {
 	int64_t start = s->bytes;
+	bool    begun = false;
 
 	*begins = s->line + 1;
 	while (s->rows == 0) {
@@ -188,8 +189,12 @@ parse_row(struct sheet *s, int64_t *begins)
 		if (s->bytes - start > SHEET_RECORD_BYTES)
 			return refuse(s, "the row that begins in line %jd has more than %d bytes",
 			    (intmax_t)*begins, SHEET_RECORD_BYTES);
-		if (s->rows == 0 && s->count == 0 && without_end(line).len == 0)
+		/* Empty lines before it; those in a cell with quotes are of the row. */
+		begun = begun || without_end(line).len;
+		if (!begun) {
 			*begins = s->line + 1;
+			start = s->bytes;
+		}
 	}
 	if (s->rows > 1)
 		return refuse(s, "line %jd: lines must end in LF or CR LF, not in CR alone",

@@ -224,14 +224,11 @@ text_fits(const struct key *k, struct str value)
 void
 key_quote(struct str text, struct buf *err)
 {
-	size_t len = text.len < KEY_CLIP_BYTES ? text.len : KEY_CLIP_BYTES;
+	struct str head = utf8_head(text, KEY_CLIP_BYTES);
 
-	/* Not within a character. */
-	while (len && len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
-		len--;
 	buf_fmt(err, "\"");
-	buf_shown(err, (struct str) { text.ptr, len });
-	buf_fmt(err, "%s\"", len < text.len ? "..." : "");
+	buf_shown(err, head);
+	buf_fmt(err, "%s\"", head.len < text.len ? "..." : "");
 }
 
 /* What the key takes, for the message about a value that it refused. */

@@ -251,8 +251,13 @@ utf8_takes_well_formed_text_only(void **state UNUSED)
 		if (!cases[i].valid)
 			continue;
 		assert_int_equal(utf8_count(str_of(cases[i].text)), cases[i].characters);
-		for (size_t max = 0; max < 5; max++)
-			assert_int_equal(utf8_exceeds(str_of(cases[i].text), max), cases[i].characters > max);
+		for (size_t max = 0; max < 5; max++) {
+			struct str text = str_of(cases[i].text), head = utf8_head(text, max);
+
+			assert_int_equal(utf8_exceeds(text, max), cases[i].characters > max);
+			assert_true(head.ptr == text.ptr && head.len <= max && utf8_valid(head));
+			assert_true(head.len == text.len || head.len + utf8_char(text.ptr + head.len, text.len - head.len) > max);
+		}
 	}
 	for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
 		char   text[4];

@@ -2,6 +2,7 @@
 #include "resource/customer/import.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
 
@@ -16,8 +17,11 @@ const char *const import_result_names[IMPORT__RESULTS] = {
 /* Values of a line: an object of two levels at least has metadata beyond its limit. */
 static const struct jlimits limits = { JSON_DEPTH_MAX, 4 * METADATA_VALUES_MAX };
 
+enum { QUOTED_BYTES = 40 }; /* of a column's name */
+
 static const char not_active[] = "must be true or false";
 static const char no_time[] = "must be a time of ISO 8601";
+static const char unset[] = "must not be 1970-01-01T00:00:00Z, which stands for no time";
 static const char ahead[] = "must not lie ahead";
 static const char before[] = "must not be before createdAt";
 
@@ -148,7 +152,7 @@ import_read_names(struct import_reader *r, struct arena *a, const struct record 
 
 		if (fault) {
 			*why = arena_fmt(a, "column %zu: \"%.*s\" %s", i + 1,
-			    (int)(name.len < 40 ? name.len : 40), name.ptr, fault).ptr;
+			    STR_ARGS(utf8_head(name, QUOTED_BYTES)), fault).ptr;
 			return false;
 		}
 	}
@@ -201,6 +205,8 @@ read_time(struct import_line *line, const char *param, struct str text, int64_t 
 		return;
 	if (!clock_read(text, out))
 		fail(line, ERR_VALIDATION, param, no_time);
+	else if (*out == 0) /* as a member of a struct: not given (db/member.h) */
+		fail(line, ERR_VALIDATION, param, unset);
 	else if (*out > clock_wall_ms())
 		fail(line, ERR_VALIDATION, param, ahead);
 }
@@ -602,14 +608,16 @@ find_updated(const struct tx *tx, size_t step, struct import_line *lines, size_t
 	return true;
 }
 
+/* Of a dry run nobody has the id. */
 static void
-begin_results(struct import_line *lines, size_t count)
+begin_results(struct import_line *lines, size_t count, bool dry)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (lines[i].broken)
 			continue;
 		lines[i].result = IMPORT_CREATED;
-		lines[i].id = lines[i].customer.id;
+		if (!dry)
+			lines[i].id = lines[i].customer.id;
 	}
 }
 
@@ -644,7 +652,7 @@ import_written(const struct tx *tx, size_t step, const struct import_rules *rule
 	size_t     taken = step + !dry + updates;
 	struct row row;
 
-	begin_results(lines, count);
+	begin_results(lines, count, dry);
 	find_taken(tx, taken, rules, dry, lines, count);
 	if (updates && !find_updated(tx, step + 1, lines, count))
 		return false;
@@ -674,7 +682,7 @@ import_tell(struct buf *out, const struct import_line *line)
 
 	buf_fmt(out, "{\"line\":%jd", (intmax_t)line->line);
 	tell_text(out, "status", str_of(import_result_names[line->result]));
-	if (!failed)
+	if (!failed && !id_is_nil(&line->id))
 		tell_text(out, "id", id_prefixed(customer_fields.prefix, &line->id, id));
 	if (failed) {
 		tell_text(out, "code", str_of(err_info(line->code)->code));

@@ -55,7 +55,7 @@ struct import_line {
 	bool               broken;   /* it cannot be read as a customer */
 	struct customer    customer; /* as it is to be */
 	enum import_result result;
-	struct id          id;       /* of the customer that there is now */
+	struct id          id;       /* of the customer that there is now; nil: there is none */
 	enum err           code;     /* of one that failed: */
 	const char        *param, *message; /* param may be NULL */
 };

@@ -154,10 +154,12 @@ REFUSED = [
     (b"email\na@example.com\nb\xff@example.com\n", "line 3 is not UTF-8"),
     ("email\na@example.com\n".encode("utf-16"), "the file is in UTF-16 or UTF-32; it must be in UTF-8"),
     ('email\na@example.com\n"b@example.com\n', "a quote is opened in line 3 and never closed"),
+    (f"email,{'x' * 39}\u00e9\n", f"column 2: \"{'x' * 39}\" is not known"),  # it is cut within the last character
+    ('fullName,email\n\n"' + "\n" * 1100000 + '",a@example.com\n', "the row that begins in line 3 has more than 1048576 bytes"),
 ]
 
 
-@pytest.mark.parametrize("file, reason", REFUSED)
+@pytest.mark.parametrize("file, reason", REFUSED, ids=[reason for _, reason in REFUSED])
 def test_a_file_that_cannot_be_imported_is_refused_before_anything_is_written(client, file, reason):
     file = file.encode() if isinstance(file, str) else file
     done = ended(client, client.post("/imports?format=csv", file, headers=CSV).ok(201).json)
@@ -171,6 +173,11 @@ def test_a_file_that_is_wrong_far_below_is_refused_before_anything_is_written(cl
     done = ended(client, made)
     assert (done["status"], done["reason"]) == ("failed", "line 1502 has 3 cells, and the line of names has 2") and counts(done)
     assert rows(client) == []
+
+
+def test_more_empty_lines_than_a_row_may_have_bytes_are_none(client):
+    made = send(client, "email\n" + "\n" * 1100000 + "a@example.com\n")
+    assert counts(ended(client, made), created=1) and [row["line"] for row in results(client, made)] == [1100002]
 
 
 def test_an_erase_takes_away_what_a_reason_quotes(client):
@@ -209,13 +216,25 @@ def test_a_dry_run_tells_and_writes_nothing(client, db):
     made = send(client, "externalId,email\nknown,a@example.com\nnew,b@example.com\n,no mail\n", "?format=csv&dryRun=true")
     assert counts(ended(client, made), created=1, existing=1, failed=1)
     assert [row["externalId"] for row in rows(client)] == ["known"]
-    assert [row["status"] for row in results(client, made)] == ["existing", "created", "failed"]
+    told = results(client, made)
+    assert [row["status"] for row in told] == ["existing", "created", "failed"]
+    assert [row.get("id") for row in told] == [rows(client)[0]["id"], None, None]
 
 
 def test_times_of_the_file_are_kept_on_request(client):
     text = "email,createdAt\nnew@example.com,2024-05-01\nold@example.com,2001-01-01\n"
     ended(client, send(client, text, "?format=csv&keepCreatedAt=true"))
     assert [(row["email"], row["createdAt"][:10]) for row in rows(client)] == [("old@example.com", "2001-01-01"), ("new@example.com", "2024-05-01")]
+
+
+def test_a_line_with_the_first_moment_of_1970_fails_and_stops_no_other(client):
+    lines = [{"createdAt": "1970-01-01T00:00:00Z"}, {"createdAt": "1960-01-01", "updatedAt": "1970-01-01T01:00:00+01:00"},
+             {"createdAt": "1960-01-01", "archivedAt": "1970-01-01"}, {"createdAt": "1970-01-01T00:00:00.001Z"}]
+    text = "".join(json.dumps({"email": f"{n}@example.com", **line}) + "\n" for n, line in enumerate(lines))
+    made = send(client, text, "?format=ndjson&keepCreatedAt=true", NDJSON)
+    assert counts(ended(client, made), created=1, failed=3)
+    assert [row.get("param") for row in results(client, made)] == ["createdAt", "updatedAt", "archivedAt", None]
+    assert [(row["email"], row["createdAt"]) for row in rows(client)] == [("3@example.com", "1970-01-01T00:00:00.001Z")]
 
 
 def test_what_it_writes_is_in_the_history_with_its_key_and_request(client, org):
