@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,14 +130,24 @@ ends_in(struct str path, struct str suffix)
 	    && str_eq_nocase((struct str) { path.ptr + path.len - suffix.len, suffix.len }, suffix);
 }
 
+/* Whether the first character is that of an object, behind a mark, blanks and empty lines. */
+static bool
+begins_as_json(const struct importing *im)
+{
+	char    head[4096];
+	ssize_t n = pread(im->fd, head, sizeof(head), 0);
+	ssize_t at = n >= 3 && memcmp(head, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+
+	while (at < n && memchr(" \t\r\n", head[at], 4))
+		at++;
+	return at < n && head[at] == '{';
+}
+
 /* As it is said, named, or begins. */
 static enum sheet_format
 format_of(const struct importing *im, struct str said)
 {
 	struct str path = str_of(im->path);
-	char       head[64];
-	ssize_t    n = pread(im->fd, head, sizeof(head), 0);
-	struct str begins = { head, n > 0 ? (size_t)n : 0 };
 
 	if (said.ptr)
 		return str_is(said, "csv") ? SHEET_CSV : SHEET_NDJSON;
@@ -144,8 +155,7 @@ format_of(const struct importing *im, struct str said)
 		return SHEET_CSV;
 	if (ends_in(path, STR(".ndjson")) || ends_in(path, STR(".jsonl")))
 		return SHEET_NDJSON;
-	begins = str_trim(begins);
-	return begins.len && begins.ptr[0] == '{' ? SHEET_NDJSON : SHEET_CSV;
+	return begins_as_json(im) ? SHEET_NDJSON : SHEET_CSV;
 }
 
 static int
@@ -279,12 +289,8 @@ find(struct importing *im, bool again, enum known *known)
 	row = tx_row(&tx, 1, 0);
 	*known = row_is_null(&row, COL_IMPORT_ENDED_AT) ? KNOWN_BEGUN
 	    : again ? KNOWN_AGAIN : KNOWN_DONE;
-	if (*known == KNOWN_AGAIN)
-		return 0;
-	take_state(im, &row);
-	if (*known == KNOWN_BEGUN)
-		cmd_say("going on with the import of this file, of which %jd of %jd lines are "
-		    "done.", (intmax_t)row_i64(&row, COL_IMPORT_READ), (intmax_t)im->lines);
+	if (*known != KNOWN_AGAIN)
+		take_state(im, &row);
 	return 0;
 }
 
@@ -303,30 +309,51 @@ name_results(struct importing *im, struct str said)
 		    im->dry ? "dry-run" : "results");
 }
 
+/* Two processes must not write them: each begins by cutting off what the other one has written. */
 static int
 open_results(struct importing *im)
 {
 	struct stat file, results;
 	const char *path = im->results_path;
 
-	im->results_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (im->results_fd == -1)
+	im->results_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (im->results_fd == -1 || fstat(im->results_fd, &results) == -1)
 		return cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", path,
 		    strerror(errno));
-	if (fstat(im->fd, &file) == 0 && fstat(im->results_fd, &results) == 0
-	    && file.st_dev == results.st_dev && file.st_ino == results.st_ino)
+	if (fstat(im->fd, &file) == 0 && file.st_dev == results.st_dev
+	    && file.st_ino == results.st_ino)
 		return cmd_fail(EXIT_USAGE, "--results must be another file.");
+	if (S_ISREG(results.st_mode) && flock(im->results_fd, LOCK_EX | LOCK_NB) == -1
+	    && errno == EWOULDBLOCK)
+		return cmd_fail(EXIT_BUSY, "another process imports this file, or writes \"%s\".",
+		    path);
 	return 0;
 }
 
-/* What a run that was killed wrote behind the last line that counts goes away. */
+/* Of a file that has so many bytes: those up to the end of a line. */
+static int64_t
+whole_lines(const struct importing *im, int64_t bytes)
+{
+	char last;
+
+	while (bytes > 0 && pread(im->results_fd, &last, 1, bytes - 1) == 1 && last != '\n')
+		bytes--;
+	return bytes;
+}
+
+/*
+ * What a run that was killed wrote behind the last line that counts goes away. Where there is less,
+ * what comes is put behind that.
+ */
 static int
 cut_results(struct importing *im)
 {
 	struct stat st;
 
-	if (fstat(im->results_fd, &st) == 0 && st.st_size < im->result_bytes)
+	if (fstat(im->results_fd, &st) == 0 && st.st_size < im->result_bytes) {
 		cmd_say("\"%s\" lacks results of the run before.", im->results_path);
+		im->result_bytes = whole_lines(im, st.st_size);
+	}
 	return ftruncate(im->results_fd, im->result_bytes) == 0 ? 0
 	    : cmd_fail(EXIT_OUTPUT, "\"%s\" cannot be written: %s.", im->results_path,
 		strerror(errno));
@@ -414,7 +441,8 @@ tell_lines(struct writer *w)
 
 /*
  * Waits until all lines before these are done: chunks are inserted at the same time, but committed
- * in their order. They have no external id in common, so neither waits for a row of the other.
+ * in their order. They have no external id in common, so neither waits for a row of the other; but
+ * for updates, because two external ids may lead to one customer. These have one writer.
  */
 static bool
 takes_turn(struct writer *w)
@@ -633,15 +661,16 @@ static int
 write_all(struct importing *im)
 {
 	pthread_t reader, others[WRITERS];
+	int       writers = im->rules.conflict == IMPORT_UPDATE ? 1 : WRITERS;
 
 	im->next = SHEET_RECORD;
 	if (pthread_create(&reader, NULL, read_all, im) != 0)
 		out_of_memory();
-	for (int i = 1; i < WRITERS; i++)
+	for (int i = 1; i < writers; i++)
 		if (pthread_create(&others[i], NULL, write_some, &im->writers[i]) != 0)
 			out_of_memory();
 	write_some(&im->writers[0]);
-	for (int i = 1; i < WRITERS; i++)
+	for (int i = 1; i < writers; i++)
 		pthread_join(others[i], NULL);
 	pthread_join(reader, NULL);
 	tell_progress(im);
@@ -673,9 +702,9 @@ print_counts(struct cmd_context *ctx, struct importing *im)
 static int
 carry_out(struct importing *im, enum known known)
 {
-	int code = open_results(im);
+	int code = 0;
 
-	if (code == 0 && !im->dry && known != KNOWN_BEGUN)
+	if (!im->dry && known != KNOWN_BEGUN)
 		code = begin_anew(im, known == KNOWN_AGAIN);
 	if (code != 0)
 		return code;
@@ -686,6 +715,9 @@ carry_out(struct importing *im, enum known known)
 	progress_begin(&im->progress, 0, im->lines);
 	for (size_t i = 0; i < IMPORT__RESULTS; i++)
 		im->progress.from += im->count[i];
+	if (known == KNOWN_BEGUN)
+		cmd_say("going on with the import of this file, of which %jd of %jd lines are "
+		    "done.", (intmax_t)im->progress.from, (intmax_t)im->lines);
 	return im->dry ? try_all(im) : write_all(im);
 }
 
@@ -702,11 +734,17 @@ static int
 import(struct cmd_context *ctx, struct importing *im)
 {
 	enum known known = KNOWN_NOT;
+	bool       again = ctx->option[OPTION_AGAIN].ptr;
 	int        code = survey(im);
 
 	name_results(im, ctx->option[OPTION_RESULTS]);
 	if (code == 0 && !im->dry)
-		code = find(im, ctx->option[OPTION_AGAIN].ptr, &known);
+		code = find(im, again, &known);
+	if (code == 0 && known != KNOWN_DONE)
+		code = open_results(im);
+	/* Whoever had them open until now may have got further, or to the end. */
+	if (code == 0 && known != KNOWN_DONE && !im->dry)
+		code = find(im, again && known != KNOWN_BEGUN, &known);
 	if (code == 0 && known != KNOWN_DONE)
 		code = carry_out(im, known);
 	if (code != 0)

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,7 @@ def test_who_has_the_external_id_already_decides_by_the_rule(db, org):
     skip, fail, update = (File(db, f"{rule}.csv", change + "\n" * n) for n, rule in enumerate(("skip", "fail", "update")))
     assert fail.run(org, "--on-conflict", "fail", "--dry-run") == (65, counts(3, created=1, failed=2))
     assert skip.run(org, "--on-conflict", "skip", "--dry-run") == (0, counts(3, created=1, existing=2))
+    assert [row.get("id") for row in lines(skip.tried_path.read_text())] == [*ids, None]
     assert [row["id"] for row in exported(db, org)] == ids
     assert update.run(org, "--on-conflict", "update") == (0, counts(3, created=1, existing=1, updated=1))
     assert [(row["status"], row["id"]) for row in update.results()][:2] == [("existing", ids[0]), ("updated", ids[1])]
@@ -399,15 +401,15 @@ def blocked(db, org, external_id):
         cursor.execute("BEGIN")
         cursor.execute(FILL, ("{}", 1, org))
         cursor.execute("UPDATE customer SET external_id = %s FROM environment e JOIN organization o ON o.id = organization_id "
-                       "WHERE e.id = environment_id AND o.name = %s", (external_id, org))
+                       "WHERE e.id = environment_id AND o.name = %s AND external_id = 'user_1'", (external_id, org))
         yield lambda: cursor.execute("ROLLBACK")
         cursor.execute("ROLLBACK")
 
 
 @contextlib.contextmanager
-def started(db, file, org):
+def started(db, file, org, *more):
     command = [db.place.bin, "-c", "/dev/null", f"--database-owner-url={db.owner_url}", "--lock-timeout=60s", "--statement-timeout=60s",
-               "--request-timeout=60s", *file.command(org, "--json")]
+               "--request-timeout=60s", *file.command(org, "--json", *more)]
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=db.place.env,
                           **db.place.as_user) as process:
         yield process
@@ -447,27 +449,64 @@ def test_it_goes_on_after_a_kill_without_doubles(db, org):
     assert file.run(org, "--again")[1] == counts(count, created=count // 2, existing=count - count // 2)
 
 
+def test_results_that_are_lacking_are_no_bytes_that_are_no_text(db, org):
+    """After a crash of the machine, say: the file ends within a line."""
+    count = 4001
+    file = File(db, "lacking.csv", many(count))
+    with blocked(db, org, "m3501"), started(db, file, org) as process:
+        wait_until(lambda: waiting(db) == 1 and len(exported(db, org)) == 3000, what="the wait for m3501")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    wait_until(lambda: waiting(db) == 0, what="the end of its transaction")
+    file.results_path.write_bytes(b"".join(file.results_path.read_bytes().splitlines(keepends=True)[:11])[:-9])
+    done = owner(db, *file.command(org))
+    assert done.returncode == 0 and f'"{file.results_path}" lacks results of the run before.' in done.stderr
+    assert [row["line"] for row in file.results()] == [*range(2, 12), *range(3002, count + 2)]
+
+
 def test_two_processes_do_not_import_one_file_at_once(db, org):
+    """The second is refused at once and leaves the results alone; where it writes them elsewhere, before anything is done twice."""
     file = File(db, "twice.csv", many(4500))
     with blocked(db, org, "m4401") as unblock, started(db, file, org) as first:
-        wait_until(lambda: waiting(db) == 1, what="the wait of the first")
-        with started(db, file, org) as second:
+        wait_until(lambda: waiting(db) == 1 and len(exported(db, org)) == 3000, what="the wait of the first")
+        told = sentence(owner(db, *file.command(org)), DATABASE)
+        assert told == f'another process imports this file, or writes "{file.results_path}".'
+        with started(db, file, org, "--results", str(file.path.with_name("elsewhere"))) as second:
             wait_until(lambda: waiting(db) == 2, what="the wait of the second")
             unblock()
             assert first.wait() == 0 and second.wait() == DATABASE
             assert "another process imports this file" in second.stderr.read()
-    assert len(exported(db, org)) == 4500
+    rows = exported(db, org)
+    assert len(rows) == 4500 and [(row["line"], row["id"]) for row in file.results()] == [(n, row["id"]) for n, row in enumerate(rows, 2)]
 
 
-def test_standard_input_is_imported_and_counted(db, org):
+def test_lines_far_apart_for_one_who_was_merged_do_not_wait_for_each_other(db, org):
+    """The second transaction would change him first, and be waited for by the one that it waits for."""
+    made = File(db, "made.csv", "externalId,email\ninto,a@example.com\ngone,b@example.com\n")
+    assert made.run(org) == (0, counts(2, created=2))
+    run(db, "UPDATE customer c SET merged_into = i.id, archived_at = now() FROM customer i JOIN environment v ON v.id = i.environment_id "
+            "JOIN organization o ON o.id = v.organization_id WHERE o.name = %s AND i.external_id = 'into' "
+            "AND c.environment_id = i.environment_id AND c.external_id = 'gone'", org)
+    file = File(db, "apart.csv", "externalId,email\nslow,0@example.com\n" + "".join(f"n{n},n{n}@example.com\n" for n in range(2998)) +
+                "gone,1@example.com\ninto,2@example.com\n")
+    with blocked(db, org, "slow") as unblock, started(db, file, org, "--on-conflict", "update") as process:
+        wait_until(lambda: waiting(db) == 1, what="the wait for slow")
+        time.sleep(1)  # in which another transaction could take him
+        unblock()
+        assert process.wait(timeout=30) == 0
+    assert exported(db, org)[0]["email"] == "2@example.com"
+
+
+@pytest.mark.parametrize("head", ["", "\ufeff", "\ufeff\n\r\n \n"], ids=["plain", "mark", "mark and empty lines"])
+def test_standard_input_is_imported_and_counted(db, org, head):
     read, write = os.pipe()
-    os.write(write, b'{"email":"a@example.com"}\n{"email":"b@example.com"}\n')
+    os.write(write, head.encode() + b'{"email":"a@example.com"}\n{"email":"b@example.com"}\n')
     os.close(write)
     results = db.place.new("results") / "r"
     done = owner(db, "import", "customers", "-", *words(org), "--results", str(results), "--json", stdin=read)
     os.close(read)
     assert json.loads(done.stdout) == [counts(2, created=2, results=str(results))]
-    assert [row["line"] for row in lines(results.read_text())] == [1, 2]
+    assert [row["line"] - head.count("\n") for row in lines(results.read_text())] == [1, 2]
 
 
 def test_results_that_cannot_be_written_stop_it_before_the_customers(db, org):
