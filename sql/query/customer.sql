@@ -1618,10 +1618,13 @@ SELECT s.id
    FOR UPDATE OF s;
 
 -- name: customer_unmerge_look
--- out: late
+-- out: late into_id
 -- No row: there is no such customer. late: merged more than 30 days ago; NULL: it was not merged.
--- Parameters as before, and $4 time.
-SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late,
+-- into_id: to whom its ids lead. Parameters as before, and $4 time. Who that is, is noted as
+-- app.customer, too: row-level security lets events and answers of that one be changed alone.
+SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late, c.merged_into AS into_id,
+       set_config('app.customer', CASE WHEN m.merged_at >= $4 - interval '30 days'
+                                       THEN c.merged_into::text ELSE '' END, true),
        set_config('app.merge_into', CASE WHEN m.merged_at >= $4 - interval '30 days'
                                          THEN c.merged_into::text ELSE '' END, true),
        set_config('app.merge_from', CASE WHEN m.merged_at >= $4 - interval '30 days'
@@ -1637,8 +1640,11 @@ SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late,
 
 -- name: customer_unmerge
 -- out: :customer_columns
--- Moves back what was moved for the one who was noted, with the invoices that came since, and as
--- much of the credit as is left; answers with that customer. $1 environment.
+-- Moves back what was moved for the one who was noted, with the invoices that came since, what was
+-- told of its subscriptions meanwhile, and as much of the credit as is left; answers with that
+-- customer. Those into whom it was merged may have been merged on: what was noted of that names it
+-- no more (parted). A kept answer that has one of its subscriptions is about both then.
+-- $1 environment.
 WITH m AS (
     DELETE FROM customer_merge m
      WHERE m.environment_id = $1::uuid AND m.customer_id = :noted_from
@@ -1651,6 +1657,29 @@ WITH m AS (
     UPDATE invoice i SET customer_id = :noted_from
      WHERE i.environment_id = $1 AND i.customer_id = :noted_into
        AND i.subscription_id = ANY ((SELECT m.subscriptions FROM m)::uuid[])
+), parted AS (
+    UPDATE customer_merge o
+       SET credit        = greatest(o.credit - m.credit, 0),
+           subscriptions = ARRAY(SELECT u.id FROM unnest(o.subscriptions) u (id)
+                                  WHERE u.id <> ALL (m.subscriptions)),
+           others        = ARRAY(SELECT u.id FROM unnest(o.others) u (id)
+                                  WHERE u.id <> :noted_from AND u.id <> ALL (m.others))
+      FROM m, customer h
+     WHERE h.environment_id = $1 AND h.merged_into = :noted_into
+       AND o.environment_id = $1 AND o.customer_id = h.id AND :noted_from = ANY (o.others)
+    RETURNING o.customer_id
+), above AS MATERIALIZED (
+    SELECT ARRAY(SELECT :noted_into UNION ALL SELECT parted.customer_id FROM parted) AS ids
+), retold AS (
+    UPDATE event e SET customer_id = :noted_from
+     WHERE e.environment_id = $1 AND e.customer_id = ANY ((SELECT above.ids FROM above)::uuid[])
+       AND e.subscription_id = ANY ((SELECT m.subscriptions FROM m)::uuid[])
+), answers AS (
+    UPDATE idempotency_key k SET about = NULL, about_many = ARRAY[:noted_into, :noted_from]
+     WHERE k.environment_id = $1 AND k.about = ANY ((SELECT above.ids FROM above)::uuid[])
+       AND k.about IS NOT NULL
+       AND EXISTS (SELECT FROM m, unnest(m.subscriptions) u (id)
+                    WHERE position(convert_to(app_ref('sub_', u.id), 'UTF8') IN k.answer) > 0)
 ), back AS (
     SELECT least(k.balance, m.credit) AS amount
       FROM m

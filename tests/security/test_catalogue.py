@@ -16,13 +16,13 @@ GRANTS = {
     "schema_migration": {"SELECT"},
     "event": {"INSERT"} | {f"SELECT.{name}" for name in (
         "environment_id", "id", "type", "customer_id", "created_at", "subscription_id", "invoice_id", "data", "state", "source",
-        "seal")} | {f"UPDATE.{name}" for name in ("data", "state", "salt")},
+        "seal")} | {f"UPDATE.{name}" for name in ("customer_id", "data", "state", "salt")},
     "idempotency_key": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
-        "key", "request_hash", "status", "headers", "answer", "sealed")},
+        "key", "request_hash", "status", "headers", "answer", "sealed", "about", "about_many")},
     # Of no resource that is made: what was printed on invoices of customers who were erased.
     "invoice_party": {"SELECT", "INSERT", "DELETE"},
     # Of no resource that is made: what a merge did, and how far an import has got, which the owner writes.
-    "customer_merge": {"SELECT", "INSERT", "DELETE"},
+    "customer_merge": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in ("credit", "subscriptions", "others")},
     "import": {"SELECT", "INSERT"},
     # Files that are sent to be imported, their parts, and what has become of their lines.
     "import_job": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
@@ -246,7 +246,7 @@ def test_the_owner_sees_one_environment_whatever_was_searched_before(cluster):
     "ALTER TABLE customer DISABLE ROW LEVEL SECURITY", "ALTER TABLE customer NO FORCE ROW LEVEL SECURITY",
     "DROP POLICY environment ON customer", "CREATE POLICY p ON customer USING (true)", "TRUNCATE customer",
     "DELETE FROM event", "UPDATE customer SET environment_id = environment_id", "UPDATE api_key SET hash = hash",
-    "UPDATE api_key SET environment_id = environment_id", "UPDATE idempotency_key SET about = about", "UPDATE organization SET name = name",
+    "UPDATE api_key SET environment_id = environment_id", "UPDATE idempotency_key SET maker = maker", "UPDATE organization SET name = name",
     "INSERT INTO environment SELECT", "DELETE FROM api_key", "SET ROLE clientele_owner", "SET SESSION AUTHORIZATION clientele_owner",
     "ALTER ROLE clientele_serve BYPASSRLS", "COPY customer TO PROGRAM 'cat'", "COPY customer FROM '/etc/passwd'",
     "GRANT SELECT ON customer TO PUBLIC",

@@ -6,7 +6,7 @@
  *
  * Moves      What is billed moves, and credit; the fields of the customer who stays do not change.
  *            Events stay with the customer whom they were about: the table customer_merge has who
- *            was merged into whom.
+ *            was merged into whom. Undoing takes back those of the subscriptions that it moves.
  * Again      Who was merged already is answered as after the first time.
  */
 #ifndef RESOURCE_CUSTOMER_ALIAS_H

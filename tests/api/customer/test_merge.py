@@ -180,6 +180,60 @@ def test_who_was_merged_is_followed_through_further_merges(shop):
     assert shop.get("/subscriptions/" + mine["id"]).ok().json["customerId"] == a["id"]
 
 
+def credit_of(db, who):
+    return scalar(db, "SELECT sum(balance) FROM customer_credit WHERE customer_id = %s", uuid_of(db, who)) or 0
+
+
+def test_of_a_chain_that_is_undone_each_gets_its_own_credit_and_no_other(shop, db):
+    a, x, y = (customer(shop) for _ in range(3))
+    environment = scalar(db, "SELECT environment_id::text FROM customer WHERE external_id = %s", a["externalId"])
+    for who, balance in ((a, 100), (y, 50)):
+        execute(db, "INSERT INTO customer_credit (environment_id, customer_id, balance) VALUES (%s, %s, %s)", environment, uuid_of(db, who), balance)
+    merge(shop, x, a).ok(), merge(shop, y, x).ok()
+    assert [credit_of(db, one) for one in (a, x, y)] == [0, 0, 150]
+    shop.post(f"/customers/{a['id']}/unmerge").ok()
+    assert [credit_of(db, one) for one in (a, x, y)] == [100, 0, 50]
+    shop.post(f"/customers/{x['id']}/unmerge").ok()
+    assert [credit_of(db, one) for one in (a, x, y)] == [100, 0, 50]
+
+
+def test_who_was_taken_out_of_a_chain_is_not_moved_with_it(shop):
+    a, x, y = (customer(shop) for _ in range(3))
+    mine = subscribe(shop, a)
+    merge(shop, x, a).ok(), merge(shop, y, x).ok()
+    shop.post(f"/customers/{a['id']}/unmerge").ok()
+    merge(shop, y, a).ok()
+    shop.post(f"/customers/{x['id']}/unmerge").ok()
+    assert [shop.fetch(one["id"])["id"] for one in (a, x, y)] == [y["id"], x["id"], y["id"]]
+    assert shop.get("/subscriptions/" + mine["id"]).ok().json["customerId"] == y["id"]
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["one", "chain"])
+def test_what_was_told_while_it_was_merged_goes_back_and_is_erased_with_it(shop, db, further):
+    """A reason that was given for the subscription of one who was merged: events and kept answers have it."""
+    secret = f"reason{_run}{next(_counter)}"
+    a, x, y = (customer(shop) for _ in range(3))
+    mine = subscribe(shop, a)
+    shop.patch("/customers/" + x["id"], {"fullName": "X"}, idem=uid("k")).ok()
+    merge(shop, x, a).ok()
+    shop.post(f"/subscriptions/{mine['id']}/cancel", {"immediate": True, "reason": secret}, idem=uid("k")).ok()
+    if further:
+        merge(shop, y, x).ok()
+    shop.post(f"/customers/{a['id']}/unmerge").ok()
+    for one in (x, y):
+        assert secret.encode() not in shop.get(f"/customers/{one['id']}/export").ok().body
+    assert secret.encode() in shop.get(f"/customers/{a['id']}/export").ok().body
+    assert "subscription.canceled" in [kind for kind, _ in events(db, a)]
+    shop.call("DELETE", "/customers/" + a["id"]).ok()
+    with db.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.columns WHERE column_name = 'environment_id' AND table_schema = 'public'")
+        for table, in cursor.fetchall():
+            kept = scalar(db, f"SELECT count(*) FROM {table} t WHERE t::text LIKE ANY (%s)", [f"%{secret}%", f"%{secret.encode().hex()}%"])
+            assert kept == 0, table
+    # What is only the other one's stays.
+    assert "customer.updated" in [kind for kind, _ in events(db, x)]
+
+
 def test_after_thirty_days_it_cannot_be_undone(shop, db):
     into, gone = customer(shop), customer(shop)
     merge(shop, into, gone).ok()
