@@ -73,7 +73,8 @@ SELECT count(DISTINCT s.customer_id) AS customers,
 
 -- name: test_clock_reset
 -- Begins a sandbox anew: its subscriptions, invoices, credits, and the clock. Row-level security
--- lets nothing that is live be deleted. $1 environment.
+-- lets nothing that is live be deleted. Merges that are undone later give no credit back. $1
+-- environment.
 WITH runs AS (
     DELETE FROM test_clock_run x WHERE x.environment_id = $1::uuid AND :first_time
 ), items AS (
@@ -88,6 +89,9 @@ WITH runs AS (
     DELETE FROM invoice_line x WHERE x.environment_id = $1 AND :first_time
 ), credits AS (
     DELETE FROM customer_credit x WHERE x.environment_id = $1 AND :first_time
+), merges AS (
+    UPDATE customer_merge x SET credit = 0
+     WHERE x.environment_id = $1 AND :first_time AND x.credit > 0
 ), counters AS (
     DELETE FROM invoice_counter x WHERE x.environment_id = $1 AND :first_time
 ), failures AS (

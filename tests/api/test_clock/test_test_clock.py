@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from helpers import VERSIONS, at_least, mail, scalar, uid
+from helpers import VERSIONS, at_least, execute, mail, scalar, uid
 from stack import wait_until
 
 CLOCK, NAME = "/test-clock", "Augusta Ada King of Lovelace"
@@ -164,6 +164,21 @@ def test_reset_begins_the_sandbox_anew_and_leaves_live_and_others_alone(caller, 
     other.sandbox.get(f"/subscriptions/{foreign['id']}").ok()
     again = active(caller)  # numbers of invoices begin anew
     assert [row["invoiceNumber"] for row in caller.sandbox.get(f"/invoices?subscriptionId={again['id']}").rows()[0]][0]
+
+
+def test_a_merge_that_is_undone_after_a_reset_gives_no_credit_back(caller, database):
+    into, gone = (caller.sandbox.create(externalId=uid()) for _ in range(2))
+    with contextlib.closing(database.connect()) as db:
+        def credit(who, balance):
+            execute(db, "INSERT INTO customer_credit (environment_id, customer_id, balance) SELECT environment_id, id, %s FROM customer"
+                    " WHERE external_id = %s", balance, who["externalId"])
+        credit(gone, 300)
+        caller.sandbox.post(f"/customers/{into['id']}/merge", {"from": gone["id"]}).ok()
+        caller.sandbox.post(CLOCK + "/reset").ok()
+        credit(into, 50)
+        caller.sandbox.post(f"/customers/{gone['id']}/unmerge").ok()
+        assert scalar(db, "SELECT sum(balance) FROM customer_credit k JOIN customer c ON c.id = k.customer_id WHERE c.external_id = %s",
+                      into["externalId"]) == 50
 
 
 @pytest.mark.parametrize("version", VERSIONS)
