@@ -1480,6 +1480,7 @@ SELECT least(n.rows, $2::bigint) AS rows
 \set noted_from '(SELECT nullif(current_setting(''app.merge_from'', true), '''')::uuid)'
 
 -- name: customer_merge_lock
+-- out: id
 -- Locks both customers, and those that were merged into the one who is merged now. $1 environment,
 -- $2 and $3 the one who stays, $4 and $5 the one who is merged: public id or NULL, external id.
 SELECT c.id
@@ -1581,6 +1582,7 @@ SELECT :customer_columns
  WHERE c.environment_id = $1 AND c.id = :noted_into;
 
 -- name: customer_unmerge_lock
+-- out: id
 -- Locks the customer who was merged, the one to whom its ids lead, and those that had been merged
 -- into it before. $1 environment, $2 and $3 as $4 and $5 above.
 SELECT c.id

@@ -31,6 +31,23 @@ shown_id(struct call *c, struct str prefix, const struct row *row, int column)
 	return id_prefixed(prefix, &id, ARENA_NEW(c->arena, char, ID_PREFIXED_BYTES));
 }
 
+/*
+ * Whether the first step, which has ids in that column, has not locked the customer: while it
+ * waited there was a merge or a create, and now the ids that were given lead there.
+ */
+static bool
+is_elsewhere(const struct write *w, int column, const struct id *id)
+{
+	for (size_t i = 0; i < write_rows(w, STEP_LOCK); i++) {
+		struct row row = write_row(w, STEP_LOCK, i);
+		struct id  locked = row_id(&row, column);
+
+		if (id_eq(&locked, id))
+			return false;
+	}
+	return !id_is_nil(id);
+}
+
 /* ---- merge ---- */
 
 static enum err
@@ -82,8 +99,15 @@ static enum err
 make_merged(struct write *w, void *what UNUSED)
 {
 	struct row row = write_row(w, STEP_LOOK, 0);
-	enum err   e = judge(w->call, &row);
+	struct id  into = id_or_nil(&row, COL_CUSTOMER_MERGE_LOOK_INTO_ID);
+	struct id  from = id_or_nil(&row, COL_CUSTOMER_MERGE_LOOK_FROM_ID);
+	enum err   e;
 
+	w->again = is_elsewhere(w, COL_CUSTOMER_MERGE_LOCK_ID, &into)
+	    || is_elsewhere(w, COL_CUSTOMER_MERGE_LOCK_ID, &from);
+	if (w->again)
+		return ERR_OK;
+	e = judge(w->call, &row);
 	return e != ERR_OK ? e
 	    : customer_returned(w, STEP_DO);
 }
@@ -107,6 +131,7 @@ alias_merge(struct call *c)
 	}
 	write_begin(&w, c);
 	w.tx.again = true; /* what was done before is not done twice */
+	w.careful = true;  /* 'make' may find that it must be undone */
 	for (size_t i = 0; i < COUNTOF(looks); i++) {
 		struct bind *b = write_step(&w, looks[i]);
 
@@ -124,10 +149,15 @@ make_unmerged(struct write *w, void *what UNUSED)
 {
 	struct call *c = w->call;
 	struct row   row;
+	struct id    into;
 
 	if (write_rows(w, STEP_LOOK) == 0)
 		return stored_missing(c, &customer_fields);
 	row = write_row(w, STEP_LOOK, 0);
+	into = id_or_nil(&row, COL_CUSTOMER_UNMERGE_LOOK_INTO_ID);
+	w->again = is_elsewhere(w, COL_CUSTOMER_UNMERGE_LOCK_ID, &into);
+	if (w->again)
+		return ERR_OK;
 	if (row_is_null(&row, COL_CUSTOMER_UNMERGE_LOOK_LATE))
 		return call_fail(c, ERR_CONFLICT, "id", "This customer is not merged.");
 	if (row_bool(&row, COL_CUSTOMER_UNMERGE_LOOK_LATE))
@@ -144,6 +174,7 @@ alias_unmerge(struct call *c)
 	struct bind                *b;
 
 	write_begin(&w, c);
+	w.careful = true; /* as in a merge */
 	stored_bind_ref(write_step(&w, SQL_CUSTOMER_UNMERGE_LOCK), &customer_fields, c->param[0]);
 	stored_bind_ref(write_step(&w, SQL_CUSTOMER_UNMERGE_HOLD), &customer_fields, c->param[0]);
 	b = write_step(&w, SQL_CUSTOMER_UNMERGE_LOOK);

@@ -365,6 +365,33 @@ def test_a_write_that_waits_for_a_merge_is_for_who_stays(shop, db, database, wri
     assert shop.post(f"/customers/{gone['id']}/unmerge").customer(200) == gone
 
 
+def test_a_merge_into_one_who_is_merged_meanwhile_begins_anew(shop, db, database):
+    """It had locked the one that the id led to before, and not the one to whom it leads now, who is archived at that moment."""
+    gone, into, further = (customer(shop) for _ in range(3))
+    with contextlib.closing(database.connect()) as first, contextlib.closing(database.connect()) as second, \
+            concurrent.futures.ThreadPoolExecutor() as pool:
+        first.autocommit = second.autocommit = False
+
+        def do(connection, sql, *values):
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values)
+
+        def wait_for(connection):
+            wait_until(lambda: scalar(db, "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",
+                                      connection.info.backend_pid) == 1)
+        do(first, "SELECT FROM customer WHERE external_id = %s FOR UPDATE", into["externalId"])
+        do(second, "SELECT FROM customer WHERE external_id = %s FOR UPDATE", further["externalId"])
+        merging = pool.submit(merge, shop, into, gone)
+        wait_for(first)
+        do(first, "UPDATE customer SET merged_into = %s, archived_at = now() WHERE external_id = %s", uuid_of(db, further), into["externalId"])
+        first.commit()
+        wait_for(second)
+        do(second, "UPDATE customer SET archived_at = now() WHERE external_id = %s", further["externalId"])
+        second.commit()
+        assert merging.result().error("conflict", 409)["message"].startswith("The customer is archived.")
+    assert shop.fetch(gone["id"])["id"] == gone["id"]
+
+
 def test_no_kept_answer_of_a_merge_outlives_the_customer(shop, db):
     into, gone = customer(shop), customer(shop)
     answers = "SELECT count(*) FROM idempotency_key WHERE answer LIKE ANY (ARRAY[%s, %s])"
