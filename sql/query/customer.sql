@@ -372,12 +372,12 @@ SELECT
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
 -- name: customer_seize
--- out: id met
+-- out: id external_id met
 -- Locks a customer who is to be archived, restored or erased, and notes the id. What comes after
 -- this sees all that others have done with the customer; they wait now. $1 environment, $2 public
 -- id or NULL, $3 external id; a public id wins. $4 and $5 are $14 and $15 of customer_update, as
 -- met is: when it is not true nobody is noted, and what comes after this does nothing.
-SELECT c.id, m.met,
+SELECT c.id, c.external_id, m.met,
        -- Once more after a wait, when it may have another outcome: so it is set in both cases.
        set_config('app.customer', CASE WHEN m.met THEN c.id::text ELSE '' END, true)
   FROM customer c

@@ -49,6 +49,7 @@ cmd_customer_get(struct cmd_context *ctx, int argc UNUSED, char **argv)
 		LISTING_CELL("active", BOOL, COL_CUSTOMER_IS_ACTIVE),
 		LISTING_CELL("createdAt", TIME, COL_CUSTOMER_CREATED_AT),
 		LISTING_CELL("updatedAt", TIME, COL_CUSTOMER_UPDATED_AT),
+		LISTING_CELL("archivedAt", TIME, COL_CUSTOMER_ARCHIVED_AT),
 	};
 	static const struct listing_view view = LISTING_VIEW(columns, true);
 
@@ -314,15 +315,31 @@ cmd_customer_restore(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	return keep(ctx, argv[1], "restore");
 }
 
+/* Says so when that is an id of one who was merged: then the one who stays is erased with it. */
+static int
+warn_of_merge(struct owner *o, const struct owner_environment *e, struct str path, const char *ref)
+{
+	struct operate_answer answer;
+	int                   code = operate(o, e, METHOD_GET, path, STR(""), &answer);
+	struct str            merged = code == 0 ? answer.merged : STR_NONE;
+
+	if (merged.len)
+		cmd_say("\"%s\" was merged into %.*s: that customer is erased, with all who were "
+		    "merged into it.", ref, STR_ARGS(merged));
+	return code;
+}
+
 int
 cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 {
 	static const char *const  columns[] = { "id", "deleted" };
 	static const struct view  view = VIEW(columns);
+	struct owner             *o = ctx->owner;
+	struct str                path = operate_path(o, "customers/", str_of(argv[1]));
 	struct owner_environment *e;
 	int                       code = environment(ctx, &e);
 
-	if (code != 0)
+	if (code != 0 || (code = warn_of_merge(o, e, path, argv[1])) != 0)
 		return code;
 	if (!ctx->option[OPTION_YES].ptr) {
 		cmd_say("to erase this customer for good, type \"%s\" once more.", argv[1]);
@@ -330,6 +347,5 @@ cmd_customer_erase(struct cmd_context *ctx, int argc UNUSED, char **argv)
 			return cmd_fail(EXIT_DATA, "\"%s\" was not typed, and nothing was erased; "
 			    "--yes erases it without asking.", argv[1]);
 	}
-	return call_one(ctx, e, METHOD_DELETE,
-	    operate_path(ctx->owner, "customers/", str_of(argv[1])), STR(""), &view);
+	return call_one(ctx, e, METHOD_DELETE, path, STR(""), &view);
 }

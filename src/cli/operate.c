@@ -58,6 +58,7 @@ read_answer(struct owner *o, const struct response *res, struct operate_answer *
 	if (res->status >= 400)
 		return say_problem(o, &out->doc, res->status);
 	out->result = arena_str(&o->arena, response_find_header(res, "Clientele-Result"));
+	out->merged = arena_str(&o->arena, response_find_header(res, "Clientele-Merged"));
 	return 0;
 }
 

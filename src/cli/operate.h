@@ -16,6 +16,7 @@
 struct operate_answer {
 	struct jdoc doc;
 	struct str  result; /* of a create: "created" or "existing"; else absent */
+	struct str  merged; /* into whom the customer that was asked for was merged, or absent */
 };
 
 /*

@@ -611,7 +611,7 @@ def test_an_operator_sees_customers(db, place):
     found = json.loads(owner(db, "customer", "get", "own 1", "--json").stdout)
     assert [(row["environment"], row["externalId"], row["metadata"]) for row in found] == [("live", "own 1", {"a": 1}), ("sandbox", "own 1", {"a": 1})]
     one = owner(db, "customer", "get", found[0]["id"], "--org", "looking", "--env", "live").stdout
-    assert len(one.splitlines()) == 14 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
+    assert len(one.splitlines()) == 15 and re.search(r"^email +a\d\\u0007@b\.co$", one, re.M)
     assert sentence(owner(db, "customer", "get", found[0]["id"], "--env", "sandbox"), UNKNOWN)
 
 
@@ -696,9 +696,20 @@ def test_an_operator_archives_restores_and_erases_customers_as_the_api_does(db):
     (other,) = json.loads(owner(db, "customer", "create", *of_it, "--json", "email=b@b.co").stdout)
     assert one("erase", other["id"], "--yes") == {"id": other["id"], "deleted": True}
     assert json.loads(owner(db, *listed, "archived=all").stdout) == []
+
+    # By an id of one who was merged, that is who stays; the command says so.
+    stays, merged = (json.loads(owner(db, "customer", "create", *of_it, "--json", f"email={n}@b.co", f"externalId=m{n}").stdout)[0] for n in "12")
+    with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE customer SET merged_into = %s, archived_at = now() WHERE id = %s", (uuid_of(stays["id"]), uuid_of(merged["id"])))
+    shown = owner(db, "customer", "get", "m2", *of_it, "--json")
+    assert [(row["mergedInto"], bool(row["archivedAt"])) for row in json.loads(shown.stdout)] == [(stays["id"], True)]
+    said = f'clientele: "m2" was merged into {stays["id"]}: that customer is erased, with all who were merged into it.\n'
+    assert done("erase", "m2", input="no\n").stderr.startswith(said)
+    erased = done("erase", "m2", "--yes")
+    assert (erased.returncode, erased.stderr, json.loads(erased.stdout)) == (0, said, [{"id": stays["id"], "deleted": True}])
     with contextlib.closing(db.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT type FROM event WHERE environment_id = ANY (%s::uuid[]) ORDER BY 1", (environments_of(db, "leaving customers"),))
-        assert [row[0] for row in cursor.fetchall()].count("customer.erased") == 2
+        assert [row[0] for row in cursor.fetchall()].count("customer.erased") == 4
     for verb, *options in (["archive"], ["restore"], ["erase", "--yes"]):
         assert sentence(done(verb, own, *options), UNKNOWN) == "There is no customer with this id."
     assert sentence(owner(db, "customer", "erase", "x", "--org", "nosuch", "--env", "live"), UNKNOWN)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "billing/ledger.h"
 #include "call/revision.h"
+#include "resource/customer/alias.h"
 #include "resource/customer/store.h"
 
 enum { STEP_LOCK, STEP_CHANGE, STEP_LIVE = STEP_CHANGE };
@@ -21,18 +22,19 @@ begin(struct write *w, struct call *c)
 }
 
 /*
- * Whether the customer is there, and is what If-Match names; *id is filled in. One who has just
- * been merged into another one is looked for again.
+ * Whether the customer is there, and is what If-Match names; the ids of *found are filled in. One
+ * who has just been merged into another one is looked for again.
  */
 static enum err
-look(struct write *w, struct id *id)
+look(struct write *w, struct customer *found)
 {
 	struct row row;
 
 	if (write_rows(w, STEP_LOCK) == 0)
 		return stored_missing(w->call, &customer_fields);
 	row = write_row(w, STEP_LOCK, 0);
-	*id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	found->id = row_id(&row, COL_CUSTOMER_SEIZE_ID);
+	found->external_id = row_text(&row, COL_CUSTOMER_SEIZE_EXTERNAL_ID);
 	w->again = row_is_null(&row, COL_CUSTOMER_SEIZE_MET);
 	if (w->again)
 		return ERR_OK;
@@ -42,8 +44,8 @@ look(struct write *w, struct id *id)
 static enum err
 make_changed(struct write *w, void *what UNUSED)
 {
-	struct id id;
-	enum err  e = look(w, &id);
+	struct customer found;
+	enum err        e = look(w, &found);
 
 	if (e != ERR_OK || w->again)
 		return e;
@@ -106,7 +108,7 @@ make_erased(struct write *w, void *what UNUSED)
 	struct customer *gone = ARENA_NEW(c->arena, struct customer, 1);
 	struct bind     *b;
 	struct row       row;
-	enum err         e = look(w, &gone->id);
+	enum err         e = look(w, gone);
 
 	if (e != ERR_OK || w->again)
 		return e;
@@ -117,6 +119,7 @@ make_erased(struct write *w, void *what UNUSED)
 	b = write_step(w, SQL_CUSTOMER_ERASE);
 	bind_id(b, &gone->id);
 	bind_i64(b, c->conf->retain_invoices_ms);
+	alias_note(c, c->param[0], gone);
 	return field_reply(c, 200, &customer_fields, gone, CUSTOMER_ERASED);
 }
 

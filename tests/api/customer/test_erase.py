@@ -30,8 +30,9 @@ def plan_of(client, **price):
 
 def test_the_external_id_is_free_at_once(shop):
     made = shop.create(externalId=uid())
-    gone = erase(shop, made["externalId"]).ok().json
-    assert gone == {"id": made["id"], "deleted": True, "object": "customer", "livemode": True}
+    answer = erase(shop, made["externalId"]).ok()
+    gone = answer.json
+    assert answer.header("Clientele-Merged") is None and gone == {"id": made["id"], "deleted": True, "object": "customer", "livemode": True}
     shop.missing(made["id"])
     erase(shop, made["id"]).error("customer_not_found", 404)
     assert shop.get("/customers?archived=all").page() == ([], None)

@@ -410,7 +410,8 @@ def test_who_was_merged_is_erased_together_with_who_stays(shop, db):
     subscription = subscribe(shop, gone)
     shop.post(f"/subscriptions/{subscription['id']}/cancel", {"immediate": True, "reason": secret}).ok()
     merge(shop, into, gone).ok()
-    shop.call("DELETE", "/customers/" + gone["externalId"]).ok()
+    # The answer says that it is another one whose id this was.
+    assert shop.call("DELETE", "/customers/" + gone["externalId"]).ok().header("Clientele-Merged") == into["id"]
     for one in (into, gone):
         shop.get("/customers/" + one["id"]).error("customer_not_found", 404)
     with db.cursor() as cursor:
