@@ -97,6 +97,9 @@ SELECT c.id, count(e.id) AS events, count(e.digest) AS chained,
                                                    v.customer_id, v.type, v.created_at,
                                                    v.source, v.seal)
                    THEN 'link'
+                   -- Only an erase takes content away, and the customer's row with it.
+                   WHEN v.data IS NULL AND v.seal IS NOT NULL AND NOT c.gone
+                   THEN 'emptied'
                    WHEN v.data IS NOT NULL
                         AND history_seal(v.salt, v.data::text) IS DISTINCT FROM v.seal
                    THEN 'content' END AS fault

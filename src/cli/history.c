@@ -15,6 +15,8 @@ static const struct {
 	{ "link", "does not follow from the one before it: it was changed or moved, or one before "
 		  "it was removed, inserted or changed" },
 	{ "content", "its before and after were changed" },
+	{ "emptied", "its before and after were removed, which only an erase of the customer "
+		     "does" },
 	{ "unchained", "is not in the chain: it was inserted, or its digest was removed" },
 	{ "gone", "the customer is gone, and the chain does not end with an erase: its row was "
 		  "deleted, or its newest events were" },

@@ -250,6 +250,8 @@ TAMPER = [
     ("UPDATE event SET digest = NULL WHERE id = {2}", 2, "is"),
     ("UPDATE event SET digest = sha256('x') WHERE id = {2}", 2, "does"),
     ("UPDATE event SET data = NULL, salt = NULL, seal = NULL WHERE id = {2}", 2, "does"),
+    ("UPDATE event SET data = NULL, salt = NULL WHERE id = {2}", 2, "its"),
+    ("UPDATE event SET data = NULL WHERE id = {4}", 4, "its"),
     ("UPDATE event SET salt = 'x', seal = history_seal('x', data::text) WHERE id = {2}", 2, "does"),
     ("DELETE FROM event WHERE id = {0}", 1, "does"),
     ("DELETE FROM event WHERE id = {2}", 3, "does"),
@@ -318,10 +320,16 @@ def test_rows_that_changed_places_are_found_and_named(chain, db):
 
 
 def test_what_was_erased_leaves_the_chain_whole(chain, db):
-    execute(db, "UPDATE event SET data = NULL, salt = NULL WHERE id = ANY (%s)", chain.numbers)
+    """Also of one who was merged into the customer, and of one whose merge was undone and who stays."""
+    merged, stays = (chain.client.create(externalId=uid()) for _ in range(2))
+    for other in (merged, stays):
+        chain.client.patch("/customers/" + other["id"], {"fullName": "before"}).ok(200)
+        chain.client.post(f"/customers/{chain.customer['id']}/merge", {"from": other["id"]}).ok(200)
+    chain.client.post(f"/customers/{stays['id']}/unmerge").ok(200)
+    chain.client.call("DELETE", "/customers/" + merged["id"]).ok(200)
     code, faults, text = chain.verify()
-    assert (code, faults) == (0, []) and "4 of the events are erased" in text()
-    chain.client.patch("/customers/" + chain.customer["id"], {"fullName": "after"}).ok(200)
+    assert (code, faults) == (0, []) and "7 of the events are erased" in text(), text()
+    chain.client.patch("/customers/" + stays["id"], {"fullName": "after"}).ok(200)
     assert chain.verify()[0] == 0
 
 
