@@ -54,11 +54,18 @@ SELECT json_build_object('object', l.object, 'livemode', e.livemode, 'row', l.ro
                      :whole) l;
 
 -- name: environment_living_keys
--- out: living
--- How many keys of an environment work, or worked less than $2 ms ago. $1 environment.
-SELECT count(*)::bigint AS living
+-- out: living others
+-- How many keys of an environment work, or worked less than $2 ms ago; and whether others may write
+-- there: users, whom row-level security shows to the owner, or an import. $1 environment.
+SELECT count(*)::bigint AS living,
+       EXISTS (SELECT FROM environment e
+                 JOIN user_member m ON m.organization_id = e.organization_id
+                WHERE e.id = $1::uuid AND m.accepted_at IS NOT NULL)
+       OR EXISTS (SELECT FROM import_job j
+                   WHERE j.environment_id = $1 AND j.ended_at IS NULL
+                     AND j.status IN ('queued', 'running')) AS others
   FROM api_key k
- WHERE k.environment_id = $1::uuid
+ WHERE k.environment_id = $1
    AND (k.revoked_at IS NULL OR k.revoked_at > now() - $2::bigint * interval '1 ms')
    AND (k.expires_at IS NULL OR k.expires_at > now() - $2 * interval '1 ms');
 

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	ORG_NAME_MAX_CHARS = 100, /* as long as the name of an API key */
@@ -167,6 +168,7 @@ cmd_org_rename(struct cmd_context *ctx, int argc UNUSED, char **argv)
 
 struct contents {
 	int64_t customers, living_keys;
+	bool    others; /* may write there without a key */
 };
 
 /* Adds what one of its environments has. A key counts until no request can be running with it. */
@@ -188,6 +190,7 @@ look_into(struct owner *o, const struct owner_environment *e, int64_t ended_ms,
 	keys = tx_row(&tx, 2, 0);
 	sum->customers += row_i64(&customers, COL_OPERATOR_CUSTOMER_COUNT_CUSTOMERS);
 	sum->living_keys += row_i64(&keys, COL_ENVIRONMENT_LIVING_KEYS_LIVING);
+	sum->others |= row_bool(&keys, COL_ENVIRONMENT_LIVING_KEYS_OTHERS);
 	return 0;
 }
 
@@ -220,6 +223,42 @@ erase(struct owner *o, struct leaving *l)
 	tx.then = erase_rest;
 	tx.with = l;
 	return owner_run(&tx);
+}
+
+/*
+ * Again, for what that transaction did not see: what a step of the clerk wrote, for whose end it
+ * waited, and what is written without a key, as with a session that a worker still knew; of that no
+ * more comes after wait_ms. By ids, because there may be a new organization of that name.
+ */
+static int
+erase_late(struct owner *o, const struct leaving *l, int64_t wait_ms)
+{
+	int64_t wait_s = (wait_ms + 999) / 1000;
+	int     code = 0;
+
+	if (wait_s)
+		cmd_say("\"%.*s\" is deleted; in %jd s so is what its users or an import wrote "
+		    "meanwhile.", STR_ARGS(l->name), (intmax_t)wait_s);
+	sleep((unsigned)wait_s);
+	for (size_t i = 0; i < 2 && code == 0; i++) {
+		struct tx tx;
+
+		owner_enter(o, &tx, &l->environment[i]);
+		(void)owner_step(&tx, SQL_ENVIRONMENT_ERASE, &l->environment[i]);
+		code = owner_run(&tx);
+	}
+	return code;
+}
+
+static int
+refuse_living(const char *name, int64_t keys, int64_t ended_ms)
+{
+	const char *them = keys == 1 ? "it" : "them";
+
+	return cmd_fail(EXIT_DATA, "\"%s\" has %jd %s in the last %jd s: clientele key list --org "
+	    "\"%s\" shows %s; revoke %s, and try again after that time.", name, (intmax_t)keys,
+	    keys == 1 ? "key that works or worked" : "keys that work or worked",
+	    (intmax_t)(ended_ms + 999) / 1000, name, them, them);
 }
 
 /* What has no customers goes at once; else their number is a proof that they are meant. */
@@ -265,15 +304,13 @@ cmd_org_delete(struct cmd_context *ctx, int argc UNUSED, char **argv)
 	if (code)
 		return code;
 	if (has.living_keys)
-		return cmd_fail(EXIT_DATA, "\"%s\" has %jd keys that work or worked in the last "
-		    "%jd s: revoke them, which clientele key list --org shows, and try again "
-		    "after that time.", argv[1], (intmax_t)has.living_keys,
-		    (intmax_t)(ended_ms + 999) / 1000);
+		return refuse_living(argv[1], has.living_keys, ended_ms);
 	if ((code = confirm(ctx, argv[1], has.customers)) != 0)
 		return code;
 	assert(count == 2);
 	leaving = (struct leaving) { str_of(argv[1]), found };
-	if ((code = erase(o, &leaving)) != 0)
+	if ((code = erase(o, &leaving)) != 0
+	    || (code = erase_late(o, &leaving, has.others ? ended_ms : 0)) != 0)
 		return code;
 	listing_init(&listing, &o->arena, columns, COUNTOF(columns));
 	listing.raw = 1u << 1;

@@ -419,10 +419,10 @@ def test_an_organization_is_deleted_with_all_that_it_has_and_nothing_else(db):
         assert rows_by_table(db, leaving) == before
         return words
 
-    assert refused("--customers", "6") == ('"leaving" has 1 keys that work or worked in the last 46 s: revoke them, which clientele key list --org '
-                                           "shows, and try again after that time.")
+    assert refused("--customers", "6") == ('"leaving" has 1 key that works or worked in the last 46 s: clientele key list --org "leaving" shows it; '
+                                           "revoke it, and try again after that time.")
     end_keys(db, "leaving", 40)  # a request that began with it may still be running
-    assert "1 keys that work or worked in the last 46 s" in refused("--customers", "6")
+    assert "1 key that works or worked in the last 46 s" in refused("--customers", "6")
     end_keys(db, "leaving", 50)
     for options in (["--customers", "5"], ["--customers=0"], ["--customers", "5", "--yes"]):
         assert refused(*options) == '"leaving" has 6 customers; to delete all of them with it, give --customers 6.'

@@ -1,5 +1,6 @@
 """clientele user: who is made, invited and let in, what is printed, and what is kept."""
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -8,8 +9,8 @@ import re
 import pytest
 
 import fastcgi
-from stack import Service
-from test_commands import DATA, UNKNOWN, USAGE, owner, sentence
+from stack import Service, wait_until
+from test_commands import DATA, UNKNOWN, USAGE, environments_of, owner, sentence
 
 ORG = ["--org", "People"]
 PASSWORD = "correct horse battery"
@@ -146,8 +147,18 @@ def test_who_was_in_a_deleted_organization_alone_is_forgotten(db):
     create(db, "gus@example.com", "owner", "--org", "Leaving")
     create(db, "hal@example.com")
     linked(db, "user", "invite", "hal@example.com", "owner", "--org", "Leaving")
-    done = owner(db, "org", "delete", "Leaving")
+    environments = environments_of(db, "Leaving")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        deleting = pool.submit(owner, db, "--request-timeout=600ms", "org", "delete", "Leaving")
+        wait_until(lambda: environments_of(db, "Leaving") == [])
+        # What a session wrote that a worker still knew; and another organization has the name by now.
+        query(db, "INSERT INTO customer (environment_id, id, email, timezone, metadata, is_active, created_at, updated_at) "
+              "SELECT e::uuid, gen_random_uuid(), 'late@b.co', 'UTC', '{}', true, now(), now() FROM unnest(%s) e RETURNING 1", environments)
+        db.organization("Leaving")
+        done = deleting.result()
     assert done.returncode == 0, done
+    assert done.stderr == 'clientele: "Leaving" is deleted; in 3 s so is what its users or an import wrote meanwhile.\n'
+    assert query(db, "SELECT count(*) FROM customer WHERE email = 'late@b.co'") == [(0,)] and len(environments_of(db, "Leaving")) == 2
     assert query(db, "SELECT email FROM user_account WHERE email IN ('gus@example.com', 'hal@example.com')") == [("hal@example.com",)]
     assert listed(db)["People", "hal@example.com"][0] == "owner"
 
