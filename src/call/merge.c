@@ -44,21 +44,25 @@ merged(struct call *c, const struct field_in *in, const void *present, const str
 	return jmerge_text(c->arena, &target, doc, n);
 }
 
-/* Takes the member of a row away, if there can be none. */
+/*
+ * Takes the member of a row away, if there can be none. Another spelling may have taken it away
+ * already.
+ */
 static void
 clear(struct call *c, const struct fields *f, const struct field_in *in, void *change)
 {
 	struct str *at = (struct str *)((char *)change + in->at);
 	unsigned   *given = (unsigned *)((char *)change + f->given_at);
+	bool        before = *given & 1u << in->member;
 
-	if (*given & 1u << in->member)
-		call_field(c, in->name, "is given twice with different values");
-	else if (in->type == FIELD_METADATA)
-		*at = STR("{}");
-	else if (in->flags & FIELD_CLEARED)
-		*at = STR_NONE;
-	else
+	if (before && in->flags & FIELD_FALLBACK)
+		return;
+	if (in->type != FIELD_METADATA && !(in->flags & FIELD_CLEARED))
 		call_field(c, in->name, "cannot be taken away");
+	else if (before && at->ptr)
+		call_field(c, in->name, "is given twice with different values");
+	else
+		*at = in->type == FIELD_METADATA ? STR("{}") : STR_NONE;
 	*given |= 1u << in->member;
 }
 

@@ -188,6 +188,8 @@ PATCHES = [
     ({"address": None}, {"address": None, "documentType": "TAX_ID"}),
     ({"externalId": None}, {"externalId": None}),
     ({"id": None}, {"externalId": None}),
+    ({"id": None, "externalId": None}, {"externalId": None}),
+    ({"id": "", "externalId": None}, {"externalId": None}),
     ({"metadata": None}, {"metadata": {}}),
     ({"metadata": {"a": None}}, {"metadata": {"n": {"x": 1, "y": 2}}}),
     ({"metadata": {"n": {"x": None}}}, {"metadata": {"a": 1, "n": {"y": 2}}}),
@@ -226,7 +228,8 @@ def test_a_merge_patch_keeps_the_text_of_what_it_does_not_touch(live):
     ({"address": {"city": None}}, ["address.city"]), ({"address": {"country": "XX"}}, ["address.country"]),
     ({"metadata": 5}, ["metadata"]), ({"metadata": {"big": "x" * 16384}}, ["metadata"]),
     ({"metadata": {str(n): n for n in range(1000)}}, ["metadata"]), ({"metadata": {str(n): None for n in range(3000)}}, ["metadata"]),
-    ({"externalId": "x", "id": None}, ["id"]), ({"email": "no", "timezone": None, "fullName": 5}, ["email", "timezone", "fullName"]),
+    ({"externalId": "x", "id": None}, ["id"]), ({"email": None, "billingEmail": None}, ["email", "billingEmail"]),
+    ({"email": "no", "timezone": None, "fullName": 5}, ["email", "timezone", "fullName"]),
 ])
 def test_a_merge_patch_obeys_the_rules_of_a_change(live, db, patch, fields):
     customer, path = made(live)
@@ -253,6 +256,14 @@ def test_a_merge_patch_is_known_by_its_type_in_all_versions(live, content, versi
     live.at(version).patch(path, {"fullName": "Back"}).ok(200)
     for other in ("application/json", "application/merge-patch", "text/plain"):
         assert live.at(version).patch(path, {"fullName": None}, headers={"Content-Type": other}).ok(200).data["fullName"] == "Back"
+
+
+@pytest.mark.parametrize("patch, name", [
+    ({"fullName": "Ann", "legalName": None}, "Ann"), ({"displayName": "Ann", "legalName": None}, "Ann"), ({"legalName": None}, None),
+    ({"legalName": None, "fullName": None, "displayName": None}, None)])
+def test_an_old_name_that_is_null_has_no_effect_beside_another_one(live, patch, name):
+    _, path = made(live)
+    assert live.at(LEGACY).patch(path, patch, headers=MERGE).ok(200).data["fullName"] == name
 
 
 def test_what_a_patch_does_not_know_is_told_once(live):
