@@ -165,6 +165,16 @@ is_given(const struct jnode *n)
 	return n && n->type != JTYPE_NULL;
 }
 
+static bool
+is_same(const struct reader *r, const struct jnode *a, const struct jnode *b)
+{
+	struct arena *arena = r->call->arena;
+
+	if (a->type != JTYPE_STRING || b->type != JTYPE_STRING)
+		return str_eq(jread_raw(r->doc, a), jread_raw(r->doc, b));
+	return str_eq(jread_string(arena, r->doc, a), jread_string(arena, r->doc, b));
+}
+
 /*
  * The part's node, by its name or an earlier spelling; NULL if it is not given. Adds to *known how
  * many of the two the object has.
@@ -180,13 +190,32 @@ find_part(struct reader *r, const struct field_part *part, const struct jnode *o
 		return is_given(n) ? n : NULL;
 	other = jread_member(r->doc, object, str_of(part->earlier + prefix));
 	*known += other != NULL;
-	if (is_given(n) && is_given(other)
-	    && !str_eq(jread_raw(r->doc, n), jread_raw(r->doc, other)))
+	if (is_given(n) && is_given(other) && !is_same(r, n, other))
 		fault(r, part->earlier, "is given twice with different values");
 	return is_given(n) ? n : is_given(other) ? other : NULL;
 }
 
-/* Writes the known parts in the order of the table, each value as its text in the request. */
+/* Never longer than a text in JSON of the same string. */
+static char *
+put_string(char *end, struct str s)
+{
+	*end++ = '"';
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if ((unsigned char)c < ' ' || c == '"' || c == '\\')
+			end += jout_escape(end, c);
+		else
+			*end++ = c;
+	}
+	*end++ = '"';
+	return end;
+}
+
+/*
+ * Writes the known parts in the order of the table. Of values that are the same the text is the
+ * same, whatever escapes they came with: changes are found by comparing texts.
+ */
 static struct str
 read_object(struct reader *r, const struct field_in *f, const struct jnode *object)
 {
@@ -221,7 +250,7 @@ read_object(struct reader *r, const struct field_in *f, const struct jnode *obje
 		end = str_put(end, end == text + 1 ? STR("\"") : STR(",\""));
 		end = str_put(end, name);
 		end = str_put(end, STR("\":"));
-		end = str_put(end, jread_raw(r->doc, n));
+		end = n->escaped ? put_string(end, value) : str_put(end, jread_raw(r->doc, n));
 	}
 	*end++ = '}';
 	if (known < object->size)

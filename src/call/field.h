@@ -58,7 +58,7 @@ enum field_flags {
 	FIELD_FIXED = 256,     /* an update refuses it: it stays as it was created */
 };
 
-/* A member of a FIELD_OBJECT: a string that is kept as it came. */
+/* A member of a FIELD_OBJECT: a string. */
 struct field_part {
 	const char *path; /* "address.city" */
 	bool        required;

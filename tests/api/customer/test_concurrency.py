@@ -1,5 +1,6 @@
 """Entity tags, changes on a condition, merge patches, and changes that change nothing."""
 
+import json
 import time
 
 import pytest
@@ -299,6 +300,23 @@ class unchanged_but_records(unchanged):
         super().__init__(db, customer)
         look, self.look = self.look, lambda: [{name: count for name, count in part.items() if name != "idempotency_key"}
                                               if isinstance(part, dict) else part for part in look()]
+
+
+@pytest.mark.parametrize("headers", [{}, MERGE], ids=["json", "merge"])
+def test_an_address_in_other_escapes_is_no_change(live, db, headers):
+    text = r'{"line1":"\u0031 \"Road\"\/\u005c","city":"Z\u00fcrich \ud83d\ude00","postalCode":"\u0001\t","country":"\u0043H"}'
+    address = json.loads(text)
+    customer = live.create(address=address)
+    path = "/customers/" + customer["id"]
+    before = live.get(path).ok(200)
+    assert before.data["address"] == address
+    with unchanged_but_records(db, customer):
+        for sent in (text, json.dumps(address), json.dumps(address, ensure_ascii=False)):
+            body = f'{{"address":{sent}}}'.encode()
+            assert tag(live.patch(path, body, headers=headers).ok(200)) == tag(before)
+    # Nor are two spellings of one value two values.
+    body = r'{"address":{"line1":"1 Road","city":"Bern","postalCode":"\u0033000","postal_code":"3000","country":"CH"}}'
+    live.at(LEGACY).patch(path, body.encode(), headers=headers).ok(200)
 
 
 def test_metadata_in_other_words_is_a_change(live, db):
