@@ -260,7 +260,7 @@ BEYOND_SCHEMAS = re.compile(r"metadata |[\w.?\[\]-]+ is not known here|[\w.]+ is
                             r"[\w.]+ must not (contain the|be blank)|"
                             r"planIds must name each plan of the group once|"
                             r"advanceDays is required, or frozenTime|frozenTime must (not be sent with|be a time of|be at most|lie after) |"
-                            r"(Idempotency-Key|If-Match|Commet-Version|x-api-key|Authorization|path|query) |"
+                            r"(Idempotency-Key|If-Match|If-None-Match|Commet-Version|x-api-key|Authorization|path|query) |"
                             r"allowedAddresses\.[0-9]+ must (have no bits behind|be an IPv4)|"
                             r"expiresInDays must be (at most [0-9]+|left out): the API key of this call ends")
 

@@ -1501,15 +1501,16 @@ SELECT s.id
    FOR UPDATE OF s;
 
 -- name: customer_merge_look
--- out: into_id from_id merged_into archived into_live from_live
+-- out: into_id from_id merged_into archived into_live from_live met
 -- One row: the two customers, NULL where there is none; into whom the second was merged before;
--- whether the first is archived; and their live subscriptions. Parameters as before.
+-- whether the first is archived; their live subscriptions; and whether the first is what $6 and $7
+-- name ($14 and $15 of customer_update). Parameters as before.
 SELECT i.id AS into_id, f.id AS from_id, f.merged_into, i.archived_at IS NOT NULL AS archived,
-       n.id AS into_live, m.id AS from_live,
+       n.id AS into_live, m.id AS from_live, k.met,
        set_config('app.merge_into', i.id::text, true),
        set_config('app.merge_from',
                   CASE WHEN i.id <> f.id AND f.merged_into IS NULL AND i.archived_at IS NULL
-                        AND (n.id IS NULL OR m.id IS NULL)
+                        AND (n.id IS NULL OR m.id IS NULL) AND k.met
                        THEN f.id::text ELSE '' END, true)
   FROM (VALUES (1)) one
   LEFT JOIN customer i ON i.environment_id = $1::uuid AND i.id = :into
@@ -1518,6 +1519,10 @@ SELECT i.id AS into_id, f.id AS from_id, f.merged_into, i.archived_at IS NOT NUL
                           AND n.status <> 'canceled'
   LEFT JOIN subscription m ON m.environment_id = $1 AND m.customer_id = f.id
                           AND m.status <> 'canceled'
+ CROSS JOIN LATERAL (SELECT ($6::uuid[] IS NULL
+                             OR (i.id, i.revision) IN (SELECT r.id, r.revision
+                                                         FROM unnest($6, $7::bigint[])
+                                                              r (id, revision))) IS TRUE AS met) k
  WHERE :first_time;
 
 -- name: customer_merge
@@ -1620,19 +1625,25 @@ SELECT s.id
    FOR UPDATE OF s;
 
 -- name: customer_unmerge_look
--- out: late into_id
+-- out: late into_id met
 -- No row: there is no such customer. late: merged more than 30 days ago; NULL: it was not merged.
--- into_id: to whom its ids lead. Parameters as before, and $4 time. Who that is, is noted as
--- app.customer, too: row-level security lets events and answers of that one be changed alone.
-SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late, c.merged_into AS into_id,
-       set_config('app.customer', CASE WHEN m.merged_at >= $4 - interval '30 days'
+-- into_id: to whom its ids lead. met: whether that one is what $5 and $6 name ($14 and $15 of
+-- customer_update). Parameters as before, and $4 time. Who that is, is noted as app.customer, too:
+-- row-level security lets events and answers of that one be changed alone.
+SELECT m.merged_at < $4::timestamptz - interval '30 days' AS late, c.merged_into AS into_id, k.met,
+       set_config('app.customer', CASE WHEN m.merged_at >= $4 - interval '30 days' AND k.met
                                        THEN c.merged_into::text ELSE '' END, true),
-       set_config('app.merge_into', CASE WHEN m.merged_at >= $4 - interval '30 days'
+       set_config('app.merge_into', CASE WHEN m.merged_at >= $4 - interval '30 days' AND k.met
                                          THEN c.merged_into::text ELSE '' END, true),
-       set_config('app.merge_from', CASE WHEN m.merged_at >= $4 - interval '30 days'
+       set_config('app.merge_from', CASE WHEN m.merged_at >= $4 - interval '30 days' AND k.met
                                          THEN c.id::text ELSE '' END, true)
   FROM customer c
   LEFT JOIN customer_merge m ON m.environment_id = $1::uuid AND m.customer_id = c.id
+  LEFT JOIN customer i ON i.environment_id = $1 AND i.id = c.merged_into
+ CROSS JOIN LATERAL (SELECT ($5::uuid[] IS NULL
+                             OR (i.id, i.revision) IN (SELECT r.id, r.revision
+                                                         FROM unnest($5, $6::bigint[])
+                                                              r (id, revision))) IS TRUE AS met) k
  WHERE :first_time AND c.environment_id = $1
    AND c.id = (SELECT coalesce(
            (SELECT q.id FROM customer q

@@ -257,6 +257,8 @@ run_handler(struct call *c)
 	c->headers = c->res->headers;
 	if (c->route->flags & ROUTE_WRITES)
 		e = begin_write(c);
+	else if (c->route->flags & ROUTE_REVISED)
+		e = revision_begin(c);
 	if (e != ERR_OK || idem_is_repeated(c, &e))
 		return e;
 	e = c->route->handle(c);

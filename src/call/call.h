@@ -113,7 +113,7 @@ struct call {
 	unsigned               prefer;   /* what the client asked for: a bit for each enum prefer */
 	unsigned               applied;  /* which of that the answer does */
 	struct ignored        *ignored;  /* NULL: nothing was */
-	struct etags          *match;    /* If-Match of a ROUTE_REVISED; NULL: it was not sent */
+	struct etags          *match;    /* one of which a ROUTE_REVISED wants, or NULL */
 	bool                   merges;   /* the body of one is a merge patch (call/merge.h) */
 	struct id              located;  /* what Location or ETag names, its id as text or absent */
 	struct str             located_text;

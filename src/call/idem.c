@@ -15,7 +15,7 @@ static struct str
 manner(struct call *c)
 {
 	struct str each = c->prefer & PREFER_EACH ? STR("return=each") : STR("");
-	struct str query = c->req->uri;
+	struct str query = c->req->uri, match = c->req->header[HEADER_IF_MATCH];
 
 	str_cut(&query, '?');
 	if (c->route->flags & (ROUTE_OPTIONS | ROUTE_RULES) && query.len)
@@ -23,7 +23,7 @@ manner(struct call *c)
 	if (!c->match && !c->merges)
 		return each; /* as in records that are older than the others */
 	return arena_fmt(c->arena, "%.*s\n%s\n%.*s", STR_ARGS(each), c->merges ? "merge" : "",
-	    STR_ARGS(c->match ? c->req->header[HEADER_IF_MATCH] : STR("")));
+	    STR_ARGS(c->match && match.ptr ? match : STR("")));
 }
 
 /*

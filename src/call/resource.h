@@ -40,7 +40,7 @@ enum route_flags {
 	ROUTE_RESULTS = 131072, /* takes format and cursor, and answers lines */
 	ROUTE_SLASHES = 64, /* its last parameter may have slashes, where no other endpoint is */
 	ROUTE_OPTIONS = 2048, /* a write that takes the options of its resource in the query */
-	ROUTE_REVISED = 256, /* changes a row that has a revision: If-Match and merge patches */
+	ROUTE_REVISED = 256, /* of a row that has a revision: If-Match; merge patches of a write */
 	ROUTE_ASKS = 512, /* changes nothing, though it is no GET: it needs to read only */
 	ROUTE_ALL = 1024, /* no permission is enough but all of them */
 	ROUTE_AS_OF = 4096, /* takes asOf, from 2026-08-27 on */

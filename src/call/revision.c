@@ -2,7 +2,7 @@
 #include "call/revision.h"
 #include "base/limits.h"
 
-static const char match_header[] = "If-Match";
+static const char match_header[] = "If-Match", none_match_header[] = "If-None-Match";
 
 static bool
 is_merge_patch(struct str type)
@@ -10,14 +10,16 @@ is_merge_patch(struct str type)
 	return str_eq_nocase(str_trim(str_cut(&type, ';')), STR("application/merge-patch+json"));
 }
 
-enum err
-revision_begin(struct call *c)
+/* Whether it is a change to what must not be there. */
+static bool
+wants_none(const struct call *c)
 {
-	struct str match = c->req->header[HEADER_IF_MATCH];
+	return c->route->flags & ROUTE_WRITES && c->req->header[HEADER_IF_NONE_MATCH].ptr;
+}
 
-	c->merges = is_merge_patch(c->req->header[HEADER_CONTENT_TYPE]);
-	if (!match.ptr)
-		return ERR_OK;
+static enum err
+read_match(struct call *c, struct str match)
+{
 	if (c->req->header_count[HEADER_IF_MATCH] > 1)
 		return call_fail(c, ERR_VALIDATION, match_header,
 		    "If-Match must be sent once; it may be a list.");
@@ -28,6 +30,24 @@ revision_begin(struct call *c)
 	if (c->match->kind == ETAGS_WRONG)
 		return call_fail(c, ERR_VALIDATION, match_header,
 		    "If-Match must be * or up to 16 entity tags in quotation marks.");
+	return ERR_OK;
+}
+
+enum err
+revision_begin(struct call *c)
+{
+	struct str match = c->req->header[HEADER_IF_MATCH];
+	enum err   e = match.ptr ? read_match(c, match) : ERR_OK;
+
+	c->merges = is_merge_patch(c->req->header[HEADER_CONTENT_TYPE]);
+	if (e != ERR_OK || !wants_none(c))
+		return e;
+	if (!str_is(str_trim(c->req->header[HEADER_IF_NONE_MATCH]), "*"))
+		return call_fail(c, ERR_VALIDATION, none_match_header,
+		    "If-None-Match of a change must be *. To name a state use If-Match.");
+	c->match = ARENA_NEW(c->arena, struct etags, 1);
+	c->match->kind = ETAGS_LIST; /* of no state */
+	c->match->count = 0;
 	return ERR_OK;
 }
 
@@ -148,6 +168,9 @@ revision_matches(const struct call *c, const struct fields *f, const void *what)
 enum err
 revision_refuse(struct call *c)
 {
+	if (wants_none(c))
+		return call_fail(c, ERR_PRECONDITION, none_match_header,
+		    "It is there, and If-None-Match forbids that. Nothing was done.");
 	return call_fail(c, ERR_PRECONDITION, match_header,
 	    "It was changed since the state that If-Match names. Nothing was done.");
 }

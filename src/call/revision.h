@@ -7,8 +7,10 @@
  *            has the tag that a read has which shows the row alone.
  * If-Match   Of a tag only id and revision count: what the row's writes would overwrite. Statements
  *            that change such a row take two arrays for it, of ids and of revisions, or NULL.
- * Errors     A malformed If-Match is a validation_error, because its sender relies on it. An
- *            If-None-Match that is malformed is met by nothing.
+ * If-None-Match  Of a read the answers that the client has. Of a write it is *, which no row meets
+ *            that is there: as an If-Match without a tag.
+ * Errors     A malformed If-Match is a validation_error, because its sender relies on it, and so is
+ *            an If-None-Match of a write. That of a read is met by nothing.
  */
 #ifndef CALL_REVISION_H
 #define CALL_REVISION_H
@@ -16,7 +18,7 @@
 #include "call/field.h"
 
 /*
- * For a route that is ROUTE_REVISED: fills c->match and c->merges from the headers.
+ * For a route that is ROUTE_REVISED: fills c->match, and c->merges, from the headers.
  * ERR_VALIDATION.
  */
 enum err revision_begin(struct call *c);
@@ -33,7 +35,7 @@ void revision_bind(struct bind *b, const struct call *c, const struct fields *f)
 /* Whether it names this row as it is, or does not ask for anything. */
 bool revision_matches(const struct call *c, const struct fields *f, const void *what);
 
-/* Ends a write that it forbids. */
+/* Ends a call that it forbids. */
 enum err revision_refuse(struct call *c);
 
 #endif

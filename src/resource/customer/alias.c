@@ -1,6 +1,7 @@
 /* Merging a customer into another one. */
 #include "resource/customer/alias.h"
 #include "base/clock.h"
+#include "call/revision.h"
 #include "resource/customer/store.h"
 
 enum { STEP_LOCK, STEP_HOLD, STEP_LOOK, STEP_DO };
@@ -108,6 +109,8 @@ make_merged(struct write *w, void *what UNUSED)
 	if (w->again)
 		return ERR_OK;
 	e = judge(w->call, &row);
+	if (e == ERR_OK && !row_bool(&row, COL_CUSTOMER_MERGE_LOOK_MET))
+		e = revision_refuse(w->call);
 	return e != ERR_OK ? e
 	    : customer_returned(w, STEP_DO);
 }
@@ -121,6 +124,7 @@ alias_merge(struct call *c)
 	};
 	struct alias_asked asked = { .given = 0 };
 	struct write       w;
+	struct bind       *b = NULL;
 	enum err           e = field_read_body(c, &alias_fields, FIELD_CREATE, &asked);
 
 	if (e != ERR_OK)
@@ -133,11 +137,11 @@ alias_merge(struct call *c)
 	w.tx.again = true; /* what was done before is not done twice */
 	w.careful = true;  /* 'make' may find that it must be undone */
 	for (size_t i = 0; i < COUNTOF(looks); i++) {
-		struct bind *b = write_step(&w, looks[i]);
-
+		b = write_step(&w, looks[i]);
 		stored_bind_ref(b, &customer_fields, c->param[0]);
 		stored_bind_ref(b, &customer_fields, asked.from);
 	}
+	revision_bind(b, c, &customer_fields); /* the last one looks */
 	bind_time(write_step(&w, SQL_CUSTOMER_MERGE), clock_wall_ms());
 	return write_run(&w, &answers, NULL);
 }
@@ -163,6 +167,8 @@ make_unmerged(struct write *w, void *what UNUSED)
 	if (row_bool(&row, COL_CUSTOMER_UNMERGE_LOOK_LATE))
 		return call_fail(c, ERR_CONFLICT, "id",
 		    "The customer was merged more than 30 days ago, which cannot be undone.");
+	if (!row_bool(&row, COL_CUSTOMER_UNMERGE_LOOK_MET))
+		return revision_refuse(c);
 	return customer_returned(w, STEP_DO);
 }
 
@@ -180,6 +186,7 @@ alias_unmerge(struct call *c)
 	b = write_step(&w, SQL_CUSTOMER_UNMERGE_LOOK);
 	stored_bind_ref(b, &customer_fields, c->param[0]);
 	bind_time(b, clock_wall_ms());
+	revision_bind(b, c, &customer_fields);
 	(void)write_step(&w, SQL_CUSTOMER_UNMERGE);
 	return write_run(&w, &answers, NULL);
 }

@@ -50,6 +50,8 @@ get(struct call *c)
 		return customer_as_of(c, as_of);
 	if ((e = customer_find(c, c->param[0], customer)) != ERR_OK)
 		return e;
+	if (!revision_matches(c, &customer_fields, customer))
+		return revision_refuse(c);
 	alias_note(c, c->param[0], customer);
 	revision_tag(c, &customer_fields, customer, customer->beside);
 	if (revision_is_known(c))
@@ -222,7 +224,8 @@ static const struct route routes[] = {
 	    customer_export },
 	{ METHOD_GET,   "customers/duplicates", ROUTE_GROUPS,        V_2026_08_27,
 	    customer_duplicates },
-	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES | ROUTE_AS_OF,  V_FIRST, get },
+	{ METHOD_GET,   "customers/{id}",  ROUTE_SLASHES | ROUTE_AS_OF | ROUTE_REVISED,
+	    V_FIRST, get },
 	/* An id with a slash must be escaped: nobody is erased by a path that has more to it. */
 	{ METHOD_DELETE, "customers/{id}", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
 	    customer_erase },
@@ -232,7 +235,8 @@ static const struct route routes[] = {
 	    customer_archive },
 	{ METHOD_POST,  "customers/{id}/restore", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
 	    customer_restore },
-	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES, V_2026_08_27, alias_merge },
+	{ METHOD_POST,  "customers/{id}/merge",   ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
+	    alias_merge },
 	{ METHOD_POST,  "imports",         ROUTE_WRITES | ROUTE_UPLOAD | ROUTE_RULES,
 	    V_2026_08_27, import_job_create },
 	{ METHOD_GET,   "imports",         ROUTE_EVENTS,             V_2026_08_27,
@@ -247,7 +251,8 @@ static const struct route routes[] = {
 	    import_job_cancel },
 	{ METHOD_GET,   "imports/{id}/results", ROUTE_RESULTS,       V_2026_08_27,
 	    import_job_results },
-	{ METHOD_POST,  "customers/{id}/unmerge", ROUTE_WRITES, V_2026_08_27, alias_unmerge },
+	{ METHOD_POST,  "customers/{id}/unmerge", ROUTE_WRITES | ROUTE_REVISED, V_2026_08_27,
+	    alias_unmerge },
 	{ METHOD_PUT,   "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,
 	    V_FIRST, update },
 	{ METHOD_PATCH, "customers/{id}",  ROUTE_WRITES | ROUTE_SLASHES | ROUTE_REVISED,

@@ -395,3 +395,62 @@ def test_who_was_changed_meanwhile_is_not_archived_restored_or_erased(live, db):
     live.post(path + "/restore", headers={"If-Match": "*"}).ok(200)
     live.call("DELETE", path, headers={"If-Match": tag(restored)}).ok(200)
     live.get(path).error("customer_not_found", 404)
+
+
+def test_who_was_changed_meanwhile_is_not_merged_and_no_merge_of_it_undone(live, db):
+    one, other = live.create(externalId=uid()), live.create(externalId=uid())
+    paths, old = ["/customers/" + some["id"] for some in (one, other)], tag(live.get("/customers/" + one["id"]))
+    for path in paths:
+        new = tag(live.patch(path, {"fullName": "changed"}).ok(200))
+
+    def refused(path, body):
+        for stale in (old, '"x"', f'{old}, "x"') + (() if path.endswith("/unmerge") else (new,)):
+            for key in (None, uid("k")):
+                sent = live.post(path, body, headers={"If-Match": stale}, **({"idem": key} if key else {}))
+                assert sent.error("precondition_failed", 412)["param"] == "If-Match"
+        live.post(path, body, headers={"If-Match": "x"}).invalid("If-Match")
+        assert live.post(path, body, headers={"If-None-Match": "*"}).error("precondition_failed", 412)["param"] == "If-None-Match"
+
+    refused(paths[0] + "/merge", {"from": other["id"]})
+    assert tag(live.get(paths[1])) == new  # the state of the other one is not asked for
+    merged = live.post(paths[0] + "/merge", {"from": other["id"]}, headers={"If-Match": tag(live.get(paths[0]))}).ok(200)
+    refused(paths[0] + "/merge", {"from": other["id"]})
+    refused(paths[1] + "/unmerge", None)
+    # That is the state of the one to whom the id leads.
+    assert tag(live.get(paths[1])) == tag(merged)
+    assert live.post(paths[1] + "/unmerge", headers={"If-Match": tag(merged)}).ok(200).data["id"] == other["id"]
+
+
+def test_what_is_there_is_not_changed_if_none_may_be(live, db):
+    customer, path = made(live)
+    calls = [(method, path, {"fullName": "x"}, type_) for method in ("PUT", "PATCH") for type_ in ({}, MERGE)]
+    calls += [("PATCH", path, {}, {}), ("DELETE", path, None, {}), *(("POST", path + "/" + what, None, {}) for what in ("archive", "restore"))]
+    with unchanged(db, customer):
+        for method, where, body, type_ in calls:
+            for more in ({}, {"If-Match": "*"}, {"If-Match": tag(live.get(path))}):
+                refused = live.call(method, where, body, headers={"If-None-Match": "*", **type_, **more}, idem=uid("k"))
+                assert refused.error("precondition_failed", 412)["param"] == "If-None-Match", (method, where)
+            # A tag would have to be compared with what is there when it is done: that is what If-Match is for.
+            live.call(method, where, body, headers={"If-None-Match": tag(live.get(path)), **type_}).invalid("If-None-Match")
+    live.patch("/customers/" + uid(), {"fullName": "x"}, headers={"If-None-Match": "*"}).error("customer_not_found", 404)
+    key = uid("k")
+    first(live.patch(path, {"fullName": "one"}, idem=key), 200)
+    live.patch(path, {"fullName": "one"}, headers={"If-None-Match": "*"}, idem=key).error("idempotency_key_mismatch", 409)
+
+
+@pytest.mark.parametrize("version", [LEGACY, CURRENT])
+def test_a_read_of_another_state_than_is_named_is_refused(live, version):
+    client = live.at(version)
+    _, path = made(live)
+    old = tag(client.get(path))
+    client.patch(path, {"fullName": "one"}).ok(200)
+    new = tag(client.get(path))
+    for method in ("GET", "HEAD"):
+        for stale in (old, f'{old}, "x"', '"x"'):
+            refused = client.call(method, path, headers={"If-Match": stale, "If-None-Match": new})
+            assert refused.status == 412 and (method == "HEAD" or refused.error("precondition_failed", 412)["param"] == "If-Match")
+        for good in (new, f"{old}, {new}", "*"):
+            assert client.call(method, path, headers={"If-Match": good}).status == 200
+            assert client.call(method, path, headers={"If-Match": good, "If-None-Match": new}, checked=False).status == 304
+        assert client.call(method, path, headers={"If-Match": BAD[0]}).status == 400
+    client.get("/customers/" + uid(), headers={"If-Match": old}).error("customer_not_found", 404)
