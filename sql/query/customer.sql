@@ -472,11 +472,12 @@ WITH it AS MATERIALIZED (
 SELECT it.id FROM it WHERE it.id = $2;
 
 -- name: customer_held
--- out: :customer_columns live address_id merged subscriptions invoices credit events requests
+-- out: :customer_columns live address_id merged subscriptions invoices credit events more requests
 -- All that is held of one customer, after the columns of customer_get as JSON: who was merged into
--- it, subscriptions, invoices, the newest $4 events, and which requests are kept for repetitions.
--- Tokens of pages are secrets, and left out. $1 environment, $2 public id or NULL, $3 external id;
--- a public id wins.
+-- it, subscriptions, invoices, the newest $4 events, or as many as $5 bytes hold (more: there are
+-- older ones), and which requests are kept for repetitions, the newest $4 of them. Tokens of pages
+-- are secrets, and left out. $1 environment, $2 public id or NULL, $3 external id; a public id
+-- wins. (An event has about 400 bytes beside its contents, whose length is that of their text.)
 SELECT :customer_columns:live
      , c.address_id::text,
        coalesce((SELECT json_agg(json_build_object(
@@ -523,45 +524,55 @@ SELECT :customer_columns:live
                   WHERE i.environment_id = $1 AND i.customer_id = c.id), '[]') AS invoices,
        coalesce((SELECT k.balance FROM customer_credit k
                   WHERE k.environment_id = $1 AND k.customer_id = c.id), 0) AS credit,
-       coalesce((SELECT json_agg(json_build_object(
-                    'type', e.type, 'createdAt', app_iso(e.created_at),
-                    'customerId', app_ref('cus_', e.customer_id),
-                    'subscriptionId', app_ref('sub_', e.subscription_id),
-                    'invoiceId', app_ref('inv_', e.invoice_id),
-                    'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
-                                  WHEN e.actor LIKE 'user:%'
-                                  THEN app_ref('usr_', substr(e.actor, 6)::uuid)
-                                  ELSE e.actor END,
-                    'requestId', nullif(split_part(e.source, ' ', 2), ''),
-                    'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
-                    'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
-                    'data', :told,
-                    'state', e.state::jsonb - 'checkoutToken'
-                             || jsonb_strip_nulls(jsonb_build_object(
-                                'planId', app_ref('pln_', (e.state->>'planId')::uuid),
-                                'nextPlanId', app_ref('pln_', (e.state->>'nextPlanId')::uuid),
-                                'priceId', app_ref('prc_', (e.state->>'priceId')::uuid),
-                                'nextPriceId', app_ref('prc_', (e.state->>'nextPriceId')::uuid)))
-                    ) ORDER BY e.id)
-                   FROM (SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id,
-                                x.invoice_id, x.data, x.seal, x.state, x.source,
-                                split_part(x.source, ' ', 1) AS actor
-                           FROM event x
-                          WHERE x.environment_id = $1 AND x.customer_id = ANY (u.ids)
-                          ORDER BY x.id DESC
-                          LIMIT $4::bigint) e), '[]') AS events,
+       h.events, h.more,
        coalesce((SELECT json_agg(json_build_object(
                     'idempotencyKey', k.key, 'status', k.status,
                     'createdAt', app_iso(k.created_at)) ORDER BY k.created_at, k.key)
-                   FROM idempotency_key k
-                  WHERE k.environment_id = $1
-                    AND (k.about = ANY (u.ids)
-                         OR (k.about_many IS NOT NULL AND k.about_many && u.ids))), '[]')
-           AS requests
+                   FROM (SELECT q.key, q.status, q.created_at
+                           FROM idempotency_key q
+                          WHERE q.environment_id = $1
+                            AND (q.about = ANY (u.ids)
+                                 OR (q.about_many IS NOT NULL AND q.about_many && u.ids))
+                          ORDER BY q.created_at DESC, q.key DESC
+                          LIMIT $4) k), '[]') AS requests
   FROM customer c:live_from
  CROSS JOIN LATERAL (SELECT array_agg(o.id) AS ids FROM customer o
                       WHERE o.environment_id = $1::uuid
                         AND (o.id = c.id OR o.merged_into = c.id)) u
+ CROSS JOIN LATERAL (
+       SELECT coalesce(json_agg(json_build_object(
+                  'type', e.type, 'createdAt', app_iso(e.created_at),
+                  'customerId', app_ref('cus_', e.customer_id),
+                  'subscriptionId', app_ref('sub_', e.subscription_id),
+                  'invoiceId', app_ref('inv_', e.invoice_id),
+                  'actor', CASE WHEN length(e.actor) = 36 THEN app_ref('key_', e.actor::uuid)
+                                WHEN e.actor LIKE 'user:%'
+                                THEN app_ref('usr_', substr(e.actor, 6)::uuid)
+                                ELSE e.actor END,
+                  'requestId', nullif(split_part(e.source, ' ', 2), ''),
+                  'before', CASE WHEN e.seal IS NOT NULL THEN e.data->'before' END,
+                  'after', CASE WHEN e.seal IS NOT NULL THEN e.data->'after' END,
+                  'data', :told,
+                  'state', e.state::jsonb - 'checkoutToken'
+                           || jsonb_strip_nulls(jsonb_build_object(
+                              'planId', app_ref('pln_', (e.state->>'planId')::uuid),
+                              'nextPlanId', app_ref('pln_', (e.state->>'nextPlanId')::uuid),
+                              'priceId', app_ref('prc_', (e.state->>'priceId')::uuid),
+                              'nextPriceId', app_ref('prc_', (e.state->>'nextPriceId')::uuid)))
+                  ) ORDER BY e.id) FILTER (WHERE e.fits), '[]') AS events,
+              count(*) FILTER (WHERE NOT e.fits) > 0 AS more
+         FROM (SELECT x.*, split_part(x.source, ' ', 1) AS actor,
+                      row_number() OVER newest <= $4::bigint
+                      AND sum(400 + coalesce(octet_length(x.data::text), 0)
+                              + coalesce(octet_length(x.state::text), 0)) OVER newest
+                          <= $5::bigint AS fits
+                 FROM (SELECT x.id, x.type, x.created_at, x.customer_id, x.subscription_id,
+                              x.invoice_id, x.data, x.seal, x.state, x.source
+                         FROM event x
+                        WHERE x.environment_id = $1 AND x.customer_id = ANY (u.ids)
+                        ORDER BY x.id DESC
+                        LIMIT $4::bigint + 1) x
+               WINDOW newest AS (ORDER BY x.id DESC ROWS UNBOUNDED PRECEDING)) e) h
  WHERE c.environment_id = $1::uuid
    AND c.id = (SELECT coalesce(
            (SELECT coalesce(p.merged_into, p.id) FROM customer p

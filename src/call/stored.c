@@ -1,5 +1,6 @@
 /* Rows of a resource on their way to an answer. */
 #include "call/stored.h"
+#include "base/limits.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
 
@@ -93,6 +94,9 @@ stored_returned(struct write *w, size_t step, int status, const struct fields *f
 
 /* ---- a page of a list ---- */
 
+/* JSON in the rows of a page. What a hundred rows have beside it takes less than the rest. */
+enum { PAGE_JSON_BYTES = RESPONSE_MAX_BYTES / 8 * 7 };
+
 struct bind *
 stored_ask(struct call *c, struct tx *tx, enum sql_id statement, const struct page *page)
 {
@@ -118,15 +122,40 @@ stopped_looking(const struct page *page, const struct tx *tx, size_t count, bool
 	return true;
 }
 
+static size_t
+json_bytes(const struct fields *f, const char *what)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < f->columns_count; i++)
+		if (f->columns[i].type == BIND_JSON)
+			bytes += ((const struct str *)(const void *)(what + f->columns[i].at))->len;
+	return bytes;
+}
+
+/* How many of these rows an answer holds. One fits in any case. */
+static size_t
+fitting(const struct fields *f, const char *rows, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bytes += json_bytes(f, rows + i * f->size);
+		if (i > 0 && bytes > PAGE_JSON_BYTES)
+			return i;
+	}
+	return count;
+}
+
 enum err
 stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page,
     unsigned view)
 {
-	bool                belongs;
+	bool                belongs, more;
 	struct json_object *array;
 	struct str          next = STR_NONE;
 	char               *rows;
-	size_t              count;
+	size_t              count, fit;
 	enum err            e = call_read_run(c, tx);
 
 	if (e != ERR_OK)
@@ -138,9 +167,12 @@ stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct 
 
 		stored_read(&row, f, rows + i * f->size);
 	}
-	if (page_cut(page, &count))
+	more = page_cut(page, &count);
+	fit = fitting(f, rows, count);
+	if (more || fit < count) {
+		count = fit;
 		next = page_cursor(c, (const void *)(rows + (count - 1) * f->size + f->id_at));
-	else if (stopped_looking(page, tx, count, &belongs)) {
+	} else if (stopped_looking(page, tx, count, &belongs)) {
 		next = page_cursor(c, (const void *)(rows + (count - 1) * f->size + f->id_at));
 		count -= !belongs;
 	}

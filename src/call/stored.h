@@ -57,7 +57,10 @@ enum err stored_returned(struct write *w, size_t step, int status, const struct 
 struct bind *stored_ask(struct call *c, struct tx *tx, enum sql_id statement,
     const struct page *page);
 
-/* Runs that transaction, and answers with the page. */
+/*
+ * Runs that transaction, and answers with the page: with fewer rows, and the cursor of the last of
+ * them, where an answer does not hold all.
+ */
 enum err stored_page(struct call *c, const struct fields *f, struct tx *tx, const struct page *page,
     unsigned view);
 

@@ -156,6 +156,45 @@ a_list_is_paged_to_its_end_without_gaps(void **state UNUSED)
 	assert_int_equal(pages, (rows + 2) / 3);
 }
 
+/* As many bytes as a change can have: a page of a hundred of them was more than an answer holds, and an error for ever. */
+static void
+a_page_of_large_changes_has_fewer_of_them(void **state UNUSED)
+{
+	enum { CHANGES = 70, LARGE = 64 * 1024 };
+	const int64_t max = test_conf.metadata_max_bytes;
+	const char   *id = fresh("ext"), *uri = arena_fmt(&test_kept, "/api/v1/customers/%s", id).ptr;
+	char         *filler = arena_alloc(&test_kept, 1, 1, LARGE);
+	const char   *updated = "\"customer.updated\"", *found;
+	struct str    cursor = STR_NONE;
+	size_t        seen = 0, pages = 0;
+
+	memset(filler, 'x', LARGE);
+	test_conf.metadata_max_bytes = LARGE;
+	assert_int_equal(SEND(ACME_LIVE, "POST", "/api/v1/customers", text("{\"email\":\"a@b.co\",\"id\":\"$\"}", id)), 201);
+	for (int i = 0; i < CHANGES; i++) {
+		const char *sent = arena_fmt(&test_kept, "{\"metadata\":{\"n\":%d,\"x\":\"%.*s\"}}", 100 + i, LARGE - 16, filler).ptr;
+
+		assert_int_equal(SEND(ACME_LIVE, "PATCH", uri, sent), 200);
+	}
+	do {
+		const char *page = arena_fmt(&test_kept, "%s/history?limit=100%s%.*s", uri, cursor.ptr ? "&cursor=" : "",
+		    cursor.ptr ? (int)cursor.len - 2 : 0, cursor.ptr ? cursor.ptr + 1 : "").ptr;
+
+		assert_int_equal(SEND(ACME_LIVE, "GET", page), 200);
+		assert_true(at_is("data.0.after.metadata.n", arena_fmt(&test_kept, "%zu", 99 + CHANGES - seen).ptr));
+		for (struct str rest = body(); (found = memmem(rest.ptr, rest.len, updated, strlen(updated))); seen++)
+			rest = (struct str) { found + 1, (size_t)(rest.ptr + rest.len - found - 1) };
+		cursor = kept(at("nextCursor"));
+		assert_true(at_is("hasMore", cursor.ptr ? "true" : "false"));
+		pages++;
+	} while (cursor.ptr);
+	assert_int_equal(seen, CHANGES);
+	assert_int_equal(pages, 2);
+	assert_int_equal(SEND(ACME_LIVE, "GET", arena_fmt(&test_kept, "%s/export", uri).ptr), 200);
+	assert_true(at_is("hasMoreEvents", "true"));
+	test_conf.metadata_max_bytes = max;
+}
+
 static void
 an_update_changes_what_is_given(void **state UNUSED)
 {
@@ -610,6 +649,7 @@ main(void)
 		cmocka_unit_test(what_is_created_is_what_is_read),
 		cmocka_unit_test(tenants_do_not_see_each_other),
 		cmocka_unit_test(a_list_is_paged_to_its_end_without_gaps),
+		cmocka_unit_test(a_page_of_large_changes_has_fewer_of_them),
 		cmocka_unit_test(an_update_changes_what_is_given),
 		cmocka_unit_test(a_condition_is_sent_once),
 		cmocka_unit_test(times_are_right_again_after_a_clock_that_was_ahead),

@@ -14,7 +14,9 @@ struct customer_held {
 	bool       is_active;
 	struct str merged, subscriptions, invoices;
 	int64_t    credit;
-	struct str events, requests;
+	struct str events;
+	bool       has_more_events;
+	struct str requests;
 };
 
 enum { EXPORTED = 1 }; /* a view */
@@ -31,6 +33,7 @@ static const struct field_out fields_out[] = {
 	{ FIELD_OUT("invoices", JSON, invoices), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("credit", INT, credit), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("events", JSON, events), EXPORTED, V_FIRST, V_ENDLESS, NULL },
+	{ FIELD_OUT("hasMoreEvents", BOOL, has_more_events), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 	{ FIELD_OUT("requests", JSON, requests), EXPORTED, V_FIRST, V_ENDLESS, NULL },
 };
 
@@ -72,6 +75,7 @@ customer_held(struct call *c)
 	db_slow(c->db);
 	stored_bind_ref(b, &customer_fields, c->param[0]);
 	bind_i64(b, CUSTOMER_HELD_EVENTS);
+	bind_i64(b, CUSTOMER_HELD_BYTES);
 	if ((err = customer_read_found(c, &tx, &customer)) != ERR_OK)
 		return err;
 	row = tx_row(&tx, READ_STEP, 0);
@@ -85,6 +89,7 @@ customer_held(struct call *c)
 		.invoices = row_text(&row, COL_CUSTOMER_HELD_INVOICES),
 		.credit = row_i64(&row, COL_CUSTOMER_HELD_CREDIT),
 		.events = row_text(&row, COL_CUSTOMER_HELD_EVENTS),
+		.has_more_events = row_bool(&row, COL_CUSTOMER_HELD_MORE),
 		.requests = row_text(&row, COL_CUSTOMER_HELD_REQUESTS),
 	};
 	return field_reply(c, 200, &export_fields, e, EXPORTED);

@@ -40,7 +40,8 @@ def test_of_a_new_customer_it_is_what_a_get_shows_and_the_event(shop):
     made = shop.create()
     found = export(shop, made["id"])
     assert found == {"object": "customer_export", "livemode": True, "exportedAt": found["exportedAt"], "customer": shop.fetch(made["id"]), "addressId": None,
-                     "isActive": True, "merged": [], "subscriptions": [], "invoices": [], "credit": 0, "requests": [], "events": [
+                     "isActive": True, "merged": [], "subscriptions": [], "invoices": [], "credit": 0, "requests": [], "hasMoreEvents": False,
+                     "events": [
                          {"type": "customer.created", "createdAt": found["events"][0]["createdAt"], "customerId": made["id"], "subscriptionId": None, "invoiceId": None,
                           "actor": found["events"][0]["actor"], "requestId": found["events"][0]["requestId"], "before": None, "after": None,
                           "data": None, "state": None}]}
@@ -149,8 +150,29 @@ def test_events_beyond_a_number_are_left_out_the_oldest_first(shop, db):
     made = shop.create(externalId=uid())
     execute(db, "INSERT INTO event (environment_id, type, customer_id, created_at) SELECT c.environment_id, 'n' || i, c.id, timestamptz '2026-01-01Z'"
             " + i * interval '1 s' FROM customer c, generate_series(1, 10000) i WHERE c.external_id = %s ORDER BY i", made["externalId"])
-    events = export(shop, made["id"])["events"]
-    assert [event["type"] for event in events] == [f"n{i}" for i in range(1, 10001)]
+    found = export(shop, made["id"])
+    assert [event["type"] for event in found["events"]] == [f"n{i}" for i in range(1, 10001)] and found["hasMoreEvents"]
+    execute(db, "DELETE FROM event e USING customer c WHERE e.type = 'n1' AND e.customer_id = c.id AND c.external_id = %s", made["externalId"])
+    found = export(shop, made["id"])
+    assert len(found["events"]) == 10000 and found["events"][0]["type"] == "customer.created" and not found["hasMoreEvents"]
+
+
+def test_events_beyond_what_an_answer_holds_are_left_out_the_oldest_first(shop, db):
+    """A customer with large changes could not be exported any more: 256 changes of 16 KiB of metadata were more than an answer may have."""
+    made, gone = shop.create(externalId=uid()), shop.create(externalId=uid())
+    for n in range(5):
+        shop.patch("/customers/" + made["id"], {"metadata": {"n": n, "x": "x" * 16000}}).ok()
+    shop.post(f"/customers/{made['id']}/merge", {"from": gone["id"]}).ok()
+    execute(db, "INSERT INTO event (environment_id, type, customer_id, data, salt, seal, digest)"
+            " SELECT e.environment_id, e.type, c.id, e.data, e.salt, e.seal, e.digest"
+            " FROM generate_series(1, 60) i, event e JOIN customer o ON o.id = e.customer_id, customer c"
+            " WHERE o.external_id = %s AND e.type = 'customer.updated' AND c.external_id IN (%s, %s) ORDER BY i, e.id",
+            made["externalId"], made["externalId"], gone["externalId"])
+    found = export(shop, made["id"])
+    assert found["hasMoreEvents"] and 100 < len(found["events"]) < 300
+    assert 3 * 1024 * 1024 < len(shop.get(f"/customers/{made['id']}/export").body) < 5 * 1024 * 1024
+    rows, _ = shop.get(f"/customers/{made['id']}/history?limit=100").rows()
+    assert [row["after"]["metadata"]["n"] for row in rows] == [event["after"]["metadata"]["n"] for event in found["events"][:-101:-1]]
 
 
 @pytest.mark.parametrize("version", OLD)
