@@ -2,7 +2,8 @@
 -- (src/billing/run.c).
 --
 -- A deadline of a run is one transaction: billing_enter, test_clock_turn, billing_claim_of,
--- billing_look, then billing_save and test_clock_count. The run is locked before the subscription.
+-- billing_look, then billing_save and test_clock_count. The run is locked before the subscription,
+-- then come the counter of invoices and the setting; test_clock_hold keeps the same order.
 
 \set erase :erase ', clock_runs AS (DELETE FROM test_clock_run WHERE environment_id = $1)'
 \set erase :erase ', clock_items AS (DELETE FROM test_clock_item WHERE environment_id = $1)'
@@ -71,10 +72,31 @@ SELECT count(DISTINCT s.customer_id) AS customers,
   FROM subscription s
  WHERE s.environment_id = $1::uuid AND s.due_at <= app_now($1);
 
+-- name: test_clock_hold
+-- Locks all that changes invoices of a sandbox: its runs, its subscriptions, and the counter, whose
+-- row is made if there is none. Whoever is about to make an invoice has ended then, or waits and
+-- begins with number 1. $1 environment.
+WITH runs AS MATERIALIZED (
+    SELECT r.id FROM test_clock_run r
+     WHERE :first_time AND r.environment_id = $1::uuid AND :open_runs
+       FOR UPDATE OF r
+), subscriptions AS MATERIALIZED (
+    SELECT s.id FROM subscription s
+     WHERE :first_time AND s.environment_id = $1
+       AND (SELECT count(*) FROM runs) IS NOT NULL
+     ORDER BY s.due_at, s.id
+       FOR UPDATE OF s
+)
+INSERT INTO invoice_counter AS k (environment_id, last)
+SELECT $1, 0
+ WHERE :first_time AND (SELECT count(*) FROM subscriptions) IS NOT NULL
+ON CONFLICT (environment_id) DO UPDATE SET last = k.last;
+
 -- name: test_clock_reset
 -- Begins a sandbox anew: its subscriptions, invoices, credits, and the clock. Row-level security
--- lets nothing that is live be deleted. Merges that are undone later give no credit back. $1
--- environment.
+-- lets nothing that is live be deleted. Merges that are undone later give no credit back. It comes
+-- after test_clock_hold as a statement of its own, which sees what others have committed until
+-- then. $1 environment.
 WITH runs AS (
     DELETE FROM test_clock_run x WHERE x.environment_id = $1::uuid AND :first_time
 ), items AS (
@@ -101,11 +123,12 @@ UPDATE billing_setting x SET test_clock = NULL WHERE x.environment_id = $1 AND :
 
 -- name: test_clock_find
 -- out: environment id until passed_at passed_id
--- The run that was asked for first, of all environments, and that no other clerk has in hand.
+-- The run whose last step lies back the longest, of all environments, of those that no other clerk
+-- has in hand: so each of them goes on.
 SELECT r.environment_id AS environment, r.id, r.target_at AS until, r.passed_at, r.passed_id
   FROM test_clock_run r
  WHERE :open_runs
- ORDER BY r.created_at
+ ORDER BY r.stepped_at
  LIMIT 1
    FOR UPDATE SKIP LOCKED;
 
@@ -119,13 +142,19 @@ SELECT set_config('app.environment', t.environment_id::text, true)
            AND r.passed_at = $3::timestamptz AND r.passed_id = $4::uuid
            FOR UPDATE SKIP LOCKED) t;
 
+-- name: test_clock_later
+-- Puts a run behind the others: a step of it failed, and nothing says why. $1 environment, $2 run.
+UPDATE test_clock_run r SET stepped_at = now()
+ WHERE r.environment_id = $1::uuid AND r.id = $2::uuid AND :open_runs;
+
 -- name: test_clock_count
 -- Writes down what was carried out, and sets the clock to its time; or ends the run and sets the
 -- clock to the end, when nothing is left. $1 environment, $2 run, $3 subscription or NULL, $4 what,
 -- $5 when it was due, $6 its invoice or NULL, $7 whether it was done.
 WITH run AS (
     UPDATE test_clock_run r
-       SET status = CASE WHEN $3::uuid IS NOT NULL THEN 'running'
+       SET stepped_at = now(),
+           status = CASE WHEN $3::uuid IS NOT NULL THEN 'running'
                          WHEN r.failed > 0 THEN 'failed' ELSE 'completed' END,
            completed = r.completed + ($3 IS NOT NULL AND $7::boolean)::integer,
            failed = r.failed + ($3 IS NOT NULL AND NOT $7)::integer,

@@ -4,13 +4,19 @@
 #include <stdio.h>
 
 static void
+bind_run(struct bind *b, const struct advance_run *run)
+{
+	bind_id(b, &run->environment);
+	bind_id(b, &run->id);
+}
+
+static void
 bind_count(struct bind *b, const struct advance_run *run, const struct advanced *one,
     const struct id *invoice, bool done)
 {
 	bool any = one->due_ms != 0;
 
-	bind_id(b, &run->environment);
-	bind_id(b, &run->id);
+	bind_run(b, run);
 	bind_id(b, any ? &one->subscription : NULL);
 	bind_text(b, str_of(one->what));
 	bind_time(b, one->due_ms);
@@ -23,8 +29,7 @@ begin(struct tx *tx, const struct advance_run *run)
 {
 	struct bind *b = tx_step(tx, SQL_TEST_CLOCK_TURN);
 
-	bind_id(b, &run->environment);
-	bind_id(b, &run->id);
+	bind_run(b, run);
 	bind_time(b, run->behind.due_ms);
 	bind_id(b, &run->behind.subscription);
 }
@@ -66,7 +71,7 @@ find(struct db *db, struct advance_run *run, struct advanced *one)
 	return status == DB_OK;
 }
 
-/* Writes down that it failed. */
+/* Writes down that it failed; or, when it is not known what did, that others come first. */
 static void
 pass_over(struct db *db, const struct advance_run *run, struct advanced *one)
 {
@@ -76,7 +81,10 @@ pass_over(struct db *db, const struct advance_run *run, struct advanced *one)
 	arena_init(&arena);
 	tx_init(&tx, db, &arena);
 	bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &run->environment);
-	bind_count(tx_step(&tx, SQL_TEST_CLOCK_COUNT), run, one, NULL, false);
+	if (one->due_ms)
+		bind_count(tx_step(&tx, SQL_TEST_CLOCK_COUNT), run, one, NULL, false);
+	else
+		bind_run(tx_step(&tx, SQL_TEST_CLOCK_LATER), run);
 	if (tx_run(&tx) != DB_OK) /* then it fails again, and is written down later */
 		snprintf(one->log, sizeof(one->log), "%s", tx.log);
 	arena_fini(&arena);
@@ -94,7 +102,7 @@ billing_run(struct db *db, struct advanced *one)
 	if (id_is_nil(&run.id))
 		return ADVANCE_NOTHING;
 	came = billing_advance_run(db, &run, one);
-	if (came == ADVANCE_FAILED && one->due_ms && db_is_connected(db))
+	if (came == ADVANCE_FAILED && db_is_connected(db))
 		pass_over(db, &run, one);
 	/* The end of a run is something, too: there may be another one. */
 	return came == ADVANCE_NOTHING && !one->barred ? ADVANCE_DONE : came;

@@ -12,7 +12,7 @@
 #include "billing/advance.h"
 
 /*
- * One step of the run that was asked for first, of any environment: a deadline, or its end.
+ * One step of the run that has waited longest for one, of any environment: a deadline, or its end.
  * ADVANCE_NOTHING: there is no run, or others have it in hand. Fills the same as billing_advance().
  */
 enum advance billing_run(struct db *db, struct advanced *one);

@@ -180,6 +180,7 @@ run_clocks(struct turn *t)
 	}
 	t->full = came == ADVANCE_DONE;
 	t->done = one.due_ms != 0;
+	t->others = one.others;
 	return true;
 }
 

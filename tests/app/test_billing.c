@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "billing/advance.h"
 #include "billing/money.h"
+#include "billing/run.h"
 
 #include <libpq-fe.h>
 
@@ -362,6 +363,37 @@ nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there(void **state 
 		bind_i64(tx_step(&tx, SQL_BILLING_CLAIM), 1);
 		assert_int_equal(tx_run(&tx), DB_OK);
 		assert_int_equal(tx_rows(&tx, 1), enters);
+	}
+}
+
+/* So that a long one does not hold up the others. */
+static void
+runs_of_test_clocks_take_turns(void **state UNUSED)
+{
+	static const enum tenant_name who[] = { ACME_SANDBOX, OTHER_LIVE };
+	struct advanced               one;
+
+	for (size_t i = 0; i < COUNTOF(who); i++) {
+		stand_at(who[i], "'2026-01-31Z'", ", net_days = 365");
+		subscribe(who[i], make_plan(who[i], "monthly", "\"price\":500"), "UTC");
+		ask(who[i], "INSERT INTO test_clock_run (environment_id, id, started_at, target_at, estimated) "
+		    "SELECT @, gen_random_uuid(), '2026-01-31Z', '2026-12-31Z', 1");
+	}
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(billing_run(test_serve, &one), ADVANCE_DONE);
+		assert_true(one.due_ms && id_eq(&one.environment, &test_environment[who[i % COUNTOF(who)]]));
+	}
+	/* Also when one cannot go on. */
+	ask(ACME_SANDBOX, "BEGIN");
+	ask(ACME_SANDBOX, "SELECT FROM subscription WHERE environment_id = @ FOR UPDATE");
+	assert_int_equal(billing_run(test_serve, &one), ADVANCE_FAILED);
+	assert_int_equal(billing_run(test_serve, &one), ADVANCE_DONE);
+	assert_true(id_eq(&one.environment, &test_environment[OTHER_LIVE]));
+	ask(ACME_SANDBOX, "ROLLBACK");
+	for (size_t i = 0; i < COUNTOF(who); i++) {
+		EXPECT(who[i], i ? "4" : "3", "SELECT completed FROM test_clock_run WHERE environment_id = @");
+		ask(who[i], "DELETE FROM test_clock_item WHERE environment_id = @");
+		ask(who[i], "DELETE FROM test_clock_run WHERE environment_id = @");
 	}
 }
 
@@ -729,6 +761,7 @@ main(void)
 		cmocka_unit_test(some_deadlines_share_a_commit),
 		cmocka_unit_test(a_clerk_gives_way_to_requests_and_not_to_other_clerks),
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
+		cmocka_unit_test(runs_of_test_clocks_take_turns),
 		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
 		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),
 		cmocka_unit_test(five_years_are_caught_up_with_by_several_requests),

@@ -35,7 +35,7 @@ GRANTS = {
     # Of no resource that is made: what a test clock has done.
     "test_clock_item": {"SELECT", "INSERT", "DELETE"},
     "test_clock_run": {"SELECT", "INSERT", "DELETE"} | {f"UPDATE.{name}" for name in (
-        "status", "completed", "failed", "passed_at", "passed_id")},
+        "status", "completed", "failed", "passed_at", "passed_id", "stepped_at")},
     # People who sign in: sql/migrate, user.
     "user_account": {"SELECT", "DELETE"} | {f"INSERT.{name}" for name in ("id", "email", "name")} | {
         f"UPDATE.{name}" for name in ("name", "password", "totp", "totp_next", "totp_step", "totp_wrong", "totp_after", "recovery")},

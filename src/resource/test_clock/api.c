@@ -24,7 +24,7 @@ get(struct call *c)
 
 /* ---- setting it forward ---- */
 
-enum { STEP_ADVANCE, STEP_GET };
+enum { STEP_ADVANCE, STEP_ADVANCED };
 
 static enum err
 read_target(struct call *c, struct test_clock *t)
@@ -65,7 +65,7 @@ make_advanced(struct write *w, void *what)
 
 	if (!row_bool(&row, COL_TEST_CLOCK_ADVANCE_MADE))
 		return explain_refusal(w->call, &row, t);
-	return stored_returned(w, STEP_GET, 202, &test_clock_fields, CLOCK_ADVANCED);
+	return stored_returned(w, STEP_ADVANCED, 202, &test_clock_fields, CLOCK_ADVANCED);
 }
 
 static enum err
@@ -95,6 +95,8 @@ advance(struct call *c)
 
 /* ---- beginning anew ---- */
 
+enum { STEP_HOLD, STEP_RESET, STEP_GET };
+
 static enum err
 make_reset(struct write *w, void *what UNUSED)
 {
@@ -111,6 +113,7 @@ reset(struct call *c)
 	if (e != ERR_OK)
 		return e;
 	write_begin(&w, c);
+	(void)write_step(&w, SQL_TEST_CLOCK_HOLD);
 	(void)write_step(&w, SQL_TEST_CLOCK_RESET);
 	(void)write_step(&w, SQL_TEST_CLOCK_GET);
 	return write_run(&w, &answers, NULL);

@@ -181,6 +181,31 @@ def test_a_merge_that_is_undone_after_a_reset_gives_no_credit_back(caller, datab
                       into["externalId"]) == 50
 
 
+def test_a_reset_waits_for_a_renewal_and_takes_its_invoice_too(caller, database):
+    """Or that invoice would stay behind, and have the number that a later one is to get."""
+    client, subscription, answers = caller.sandbox, active(caller), []
+    with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        db.autocommit = False
+        cursor.execute("SELECT environment_id FROM subscription WHERE created_at = %s FOR UPDATE", (subscription["createdAt"],))
+        (environment,), = cursor.fetchall()
+        cursor.execute("INSERT INTO invoice SELECT (json_populate_record(i, json_build_object('id', gen_random_uuid(), 'number', 2,"
+                       " 'token', gen_random_uuid(), 'period_index', 2))).* FROM invoice i WHERE environment_id = %s", (environment,))
+        cursor.execute("UPDATE invoice_counter SET last = 2 WHERE environment_id = %s", (environment,))
+        assert cursor.rowcount == 1
+        thread = threading.Thread(target=lambda: answers.append(client.post(CLOCK + "/reset")))
+        thread.start()
+        with contextlib.closing(database.connect()) as other:
+            wait_until(lambda: scalar(other, "SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.locktype = 'transactionid'") >= 1,
+                       what="the reset")
+        db.commit()
+        thread.join()
+    answers[0].ok()
+    assert client.get("/invoices").rows()[0] == []
+    for number in ("INV-000001", "INV-000002"):
+        made = subscribe(client)
+        assert [row["invoiceNumber"] for row in client.get(f"/invoices?subscriptionId={made['id']}").rows()[0]] == [number]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_processing_was_counted_and_is_gone(caller, version):
     answer = caller.sandbox.at(version).post(CLOCK + "/process-billing")
