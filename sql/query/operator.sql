@@ -39,6 +39,34 @@ SELECT $1::uuid, $2::uuid, i.id, i.billing_interval, i.price, $6::bigint, i.n = 
   FROM unnest($3::uuid[], $4::text[], $5::bigint[]) WITH ORDINALITY
        AS i (id, billing_interval, price, n);
 
+-- name: operator_billing
+-- out: currency collection net_days grace_days instructions
+-- How an environment bills; instructions: its own, or NULL. $1 environment.
+SELECT t.currency, t.collection, t.net_days, t.grace_days,
+       (SELECT replace(b.payment_instructions, chr(10), '|') FROM billing_setting b
+         WHERE b.environment_id = $1) AS instructions
+  FROM :terms;
+
+-- name: operator_billing_change
+-- Changes it; what is NULL stays. No row: the currency would be another one, and there are invoices
+-- or credit. $1 environment, $2 currency, $3 collection, $4 instructions with | for the end of a
+-- line, or an empty text for none, $5 days until an invoice is due, $6 days of grace.
+INSERT INTO billing_setting AS b
+       (environment_id, currency, collection, payment_instructions, net_days, grace_days)
+SELECT $1::uuid, coalesce($2::text, t.currency), coalesce($3::text, t.collection),
+       nullif(replace($4::text, '|', chr(10)), ''), coalesce($5::bigint, t.net_days),
+       coalesce($6::bigint, t.grace_days)
+  FROM :terms
+ WHERE coalesce($2 = t.currency, true)
+    OR NOT EXISTS (SELECT FROM invoice i WHERE i.environment_id = $1)
+       AND NOT EXISTS (SELECT FROM customer_credit k
+                        WHERE k.environment_id = $1 AND k.balance > 0)
+ON CONFLICT (environment_id) DO UPDATE
+   SET currency = excluded.currency, collection = excluded.collection,
+       net_days = excluded.net_days, grace_days = excluded.grace_days,
+       payment_instructions = CASE WHEN $4 IS NULL THEN b.payment_instructions
+                                   ELSE excluded.payment_instructions END;
+
 -- name: operator_subscription_get
 -- out: :life_columns
 -- With what only an operator sees: what is due next. $1 environment, $2 id.

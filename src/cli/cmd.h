@@ -30,6 +30,11 @@ enum cmd_option {
 	OPTION_CUSTOMERS,
 	OPTION_PRICES,
 	OPTION_TRIAL_DAYS,
+	OPTION_CURRENCY,
+	OPTION_COLLECTION,
+	OPTION_NET_DAYS,
+	OPTION_GRACE_DAYS,
+	OPTION_INSTRUCTIONS,
 	OPTION_FREE,
 	OPTION_PUBLIC,
 	OPTION_WATCH,
@@ -161,6 +166,7 @@ cmd_fn cmd_command; /* reload, upgrade, reopen, stop */
 cmd_fn cmd_check;
 cmd_fn cmd_conf;
 cmd_fn cmd_migrate;
+cmd_fn cmd_org_billing;
 cmd_fn cmd_org_create;
 cmd_fn cmd_org_delete;
 cmd_fn cmd_org_export;

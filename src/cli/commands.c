@@ -5,7 +5,7 @@
 #define SECOND INT64_C(1000)
 #define HOUR   (3600 * SECOND)
 
-enum { WATCH_MAX_S = 3600, FIRST_MAX = 1000, TRIAL_DAYS_MAX = 730 };
+enum { WATCH_MAX_S = 3600, FIRST_MAX = 1000, TRIAL_DAYS_MAX = 730, BILLING_DAYS_MAX = 365 };
 
 const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	[OPTION_ORG] = { "org", 0, KIND_TEXT, "NAME", 0, 0, "the organization" },
@@ -34,6 +34,16 @@ const struct cmd_option_info cmd_options[OPTION__COUNT] = {
 	    "its prices in the minor unit of the currency, the default first" },
 	[OPTION_TRIAL_DAYS] = { "trial-days", 0, KIND_NUMBER, "N", 0, TRIAL_DAYS_MAX,
 	    "days of trial with each of them (0)" },
+	[OPTION_CURRENCY] = { "currency", 0, KIND_TEXT, "CODE", 0, 0,
+	    "that of all prices, as eur (usd); not once there are invoices" },
+	[OPTION_COLLECTION] = { "collection", 0, KIND_CHOICE, "checkout|invoice", 0, 0,
+	    "how a paid subscription begins: with its payment, or at once (checkout)" },
+	[OPTION_NET_DAYS] = { "net-days", 0, KIND_NUMBER, "N", 0, BILLING_DAYS_MAX,
+	    "days from the issue of an invoice until it is due (14)" },
+	[OPTION_GRACE_DAYS] = { "grace-days", 0, KIND_NUMBER, "N", 0, BILLING_DAYS_MAX,
+	    "days from then until the subscription ends, if nobody pays (7)" },
+	[OPTION_INSTRUCTIONS] = { "instructions", 0, KIND_TEXT, "TEXT", 0, 0,
+	    "how to pay, with | where a line ends; empty: as configured" },
 	[OPTION_FREE] = { "free", 0, KIND_SWITCH, NULL, 0, 0, "it costs nothing" },
 	[OPTION_PUBLIC] = { "public", 0, KIND_SWITCH, NULL, 0, 0,
 	    "everybody may see it (only those who ask for private ones)" },
@@ -145,6 +155,12 @@ const struct cmd cmd_table[] = {
 	    "Each migration is done whole or not at all. It waits at most two seconds for a lock, "
 	    "then lets others pass and tries again.",
 	    "clientele migrate --status" },
+	{ "org billing", "NAME", OPTION(ENV) | OPTION(CURRENCY) | OPTION(COLLECTION)
+	    | OPTION(NET_DAYS) | OPTION(GRACE_DAYS) | OPTION(INSTRUCTIONS) | OPTION(JSON),
+	    OPTION(ENV), CMD_OWNER, cmd_org_billing,
+	    "Show how an environment bills, or change it",
+	    "What is not given stays. It holds at once, for invoices that are still to come.",
+	    "clientele org billing acme --env live --currency eur --net-days 30" },
 	{ "org create", "NAME", OPTION(JSON), 0, CMD_OWNER, cmd_org_create,
 	    "Make an organization with a live and a sandbox environment",
 	    "",

@@ -278,3 +278,42 @@ def test_a_result_that_is_lost_is_no_success(db, api, kind):
         done = to(db, kind, *arguments)
         assert done.returncode == OUTPUT and done.stderr.startswith("clientele: the result could not be written to standard output")
     assert status_of(db, invoice) == "paid"
+
+
+# ---------------------------------------------------------------- how an environment bills
+
+
+DEFAULTS = {"currency": "usd", "collection": "checkout", "netDays": 14, "graceDays": 7, "instructions": None}
+
+
+def test_how_an_environment_bills_is_shown_and_changed(db, api):
+    own = db.organization("Terms")
+    place = {"organization": "Terms", "environment": "live"}
+    command = ["org", "billing", "Terms", "--env", "live"]
+    assert shown(db, *command) == [{**place, **DEFAULTS}]
+    changed = {**place, "currency": "eur", "collection": "invoice", "netDays": 0, "graceDays": 365, "instructions": "To:|IBAN DE02"}
+    assert shown(db, *command, "--currency", "eur", "--collection", "invoice", "--net-days", "0", "--grace-days", "365",
+                 "--instructions", "To:|IBAN DE02") == [changed]
+    assert query(db, "SELECT payment_instructions FROM billing_setting WHERE currency = 'eur'") == [("To:\nIBAN DE02",)]
+    # What is not given stays, and the other environment has its own.
+    assert shown(db, *command, "--net-days", "30") == [{**changed, "netDays": 30}] == shown(db, *command)
+    assert shown(db, *command, "--instructions", "")[0]["instructions"] is None
+    assert shown(db, "org", "billing", "Terms", "--env", "sandbox") == [{**place, "environment": "sandbox", **DEFAULTS}]
+    # A new one bills so.
+    owner(db, "plan", "create", "pro", "--org", "Terms", "--env", "live", "--name", "Pro", "--prices", "monthly=4900")
+    made, invoice = Api(api.service, own.key("live")).subscribe("terms")
+    assert (made["status"], invoice["currency"]) == ("active", "eur")
+    assert sentence(owner(db, *command, "--currency", "usd", "--net-days", "1"), DATA).startswith("there are invoices or credit")
+    assert shown(db, *command, "--currency", "eur")[0] == {**changed, "netDays": 30, "instructions": None}
+
+
+@pytest.mark.parametrize("more, message", [
+    (["--currency", "EUR"], "--currency must be three lower-case letters, as eur."), (["--currency", "euro"], "--currency must be"),
+    (["--currency", ""], "--currency"), (["--collection", "card"], "--collection"), (["--net-days", "366"], "--net-days"),
+    (["--grace-days", "-1"], "--grace-days"), (["--instructions", "x" * 4097], "--instructions must be"),
+])
+def test_what_no_environment_can_bill_by_is_refused(db, api, more, message):
+    done = owner(db, "org", "billing", ORG, "--env", "live", *more)
+    assert message in done.stderr and done.returncode == USAGE, done
+    assert shown(db, "org", "billing", ORG, "--env", "live")[0]["currency"] == "usd"
+    assert owner(db, "org", "billing", "Nobody", "--env", "live").returncode == UNKNOWN

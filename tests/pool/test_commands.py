@@ -41,10 +41,10 @@ def sentence(done, code):
 PLAN = ["plan", "create", "pro", "--org", "a", "--env", "live", "--name", "Pro"]
 WRONG = [
     # D: the table of messages, and its kin.
-    (["org", "remove"], 'org has no command "remove"; it has create, delete, export, list, pin and rename.'),
+    (["org", "remove"], 'org has no command "remove"; it has billing, create, delete, export, list, pin and rename.'),
     (["customer", "delete"], 'customer has no command "delete"; it has archive, count, create, duplicates, erase, get, list, restore and update.'),
     (["key", "delete", "x"], 'key has no command "delete"; it has check, create, limit, list, revoke and rotate.'),
-    (["org"], "org needs a command: create, delete, export, list, pin or rename."),
+    (["org"], "org needs a command: billing, create, delete, export, list, pin or rename."),
     (["orgs"], 'there is no command "orgs"; clientele help lists them.'),
     ([], "no command was given; clientele help lists them."),
     (["key", "create", "--org", "acme", "--env", "prod"], '--env must be live or sandbox, not "prod".'),
@@ -95,7 +95,7 @@ WRONG = [
     (["status", "--watch=0"], '--watch must be a number from 1 to 3600, not "0".'),
     (["workers", "-x"], "there is no option -x; clientele help lists them."),
     (["help", "nothing"], 'there is no command "nothing"; clientele help lists them.'),
-    (["help", "org", "nothing"], 'org has no command "nothing"; it has create, delete, export, list, pin and rename.'),
+    (["help", "org", "nothing"], 'org has no command "nothing"; it has billing, create, delete, export, list, pin and rename.'),
     (["org", "create", b"a\xff"], 'an argument must be UTF-8, not "a\ufffd".'),
     # B5: what is repeated is shown.
     (["\x1b[2Jorg\n"], 'there is no command "\\u001b[2Jorg\\u000a"; clientele help lists them.'),
