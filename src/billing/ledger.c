@@ -154,7 +154,6 @@ ledger_read_settled(const struct row *row, const struct life *l, struct settled 
 {
 	*out = (struct settled) {
 		.id = row_id(row, COL_INVOICE_ID),
-		.type = row_text(row, COL_INVOICE_INVOICE_TYPE),
 		.period_index = row_i64(row, COL_INVOICE_OUTSTANDING_PERIOD_INDEX),
 		.unpaid_ms = l->unpaid_ms,
 	};

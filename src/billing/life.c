@@ -203,13 +203,25 @@ sooner(struct life *l, int64_t at, const char *what)
 	}
 }
 
-/* When the notice before this end is due; 0: it was given, or would come before the beginning. */
+/*
+ * When the notice before this end is due; 0: it was given, or would come before the beginning, or
+ * its time has passed, because what it is about was off then.
+ */
 static int64_t
 notice_time(const struct life *l, int64_t start, int64_t end)
 {
 	int64_t notice = end - NOTICE_DAYS * DAY_MS;
 
-	return l->noticed || l->cancel_ms || !end || notice <= start ? 0 : notice;
+	return l->noticed || l->cancel_ms || !end || notice <= start || notice < l->terms.now_ms
+	    ? 0 : notice;
+}
+
+/* The same of the next invoice; 0 also where none comes. */
+static int64_t
+upcoming_time(const struct life *l)
+{
+	return l->next_kind.ptr && l->next.is_free ? 0
+	    : notice_time(l, l->period_start_ms, l->period_end_ms);
 }
 
 /*
@@ -244,7 +256,7 @@ set_deadline(struct life *l, const struct deed *d, int64_t unpaid_ms)
 		else if (unpaid_ms)
 			sooner(l, unpaid_ms + l->terms.grace_days * DAY_MS, "grace_over");
 		sooner(l, quoted ? l->next_ms : 0, "quote");
-		sooner(l, notice_time(l, l->period_start_ms, l->period_end_ms), "notice");
+		sooner(l, upcoming_time(l), "notice");
 		sooner(l, l->period_end_ms, l->cancel_ms ? "cancel" : "renew");
 		return;
 	case STATE_PENDING:
@@ -274,6 +286,8 @@ set_offer(struct life *l, const struct offer *o)
 	l->step = o->step;
 	l->base_price = o->amount;
 	l->plan = *o;
+	if (o->is_free)
+		l->cancel_early = false; /* there is no period to end with */
 }
 
 static void
@@ -509,15 +523,20 @@ enum refusal
 life_uncancel(struct life *l, struct deed *d)
 {
 	enum refusal why = state_refuses(state_of(l->status), EVENT_UNCANCEL);
+	bool         early = l->cancel_early;
 
-	if (why == REFUSE_NOTHING && !l->cancel_ms)
+	if (why == REFUSE_NOTHING && !l->cancel_ms && !early)
 		why = REFUSE_NOT_SCHEDULED;
 	if (why != REFUSE_NOTHING)
 		return why;
 	l->cancel_asked_ms = l->cancel_ms = l->end_ms = 0;
 	l->cancel_reason = STR_NONE;
-	tell(d, "subscription.cancellation_revoked");
-	tell_access(l, d, "cancellation_revoked");
+	l->cancel_early = false;
+	/* That it would end with its first period was not told either. */
+	if (!early) {
+		tell(d, "subscription.cancellation_revoked");
+		tell_access(l, d, "cancellation_revoked");
+	}
 	done(l, d, l->unpaid_ms);
 	return why;
 }
@@ -594,7 +613,7 @@ life_void(struct life *l, const struct settled *invoice, struct deed *d)
 	enum state   state = state_of(l->status);
 	enum refusal why = state_refuses(state, EVENT_VOID);
 	bool         first = state == STATE_PENDING
-	    || (invoice->period_index == 1 && str_is(invoice->type, "recurring"));
+	    || (invoice->period_index == 1 && state != STATE_TRIALING);
 
 	if (why != REFUSE_NOTHING)
 		return why;
@@ -616,7 +635,8 @@ life_void(struct life *l, const struct settled *invoice, struct deed *d)
 static bool
 is_current(const struct life *l, const struct offer *to)
 {
-	return id_eq(&l->plan_id, &to->plan_id) && id_eq(&l->price_id, &to->price_id);
+	/* Not by the price: it may have been deleted and made anew. */
+	return id_eq(&l->plan_id, &to->plan_id) && str_eq(l->step, to->step);
 }
 
 /* Why it waits for the end of the period; NULL: it does not. */
@@ -831,7 +851,9 @@ cancel_due(struct life *l, struct deed *d)
 static void
 overdue(struct life *l, struct deed *d)
 {
-	drop_next(l, d);
+	/* A change that was accepted for the end of the period stays. */
+	if (is_kind(l, "checkout"))
+		drop_next(l, d);
 	become(l, EVENT_OVERDUE, STATE_PAST_DUE);
 	tell_of(d, "invoice.overdue", l->unpaid_id, STR_NONE);
 	tell_of(d, "subscription.past_due", l->unpaid_id, STR_NONE);

@@ -90,7 +90,6 @@ struct life {
 /* An invoice that is paid or void now. */
 struct settled {
 	struct id  id;
-	struct str type;
 	int64_t    period_index;
 	int64_t    unpaid_ms; /* of the others that are outstanding, the earliest due date, or 0 */
 };

@@ -32,7 +32,7 @@ static const struct cell cells[EVENT__COUNT][STATE__COUNT] = {
 	                       TO(A C),           TO(C),             NO(CANCELED) },
 	[EVENT_CANCEL_NOW] = { TO(C),             TO(C),             TO(C),
 	                       TO(C),             TO(C),             NO(CANCELED) },
-	[EVENT_UNCANCEL] =   { NO(NOT_SCHEDULED), NO(NOT_SCHEDULED), TO(T),
+	[EVENT_UNCANCEL] =   { TO(D),             TO(P),             TO(T),
 	                       TO(A),             TO(O),             NO(NOT_SCHEDULED) },
 	[EVENT_CHANGE] =     { NO(NOT_ACTIVE),    NO(NOT_ACTIVE),    TO(T A),
 	                       TO(A),             NO(NOT_ACTIVE),    NO(NOT_ACTIVE) },

@@ -32,7 +32,7 @@ static const struct {
 	{ EVENT_VOID,       { "never", "c", "t", "ac", "aoc", "c" } },
 	{ EVENT_CANCEL,     { "c", "c", "t", "ac", "c", "canceled" } },
 	{ EVENT_CANCEL_NOW, { "c", "c", "c", "c", "c", "canceled" } },
-	{ EVENT_UNCANCEL,   { "unscheduled", "unscheduled", "t", "a", "o", "unscheduled" } },
+	{ EVENT_UNCANCEL,   { "d", "p", "t", "a", "o", "unscheduled" } },
 	{ EVENT_CHANGE,     { "inactive", "inactive", "ta", "a", "inactive", "inactive" } },
 	{ EVENT_REPLACE,    { "live", "c", "live", "live", "live", "never" } },
 	{ EVENT_START,      { "pta", "never", "never", "never", "never", "never" } },
@@ -126,7 +126,7 @@ in_state(enum state s)
 static enum refusal
 carry_out(struct life *l, enum event event, struct deed *d)
 {
-	struct settled invoice = { .id = id_new(), .type = STR("recurring"), .period_index = 2 };
+	struct settled invoice = { .id = id_new(), .period_index = 2 };
 	struct change  change;
 
 	switch (event) {
@@ -254,7 +254,7 @@ a_paid_subscription_is_noticed_renewed_and_lost(void **state UNUSED)
 	assert_int_equal(d.bill.due_ms, T0 + DAYS(14));
 	assert_int_equal(l.due_ms, T0 + DAYS(14));
 	/* It is paid in time. */
-	assert_int_equal(life_paid(&l, &(struct settled) { .type = STR("recurring"), .period_index = 1 }, &(struct deed) { 0 }), REFUSE_NOTHING);
+	assert_int_equal(life_paid(&l, &(struct settled) { .period_index = 1 }, &(struct deed) { 0 }), REFUSE_NOTHING);
 	l.paid = 3100;
 	d = advance(&l, "notice");
 	assert_true(told(&d, "invoice.upcoming"));
@@ -281,7 +281,7 @@ a_paid_subscription_is_noticed_renewed_and_lost(void **state UNUSED)
 static void
 a_past_due_one_recovers_when_nothing_else_is_overdue(void **state UNUSED)
 {
-	struct settled last = { .type = STR("recurring"), .period_index = 2 };
+	struct settled last = { .period_index = 2 };
 	struct life    l = in_state(STATE_PAST_DUE);
 	struct deed    d = { 0 };
 
@@ -351,7 +351,7 @@ what_was_bought_once_never_ends(void **state UNUSED)
 
 	once.end_ms = 0;
 	life_create(&l, &once, &d);
-	assert_int_equal(life_paid(&l, &(struct settled) { .type = STR("recurring"), .period_index = 1 }, &(struct deed) { 0 }), REFUSE_NOTHING);
+	assert_int_equal(life_paid(&l, &(struct settled) { .period_index = 1 }, &(struct deed) { 0 }), REFUSE_NOTHING);
 	assert_null(l.due_what.ptr);
 	assert_int_equal(life_cancel(&l, false, STR_NONE, &d), REFUSE_ENDLESS);
 	assert_int_equal(life_cancel(&l, true, STR_NONE, &(struct deed) { 0 }), REFUSE_NOTHING);
@@ -385,7 +385,7 @@ one_that_waits_for_its_payment_begins_with_it(void **state UNUSED)
 	l.terms.now_ms = T0 + DAYS(3);
 	l.plan.end_ms = T0 + DAYS(34);
 	d = (struct deed) { 0 };
-	assert_int_equal(life_paid(&l, &(struct settled) { .type = STR("recurring"), .period_index = 1 }, &d), REFUSE_NOTHING);
+	assert_int_equal(life_paid(&l, &(struct settled) { .period_index = 1 }, &d), REFUSE_NOTHING);
 	assert_int_equal(l.anchor_ms, T0 + DAYS(3));
 	assert_int_equal(d.settle_start_ms, T0 + DAYS(3));
 	assert_int_equal(d.settle_end_ms, T0 + DAYS(34));
@@ -395,17 +395,61 @@ one_that_waits_for_its_payment_begins_with_it(void **state UNUSED)
 	assert_string_equal(l.due_what.ptr, "cancel");
 }
 
+/* It was told to nobody, so its end is not either. */
+static void
+an_end_with_the_first_period_is_taken_back_before_that_begins(void **state UNUSED)
+{
+	for (int draft = 0; draft < 2; draft++) {
+		struct life l = fresh("checkout");
+		struct deed d = { 0 };
+
+		l.cancel_early = true;
+		l.start_ms = draft ? T0 + DAYS(1) : 0;
+		life_create(&l, offer(3100, "monthly", 1), &d);
+		assert_int_equal(state_of(l.status), draft ? STATE_DRAFT : STATE_PENDING);
+		d = (struct deed) { 0 };
+		assert_int_equal(life_uncancel(&l, &d), REFUSE_NOTHING);
+		assert_int_equal(d.events, 0);
+		assert_int_equal(state_of(l.status), draft ? STATE_DRAFT : STATE_PENDING);
+		assert_int_equal(life_uncancel(&l, &d), REFUSE_NOT_SCHEDULED);
+		if (draft)
+			(void)advance(&l, "start");
+		assert_int_equal(life_paid(&l, &(struct settled) { .period_index = 1 }, &(struct deed) { 0 }), REFUSE_NOTHING);
+		assert_int_equal(l.cancel_ms, 0);
+	}
+}
+
+/* Or it would end a paid plan to which it changes years later. */
+static void
+a_free_one_has_no_period_to_end_with(void **state UNUSED)
+{
+	struct life l = fresh("checkout");
+	struct deed d = { 0 };
+
+	l.cancel_early = true;
+	life_create(&l, offer(0, NULL, 1), &d);
+	assert_false(l.cancel_early);
+	assert_int_equal(life_uncancel(&l, &d), REFUSE_NOT_SCHEDULED);
+}
+
 static void
 a_first_invoice_that_is_void_cancels_and_a_later_one_is_forgiven(void **state UNUSED)
 {
 	struct life l = in_state(STATE_ACTIVE), other = l;
 	struct deed d = { 0 };
 
-	assert_int_equal(life_void(&l, &(struct settled) { .type = STR("recurring"), .period_index = 1 }, &d), REFUSE_NOTHING);
+	assert_int_equal(life_void(&l, &(struct settled) { .period_index = 1 }, &d), REFUSE_NOTHING);
 	assert_int_equal(state_of(l.status), STATE_CANCELED);
 	d = (struct deed) { 0 };
-	assert_int_equal(life_void(&other, &(struct settled) { .type = STR("recurring"), .period_index = 2 }, &d), REFUSE_NOTHING);
+	assert_int_equal(life_void(&other, &(struct settled) { .period_index = 2 }, &d), REFUSE_NOTHING);
 	assert_int_equal(state_of(other.status), STATE_ACTIVE);
+	/* The first one of a trial in which the plan was changed. */
+	l = in_state(STATE_TRIALING);
+	d = (struct deed) { 0 };
+	assert_int_equal(life_change(&l, offer(6200, "monthly", 2), &(struct change) { 0 }, &d), REFUSE_NOTHING);
+	assert_true(str_is(d.bill.type, "plan_change"));
+	assert_int_equal(life_void(&l, &(struct settled) { .id = d.bill.id, .period_index = d.bill.index }, &(struct deed) { 0 }), REFUSE_NOTHING);
+	assert_int_equal(state_of(l.status), STATE_CANCELED);
 }
 
 /* ---- changes ---- */
@@ -465,7 +509,7 @@ at_a_checkout_it_waits_for_its_payment_a_day_long(void **state UNUSED)
 	d = advance(&l, "quote");
 	assert_true(str_is(d.settle, "void") && !l.next_kind.ptr && !l.checkout_token.ptr);
 	d = (struct deed) { 0 };
-	assert_int_equal(life_paid(&paid, &(struct settled) { .id = paid.next_invoice_id, .type = STR("plan_change"), .period_index = 2 }, &d),
+	assert_int_equal(life_paid(&paid, &(struct settled) { .id = paid.next_invoice_id, .period_index = 2 }, &d),
 	    REFUSE_NOTHING);
 	assert_true(id_eq(&paid.plan_id, &to.plan_id));
 	assert_int_equal(paid.period_index, 2);
@@ -553,6 +597,9 @@ a_change_that_waits_is_replaced_revoked_and_carried_out(void **state UNUSED)
 	assert_int_equal(life_change(&other, &same, &c, &d), REFUSE_NOTHING);
 	assert_true(c.revoked && !other.next_kind.ptr);
 	assert_int_equal(life_change(&other, &same, &c, &d), REFUSE_UNCHANGED);
+	same.price_id = id_new(); /* it was deleted and made anew */
+	same.amount++;
+	assert_int_equal(life_change(&other, &same, &c, &d), REFUSE_UNCHANGED);
 	/* The same plan with a shorter interval. */
 	weekly = same;
 	weekly.price_id = id_new();
@@ -576,11 +623,54 @@ to_a_free_plan_means_no_more_periods(void **state UNUSED)
 
 	assert_int_equal(life_change(&l, offer(0, NULL, 0), &c, &d), REFUSE_NOTHING);
 	assert_true(c.waits);
-	(void)advance(&l, "notice");
+	/* No invoice comes, and none is announced. */
 	d = advance(&l, "renew");
 	assert_true(id_is_nil(&d.bill.id));
 	assert_int_equal(state_of(l.status), STATE_ACTIVE);
 	assert_null(l.due_what.ptr);
+}
+
+/* What was off when it would have been announced is not announced later, as of that time. */
+static void
+a_notice_is_given_in_time_or_not_at_all(void **state UNUSED)
+{
+	for (int days = 27; days < 30; days++) {
+		struct life   l = half_way("invoice"), other = l;
+		struct offer  same = other.plan;
+		struct deed   d = { 0 };
+		struct change c;
+
+		assert_int_equal(life_cancel(&l, false, STR_NONE, &d), REFUSE_NOTHING);
+		assert_int_equal(life_change(&other, offer(0, NULL, 0), &c, &(struct deed) { 0 }), REFUSE_NOTHING);
+		l.terms.now_ms = other.terms.now_ms = T0 + DAYS(days);
+		assert_int_equal(life_uncancel(&l, &(struct deed) { 0 }), REFUSE_NOTHING);
+		assert_string_equal(l.due_what.ptr, days <= 28 ? "notice" : "renew");
+		assert_int_equal(life_change(&other, &same, &c, &(struct deed) { 0 }), REFUSE_NOTHING);
+		assert_string_equal(other.due_what.ptr, days <= 28 ? "notice" : "renew");
+	}
+}
+
+static void
+a_change_that_waits_outlives_an_invoice_that_is_not_paid_and_a_quote_does_not(void **state UNUSED)
+{
+	struct offer  small = *offer(900, "monthly", 0);
+	struct life   l = half_way("checkout"), quoted = l;
+	struct deed   d = { 0 };
+	struct change c;
+
+	l.unpaid_ms = quoted.unpaid_ms = l.terms.now_ms + 1;
+	l.terms.grace_days = 30;
+	assert_int_equal(life_change(&l, &small, &c, &d), REFUSE_NOTHING);
+	d = advance(&l, "past_due");
+	assert_true(told(&d, "subscription.past_due") && !told(&d, "subscription.plan_change_revoked"));
+	(void)advance(&l, "notice");
+	d = advance(&l, "renew");
+	assert_true(id_eq(&l.plan_id, &small.plan_id));
+	assert_int_equal(d.bill.total, 900);
+	assert_int_equal(life_change(&quoted, offer(6200, "monthly", 2), &c, &(struct deed) { 0 }), REFUSE_NOTHING);
+	assert_true(c.checkout);
+	d = advance(&quoted, "past_due");
+	assert_true(str_is(d.settle, "void") && !quoted.next_kind.ptr);
 }
 
 static void
@@ -811,6 +901,8 @@ main(void)
 		cmocka_unit_test(what_was_bought_once_never_ends),
 		cmocka_unit_test(a_free_one_is_active_without_an_invoice_and_ends_at_once),
 		cmocka_unit_test(one_that_waits_for_its_payment_begins_with_it),
+		cmocka_unit_test(an_end_with_the_first_period_is_taken_back_before_that_begins),
+		cmocka_unit_test(a_free_one_has_no_period_to_end_with),
 		cmocka_unit_test(a_first_invoice_that_is_void_cancels_and_a_later_one_is_forgiven),
 		cmocka_unit_test(a_change_upwards_is_billed_and_begins_a_period),
 		cmocka_unit_test(at_a_checkout_it_waits_for_its_payment_a_day_long),
@@ -819,6 +911,8 @@ main(void)
 		cmocka_unit_test(longer_and_higher_is_now_shorter_and_lower_waits),
 		cmocka_unit_test(a_change_that_waits_is_replaced_revoked_and_carried_out),
 		cmocka_unit_test(to_a_free_plan_means_no_more_periods),
+		cmocka_unit_test(a_notice_is_given_in_time_or_not_at_all),
+		cmocka_unit_test(a_change_that_waits_outlives_an_invoice_that_is_not_paid_and_a_quote_does_not),
 		cmocka_unit_test(a_change_is_refused_across_groups_and_while_a_cancellation_is_scheduled),
 		cmocka_unit_test(in_a_trial_a_change_is_at_once_and_in_full),
 		cmocka_unit_test(shares_are_rounded_half_up),

@@ -1,5 +1,6 @@
 /* The subscription calls, and the resource's descriptor. */
 #include "base/clock.h"
+#include "billing/money.h"
 #include "call/reply.h"
 #include "json/jwrite.h"
 #include "resource/subscription/subscription.h"
@@ -121,7 +122,7 @@ make_created(struct write *w, void *what)
 	s->life.environment = c->tenant.environment;
 	ledger_read_terms(&row, &s->life.terms);
 	set_wanted(s, &offer, &row);
-	if (s->life.start_ms && s->life.start_ms < s->life.terms.now_ms) {
+	if (s->start.ptr && s->life.start_ms < s->life.terms.now_ms) {
 		call_field(c, "startDate", "must not lie before now");
 		return call_fields_done(c);
 	}
@@ -180,7 +181,7 @@ create(struct call *c)
 	b = write_step(&w, SQL_BILLING_ORDER);
 	bind_customer(b, s->customer);
 	subscription_bind_wanted(b, s);
-	if (s->life.start_ms)
+	if (s->start.ptr)
 		bind_time(b, s->life.start_ms);
 	else
 		bind_null(b);
@@ -230,6 +231,16 @@ cancel(struct call *c)
 	return behind_run(&w, &answers, asked);
 }
 
+/* It was asked for with the create; the end is that of a first period which would begin now. */
+static void
+note_early(struct subscription *s)
+{
+	const struct life *l = &s->life;
+
+	s->canceled_ms = l->created_ms;
+	s->date_ms = l->trial_days ? l->terms.now_ms + l->trial_days * DAY_MS : l->plan.end_ms;
+}
+
 static enum err
 make_uncanceled(struct write *w, void *what UNUSED)
 {
@@ -242,6 +253,8 @@ make_uncanceled(struct write *w, void *what UNUSED)
 		return e;
 	s->canceled_ms = s->life.cancel_asked_ms;
 	s->date_ms = s->life.cancel_ms;
+	if (s->life.cancel_early)
+		note_early(s);
 	if ((why = life_uncancel(&s->life, d)) != REFUSE_NOTHING)
 		return subscription_refuse(w->call, why, NULL);
 	subscription_save(w, &s->life, d);

@@ -112,7 +112,8 @@ def test_an_active_one_is_in_the_way(shop):
 
 
 def test_a_free_plan_is_active_at_once(shop):
-    made = shop.subscribe(shop.customer(), shop.plan(isFree=True)).ok(201).data
+    made = shop.subscribe(shop.customer(), shop.plan(isFree=True), cancelAtPeriodEnd=True).ok(201).data
+    assert made["cancelAtPeriodEnd"] is False  # it has no period
     assert (made["status"], made["billingInterval"], made["priceId"], made["plan"]["basePrice"], made["checkoutUrl"], made["nextBillingDate"]) == (
         "active", None, None, 0, None, None)
     assert shop.invoices(made) == []
@@ -185,7 +186,8 @@ def test_what_is_not_there_is_named(shop, db):
 def test_bad_values_of_a_create_are_named(shop, db):
     body = {"customerId": shop.customer()["id"], "planId": shop.plan(("monthly", 2900))}
     with nothing_written(db):
-        for more, field in (({"startDate": "2020-01-01"}, "startDate"), ({"startDate": "2030-02-30"}, "startDate"), ({"startDate": "tomorrow"}, "startDate"),
+        for more, field in (({"startDate": "2020-01-01"}, "startDate"), ({"startDate": "1970-01-01T00:00:00Z"}, "startDate"),
+                            ({"startDate": "2030-02-30"}, "startDate"), ({"startDate": "tomorrow"}, "startDate"),
                             ({"startDate": "2030-01-01T00:00:00"}, "startDate"), ({"successUrl": "javascript:x"}, "successUrl"),
                             ({"prepaidPeriods": 2}, "prepaidPeriods"), ({"customTrialDays": 731}, "customTrialDays"),
                             ({"billingInterval": "daily"}, "billingInterval"), ({"planId": None}, "planId")):
@@ -322,6 +324,20 @@ def test_cancel_and_uncancel(shop, version):
     for body in ({}, {"immediate": True}):
         client.post(path + "/cancel", body).error("subscription_already_canceled", 409)
     client.post(path + "/uncancel", {}).error("not_scheduled_for_cancellation", 409)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_end_with_the_first_period_can_be_taken_back_before_that_begins(shop, version):
+    plan, drafted = shop.plan(("monthly", 100)), {"startDate": "2090-01-31T10:00:00Z"}
+    for more in ({}, drafted, {"customTrialDays": 3}):
+        made = shop.subscribe(shop.customer(), plan, cancelAtPeriodEnd=True, **more).ok(201).data
+        assert made["cancelAtPeriodEnd"] is True and made["status"] == ("draft" if more == drafted else "pending_payment")
+        client, path = shop.client.at(version), f"/subscriptions/{made['id']}/uncancel"
+        back = client.call("POST", path, idem=uid("k")).ok().data
+        assert (back["status"], back["cancelAtPeriodEnd"], back["cancellation"]) == (made["status"], False, None)
+        assert ("canceledAt" in back) == ("2026-06-07" <= version <= "2026-07-11")
+        assert back.get("canceledAt", True) and back.get("scheduledCancellationDate", True)
+        client.post(path, {}).error("not_scheduled_for_cancellation", 409)
 
 
 def test_what_waits_for_its_payment_is_canceled_at_once_with_its_invoice(shop):
