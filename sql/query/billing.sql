@@ -2,8 +2,9 @@
 -- deadline. Always in this order: lock, look, decide (src/billing/life.c), save.
 --
 -- The row that is locked is that of the subscription, or that of the customer when a new one is
--- made. billing_look comes after it as a statement of its own, because only a new snapshot sees
--- what another transaction has just committed. They leave a note for each other: app.customer.
+-- made, and then that of his live one. billing_look comes after it as a statement of its own,
+-- because only a new snapshot sees what another transaction has just committed; so does
+-- billing_live. They leave a note for each other: app.customer.
 --
 -- A deadline, or some of one environment, is one transaction: billing_enter; billing_claim, or
 -- billing_claim_of one environment, or billing_claim_one subscription; billing_look, which finds
@@ -181,20 +182,31 @@ SELECT c.id
            (SELECT coalesce(p.merged_into, p.id) FROM customer p
              WHERE p.environment_id = $1 AND p.external_id = $3::text)));
 
+-- name: billing_hold
+-- Locks the live subscription of the customer who was locked: it may just be paid. $1 environment.
+SELECT s.id
+  FROM subscription s
+ WHERE :first_time AND s.environment_id = $1::uuid
+   AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
+   FOR UPDATE OF s;
+
 -- name: billing_live
--- out: :life_columns credit
--- The live subscription of the customer who was locked, or NULLs, and the customer's credit. It
--- locks the subscription, too: it may just be paid. $1 environment.
+-- out: :life_columns credit returned
+-- The live subscription of the customer who was locked, or NULLs, and the customer's credit; and
+-- what of it the invoices that are not paid yet give back when they become void. It comes after
+-- billing_hold as a statement of its own, as billing_look after billing_lock. $1 environment.
 WITH live AS (
     SELECT :life_columns
       FROM :life_from CROSS JOIN :today
      WHERE :first_time AND s.environment_id = $1::uuid
        AND s.customer_id = (SELECT :noted_customer) AND s.status <> 'canceled'
-       FOR UPDATE OF s
 )
 SELECT live.*, coalesce((SELECT k.balance FROM customer_credit k
                           WHERE k.environment_id = $1
-                            AND k.customer_id = (SELECT :noted_customer)), 0) AS credit
+                            AND k.customer_id = (SELECT :noted_customer)), 0) AS credit,
+       coalesce((SELECT sum(i.credit_applied) FROM invoice i
+                  WHERE i.environment_id = $1 AND i.subscription_id = live.id
+                    AND i.status = 'outstanding'), 0)::bigint AS returned
   FROM (SELECT) one LEFT JOIN live ON true;
 
 -- name: billing_lock

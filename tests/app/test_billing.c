@@ -740,9 +740,11 @@ a_live_one_is_found_by_the_customer_who_was_locked(void **state UNUSED)
 		bind_id(tx_step(&tx, SQL_ENVIRONMENT_ENTER), &test_environment[inside ? OTHER_LIVE : ACME_LIVE]);
 		b = tx_step(&tx, SQL_BILLING_ORDER);
 		bind_all(b, "ecnnnnnn");
+		bind_all(tx_step(&tx, SQL_BILLING_HOLD), "e");
 		bind_all(tx_step(&tx, SQL_BILLING_LIVE), "e");
 		assert_int_equal(tx_run(&tx), DB_OK);
-		row = tx_row(&tx, 2, 0);
+		assert_int_equal(tx_rows(&tx, 2), inside);
+		row = tx_row(&tx, 3, 0);
 		assert_int_equal(row_is_null(&row, COL_LIFE_ID), !inside);
 	}
 }

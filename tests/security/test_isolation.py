@@ -30,6 +30,7 @@ UNTOLD = {
     "key_used": "sets last_used_at of one key, whose id no other environment has",
     "billing_lock": "locks a row, and the look at it comes behind it",
     "billing_lock_of": "locks a row, and the look at it comes behind it",
+    "billing_hold": "locks a row, and the look at it comes behind it",
     "billing_live": "takes the customer who was locked, whose id no other environment has",
     "billing_save": "writes to what was looked at, and to what has the id of that",
     "invoice_outstanding": "comes behind the look at the subscription, which finds none",

@@ -6,7 +6,7 @@
 #include "resource/customer/alias.h"
 #include "resource/customer/store.h"
 
-enum { STEP_LOCK, STEP_CHANGE, STEP_LIVE = STEP_CHANGE };
+enum { STEP_LOCK, STEP_CHANGE, STEP_HOLD = STEP_CHANGE, STEP_LIVE };
 
 static void
 begin(struct write *w, struct call *c)
@@ -132,6 +132,7 @@ customer_erase(struct call *c)
 	begin(&w, c);
 	w.tx.again = c->idem.key.ptr; /* or it would not be found any more */
 	w.careful = true;             /* what is written follows from what is read */
+	(void)write_step(&w, SQL_BILLING_HOLD);
 	(void)write_step(&w, SQL_BILLING_LIVE);
 	return write_run(&w, &erased, NULL);
 }

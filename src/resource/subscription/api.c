@@ -8,7 +8,7 @@
 /* ---- create ---- */
 
 /* Steps of a create, after which come the one that is replaced and the new one. */
-enum { STEP_ORDER, STEP_LIVE };
+enum { STEP_ORDER, STEP_HOLD, STEP_LIVE };
 
 static const struct selection by_id = { "planId", "billingInterval",
 	"There is no plan with this id; a plan's code belongs in planCode." };
@@ -69,9 +69,12 @@ reply_created(struct call *c, struct subscription *s, bool existing)
 	return subscription_reply(c, existing ? 200 : 201, s, SUBSCRIPTION_SHOWN);
 }
 
-/* *existing: the live one is what is wanted. Otherwise it is replaced, if it may be. */
+/*
+ * *existing: the live one is what is wanted. Otherwise it is replaced, if it may be, and what its
+ * invoice had taken of the credit is there for the new one.
+ */
 static enum err
-meet_live(struct write *w, const struct subscription *wanted, const struct row *row,
+meet_live(struct write *w, struct subscription *wanted, const struct row *row,
     struct subscription *live, bool *existing)
 {
 	struct call *c = w->call;
@@ -93,6 +96,7 @@ meet_live(struct write *w, const struct subscription *wanted, const struct row *
 		return subscription_refuse(c, why, NULL);
 	}
 	subscription_save(w, &live->life, d);
+	wanted->life.credit += row_i64(row, COL_BILLING_LIVE_RETURNED);
 	return ERR_OK;
 }
 
@@ -185,6 +189,7 @@ create(struct call *c)
 		bind_time(b, s->life.start_ms);
 	else
 		bind_null(b);
+	(void)write_step(&w, SQL_BILLING_HOLD);
 	(void)write_step(&w, SQL_BILLING_LIVE);
 	return behind_run(&w, &answers, s);
 }

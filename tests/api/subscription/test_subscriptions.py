@@ -1,11 +1,14 @@
 """What only subscriptions have: their life through the API. What happens by itself is in tests/app/test_billing.c."""
 
+import contextlib
 import itertools
 import secrets
+import threading
 
 import pytest
 
 from helpers import LEGACY, TIMEZONES, VERSIONS, at_least, execute, in_parallel, mail, nothing_written, scalar, uid
+from stack import wait_until
 
 _run, _counter = secrets.token_hex(3), itertools.count(1)
 
@@ -228,6 +231,33 @@ def test_of_many_of_the_same_selection_one_is_made(shop):
     replies = in_parallel([lambda: shop.subscribe(customer, plan)] * 40)
     assert sorted(reply.status for reply in replies) == [200] * 39 + [201]
     assert len({reply.data["id"] for reply in replies}) == 1
+
+
+@pytest.mark.parametrize("verb", ["create", "erase"])
+def test_a_live_one_whose_plan_changes_meanwhile_is_still_found(shop, database, verb):
+    """Its row is locked while another change commits, which gives it another plan."""
+    small, large = shop.plan(("monthly", 1000)), shop.plan(("monthly", 3000))
+    live, code, answers = shop.active(small), shop.client.get(f"/plans/{large}").data["code"], []
+    calls = {"create": lambda: shop.client.post("/subscriptions", {"customerId": live["customerId"], "planId": small}),
+             "erase": lambda: shop.client.call("DELETE", f"/customers/{live['customerId']}")}
+    with contextlib.closing(database.connect()) as db, db.cursor() as cursor:
+        db.autocommit = False
+        cursor.execute("UPDATE subscription s SET plan_id = p.id FROM plan p WHERE p.code = %s AND p.environment_id = s.environment_id",
+                       (code,))
+        assert cursor.rowcount == 1
+        thread = threading.Thread(target=lambda: answers.append(calls[verb]()))
+        thread.start()
+        with contextlib.closing(database.connect()) as other:
+            wait_until(lambda: scalar(other, "SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.locktype = 'transactionid'") >= 1,
+                       what="the call")
+        db.commit()
+        thread.join()
+    if verb == "create":
+        assert answers[0].error("already_has_active_subscription", 409)["details"] == {
+            "subscriptionId": live["id"], "status": "active", "planId": large}
+    else:
+        answers[0].ok()
+        assert shop.client.get(f"/subscriptions/{live['id']}").data["status"] == "canceled"
 
 
 # ---------------------------------------------------------------- reading
