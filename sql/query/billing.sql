@@ -232,10 +232,12 @@ SELECT set_config('app.customer', s.customer_id::text, true)
 -- out: next_amount next_free next_group next_order next_end
 -- A subscription that is locked, and all that a decision about it needs. $1 environment, $2 id, or
 -- $3 one of its invoices, which then does not count as unpaid; without all three it is what was
--- claimed, by time. at: now, or when that is due; paid: for the current period; unpaid: of its
--- invoices that are outstanding, but for one that asks for a change, the first that is due;
+-- claimed, by time. at: now, or when that is due; paid: for the current period, in money or, of an
+-- invoice that is outstanding, in unused time of the period before; unpaid: of its invoices that
+-- are outstanding, but for one that asks for a change, the first that is due;
 -- further_end: of the period after the current one; plan_end, next_end: of one that begins at that
--- time, and plan_day the day of the month on which it does.
+-- time, and plan_day the day of the month on which it does; next_amount: the price, or what the
+-- invoice that asks for the change has as such.
 SELECT :life_columns
      , z.at, t.currency, t.collection, t.net_days, t.grace_days, t.stopped,
        coalesce(c.timezone, s.zone) AS zone_now,
@@ -245,12 +247,13 @@ SELECT :life_columns
        coalesce((SELECT i.credit_applied FROM invoice i
                   WHERE i.environment_id = s.environment_id
                     AND i.id = s.next_invoice_id), 0) AS quote_credit,
-       coalesce((SELECT sum(l.amount) FROM invoice i
+       coalesce((SELECT sum(abs(l.amount)) FROM invoice i
                    JOIN invoice_line l
                      ON l.environment_id = i.environment_id AND l.invoice_id = i.id
                   WHERE i.environment_id = s.environment_id AND i.subscription_id = s.id
-                    AND i.status = 'paid' AND i.period_index = s.period_index
-                    AND l.amount > 0), 0)::bigint AS paid,
+                    AND i.period_index = s.period_index
+                    AND (i.status = 'paid' AND l.amount > 0
+                      OR i.status = 'outstanding' AND l.amount < 0)), 0)::bigint AS paid,
        u.id AS unpaid_id, u.due_date AS unpaid_at,
        billing_period_end(s.anchor, s.zone, s.step, s.period_index + 1 - s.anchor_index)
            AS further_end,
@@ -260,7 +263,12 @@ SELECT :life_columns
        p.plan_free, p.group_id, p.plan_order,
        billing_period_end(z.at, z.zone, s.step, 1) AS plan_end,
        extract(day FROM billing_local(z.at, z.zone))::bigint AS plan_day,
-       coalesce(r.price, 0) AS next_amount, coalesce(n.is_free, false) AS next_free,
+       coalesce(CASE WHEN s.next_invoice_id IS NULL THEN r.price
+                     ELSE (SELECT l.amount FROM invoice_line l
+                            WHERE l.environment_id = s.environment_id
+                              AND l.invoice_id = s.next_invoice_id AND l.position = 1) END, 0)
+           AS next_amount,
+       coalesce(n.is_free, false) AS next_free,
        n.plan_group_id AS next_group, coalesce(n.sort_order, 0) AS next_order,
        billing_period_end(z.at, z.zone, d.next_step, 1) AS next_end
   FROM :life_from CROSS JOIN :terms
@@ -335,7 +343,8 @@ SELECT :offer_columns
 -- new invoice, if its id is not NULL, with the texts and amounts of its lines; $56 the invoice that
 -- gets the status $57, or NULL for all of this subscription that are outstanding, and $58 and $59
 -- the period that its payment began, or NULL; $60 what the customer's credit gains or (negative)
--- loses, beside what invoices that are void now had taken; $61 to $63 events; $64 the time.
+-- loses, beside what invoices that are void now had taken; $61 to $63 events, after those of
+-- invoices that are void now; $64 the time.
 -- What a statement locks later, it locks in this order: subscription, invoices, credit, counter.
 WITH saved AS (
     INSERT INTO subscription AS s
@@ -380,7 +389,7 @@ WITH saved AS (
       FROM saved
      WHERE i.environment_id = $1 AND i.subscription_id = saved.id AND i.status = 'outstanding'
        AND $57::text IS NOT NULL AND ($56::uuid IS NULL OR i.id = $56)
-    RETURNING i.status, i.credit_applied
+    RETURNING i.id, i.status, i.credit_applied
 ), gain AS (
     SELECT saved.customer_id,
            $60::bigint + (SELECT coalesce(sum(v.credit_applied) FILTER (WHERE v.status = 'void'), 0)
@@ -426,9 +435,13 @@ WITH saved AS (
                        created_at)
     SELECT $1, e.type, saved.customer_id, saved.id, e.invoice_id, e.data, (SELECT :state), $64
       FROM saved,
-           unnest($61::text[], $62::uuid[], $63::json[])
-               WITH ORDINALITY AS e (type, invoice_id, data, position)
-     ORDER BY e.position
+           (SELECT 'invoice.voided' AS type, v.id AS invoice_id, NULL::json AS data, 0 AS position
+              FROM settled v WHERE v.status = 'void'
+             UNION ALL
+            SELECT u.*
+              FROM unnest($61::text[], $62::uuid[], $63::json[])
+                       WITH ORDINALITY AS u (type, invoice_id, data, position)) e
+     ORDER BY e.position, e.invoice_id
 )
 SELECT saved.id FROM saved;
 
@@ -440,9 +453,9 @@ SELECT WHERE set_config('app.clerk', 'on', true) IS NOT NULL;
 -- out: environment id due failed deadlines others
 -- Locks the subscription whose deadline came first, of all environments without a test clock, and
 -- those of its environment that were due within an hour of it: $1 in all at most. No period is as
--- short, so invoices keep the order of their dates. It enters the environment; app.claimed notes
--- the rows. Others that do the same at this moment take the next ones. What has failed waits until
--- it is to be tried again, and is then the only one. No row: nothing is due.
+-- short, so the next deadline of one of them is none of these. It enters the environment;
+-- app.claimed notes the rows. Others that do the same at this moment take the next ones. What has
+-- failed waits until it is to be tried again, and is then the only one. No row: nothing is due.
 WITH first AS (
     SELECT x.environment_id, x.id, x.due_at
       FROM subscription x

@@ -310,7 +310,6 @@ drop_next(struct life *l, struct deed *d)
 		settle(d, &l->next_invoice_id, STR("void"));
 		l->credit += l->quote_credit; /* billing_save gives it back */
 		l->quote_credit = 0;
-		tell_of(d, "invoice.voided", l->next_invoice_id, STR_NONE);
 	} else {
 		tell_of(d, "subscription.plan_change_revoked", (struct id) { 0 },
 		    plan_data(l, "revokedPlanId", &l->next_plan_id));
@@ -617,7 +616,6 @@ life_void(struct life *l, const struct settled *invoice, struct deed *d)
 
 	if (why != REFUSE_NOTHING)
 		return why;
-	tell_of(d, "invoice.voided", invoice->id, STR_NONE);
 	if (is_kind(l, "checkout") && id_eq(&l->next_invoice_id, &invoice->id))
 		clear_next(l);
 	else if (first && state != STATE_CANCELED) {

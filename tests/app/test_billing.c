@@ -501,6 +501,91 @@ a_change_comes_after_all_that_was_due_before_it(void **state UNUSED)
 	}
 }
 
+/* ---- money that changes move */
+
+/* The same, and the first invoice is paid. */
+static void
+begin_paid(const char *settings, const char *values[4])
+{
+	const struct late paid = { .price = MONTHLY, .settings = settings, .now = "'2026-01-31 10:00Z'" };
+
+	begin_late(&paid, values);
+	assert_int_equal(SEND(ACME_SANDBOX, "PUT", filled(STATUS, values), "{\"status\":\"paid\"}", .idem = fresh("key")), 200);
+}
+
+static void
+change_plan(const char *const values[4], const char *body_)
+{
+	post(ACME_SANDBOX, filled("/api/v1/subscriptions/#/change-plan", values), 200, filled(body_, values));
+}
+
+static void
+a_quote_holds_its_price_until_it_is_paid(void **state UNUSED)
+{
+	const char *values[4], *quoted;
+	struct str  id;
+
+	begin_paid("collection = 'checkout'", values);
+	change_plan(values, "{\"newPlanId\":\"!\"}");
+	id = at("invoiceId");
+	quoted = arena_str(&test_kept, (struct str) { id.ptr + 1, id.len - 2 }).ptr;
+	ask(ACME_SANDBOX, "UPDATE plan_price SET price = 12000 WHERE environment_id = @ AND price = 9000");
+	assert_int_equal(SEND(ACME_SANDBOX, "PUT", fmt("/api/v1/invoices/%s/status", quoted), "{\"status\":\"paid\"}", .idem = fresh("key")), 200);
+	EXPECT(ACME_SANDBOX, "active 9000", "SELECT concat_ws(' ', status, base_price) FROM subscription WHERE environment_id = @");
+}
+
+static void
+what_a_change_took_over_is_not_lost_with_the_next_one(void **state UNUSED)
+{
+	const char *values[4];
+
+	begin_paid("collection = 'invoice'", values);
+	post(ACME_SANDBOX, filled("/api/v1/plans/!/prices", values), 201, "{\"billingInterval\":\"yearly\",\"price\":50000}");
+	change_plan(values, "{\"newPlanId\":\"!\"}");
+	change_plan(values, "{\"newBillingInterval\":\"yearly\"}");
+	EXPECT(ACME_SANDBOX, "3000 6000 47000", "SELECT string_agg(subtotal::text, ' ' ORDER BY number) FROM invoice WHERE environment_id = @");
+}
+
+/* The second invoice is lowered by what the first one gives back. */
+static void
+a_selection_that_replaces_another_one_has_its_credit(void **state UNUSED)
+{
+	static const struct late chosen = { .price = MONTHLY, .settings = "collection = 'checkout'", .now = "'2026-01-31 10:00Z'" };
+	const char              *values[4];
+
+	begin_late(&chosen, values);
+	post(ACME_SANDBOX, filled(CANCEL, values), 200, "{}");
+	ask(ACME_SANDBOX, "INSERT INTO customer_credit SELECT @, customer_id, 1000 FROM subscription WHERE environment_id = @");
+	post(ACME_SANDBOX, "/api/v1/subscriptions", 201, filled("{\"customerId\":\"+\",\"planId\":\"!\"}", values));
+	post(ACME_SANDBOX, "/api/v1/subscriptions", 201, fmt("{\"customerId\":\"%s\",\"planId\":\"%s\"}", values[2],
+	    make_plan(ACME_SANDBOX, "weekly", "\"price\":1700")));
+	EXPECT(ACME_SANDBOX, "void 0, void 1000, outstanding 1000",
+	    "SELECT string_agg(concat_ws(' ', status, credit_applied), ', ' ORDER BY number) FROM invoice WHERE environment_id = @");
+	EXPECT(ACME_SANDBOX, "0", "SELECT balance FROM customer_credit WHERE environment_id = @");
+}
+
+/* Whoever made it void: a call, a change of plan, a cancellation, another selection, an erasure. */
+static void
+every_invoice_that_becomes_void_is_told_once(void **state UNUSED)
+{
+	const char *values[4];
+
+	begin_paid("collection = 'checkout'", values);
+	change_plan(values, "{\"newPlanId\":\"!\"}");
+	post(ACME_SANDBOX, filled(CANCEL, values), 200, "{}");
+	post(ACME_SANDBOX, filled("/api/v1/subscriptions/#/uncancel", values), 200, "{}");
+	change_plan(values, "{\"newPlanId\":\"!\"}");
+	post(ACME_SANDBOX, filled(CANCEL, values), 200, "{\"immediate\":true}");
+	post(ACME_SANDBOX, "/api/v1/subscriptions", 201, filled("{\"customerId\":\"+\",\"planId\":\"!\"}", values));
+	post(ACME_SANDBOX, "/api/v1/subscriptions", 201, fmt("{\"customerId\":\"%s\",\"planId\":\"%s\"}", values[2],
+	    make_plan(ACME_SANDBOX, "weekly", "\"price\":700")));
+	EXPECT(ACME_SANDBOX, "paid, void, void, void, outstanding",
+	    "SELECT string_agg(status, ', ' ORDER BY number) FROM invoice WHERE environment_id = @");
+	assert_int_equal(SEND(ACME_SANDBOX, "DELETE", fmt("/api/v1/customers/%s", values[2]), NULL, .idem = fresh("key")), 200);
+	EXPECT(ACME_SANDBOX, "0 1 1 1 1", "SELECT string_agg((SELECT count(*) FROM event e WHERE e.environment_id = @ AND e.invoice_id = i.id "
+	    "AND e.type = 'invoice.voided')::text, ' ' ORDER BY number) FROM invoice i WHERE environment_id = @");
+}
+
 /* An invoice of the second period of all subscriptions is there already, as after a restore that went wrong. */
 static void
 spoil(enum tenant_name who)
@@ -765,6 +850,10 @@ main(void)
 		cmocka_unit_test(nobody_but_a_clerk_sees_other_environments_and_nobody_writes_there),
 		cmocka_unit_test(runs_of_test_clocks_take_turns),
 		cmocka_unit_test(a_change_comes_after_all_that_was_due_before_it),
+		cmocka_unit_test(a_quote_holds_its_price_until_it_is_paid),
+		cmocka_unit_test(what_a_change_took_over_is_not_lost_with_the_next_one),
+		cmocka_unit_test(a_selection_that_replaces_another_one_has_its_credit),
+		cmocka_unit_test(every_invoice_that_becomes_void_is_told_once),
 		cmocka_unit_test(a_change_is_not_done_when_what_was_due_before_it_fails),
 		cmocka_unit_test(five_years_are_caught_up_with_by_several_requests),
 		cmocka_unit_test(one_that_cannot_be_carried_out_is_set_aside_and_the_others_go_on),

@@ -69,13 +69,16 @@ class Books:
         known = {(row.environment, row.id): row for row in self.subscriptions}
         live = collections.Counter((row.environment, row.customer) for row in self.subscriptions if row.status != "canceled")
         billed = collections.Counter((row.environment, row.subscription) for row in self.invoices)
+        voided = collections.Counter((row.environment, row.subscription) for row in self.invoices if row.status == "void")
         for place, count in live.items():
             if count > 1:
                 self.found("two live subscriptions", place)
         for row in self.subscriptions:
             if row.environment not in self.environments or (row.environment, row.customer) not in self.customers:
                 self.found("strangers", row)
-            if self.event(row, "subscription.created") != 1 or self.event(row, "invoice.created") != billed[row.environment, row.id]:
+            place = row.environment, row.id
+            told = [self.event(row, kind) for kind in ("subscription.created", "invoice.created", "invoice.voided")]
+            if told != [1, billed[place], voided[place]]:
                 self.found("events that do not fit", row)
         for row in self.invoices:
             owner = known.get((row.environment, row.subscription))

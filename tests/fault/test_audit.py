@@ -69,6 +69,9 @@ PLANTED = {
     "a deed with two events": ("events that do not fit", "INSERT INTO event (environment_id, type, customer_id, subscription_id) SELECT environment_id, type,"
                                f" customer_id, subscription_id FROM event WHERE id = {PAYMENT}"),
     "a deed without event": ("events that do not fit", f"DELETE FROM event WHERE id = {PAYMENT}"),
+    "an invoice that is void by its event alone": ("events that do not fit", "INSERT INTO event (environment_id, type, customer_id, subscription_id)"
+                                                   " SELECT environment_id, 'invoice.voided', customer_id, subscription_id FROM event"
+                                                   f" WHERE id = {PAYMENT}"),
     "an invoice without event": ("events that do not fit", "DELETE FROM event WHERE id = (SELECT max(id) FROM event WHERE type = 'invoice.created')"),
 }
 
