@@ -144,6 +144,28 @@ print_sum(const struct verified *sum, bool one, struct str head)
 		printf("newest digest: %.*s\n", STR_ARGS(head));
 }
 
+/* The same for programs, with the faults: a row of its own. */
+static void
+print_json(struct owner *o, const struct verified *sum, bool one, struct str head,
+    const struct listing *faults_found)
+{
+	static const char *const names[] = { "customers", "events", "broken", "gone", "erased",
+		"earlier", "digest", "faults" };
+	const int64_t  numbers[] = { sum->customers, sum->events, sum->broken, sum->gone,
+		 sum->erased, sum->earlier };
+	struct listing listing;
+	struct str    *cells;
+
+	listing_init(&listing, &o->arena, names, COUNTOF(names));
+	listing.raw = 0xff & ~(1u << COUNTOF(numbers)); /* all but the digest */
+	cells = listing_row(&listing);
+	for (size_t i = 0; i < COUNTOF(numbers); i++)
+		cells[i] = owner_number(o, numbers[i]);
+	cells[COUNTOF(numbers)] = one ? head : STR_NONE;
+	cells[COUNTOF(numbers) + 1] = listing_json(faults_found);
+	listing_print(&listing, true);
+}
+
 int
 cmd_history_verify(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 {
@@ -168,9 +190,12 @@ cmd_history_verify(struct cmd_context *ctx, int argc UNUSED, char **argv UNUSED)
 		return code;
 	if (ref.ptr && sum.customers == 0)
 		return owner_unknown(&noun, ref);
-	if (sum.broken || ctx->json)
-		listing_print(&listing, ctx->json);
-	if (!ctx->json)
-		print_sum(&sum, ref.ptr, head);
+	if (ctx->json) {
+		print_json(o, &sum, ref.ptr, head, &listing);
+		return sum.broken ? EXIT_DATA : 0;
+	}
+	if (sum.broken)
+		listing_print(&listing, false);
+	print_sum(&sum, ref.ptr, head);
 	return sum.broken ? EXIT_DATA : 0;
 }

@@ -54,10 +54,11 @@ json_cell(const struct listing *l, size_t column, struct str cell)
 	return cell.ptr && l->raw & 1u << column ? jwrite_raw(cell) : jwrite_str(cell);
 }
 
-static void
-print_json(const struct listing *l)
+struct str
+listing_json(const struct listing *l)
 {
 	struct json_object *array = jwrite_array();
+	struct str          text;
 	struct buf          out;
 
 	for (size_t r = 0; r < l->rows; r++) {
@@ -69,9 +70,10 @@ print_json(const struct listing *l)
 	}
 	buf_init(&out, SIZE_MAX / 2);
 	jwrite_text(array, &out);
-	printf("%.*s\n", STR_ARGS(shown(l, buf_view(&out))));
+	text = shown(l, buf_view(&out));
 	buf_fini(&out);
 	jwrite_free(array);
+	return text;
 }
 
 /* Two blanks stand between columns, and none after the last one. */
@@ -136,7 +138,7 @@ void
 listing_print(const struct listing *l, bool json)
 {
 	if (json)
-		print_json(l);
+		printf("%.*s\n", STR_ARGS(listing_json(l)));
 	else if (l->upright)
 		print_upright(l);
 	else

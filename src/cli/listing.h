@@ -29,6 +29,9 @@ struct str *listing_row(struct listing *l);
 
 void listing_print(const struct listing *l, bool json);
 
+/* As JSON: an array of objects. It lives as long as the arena. */
+struct str listing_json(const struct listing *l);
+
 /* As CSV (RFC 4180), with a line of names; an absent cell is empty. */
 void listing_print_csv(const struct listing *l);
 

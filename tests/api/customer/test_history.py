@@ -222,7 +222,8 @@ def chain(database, db, url):
     def verify(*more):
         arguments = ("history", "verify", "--org", organization.name, "--env", "live", *more)
         found = database.clientele(*arguments, "--json", check=False)
-        faults = [(fault["event"], fault["fault"].split(" ")[0]) for fault in json.loads(found.stdout or "[]")]
+        (it.told,) = json.loads(found.stdout) if found.stdout else ({"faults": []},)
+        faults = [(fault["event"], fault["fault"].split(" ")[0]) for fault in it.told["faults"]]
         return found.returncode, faults, lambda: database.clientele(*arguments, check=False).stdout
 
     it.verify = verify
@@ -234,8 +235,9 @@ def test_a_chain_that_nobody_touched_holds(chain):
         chain.client.create(externalId=uid())
     code, faults, text = chain.verify()
     assert (code, faults) == (0, []) and text() == "4 customers, 8 events in their chains: all chains hold\n"
+    assert chain.told == {"customers": 4, "events": 8, "broken": 0, "gone": 0, "erased": 0, "earlier": 0, "digest": None, "faults": []}
     code, faults, text = chain.verify("--customer", chain.customer["externalId"])
-    assert code == 0 and text().startswith("1 customers, 5 events") and "newest digest: " in text()
+    assert code == 0 and text().startswith("1 customers, 5 events") and f"newest digest: {chain.told['digest']}\n" in text()
 
 
 TAMPER = [
