@@ -270,7 +270,7 @@ begin_anew(struct importing *im, bool forget)
 	return owner_run(&tx);
 }
 
-/* *done: the same file was imported before, by the same rules. */
+/* What is known of it; where it stands, unless it begins anew. */
 static int
 find(struct importing *im, bool again, enum known *known)
 {
