@@ -69,7 +69,7 @@ def test_numbers_have_no_gaps_whatever_happens(client, plan, db):
     numbers = [row["invoiceNumber"] for row in client.get("/invoices?limit=100").data]
     assert sorted(numbers) == [f"INV-{n:06d}" for n in range(1, 14)]
     assert scalar(db, "SELECT count(*) FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id WHERE i.subscription_id"
-                      " IN (SELECT id FROM subscription WHERE plan_id = (SELECT plan_id FROM subscription ORDER BY id DESC LIMIT 1))") == 13
+                      " IN (SELECT id FROM subscription WHERE plan_id = (SELECT id FROM plan WHERE app_ref('pln_', id) = %s))", plan) == 13
 
 
 def test_lists_are_filtered(client, plan):
@@ -124,8 +124,7 @@ def test_of_many_payments_at_once_one_counts(client, plan, db):
     made, invoice = make(client, plan)
     replies = in_parallel([lambda: settle(client, invoice, "paid", idem=uid("k"))] * 20)
     assert sorted(reply.status for reply in replies) == [200] + [409] * 19
-    assert scalar(db, "SELECT count(*) FROM event e JOIN invoice i ON i.id = e.invoice_id WHERE e.type = 'payment.received' AND i.customer_id"
-                      " = (SELECT customer_id FROM invoice ORDER BY id DESC LIMIT 1)") == 1
+    assert scalar(db, "SELECT count(*) FROM event WHERE type = 'payment.received' AND app_ref('inv_', invoice_id) = %s", invoice["id"]) == 1
     assert client.get(f"/subscriptions/{made['id']}").data["status"] == "active"
 
 

@@ -46,11 +46,12 @@ function Quote({ quote }: { quote: PlanChangePreview }) {
 
 function Change({ subscription, close }: { subscription: Subscription; close: () => void }) {
   const plans = useAllPlans();
-  const [chosen, setChosen] = useState({ planId: subscription.plan.id ?? "", priceId: subscription.priceId ?? "" });
+  const present = { planId: subscription.plan.id ?? "", priceId: subscription.priceId ?? "" };
+  const [chosen, setChosen] = useState(present);
   const billingInterval = (plans.data?.find(({ id }) => id === chosen.planId)?.prices.find(({ id }) => id === chosen.priceId)?.billingInterval ??
     undefined) as Interval | undefined;
   const path = { params: { path: { id: subscription.id } } };
-  const same = chosen.planId === subscription.plan.id && chosen.priceId === subscription.priceId;
+  const same = chosen.planId === present.planId && chosen.priceId === present.priceId;
   const quote = useQuery({
     queryKey: ["quote", subscription.id, chosen],
     enabled: chosen.planId !== "" && !same,
