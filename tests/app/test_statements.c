@@ -757,7 +757,6 @@ a_list_is_served_by_its_index(void **state UNUSED)
 		{ SQL_CUSTOMER_COUNT, "NULL, 1, 1" FILTERS ", NULL, NULL", "(updated_at > " },
 		{ SQL_CUSTOMER_COUNT_CREATED, "NULL, 1, NULL, NULL, NULL, 1", "(created_at > " },
 		{ SQL_CUSTOMER_HISTORY, "NULL, NULL, 1, NULL, NULL", "(customer_id = " },
-		{ SQL_CUSTOMER_UNMERGE, "NULL", "(customer_id = ANY " },
 		{ SQL_CUSTOMER_UNMERGE, "NULL", "(about = ANY " },
 		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(email_key > " },
 		{ SQL_CUSTOMER_DUPLICATES, "NULL, NULL, 1, 1, 1, 1, NULL", "(tax_key > " },

@@ -266,7 +266,7 @@ def test_tenants_text_cannot_command_a_terminal(db):
         cursor.execute("UPDATE organization SET name = %s WHERE name = 'hostile'", ("hos\x1btile",))
     of_it = ["--org", "hos\x1btile", "--env", "live"]
     for arguments, lines in ((["key", "list"], 1), (["org", "list"], 1), (["customer", "count"], 1), (["customer", "list", *of_it], 1),
-                             (["customer", "get", HOSTILE, *of_it], 14), (["plan", "list", *of_it], 1)):
+                             (["customer", "get", HOSTILE, *of_it], 15), (["plan", "list", *of_it], 1)):
         table, text = owner(db, *arguments).stdout, owner(db, *arguments, "--json").stdout
         rows = json.loads(text)
         assert len(rows) and len(table.splitlines()) == (len(rows) + 1 if lines == 1 else lines) and text.count("\n") == 1
