@@ -189,7 +189,7 @@ overdue(struct pool *p, struct place *w)
 	int64_t             round_ms = c->request_timeout_ms;
 	struct stats_report report;
 
-	/* A worker that was started before a reload has the time that was set then. */
+	/* One from before a reload may have a longer time, and comes round once a second. */
 	if (round_ms < WORKER_BEAT_MS)
 		round_ms = WORKER_BEAT_MS;
 	stats_read(slot_of(p, w), clock_mono_ms(), &report);
